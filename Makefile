@@ -1,0 +1,68 @@
+# `make sweep` and `make test` are all the set-up there is: each makes .venv when it is not there.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DATA_DIR ?= $(wildcard ../shared/data)
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev sweep tables test test-slow lint format lock clean
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+
+install: .venv/installed ## make .venv and install gradreach, versions from requirements.lock
+
+install-dev: .venv/installed-dev ## also what tests and lint need
+
+sweep: .venv/installed ## run the default sweep on real data, then write and print its tables
+	@echo "== the default sweep: python run.py -m experiment=quickstart"
+	@$(BIN)/python run.py -m experiment=quickstart
+	@$(BIN)/gradreach tables quickstart
+
+tables: .venv/installed ## rebuild all tables and figures from records, without training
+	@$(BIN)/gradreach tables
+
+test: .venv/installed-dev ## run the tests (those that take minutes: make test-slow)
+	@echo "== tests"
+	@GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/installed-dev ## run the tests that take minutes
+	@GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m slow
+
+lint: .venv/installed-dev ## check format, style and types
+	@echo "== ruff, mypy"
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: .venv/installed-dev ## format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+lock: .venv/installed ## choose the versions of requirements.lock anew
+	@$(INSTALL) uv
+	@echo "torch==2.13.0" > .venv/pinned.txt
+	@{ echo '# Every version that set-up may install; pip reads this file as its constraints. Made by `make lock`.'; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --strip-extras --no-header \
+	  --no-annotate --constraint .venv/pinned.txt pyproject.toml; } > .venv/requirements.lock
+	@mv .venv/requirements.lock requirements.lock
+
+clean: ## remove .venv and caches; results stay
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+	  { echo "gradreach needs Python 3.10 or newer, found: $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "== making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/installed: .venv/created pyproject.toml requirements.lock
+	@echo "== installing gradreach and what it needs into .venv (torch is large: minutes the first time, never again)"
+	@$(INSTALL) --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@echo "== installing what tests and lint need into .venv"
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,74 @@
+"""Quickstart: digits, pixel by pixel, and silence after them."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from gradreach.analysis.experiment import Experiment, Figure
+from gradreach.analysis.figures import gradient_by_lag
+from gradreach.analysis.tables import Measure, Table
+
+PIXELS = 64
+EXPONENTIAL = 0.9
+BY = "gradient by"
+
+
+def silence(axes: Axes, seq_len: int) -> None:
+    """Shade the lags at which nothing was shown any more."""
+    if seq_len > PIXELS:
+        axes.axvspan(0, seq_len - PIXELS, color="black", alpha=0.05, linewidth=0)
+        axes.text(2, 0.03, "silence", transform=axes.get_xaxis_transform())
+
+
+def gradient(summary: str, label: str, **options: Any) -> tuple[Measure, ...]:
+    """Return one summary of the profiles by input and by state, before and after training."""
+    return tuple(
+        Measure(f"gradient/{stage}/{quantity}.{summary}", label, f"{name}, {stage}", **options)
+        for quantity, name in (("x", "input"), ("h", "state"))
+        for stage in ("start", "end")
+    )
+
+
+def half_life() -> tuple[Measure, ...]:
+    """Return half-lives, without those of curves that are no exponentials."""
+    measures = gradient("half_life", "half-life")
+    return tuple(replace(m, needs=(m.metric.replace("half_life", "r2"), EXPONENTIAL)) for m in measures)
+
+
+EXPERIMENT = Experiment(
+    title="Quickstart: who still knows the digit at the end?",
+    question=(
+        "A handwritten digit is read pixel by pixel, 64 steps, and followed by silence up to seq_len. "
+        "How far back does the gradient of the loss reach, and what does that do to the accuracy?"
+    ),
+    reading=(
+        "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count "
+        "of those planned. The gradient is each example's own: by the input, ‖dL/dx_t‖, or by the hidden state, "
+        "‖dL/dh_t‖ (the total derivative). Reach: the largest lag, in steps back from where the loss reads, at which the "
+        "gradient's norm is at least 1 % of that at lag 1; it cannot exceed seq_len − 1. Half-life: the steps in which the norm "
+        "halves; it counts only where the curve is an exponential (R² at least 0.9). Start: untrained; end: the "
+        "weights that validation chose. All models have torch's default initialisation and the same short budget, so "
+        "this shows what happens out of the box, not what each could do at best."
+    ),
+    tables=(
+        Table("accuracy", "Test accuracy in per cent.", (Measure("test/accuracy", "accuracy", scale=100),)),
+        Table(
+            "gradient_reach",
+            "Reach of the gradient, in steps.",
+            gradient("reach", "reach", digits=0),
+            lines=BY,
+        ),
+        Table("gradient_half_life", "Half-life of the gradient, in steps.", half_life(), lines=BY),
+    ),
+    figures=(
+        Figure(
+            "gradient_by_lag",
+            "Norm of each example's own gradient by the input, relative to its largest, against lag, after training. A "
+            "line is the median over seeds of the median example, a band the range over seeds; the black line is 1 %. "
+            "Where a line has fallen far below it, what was shown there cannot teach the model any more. Grey: silence.",
+            partial(gradient_by_lag, annotate=silence),
+        ),
+    ),
+)

@@ -1,0 +1,19 @@
+"""Run or sweep: ``python run.py model=lstm seq_len=128``, ``python run.py -m experiment=quickstart``."""
+
+import hydra
+from omegaconf import DictConfig
+
+from gradreach.errors import one_line_errors
+
+
+@hydra.main(config_path="conf", config_name="config", version_base="1.3")
+def main(composed: DictConfig) -> float | None:
+    """Do one run; Hydra calls this once for each job of a sweep."""
+    from gradreach.runner import run_composed
+
+    return run_composed(composed)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,5 @@
+"""``python -m gradreach`` is ``gradreach``."""
+
+from gradreach.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Records -> DataFrame -> statistics -> tables and figures."""

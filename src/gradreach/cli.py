@@ -1,0 +1,61 @@
+"""``gradreach``: what is done with results, beside making them (which is ``run.py``)."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradreach.errors import one_line_errors
+
+app = typer.Typer(
+    help="How far back does a model's gradient reach? Runs are made by `python run.py`; this works on their results.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Results = Annotated[Path, typer.Option(help="The folder of results.", show_default=True)]
+
+
+@app.callback()
+def _root() -> None:
+    """Keep subcommands, however few there are."""
+
+
+@app.command()
+def tables(
+    experiments: Annotated[list[str] | None, typer.Argument(help="Names; none: all that have runs.")] = None,
+    results_dir: Results = Path("results"),
+) -> None:
+    """Rebuild the tables and figures of experiments from their records, without training."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from gradreach.analysis.build import build
+    from gradreach.errors import ConfigError
+
+    names = experiments or sorted(path.parent.name for path in results_dir.glob("*/runs.csv"))
+    if not names:
+        raise ConfigError(
+            f"{results_dir.resolve()}: no results here; python run.py -m experiment=quickstart makes some"
+        )
+    console = Console(highlight=False)
+    for name in names:
+        built = build(name, results_dir)
+        console.print(f"\n[bold]{built.experiment.title}[/bold]\n{built.experiment.question}")
+        for caption, frame in built.tables.items():
+            shown = Table(*frame.columns, title=caption, title_justify="left", title_style="")
+            for line, following in zip(frame.to_numpy().tolist(), [*frame.iloc[1:, 0], None], strict=True):
+                shown.add_row(*line, end_section=line[0] != following and not frame.iloc[:, 0].is_unique)
+            console.print()
+            console.print(shown)
+        console.print(f"\n{built.experiment.reading}\n[bold]{built.state}[/bold]")
+        console.print(f"\nPage, tables (csv, md, tex) and figures (png, pdf): {built.folder}/README.md", soft_wrap=True)
+        for figure in built.experiment.figures:
+            console.print(f"Look at {built.folder / figure.name}.png", soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line."""
+    with one_line_errors():
+        app()

@@ -1,0 +1,225 @@
+"""The typed, validated configuration of a run, and its identity."""
+
+import hashlib
+import inspect
+import json
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    create_model,
+)
+
+from gradreach.errors import ConfigError, suggest
+
+IDENTITY_VERSION = 1
+"""Raised when a change of the code makes equal configurations yield other numbers."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """A group of settings; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Component(BaseModel):
+    """A class to construct: ``_target_`` names it, every other key is an argument of its constructor."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    target: str = Field(alias="_target_")
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments, checked against the constructor's signature."""
+        return dict(self.model_extra or {})
+
+    def make(self, *positional: Any) -> Any:
+        """Make the object."""
+        return resolve(self.target)(*positional, **self.arguments())
+
+
+class ModelSettings(Component):
+    """An encoder, and how its states are read out."""
+
+    readout: Literal["last", "mean", "max"]
+
+
+class OptimizerSettings(Settings):
+    """How the weights are moved."""
+
+    name: Literal["adam", "adamw", "rmsprop", "sgd"]
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat
+    schedule: Literal["constant", "cosine"]
+
+
+class TrainerSettings(Settings):
+    """How long, in what portions, and what is kept."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    clip_norm: PositiveFloat | None
+
+
+class DiagnosticsSettings(Settings):
+    """What is measured of the gradient, on how many examples."""
+
+    name: Literal["off", "standard"]
+    examples: PositiveInt
+
+
+class RunConfig(Settings):
+    """All that can change what a run yields, and nothing else: this is what its identity is made of."""
+
+    task: Component
+    model: ModelSettings
+    optimizer: OptimizerSettings
+    trainer: TrainerSettings
+    diagnostics: DiagnosticsSettings
+    seed: NonNegativeInt
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the configuration as plain values in which equal settings look equal."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity: 16 hexadecimal digits."""
+        return _digest(self.canonical())
+
+    @property
+    def group_id(self) -> str:
+        """The identity of the configuration without its seed."""
+        return _digest({**self.canonical(), "seed": None})
+
+    @property
+    def label(self) -> str:
+        """Say which configuration this is, for people, without its seed."""
+        parts = [self.model.name, self.task.name]
+        if (seq_len := self.task.arguments().get("seq_len")) is not None:
+            parts.append(f"T={seq_len}")
+        if (kernel_size := self.model.arguments().get("kernel_size")) is not None:
+            parts.append(f"k={kernel_size}")
+        return " · ".join(parts)
+
+
+class TrackingSettings(Settings):
+    """Where W&B sends what it is told."""
+
+    mode: Literal["offline", "online", "off"]
+    project: str
+    entity: str | None
+
+
+class Workplace(Settings):
+    """Where and how a run is done: nothing here can change what it yields."""
+
+    experiment: str | None
+    tracking: TrackingSettings
+    results_dir: Path
+    data_dir: Path
+    force: bool
+    threads: PositiveInt
+    device: str
+
+
+class Axes(Settings):
+    """The three axes of the study, at the top of the configuration."""
+
+    seq_len: PositiveInt
+    kernel_size: PositiveInt
+    seed: NonNegativeInt
+
+
+def plain(composed: DictConfig) -> dict[str, Any]:
+    """Return what Hydra composed as plain values, interpolations resolved, without Hydra's own part."""
+    own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    values = OmegaConf.to_container(own, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, Workplace]:
+    """Check a composed configuration (plain values, interpolations resolved).
+
+    Raises:
+        ConfigError: naming the first setting that is unknown or cannot be.
+    """
+    groups = (Axes, RunConfig, Workplace)
+    known = {field for group in groups for field in group.model_fields}
+    for key in composed:
+        if key not in known:
+            raise ConfigError(f"{key}: there is no such setting; {suggest(str(key), known)}")
+    _part(Axes, composed)
+    run, workplace = _part(RunConfig, composed), _part(Workplace, composed)
+    model = _with_checked_arguments("model", run.model)
+    task = _with_checked_arguments("task", run.task)
+    return run.model_copy(update={"model": model, "task": task}), workplace
+
+
+def _part(group: type[Model], composed: Mapping[str, Any]) -> Model:
+    return checked(group, {key: composed[key] for key in group.model_fields if key in composed})
+
+
+def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
+    """Validate values, or raise a ConfigError about the first that is wrong."""
+    try:
+        return settings.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([prefix] * bool(prefix) + [str(part) for part in first["loc"] if part != "__root__"])
+        if first["type"] == "missing":
+            raise ConfigError(f"{key}: this setting is missing") from None
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"{key}: there is no such setting; {suggest(str(first['loc'][-1]), settings.model_fields)}"
+            ) from None
+        message = first["msg"].replace("Input should", "must").replace("String should", "must")
+        raise ConfigError(f"{key}={first['input']}: {message}") from None
+
+
+def resolve(target: str) -> Any:
+    """Return the class that a dotted name stands for."""
+    try:
+        return pkgutil.resolve_name(target)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"_target_={target}: cannot be imported ({error})") from None
+
+
+def signature_of(constructor: type) -> type[BaseModel]:
+    """Make a schema of a constructor's keyword-only arguments from their annotations and defaults."""
+    hints = get_type_hints(constructor.__init__, include_extras=True)  # type: ignore[misc]
+    fields: dict[str, Any] = {
+        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(constructor).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return create_model(constructor.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+SomeComponent = TypeVar("SomeComponent", bound=Component)
+
+
+def _with_checked_arguments(group: str, component: SomeComponent) -> SomeComponent:
+    arguments = checked(signature_of(resolve(component.target)), component.arguments(), prefix=group)
+    own = component.model_dump(by_alias=True, include=set(type(component).model_fields))
+    return type(component).model_validate({**own, **arguments.model_dump()})
+
+
+def _digest(values: Any) -> str:
+    text = json.dumps([IDENTITY_VERSION, values], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

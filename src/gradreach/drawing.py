@@ -1,0 +1,95 @@
+"""How our pictures look: one style, safe for the colour-blind, readable in grey, the same bytes every time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gradreach.files import write_atomically
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+"""Okabe and Ito's palette, 2008; neighbours differ in lightness too."""
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 3)))
+
+STYLE: Any = {
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "gradreach",
+}
+
+TIMELESS: Any = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
+"""What a picture would else say of the day and the version it was made by."""
+
+QUANTITIES = {"x": "input, ‖dL/dx‖", "h": "state, ‖dL/dh‖", "c": "cell, ‖dL/dc‖"}
+
+
+def draw_band(
+    axes: Axes, lag: np.ndarray, low: np.ndarray, middle: np.ndarray, high: np.ndarray, i: int, label: str
+) -> None:
+    """Draw a line with its band in the i-th colour; what is not finite leaves a gap."""
+    colour = COLOURS[i % len(COLOURS)]
+    low, middle, high = (np.where(np.isfinite(values), values, np.nan) for values in (low, middle, high))
+    axes.plot(lag, middle, color=colour, linestyle=DASHES[i % len(DASHES)], label=label)
+    axes.fill_between(lag, low, high, color=colour, alpha=0.18, linewidth=0)
+
+
+def draw_run_profile(profile: pd.DataFrame) -> Figure:
+    """Draw one run's gradient norms by lag, at the start and at the end of training.
+
+    Kept plain, without a layout engine: every run draws one.
+
+    Args:
+        profile: rows of ``gradient_profile`` with a column ``stage``.
+    """
+    keys = list(dict.fromkeys(zip(profile["layer"], profile["quantity"], strict=True)))
+    figure = Figure(figsize=(3.2 * len(keys), 2.8), dpi=100)
+    panels = figure.subplots(1, len(keys), sharey=True, squeeze=False)[0]
+    figure.subplots_adjust(left=0.75 / figure.get_figwidth(), right=0.99, bottom=0.17, top=0.9, wspace=0.05)
+    for axes, (layer, quantity) in zip(panels, keys, strict=True):
+        curves = profile[(profile["layer"] == layer) & (profile["quantity"] == quantity)]
+        for i, (stage, curve) in enumerate(curves.groupby("stage", sort=False)):
+            lag, low, middle, high = (curve[name].to_numpy(float) for name in ("lag", "q10", "median", "q90"))
+            draw_band(axes, lag, low, middle, high, i, str(stage))
+        axes.set_xlabel("lag (steps back)")
+        axes.set_title(
+            QUANTITIES[quantity] + (f" of {layer}" if layer != "input" and len(keys) > 3 else ""), fontsize=9
+        )
+    panels[0].set_ylabel("log10 norm: median, 10–90 %")
+    panels[0].legend(frameon=False)
+    return figure
+
+
+@contextmanager
+def saved(stem: Path, panels: int, size: tuple[float, float] = (3.6, 3.1)) -> Iterator[Sequence[Axes]]:
+    """Give axes to draw on, side by side, and save them as PNG and PDF with the same bytes every time."""
+    with mpl.rc_context(STYLE):
+        figure, grid = plt.subplots(1, panels, figsize=(size[0] * panels, size[1]), sharey=True, squeeze=False)
+        yield list(grid[0])
+        for suffix, metadata in TIMELESS.items():
+            write_atomically(stem.with_suffix(f".{suffix}"), partial(_save, figure, suffix, metadata))
+        plt.close(figure)
+
+
+def _save(figure: Figure, suffix: str, metadata: Any, file: BinaryIO) -> None:
+    figure.savefig(file, format=suffix, metadata=metadata)

@@ -1,0 +1,84 @@
+"""What the user did wrong, in one line."""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+
+class ConfigError(ValueError):
+    """A setting that cannot work; the message names it, its value, what is allowed and what to do."""
+
+
+def suggest(wrong: str, known: Iterable[str]) -> str:
+    """Name the known word nearest to a wrong one, or list them all."""
+    options = sorted(known)
+    near = get_close_matches(wrong, options, n=1)
+    return (f"did you mean {near[0]}? " if near else "") + f"Choose from {', '.join(options)}"
+
+
+def refuse(message: str) -> NoReturn:
+    """Say in one line what the user has to mend, and exit with code 2."""
+    print(f"gradreach: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn errors of configuration into one line on stderr and exit code 2.
+
+    ``HYDRA_FULL_ERROR=1`` keeps the whole stack trace.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        yield
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing several lines
+    try:
+        yield
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        refuse(message)
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def explain(error: BaseException) -> str | None:
+    """Return one line for an error that the user can mend, None for a defect of the program."""
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        return f"{group}={choice}: there is no such option; {suggest(choice, error.options)}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read as key=value ({_first_line(error)})"
+    if isinstance(error, HydraException):
+        override = re.match(r"Could not override '([^']+)'", str(error))
+        if override:
+            return f"{override[1]}: there is no such setting; {_known_keys(error.__cause__, override[1])}"
+        cause = f" ({_first_line(error.__cause__)})" if error.__cause__ else ""
+        return _first_line(error) + cause
+    if isinstance(error, OmegaConfBaseException):
+        return f"{error.full_key or 'configuration'}: {_first_line(error)}"
+    return None
+
+
+def _known_keys(cause: Any, key: str) -> str:
+    """Suggest what stands beside a key that does not exist."""
+    parent = getattr(cause, "parent_node", None)
+    prefix, _, name = key.rpartition(".")
+    known = [str(k) for k in parent] if parent is not None else []
+    if not known:
+        return "python run.py --cfg job shows all of them"
+    return suggest(name, (k for k in known if k != "_target_")) + (f" below {prefix}" if prefix else "")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0]

@@ -1,0 +1,43 @@
+"""Handwritten digits, read pixel by pixel."""
+
+from pathlib import Path
+
+import torch
+from pydantic import NonNegativeInt, PositiveInt
+
+from gradreach.errors import ConfigError
+from gradreach.tasks.batch import Batch
+from gradreach.tasks.splitting import stratified_split
+from gradreach.tasks.task import Shape, Splits, Task
+
+PIXELS = 64
+
+
+class Digits(Task):
+    """Name the digit after its 64 pixels, row by row, and then silence (zeros) up to ``seq_len``.
+
+    Silence counts as input: the longer it lasts, the longer the digit has to be remembered. 1,797 images of
+    8×8 pixels with values 0…16, here 0…1, from 43 writers; 10 classes; 60 / 20 / 20 % for training, validation
+    and test. Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI 1998 (CC BY 4.0),
+    the test part as shipped by scikit-learn.
+
+    - ``seq_len``: steps, at least 64.
+    - ``data_seed``: draws the split.
+    """
+
+    def __init__(self, *, seq_len: PositiveInt = PIXELS, data_seed: NonNegativeInt = 0) -> None:
+        if seq_len < PIXELS:
+            raise ConfigError(f"seq_len={seq_len}: task=digits has {PIXELS} pixels; choose {PIXELS} or more")
+        self.seq_len = seq_len
+        self.data_seed = data_seed
+        self.shape = Shape(channels=1, length=seq_len, outputs=10)
+
+    def splits(self, data_dir: Path) -> Splits:
+        """Return the three splits; they ship with scikit-learn, so ``data_dir`` is not read."""
+        from sklearn.datasets import load_digits
+
+        pixels, digits = load_digits(return_X_y=True)
+        x = torch.zeros(len(pixels), self.seq_len, 1)
+        x[:, :PIXELS, 0] = torch.from_numpy(pixels).float() / 16
+        examples = Batch(x, None, torch.from_numpy(digits).long())
+        return Splits(*(examples.take(index) for index in stratified_split(digits, self.data_seed)))

@@ -1,0 +1,113 @@
+"""What Lightning trains: a model, a task's loss, and the epoch's figures."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from gradreach.tasks import Batch, Batches, Task
+
+
+class Mean:
+    """The mean over examples, summed on the device so that no step has to wait for it."""
+
+    def __init__(self) -> None:
+        self.total: Tensor | float = 0.0
+        self.count = 0
+
+    def add(self, values: Tensor) -> None:
+        """Count one value an example."""
+        self.total = self.total + values.detach().sum()
+        self.count += len(values)
+
+    def take(self) -> float:
+        """Return the mean and begin anew; NaN of nothing."""
+        mean = float(self.total) / self.count if self.count else math.nan
+        self.total, self.count = 0.0, 0
+        return mean
+
+
+class TrainingModule(LightningModule):
+    """A model that learns a task.
+
+    After every training epoch ``figures`` holds what it yielded: ``train/*``, ``val/*``, the mean gradient norm
+    before clipping; after the test, ``test/*``.
+
+    - ``make_optimizer``: given the parameters.
+    - ``make_schedule``: given the optimizer; stepped after every batch. What gives None keeps the learning rate.
+    - ``clip_norm``: gradients with a larger total norm are scaled down to it; None leaves them.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        make_optimizer: Callable[[Any], torch.optim.Optimizer],
+        make_schedule: Callable[[torch.optim.Optimizer], Any] = lambda optimizer: None,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.task = task
+        self.make_optimizer = make_optimizer
+        self.make_schedule = make_schedule
+        self.clip_norm = math.inf if clip_norm is None else clip_norm
+        self.figures: dict[str, float] = {}
+        self.means = {stage: (Mean(), Mean()) for stage in ("train", "val", "test")}
+        self.gradient_norm = Mean()
+
+    def configure_optimizers(self) -> Any:
+        """Make the optimizer and its schedule."""
+        optimizer = self.make_optimizer(self.model.parameters())
+        schedule = self.make_schedule(optimizer)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Clip by the total norm, and count the norm that was there before."""
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.gradient_norm.add(norm.unsqueeze(0))
+
+    def on_train_epoch_start(self) -> None:
+        """Choose the epoch's order of the data."""
+        batches = self.trainer.train_dataloader
+        assert isinstance(batches, Batches)
+        batches.epoch = self.current_epoch
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Return the mean loss."""
+        return self._losses("train", batch).mean()
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Count a batch."""
+        self._losses("val", batch)
+
+    def test_step(self, batch: Batch, index: int) -> None:
+        """Count a batch."""
+        self._losses("test", batch)
+
+    def _losses(self, stage: str, batch: Batch) -> Tensor:
+        logits = self.model(batch.x, batch.lengths)
+        losses = self.task.loss(logits, batch.target)
+        loss, score = self.means[stage]
+        loss.add(losses)
+        score.add(self.task.score(logits.detach(), batch.target))
+        return losses
+
+    def on_validation_epoch_end(self) -> None:
+        """Close the training epoch that this validation belongs to."""
+        self._take("train")
+        self._take("val")
+        self.figures["gradient/norm"] = self.gradient_norm.take()
+
+    def on_test_epoch_end(self) -> None:
+        """Close the test."""
+        self._take("test")
+
+    def _take(self, stage: str) -> None:
+        for name, mean in zip(("loss", "accuracy"), self.means[stage], strict=True):
+            self.figures[f"{stage}/{name}"] = mean.take()

@@ -1,0 +1,87 @@
+"""Where Hydra looks for plugins: the sweeper that plans before it launches."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import compress
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+
+@dataclass
+class PlannedSweeperConf:
+    """``params`` is what an experiment sweeps; what the command line says of the same key wins."""
+
+    _target_: str = "hydra_plugins.gradreach_sweeper.PlannedSweeper"
+    params: dict[str, str] = field(default_factory=dict)
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="gradreach", node=PlannedSweeperConf, provider="gradreach")
+
+
+class PlannedSweeper(BasicSweeper):
+    """All combinations, like Hydra's own; but every job is checked before the first starts.
+
+    Identical runs are done once, finished ones not again, and the launcher is given only what is left.
+    """
+
+    def __init__(self, params: dict[str, str] | None = None) -> None:
+        super().__init__(max_batch_size=None, params=params)
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Plan, launch, report. Exits with code 1 where a run has failed."""
+        from gradreach.sweep import sweep
+
+        assert self.hydra_context is not None
+        assert self.config is not None
+        launcher = self.launcher
+        assert launcher is not None
+        loader = self.hydra_context.config_loader
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides([*self._parse_config(), *arguments])
+        jobs = self.split_arguments(overrides, None)[0]
+        composer = Composer(loader, self.config)
+        return sweep(jobs, composer.compose, lambda chosen: launcher.launch(chosen, initial_job_idx=0))
+
+
+class Composer:
+    """Composes many jobs that differ in few files: each choice of files is composed once.
+
+    Hydra needs 0.15 s and more a job to read all files anew. A value (``seed=3``) is applied after the files are
+    composed, so that a copy of the composed files and the value give the same.
+    """
+
+    def __init__(self, loader: Any, master: DictConfig) -> None:
+        self.loader = loader
+        self.master = master
+        self.parser = OverridesParser.create(config_loader=loader)
+        self.composed: dict[tuple[str, ...], DictConfig] = {}
+        self.is_group = cache(lambda key: bool(loader.get_group_options(key)))
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """Return what Hydra would compose, without its own part.
+
+        Raises:
+            HydraException: a key or an option does not exist.
+        """
+        parsed = self.parser.parse_overrides(list(overrides))
+        is_value = [self._is_value(override) for override in parsed]
+        values = list(compress(parsed, is_value))
+        files = tuple(override for override, value in zip(overrides, is_value, strict=True) if not value)
+        if files not in self.composed:
+            whole = self.loader.load_sweep_config(self.master, list(files))
+            self.composed[files] = OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"])
+        config = copy.deepcopy(self.composed[files])
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        return config
+
+    def _is_value(self, override: Override) -> bool:
+        key = override.key_or_group
+        plain = not (override.is_add() or override.is_force_add() or override.is_delete() or override.package)
+        return plain and not key.startswith("hydra") and not self.is_group(key)

@@ -109,19 +109,24 @@ def markdown(frame: pd.DataFrame) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
+LATEX = {
+    "±": "$\\pm$",
+    "–": "--",
+    "−": "$-$",
+    "≥": "$\\geq$",
+    "‖": "$\\|$",
+    "²": "$^2$",
+    "·": "$\\cdot$",
+    "%": "\\%",
+    "_": "\\_",
+}
+
+
 def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
     """Return a frame of texts as a LaTeX table (packages: booktabs)."""
-    text = frame.to_latex(index=False, escape=True, caption=_escape(caption), label=label, position="tb")
-    for sign, command in (
-        ("±", "$\\pm$"),
-        ("∞", "$\\infty$"),
-        ("–", "--"),
-        ("≥", "$\\geq$"),
-        ("‖", "$\\|$"),
-        ("²", "$^2$"),
-    ):
-        text = text.replace(sign, command)
-    return text
+    signs = str.maketrans(LATEX)
+    frame = frame.map(lambda cell: cell.translate(signs)).rename(columns=lambda name: name.translate(signs))
+    return frame.to_latex(index=False, escape=False, caption=caption.translate(signs), label=label, position="tb")
 
 
 def chance_line(runs: pd.DataFrame) -> str:
@@ -153,7 +158,3 @@ def _common(group: pd.DataFrame, column: str) -> float:
         return math.nan
     values = group[column].dropna().unique()
     return values[0] if len(values) == 1 else math.nan
-
-
-def _escape(text: str) -> str:
-    return text.replace("%", "\\%").replace("_", "\\_")

@@ -150,6 +150,7 @@ def log_adjoints(steps: Replay, immediate: Tensor) -> dict[str, Tensor]:
     seeds = unit(seeds, seed_logs)
     seeded = seed_logs.isneginf().logical_not().any(1).tolist()
 
+    seed_logs = seed_logs.double()  # a sum of many logarithms: float32 would lose what the norms still have
     directions, logs = [seeds[-1]], [seed_logs[-1]]
     for t in range(length - 2, -1, -1):
         direction = steps.pull_back(t + 1, directions[-1])
@@ -168,6 +169,7 @@ def _add(a: Tensor, log_a: Tensor, b: Tensor, log_b: Tensor) -> tuple[Tensor, Te
     """Add two vectors given as directions and log norms."""
     larger = torch.maximum(log_a, log_b)
     reference = torch.where(larger.isneginf(), torch.zeros_like(larger), larger)
-    total = a * (log_a - reference).exp().unsqueeze(-1) + b * (log_b - reference).exp().unsqueeze(-1)
+    shares = [(log - reference).exp().to(a.dtype).unsqueeze(-1) for log in (log_a, log_b)]
+    total = a * shares[0] + b * shares[1]
     total_log = log_norm(total)
     return unit(total, total_log), reference + total_log

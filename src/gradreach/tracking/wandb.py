@@ -52,8 +52,9 @@ class WandbRun:
         self.run.log({key: value for key, value in row.items() if key != "step"})
 
     def summarize(self, metrics: Mapping[str, float], profiles: list[pd.DataFrame]) -> None:
-        """Write the final figures into the summary, and the gradient profile as a picture."""
-        self.run.summary.update(dict(metrics))
+        """Write the chosen epoch's figures into the summary, and log the gradient profile as a picture."""
+        chosen = {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
+        self.run.summary.update(chosen)
         if profiles:
             from gradreach.drawing import draw_run_profile
 

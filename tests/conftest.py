@@ -1,0 +1,51 @@
+"""What all tests share: the real configurations, and the real command line."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from gradreach.config import RunConfig, Workplace, parse, plain
+
+PROJECT = Path(__file__).resolve().parent.parent
+SMALL = ["trainer.epochs=2", "model.width=4", "diagnostics.examples=4"]
+"""A real run that takes a second."""
+
+
+@pytest.fixture(scope="session")
+def composed() -> Iterator[Callable[..., DictConfig]]:
+    """Compose ``conf/`` with overrides, as ``run.py`` does."""
+    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+        yield lambda *overrides: compose("config", overrides=list(overrides))
+
+
+@pytest.fixture
+def configured(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., tuple[RunConfig, Workplace]]:
+    """Compose and check; results go to a temporary folder, nothing is tracked."""
+    here = ["tracking=off", f"results_dir={tmp_path / 'results'}"]
+    return lambda *overrides: parse(plain(composed(*here, *overrides)))
+
+
+@pytest.fixture
+def run_py(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Call ``python run.py`` in an empty folder."""
+
+    def call(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT / "tests" / "broken"), "COLUMNS": "200"}
+        environment.pop("HYDRA_FULL_ERROR", None)
+        return subprocess.run(
+            [sys.executable, str(PROJECT / "run.py"), *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return call

@@ -1,0 +1,141 @@
+"""The commands as a user types them."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from conftest import SMALL
+from gradreach.records import RecordStore
+
+TARGETS = "model._target_=gradreach.models.RNN,broken.Broken"
+
+
+def records(folder):
+    store = RecordStore(folder / "results" / "runs")
+    return store, [store.read(path.parent.name) for path in sorted(store.root.glob("*/record.json"))]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["seq_len=0"], "seq_len=0: must be greater than 0"),
+        (["model=lstn"], "model=lstn: there is no such option; did you mean lstm? Choose from"),
+        (["task.digts=1"], "task.digts: there is no such setting"),
+        (["seed=abc"], "seed=abc: must be a valid integer, unable to parse string as an integer"),
+        (
+            ["model=cnn", "kernel_size=200", "seq_len=64"],
+            "kernel_size=200: larger than the input of 64 steps (seq_len)",
+        ),
+        (["optimizer.lr=-1"], "optimizer.lr=-1: must be greater than 0"),
+        (["-m", "experiment=quickstart", "optimizer.lr=0.1,-1"], "optimizer.lr=-1: must be greater than 0"),
+        (["-m", "model=lstm,lstn"], "model=lstn: there is no such option; did you mean lstm? Choose from"),
+        (["experiment=quickstrat"], "experiment=quickstrat: there is no such option; did you mean quickstart?"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_leaves_no_file(run_py, tmp_path, arguments, message):
+    done = run_py(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"gradreach: {message}")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_with_a_failing_run_finishes_the_others_and_goes_on_where_it_stopped(run_py, tmp_path):
+    line = ["-m", "model=rnn", TARGETS, "seed=0,1", "kernel_size=3,5", *SMALL]
+    first = run_py(*line)
+    assert first.returncode == 1
+    assert "4 runs (8 combinations, identical ones once), 4 to do" in first.stdout
+    assert "4 runs: 2 failed, 2 finished" in first.stdout
+    assert "ValueError: broken on purpose" in first.stdout
+    store, found = records(tmp_path)
+    assert sorted(record["status"] for record in found) == ["failed", "failed", "finished", "finished"]
+    assert all("broken on purpose" in r["traceback"] for r in found if r["status"] == "failed")
+    finished = [store.folder(r["run_id"]) / "record.json" for r in found if r["status"] == "finished"]
+    stamps = [path.stat().st_mtime_ns for path in finished]
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results"]
+
+    again = run_py(*line)
+    assert "4 runs (8 combinations, identical ones once), 2 already done, 2 to do" in again.stdout
+    assert [path.stat().st_mtime_ns for path in finished] == stamps
+
+    mended = run_py(*[part if part != TARGETS else "model._target_=gradreach.models.RNN" for part in line])
+    assert mended.returncode == 0
+    assert "2 runs (4 combinations, identical ones once), 2 already done, 0 to do" in mended.stdout
+
+
+def test_one_worker_or_two_give_the_same_bits(run_py, tmp_path):
+    line = ["-m", "model=lstm,cnn", "seed=0,1", "tracking=off", *SMALL]
+    results = []
+    for workers in (1, 2):
+        done = run_py(*line, f"hydra.launcher.n_jobs={workers}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        store, found = records(tmp_path)
+        results.append({r["run_id"]: (r["metrics"], store.read_profile(r["run_id"])) for r in found})
+        (tmp_path / "results").rename(tmp_path / f"with {workers}")
+    assert results[0].keys() == results[1].keys()
+    assert len(results[0]) == 4
+    for (metrics, profile), (other_metrics, other_profile) in zip(*(r.values() for r in results), strict=True):
+        assert metrics == other_metrics
+        for name, values in profile.items():
+            np.testing.assert_array_equal(values, other_profile[name])
+
+
+def test_one_run_shows_its_figures_and_closes_its_tracker(run_py, tmp_path):
+    done = run_py("model=gru", "seq_len=70", *SMALL)
+    assert done.returncode == 0
+    assert "test accuracy" in done.stdout
+    assert "chance 10.0%" in done.stdout
+    assert done.stderr == ""
+    _, (record,) = records(tmp_path)
+    (log,) = tmp_path.glob(f"results/wandb/offline-run-*-{record['run_id']}/*.wandb")
+    said = inspect(log)
+    assert said["name"] == "gru · digits · T=70 · seed 0"
+    assert said["group"].startswith("gru · digits · T=70")
+    assert said["exit"] == 0
+    assert said["config"]["task"]["seq_len"] == 70
+    assert said["config"]["model"] == record["config"]["model"]
+    assert said["summary"]["test/accuracy"] == record["metrics"]["test/accuracy"]
+    assert said["summary"]["gradient/h.reach"] == record["metrics"]["gradient/end/h.reach"]
+    assert said["summary"]["gradient/profile._type"] == "image-file"
+    assert len(said["history"]) == 2 + 2 + 1
+
+
+def test_a_failing_run_exits_with_1_and_closes_its_tracker_as_failed(run_py, tmp_path):
+    done = run_py("model=rnn", "model._target_=broken.Broken", *SMALL)
+    assert done.returncode == 1
+    assert "failed: ValueError: broken on purpose" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    (log,) = tmp_path.glob("results/wandb/offline-run-*/*.wandb")
+    assert inspect(log)["exit"] == 1
+
+
+def inspect(log):
+    """Read a W&B file back with W&B's own reader."""
+    told = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = {"history": [], "summary": {}}
+    for record in map(json.loads, told.stdout.splitlines()):
+        value = record.get(record["type"], {})
+        match record["type"]:
+            case "run":
+                said |= {
+                    "name": value["display_name"],
+                    "group": value["run_group"],
+                    "config": value["config"]["update"],
+                }
+            case "history":
+                said["history"].append(value["item"])
+            case "summary":
+                said["summary"] |= value["update"]
+            case "exit":
+                said["exit"] = value["exit_code"]
+    return said

@@ -1,0 +1,80 @@
+import json
+import math
+import subprocess
+import sys
+
+import filelock
+import numpy as np
+import pytest
+
+from gradreach import files
+from gradreach.records import SCHEMA_VERSION, RecordStore
+
+RUN = "0123456789abcdef"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RecordStore(tmp_path / "runs")
+
+
+def test_a_record_reads_as_it_was_written(store):
+    profile = {"lag": np.arange(3), "median": np.array([0.1, -math.inf, math.nan]), "layer": np.array(["input"] * 3)}
+    store.write({"run_id": RUN, "status": "finished", "metrics": {"a": 0.1}}, [{"epoch": 1, "x": 0.5}], profile)
+    record = store.read(RUN)
+    assert record["metrics"] == {"a": 0.1}
+    assert record["schema_version"] == SCHEMA_VERSION
+    assert (store.folder(RUN) / "history.csv").read_text() == "epoch,x\n1,0.5\n"
+    for name, values in store.read_profile(RUN).items():
+        np.testing.assert_array_equal(values, profile[name])
+
+
+def test_what_is_not_finite_survives_json(store):
+    store.write({"run_id": RUN, "status": "finished", "metrics": {"a": math.inf, "b": math.nan}})
+    json.loads((store.folder(RUN) / "record.json").read_text(), parse_constant=pytest.fail)
+    metrics = store.read(RUN)["metrics"]
+    assert float(metrics["a"]) == math.inf
+    assert math.isnan(float(metrics["b"]))
+
+
+@pytest.mark.parametrize("text", ["", '{"run_id": "0123', "[1]", '{"run_id": "another"}', "\udcff"])
+def test_a_damaged_record_is_no_record(store, text):
+    path = store.folder(RUN) / "record.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    assert store.read(RUN) is None
+
+
+@pytest.mark.parametrize(("status", "settled"), [("finished", 1), ("diverged", 1), ("failed", 0), ("running", 0)])
+def test_only_finished_and_diverged_runs_are_settled(store, status, settled):
+    store.write({"run_id": RUN, "status": status})
+    assert bool(store.settled(RUN)) is bool(settled)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    files.write_text(path, "old")
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        files.write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_claim_is_held_by_one_and_free_when_its_holder_dies(store):
+    code = (
+        "import sys, time; from pathlib import Path; from gradreach.records import RecordStore\n"
+        "with RecordStore(Path(sys.argv[1])).claim(sys.argv[2]): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(store.root), RUN], stdout=subprocess.PIPE, text=True)
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(filelock.Timeout), store.claim(RUN, timeout=0.1):
+            pass
+        holder.kill()
+    with store.claim(RUN, timeout=5):
+        pass

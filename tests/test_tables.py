@@ -1,0 +1,189 @@
+"""From records to tables, without training."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from conftest import PROJECT
+from gradreach.analysis.build import build
+from gradreach.analysis.frame import load_runs, read_csv, write_csv, write_plan
+from gradreach.analysis.statistics import estimate
+from gradreach.analysis.tables import Measure, Table, markdown, summarize, wide
+from gradreach.config import parse, plain
+from gradreach.errors import ConfigError
+from gradreach.records import RecordStore
+
+EXPERIMENTS = PROJECT / "experiments"
+
+
+@pytest.fixture(scope="module")
+def planned(composed, tmp_path_factory):
+    """Twelve runs of the quickstart, planned, with made-up records for some."""
+    results = tmp_path_factory.mktemp("project") / "results"
+    runs = []
+    for model in ("cnn", "lstm"):
+        for seq_len in (64, 128):
+            for seed in (0, 1, 2):
+                overrides = [f"model={model}", f"seq_len={seq_len}", f"seed={seed}", f"results_dir={results}"]
+                runs.append(parse(plain(composed("experiment=quickstart", *overrides))))
+    write_plan(runs[0][1], [run for run, _ in runs])
+    store = RecordStore(results / "runs")
+    for number, (run, _) in enumerate(runs):
+        lag = np.arange(run.task.arguments()["seq_len"])
+        decay = -lag * (0.01 if run.model.name == "cnn" else 0.3) - run.seed
+        curve = {"layer": np.full(len(lag), "input"), "quantity": np.full(len(lag), "x"), "lag": lag, "n": lag * 0 + 4}
+        profile = curve | {name: decay + shift for name, shift in (("q10", -0.1), ("median", 0.0), ("q90", 0.1))}
+        profile |= {"stage": np.full(len(lag), "end")}
+        status = {3: "failed", 4: "diverged", 5: None}.get(number, "finished")
+        metrics = {"test/accuracy": 0.5 + 0.1 * run.seed, "gradient/end/x.reach": 6.0 + run.seed}
+        metrics |= {"gradient/end/x.half_life": 1.0, "gradient/end/x.r2": 0.99 if run.seed else 0.5}
+        facts = {"chance": 0.1, "parameters": 100, "seconds": 1.25, "revision": "abc"}
+        if status:
+            whole = {"metrics": metrics} if status == "finished" else {"metrics": {}, "error": "why"}
+            record = {"run_id": run.run_id, "status": status, "config": run.canonical(), **facts, **whole}
+            store.write(record, [], profile)
+    return results
+
+
+@pytest.fixture
+def results(planned, tmp_path):
+    return Path(shutil.copytree(planned, tmp_path / "results"))
+
+
+def tree(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_the_same_records_give_the_same_bytes(results):
+    build("quickstart", results, EXPERIMENTS)
+    first = tree(results / "quickstart")
+    build("quickstart", results, EXPERIMENTS)
+    assert tree(results / "quickstart") == first
+    expected = {f"{t}.{s}" for t in ("accuracy", "gradient_reach", "gradient_half_life") for s in ("csv", "md", "tex")}
+    expected |= {"runs.csv", "profiles.csv", "README.md", "gradient_by_lag.png", "gradient_by_lag.pdf"}
+    assert set(first) == expected
+
+
+def test_a_clone_without_raw_records_regenerates_the_same_bytes(results):
+    build("quickstart", results, EXPERIMENTS)
+    first = tree(results / "quickstart")
+    shutil.rmtree(results / "runs")
+    build("quickstart", results, EXPERIMENTS)
+    assert tree(results / "quickstart") == first
+
+
+def test_a_half_finished_sweep_says_so(results):
+    built = build("quickstart", results, EXPERIMENTS)
+    assert "9 of 12 planned runs finished; 1 diverged, 1 failed, 1 missing: not complete." in built.state
+    assert "Chance level: digits 10.0 %." in built.state
+    for name in ("accuracy.md", "README.md"):
+        assert "not complete" in (results / "quickstart" / name).read_text()
+    accuracy = pd.read_csv(results / "quickstart" / "accuracy.csv").set_index(["architecture", "seq_len"])
+    cell = accuracy.loc[("cnn k=3", 128)]
+    assert (cell["n_finished"], cell["n_diverged"], cell["n"]) == (0, 1, 3)
+    whole = accuracy.loc[("lstm", 64)]
+    assert (whole["n_finished"], whole["n"], whole["parameters"], whole["chance"]) == (3, 3, 100, 0.1)
+
+
+def test_a_cell_is_mean_and_interval_of_its_seeds(results):
+    built = build("quickstart", results, EXPERIMENTS)
+    half = stats.t.ppf(0.975, 2) * 10 / np.sqrt(3)
+    line = built.tables["Test accuracy in per cent."].set_index("architecture").loc["lstm"]
+    assert line["accuracy, seq_len 64"] == f"60.0 ± {half:.1f} (3/3)"
+    assert line["parameters"] == "100"
+
+
+def test_a_half_life_counts_only_where_the_curve_is_exponential(results):
+    built = build("quickstart", results, EXPERIMENTS)
+    frame = built.tables["Half-life of the gradient, in steps."]
+    line = frame[(frame["architecture"] == "lstm") & (frame["gradient by"] == "input, end")].iloc[0]
+    assert line["half-life, seq_len 64"] == "1.0 ± 0.0 (2/3)"
+
+
+def test_latex_has_no_sign_that_latex_does_not_know(results):
+    build("quickstart", results, EXPERIMENTS)
+    text = (results / "quickstart" / "accuracy.tex").read_text()
+    assert text.isascii()
+    assert "\\toprule" in text
+    assert "60.0 $\\pm$" in text
+
+
+def test_a_new_plan_keeps_what_is_known_of_its_runs(results, composed):
+    build("quickstart", results, EXPERIMENTS)
+    shutil.rmtree(results / "runs")
+    overrides = [f"results_dir={results}", "model=lstm"]
+    kept, workplace = parse(plain(composed("experiment=quickstart", *overrides, "seed=0")))
+    new, _ = parse(plain(composed("experiment=quickstart", *overrides, "seed=7")))
+    write_plan(workplace, [kept, new])
+    table = load_runs(results, "quickstart").set_index("run_id")
+    assert table.loc[kept.run_id, "test/accuracy"] == 0.5
+    assert table.loc[new.run_id, "status"] == "missing"
+    assert len(table) == 2
+
+
+def test_a_run_table_reads_as_it_was_written(results):
+    build("quickstart", results, EXPERIMENTS)
+    path = results / "quickstart" / "runs.csv"
+    text = path.read_text()
+    write_csv(path, read_csv(path))
+    assert path.read_text() == text
+
+
+def test_raw_records_load_without_an_experiment(results):
+    runs = load_runs(results)
+    assert len(runs) == 11
+    assert runs["model.width"].eq(32).all()
+    assert runs["kernel_size"].isna().sum() == 6
+
+
+def test_an_unknown_experiment_is_named_with_the_nearest(results):
+    with pytest.raises(ConfigError, match="quickstrat: there is no such experiment; did you mean quickstart?"):
+        build("quickstrat", results, EXPERIMENTS)
+
+
+def test_an_experiment_without_runs_says_how_to_make_them(tmp_path):
+    with pytest.raises(ConfigError, match="python run.py -m experiment=quickstart"):
+        build("quickstart", tmp_path, EXPERIMENTS)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_the_interval_is_students(n):
+    values = np.random.default_rng(n).normal(size=n)
+    result = estimate(values)
+    low, high = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
+    assert result.mean - result.half_width == pytest.approx(low)
+    assert result.mean + result.half_width == pytest.approx(high)
+
+
+def test_what_is_not_finite_lowers_n():
+    assert estimate(np.array([1.0, np.inf, np.nan])).n == 1
+    assert np.isnan(estimate(np.array([])).mean)
+
+
+def test_a_markdown_table_has_a_column_for_each_value():
+    runs = pd.DataFrame(
+        {
+            "status": "finished",
+            "model": ["a", "a", "b"],
+            "T": [1, 2, 1],
+            "x": [1.0, 2.0, 3.0],
+            "parameters": 5,
+            "chance": 0.5,
+        }
+    )
+    table = Table("t", "c", (Measure("x", "x"),), rows="model", columns="T")
+    text = markdown(wide(summarize(runs, table), table))
+    assert text.splitlines()[0] == "| model | parameters | x, T 1 | x, T 2 |"
+    assert text.splitlines()[3] == "| b | 5 | 3.0 (1/1) |  |"
+
+
+def test_committed_tables_are_what_the_committed_records_give(tmp_path):
+    committed = PROJECT / "results" / "quickstart"
+    copy = Path(shutil.copytree(committed, tmp_path / "results" / "quickstart")).parent
+    build("quickstart", copy, EXPERIMENTS)
+    texts = {name: data for name, data in tree(committed).items() if not name.endswith(("png", "pdf"))}
+    assert {name: data for name, data in tree(copy / "quickstart").items() if name in texts} == texts

@@ -44,13 +44,13 @@ EXPERIMENT = Experiment(
         "How far back does the gradient of the loss reach, and what does that do to the accuracy?"
     ),
     reading=(
-        "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count "
-        "of those planned. The gradient is each example's own: by the input, ‖dL/dx_t‖, or by the hidden state, "
-        "‖dL/dh_t‖ (the total derivative). Reach: the largest lag, in steps back from where the loss reads, at which the "
-        "gradient's norm is at least 1 % of that at lag 1; it cannot exceed seq_len − 1. Half-life: the steps in which the norm "
-        "halves; it counts only where the curve is an exponential (R² at least 0.9). Start: untrained; end: the "
-        "weights that validation chose. All models have torch's default initialisation and the same short budget, so "
-        "this shows what happens out of the box, not what each could do at best."
+        "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that "
+        "count of those planned. The gradient is each example's own: by the input, ‖dL/dx_t‖, or by the hidden state, "
+        "‖dL/dh_t‖ (the total derivative). Reach: the largest lag, in steps back from where the loss reads, at which "
+        "the gradient's norm is at least 1 % of that at lag 1; it cannot exceed seq_len − 1. Half-life: the steps in "
+        "which the norm halves; it counts only where the curve is an exponential (R² at least 0.9). Start: untrained; "
+        "end: the weights that validation chose. All models have torch's default initialisation and the same short "
+        "budget, so this shows what happens out of the box, not what each could do at best."
     ),
     tables=(
         Table("accuracy", "Test accuracy in per cent.", (Measure("test/accuracy", "accuracy", scale=100),)),
@@ -65,9 +65,10 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "gradient_by_lag",
-            "Norm of each example's own gradient by the input, relative to its largest, against lag, after training. A "
-            "line is the median over seeds of the median example, a band the range over seeds; the black line is 1 %. "
-            "Where a line has fallen far below it, what was shown there cannot teach the model any more. Grey: silence.",
+            "Norm of each example's own gradient by the input, relative to its largest, against lag, after training. "
+            "A line is the median over seeds of the median example, a band the range over seeds; the black line is "
+            "1 %. Where a line has fallen far below it, what was shown there cannot teach the model any more. Grey: "
+            "silence.",
             partial(gradient_by_lag, annotate=silence),
         ),
     ),

@@ -141,12 +141,12 @@ def test_raw_records_load_without_an_experiment(results):
 
 
 def test_an_unknown_experiment_is_named_with_the_nearest(results):
-    with pytest.raises(ConfigError, match="quickstrat: there is no such experiment; did you mean quickstart?"):
+    with pytest.raises(ConfigError, match="quickstrat: there is no such experiment; did you mean quickstart"):
         build("quickstrat", results, EXPERIMENTS)
 
 
 def test_an_experiment_without_runs_says_how_to_make_them(tmp_path):
-    with pytest.raises(ConfigError, match="python run.py -m experiment=quickstart"):
+    with pytest.raises(ConfigError, match=r"python run\.py -m experiment=quickstart"):
         build("quickstart", tmp_path, EXPERIMENTS)
 
 

@@ -1,5 +1,6 @@
 import json
 import math
+import platform
 import subprocess
 import sys
 
@@ -20,7 +21,9 @@ def store(tmp_path):
 
 def test_a_record_reads_as_it_was_written(store):
     profile = {"lag": np.arange(3), "median": np.array([0.1, -math.inf, math.nan]), "layer": np.array(["input"] * 3)}
-    store.write({"run_id": RUN, "status": "finished", "metrics": {"a": 0.1}}, [{"epoch": 1, "x": 0.5}], profile)
+    store.write(
+        {"run_id": RUN, "config": {}, "status": "finished", "metrics": {"a": 0.1}}, [{"epoch": 1, "x": 0.5}], profile
+    )
     record = store.read(RUN)
     assert record["metrics"] == {"a": 0.1}
     assert record["schema_version"] == SCHEMA_VERSION
@@ -30,7 +33,7 @@ def test_a_record_reads_as_it_was_written(store):
 
 
 def test_what_is_not_finite_survives_json(store):
-    store.write({"run_id": RUN, "status": "finished", "metrics": {"a": math.inf, "b": math.nan}})
+    store.write({"run_id": RUN, "config": {}, "status": "finished", "metrics": {"a": math.inf, "b": math.nan}})
     json.loads((store.folder(RUN) / "record.json").read_text(), parse_constant=pytest.fail)
     metrics = store.read(RUN)["metrics"]
     assert float(metrics["a"]) == math.inf
@@ -38,16 +41,23 @@ def test_what_is_not_finite_survives_json(store):
 
 
 @pytest.mark.parametrize("text", ["", '{"run_id": "0123', "[1]", '{"run_id": "another"}', "\udcff"])
-def test_a_damaged_record_is_no_record(store, text):
+def test_a_damaged_record_is_put_aside_in_one_line(store, text, capsys):
     path = store.folder(RUN) / "record.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(text.encode(errors="surrogateescape"))
     assert store.read(RUN) is None
+    assert not path.exists()
+    assert (store.root / ".quarantine" / f"{RUN}.json").read_bytes() == text.encode(errors="surrogateescape")
+    assert capsys.readouterr().err.count("\n") == 1
+    assert store.read(RUN) is None
+    assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("status", "settled"), [("finished", 1), ("diverged", 1), ("failed", 0), ("running", 0)])
+@pytest.mark.parametrize(
+    ("status", "settled"), [("finished", 1), ("diverged", 1), ("failed", 0), ("running", 0), ("interrupted", 0)]
+)
 def test_only_finished_and_diverged_runs_are_settled(store, status, settled):
-    store.write({"run_id": RUN, "status": status})
+    store.write({"run_id": RUN, "config": {}, "status": status})
     assert bool(store.settled(RUN)) is bool(settled)
 
 
@@ -76,5 +86,14 @@ def test_a_claim_is_held_by_one_and_free_when_its_holder_dies(store):
         with pytest.raises(filelock.Timeout), store.claim(RUN, timeout=0.1):
             pass
         holder.kill()
+    assert not store.claimed(RUN)
     with store.claim(RUN, timeout=5):
         pass
+    assert not list((store.root / ".claims").iterdir())
+
+
+def test_a_file_that_a_killed_writer_left_is_swept_away(tmp_path):
+    stale = tmp_path / f".file.{platform.node()}.{2**22 + 1}.tmp"
+    stale.write_text("half")
+    files.write_text(tmp_path / "file", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

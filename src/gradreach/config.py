@@ -68,11 +68,16 @@ class OptimizerSettings(Settings):
 
 
 class TrainerSettings(Settings):
-    """How long, in what portions, and what is kept."""
+    """How long, in what portions, and what is kept.
+
+    What is kept changes no number, so it is no part of the identity.
+    """
 
     epochs: PositiveInt
     batch_size: PositiveInt
     clip_norm: PositiveFloat | None
+    checkpoint_seconds: NonNegativeFloat = Field(exclude=True)
+    keep_checkpoint: bool = Field(exclude=True)
 
 
 class DiagnosticsSettings(Settings):
@@ -133,6 +138,7 @@ class Workplace(Settings):
     results_dir: Path
     data_dir: Path
     force: bool
+    retry: Literal["failed", "none"]
     threads: PositiveInt
     device: str
 

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -68,6 +67,9 @@ class RunDisplay:
     def result(self, record: Mapping[str, Any], workplace: Workplace) -> None:
         """Show the few figures that matter, and where to look next."""
         folder = workplace.results_dir / "runs" / record["run_id"]
+        if record["status"] == "interrupted":
+            self.console.print(f"{record['error']}; the same line goes on from there")
+            return
         if record["status"] != "finished":
             self.console.print(f"[bold red]{record['status']}[/bold red]: {record.get('error')}", markup=True)
             if "traceback" in record:
@@ -109,7 +111,7 @@ class SweepDisplay:
     def __init__(self, store: RecordStore, jobs: int, planned: int, left: Sequence[RunConfig]) -> None:
         self.store, self.jobs, self.planned = store, jobs, planned
         self.left = {run.run_id: run for run in left}
-        self.before = {run_id: self._stamp(run_id) for run_id in self.left}
+        self.before = {run_id: self.store.stamp(run_id) for run_id in self.left}
         self.console = _console()
         self.bar = _progress(self.console)
         self.closing = threading.Event()
@@ -162,10 +164,10 @@ class SweepDisplay:
 
     def _look(self) -> None:
         for run_id in list(self.waiting):
-            if self._stamp(run_id) == self.waiting[run_id]:
+            if self.store.stamp(run_id) == self.waiting[run_id]:
                 continue
             record = self.store.read(run_id)
-            if record is None or record["status"] == "running":
+            if record is None or record["status"] in ("running", "interrupted"):
                 continue
             del self.waiting[run_id]
             self.done += 1
@@ -182,9 +184,3 @@ class SweepDisplay:
         reach = metrics.get("gradient/end/x.reach")
         far = f"   gradient reaches {float(reach):4.0f} steps" if reach is not None else ""
         return f"{head} test accuracy {metrics['test/accuracy']:6.1%}{far}   {record['seconds']:6.1f} s"
-
-    def _stamp(self, run_id: str) -> int:
-        try:
-            return Path(self.store.folder(run_id) / "record.json").stat().st_mtime_ns
-        except FileNotFoundError:
-            return 0

@@ -4,14 +4,19 @@
                             history.csv    one row an epoch
                             profile.npz    the gradient profiles, full precision, no pickled objects
 
+                            run.log        what the run printed, within a sweep
+                            checkpoint.ckpt  while it goes on: where a killed run continues
+
 A claim is a lock of the operating system on ``<results>/runs/.claims/<run_id>``: it ends with the process
-that holds it, so a dead worker's claim is free at once.
+that holds it, so a dead worker's claim is free at once. A record that cannot be read is moved to
+``<results>/runs/.quarantine``, and its run counts as not done.
 """
 
 import csv
 import io
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +30,7 @@ from gradreach.files import write_atomically, write_text
 
 SCHEMA_VERSION = 1
 
-Status = Literal["running", "finished", "diverged", "failed"]
+Status = Literal["running", "interrupted", "finished", "diverged", "failed"]
 SETTLED: tuple[Status, ...] = ("finished", "diverged")
 """What a run may end as and need not be done again."""
 
@@ -40,13 +45,37 @@ class RecordStore:
         """Return where a run's files stand."""
         return self.root / run_id
 
-    def read(self, run_id: str) -> dict[str, Any] | None:
-        """Return a run's record, or None where there is none that can be read."""
+    def stamp(self, run_id: str) -> int:
+        """Return when a run's record was last written, 0 where there is none."""
         try:
-            record = json.loads((self.folder(run_id) / "record.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+            return (self.folder(run_id) / "record.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def read(self, run_id: str) -> dict[str, Any] | None:
+        """Return a run's record, or None where there is none; one that cannot be read is put aside."""
+        path = self.folder(run_id) / "record.json"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return record if isinstance(record, dict) and record.get("run_id") == run_id else None
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            record = None
+        if isinstance(record, dict) and record.get("run_id") == run_id and "status" in record and "config" in record:
+            return record
+        self._quarantine(path)
+        return None
+
+    def _quarantine(self, path: Path) -> None:
+        """Put a damaged record aside: we write records whole, so it comes from elsewhere."""
+        place = self.root / ".quarantine" / f"{path.parent.name}.json"
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+        except OSError as error:
+            print(f"gradreach: {path}: not a record of this run, and cannot be moved ({error})", file=sys.stderr)
+        else:
+            print(f"gradreach: {path}: not a record of this run; moved to {place}", file=sys.stderr)
 
     def settled(self, run_id: str) -> dict[str, Any] | None:
         """Return the record of a run that need not be done again, else None."""
@@ -90,7 +119,28 @@ class RecordStore:
         path = self.root / ".claims" / run_id
         path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(path, timeout=timeout):
-            yield
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)  # while it is held; who waits for it sees that, and locks a new file
+
+    def claimed(self, run_id: str) -> bool:
+        """Return whether a worker holds a run."""
+        if not (self.root / ".claims" / run_id).exists():
+            return False
+        try:
+            with self.claim(run_id, timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+
+    def log(self, run_id: str) -> Path:
+        """Return where a run within a sweep writes what it prints."""
+        return self.folder(run_id) / "run.log"
+
+    def checkpoint(self, run_id: str) -> Path:
+        """Return where a run keeps what it needs to go on."""
+        return self.folder(run_id) / "checkpoint.ckpt"
 
 
 def _finite(value: Any) -> Any:

@@ -1,11 +1,14 @@
 """One run: configuration in, record out."""
 
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime, timezone
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -14,11 +17,15 @@ from omegaconf import DictConfig
 from gradreach.config import RunConfig, Workplace, parse, plain
 from gradreach.diagnostics import figures, gradient_profile
 from gradreach.errors import ConfigError, refuse
+from gradreach.interruption import Interrupted, Interruption, asked_to_stop, watched
 from gradreach.models import SequenceModel
 from gradreach.provenance import host, revision, versions
-from gradreach.records import RecordStore
+from gradreach.records import SETTLED, RecordStore
 from gradreach.tasks import Task
 from gradreach.tracking import Tracker, track
+
+if TYPE_CHECKING:
+    from gradreach.training import EpochEnd
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -42,15 +49,35 @@ def run_composed(composed: DictConfig) -> float | None:
         if in_sweep:
             raise
         refuse(str(error))  # before Hydra could report it in its own words
-    if in_sweep:
-        record = execute(run, workplace)
-    else:
-        with RunDisplay(run) as display:
-            record = execute(run, workplace, display.epoch)
-        display.result(record, workplace)
-        if record["status"] == "failed":
-            sys.exit(1)
+    with watched() as interruption:
+        if in_sweep:
+            record = execute_in_sweep(run, workplace, interruption)
+        else:
+            with RunDisplay(run) as display:
+                record = execute(run, workplace, display.epoch, interruption)
+            display.result(record, workplace)
+            if record["status"] != "finished":
+                sys.exit({"diverged": 0, "interrupted": 130}.get(record["status"], 1))
     return record.get("metrics", {}).get("val/accuracy")
+
+
+def execute_in_sweep(run: RunConfig, workplace: Workplace, interruption: Interruption) -> dict[str, Any]:
+    """Do a run among many: what it prints goes to its log, and a run that another worker does is left to it.
+
+    Returns:
+        The record; empty where somebody else is at it, or where this process has been asked to stop.
+    """
+    store = RecordStore(workplace.results_dir / "runs")
+    if asked_to_stop() or store.claimed(run.run_id):
+        return {}
+    log = store.log(run.run_id)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
+        record = execute(run, workplace, interruption=interruption)
+    if not log.stat().st_size:
+        log.unlink()
+    interruption.pass_on()
+    return record
 
 
 def assemble(run: RunConfig) -> tuple[Task, SequenceModel]:
@@ -71,22 +98,34 @@ def check(run: RunConfig) -> tuple[Task, SequenceModel]:
         return assemble(run)
 
 
-def execute(run: RunConfig, workplace: Workplace, tell: Tell = lambda row: None) -> dict[str, Any]:
+def execute(
+    run: RunConfig,
+    workplace: Workplace,
+    tell: Tell = lambda row: None,
+    interruption: Interruption | None = None,
+) -> dict[str, Any]:
     """Do a run unless it is done; what goes wrong within it becomes a record, and the caller goes on.
 
     Args:
         run: what to do.
         workplace: where and how.
         tell: called with the figures of each epoch.
+        interruption: says whether the process was asked to stop.
 
     Returns:
-        The record: ``finished``, ``diverged``, or ``failed`` with its traceback.
+        The record: ``finished``, ``diverged``, ``interrupted`` (it goes on when it is done again), or ``failed`` with
+        its traceback.
     """
+    from gradreach.training import EpochEnd, Saving
+
     store = RecordStore(workplace.results_dir / "runs")
     with store.claim(run.run_id):
         done = store.settled(run.run_id)
         if done is not None and not workplace.force:
             return done
+        saving = Saving(store.checkpoint(run.run_id), run.trainer.checkpoint_seconds, run.trainer.keep_checkpoint)
+        if workplace.force or not _readable(saving.path):
+            saving.path.unlink(missing_ok=True)
         record: dict[str, Any] = {
             "run_id": run.run_id,
             "group_id": run.group_id,
@@ -97,34 +136,46 @@ def execute(run: RunConfig, workplace: Workplace, tell: Tell = lambda row: None)
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "revision": revision(),
             "versions": versions(),
-            "host": host(),
+            "host": {**host(), "process": os.getpid()},
         }
         store.write(record)
         start = time.perf_counter()
-        history: list[dict[str, Any]] = []
         profiles: list[pd.DataFrame] = []
+        epochs = EpochEnd(tell, saving, interruption)
         try:
             with track(run, workplace, record) as tracker:
-                record |= _train_and_measure(run, workplace, tracker, tell, history, profiles)
+                record |= _train_and_measure(run, workplace, tracker, epochs, profiles)
+        except Interrupted as reason:
+            record |= {"status": "interrupted", "error": f"stopped by {reason} after epoch {len(epochs.history)}"}
         except Exception as error:
             record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
             record["traceback"] = traceback.format_exc()
         record["seconds"] = round(time.perf_counter() - start, 3)
         profile = pd.concat(profiles) if profiles else pd.DataFrame()
         columns = {str(name): profile[name].to_numpy(_storable(profile[name])) for name in profile}
-        store.write(record, history, columns)
+        store.write(record, epochs.history, columns)
+        if record["status"] in SETTLED and not saving.keep:
+            saving.path.unlink(missing_ok=True)
         return record
+
+
+def _readable(checkpoint: Path) -> bool:
+    """Return whether a run can go on from a checkpoint; one from elsewhere may be damaged."""
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception:
+        return False
+    return True
 
 
 def _train_and_measure(
     run: RunConfig,
     workplace: Workplace,
     tracker: Tracker,
-    tell: Tell,
-    history: list[dict[str, Any]],
+    epochs: "EpochEnd",
     profiles: list[pd.DataFrame],
 ) -> dict[str, Any]:
-    """Do the work; history and profiles grow as it goes, so that a failure keeps what there was."""
+    """Do the work; epochs and profiles grow as it goes, so that a failure keeps what there was."""
     from gradreach.training import Diverged, fit
 
     torch.set_num_threads(workplace.threads)
@@ -151,14 +202,18 @@ def _train_and_measure(
         metrics.update({f"gradient/{stage}/{name}": value for name, value in measured.items()})
         return {f"gradient/{name}": value for name, value in measured.items()}
 
-    def told(row: dict[str, Any]) -> None:
-        history.append(row)
-        tracker.log(row)
-        tell(row)
+    show = epochs.tell
 
+    def tell(row: dict[str, Any]) -> None:
+        tracker.log(row)
+        show(row)
+
+    epochs.tell = tell
     tracker.log({"epoch": 0, **measure("start")})
     try:
-        fitted = fit(model, task, splits, run.optimizer, run.trainer, seed=run.seed, device=workplace.device, tell=told)
+        fitted = fit(
+            model, task, splits, run.optimizer, run.trainer, seed=run.seed, device=workplace.device, epochs=epochs
+        )
     except Diverged as reason:
         return {**facts, "status": "diverged", "metrics": metrics, "error": str(reason)}
     tracker.log({"epoch": run.trainer.epochs, **measure("end")})

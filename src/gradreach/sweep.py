@@ -1,17 +1,30 @@
 """A sweep: every job checked first, identical runs once, finished runs not again."""
 
+import os
+import platform
+import signal
 import sys
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from omegaconf import DictConfig
 
 from gradreach.config import RunConfig, Workplace, parse, plain
 from gradreach.display import SweepDisplay
-from gradreach.records import RecordStore
+from gradreach.errors import ConfigError
+from gradreach.files import alive, write_text
+from gradreach.interruption import GRACE_SECONDS
+from gradreach.records import SETTLED, RecordStore
 from gradreach.runner import check
+
+ATTEMPTS = 3
+"""How often a run may end without a result before it is taken for the cause."""
 
 
 @dataclass(frozen=True)
@@ -49,26 +62,133 @@ def sweep(
     compose: Callable[[Sequence[str]], DictConfig],
     launch: Callable[[Sequence[Sequence[str]]], Any],
 ) -> None:
-    """Do what is left of a sweep, show how it goes, and exit with code 1 where a run has failed."""
+    """Do what is left of a sweep, show how it goes, and exit with code 1 where a run is not done at the end.
+
+    Raises:
+        ConfigError: a setting cannot be; nothing has been started or written then.
+    """
     planned = plan(jobs, compose)
     workplace = planned[0].workplace
     store = RecordStore(workplace.results_dir / "runs")
-    left = [job for job in planned if workplace.force or not store.settled(job.run.run_id)]
+    _check_writable(store.root)
+    left = [job for job in planned if workplace.force or not _done(store, job, workplace)]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     if workplace.experiment is not None:
         from gradreach.analysis.frame import write_plan
 
         write_plan(workplace, [job.run for job in planned])
-    with SweepDisplay(store, jobs=len(jobs), planned=len(planned), left=[job.run for job in left]) as display:
+    interrupted = False
+    with SweepDisplay(store, len(jobs), len(planned), [job.run for job in left]) as display:
         try:
-            if left:
-                for returned in launch([job.overrides for job in left]):
-                    _ = returned.return_value  # raises what a worker raised
+            with stopping(store, [job.run.run_id for job in left]):
+                _do_all(left, store, launch, display)
         except KeyboardInterrupt:
-            display.note("interrupted: what was finished is kept; the same line goes on from here")
-        except Exception as error:
-            display.note(f"the launcher stopped: {type(error).__name__}: {str(error).strip().splitlines()[0]}")
-    states = Counter((store.read(job.run.run_id) or {"status": "missing"})["status"] for job in planned)
+            interrupted = True
+            display.note("stopped: what was finished is kept; the same line goes on from here")
+    states = Counter(_status(store, job) for job in planned)
     display.summary(states, workplace)
-    if set(states) - {"finished", "diverged"}:
+    if interrupted:
+        sys.exit(130)
+    if set(states) - set(SETTLED):
         sys.exit(1)
+
+
+def _do_all(left: list[Job], store: RecordStore, launch: Callable[..., Any], display: SweepDisplay) -> None:
+    """Launch until every run has come to an end.
+
+    A worker that is killed takes a whole launcher with it, so what had not ended is launched anew; a run whose workers
+    are killed again and again is taken for the cause.
+    """
+    waiting = {job.run.run_id: job for job in left}
+    before = {run_id: store.stamp(run_id) for run_id in waiting}
+    deaths: Counter[str] = Counter()
+    in_vain = 0
+    while waiting and in_vain < ATTEMPTS:
+        ready = {run_id: store.stamp(run_id) for run_id in waiting if not store.claimed(run_id)}
+        if not ready:
+            time.sleep(1)  # another sweep is at all of them
+            continue
+        try:
+            for returned in launch([waiting[run_id].overrides for run_id in ready]):
+                _ = returned.return_value  # raises what a worker raised
+        except Exception as error:
+            display.note(f"launcher: {type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}")
+        started = [run_id for run_id, stamp in ready.items() if store.stamp(run_id) != stamp]
+        in_vain = 0 if started else in_vain + 1
+        for run_id in list(waiting):
+            ended = _status(store, waiting[run_id]) in (*SETTLED, "failed") and store.stamp(run_id) != before[run_id]
+            if not ended and run_id in started and not store.claimed(run_id):
+                deaths[run_id] += 1
+            if deaths[run_id] >= ATTEMPTS:
+                _give_up(store, waiting[run_id])
+            if ended or deaths[run_id] >= ATTEMPTS:
+                del waiting[run_id]
+    if waiting:
+        display.note(f"the launcher starts no run any more, {len(waiting)} are left")
+
+
+def _give_up(store: RecordStore, job: Job) -> None:
+    """Record that a run takes its worker with it, most often by needing more memory than there is."""
+    error = f"its worker ended {ATTEMPTS} times without a result: killed from outside, or out of memory"
+    record = store.read(job.run.run_id) or {"run_id": job.run.run_id, "config": job.run.canonical()}
+    try:
+        store.write({**record, "label": job.run.label, "status": "failed", "error": error})
+    except OSError as reason:
+        print(f"gradreach: {store.folder(job.run.run_id)}: cannot be written ({reason})", file=sys.stderr)
+
+
+def _done(store: RecordStore, job: Job, workplace: Workplace) -> bool:
+    return _status(store, job) in (SETTLED if workplace.retry == "failed" else (*SETTLED, "failed"))
+
+
+def _status(store: RecordStore, job: Job) -> str:
+    record = store.read(job.run.run_id)
+    return "missing" if record is None else str(record["status"])
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / ".writable", "")
+        (folder / ".writable").unlink(missing_ok=True)  # another sweep may have been faster
+    except OSError as error:
+        raise ConfigError(
+            f"results_dir={folder.parent}: cannot be written ({error.strerror}); choose another"
+        ) from None
+
+
+@contextmanager
+def stopping(store: RecordStore, run_ids: Sequence[str]) -> Iterator[None]:
+    """On SIGTERM or Ctrl-C let the workers save what they have, then stop; on a second signal stop at once."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        restore()
+        if number == signal.SIGTERM:  # Ctrl-C in a terminal has reached them already
+            for worker in _workers(store, run_ids):
+                os.kill(worker, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS + 5
+        while _workers(store, run_ids) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        raise KeyboardInterrupt
+
+    for number in previous:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def _workers(store: RecordStore, run_ids: Sequence[str]) -> set[int]:
+    """Return the processes of this machine, beside this one, that do a run of the sweep."""
+    workers = set()
+    for run_id in run_ids:
+        record = store.read(run_id)
+        if record is not None and record["status"] == "running" and record["host"]["name"] == platform.node():
+            workers.add(record["host"]["process"])
+    return {worker for worker in workers if worker != os.getpid() and alive(worker)}

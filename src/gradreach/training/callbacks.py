@@ -3,11 +3,15 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
 
+from gradreach.files import replacing
+from gradreach.interruption import Interruption
 from gradreach.training.module import TrainingModule
 
 
@@ -16,23 +20,47 @@ class Diverged(RuntimeError):
 
 
 class EpochEnd(Callback):
-    """Tell each epoch's figures, keep the best weights, and stop a run whose loss is no longer finite.
+    """Tell each epoch's figures, keep the best weights, save what a killed run needs to go on.
 
     The best epoch is the one with the highest validation accuracy; of equals, the lowest validation loss.
 
     - ``tell``: called with each epoch's row of figures.
+    - ``saving``: where and when to save; None never.
+    - ``interruption``: whether the process was asked to stop.
     """
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        tell: Callable[[dict[str, Any]], None],
+        saving: "Saving | None" = None,
+        interruption: Interruption | None = None,
+    ) -> None:
         self.tell = tell
-        self.started = time.perf_counter()
+        self.saving = saving
+        self.interruption = interruption or Interruption()
+        self.history: list[dict[str, Any]] = []
         self.best: tuple[float, float] = (-math.inf, -math.inf)
         self.best_row: dict[str, Any] = {}
         self.best_weights: dict[str, torch.Tensor] = {}
+        self.seconds_before = 0.0
+        self.started = time.perf_counter()
+        self.random_state: torch.Tensor | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in training and validation, also before an interruption."""
+        return self.seconds_before + time.perf_counter() - self.started
 
     def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
-        """Start the clock."""
+        """Start the clock, and put the random generator where an interrupted run left it."""
+        self.interruption.install()  # Lightning's own handler of SIGTERM ends the process, and its record with it
         self.started = time.perf_counter()
+        if self.random_state is not None:
+            torch.set_rng_state(self.random_state)
+
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+        """Leave if the process was asked to stop and the epoch takes too long to wait for."""
+        self.interruption.within_epoch()
 
     def on_validation_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
         """Close the epoch.
@@ -40,12 +68,58 @@ class EpochEnd(Callback):
         Raises:
             Diverged: the training loss is infinite or not a number.
         """
-        elapsed = time.perf_counter() - self.started
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **module.figures}
-        self.tell({**row, "time/seconds": round(elapsed, 3)})
+        self.history.append({**row, "time/seconds": round(self.seconds, 3)})
+        self.tell(self.history[-1])
         if not math.isfinite(row["train/loss"]):
             raise Diverged(f"the training loss is {row['train/loss']} after epoch {row['epoch']}")
         candidate = (row["val/accuracy"], -row["val/loss"])
         if candidate > self.best:
             self.best, self.best_row = candidate, row
             self.best_weights = {name: value.clone() for name, value in module.model.state_dict().items()}
+
+    def on_train_epoch_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+        """Save if the run has become long, or is asked to stop and cannot be done in this epoch."""
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        stopping = self.interruption.signal is not None
+        if self.saving is not None and self.saving.due(self.seconds, last, stopping):
+            with replacing(self.saving.path) as temporary:
+                trainer.save_checkpoint(temporary)
+        if not last:
+            self.interruption.at_epoch_end()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what of a run does not lie in Lightning's own checkpoint: tensors and plain values only."""
+        return {
+            "history": self.history,
+            "best": list(self.best),
+            "best_row": self.best_row,
+            "best_weights": self.best_weights,
+            "seconds": self.seconds,
+            "random_state": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; the epochs before are told again."""
+        self.history, self.best_row, self.best_weights = state["history"], state["best_row"], state["best_weights"]
+        self.best = (state["best"][0], state["best"][1])
+        self.seconds_before, self.random_state = state["seconds"], state["random_state"]
+        for row in self.history:
+            self.tell(row)
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Where a run saves what it needs to go on, and when.
+
+    - ``after``: seconds; a shorter run is not saved.
+    - ``keep``: save after the last epoch too.
+    """
+
+    path: Path
+    after: float
+    keep: bool
+
+    def due(self, seconds: float, last: bool, stopping: bool) -> bool:
+        """Return whether to save at the end of this epoch."""
+        return self.keep if last else stopping or seconds >= self.after

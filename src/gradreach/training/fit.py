@@ -1,14 +1,14 @@
 """Train on one split, choose on another, report the third once."""
 
 import logging
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.utilities.warnings import PossibleUserWarning
 from torch import nn
 
 from gradreach.config import OptimizerSettings, TrainerSettings
@@ -46,7 +46,7 @@ def fit(
     *,
     seed: int,
     device: str,
-    tell: Callable[[dict[str, Any]], None],
+    epochs: EpochEnd,
 ) -> Fit:
     """Train a model; afterwards it holds the weights of the epoch that validation chose.
 
@@ -58,10 +58,11 @@ def fit(
         budget: how long.
         seed: draws the order of the batches.
         device: where it is done, ``cpu`` or ``cuda:0``.
-        tell: called with each epoch's row of figures.
+        epochs: what happens at the end of each; where it has saved a run, that run goes on.
 
     Raises:
         Diverged: the training loss stopped being finite.
+        Interrupted: the process was asked to stop.
     """
     batches = Batches(splits.train.to(device), budget.batch_size, seed=seed)
     chosen_by = Batches(splits.validation.to(device), EVALUATION_BATCH)
@@ -73,13 +74,14 @@ def fit(
         make_schedule=lambda made: make_schedule(optimizer.schedule, made, budget.epochs * len(batches)),
         clip_norm=budget.clip_norm,
     )
-    epochs = EpochEnd(tell)
-    trainer = _lean_trainer(budget.epochs, device, [epochs])
-    start = time.perf_counter()
+    saved = epochs.saving.path if epochs.saving is not None and epochs.saving.path.exists() else None
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on worker processes: there are none
-        trainer.fit(module, batches, chosen_by)
-        seconds, steps = time.perf_counter() - start, trainer.global_step
+        # advice on worker processes and on srun: we use neither
+        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
+        warnings.filterwarnings("ignore", category=PossibleUserWarning)
+        trainer = _lean_trainer(budget.epochs, device, [epochs])
+        trainer.fit(module, batches, chosen_by, ckpt_path=saved, weights_only=True)
+        seconds, steps = epochs.seconds, trainer.global_step
         model.load_state_dict(epochs.best_weights)
         trainer.test(module, reported, verbose=False)
     chosen = {key: value for key, value in epochs.best_row.items() if key.startswith(("train/", "val/"))}
@@ -119,4 +121,5 @@ def _lean_trainer(epochs: int, device: str, callbacks: list[lightning.Callback])
         accelerator=accelerator,
         devices=[int(index)] if index else 1,
         callbacks=callbacks,
+        plugins=[LightningEnvironment()],  # one process: not what Lightning would make of a SLURM job's variables
     )

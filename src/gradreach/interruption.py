@@ -1,0 +1,91 @@
+"""Being asked to stop: a signal is noted, and acted on where nothing is lost."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+GRACE_SECONDS = 20.0
+"""How long an epoch that is under way may go on after a signal; schedulers kill after 30 s and more."""
+
+
+_asked_to_stop = False
+
+
+def asked_to_stop() -> bool:
+    """Return whether this process was, at any time: a worker begins no new run then."""
+    return _asked_to_stop
+
+
+class Interrupted(RuntimeError):
+    """The process was asked to stop; what was done so far is kept."""
+
+
+class Interruption:
+    """Whether, when and by which signal the process was asked to stop.
+
+    A second signal does what it would have done without us.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self.since = 0.0
+        self.previous: dict[int, Any] = {}
+
+    def install(self) -> None:
+        """Handle the signals from here on, also where somebody has put a handler before ours since."""
+        if self.signal is None and self.previous:
+            for number in self.previous:
+                signal.signal(number, self.note)
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Take the first signal; this is the handler."""
+        global _asked_to_stop
+        _asked_to_stop = True
+        self.signal, self.since = number, time.monotonic()
+        self.restore()
+
+    def at_epoch_end(self) -> None:
+        """Leave here if asked to.
+
+        Raises:
+            Interrupted: with the signal's name.
+        """
+        if self.signal is not None:
+            raise Interrupted(signal.Signals(self.signal).name)
+
+    def within_epoch(self) -> None:
+        """Leave here only if the epoch's end is too far away.
+
+        Raises:
+            Interrupted: with the signal's name.
+        """
+        if self.signal is not None and time.monotonic() - self.since > GRACE_SECONDS:
+            self.at_epoch_end()
+
+    def pass_on(self) -> None:
+        """Tell whoever handled the signal before, now that nothing can be lost by it: a sweep in this process."""
+        if self.signal is not None and callable(handler := self.previous.get(self.signal)):
+            handler(self.signal, None)
+
+    def restore(self) -> None:
+        """Give the signals back to whoever had them."""
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def watched() -> Iterator[Interruption]:
+    """Note SIGTERM and SIGINT instead of dying from them; off the main thread, where Python forbids it, do nothing."""
+    interruption = Interruption()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            interruption.previous[number] = signal.getsignal(number)
+        interruption.install()
+    try:
+        yield interruption
+    finally:
+        interruption.restore()

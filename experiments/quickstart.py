@@ -31,11 +31,28 @@ def gradient(summary: str, label: str, **options: Any) -> tuple[Measure, ...]:
     )
 
 
+def reach() -> tuple[Measure, ...]:
+    """Return reaches, in whole steps."""
+    return gradient("reach", "reach", digits=0)
+
+
 def half_life() -> tuple[Measure, ...]:
     """Return half-lives, without those of curves that are no exponentials."""
     measures = gradient("half_life", "half-life")
     return tuple(replace(m, needs=(m.metric.replace("half_life", "r2"), EXPONENTIAL)) for m in measures)
 
+
+CELLS = (
+    "Cells: mean over seeds ± half-width of its 95 % interval (Student's t; from three seeds it is wide, and may exceed "
+    "what is possible), and in brackets the seeds that count of those planned."
+)
+GRADIENT = (
+    f"{CELLS} The gradient is each example's own: by the input, ‖dL/dx_t‖, or by the hidden state, ‖dL/dh_t‖ (the total "
+    "derivative), before training (start) and of the weights that validation chose (end). Lag counts steps back from the "
+    "last one. Reach: the largest lag at which the norm is at least 1 % of that at lag 1, at most seq_len − 1; where the "
+    "norm at lag 1 is exactly zero, as with max pooling, the largest lag at which any gradient arrives. Half-life: the "
+    "steps in which the norm halves; it counts only where the curve is an exponential (R² at least 0.9)."
+)
 
 EXPERIMENT = Experiment(
     title="Quickstart: who still knows the digit at the end?",
@@ -43,32 +60,24 @@ EXPERIMENT = Experiment(
         "A handwritten digit is read pixel by pixel, 64 steps, and followed by silence up to seq_len. "
         "How far back does the gradient of the loss reach, and what does that do to the accuracy?"
     ),
-    reading=(
-        "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that "
-        "count of those planned. The gradient is each example's own: by the input, ‖dL/dx_t‖, or by the hidden state, "
-        "‖dL/dh_t‖ (the total derivative). Reach: the largest lag, in steps back from where the loss reads, at which "
-        "the gradient's norm is at least 1 % of that at lag 1; it cannot exceed seq_len − 1. Half-life: the steps in "
-        "which the norm halves; it counts only where the curve is an exponential (R² at least 0.9). Start: untrained; "
-        "end: the weights that validation chose. All models have torch's default initialisation and the same short "
-        "budget, so this shows what happens out of the box, not what each could do at best."
+    caveat=(
+        "This shows what happens out of the box, not what each architecture could do at best: torch's default "
+        "initialisation, one learning rate and one short budget for all, sizes that differ. The recurrent models are read "
+        "at the last step, so they must carry the digit through the silence; the CNN is read by a maximum over all steps, "
+        "so it need not. A gradient that arrives is necessary for learning, not sufficient."
     ),
     tables=(
-        Table("accuracy", "Test accuracy in per cent.", (Measure("test/accuracy", "accuracy", scale=100),)),
-        Table(
-            "gradient_reach",
-            "Reach of the gradient, in steps.",
-            gradient("reach", "reach", digits=0),
-            lines=BY,
-        ),
-        Table("gradient_half_life", "Half-life of the gradient, in steps.", half_life(), lines=BY),
+        Table("accuracy", "Test accuracy in per cent.", CELLS, (Measure("test/accuracy", "accuracy", scale=100),)),
+        Table("gradient_reach", "Reach of the gradient, in steps.", GRADIENT, reach(), lines=BY),
+        Table("gradient_half_life", "Half-life of the gradient, in steps.", GRADIENT, half_life(), lines=BY),
     ),
     figures=(
         Figure(
             "gradient_by_lag",
-            "Norm of each example's own gradient by the input, relative to its largest, against lag, after training. "
-            "A line is the median over seeds of the median example, a band the range over seeds; the black line is "
-            "1 %. Where a line has fallen far below it, what was shown there cannot teach the model any more. Grey: "
-            "silence.",
+            "Norm of each example's own gradient by the input against lag, relative to its largest; above untrained, below "
+            "the weights that validation chose. Thin: the median example of every seed; thick: the median of the seeds. "
+            "Exact zeros (max pooling that chose no such step) leave gaps. The black line is 1 %: where a line has fallen "
+            "far below it, what was shown there cannot teach the model. Grey: silence.",
             partial(gradient_by_lag, annotate=silence),
         ),
     ),

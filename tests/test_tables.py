@@ -175,7 +175,7 @@ def test_a_markdown_table_has_a_column_for_each_value():
             "chance": 0.5,
         }
     )
-    table = Table("t", "c", (Measure("x", "x"),), rows="model", columns="T")
+    table = Table("t", "c", "r", (Measure("x", "x"),), rows="model", columns="T")
     text = markdown(wide(summarize(runs, table), table))
     assert text.splitlines()[0] == "| model | parameters | x, T 1 | x, T 2 |"
     assert text.splitlines()[3] == "| b | 5 | 3.0 (1/1) |  |"

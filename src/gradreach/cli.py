@@ -49,7 +49,9 @@ def tables(
                 shown.add_row(*line, end_section=line[0] != following and not frame.iloc[:, 0].is_unique)
             console.print()
             console.print(shown)
-        console.print(f"\n{built.experiment.reading}\n[bold]{built.state}[/bold]")
+        for reading in dict.fromkeys(table.reading for table in built.experiment.tables):
+            console.print(f"\n{reading}")
+        console.print(f"\n{built.experiment.caveat}\n[bold]{built.state}[/bold]")
         console.print(f"\nPage, tables (csv, md, tex) and figures (png, pdf): {built.folder}/README.md", soft_wrap=True)
         for figure in built.experiment.figures:
             console.print(f"Look at {built.folder / figure.name}.png", soft_wrap=True)

@@ -6,7 +6,7 @@ import json
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import (
@@ -14,7 +14,6 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -27,6 +26,9 @@ IDENTITY_VERSION = 1
 """Raised when a change of the code makes equal configurations yield other numbers."""
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Settings(BaseModel):
@@ -95,7 +97,7 @@ class RunConfig(Settings):
     optimizer: OptimizerSettings
     trainer: TrainerSettings
     diagnostics: DiagnosticsSettings
-    seed: NonNegativeInt
+    seed: Seed
 
     def canonical(self) -> dict[str, Any]:
         """Return the configuration as plain values in which equal settings look equal."""
@@ -148,7 +150,7 @@ class Axes(Settings):
 
     seq_len: PositiveInt
     kernel_size: PositiveInt
-    seed: NonNegativeInt
+    seed: Seed
 
 
 def plain(composed: DictConfig) -> dict[str, Any]:

@@ -81,11 +81,13 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
 
 
 @contextmanager
-def saved(stem: Path, panels: int, size: tuple[float, float] = (3.6, 3.1)) -> Iterator[Sequence[Axes]]:
-    """Give axes to draw on, side by side, and save them as PNG and PDF with the same bytes every time."""
+def saved(stem: Path, rows: int, columns: int) -> Iterator[Sequence[Axes]]:
+    """Give axes to draw on, row by row, and save them as PNG and PDF with the same bytes every time."""
     with mpl.rc_context(STYLE):
-        figure, grid = plt.subplots(1, panels, figsize=(size[0] * panels, size[1]), sharey=True, squeeze=False)
-        yield list(grid[0])
+        figure, grid = plt.subplots(
+            rows, columns, figsize=(3.7 * columns, 2.8 * rows), sharey=True, sharex="col", squeeze=False
+        )
+        yield list(grid.flat)
         for suffix, metadata in TIMELESS.items():
             write_atomically(stem.with_suffix(f".{suffix}"), partial(_save, figure, suffix, metadata))
         plt.close(figure)

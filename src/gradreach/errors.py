@@ -63,6 +63,8 @@ def explain(error: BaseException) -> str | None:
         override = re.match(r"Could not override '([^']+)'", str(error))
         if override:
             return f"{override[1]}: there is no such setting; {_known_keys(error.__cause__, override[1])}"
+        if "Ambiguous value for argument" in str(error):
+            return f"{_first_line(error)}: to sweep over several values, add -m"
         cause = f" ({_first_line(error.__cause__)})" if error.__cause__ else ""
         return _first_line(error) + cause
     if isinstance(error, OmegaConfBaseException):

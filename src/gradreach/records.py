@@ -77,6 +77,14 @@ class RecordStore:
         else:
             print(f"gradreach: {path}: not a record of this run; moved to {place}", file=sys.stderr)
 
+    def status(self, run_id: str) -> str:
+        """Return a run's status; ``missing`` without a record, ``interrupted`` where who ran it is gone."""
+        record = self.read(run_id)
+        if record is None:
+            return "missing"
+        dead = record["status"] == "running" and not self.claimed(run_id)
+        return "interrupted" if dead else str(record["status"])
+
     def settled(self, run_id: str) -> dict[str, Any] | None:
         """Return the record of a run that need not be done again, else None."""
         record = self.read(run_id)

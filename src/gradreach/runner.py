@@ -45,6 +45,7 @@ def run_composed(composed: DictConfig) -> float | None:
     try:
         run, workplace = parse(plain(composed))
         check(run)
+        check_device(workplace.device)
     except ConfigError as error:
         if in_sweep:
             raise
@@ -96,6 +97,17 @@ def check(run: RunConfig) -> tuple[Task, SequenceModel]:
     """Assemble a run without memory for its weights, and without data: what cannot work is refused here."""
     with torch.device("meta"):
         return assemble(run)
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that this machine does not have.
+
+    Raises:
+        ConfigError: naming those that it has.
+    """
+    devices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if name not in devices and not (name == "cuda" and torch.cuda.is_available()):
+        raise ConfigError(f"device={name}: not on this machine; choose from {', '.join(devices)}")
 
 
 def execute(

@@ -85,7 +85,7 @@ def sweep(
         except KeyboardInterrupt:
             interrupted = True
             display.note("stopped: what was finished is kept; the same line goes on from here")
-    states = Counter(_status(store, job) for job in planned)
+    states = Counter(store.status(job.run.run_id) for job in planned)
     display.summary(states, workplace)
     if interrupted:
         sys.exit(130)
@@ -116,7 +116,7 @@ def _do_all(left: list[Job], store: RecordStore, launch: Callable[..., Any], dis
         started = [run_id for run_id, stamp in ready.items() if store.stamp(run_id) != stamp]
         in_vain = 0 if started else in_vain + 1
         for run_id in list(waiting):
-            ended = _status(store, waiting[run_id]) in (*SETTLED, "failed") and store.stamp(run_id) != before[run_id]
+            ended = store.status(run_id) in (*SETTLED, "failed") and store.stamp(run_id) != before[run_id]
             if not ended and run_id in started and not store.claimed(run_id):
                 deaths[run_id] += 1
             if deaths[run_id] >= ATTEMPTS:
@@ -138,12 +138,7 @@ def _give_up(store: RecordStore, job: Job) -> None:
 
 
 def _done(store: RecordStore, job: Job, workplace: Workplace) -> bool:
-    return _status(store, job) in (SETTLED if workplace.retry == "failed" else (*SETTLED, "failed"))
-
-
-def _status(store: RecordStore, job: Job) -> str:
-    record = store.read(job.run.run_id)
-    return "missing" if record is None else str(record["status"])
+    return store.status(job.run.run_id) in (SETTLED if workplace.retry == "failed" else (*SETTLED, "failed"))
 
 
 def _check_writable(folder: Path) -> None:

@@ -44,20 +44,19 @@ def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiment
     folder = results_dir / name
     runs = runs.assign(architecture=architectures(runs))
     state = f"{state_line(runs)} {chance_line(runs)}"
-    page = [f"# {experiment.title}", experiment.question, f"**{state}**"]
+    page = [f"# {experiment.title}", experiment.question, f"**{state}** {experiment.caveat}"]
     tables = {}
     for table in experiment.tables:
         summary = summarize(runs, table)
         tables[table.caption] = readable = wide(summary, table)
-        notes = f"{experiment.reading} {state}"
+        notes = f"{table.reading} {state}"
         write_csv(folder / f"{table.name}.csv", summary.round(6))
         write_text(folder / f"{table.name}.md", f"{table.caption}\n\n{markdown(readable)}\n{notes}\n")
         write_text(
             folder / f"{table.name}.tex",
             latex(readable, f"{table.caption} {notes}", f"tab:{name}-{table.name}"),
         )
-        page += [f"## {_heading(table.name)}", table.caption, markdown(readable).rstrip()]
-    page.append(experiment.reading)
+        page += [f"## {_heading(table.name)}", table.caption, markdown(readable).rstrip(), table.reading]
     for figure in experiment.figures:
         figure.draw(runs, profiles, folder / figure.name)
         page += [

@@ -33,12 +33,12 @@ class Experiment:
     """``experiments/<name>.py`` holds one, as ``EXPERIMENT``.
 
     - ``title``, ``question``: what it is about.
-    - ``reading``: how its tables are read.
+    - ``caveat``: what a sceptical reader has to know.
     """
 
     title: str
     question: str
-    reading: str
+    caveat: str
     tables: tuple[Table, ...]
     figures: tuple[Figure, ...]
 

@@ -1,13 +1,15 @@
 """Pictures of whole experiments."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from gradreach.drawing import draw_band, saved
+from gradreach.drawing import COLOURS, DASHES, saved
 
 FLOOR = 1e-12
 """The smallest share that pictures show."""
@@ -19,33 +21,40 @@ def gradient_by_lag(
     stem: Path,
     *,
     quantity: str = "x",
-    stage: str = "end",
     annotate: Callable[[Axes, int], None] = lambda axes, seq_len: None,
 ) -> None:
-    """Draw relative gradient norm against lag: a panel for each ``seq_len``, a line for each architecture.
+    """Draw gradient norm against lag: a row for start and end, a column for each ``seq_len``, a colour a model.
 
-    A line is the median over seeds of the median example, a band the range over seeds; each run relative to its
-    largest norm.
+    A thin line is the median example of a seed, a thick one the median of the seeds; each relative to its largest norm.
     """
-    chosen = profiles[(profiles["quantity"] == quantity) & (profiles["stage"] == stage)]
-    data = chosen.merge(runs[["run_id", "architecture", "seq_len"]], on="run_id")
+    data = profiles[profiles["quantity"] == quantity].merge(runs[["run_id", "architecture", "seq_len"]], on="run_id")
     architectures = list(runs["architecture"].unique())
     lengths = sorted(runs["seq_len"].dropna().unique())
-    with saved(stem, panels=len(lengths)) as panels:
-        for axes, seq_len in zip(panels, lengths, strict=True):
+    with saved(stem, rows=2, columns=len(lengths)) as panels:
+        for axes, (stage, seq_len) in zip(panels, product(("start", "end"), lengths), strict=True):
             for i, architecture in enumerate(architectures):
-                some = data[(data["seq_len"] == seq_len) & (data["architecture"] == architecture)]
+                chosen = (data["stage"] == stage) & (data["seq_len"] == seq_len)
+                some = data[chosen & (data["architecture"] == architecture)]
                 curves = some.pivot_table(index="lag", columns="run_id", values="median", aggfunc="first")
-                if curves.empty:
-                    continue
-                values = curves.to_numpy(dtype=float)
-                relative = 10.0 ** (values - values.max(0))
-                low, middle, high = relative.min(1), np.median(relative, 1), relative.max(1)
-                draw_band(axes, curves.index.to_numpy(float), low, middle, high, i, architecture)
+                if not curves.empty:
+                    draw_seeds(axes, curves.index.to_numpy(float), curves.to_numpy(dtype=float), i, architecture)
             axes.axhline(0.01, color="black", linewidth=0.8)
             annotate(axes, int(seq_len))
-            axes.set(title=f"seq_len = {seq_len}", xlabel="lag (steps back from where the loss reads)")
-            axes.set(yscale="log")
+            axes.set(title=f"seq_len {seq_len}, {stage}", yscale="log")
             axes.set_ylim(bottom=FLOOR)
-        panels[0].set_ylabel(f"‖dL/d{quantity}‖ relative to its largest")
-        panels[0].legend()
+            if stage == "end":
+                axes.set_xlabel("lag (steps back from the last one)")
+        for axes in panels[:: len(lengths)]:
+            axes.set_ylabel(f"‖dL/d{quantity}‖ relative to its largest")
+        drawn = [axes for axes in panels if axes.get_legend_handles_labels()[0]]
+        if drawn:
+            drawn[0].legend()
+
+
+def draw_seeds(axes: Axes, lag: np.ndarray, log10: np.ndarray, i: int, label: str) -> None:
+    """Draw curves ``(lags, seeds)`` of log10 norms thin, and their median thick."""
+    relative = 10.0 ** (log10 - log10.max(0))
+    relative[relative == 0] = np.nan
+    style: Any = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
+    axes.plot(lag, relative, linewidth=0.6, alpha=0.5, **style)
+    axes.plot(lag, np.median(relative, 1), label=label, **style)

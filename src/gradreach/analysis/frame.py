@@ -83,22 +83,32 @@ def load_runs(results_dir: Path | str, experiment: str | None = None) -> pd.Data
 
     Args:
         results_dir: the folder ``results``.
-        experiment: only the runs that its last sweep planned, those not done included as ``missing``; raw records
-            where they are, else the rows of the committed run table. None: all raw records.
+        experiment: only the runs that its last sweep planned, those not done included as ``missing``. As soon as there
+            is one raw record among them, only raw records count; without any, the rows of the committed run table
+            do: one's own runs are never mixed with somebody else's. None: all raw records.
 
     Raises:
         FileNotFoundError: the experiment has no run table.
     """
     store = RecordStore(Path(results_dir) / "runs")
     if experiment is None:
-        records = (store.read(folder.name) for folder in sorted(store.root.glob("[0-9a-f]*")))
-        return as_frame(row(record) for record in records if record is not None)
+        everything = (store.read(folder.name) for folder in sorted(store.root.glob("[0-9a-f]*")))
+        return as_frame(row(record) for record in everything if record is not None)
     known = _rows(run_table(Path(results_dir), experiment))
-    rows = []
-    for old in known:
-        record = store.read(str(old["run_id"]))
-        rows.append(row(record) if record is not None else old)
-    return as_frame(rows)
+    records = {str(old["run_id"]): store.read(str(old["run_id"])) for old in known}
+    if not any(records.values()):
+        return as_frame(known)
+    return as_frame(
+        row(record | {"status": store.status(run_id)}) if record is not None else _unknown(old)
+        for old, (run_id, record) in zip(known, records.items(), strict=True)
+    )
+
+
+def _unknown(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Forget what a committed row says of a run that was not done here."""
+    configured = {"run_id", "model", "task", "seq_len", "kernel_size", "seed"}
+    groups = ("task.", "model.", "optimizer.", "trainer.", "diagnostics.")
+    return {k: v for k, v in old.items() if k in configured or k.startswith(groups)} | {"status": MISSING}
 
 
 def load_profiles(results_dir: Path | str, runs: pd.DataFrame, experiment: str) -> pd.DataFrame:

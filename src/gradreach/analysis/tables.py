@@ -42,6 +42,7 @@ class Table:
 
     - ``name``: of its files.
     - ``caption``: what it shows.
+    - ``reading``: how its cells are read.
     - ``measures``: side by side, but for their lines.
     - ``rows``, ``columns``: keys of the run table.
     - ``lines``: what the lines of a group are called.
@@ -49,6 +50,7 @@ class Table:
 
     name: str
     caption: str
+    reading: str
     measures: tuple[Measure, ...]
     rows: str = "architecture"
     columns: str = "seq_len"

@@ -60,4 +60,4 @@ class Task(ABC):
     def chance(self, splits: Splits) -> float:
         """Return the test accuracy of always answering the class most frequent in training."""
         most_frequent = torch.bincount(splits.train.target).argmax()
-        return float((splits.test.target == most_frequent).float().mean())
+        return float((splits.test.target == most_frequent).double().mean())

@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig
 
-from gradreach.config import RunConfig, Workplace, parse, plain
+from gradreach.config import RunConfig, Workplace, parse, plain, resolve
 from gradreach.diagnostics import figures, gradient_profile
-from gradreach.errors import ConfigError, refuse
-from gradreach.models import SequenceModel
+from gradreach.errors import ConfigError, advise, refuse
+from gradreach.models import SequenceModel, build, caveat
 from gradreach.provenance import host, revision, versions
 from gradreach.records import RecordStore
 from gradreach.tasks import Task
@@ -37,7 +37,7 @@ def run_composed(composed: DictConfig) -> float | None:
     in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     try:
         run, workplace = parse(plain(composed))
-        check(run)
+        task, model = check(run)
     except ConfigError as error:
         if in_sweep:
             raise
@@ -45,6 +45,7 @@ def run_composed(composed: DictConfig) -> float | None:
     if in_sweep:
         record = execute(run, workplace)
     else:
+        advise(caveat(model, task.shape))
         with RunDisplay(run) as display:
             record = execute(run, workplace, display.epoch)
         display.result(record, workplace)
@@ -60,9 +61,7 @@ def assemble(run: RunConfig) -> tuple[Task, SequenceModel]:
         ConfigError: where they cannot work together.
     """
     task: Task = run.task.make()
-    encoder = run.model.make(task.shape.channels)
-    encoder.check_length(task.shape.length)
-    return task, SequenceModel(encoder, run.model.readout, task.shape.outputs)
+    return task, build(resolve(run.model.target), run.model.arguments(), task.shape, **run.model.ends())
 
 
 def check(run: RunConfig) -> tuple[Task, SequenceModel]:

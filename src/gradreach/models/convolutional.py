@@ -137,6 +137,8 @@ class Layer(nn.Module):
         """Normalise each valid step; padding is not part of any statistic."""
         assert self.normalization is not None
         x = x.transpose(1, 2)
+        if isinstance(self.normalization, nn.LayerNorm):  # each step on its own
+            return self.normalization(x).transpose(1, 2)
         if lengths is None:
             return self.normalization(x.flatten(0, 1)).view_as(x).transpose(1, 2)
         valid = valid_steps(lengths, x.shape[1])

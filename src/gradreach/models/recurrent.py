@@ -42,7 +42,7 @@ class Recurrent(Encoder):
     ) -> None:
         super().__init__()
         if dropout and layers == 1:
-            raise ConfigError(f"model.dropout={dropout}: acts between layers, and there is one; set model.layers=2")
+            raise ConfigError(f"model.dropout={dropout}: there is one layer to act between; set model.layers=2")
         self.causal = not bidirectional
         self.d_out = 2 * width if bidirectional else width
         sizes = [d_in] + [self.d_out] * (layers - 1)
@@ -87,8 +87,8 @@ def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
 class RNN(Recurrent):
     """Elman's network: ``h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)``.
 
-    Source: J. L. Elman, Finding structure in time, 1990. With f = ReLU and the start ``identity``: the IRNN of Q. V. Le,
-    N. Jaitly and G. E. Hinton, 2015.
+    Source: J. L. Elman, Finding structure in time, 1990. With f = ReLU and the start ``identity``: the IRNN of
+    Q. V. Le, N. Jaitly and G. E. Hinton, 2015.
 
     - ``nonlinearity``: f.
     - ``start``: of the recurrent matrix.

@@ -72,8 +72,8 @@ class S4DKernel(nn.Module):
 
     ::
 
-        s_t = exp(Δ A) s_{t-1} + (exp(Δ A) − 1) / A · x_t          A = −e^a + i b, complex, diagonal; B = 1
-        y_t = 2 Re(C s_t) + D x_t                                  K_l = 2 Re Σ_n C_n (exp(Δ A_n) − 1) / A_n exp(Δ A_n l)
+        s_t = exp(Δ A) s_{t-1} + (exp(Δ A) − 1) / A · x_t       A = −e^a + i b, complex, diagonal; B = 1
+        y_t = 2 Re(C s_t) + D x_t                               K_l = 2 Re Σ_n C_n (exp(Δ A_n) − 1) / A_n exp(Δ A_n l)
 
     Source: A. Gu et al., On the parameterization and initialization of diagonal state space models, 2022, with
     zero-order hold.

@@ -158,6 +158,7 @@ def test_a_backward_layer_reads_each_sequence_from_its_own_end() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::UserWarning:torch")  # of the compiler itself
 @pytest.mark.parametrize("name", ["cnn", "gru before", "mingru", "transformer"])
 def test_torch_compile_gives_the_same(name: str) -> None:
     encoder = make(name).eval()

@@ -57,6 +57,19 @@ def tables(
             console.print(f"Look at {built.folder / figure.name}.png", soft_wrap=True)
 
 
+@app.command()
+def describe(
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="As for run.py.")] = None,
+    conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
+) -> None:
+    """Say what a run is before any training: layers, parameters, multiply-adds, receptive field, causality, task."""
+    from rich.console import Console
+
+    from gradreach.describe import describe
+
+    describe(overrides or [], conf_dir, Console(highlight=False))
+
+
 def main() -> None:
     """Run the command line."""
     with one_line_errors():

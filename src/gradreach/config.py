@@ -55,9 +55,18 @@ class Component(BaseModel):
 
 
 class ModelSettings(Component):
-    """An encoder, and how its states are read out."""
+    """An encoder, and what stands before and after it."""
 
-    readout: Literal["last", "mean", "max"]
+    readout: Literal["last", "mean", "max", "attention", "flatten", "each_step"]
+    head_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    head_max_norm: PositiveFloat | None = None
+    embedding: Literal["trainable", "frozen"] = "trainable"
+    embedding_size: PositiveInt | None = None
+    match_params: PositiveInt | None = None
+
+    def ends(self) -> dict[str, Any]:
+        """Return all that is no argument of the encoder."""
+        return self.model_dump(include=set(ModelSettings.model_fields) - set(Component.model_fields))
 
 
 class OptimizerSettings(Settings):

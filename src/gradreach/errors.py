@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, NoReturn
 
 
@@ -24,6 +25,13 @@ def refuse(message: str) -> NoReturn:
     """Say in one line what the user has to mend, and exit with code 2."""
     print(f"gradreach: {message}", file=sys.stderr)
     sys.exit(2)
+
+
+@cache
+def advise(message: str | None) -> None:
+    """Say once in one line what works but is perhaps not what was meant."""
+    if message is not None:
+        print(f"gradreach: note: {message}", file=sys.stderr)
 
 
 @contextmanager

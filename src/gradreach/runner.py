@@ -14,11 +14,11 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig
 
-from gradreach.config import RunConfig, Workplace, parse, plain
+from gradreach.config import RunConfig, Workplace, parse, plain, resolve
 from gradreach.diagnostics import figures, gradient_profile
-from gradreach.errors import ConfigError, refuse
+from gradreach.errors import ConfigError, advise, refuse
 from gradreach.interruption import Interrupted, Interruption, asked_to_stop, watched
-from gradreach.models import SequenceModel
+from gradreach.models import SequenceModel, build, caveat
 from gradreach.provenance import host, revision, versions
 from gradreach.records import SETTLED, RecordStore
 from gradreach.tasks import Task
@@ -44,7 +44,7 @@ def run_composed(composed: DictConfig) -> float | None:
     in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     try:
         run, workplace = parse(plain(composed))
-        check(run)
+        task, model = check(run)
         check_device(workplace.device)
     except ConfigError as error:
         if in_sweep:
@@ -54,6 +54,7 @@ def run_composed(composed: DictConfig) -> float | None:
         if in_sweep:
             record = execute_in_sweep(run, workplace, interruption)
         else:
+            advise(caveat(model, task.shape))
             with RunDisplay(run) as display:
                 record = execute(run, workplace, display.epoch, interruption)
             display.result(record, workplace)
@@ -88,9 +89,7 @@ def assemble(run: RunConfig) -> tuple[Task, SequenceModel]:
         ConfigError: where they cannot work together.
     """
     task: Task = run.task.make()
-    encoder = run.model.make(task.shape.channels)
-    encoder.check_length(task.shape.length)
-    return task, SequenceModel(encoder, run.model.readout, task.shape.outputs)
+    return task, build(resolve(run.model.target), run.model.arguments(), task.shape, **run.model.ends())
 
 
 def check(run: RunConfig) -> tuple[Task, SequenceModel]:
@@ -197,6 +196,7 @@ def _train_and_measure(
     splits = task.splits(workplace.data_dir)
     facts = {
         "chance": task.chance(splits),
+        "width": model.width,
         "parameters": model.parameter_count,
         "multiply_adds": model.multiply_adds(task.shape.length),
         "receptive_field": model.encoder.receptive_field,

@@ -17,9 +17,10 @@ from omegaconf import DictConfig
 
 from gradreach.config import RunConfig, Workplace, parse, plain
 from gradreach.display import SweepDisplay
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, advise
 from gradreach.files import alive, write_text
 from gradreach.interruption import GRACE_SECONDS
+from gradreach.models import caveat
 from gradreach.records import SETTLED, RecordStore
 from gradreach.runner import check
 
@@ -52,6 +53,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
         run, workplace = parse(plain(compose(overrides)))
         if run.run_id not in distinct:
             task, model = check(run)
+            advise(caveat(model, task.shape))
             cost = model.multiply_adds(task.shape.length) * run.trainer.epochs
             distinct[run.run_id] = Job(overrides, run, workplace, cost)
     return list(distinct.values())

@@ -1,9 +1,58 @@
 """Models: embed, encode, read out. They know nothing of configuration files, trackers or trainers."""
 
-from gradreach.models.convolutional import CNN
+from gradreach.models.building import build, caveat
+from gradreach.models.cells import Cell
+from gradreach.models.convolutional import CNN, output_length
+from gradreach.models.embedding import make_embedding
 from gradreach.models.encoder import Encoder, valid_steps
+from gradreach.models.feedforward import MLP, Identity, LocallyConnected
 from gradreach.models.model import SequenceModel
 from gradreach.models.readout import READOUTS
-from gradreach.models.recurrent import GRU, LSTM, RNN, Recurrent
+from gradreach.models.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GatedTanhRNN,
+    IndRNN,
+    MinGRU,
+    MinLSTM,
+    PrintedGRU,
+    PrintedLSTM,
+    Recurrent,
+)
+from gradreach.models.state_space import LRU, S4D
+from gradreach.models.tcn import TCN
+from gradreach.models.text_cnn import KimCNN, NotesCNN
+from gradreach.models.transformer import Transformer
 
-__all__ = ["CNN", "GRU", "LSTM", "READOUTS", "RNN", "Encoder", "Recurrent", "SequenceModel", "valid_steps"]
+__all__ = [
+    "CNN",
+    "GRU",
+    "LRU",
+    "LSTM",
+    "MLP",
+    "READOUTS",
+    "RNN",
+    "S4D",
+    "TCN",
+    "Cell",
+    "Encoder",
+    "GatedTanhRNN",
+    "Identity",
+    "IndRNN",
+    "KimCNN",
+    "LocallyConnected",
+    "MinGRU",
+    "MinLSTM",
+    "NotesCNN",
+    "PrintedGRU",
+    "PrintedLSTM",
+    "Recurrent",
+    "SequenceModel",
+    "Transformer",
+    "build",
+    "caveat",
+    "make_embedding",
+    "output_length",
+    "valid_steps",
+]

@@ -1,15 +1,166 @@
 """Convolutional networks over time."""
 
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+import torch
 import torch.nn.functional as F
-from pydantic import PositiveInt
+from pydantic import PlainValidator, PositiveInt
+from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
 from gradreach.models.encoder import Encoder, valid_steps
 
+KINDS_OF_PADDING = ("none", "same", "full", "causal", "circular")
+
+
+def _known_padding(value: Any) -> str | int:
+    if value in KINDS_OF_PADDING or (type(value) is int and value >= 0):
+        return value
+    raise PydanticCustomError("padding", "must be none, same, full, causal, circular, or a number of zeros, 0 or more")
+
+
+Padding = Annotated[str | int, PlainValidator(_known_padding)]
+
+NORMALIZATIONS: dict[str, Callable[[int], nn.Module | None]] = {
+    "none": lambda width: None,
+    "batch": nn.BatchNorm1d,
+    "layer": nn.LayerNorm,
+}
+NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "gelu": F.gelu,
+    "none": lambda x: x,
+}
+
+
+Length = TypeVar("Length", int, Tensor)
+
+
+def output_length(
+    length: Length, kernel_size: int, *, stride: int = 1, padding: int | tuple[int, int] = 0, dilation: int = 1
+) -> Length:
+    """Return how many positions a kernel has: ``⌊(length + 2 padding − dilation (kernel_size − 1) − 1) / stride⌋ + 1``.
+
+    At ``dilation=1`` that is the formula of the founding notes, §1.2. At most 0 where the kernel does not fit.
+
+    Args:
+        length: steps of the input (an int, or a tensor of them).
+        kernel_size: taps of the kernel.
+        stride: steps from one position to the next.
+        padding: steps added on each side, or on the left and on the right.
+        dilation: steps between two taps.
+    """
+    left, right = (padding, padding) if isinstance(padding, int) else padding
+    return (length + left + right - dilation * (kernel_size - 1) - 1) // stride + 1
+
+
+def padding_widths(padding: Padding, kernel_size: int, dilation: int = 1) -> tuple[int, int]:
+    """Return how many steps a kind of padding adds on the left and on the right.
+
+    ``same`` and ``circular`` keep the length (at stride 1), an even kernel looking one tap further to the right;
+    ``full`` lets every tap touch every step; ``causal`` looks back only; a number is added on both sides.
+    """
+    reach = dilation * (kernel_size - 1)
+    if isinstance(padding, int):
+        return padding, padding
+    return {
+        "none": (0, 0),
+        "same": (reach // 2, reach - reach // 2),
+        "circular": (reach // 2, reach - reach // 2),
+        "full": (reach, reach),
+        "causal": (reach, 0),
+    }[padding]
+
+
+def pad(x: Tensor, left: int, right: int, lengths: Tensor | None, *, circular: bool) -> Tensor:
+    """Pad ``x (batch, channels, length)`` with zeros, or with each sequence's own other end."""
+    if not circular:
+        return F.pad(x, (left, right)) if left or right else x
+    _, channels, length = x.shape
+    steps = torch.arange(-left, length + right, device=x.device)
+    if lengths is None:
+        return x[:, :, steps % length]
+    wrapped = steps % lengths.clamp(min=1).unsqueeze(1)  # beyond the own end it wraps on, and is never read
+    return x.gather(2, wrapped.unsqueeze(1).expand(-1, channels, -1))
+
+
+class Layer(nn.Module):
+    """Bottleneck, convolution, normalisation, nonlinearity, pooling; see ``CNN`` for what they can be."""
+
+    def __init__(
+        self,
+        d_in: int,
+        width: int,
+        kernel_size: int,
+        stride: int,
+        dilation: int,
+        padding: Padding,
+        nonlinearity: str,
+        normalization: str,
+        bottleneck: int | None,
+        pooling: str,
+        pool_size: int,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
+        self.widths = padding_widths(padding, kernel_size, dilation)
+        self.circular = padding == "circular"
+        self.nonlinearity, self.pooling = nonlinearity, pooling
+        self.pool_size = 1 if pooling == "none" else pool_size
+        self.pointwise = None if bottleneck is None else nn.Conv1d(d_in, bottleneck, 1)
+        both = 0 if self.circular else min(self.widths)  # what the convolution pads itself costs no copy
+        self.padding = (self.widths[0] - both, self.widths[1] - both)
+        self.convolution = nn.Conv1d(bottleneck or d_in, width, kernel_size, stride, both, dilation)
+        self.normalization = NORMALIZATIONS[normalization](width)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Map ``(batch, channels, length)`` to ``(batch, width, length')``."""
+        activate = NONLINEARITIES[self.nonlinearity]
+        if self.pointwise is not None:
+            x = activate(self.pointwise(x))
+        if lengths is not None:  # so that padding cannot be told from the edge
+            x = x.masked_fill(~valid_steps(lengths, x.shape[2]).unsqueeze(1), 0)
+        x = self.convolution(pad(x, *self.padding, lengths, circular=self.circular))
+        lengths = None if lengths is None else self.positions(lengths).clamp(min=0).masked_fill(lengths == 0, 0)
+        if self.normalization is not None:
+            x = self._normalize(x, lengths)
+        x = activate(x)
+        if self.pool_size > 1:
+            x = (F.avg_pool1d if self.pooling == "avg" else F.max_pool1d)(x, self.pool_size)
+            lengths = None if lengths is None else lengths // self.pool_size
+        return x, lengths
+
+    def _normalize(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Normalise each valid step; padding is not part of any statistic."""
+        assert self.normalization is not None
+        x = x.transpose(1, 2)
+        if isinstance(self.normalization, nn.LayerNorm):  # each step on its own
+            return self.normalization(x).transpose(1, 2)
+        if lengths is None:
+            return self.normalization(x.flatten(0, 1)).view_as(x).transpose(1, 2)
+        valid = valid_steps(lengths, x.shape[1])
+        normalized = self.normalization(x[valid])
+        return torch.zeros_like(x).masked_scatter(valid.unsqueeze(2), normalized).transpose(1, 2)
+
+    def positions(self, length: Length) -> Length:
+        """Return how many positions the kernel has; at most 0 where it does not fit."""
+        return output_length(length, self.kernel_size, stride=self.stride, padding=self.widths, dilation=self.dilation)
+
+    def output_length(self, length: int) -> int:
+        """Return how many steps come out."""
+        return self.positions(length) // self.pool_size
+
+    def multiply_adds(self, length: int) -> int:
+        """Count those of all positions, edges included."""
+        pointwise = 0 if self.pointwise is None else length * self.pointwise.weight.numel()
+        return pointwise + self.positions(length) * self.convolution.weight.numel()
+
 
 class CNN(Encoder):
-    """A stack of one-dimensional convolutions with ReLU; zero padding keeps the length (``same``).
+    """A stack of one-dimensional convolutions.
 
     Padding of short sequences is set to zero before every layer, so that it cannot be told from the edge.
 
@@ -17,10 +168,17 @@ class CNN(Encoder):
     - ``width``: channels of every layer.
     - ``layers``: how many.
     - ``kernel_size``: steps that one unit sees of the layer below; an even one sees one more on the right.
+    - ``first_kernel_size``: that of the lowest layer; None: as the others.
+    - ``stride``: steps from one unit to the next, in every layer.
     - ``dilation_base``: layer i (from 0) looks at every ``dilation_base**i``-th step; 1 is no dilation.
+    - ``padding``: ``none``, ``same``, ``full``, ``causal``, ``circular``, or a number of zeros on both sides.
+    - ``nonlinearity``: after every convolution.
+    - ``normalization``: before it: over the channels of each step (``layer``), or over batch and time (``batch``).
+    - ``bottleneck``: channels of a 1×1 convolution and nonlinearity before every convolution (Lin et al., 2013; in
+      this place: Szegedy et al., 2015); None: there is none.
+    - ``pooling``: after every layer, over windows of ``pool_size`` steps that do not overlap.
+    - ``pool_size``: steps of a window.
     """
-
-    causal = False
 
     def __init__(
         self,
@@ -29,36 +187,76 @@ class CNN(Encoder):
         width: PositiveInt = 32,
         layers: PositiveInt = 4,
         kernel_size: PositiveInt = 3,
+        first_kernel_size: PositiveInt | None = None,
+        stride: PositiveInt = 1,
         dilation_base: PositiveInt = 2,
+        padding: Padding = "same",
+        nonlinearity: Literal["relu", "tanh", "gelu", "none"] = "relu",
+        normalization: Literal["none", "batch", "layer"] = "none",
+        bottleneck: PositiveInt | None = None,
+        pooling: Literal["none", "avg", "max"] = "none",
+        pool_size: PositiveInt = 2,
     ) -> None:
         super().__init__()
         self.d_out = width
-        self.kernel_size = kernel_size
-        dilations = [dilation_base**i for i in range(layers)]
-        self.receptive_field = 1 + (kernel_size - 1) * sum(dilations)
+        self.causal = padding == "causal" and pooling == "none"
         sizes = [d_in] + [width] * (layers - 1)
+        kernels = [first_kernel_size or kernel_size] + [kernel_size] * (layers - 1)
+        options = (padding, nonlinearity, normalization, bottleneck, pooling, pool_size)
         self.layers = nn.ModuleList(
-            nn.Conv1d(size, width, kernel_size, padding="same", dilation=dilation)
-            for size, dilation in zip(sizes, dilations, strict=True)
+            Layer(size, width, kernel, stride, dilation_base**i, *options)
+            for i, (size, kernel) in enumerate(zip(sizes, kernels, strict=True))
         )
+        windows = [
+            ((layer.kernel_size, layer.dilation, layer.stride), (layer.pool_size, 1, layer.pool_size))
+            for layer in self.stack
+        ]
+        self.receptive_field = receptive_field([window for pair in windows for window in pair])
+
+    @property
+    def stack(self) -> Sequence[Layer]:
+        """The layers, for what a module list does not tell."""
+        return cast(Sequence[Layer], self.layers)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the features of the last layer, ``(batch, length, width)``."""
+        """Return the features of the last layer, ``(batch, length', width)``."""
         x = x.transpose(1, 2)
-        valid = None if lengths is None else valid_steps(lengths, x.shape[2]).unsqueeze(1)
-        for layer in self.layers:
-            x = x if valid is None else x.masked_fill(~valid, 0)
-            x = F.relu(layer(x))
+        for layer in self.stack:
+            x, lengths = layer(x, lengths)
         return x.transpose(1, 2), lengths
+
+    def output_length(self, length: int) -> int:
+        """Return how many steps the last layer gives."""
+        for layer in self.stack:
+            length = layer.output_length(length) if length > 0 else 0
+        return max(0, length)
 
     def multiply_adds(self, length: int) -> int:
         """Count those of all convolutions, edges included."""
-        return length * sum(weight.numel() for weight in self.parameters() if weight.dim() == 3)
+        total = 0
+        for layer in self.stack:
+            total += layer.multiply_adds(length)
+            length = layer.output_length(length)
+        return total
 
     def check_length(self, length: int) -> None:
-        """Refuse a kernel that is larger than the input."""
-        if self.kernel_size > length:
+        """Refuse a kernel that is larger than the input, and a stack that leaves nothing."""
+        kernel_size = max(layer.kernel_size for layer in self.stack)
+        if kernel_size > length:
             raise ConfigError(
-                f"kernel_size={self.kernel_size}: larger than the input of {length} steps (seq_len); "
-                f"choose 1 to {length}"
+                f"kernel_size={kernel_size}: larger than the input of {length} steps (seq_len); choose 1 to {length}"
             )
+        super().check_length(length)
+
+
+def receptive_field(windows: list[tuple[int, int, int]]) -> int:
+    """Return how many neighbouring steps of the input a stack of windows sees.
+
+    Args:
+        windows: size, dilation and stride of each, from the lowest.
+    """
+    seen, jump = 1, 1
+    for size, dilation, stride in windows:
+        seen += (size - 1) * dilation * jump
+        jump *= stride
+    return seen

@@ -1,9 +1,12 @@
 """What every encoder does and says of itself."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from gradreach.errors import ConfigError
 
 
 class Encoder(nn.Module, ABC):
@@ -13,25 +16,48 @@ class Encoder(nn.Module, ABC):
 
     - ``d_out``: size of each state it gives.
     - ``causal``: whether a state depends on no later input.
-    - ``receptive_field``: how many steps of the input a state can depend on; None: all of them.
+    - ``receptive_field``: how many neighbouring steps of the input a state can depend on; None: all of them.
+    - ``fixed_length``: whether its weights are made for one length, which the constructor then takes as its second
+      argument; such an encoder takes no padded sequences.
+    - ``width_divisor``: the name of a setting that must divide the width, where there is one.
     """
 
     d_out: int
     causal: bool
     receptive_field: int | None
+    fixed_length: ClassVar[bool] = False
+    width_divisor: ClassVar[str | None] = None
 
     @abstractmethod
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Encode ``x (batch, length, d_in)``; ``lengths (batch,)`` counts valid steps, None: all are valid."""
+        """Encode ``x (batch, length, d_in)``; ``lengths (batch,)`` counts valid steps, None: all are valid.
+
+        Returns:
+            The states ``(batch, length', d_out)`` and how many of them are valid; what stands beyond is arbitrary.
+        """
 
     @abstractmethod
     def multiply_adds(self, length: int) -> int:
-        """Count the multiply-adds for one sequence."""
+        """Count the multiply-adds of the matrix products and convolutions for one sequence."""
+
+    def output_length(self, length: int) -> int:
+        """Return how many states a sequence of this length gives."""
+        return length
 
     def check_length(self, length: int) -> None:
         """Raise a ConfigError where sequences of this length cannot be encoded."""
+        if self.output_length(length) < 1:
+            raise ConfigError(
+                f"seq_len={length}: too short, {type(self).__name__} would give no state; choose a longer one, or "
+                "a smaller kernel_size, stride or pool_size, or padding=same"
+            )
 
 
 def valid_steps(lengths: Tensor, length: int) -> Tensor:
     """Return ``(batch, length)``: True where a step is no padding."""
     return torch.arange(length, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def matrix_entries(module: nn.Module) -> int:
+    """Count the entries of all matrices and kernels: the multiply-adds of using each of them once."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.dim() >= 2)

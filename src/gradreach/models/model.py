@@ -1,29 +1,60 @@
-"""Encode, read out, answer."""
+"""Embed, encode, read out, answer."""
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gradreach.models.embedding import Bare, Embedding
 from gradreach.models.encoder import Encoder
 from gradreach.models.readout import READOUTS
 
 
 class SequenceModel(nn.Module):
-    """An encoder, a readout and a linear head.
+    """An embedding, an encoder, a readout and a linear head.
 
     - ``encoder``: ``(batch, length, d_in) -> (batch, length', d_out)``.
     - ``readout``: a name in ``READOUTS``.
     - ``outputs``: how many numbers the head gives.
+    - ``length``: of the sequences; only ``flatten`` needs it.
+    - ``embedding``: token ids or steps to what the encoder takes; None: steps as they are.
+    - ``dropout``: share of what the head sees that is set to zero in training.
+    - ``max_norm``: the weights of each output are scaled down to this Euclidean norm (Hinton et al., 2012; in Kim's
+      CNN after every step, here before every use, so that the function is the same); None: they are free.
     """
 
-    def __init__(self, encoder: Encoder, readout: str, outputs: int) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        readout: str,
+        outputs: int,
+        *,
+        length: int | None = None,
+        embedding: Embedding | None = None,
+        dropout: float = 0.0,
+        max_norm: float | None = None,
+    ) -> None:
         super().__init__()
+        self.readout_name = readout
+        self.width: int | None = None  # what was chosen, for those who report it
+        self.embedding = Bare() if embedding is None else embedding
         self.encoder = encoder
-        self.readout = READOUTS[readout]
-        self.head = nn.Linear(encoder.d_out, outputs)
+        self.readout = READOUTS[readout](encoder.d_out, None if length is None else encoder.output_length(length))
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.readout.d_out, outputs)
+        self.max_norm = max_norm
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return ``(batch, outputs)`` for ``x (batch, length, d_in)`` with ``lengths (batch,)`` valid steps."""
-        states, lengths = self.encoder(x, lengths)
-        return self.head(self.readout(states, lengths))
+        """Return ``(batch, outputs)``, or ``(batch, length, outputs)`` where each step is answered.
+
+        Args:
+            x: ``(batch, length, channels)``, or token ids ``(batch, length)``.
+            lengths: valid steps of each example, ``(batch,)``; None: all.
+        """
+        states, lengths = self.encoder(self.embedding(x), lengths)
+        features = self.dropout(self.readout(states, lengths))
+        if self.max_norm is None:
+            return self.head(features)
+        return F.linear(features, torch.renorm(self.head.weight, 2, 0, self.max_norm), self.head.bias)
 
     @property
     def parameter_count(self) -> int:
@@ -32,4 +63,15 @@ class SequenceModel(nn.Module):
 
     def multiply_adds(self, length: int) -> int:
         """Count the multiply-adds for one sequence of this length."""
-        return self.encoder.multiply_adds(length) + self.head.weight.numel()
+        return sum(self.multiply_adds_by_part(length).values())
+
+    def multiply_adds_by_part(self, length: int) -> dict[str, int]:
+        """Count the multiply-adds of embedding, encoder, readout and head for one sequence of this length."""
+        steps = self.encoder.output_length(length)
+        answers = steps if self.readout_name == "each_step" else 1
+        return {
+            "embedding": self.embedding.multiply_adds(length),
+            "encoder": self.encoder.multiply_adds(length),
+            "readout": self.readout.multiply_adds(steps),
+            "head": answers * self.head.weight.numel(),
+        }

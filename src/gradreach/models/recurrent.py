@@ -1,59 +1,35 @@
-"""Recurrent networks on torch's fused kernels, with torch's own initialisation."""
+"""Recurrent networks: stacks of layers, fused torch kernels where they exist."""
 
-from typing import Literal
+from abc import abstractmethod
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt
+import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from gradreach.models.encoder import Encoder
+from gradreach.errors import ConfigError
+from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
+from gradreach.models.encoder import Encoder, matrix_entries
+from gradreach.models.initialization import chrono_start, forget_bias_start, recurrent_start
+from gradreach.models.scan import MinGRUCell, MinLSTMCell
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Recurrent(Encoder):
-    """Layers of one kind, each a fused module of its own: a fused stack would hide its inner states.
+    """Layers of one kind, each a module of its own: a fused stack would hide its inner states.
 
-    Padding stands on the right, so a state never depends on it.
+    Padding stands on the right, so a state of the past never depends on it; a layer that runs backwards starts at
+    each sequence's own last valid step.
 
     - ``d_in``: size of one step of the input.
-    - ``width``: size of the state ``h``.
+    - ``width``: size of the state ``h``, in each direction.
     - ``layers``: how many, each reading the states of the one below.
+    - ``bidirectional``: beside every layer a second one that runs from the end to the start.
+    - ``dropout``: share of the states between two layers that is set to zero in training.
     """
 
-    causal = True
     receptive_field = None
-    gates: int
-
-    def __init__(self, d_in: int, *, width: PositiveInt = 32, layers: PositiveInt = 1) -> None:
-        super().__init__()
-        self.d_out = width
-        sizes = [d_in] + [width] * (layers - 1)
-        self.layers = nn.ModuleList(self.layer(size, width) for size in sizes)
-
-    def layer(self, d_in: int, width: int) -> nn.RNNBase:
-        """Make one layer."""
-        raise NotImplementedError
-
-    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the states of the last layer, ``(batch, length, width)``."""
-        for layer in self.layers:
-            x, _ = layer(x)
-        return x, lengths
-
-    def multiply_adds(self, length: int) -> int:
-        """Count those of the matrices; the elementwise part is small beside it."""
-        width = self.d_out
-        per_step = sum(layer.input_size * width + width * width for layer in self.layers)  # type: ignore
-        return length * self.gates * per_step
-
-
-class RNN(Recurrent):
-    """Elman's network: ``h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)``.
-
-    Source: J. L. Elman, Finding structure in time, 1990.
-
-    - ``nonlinearity``: f.
-    """
-
-    gates = 1
 
     def __init__(
         self,
@@ -61,37 +37,210 @@ class RNN(Recurrent):
         *,
         width: PositiveInt = 32,
         layers: PositiveInt = 1,
-        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        bidirectional: bool = False,
+        dropout: Share = 0.0,
     ) -> None:
-        self.nonlinearity = nonlinearity
-        super().__init__(d_in, width=width, layers=layers)
+        super().__init__()
+        if dropout and layers == 1:
+            raise ConfigError(f"model.dropout={dropout}: there is one layer to act between; set model.layers=2")
+        self.causal = not bidirectional
+        self.d_out = 2 * width if bidirectional else width
+        sizes = [d_in] + [self.d_out] * (layers - 1)
+        self.layers = nn.ModuleList(self.layer(size, width) for size in sizes)
+        self.backward_layers = nn.ModuleList(self.layer(size, width) for size in sizes if bidirectional)
+        self.dropout = nn.Dropout(dropout)
 
-    def layer(self, d_in: int, width: int) -> nn.RNNBase:
-        """Make one layer."""
-        return nn.RNN(d_in, width, batch_first=True, nonlinearity=self.nonlinearity)
+    @abstractmethod
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the states of the last layer, ``(batch, length, d_out)``, forwards then backwards."""
+        for number, layer in enumerate(self.layers):
+            x = x if number == 0 else self.dropout(x)
+            states = _states(layer, x)
+            if self.backward_layers:
+                backwards = _states(self.backward_layers[number], _reverse(x, lengths))
+                states = torch.cat([states, _reverse(backwards, lengths)], 2)
+            x = states
+        return x, lengths
+
+    def multiply_adds(self, length: int) -> int:
+        """Count those of the matrices; the elementwise part is small beside it."""
+        return length * matrix_entries(self)
+
+
+def _states(layer: nn.Module, x: Tensor) -> Tensor:
+    given = layer(x)
+    return given[0] if isinstance(given, tuple) else given
+
+
+def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Turn the valid steps of each sequence round; padding stays where it is."""
+    if lengths is None:
+        return x.flip(1)
+    steps = torch.arange(x.shape[1], device=x.device)
+    last = lengths.unsqueeze(1) - 1
+    return x.gather(1, torch.where(steps <= last, last - steps, steps).unsqueeze(2).expand_as(x))
+
+
+class RNN(Recurrent):
+    """Elman's network: ``h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)``.
+
+    Source: J. L. Elman, Finding structure in time, 1990. With f = ReLU and the start ``identity``: the IRNN of
+    Q. V. Le, N. Jaitly and G. E. Hinton, 2015.
+
+    - ``nonlinearity``: f.
+    - ``start``: of the recurrent matrix.
+    """
+
+    def __init__(
+        self,
+        d_in: int,
+        *,
+        width: PositiveInt = 32,
+        layers: PositiveInt = 1,
+        bidirectional: bool = False,
+        dropout: Share = 0.0,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        start: Literal["default", "orthogonal", "identity"] = "default",
+    ) -> None:
+        self.nonlinearity, self.start = nonlinearity, start
+        super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
+
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        layer = nn.RNN(d_in, width, batch_first=True, nonlinearity=self.nonlinearity)
+        recurrent_start(layer, self.start)
+        return layer
 
 
 class LSTM(Recurrent):
     """Long short-term memory: ``c_t = f ∘ c_{t-1} + i ∘ g``, ``h_t = o ∘ tanh(c_t)``.
 
     Source: S. Hochreiter and J. Schmidhuber, 1997, with the forget gate of F. Gers et al., 2000.
+
+    - ``forget_bias``: what the forget gate's bias starts from; None: torch's start, about 0.
+    - ``chrono``: the longest time to be bridged, in steps, over which memory is spread at the start; None: it is not.
     """
 
-    gates = 4
+    def __init__(
+        self,
+        d_in: int,
+        *,
+        width: PositiveInt = 32,
+        layers: PositiveInt = 1,
+        bidirectional: bool = False,
+        dropout: Share = 0.0,
+        forget_bias: float | None = None,
+        chrono: Annotated[int, Field(ge=3)] | None = None,
+    ) -> None:
+        if forget_bias is not None and chrono is not None:
+            raise ConfigError(f"model.forget_bias={forget_bias}: chrono={chrono} sets that bias too; choose one")
+        self.forget_bias, self.chrono = forget_bias, chrono
+        super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
 
-    def layer(self, d_in: int, width: int) -> nn.RNNBase:
-        """Make one layer."""
-        return nn.LSTM(d_in, width, batch_first=True)
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        layer = nn.LSTM(d_in, width, batch_first=True)
+        if self.forget_bias is not None:
+            forget_bias_start(layer, self.forget_bias)
+        if self.chrono is not None:
+            chrono_start(layer, self.chrono)
+        return layer
 
 
 class GRU(Recurrent):
-    """Gated recurrent unit, reset after the matrix product: ``h_t = z ∘ h_{t-1} + (1 − z) ∘ n``.
+    """Gated recurrent unit: ``h_t = z ∘ h_{t-1} + (1 − z) ∘ n``.
 
-    Source: K. Cho et al., 2014, in the form of torch and cuDNN.
+    Source: K. Cho et al., 2014.
+
+    - ``reset``: where the reset gate acts on the way to n: ``after`` the matrix product (``nn.GRU``, cuDNN; fused), or
+      ``before`` it (Cho; a loop).
     """
 
-    gates = 3
+    def __init__(
+        self,
+        d_in: int,
+        *,
+        width: PositiveInt = 32,
+        layers: PositiveInt = 1,
+        bidirectional: bool = False,
+        dropout: Share = 0.0,
+        reset: Literal["after", "before"] = "after",
+    ) -> None:
+        self.reset = reset
+        super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
 
-    def layer(self, d_in: int, width: int) -> nn.RNNBase:
-        """Make one layer."""
-        return nn.GRU(d_in, width, batch_first=True)
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        return nn.GRU(d_in, width, batch_first=True) if self.reset == "after" else GRUResetBefore(d_in, width)
+
+
+class IndRNN(Recurrent):
+    """Layers of units that hear only themselves; see ``IndRNNCell``.
+
+    - ``nonlinearity``: of every unit.
+    """
+
+    def __init__(
+        self,
+        d_in: int,
+        *,
+        width: PositiveInt = 32,
+        layers: PositiveInt = 1,
+        bidirectional: bool = False,
+        dropout: Share = 0.0,
+        nonlinearity: Literal["relu", "tanh"] = "relu",
+    ) -> None:
+        self.nonlinearity = nonlinearity
+        super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
+
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        return IndRNNCell(d_in, width, self.nonlinearity)
+
+
+class GatedTanhRNN(Recurrent):
+    """The simplified gated cell of the founding notes, §4.2; see ``GatedTanh``."""
+
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        return GatedTanh(d_in, width)
+
+
+class PrintedLSTM(Recurrent):
+    """The LSTM as the founding notes print it, §3; see ``LSTMAsPrinted`` for why that is none."""
+
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        return LSTMAsPrinted(d_in, width)
+
+    def multiply_adds(self, length: int) -> int:
+        """Count those of the matrices; W_xz is used twice."""
+        twice = sum(layer.width**2 for layer in [*self.layers, *self.backward_layers])
+        return super().multiply_adds(length) + length * twice
+
+
+class PrintedGRU(Recurrent):
+    """The GRU as the founding notes print it, §5; see ``GRUAsPrinted`` for why that is none."""
+
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        return GRUAsPrinted(d_in, width)
+
+
+class MinGRU(Recurrent):
+    """A GRU whose gate does not see the state, so that all steps are computed at once; see ``MinGRUCell``."""
+
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        return MinGRUCell(d_in, width)
+
+
+class MinLSTM(Recurrent):
+    """An LSTM whose gates do not see the state, so that all steps are computed at once; see ``MinLSTMCell``."""
+
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        return MinLSTMCell(d_in, width)

@@ -1,0 +1,117 @@
+"""What a run is, before any of it is trained: the model layer by layer, its size, cost and reach, and the task."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from gradreach.config import parse, plain
+from gradreach.errors import ConfigError
+from gradreach.models import Cell, SequenceModel, caveat
+from gradreach.runner import check
+from gradreach.tasks import Shape
+
+
+def compose(overrides: Sequence[str], conf_dir: Path) -> dict[str, Any]:
+    """Return what ``run.py`` would be given for these overrides, as plain values.
+
+    Raises:
+        ConfigError: there is no configuration in the folder.
+    """
+    from hydra import compose, initialize_config_dir
+
+    if not (conf_dir / "config.yaml").is_file():
+        raise ConfigError(
+            f"conf_dir={conf_dir}: no config.yaml there; run this in the folder that has conf/ and run.py"
+        )
+    with initialize_config_dir(str(conf_dir.resolve()), version_base="1.3"):
+        return plain(compose("config", overrides=list(overrides)))
+
+
+def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None:
+    """Print the model and the task that overrides such as ``model=cnn seq_len=100`` stand for."""
+    run, workplace = parse(compose(overrides, conf_dir))
+    task, model = check(run)
+    shape, encoder = task.shape, model.encoder
+    title = run.label + (f" · width {model.width}" if run.model.match_params is not None else "")
+    console.print(f"\n[bold]{title}[/bold]   {type(encoder).__module__}.{type(encoder).__name__}")
+    console.print(layer_table(model, shape))
+    seen = encoder.receptive_field
+    reach = (
+        "all steps" + (" before it" if encoder.causal else "") if seen is None else f"{seen} steps of {shape.length}"
+    )
+    console.print(f"  parameters       {model.parameter_count:,}" + _off_target(model, run.model.match_params))
+    console.print(f"  multiply-adds    {model.multiply_adds(shape.length):,} a sequence of {shape.length} steps")
+    console.print(f"  receptive field  {reach}")
+    console.print(f"  causal           {'yes' if encoder.causal else 'no'}")
+    if (note := caveat(model, shape)) is not None:
+        console.print(f"  note: {note}")
+    if hasattr(task, "card"):
+        console.print(f"\n{task.card(workplace.data_dir)}", markup=False)
+
+
+def layer_table(model: SequenceModel, shape: Shape) -> Table:
+    """Return a table of all layers: what comes out for one sequence, and what is in it.
+
+    Args:
+        model: on the device ``meta``, so that running it costs nothing.
+        shape: of what it reads.
+    """
+    table = Table("layer", "kind", "gives", title_justify="left")
+    table.add_column("parameters", justify="right")
+    table.add_column("multiply-adds", justify="right")
+    shapes = output_shapes(model, shape)
+    for part, cost in model.multiply_adds_by_part(shape.length).items():
+        rows = [(name, module) for name, module in layers(model) if name.split(".")[0] == part]
+        if not rows and part == "readout":
+            rows = [("readout", model.readout)]
+        for number, (name, module) in enumerate(rows, start=1):
+            count = sum(parameter.numel() for parameter in module.parameters())
+            frozen = count and not any(parameter.requires_grad for parameter in module.parameters())
+            last = number == len(rows)
+            table.add_row(
+                name,
+                type(module).__name__,
+                " × ".join(map(str, shapes[name])) if name in shapes else "",
+                f"{count:,}" + (" frozen" if frozen else ""),
+                f"{cost:,}" if last else "",
+                end_section=last,
+            )
+    return table
+
+
+def layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Yield the outermost modules that have parameters of their own, with their names."""
+    for name, child in module.named_children():
+        full = f"{prefix}{name}"
+        if isinstance(child, Cell) or next(child.parameters(recurse=False), None) is not None:
+            yield full, child
+        else:
+            yield from layers(child, f"{full}.")
+
+
+def output_shapes(model: SequenceModel, shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Run one sequence through a model on the device ``meta`` and return the shape that each module gives."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def remember(name: str) -> Any:
+        def hook(module: nn.Module, arguments: tuple, given: Tensor | tuple) -> None:
+            shapes[name] = tuple((given[0] if isinstance(given, tuple) else given).shape[1:])
+
+        return hook
+
+    hooks = [module.register_forward_hook(remember(name)) for name, module in model.named_modules()]
+    size = (1, shape.length) if shape.vocabulary is not None else (1, shape.length, shape.channels)
+    kind = torch.long if shape.vocabulary is not None else torch.get_default_dtype()
+    model(torch.empty(size, dtype=kind, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return shapes
+
+
+def _off_target(model: SequenceModel, target: int | None) -> str:
+    return "" if target is None else f"   {model.parameter_count / target - 1:+.1%} of match_params={target}"

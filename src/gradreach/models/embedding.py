@@ -1,0 +1,96 @@
+"""What stands before the encoder: token ids or steps of a series become vectors."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gradreach.errors import ConfigError
+
+PADDING_ID = 0
+"""The token that stands beyond the end of a text."""
+
+TOKEN_SIZE = 100
+"""Size of the vector of a token where no other is chosen."""
+
+
+class TokenEmbedding(nn.Module):
+    """A vector for every token: ``(batch, length)`` ids to ``(batch, length, size)``; padding is the zero vector.
+
+    - ``vocabulary``: ids are below this.
+    - ``size``: of a vector.
+    - ``frozen``: whether training leaves the vectors as they are.
+    """
+
+    def __init__(self, vocabulary: int, size: int, *, frozen: bool = False) -> None:
+        super().__init__()
+        self.d_out = size
+        self.vectors = nn.Embedding(vocabulary, size, padding_idx=PADDING_ID)
+        self.vectors.weight.requires_grad_(not frozen)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(batch, length, size)``."""
+        return self.vectors(x)
+
+    def load(self, vectors: Tensor) -> None:
+        """Start from pretrained vectors ``(vocabulary, size)``, such as those of torchtext's ``Vocab``.
+
+        Raises:
+            ConfigError: they have another size.
+        """
+        if vectors.shape != self.vectors.weight.shape:
+            raise ConfigError(
+                f"model.embedding_size={self.d_out}: the pretrained vectors are {tuple(vectors.shape)}, the model "
+                f"needs {tuple(self.vectors.weight.shape)} (tokens, size); set model.embedding_size={vectors.shape[-1]}"
+            )
+        with torch.no_grad():
+            self.vectors.weight.copy_(vectors)
+            self.vectors.weight[PADDING_ID] = 0
+
+    def multiply_adds(self, length: int) -> int:
+        """Looking up needs none."""
+        return 0
+
+
+class Projection(nn.Linear):
+    """A linear map of every step of a series: ``(batch, length, channels)`` to ``(batch, length, size)``."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__(channels, size)
+        self.d_out = size
+
+    def multiply_adds(self, length: int) -> int:
+        """Count those of one sequence."""
+        return length * self.weight.numel()
+
+
+class Bare(nn.Identity):
+    """Nothing: the encoder sees the steps of the series as they are."""
+
+    def multiply_adds(self, length: int) -> int:
+        """None."""
+        return 0
+
+
+Embedding = TokenEmbedding | Projection | Bare
+
+
+def make_embedding(
+    channels: int, vocabulary: int | None, size: int | None, kind: Literal["trainable", "frozen"] = "trainable"
+) -> Embedding:
+    """Make what fits an input.
+
+    Args:
+        channels: size of one step of a floating input.
+        vocabulary: how many tokens there are; None: the input is floating.
+        size: of what the encoder sees; None: 100 for tokens, and series as they are.
+        kind: whether training moves the vectors of tokens.
+
+    Raises:
+        ConfigError: ``frozen`` without tokens.
+    """
+    if vocabulary is not None:
+        return TokenEmbedding(vocabulary, size or TOKEN_SIZE, frozen=kind == "frozen")
+    if kind == "frozen":
+        raise ConfigError("model.embedding=frozen: this task has no tokens to look up; choose trainable")
+    return Bare() if size is None else Projection(channels, size)

@@ -1,0 +1,153 @@
+"""Networks that treat time as so many inputs: what sharing and sparsity are measured against."""
+
+from typing import Literal
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from gradreach.models.convolutional import NONLINEARITIES, pad, padding_widths
+from gradreach.models.encoder import Encoder, matrix_entries
+from gradreach.models.initialization import uniform_by_fan_in
+
+
+class Identity(Encoder):
+    """Nothing: the readout sees the input itself.
+
+    With the readout ``flatten`` the model is linear (logistic regression, for classes: ``model=linear``), with ``mean``
+    over embedded words it is a bag of embeddings (``model=bag``; A. Joulin et al., 2016).
+    """
+
+    causal = True
+    receptive_field = 1
+
+    def __init__(self, d_in: int) -> None:
+        super().__init__()
+        self.d_out = d_in
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the input."""
+        return x, lengths
+
+    def multiply_adds(self, length: int) -> int:
+        """None."""
+        return 0
+
+
+class MLP(Encoder):
+    """A multilayer perceptron on all steps side by side; what it gives is one state, ``(batch, 1, width)``.
+
+    - ``d_in``: size of one step of the input.
+    - ``length``: steps of the input.
+    - ``width``: units of every layer.
+    - ``layers``: how many, the head not counted.
+    - ``nonlinearity``: after every layer.
+    """
+
+    causal = False
+    receptive_field = None
+    fixed_length = True
+
+    def __init__(
+        self,
+        d_in: int,
+        length: int,
+        *,
+        width: PositiveInt = 100,
+        layers: PositiveInt = 2,
+        nonlinearity: Literal["relu", "tanh"] = "relu",
+    ) -> None:
+        super().__init__()
+        self.d_out = width
+        self.nonlinearity = nonlinearity
+        sizes = [length * d_in] + [width] * (layers - 1)
+        self.layers = nn.ModuleList(nn.Linear(size, width) for size in sizes)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return ``(batch, 1, width)``."""
+        x = x.flatten(1)
+        for layer in self.layers:
+            x = NONLINEARITIES[self.nonlinearity](layer(x))
+        return x.unsqueeze(1), None
+
+    def output_length(self, length: int) -> int:
+        """There is one state."""
+        return 1
+
+    def multiply_adds(self, length: int) -> int:
+        """Count those of all layers."""
+        return matrix_entries(self)
+
+
+class Unshared(nn.Module):
+    """A convolution with its own weights at every position: ``(batch, length, d_in)`` to ``(batch, length', width)``.
+
+    Started like torch's convolutions: uniform within ±1/√(taps · d_in).
+    """
+
+    def __init__(self, d_in: int, length: int, width: int, kernel_size: int, widths: tuple[int, int]) -> None:
+        super().__init__()
+        self.kernel_size, self.widths = kernel_size, widths
+        self.positions = length + sum(widths) - kernel_size + 1
+        self.weight = nn.Parameter(torch.empty(max(self.positions, 0), width, d_in * kernel_size))
+        self.bias = nn.Parameter(torch.empty(max(self.positions, 0), width))
+        uniform_by_fan_in(self, d_in * kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features, before any nonlinearity."""
+        x = pad(x.transpose(1, 2), *self.widths, None, circular=False)
+        windows = x.unfold(2, self.kernel_size, 1).permute(0, 2, 1, 3).flatten(2)  # (batch, length', d_in · taps)
+        return torch.einsum("bli,loi->blo", windows, self.weight) + self.bias
+
+
+class LocallyConnected(Encoder):
+    """Layers that look at a window like a convolution, but share no weights between positions.
+
+    Source: Y. LeCun, Generalization and network design strategies, 1989.
+
+    - ``d_in``: size of one step of the input.
+    - ``length``: steps of the input.
+    - ``width``: features of every position.
+    - ``layers``: how many.
+    - ``kernel_size``: steps that one unit sees of the layer below; an even one sees one more on the right.
+    - ``padding``: zeros that keep the length (``same``), or ``none``.
+    - ``nonlinearity``: after every layer.
+    """
+
+    causal = False
+    fixed_length = True
+
+    def __init__(
+        self,
+        d_in: int,
+        length: int,
+        *,
+        width: PositiveInt = 32,
+        layers: PositiveInt = 1,
+        kernel_size: PositiveInt = 3,
+        padding: Literal["none", "same"] = "same",
+        nonlinearity: Literal["relu", "tanh"] = "relu",
+    ) -> None:
+        super().__init__()
+        self.d_out = width
+        self.nonlinearity = nonlinearity
+        self.receptive_field = 1 + layers * (kernel_size - 1)
+        self.layers = nn.ModuleList()
+        self.steps = length
+        for _ in range(layers):
+            self.layers.append(Unshared(d_in, self.steps, width, kernel_size, padding_widths(padding, kernel_size)))
+            d_in, self.steps = width, self.layers[-1].positions  # type: ignore[assignment]
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the features of the last layer, ``(batch, length', width)``."""
+        for layer in self.layers:
+            x = NONLINEARITIES[self.nonlinearity](layer(x))
+        return x, None
+
+    def output_length(self, length: int) -> int:
+        """Return how many positions the last layer has."""
+        return max(0, self.steps)
+
+    def multiply_adds(self, length: int) -> int:
+        """Count one for every weight: each is used once."""
+        return matrix_entries(self) - sum(layer.bias.numel() for layer in self.layers)  # type: ignore

@@ -1,0 +1,79 @@
+"""How weights start, wherever we start them ourselves. All else, and every default of a torch layer, is torch's own."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+IDENTITY_INPUT_STD = 0.001
+"""Standard deviation of the input weights of the identity start (Le et al., 2015)."""
+
+
+def uniform_by_fan_in(module: nn.Module, fan_in: int) -> None:
+    """Draw all parameters from U(±1/√fan_in), as torch does: recurrent layers with their width as ``fan_in``."""
+    bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+    for parameter in module.parameters():
+        nn.init.uniform_(parameter, -bound, bound)
+
+
+def recurrent_start(layer: nn.RNNBase, kind: str) -> None:
+    """Start an ``nn.RNN``: ``default`` is torch's, U(±1/√width).
+
+    ``orthogonal`` draws the recurrent matrix anew (Saxe et al., 2014) and leaves the rest; ``identity`` sets it to the
+    identity, biases to zero, and draws the input weights from N(0, 0.001²) (Le, Jaitly and Hinton, 2015).
+    """
+    weights = dict(layer.named_parameters())
+    if kind == "orthogonal":
+        nn.init.orthogonal_(weights["weight_hh_l0"])
+    if kind == "identity":
+        nn.init.eye_(weights["weight_hh_l0"])
+        nn.init.normal_(weights["weight_ih_l0"], std=IDENTITY_INPUT_STD)
+        nn.init.zeros_(weights["bias_ih_l0"])
+        nn.init.zeros_(weights["bias_hh_l0"])
+
+
+@torch.no_grad()
+def forget_bias_start(layer: nn.RNNBase, bias: float) -> None:
+    """Set the sum of an ``nn.LSTM``'s two forget biases, for every unit (R. Jozefowicz et al., 2015)."""
+    forget = slice(layer.hidden_size, 2 * layer.hidden_size)
+    weights = dict(layer.named_parameters())
+    weights["bias_ih_l0"][forget] = bias
+    weights["bias_hh_l0"][forget] = 0.0
+
+
+@torch.no_grad()
+def chrono_start(layer: nn.RNNBase, longest: int) -> None:
+    """Spread an ``nn.LSTM``'s memory over 1 … longest − 1 steps: ``b_f = ln U(1, longest − 1)``, ``b_i = −b_f``.
+
+    Source: C. Tallec and Y. Ollivier, Can recurrent neural networks warp time?, 2018, eq. 16.
+    """
+    width, weights = layer.hidden_size, dict(layer.named_parameters())
+    spans = torch.empty_like(weights["bias_ih_l0"][:width]).uniform_(1, longest - 1)
+    weights["bias_ih_l0"][:width] = -spans.log()
+    weights["bias_ih_l0"][width : 2 * width] = spans.log()
+    weights["bias_hh_l0"][: 2 * width] = 0.0
+
+
+@torch.no_grad()
+def ring_start(nu: Tensor, theta: Tensor, log_gamma: Tensor, r_min: float, r_max: float) -> None:
+    """Draw ``λ = exp(−e^ν + i e^θ)`` uniformly on the ring ``r_min ≤ |λ| ≤ r_max``, and set ``γ = √(1 − |λ|²)``.
+
+    Source: A. Orvieto et al., 2023, lemma 3.2 and appendix A.
+    """
+    squared = torch.empty_like(nu).uniform_(r_min**2, r_max**2).clamp(min=1e-12)
+    nu.copy_((-0.5 * squared.log()).log())
+    theta.copy_(torch.empty_like(theta).uniform_(0, 2 * math.pi).clamp(min=1e-6).log())
+    log_gamma.copy_(0.5 * torch.log1p(-squared))
+
+
+@torch.no_grad()
+def s4d_lin_start(log_step: Tensor, log_decay: Tensor, frequency: Tensor, output: Tensor) -> None:
+    """Set ``A_n = −1/2 + i π n``; draw the step size from ln U(ln 0.001, ln 0.1) and C from the complex N(0, 1).
+
+    Source: A. Gu et al., On the parameterization and initialization of diagonal state space models, 2022, eq. 9, with
+    the ranges of its published code.
+    """
+    nn.init.uniform_(log_step, math.log(0.001), math.log(0.1))
+    nn.init.constant_(log_decay, math.log(0.5))
+    frequency.copy_(math.pi * torch.arange(frequency.shape[1], device=frequency.device).expand_as(frequency))
+    nn.init.normal_(output, std=math.sqrt(0.5))

@@ -1,0 +1,125 @@
+"""Linear recurrences, all steps at once, and the recurrent layers that consist of one."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gradreach.models.cells import Cell, State
+from gradreach.models.initialization import ring_start
+
+
+def scan(a: Tensor, b: Tensor) -> Tensor:
+    """Solve ``h_t = a_t ∘ h_{t-1} + b_t`` with ``h_0 = 0`` for all t in ⌈log2 length⌉ parallel passes.
+
+    Nothing is divided and no logarithm is taken, so it is as exact as the loop for any ``|a| ≤ 1``, zero included.
+    Source: W. D. Hillis and G. L. Steele, Data parallel algorithms, 1986.
+
+    Args:
+        a: ``(batch or 1, length, size)``, real or complex.
+        b: ``(batch, length, size)``.
+
+    Returns:
+        h, ``(batch, length, size)``.
+    """
+    length, shift = b.shape[1], 1
+    while shift < length:
+        b = torch.cat([b[:, :shift], b[:, shift:] + a[:, shift:] * b[:, :-shift]], 1)
+        a = torch.cat([a[:, :shift], a[:, shift:] * a[:, :-shift]], 1)
+        shift *= 2
+    return b
+
+
+class MinGRUCell(Cell):
+    """``h_t = (1 − z_t) ∘ h_{t-1} + z_t ∘ h̃_t`` with ``z_t = σ(W_z x_t + b_z)``, ``h̃_t = W_h x_t + b_h``.
+
+    Source: L. Feng et al., Were RNNs all we needed?, 2024, §3.1 (without the positivity that their log-space scan
+    needs: ours needs no logarithm). The step Jacobian is diag(1 − z_t).
+    """
+
+    def __init__(self, d_in: int, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.from_input = nn.Linear(d_in, 2 * width)
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Return ``1 − z`` and ``z ∘ h̃``."""
+        z, candidate = self.from_input(x).chunk(2, -1)
+        return torch.cat([torch.sigmoid(-z), torch.sigmoid(z) * candidate], -1)
+
+    def advance(self, prepared: Tensor, state: State) -> Tensor:
+        """Return ``h_t``."""
+        assert isinstance(state, Tensor)
+        keep, new = prepared.chunk(2, -1)
+        return torch.addcmul(new, keep, state)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return all states, by a parallel scan."""
+        return scan(*self.prepare(x).chunk(2, -1))
+
+
+class MinLSTMCell(MinGRUCell):
+    """``h_t = f' ∘ h_{t-1} + i' ∘ h̃_t`` with ``f' = f / (f + i)``, ``i' = i / (f + i)``.
+
+    ``f = σ(W_f x_t + b_f)``, ``i = σ(W_i x_t + b_i)``, ``h̃_t = W_h x_t + b_h``.
+    Source: L. Feng et al., Were RNNs all we needed?, 2024, §3.2. The step Jacobian is diag(f').
+    """
+
+    def __init__(self, d_in: int, width: int) -> None:
+        super().__init__(d_in, width)
+        self.from_input = nn.Linear(d_in, 3 * width)
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Return ``f'`` and ``i' ∘ h̃``."""
+        f, i, candidate = self.from_input(x).chunk(3, -1)
+        odds = F.logsigmoid(f) - F.logsigmoid(i)  # f / (f + i) = σ(ln f − ln i), also where both underflow
+        return torch.cat([torch.sigmoid(odds), torch.sigmoid(-odds) * candidate], -1)
+
+
+class LinearRecurrence(Cell):
+    """The recurrence of an LRU: ``s_t = λ ∘ s_{t-1} + γ ∘ (B x_t)``, complex and diagonal.
+
+    ``λ = exp(−e^ν + i e^θ)`` stays inside the unit circle. The state is kept as real and imaginary part side by side,
+    ``(batch, 2 · states)``, so that double precision and gradients need no special care.
+    Source: A. Orvieto et al., Resurrecting recurrent neural networks for long sequences, 2023, §3 and appendix A.
+
+    - ``d_in``: size of one step.
+    - ``states``: how many complex numbers the state has; ``width`` is twice that.
+    - ``r_min``, ``r_max``: between which |λ| starts, uniform on the ring.
+    """
+
+    def __init__(self, d_in: int, states: int, r_min: float = 0.0, r_max: float = 0.99) -> None:
+        super().__init__()
+        self.states, self.width = states, 2 * states
+        self.nu = nn.Parameter(torch.empty(states))
+        self.theta = nn.Parameter(torch.empty(states))
+        self.log_gamma = nn.Parameter(torch.empty(states))
+        ring_start(self.nu, self.theta, self.log_gamma, r_min, r_max)
+        self.from_input = nn.Parameter(torch.empty(2 * states, d_in))  # real, then imaginary part of B
+        nn.init.normal_(self.from_input, std=1 / math.sqrt(2 * d_in))
+
+    def eigenvalues(self) -> Tensor:
+        """Return λ, ``(states,)`` complex."""
+        return torch.polar(torch.exp(-torch.exp(self.nu)), torch.exp(self.theta))
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Return ``γ ∘ (B x)``, real and imaginary part."""
+        return (x @ self.from_input.T) * self.log_gamma.exp().repeat(2)
+
+    def advance(self, prepared: Tensor, state: State) -> Tensor:
+        """Return the next state."""
+        assert isinstance(state, Tensor)
+        eigenvalues = self.eigenvalues()
+        real, imaginary = state.chunk(2, -1)
+        rotated = [
+            eigenvalues.real * real - eigenvalues.imag * imaginary,
+            eigenvalues.imag * real + eigenvalues.real * imaginary,
+        ]
+        return prepared + torch.cat(rotated, -1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return all states ``(batch, length, 2 · states)``, by a parallel scan."""
+        new = torch.complex(*self.prepare(x).chunk(2, -1))
+        states = scan(self.eigenvalues().expand(1, new.shape[1], -1), new)
+        return torch.cat([states.real, states.imag], -1)

@@ -1,0 +1,57 @@
+"""All encoders, and settings that change what they compute: what several tests hold for each of them."""
+
+from functools import partial
+from typing import Any
+
+from gradreach import models as m
+
+LENGTH = 24
+
+SHARED: dict[str, Any] = {
+    "cnn": m.CNN,
+    "cnn none": partial(m.CNN, padding="none", dilation_base=1, layers=2),
+    "cnn full": partial(m.CNN, padding="full", layers=2),
+    "cnn causal": partial(m.CNN, padding="causal", layers=2),
+    "cnn circular": partial(m.CNN, padding="circular", layers=2, kernel_size=4),
+    "cnn padded by 1, stride 2": partial(m.CNN, padding=1, stride=2, dilation_base=1, layers=2, first_kernel_size=5),
+    "cnn even kernel": partial(m.CNN, kernel_size=4, layers=2, dilation_base=3),
+    "cnn batch norm, bottleneck": partial(m.CNN, normalization="batch", bottleneck=7, nonlinearity="gelu"),
+    "cnn layer norm, avg": partial(m.CNN, normalization="layer", pooling="avg", layers=2, nonlinearity="tanh"),
+    "cnn max": partial(m.CNN, pooling="max", layers=2),
+    "notes_cnn": m.NotesCNN,
+    "notes_cnn even kernel": partial(m.NotesCNN, kernel_size=4),
+    "kim_cnn": m.KimCNN,
+    "tcn": partial(m.TCN, layers=2),
+    "rnn": m.RNN,
+    "rnn relu": partial(m.RNN, nonlinearity="relu", start="orthogonal"),
+    "lstm": partial(m.LSTM, layers=2),
+    "gru": m.GRU,
+    "gru before": partial(m.GRU, reset="before"),
+    "bidirectional lstm": partial(m.LSTM, layers=2, bidirectional=True),
+    "bidirectional gru before": partial(m.GRU, reset="before", bidirectional=True),
+    "gated_tanh": m.GatedTanhRNN,
+    "lstm_as_printed": m.PrintedLSTM,
+    "gru_as_printed": partial(m.PrintedGRU, layers=2),
+    "indrnn": m.IndRNN,
+    "mingru": m.MinGRU,
+    "minlstm": m.MinLSTM,
+    "bidirectional minlstm": partial(m.MinLSTM, bidirectional=True),
+    "lru": partial(m.LRU, layers=2),
+    "s4d": m.S4D,
+    "transformer": m.Transformer,
+    "causal transformer": partial(m.Transformer, causal=True, position="none"),
+    "identity": m.Identity,
+}
+"""Encoders for sequences of any length."""
+
+FIXED: dict[str, Any] = {
+    "mlp": m.MLP,
+    "locally_connected": partial(m.LocallyConnected, layers=2),
+    "locally_connected none": partial(m.LocallyConnected, padding="none", kernel_size=4),
+}
+"""Encoders made for one length."""
+
+
+def make(name: str, d_in: int = 3) -> m.Encoder:
+    """Make an encoder for sequences of LENGTH steps."""
+    return SHARED[name](d_in) if name in SHARED else FIXED[name](d_in, LENGTH)

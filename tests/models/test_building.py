@@ -1,0 +1,141 @@
+"""A model that fits a task: sizes, parameter budgets, refusals."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from gradreach import models as m
+from gradreach.errors import ConfigError
+from gradreach.models import SequenceModel, build, caveat
+from gradreach.tasks import Shape
+
+SERIES = Shape(channels=2, length=40, outputs=3)
+TEXT = Shape(channels=1, length=30, outputs=6, vocabulary=50, variable_length=True)
+TAGS = Shape(channels=1, length=30, outputs=8, vocabulary=10, per_step=True)
+
+WITH_WIDTH = [
+    *(m.CNN, m.NotesCNN, m.KimCNN, m.TCN, m.RNN, m.LSTM, m.GRU, m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU),
+    *(m.IndRNN, m.MinGRU, m.MinLSTM, m.LRU, m.S4D, m.MLP, m.LocallyConnected),
+]
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_sizes_of_the_mnist_1d_models() -> None:
+    cnn = m.CNN(1, width=25, layers=3, kernel_size=3, first_kernel_size=5, stride=2, padding=1, dilation_base=1)
+    assert parameters(SequenceModel(cnn, "flatten", 10, length=40)) == 5_210
+    gru = m.GRU(1, width=6, bidirectional=True)
+    assert parameters(SequenceModel(gru, "flatten", 10, length=40)) == 5_134
+    assert parameters(SequenceModel(m.MLP(1, 40), "flatten", 10, length=40)) == 15_210
+    assert parameters(SequenceModel(m.Identity(1), "flatten", 10, length=40)) == 410
+
+
+@pytest.mark.parametrize(
+    ("budget", "d_in", "outputs", "widths"),
+    [
+        (10_000, 1, 10, {m.RNN: 93, m.GRU: 54, m.LSTM: 47}),
+        (16_000, 1, 10, {m.RNN: 120, m.GRU: 69, m.LSTM: 60}),
+        (70_000, 2, 1, {m.RNN: 262, m.GRU: 150, m.LSTM: 130}),
+    ],
+    ids=["copy 10K", "copy 16K", "adding 70K"],
+)
+def test_published_sizes_are_the_largest_that_fit_the_budget_and_we_are_as_near(
+    budget: int, d_in: int, outputs: int, widths: dict[Any, int]
+) -> None:
+    for kind, width in widths.items():
+        sizes = [parameters(SequenceModel(kind(d_in, width=w), "last", outputs)) for w in (width, width + 1)]
+        assert sizes[0] <= budget < sizes[1]
+        shape = Shape(channels=d_in, length=20, outputs=outputs)
+        ours = build(kind, {"width": 1}, shape, readout="last", match_params=budget)
+        assert ours.parameter_count in sizes
+        assert abs(ours.parameter_count - budget) == min(abs(size - budget) for size in sizes)
+
+
+@pytest.mark.parametrize("target", [700, 5_000, 100_000])
+@pytest.mark.parametrize("kind", WITH_WIDTH)
+def test_match_params_comes_as_near_as_a_width_can(kind: type[m.Encoder], target: int) -> None:
+    def size(width: int) -> int:
+        return build(kind, {"width": width}, SERIES, readout="mean").parameter_count
+
+    with torch.device("meta"):
+        chosen = build(kind, {"width": 1}, SERIES, readout="mean", match_params=target)
+        assert chosen.width is not None
+        off = abs(chosen.parameter_count - target)
+        neighbours = [w for w in (chosen.width - 1, chosen.width + 1) if w]
+        assert off <= 0.02 * target or all(abs(size(w) - target) >= off for w in neighbours)
+    assert chosen.parameter_count == parameters(chosen)
+
+
+def test_match_params_keeps_what_must_divide_the_width() -> None:
+    model = build(m.Transformer, {"heads": 4, "width": 4}, SERIES, readout="mean", match_params=30_000)
+    assert model.width is not None
+    assert model.width % 4 == 0
+    assert abs(model.parameter_count - 30_000) < 3_000
+
+
+def test_match_params_counts_what_is_trained() -> None:
+    for kind, size in (("trainable", 2_000), ("frozen", 0)):
+        model = build(m.GRU, {"width": 1}, TEXT, readout="last", embedding=kind, embedding_size=40, match_params=9_000)  # type: ignore[arg-type]
+        assert abs(model.parameter_count - 9_000) < 180
+        assert parameters(model.encoder) + parameters(model.head) == model.parameter_count - size
+
+
+def test_match_params_draws_no_random_numbers() -> None:
+    def first_weight(**settings: Any) -> torch.Tensor:
+        torch.manual_seed(0)
+        return next(build(m.RNN, {"width": 30}, SERIES, readout="last", **settings).parameters())
+
+    width_30 = build(m.RNN, {"width": 30}, SERIES, readout="last").parameter_count
+    assert torch.equal(first_weight(), first_weight(match_params=width_30))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: build(m.Identity, {}, SERIES, readout="mean", match_params=100), "no width"),
+        (lambda: build(m.LSTM, {"width": 3}, SERIES, readout="last", match_params=10), r"choose \d+ or more"),
+        (lambda: build(m.LSTM, {}, TAGS, readout="last"), "readout=each_step"),
+        (lambda: build(m.LSTM, {}, SERIES, readout="each_step"), "one answer a sequence"),
+        (lambda: build(m.CNN, {"stride": 2}, TAGS, readout="each_step"), "2 states for 30 steps"),
+        (lambda: build(m.CNN, {}, TEXT, readout="flatten"), "many lengths"),
+        (lambda: build(m.MLP, {}, TEXT, readout="flatten"), "shares them"),
+        (lambda: build(m.LocallyConnected, {}, TEXT, readout="max"), "shares them"),
+        (lambda: build(m.CNN, {"padding": "none", "layers": 6}, SERIES, readout="max"), "seq_len=40: too short"),
+        (lambda: build(m.CNN, {"kernel_size": 41}, SERIES, readout="max"), "kernel_size=41"),
+        (lambda: build(m.Transformer, {"width": 30}, SERIES, readout="mean"), "choose 32"),
+        (lambda: build(m.LRU, {"r_min": 0.9, "r_max": 0.5}, SERIES, readout="last"), "r_min=0.9"),
+        (lambda: SequenceModel(m.GRU(1), "flatten", 2), "length"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as refused:
+        make()
+    assert "\n" not in str(refused.value)
+
+
+def test_each_step_answers_every_step() -> None:
+    model = build(m.GRU, {"bidirectional": True}, TAGS, readout="each_step")
+    assert model(torch.zeros(5, 30, dtype=torch.long)).shape == (5, 30, 8)
+
+
+def test_tokens_are_embedded_and_lengths_kept() -> None:
+    model = build(m.KimCNN, {}, TEXT, readout="max")
+    ids = torch.randint(1, 50, (4, 30))
+    lengths = torch.tensor([30, 4, 1, 0])
+    answer = model(ids, lengths)
+    ids[1, 4:] = 0
+    torch.testing.assert_close(model(ids, lengths), answer)
+    assert parameters(model.embedding) == 50 * 100
+
+
+def test_a_last_state_that_has_not_seen_all_gets_a_note() -> None:
+    assert "31 of 40 steps" in str(caveat(build(m.CNN, {}, SERIES, readout="last"), SERIES))
+    two_ways = build(m.LSTM, {"bidirectional": True}, SERIES, readout="last")
+    assert "backward half has seen one step" in str(caveat(two_ways, SERIES))
+    for kind, settings, readout in [(m.CNN, {}, "max"), (m.TCN, {}, "last"), (m.CNN, {"padding": "causal"}, "last")]:
+        assert caveat(build(kind, settings, SERIES, readout=readout), SERIES) is None  # type: ignore[type-abstract]

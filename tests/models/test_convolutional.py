@@ -1,0 +1,149 @@
+"""Convolutions: lengths, paddings, and the networks of papers and notes, exactly."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from gradreach.models import CNN, TCN, KimCNN, LocallyConnected, NotesCNN, SequenceModel, output_length
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    length=st.integers(1, 60),
+    kernel_size=st.integers(1, 9),
+    stride=st.integers(1, 4),
+    padding=st.integers(0, 6),
+    dilation=st.integers(1, 4),
+)
+def test_output_length_is_that_of_torch(
+    length: int, kernel_size: int, stride: int, padding: int, dilation: int
+) -> None:
+    ours = output_length(length, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    layer = nn.Conv1d(1, 1, kernel_size, stride, padding, dilation, device="meta")
+    if ours < 1:
+        with pytest.raises(RuntimeError):
+            layer(torch.empty(1, 1, length, device="meta"))
+    else:
+        assert layer(torch.empty(1, 1, length, device="meta")).shape[2] == ours
+
+
+def test_output_length_at_dilation_1_is_the_formula_of_the_notes() -> None:
+    for length, width, pad, stride in [(20, 3, 1, 1), (20, 4, 0, 3), (7, 7, 0, 2), (40, 5, 1, 2)]:
+        notes = int(np.floor((length - width + 2 * pad) / stride)) + 1
+        assert output_length(length, width, stride=stride, padding=pad) == notes
+
+
+def test_the_notes_cnn_is_the_code_of_the_notes() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(3, 20, 200)
+    model = NotesCNN(200, width=50, kernel_size=3)
+    conv = nn.Conv2d(in_channels=1, out_channels=50, kernel_size=[3, 200], stride=1, padding=[1, 0])
+    conv.load_state_dict(model.conv.state_dict())
+    y = conv(x.unsqueeze(1))
+    assert y.shape == (3, 50, 20, 1)
+    y = torch.tanh(y.squeeze(3))
+    y = F.avg_pool1d(y, kernel_size=20, padding=0, stride=1).squeeze(2)
+    assert y.shape == (3, 50)
+
+    pooled = SequenceModel(model, "mean", 2)
+    features = pooled.readout(*pooled.encoder(x, None))
+    torch.testing.assert_close(features, y)
+
+
+@pytest.mark.parametrize("kernel_size", range(1, 8))
+def test_the_notes_cnn_keeps_the_length_with_every_kernel(kernel_size: int) -> None:
+    assert NotesCNN(4, kernel_size=kernel_size)(torch.rand(2, 9, 4), None)[0].shape == (2, 9, 50)
+
+
+def touches(padding: str | int, kernel_size: int = 5, length: int = 12) -> list[float]:
+    """Return how many outputs each input takes part in."""
+    encoder = CNN(1, width=1, layers=1, kernel_size=kernel_size, padding=padding, nonlinearity="none")
+    for weights in encoder.parameters():
+        nn.init.ones_(weights)
+    x = torch.zeros(1, length, 1, requires_grad=True)
+    (gradient,) = torch.autograd.grad(encoder(x, None)[0].sum(), x)
+    return gradient.flatten().tolist()
+
+
+def test_how_often_each_input_is_touched() -> None:
+    assert touches("none") == [1, 2, 3, 4, 5, 5, 5, 5, 4, 3, 2, 1]
+    assert touches("same") == [3, 4, 5, 5, 5, 5, 5, 5, 5, 5, 4, 3]
+    assert touches("full") == [5] * 12
+    assert touches("circular") == [5] * 12
+    assert touches("causal") == [5, 5, 5, 5, 5, 5, 5, 5, 4, 3, 2, 1]
+    assert touches(2) == touches("same")
+
+
+@pytest.mark.parametrize(("kernel_size", "shift"), [(4, 5.0), (5, 0.0)])
+def test_even_kernels_shift_the_centre_by_half_a_step_a_layer(kernel_size: int, shift: float) -> None:
+    encoder = CNN(1, width=1, layers=10, kernel_size=kernel_size, dilation_base=1, nonlinearity="none").double()
+    for weights in encoder.parameters():
+        nn.init.constant_(weights, 1.0 / kernel_size)
+    x = torch.zeros(1, 101, 1, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(encoder(x, None)[0][0, 50].sum(), x)
+    share = gradient.flatten() / gradient.sum()
+    centroid = (share * torch.arange(101)).sum()
+    variance = (share * (torch.arange(101) - centroid) ** 2).sum()
+    torch.testing.assert_close(centroid.item(), 50 + shift)
+    torch.testing.assert_close(variance.item(), 10 * (kernel_size**2 - 1) / 12)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 5])
+@pytest.mark.parametrize("kernel_size", [2, 3, 7])
+def test_receptive_fields_in_closed_form(layers: int, kernel_size: int) -> None:
+    plain = CNN(1, layers=layers, kernel_size=kernel_size, dilation_base=1)
+    assert plain.receptive_field == layers * (kernel_size - 1) + 1
+    assert TCN(1, layers=layers, kernel_size=kernel_size).receptive_field == 1 + 2 * (kernel_size - 1) * (2**layers - 1)
+
+
+def test_circular_padding_is_equivariant_to_rotation() -> None:
+    encoder = CNN(2, padding="circular").double()
+    x = torch.randn(3, 20, 2, dtype=torch.float64)
+    torch.testing.assert_close(encoder(x.roll(7, 1), None)[0], encoder(x, None)[0].roll(7, 1))
+
+
+def test_circular_padding_wraps_each_sequence_at_its_own_end() -> None:
+    encoder = CNN(2, padding="circular", layers=3).double()
+    x = torch.randn(2, 20, 2, dtype=torch.float64)
+    lengths = torch.tensor([20, 9])
+    torch.testing.assert_close(encoder(x, lengths)[0][1, :9], encoder(x[1:, :9], None)[0][0])
+
+
+def test_a_locally_connected_layer_with_equal_weights_everywhere_is_a_convolution() -> None:
+    layer, shared = LocallyConnected(2, 10, width=3, kernel_size=4), CNN(2, width=3, layers=1, kernel_size=4)
+    kernel, bias = shared.stack[0].convolution.weight, shared.stack[0].convolution.bias
+    with torch.no_grad():
+        layer.layers[0].weight.copy_(kernel.flatten(1).expand(10, 3, 8))
+        layer.layers[0].bias.copy_(bias.expand(10, 3))
+    x = torch.randn(5, 10, 2)
+    torch.testing.assert_close(layer(x, None)[0], shared(x, None)[0])
+
+
+def test_kims_network_by_hand() -> None:
+    torch.manual_seed(0)
+    encoder = KimCNN(6, width=4)
+    model = SequenceModel(encoder, "max", 2, dropout=0.5, max_norm=0.3).eval()
+    x = torch.randn(3, 11, 6)
+    features = []
+    for layer, size in zip(encoder.layers, (3, 4, 5), strict=True):
+        padded = F.pad(x.transpose(1, 2), ((size - 1) // 2, size // 2))
+        maps = [torch.einsum("bct,oct->bo", padded[:, :, t : t + size], layer.weight) + layer.bias for t in range(11)]
+        features.append(torch.stack(maps).relu().amax(0))
+    norms = model.head.weight.norm(dim=1, keepdim=True)
+    assert (norms > 0.3).any()
+    weight = model.head.weight * (0.3 / norms).clamp(max=1)
+    expected = torch.cat(features, 1) @ weight.T + model.head.bias
+    torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_bottleneck_is_a_1x1_convolution_and_a_nonlinearity_before_the_other() -> None:
+    layer = CNN(3, width=5, layers=1, bottleneck=2).stack[0]
+    assert layer.pointwise is not None
+    x = torch.randn(2, 3, 9)
+    expected = F.relu(F.conv1d(F.relu(layer.pointwise(x)), layer.convolution.weight, layer.convolution.bias, padding=1))
+    torch.testing.assert_close(layer(x, None)[0], expected)
+    assert sum(p.numel() for p in layer.parameters()) == 3 * 2 + 2 + 2 * 5 * 3 + 5

@@ -1,0 +1,53 @@
+"""``gradreach describe``: what is known before training."""
+
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from every_encoder import FIXED, LENGTH, SHARED, make
+from rich.console import Console
+
+from gradreach.config import parse
+from gradreach.describe import compose, describe, layers
+from gradreach.errors import ConfigError
+from gradreach.models import SequenceModel
+from gradreach.runner import assemble
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def described(*overrides: str) -> str:
+    text = io.StringIO()
+    describe(overrides, CONF, Console(file=text, width=160, highlight=False))
+    return text.getvalue()
+
+
+def test_it_prints_what_the_model_is() -> None:
+    shown = described("model=cnn", "task=digits", "seq_len=128", "kernel_size=5")
+    assert "encoder.layers.3.convolution" in shown
+    _, model = assemble(parse(compose(["model=cnn", "seq_len=128", "kernel_size=5"], CONF))[0])
+    assert f"parameters       {sum(p.numel() for p in model.parameters()):,}" in shown
+    assert f"multiply-adds    {128 * 32 * 5 * (1 + 3 * 32) + 320:,} a sequence of 128 steps" in shown
+    assert "receptive field  61 steps of 128" in shown
+    assert "causal           no" in shown
+
+
+def test_it_tells_how_near_a_budget_was_reached_and_what_to_note() -> None:
+    shown = described("model=gru", "model.match_params=10000", "model.bidirectional=true")
+    assert "of match_params=10000" in shown
+    assert "note: model.readout=last" in shown
+
+
+def test_without_a_configuration_it_says_where_to_go(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no config.yaml there"):
+        describe([], tmp_path, Console(file=io.StringIO()))
+
+
+@pytest.mark.parametrize("name", [*SHARED, *FIXED])
+def test_the_layers_listed_hold_every_parameter_once(name: str) -> None:
+    model = SequenceModel(make(name), "max", 2)
+    listed = [parameter for _, layer in layers(model) for parameter in layer.parameters()]
+    assert sum(p.numel() for p in listed) == sum(p.numel() for p in model.parameters())
+    assert len({id(p) for p in listed}) == len(listed)
+    assert model(torch.zeros(1, LENGTH, 3)).shape == (1, 2)

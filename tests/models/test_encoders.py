@@ -1,0 +1,165 @@
+"""What every encoder promises, held against what it does."""
+
+import pytest
+import torch
+from every_encoder import FIXED, LENGTH, SHARED, make
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from gradreach.models import READOUTS, S4D, Recurrent, SequenceModel
+
+EVERY = [*SHARED, *FIXED]
+
+
+def random(batch: int = 4, d_in: int = 3) -> Tensor:
+    return torch.randn(batch, LENGTH, d_in, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_shape_is_as_stated_and_double_precision_works(name: str) -> None:
+    encoder = make(name).double()
+    states, lengths = encoder(random(), None)
+    assert states.shape == (4, encoder.output_length(LENGTH), encoder.d_out)
+    assert states.dtype == torch.float64
+    assert lengths is None
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_causal_encoders_and_only_they_ignore_what_comes_later(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = make(name).double().eval()
+    x, changed_at = random(8), 13
+    changed = x.clone()
+    changed[:, changed_at:] = random(8)[:, changed_at:]
+    before, after = encoder(x, None)[0], encoder(changed, None)[0]
+    earlier = -(-changed_at // _stride(encoder, before))
+    difference = (before - after)[:, :earlier].abs().max()
+    if encoder.causal:
+        assert difference <= (1e-12 if isinstance(encoder, S4D) else 0)
+    elif name != "cnn full":  # its states lag behind the input, so it looks ahead in no index
+        assert difference > 1e-6
+    assert (before - after).abs().max() > 1e-6
+
+
+def _stride(encoder: torch.nn.Module, states: Tensor) -> int:
+    return max(1, round(LENGTH / states.shape[1]))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_gradient_is_zero_outside_the_receptive_field_and_not_inside(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = make(name).double().eval()
+    x = random(64).requires_grad_()
+    states = encoder(x, None)[0]
+    (gradient,) = torch.autograd.grad(states[:, states.shape[1] // 2].square().sum(), x)
+    touched = (gradient.abs().amax((0, 2)) > 0).nonzero().flatten().tolist()
+    if encoder.receptive_field is None:
+        middle = LENGTH // 2 + 1 if encoder.causal else LENGTH
+        if not isinstance(encoder, S4D):  # a Fourier transform leaves rounding errors
+            assert touched == list(range(middle))
+        return
+    holes = name == "cnn even kernel"  # a dilation larger than the layer below sees
+    span = max(touched) - min(touched) + 1
+    assert span == min(encoder.receptive_field, LENGTH)
+    assert holes or touched == list(range(min(touched), max(touched) + 1))
+
+
+@pytest.mark.parametrize("readout", [name for name in READOUTS if name != "flatten"])
+@pytest.mark.parametrize("name", SHARED)
+def test_padding_never_influences_a_result(name: str, readout: str) -> None:
+    torch.manual_seed(0)
+    model = SequenceModel(make(name), readout, 2).double().eval()
+    lengths = torch.tensor([LENGTH, 13, 6, 1, 0])
+    x = random(5)
+    padding = torch.arange(LENGTH) >= lengths.unsqueeze(1)
+    answer = model(x, lengths)
+    assert torch.equal(answer, model(x.masked_fill(padding.unsqueeze(2), 1000.0), lengths))
+    bias = model.head.bias
+    torch.testing.assert_close(answer[-1], bias.expand_as(answer[-1]), msg="no step reads as zero")
+    for row, length in enumerate(lengths.tolist()):
+        if length and model.encoder.output_length(length):
+            alone = model(x[row : row + 1, :length])[0]
+            seen = answer[row][: alone.shape[0]] if readout == "each_step" else answer[row]
+            torch.testing.assert_close(seen, alone, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in SHARED if "batch norm" in name])
+def test_padding_is_no_part_of_batch_statistics(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = make(name).double().train()
+    lengths = torch.tensor([LENGTH, 13, 6, 1])
+    x = random()
+    padding = (torch.arange(LENGTH) >= lengths.unsqueeze(1)).unsqueeze(2)
+    first = encoder(x, lengths)[0].masked_fill(padding, 0)
+    longer = torch.cat([x, random()], 1)
+    second = encoder(longer, lengths)[0][:, :LENGTH].masked_fill(padding, 0)
+    torch.testing.assert_close(first, second)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_nothing_is_made_on_the_cpu_in_a_forward_pass(name: str) -> None:
+    with torch.device("meta"):
+        encoder = make(name)
+    no_lengths = name in FIXED or "batch norm" in name  # picking valid steps has no shape without their values
+    lengths = None if no_lengths else torch.ones(4, dtype=torch.long, device="meta")
+    x = torch.empty(4, LENGTH, 3, device="meta")
+    assert encoder(x, lengths)[0].device.type == "meta"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_multiply_adds_are_those_that_torch_counts(name: str) -> None:
+    encoder = make(name)
+    if isinstance(encoder, S4D):
+        pytest.skip("a Fourier transform, which torch does not count")
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        encoder(torch.randn(1, LENGTH, 3), None)
+    if counter.get_total_flops() == 0 and isinstance(encoder, Recurrent):
+        pytest.skip("a fused kernel, which torch does not count")
+    assert encoder.multiply_adds(LENGTH) == counter.get_total_flops() / 2
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_multiply_adds_of_readout_and_head_are_those_that_torch_counts(readout: str) -> None:
+    model = SequenceModel(make("tcn"), readout, 5, length=LENGTH)
+    with FlopCounterMode(display=False) as counter:
+        model(torch.randn(1, LENGTH, 3))
+    weighted_mean = LENGTH * model.encoder.d_out if readout == "attention" else 0  # elementwise for torch
+    assert model.multiply_adds(LENGTH) - weighted_mean == counter.get_total_flops() / 2
+
+
+@pytest.mark.parametrize("name", ["lstm", "bidirectional lstm", "tcn", "transformer", "lru", "s4d"])
+def test_dropout_follows_torchs_seed_and_is_off_in_evaluation(name: str) -> None:
+    maker = SHARED[name]
+    encoder = maker(3, dropout=0.5).double()
+    x = random()
+
+    def seeded() -> Tensor:
+        torch.manual_seed(1)
+        return encoder(x, None)[0]
+
+    assert torch.equal(seeded(), seeded())
+    dropped = seeded()
+    encoder.eval()
+    assert not torch.equal(dropped, seeded())
+
+
+def test_a_backward_layer_reads_each_sequence_from_its_own_end() -> None:
+    encoder = make("bidirectional gru before").double()
+    lengths = torch.tensor([LENGTH, 7, 1, 0])
+    x = random()
+    states = encoder(x, lengths)[0]
+    width = encoder.d_out // 2
+    for row, length in enumerate(lengths[:3].tolist()):
+        alone = encoder.backward_layers[0](x[row : row + 1, :length].flip(1)).flip(1)[0]
+        torch.testing.assert_close(states[row, :length, width:], alone)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::UserWarning:torch")  # of the compiler itself
+@pytest.mark.parametrize("name", ["cnn", "gru before", "mingru"])
+def test_torch_compile_gives_the_same(name: str) -> None:
+    encoder = make(name).eval()
+    x = torch.randn(4, LENGTH, 3)
+    compiled = torch.compile(encoder)
+    torch.testing.assert_close(compiled(x, None)[0], encoder(x, None)[0], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,56 @@
+"""Every option of conf/model: a mirror of its constructor, and a model that can be made."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gradreach.config import Component, ModelSettings, parse, resolve
+from gradreach.describe import compose
+from gradreach.runner import check
+
+CONF = Path(__file__).parents[2] / "conf"
+OPTIONS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+AXES = {"${kernel_size}": 3, "${seq_len}": 64}
+ENDS = set(ModelSettings.model_fields) - set(Component.model_fields)
+
+
+def read(name: str) -> dict[str, Any]:
+    return yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_yaml_mirrors_its_constructor(option: str) -> None:
+    written = read(option)
+    assert written.pop("name") == option
+    assert written.pop("defaults") == [{"ends@_here_": "default"}, "_self_"]
+    constructor = resolve(written.pop("_target_"))
+    settings = {
+        key: AXES.get(value, value) if isinstance(value, str) else value
+        for key, value in written.items()
+        if key not in ENDS
+    }
+    defaults = {
+        name: list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+        for name, parameter in inspect.signature(constructor).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    assert settings == defaults
+    assert list(settings) == list(defaults)
+
+
+def test_the_common_settings_are_those_that_the_program_knows() -> None:
+    written = read("ends/default")
+    defaults = {name: ModelSettings.model_fields[name].default for name in ENDS - {"readout"}}
+    assert {key: value for key, value in written.items() if key != "readout"} == defaults
+    assert written["readout"] == "last"
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_is_a_model_that_can_be_made_without_memory(option: str) -> None:
+    task, model = check(parse(compose([f"model={option}", "seq_len=64"], CONF))[0])
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+    assert model.parameter_count > 0
+    assert model.multiply_adds(task.shape.length) > 0

@@ -1,0 +1,146 @@
+"""Readouts, embeddings, the head, and how weights start."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gradreach.errors import ConfigError
+from gradreach.models import GRU, LSTM, RNN, Identity, SequenceModel, make_embedding
+from gradreach.models.cells import GRUResetBefore
+from gradreach.models.embedding import TokenEmbedding
+from gradreach.models.readout import Attention, EachStep, Flatten, Last, Max, Mean
+
+STATES = torch.tensor([[[1.0, -5.0], [3.0, -1.0], [2.0, -4.0]], [[7.0, -2.0], [9.0, 9.0], [9.0, 9.0]]])
+LENGTHS = torch.tensor([3, 1])
+
+
+def test_readouts_by_hand() -> None:
+    assert Last(2)(STATES, LENGTHS).tolist() == [[2.0, -4.0], [7.0, -2.0]]
+    assert Max(2)(STATES, LENGTHS).tolist() == [[3.0, -1.0], [7.0, -2.0]]
+    torch.testing.assert_close(Mean(2)(STATES, LENGTHS), torch.tensor([[2.0, -10 / 3], [7.0, -2.0]]))
+    assert Flatten(2, 3)(STATES, None).tolist()[0] == [1, -5, 3, -1, 2, -4]
+    assert EachStep(2)(STATES, LENGTHS)[1].tolist() == [[7.0, -2.0], [0, 0], [0, 0]]
+
+
+def test_attention_is_its_formula() -> None:
+    torch.manual_seed(0)
+    readout = Attention(2)
+    scores = torch.tanh(STATES @ readout.hidden.weight.T + readout.hidden.bias) @ readout.score.weight[0]
+    a = torch.exp(scores[0]) / torch.exp(scores[0]).sum()
+    read = readout(STATES, LENGTHS)
+    torch.testing.assert_close(read[0], (a.unsqueeze(1) * STATES[0]).sum(0))
+    torch.testing.assert_close(read[1], STATES[1, 0])
+    torch.testing.assert_close(readout(STATES[:1], None), read[:1])
+
+
+@pytest.mark.parametrize("readout", ["last", "mean", "max", "attention"])
+def test_without_lengths_all_steps_are_valid(readout: str) -> None:
+    model = SequenceModel(Identity(2), readout, 3)
+    torch.testing.assert_close(model(STATES), model(STATES, torch.tensor([3, 3])))
+
+
+@pytest.mark.parametrize("readout", ["last", "mean", "max", "attention", "each_step"])
+def test_a_batch_of_empty_sequences_has_finite_gradients(readout: str) -> None:
+    model = SequenceModel(GRU(2), readout, 3)
+    x = STATES.clone().requires_grad_()
+    model(x, torch.tensor([0, 0])).square().sum().backward()
+    assert x.grad is not None
+    assert not x.grad.any()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_padding_tokens_are_the_zero_vector_and_learn_nothing() -> None:
+    embedding = make_embedding(1, 10, 4)
+    ids = torch.tensor([[3, 4, 0]])
+    embedded = embedding(ids)
+    assert embedded.shape == (1, 3, 4)
+    assert not embedded[0, 2].any()
+    embedded.sum().backward()
+    assert isinstance(embedding, TokenEmbedding)
+    touched = embedding.vectors.weight.grad.abs().sum(1).nonzero().flatten()
+    assert touched.tolist() == [3, 4]
+
+
+def test_pretrained_vectors_are_taken_over_and_frozen_if_wished() -> None:
+    embedding = make_embedding(1, 5, 3, "frozen")
+    assert isinstance(embedding, TokenEmbedding)
+    vectors = torch.arange(15.0).view(5, 3)
+    embedding.load(vectors)
+    assert embedding(torch.tensor([[4]]))[0, 0].tolist() == [12, 13, 14]
+    assert not embedding(torch.tensor([[0]])).any()
+    model = SequenceModel(Identity(3), "mean", 2, embedding=embedding)
+    assert model.parameter_count == 3 * 2 + 2
+    with pytest.raises(ConfigError, match=r"set model.embedding_size=4"):
+        embedding.load(torch.zeros(5, 4))
+
+
+def test_series_are_projected_or_left_as_they_are() -> None:
+    assert make_embedding(3, None, None)(STATES) is STATES
+    assert make_embedding(2, None, 7)(STATES).shape == (2, 3, 7)
+    with pytest.raises(ConfigError, match="no tokens"):
+        make_embedding(2, None, 7, "frozen")
+
+
+@pytest.mark.parametrize(("ours", "torchs"), [(RNN, nn.RNN), (LSTM, nn.LSTM), (GRU, nn.GRU)])
+def test_the_default_start_is_that_of_torch(ours: type, torchs: type) -> None:
+    torch.manual_seed(3)
+    encoder = ours(4, width=6)
+    torch.manual_seed(3)
+    layer = torchs(4, 6)
+    for mine, theirs in zip(encoder.layers[0].parameters(), layer.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_our_own_gru_starts_like_that_of_torch() -> None:
+    torch.manual_seed(3)
+    mine = dict(GRUResetBefore(4, 6).named_parameters())
+    torch.manual_seed(3)
+    for name, theirs in nn.GRU(4, 6).named_parameters():
+        assert torch.equal(mine[name.removesuffix("_l0")], theirs)
+
+
+def test_orthogonal_and_identity_starts() -> None:
+    w = RNN(4, width=6, start="orthogonal").layers[0].weight_hh_l0.detach()
+    torch.testing.assert_close(w @ w.T, torch.eye(6))
+    layer = RNN(50, width=60, start="identity", nonlinearity="relu").layers[0]
+    assert torch.equal(layer.weight_hh_l0, torch.eye(60))
+    assert not layer.bias_hh_l0.any()
+    assert not layer.bias_ih_l0.any()
+    assert 0.0009 < layer.weight_ih_l0.std() < 0.0011
+
+
+def test_forget_bias_is_the_sum_of_both_biases() -> None:
+    layer = LSTM(4, width=6, forget_bias=3.0).layers[0]
+    assert torch.equal((layer.bias_ih_l0 + layer.bias_hh_l0)[6:12], torch.full((6,), 3.0))
+    assert (layer.bias_hh_l0[12:].abs() > 0).all()
+
+
+def test_chrono_spreads_memory_between_1_and_the_longest_time() -> None:
+    torch.manual_seed(0)
+    layer = LSTM(4, width=500, chrono=100).layers[0]
+    bias = (layer.bias_ih_l0 + layer.bias_hh_l0).detach()
+    spans = bias[500:1000].exp()
+    assert 1 <= spans.min() < 3 < 97 < spans.max() <= 99
+    assert torch.equal(bias[:500], -bias[500:1000])
+    assert abs(spans.mean() - 50) < 5
+
+
+def test_what_excludes_each_other_or_does_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="forget_bias"):
+        LSTM(4, forget_bias=1.0, chrono=100)
+    with pytest.raises(ConfigError, match="layers"):
+        LSTM(4, dropout=0.5)
+
+
+def test_max_norm_scales_down_and_never_up() -> None:
+    model = SequenceModel(Identity(2), "mean", 1, max_norm=1.0)
+    with torch.no_grad():
+        model.head.bias.zero_()
+        model.head.weight.copy_(torch.tensor([[3.0, 4.0]]))
+    x = torch.ones(1, 1, 2)
+    assert math.isclose(model(x).item(), 7 / 5, rel_tol=1e-5)
+    with torch.no_grad():
+        model.head.weight.copy_(torch.tensor([[0.3, 0.4]]))
+    assert math.isclose(model(x).item(), 0.7, rel_tol=1e-6)

@@ -27,7 +27,8 @@ def run_composed(composed: DictConfig) -> float | None:
     """Do the run that Hydra composed.
 
     Returns:
-        Its validation accuracy, for sweepers that search; None where it has none.
+        Its validation accuracy (or mean squared error: then search for the least), for sweepers that search; None
+        where it has none.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -37,7 +38,7 @@ def run_composed(composed: DictConfig) -> float | None:
     in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     try:
         run, workplace = parse(plain(composed))
-        check(run)
+        check(run, workplace)
     except ConfigError as error:
         if in_sweep:
             raise
@@ -50,25 +51,29 @@ def run_composed(composed: DictConfig) -> float | None:
         display.result(record, workplace)
         if record["status"] == "failed":
             sys.exit(1)
-    return record.get("metrics", {}).get("val/accuracy")
+    return record.get("metrics", {}).get(f"val/{record.get('metric')}")
 
 
-def assemble(run: RunConfig) -> tuple[Task, SequenceModel]:
+def assemble(run: RunConfig, workplace: Workplace) -> tuple[Task, SequenceModel]:
     """Make the task and a model that fits it.
 
     Raises:
-        ConfigError: where they cannot work together.
+        ConfigError: where they cannot work together, or the task's files cannot be used.
     """
     task: Task = run.task.make()
+    task.prepare(workplace.data_dir)
     encoder = run.model.make(task.shape.channels)
     encoder.check_length(task.shape.length)
     return task, SequenceModel(encoder, run.model.readout, task.shape.outputs)
 
 
-def check(run: RunConfig) -> tuple[Task, SequenceModel]:
-    """Assemble a run without memory for its weights, and without data: what cannot work is refused here."""
+def check(run: RunConfig, workplace: Workplace) -> tuple[Task, SequenceModel]:
+    """Assemble a run without memory for its weights; of the data no more is read than tells their shape.
+
+    What cannot work is refused here.
+    """
     with torch.device("meta"):
-        return assemble(run)
+        return assemble(run, workplace)
 
 
 def execute(run: RunConfig, workplace: Workplace, tell: Tell = lambda row: None) -> dict[str, Any]:
@@ -129,15 +134,17 @@ def _train_and_measure(
 
     torch.set_num_threads(workplace.threads)
     torch.manual_seed(run.seed)
-    task, model = assemble(run)
+    task, model = assemble(run, workplace)
     model.to(workplace.device)
     splits = task.splits(workplace.data_dir)
     facts = {
+        "metric": task.metric,
         "chance": task.chance(splits),
         "parameters": model.parameter_count,
         "multiply_adds": model.multiply_adds(task.shape.length),
         "receptive_field": model.encoder.receptive_field,
         "examples": {name: len(split) for name, split in splits._asdict().items()},
+        "data": task.facts(),
     }
     metrics: dict[str, float] = {}
 

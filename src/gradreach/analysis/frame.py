@@ -11,6 +11,7 @@ from gradreach.files import write_text
 from gradreach.records import RecordStore
 
 FACTS = (
+    "metric",
     "chance",
     "parameters",
     "multiply_adds",

@@ -25,7 +25,7 @@ def grouped_split(labels: np.ndarray, keys: Sequence[bytes], shares: Sequence[fl
     part = np.empty(len(first), dtype=np.int64)
     for label in np.unique(classes):
         members = generator.permutation(np.flatnonzero(classes == label))
-        ends = np.round(np.cumsum(shares) * len(members))
+        ends = np.maximum(np.round(np.cumsum(shares) * len(members)), 1)  # a class is learned before it is asked for
         part[members] = np.searchsorted(ends, np.arange(len(members)), side="right")
     part_of = part[group]
     return [generator.permutation(np.flatnonzero(part_of == number)) for number in range(len(shares))]

@@ -51,7 +51,7 @@ class Synthetic(Task):
         xs, targets, missing = [], [], self.sizes[part]
         while missing:
             x, target = self.draw(generator, CHUNK, part)
-            new = []
+            new: list[int] = []
             for i, key in enumerate(keys_of(x)):
                 if key not in seen and len(new) < missing:
                     seen.add(key)

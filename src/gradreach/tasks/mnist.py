@@ -74,7 +74,7 @@ class MNIST(Task):
             rest = np.random.default_rng([self.data_seed, 1]).permutation(rest)[: self.train_size]
         order = np.arange(self.side**2)
         if self.permuted:
-            order = np.random.default_rng([self.data_seed, 2]).permutation(order)
+            np.random.default_rng([self.data_seed, 2]).shuffle(order)
         return Splits(
             self._batch(images[rest], digits[rest], order),
             self._batch(images[chosen_by], digits[chosen_by], order),

@@ -66,7 +66,7 @@ class Prepared:
 
     def _read(self, part: Callable[[Any], Any]) -> Any:
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 return part(file)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None

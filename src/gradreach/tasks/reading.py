@@ -6,11 +6,11 @@ import lzma
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from gradreach.errors import ConfigError
 
-OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+PACKED = (".gz", ".xz")
 
 
 def locate(setting: str, file: str, data_dir: Path) -> Path:
@@ -32,7 +32,7 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
 def suffix_of(path: Path) -> str:
     """Return what kind of file it is, without the packing: ``.csv`` of ``a.csv.xz``."""
     suffixes = path.suffixes
-    return "".join(suffixes[-2:-1] if suffixes and suffixes[-1] in OPENERS else suffixes[-1:]).lower()
+    return "".join(suffixes[-2:-1] if suffixes and suffixes[-1] in PACKED else suffixes[-1:]).lower()
 
 
 def lines(path: Path, encoding: str) -> Iterator[str]:
@@ -65,5 +65,5 @@ def lines(path: Path, encoding: str) -> Iterator[str]:
 def _open(path: Path, encoding: str) -> IO[str]:
     """Open text; bytes that cannot be decoded become lone surrogates, so that their line is known."""
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
-    raw = OPENERS.get(path.suffix.lower(), open)(path, "rb")
-    return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")  # type: ignore[arg-type]
+    raw: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)(path, "rb")  # type: ignore[operator]
+    return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")

@@ -103,7 +103,9 @@ class TextFile(TextTask):
         return train, validation, test
 
     def _texts(self, path: Path) -> Texts:
-        texts, labels, numbers = [], [], []
+        texts: list[str] = []
+        labels: list[str] = []
+        numbers: list[int] = []
         for number, text, label in self._rows(path):
             if len(texts) == self.max_rows:
                 raise ConfigError(

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -38,7 +38,7 @@ class TREC(TextTask):
     name = "trec"
     source = "X. Li and D. Roth, Learning question classifiers, COLING 2002"
     licence = "none stated"
-    digests = {
+    digests: ClassVar = {
         "train_5500.label": "sha256:9e4c8bdcaffb96ed61041bd64b564183d52793a8e91d84fc3a8646885f466ec3",
         "TREC_10.label": "sha256:033f22c028c2bbba9ca682f68ffe204dc1aa6e1cf35dd6207f2d4ca67f0d0e8e",
     }
@@ -77,13 +77,14 @@ class TREC(TextTask):
         return train, None, test
 
     def _texts(self, path: Path) -> Texts:
-        field = torchtext().data.Field(sequential=False)
-        try:
-            examples = torchtext().datasets.TREC(str(path), field, field, fine_grained=self.fine).examples
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: is not the TREC file ({error}); delete or replace it") from None
-        labels, texts = [example.label for example in examples], [example.text.strip() for example in examples]
-        return Texts(texts, labels, path, range(1, len(texts) + 1))
+        rows = []
+        for number, line in enumerate(lines(path, "latin-1"), start=1):
+            label, _, text = line.strip().replace("\xf0", " ").partition(" ")  # one broken byte, as torchtext mends it
+            coarse, colon, _ = label.partition(":")
+            if not colon:
+                raise ConfigError(f"{path}: line {number} is no 'COARSE:fine question'; delete or replace this file")
+            rows.append((label if self.fine else coarse, text))
+        return Texts([text for _, text in rows], [label for label, _ in rows], path, range(1, len(rows) + 1))
 
 
 class SST(TextTask):
@@ -109,7 +110,7 @@ class SST(TextTask):
         "R. Socher et al., Recursive deep models for semantic compositionality over a sentiment treebank, EMNLP 2013"
     )
     licence = "none stated"
-    digests = {
+    digests: ClassVar = {
         "train.txt": "sha256:e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7",
         "dev.txt": "sha256:0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40",
         "test.txt": "sha256:6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761",
@@ -197,7 +198,7 @@ def subtrees(line: str) -> list[tuple[str, str]]:
             if opened:
                 opened[-1][1].extend(words)
         else:
-            opened[-1][1].append({"-LRB-": "(", "-RRB-": ")"}.get(word, word))
+            opened[-1][1].append({"-LRB-": "(", "-RRB-": ")"}.get(word, word.replace("\\/", "/")))
     if opened or not closed:
         raise ValueError(line)
     return closed
@@ -285,7 +286,8 @@ def _from_archive(path: Path) -> Iterator[tuple[str, str, str]]:
     try:
         with tarfile.open(path) as archive:
             for member in archive:
-                if (found := name.fullmatch(member.name)) and (file := archive.extractfile(member)):
+                found = name.fullmatch(member.name) if member.isfile() else None
+                if found and (file := archive.extractfile(member)):
                     label = {"neg": "negative", "pos": "positive"}[found[2]]
                     reviews[member.name] = (found[1], label, file.read().decode())
     except (OSError, EOFError, tarfile.TarError, UnicodeDecodeError) as error:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from gradreach.tasks import IGNORED, Adding, Batch, Batches, Copy, Digits, Parity
-from gradreach.tasks.splitting import grouped_split, keys_of
+from gradreach.tasks.splitting import draw_some, grouped_split, keys_of
 
 NOWHERE = Path("there is no such folder")
 
@@ -118,6 +118,15 @@ def test_every_part_has_its_share_of_every_class_and_the_seed_draws_it():
     assert all(np.array_equal(a, b) for a, b in zip(parts, again, strict=True))
     assert not np.array_equal(np.sort(parts[2]), np.sort(other[2]))
     assert len(set(labels[parts[1]][:30].tolist())) == 2  # not sorted by class
+
+
+def test_some_examples_hold_every_class_and_fewer_are_the_beginning_of_more():
+    labels = np.repeat([0, 1, 2], [500, 498, 2])
+    few, more, everything = (draw_some(labels, size, seed=0) for size in (10, 100, None))
+    assert set(labels[few]) == {0, 1, 2}
+    assert few.tolist() == more[:10].tolist()
+    assert len(set(more.tolist())) == 100
+    assert everything.tolist() == list(range(1000))
 
 
 def test_digits_are_split_in_every_class_and_end_in_silence():

@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from gradreach.errors import ConfigError
 from gradreach.tasks.batch import Batch
 from gradreach.tasks.download import fetch, verify
-from gradreach.tasks.splitting import grouped_split, keys_of
+from gradreach.tasks.splitting import draw_some, grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
 
 SIDE = 28
@@ -70,8 +70,7 @@ class MNIST(Task):
         parts = [read_idx(data_dir / "mnist" / name, digest) for name, digest in FILES.items()]
         images, digits, test_images, test_digits = parts
         rest, chosen_by = grouped_split(digits, keys_of(images), (1 - VALIDATION, VALIDATION), self.data_seed)
-        if self.train_size is not None:
-            rest = np.random.default_rng([self.data_seed, 1]).permutation(rest)[: self.train_size]
+        rest = rest[draw_some(digits[rest], self.train_size, self.data_seed)]
         order = np.arange(self.side**2)
         if self.permuted:
             np.random.default_rng([self.data_seed, 2]).shuffle(order)

@@ -12,7 +12,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from gradreach.errors import ConfigError
 from gradreach.tasks.batch import Batch
 from gradreach.tasks.prepared import Arrays, Prepared, progress
-from gradreach.tasks.splitting import grouped_split, keys_of, subset
+from gradreach.tasks.splitting import draw_some, grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
 
 STEPS = 40
@@ -59,11 +59,9 @@ class MNIST1D(Task):
         self.prepare(data_dir)
         arrays = self.prepared.arrays()
         rest, chosen_by = grouped_split(arrays["y"], keys_of(arrays["x"]), (0.9, 0.1), self.data_seed)
+        rest = rest[draw_some(arrays["y"][rest], self.train_size, self.data_seed)]
         train, test = self._batch(arrays["x"], arrays["y"]), self._batch(arrays["x_test"], arrays["y_test"])
-        learned_from = train.take(torch.from_numpy(rest))
-        return Splits(
-            subset(learned_from, self.train_size, self.data_seed), train.take(torch.from_numpy(chosen_by)), test
-        )
+        return Splits(train.take(torch.from_numpy(rest)), train.take(torch.from_numpy(chosen_by)), test)
 
     def _batch(self, signals: np.ndarray, digits: np.ndarray) -> Batch:
         x = torch.zeros(len(signals), self.seq_len, 1)

@@ -1,10 +1,12 @@
 """Files of the user's own, line by line: what is wrong with them is said with file and line."""
 
+import codecs
 import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,12 +37,18 @@ def suffix_of(path: Path) -> str:
     return "".join(suffixes[-2:-1] if suffixes and suffixes[-1] in PACKED else suffixes[-1:]).lower()
 
 
-def lines(path: Path, encoding: str) -> Iterator[str]:
-    """Yield the lines of a file, packed by gzip or xz or not, without a byte order mark.
+@contextmanager
+def lines(path: Path, encoding: str) -> Iterator[Iterator[str]]:
+    """Give the lines of a file, packed by gzip or xz or not, without a byte order mark; close it at the end.
 
     Raises:
         ConfigError: it cannot be unpacked, or a line cannot be decoded.
     """
+    with closing(_lines(path, encoding)) as source:
+        yield source
+
+
+def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
     number = 0
     try:
         with _open(path, encoding) as file:
@@ -65,5 +73,6 @@ def lines(path: Path, encoding: str) -> Iterator[str]:
 def _open(path: Path, encoding: str) -> IO[str]:
     """Open text; bytes that cannot be decoded become lone surrogates, so that their line is known."""
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    codecs.lookup(encoding)
     raw: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)(path, "rb")  # type: ignore[operator]
     return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")

@@ -5,8 +5,6 @@ from hashlib import blake2b
 
 import numpy as np
 
-from gradreach.tasks.batch import Batch
-
 
 def grouped_split(labels: np.ndarray, keys: Sequence[bytes], shares: Sequence[float], seed: int) -> list[np.ndarray]:
     """Draw parts with the same share of every class; equal examples never stand in two parts.
@@ -41,10 +39,10 @@ def key(content: bytes) -> bytes:
     return blake2b(content, digest_size=16).hexdigest().encode()
 
 
-def subset(examples: Batch, size: int | None, seed: int) -> Batch:
-    """Draw so many examples, in random order; None keeps all as they are."""
-    import torch
-
-    if size is None or size >= len(examples):
-        return examples
-    return examples.take(torch.from_numpy(np.random.default_rng([seed, 1]).permutation(len(examples))[:size]))
+def draw_some(labels: np.ndarray, size: int | None, seed: int) -> np.ndarray:
+    """Draw the indices of so many examples, at least one of each class as far as that goes; None: of all, in order."""
+    if size is None or size >= len(labels):
+        return np.arange(len(labels))
+    order = np.random.default_rng([seed, 1]).permutation(len(labels))
+    _, first = np.unique(labels[order], return_index=True)
+    return np.concatenate([order[np.sort(first)], np.delete(order, first)])[:size]

@@ -15,7 +15,7 @@ from torch import Tensor
 from gradreach.errors import ConfigError
 from gradreach.tasks.batch import Batch
 from gradreach.tasks.prepared import Arrays, Prepared, progress
-from gradreach.tasks.splitting import grouped_split, key
+from gradreach.tasks.splitting import draw_some, grouped_split, key
 from gradreach.tasks.task import Shape, Splits, Task
 
 Tokens = Literal["basic_english", "whitespace", "characters"]
@@ -185,6 +185,8 @@ class TextTask(Task):
 
     def _draw(self, train: Texts, validation: Texts | None, test: Texts | None) -> tuple[list[Texts], int]:
         """Draw the splits that the set lacks; count the validation texts that also stand in the test."""
+        if len(set(train.labels)) < 2:
+            raise ConfigError(f"{train.path}: all texts are of class '{train.labels[0]}'; there must be two classes")
         shares = {"train": 1.0}
         if validation is None:
             shares["validation"] = self.validation_share
@@ -200,8 +202,8 @@ class TextTask(Task):
         clean = [i for i, text in enumerate(chosen_by.texts) if text.strip() not in tested]
         also_in_test = len(chosen_by.texts) - len(clean)
         learned_from = index["train"] if len(index) > 1 else np.arange(len(train.texts))
-        if self.train_size is not None:
-            learned_from = np.random.default_rng([self.data_seed, 1]).permutation(learned_from)[: self.train_size]
+        labels = np.array(train.labels)[learned_from]
+        learned_from = learned_from[draw_some(labels, self.train_size, self.data_seed)]
         drawn = [train.take(learned_from), chosen_by.take(clean), reported]
         for name, part in zip(Splits._fields, drawn, strict=True):
             if not part.texts:
@@ -219,8 +221,6 @@ def shorten(tokens: list[int], most: int, keep: str) -> list[int]:
 
 def _check_classes(parts: Sequence[Texts], classes: Sequence[str]) -> None:
     train = parts[0]
-    if len(classes) < 2:
-        raise ConfigError(f"{train.path}: all training texts are of class '{classes[0]}'; there must be two classes")
     for part in parts[1:]:
         for label, line in zip(part.labels, part.lines, strict=True):
             if label not in classes:

@@ -106,24 +106,12 @@ class TextFile(TextTask):
         texts: list[str] = []
         labels: list[str] = []
         numbers: list[int] = []
-        for number, text, label in self._rows(path):
-            if len(texts) == self.max_rows:
-                raise ConfigError(
-                    f"{path}: more than task.max_rows={self.max_rows:,} rows, and all are held in memory; take a "
-                    f"sample of the file, or raise task.max_rows"
-                )
-            if not label:
-                raise ConfigError(
-                    f"{path}: line {number}: column '{self.label_column}' is empty; every text needs a class"
-                )
-            if DECIMAL.fullmatch(label):
-                raise ConfigError(
-                    f"{path}: line {number}: column '{self.label_column}' holds a decimal number ({label}), no class; "
-                    f"write whole numbers or names, or set task.label_column"
-                )
-            texts.append(text)
-            labels.append(label)
-            numbers.append(number)
+        with lines(path, self.encoding) as source:
+            for number, text, label in self._rows(path, source):
+                self._check_row(path, number, label, len(texts))
+                texts.append(text)
+                labels.append(label)
+                numbers.append(number)
         if not texts:
             raise ConfigError(f"{path}: there is no text in this file")
         if (count := len(set(labels))) > MOST_CLASSES:
@@ -133,14 +121,27 @@ class TextFile(TextTask):
             )
         return Texts(texts, labels, path, numbers)
 
-    def _rows(self, path: Path) -> Iterator[tuple[int, str, str]]:
+    def _check_row(self, path: Path, number: int, label: str, before: int) -> None:
+        if before == self.max_rows:
+            raise ConfigError(
+                f"{path}: more than task.max_rows={self.max_rows:,} rows, and all are held in memory; take a "
+                f"sample of the file, or raise task.max_rows"
+            )
+        if not label:
+            raise ConfigError(f"{path}: line {number}: column '{self.label_column}' is empty; every text needs a class")
+        if DECIMAL.fullmatch(label):
+            raise ConfigError(
+                f"{path}: line {number}: column '{self.label_column}' holds a decimal number ({label}), no class; "
+                f"write whole numbers or names, or set task.label_column"
+            )
+
+    def _rows(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
         """Yield line number, text and label."""
         kind = self.format if self.format != "auto" else FORMATS.get(suffix_of(path))
         if kind is None:
             raise ConfigError(
                 f"task.format=auto: {path.name} does not tell its format; set task.format=csv, tsv, jsonl or lines"
             )
-        source = lines(path, self.encoding)
         match kind:
             case "csv":
                 return self._from_table(path, csv.reader(source, strict=True))

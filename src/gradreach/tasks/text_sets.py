@@ -78,12 +78,17 @@ class TREC(TextTask):
 
     def _texts(self, path: Path) -> Texts:
         rows = []
-        for number, line in enumerate(lines(path, "latin-1"), start=1):
-            label, _, text = line.strip().replace("\xf0", " ").partition(" ")  # one broken byte, as torchtext mends it
-            coarse, colon, _ = label.partition(":")
-            if not colon:
-                raise ConfigError(f"{path}: line {number} is no 'COARSE:fine question'; delete or replace this file")
-            rows.append((label if self.fine else coarse, text))
+        with lines(path, "latin-1") as source:
+            for number, line in enumerate(source, start=1):
+                label, _, text = (
+                    line.strip().replace("\xf0", " ").partition(" ")
+                )  # one broken byte, as torchtext mends it
+                coarse, colon, _ = label.partition(":")
+                if not colon:
+                    raise ConfigError(
+                        f"{path}: line {number} is no 'COARSE:fine question'; delete or replace this file"
+                    )
+                rows.append((label if self.fine else coarse, text))
         return Texts([text for _, text in rows], [label for label, _ in rows], path, range(1, len(rows) + 1))
 
 
@@ -162,14 +167,15 @@ class SST(TextTask):
 
     def _texts(self, path: Path, phrases: bool = False) -> Texts:
         found: dict[tuple[str, int], tuple[str, int]] = {}
-        for number, line in enumerate(lines(path, "utf-8"), start=1):
-            try:
-                *within, whole = subtrees(line)
-            except (ValueError, IndexError):
-                raise ConfigError(f"{path}: line {number} is no tree; delete or replace this file") from None
-            found[whole[1], number] = (whole[0], number)
-            if phrases:
-                found |= {(text, 0): (label, number) for label, text in within}
+        with lines(path, "utf-8") as source:
+            for number, line in enumerate(source, start=1):
+                try:
+                    *within, whole = subtrees(line)
+                except (ValueError, IndexError):
+                    raise ConfigError(f"{path}: line {number} is no tree; delete or replace this file") from None
+                found[whole[1], number] = (whole[0], number)
+                if phrases:
+                    found |= {(text, 0): (label, number) for label, text in within}
         kept = [(text, self._label(label), line) for (text, _), (label, line) in found.items()]
         kept = [(text, label, line) for text, label, line in kept if label]
         return Texts([k[0] for k in kept], [k[1] for k in kept], path, [k[2] for k in kept])
@@ -271,12 +277,13 @@ class IMDB(TextTask):
 
 
 def _from_lines(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(lines(path, "utf-8"), start=1):
-        try:
-            row = json.loads(line)
-            yield ("negative", "positive")[row["label"]], row["text"]
-        except (ValueError, KeyError, IndexError, TypeError):
-            raise ConfigError(f'{path}: line {number} must be {{"label": 0 or 1, "text": ...}}') from None
+    with lines(path, "utf-8") as source:
+        for number, line in enumerate(source, start=1):
+            try:
+                row = json.loads(line)
+                yield ("negative", "positive")[row["label"]], row["text"]
+            except (ValueError, KeyError, IndexError, TypeError):
+                raise ConfigError(f'{path}: line {number} must be {{"label": 0 or 1, "text": ...}}') from None
 
 
 def _from_archive(path: Path) -> Iterator[tuple[str, str, str]]:

@@ -167,35 +167,38 @@ def read_ts(path: Path) -> Series:
     series: list[np.ndarray] = []
     labels: list[str] = []
     in_data = False
-    for number, text in enumerate(progress(lines(path, "utf-8"), f"reading {path.name}"), start=1):
-        line = text.strip()
-        if not line or line.startswith("#"):
-            continue
-        if not line.startswith("@"):
-            if not in_data:
-                raise ConfigError(f"{path}: line {number} stands before @data; is this a .ts file?")
-            one, label = _series(path, number, line)
-            if series and one.shape[1] != series[0].shape[1]:
-                raise ConfigError(
-                    f"{path}: line {number} has {one.shape[1]} channels, those before have {series[0].shape[1]}"
-                )
-            if classes and label not in classes:
-                raise ConfigError(f"{path}: line {number}: class '{label}' is none of {', '.join(classes)}")
-            series.append(one)
-            labels.append(label)
-            continue
-        word, *rest = line.split()
-        match word.lower(), [value.lower() for value in rest]:
-            case "@data", _:
-                in_data = True
-            case "@classlabel", ["true", *_]:
-                classes = rest[1:]
-            case "@classlabel" | "@targetlabel", values:
-                if word.lower() == "@targetlabel" and values[:1] != ["true"]:
-                    continue
-                raise ConfigError(f"{path}: line {number}: these series have no classes; use a classification set")
-            case "@timestamps", ["true", *_]:
-                raise ConfigError(f"{path}: line {number}: values with time stamps cannot be read; resample the series")
+    with lines(path, "utf-8") as source:
+        for number, text in enumerate(progress(source, f"reading {path.name}"), start=1):
+            line = text.strip()
+            if not line or line.startswith("#"):
+                continue
+            if not line.startswith("@"):
+                if not in_data:
+                    raise ConfigError(f"{path}: line {number} stands before @data; is this a .ts file?")
+                one, label = _series(path, number, line)
+                if series and one.shape[1] != series[0].shape[1]:
+                    raise ConfigError(
+                        f"{path}: line {number} has {one.shape[1]} channels, those before have {series[0].shape[1]}"
+                    )
+                if classes and label not in classes:
+                    raise ConfigError(f"{path}: line {number}: class '{label}' is none of {', '.join(classes)}")
+                series.append(one)
+                labels.append(label)
+                continue
+            word, *rest = line.split()
+            match word.lower(), [value.lower() for value in rest]:
+                case "@data", _:
+                    in_data = True
+                case "@classlabel", ["true", *_]:
+                    classes = rest[1:]
+                case "@classlabel" | "@targetlabel", values:
+                    if word.lower() == "@targetlabel" and values[:1] != ["true"]:
+                        continue
+                    raise ConfigError(f"{path}: line {number}: these series have no classes; use a classification set")
+                case "@timestamps", ["true", *_]:
+                    raise ConfigError(
+                        f"{path}: line {number}: values with time stamps cannot be read; resample the series"
+                    )
     if not series:
         raise ConfigError(f"{path}: there is no series in this file")
     present = sorted(set(labels))

@@ -13,8 +13,8 @@ every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
 def settings_of(path):
-    config = OmegaConf.merge({"seq_len": 64}, OmegaConf.load(path))
-    settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    config = OmegaConf.create({"seq_len": 64, "task": OmegaConf.load(path)})
+    settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)["task"]
     return {key: value for key, value in settings.items() if key not in ("name", "_target_")}
 
 

@@ -16,8 +16,6 @@ import numpy as np
 from gradreach.files import write_atomically
 
 Arrays = dict[str, np.ndarray]
-VERSION = 1
-"""Raised when a change of the code makes equal settings and files give other arrays."""
 
 
 def cache_folder() -> Path:
@@ -31,8 +29,8 @@ class Prepared:
     """Arrays and facts that files and settings determine, made on first use.
 
     They are kept in one npz file (no pickled objects) that is named by a hash of all that shaped it: the task, its
-    settings, the content of its files. It is written whole or not at all, and made anew where it is damaged. Where
-    the cache cannot be written, nothing is kept.
+    settings, the content of its files, our code. It is written whole or not at all, and made anew where it is
+    damaged. Where the cache cannot be written, nothing is kept.
 
     - ``task``: its name, for the file's name and for what is told while it is made.
     - ``settings``: plain values.
@@ -47,7 +45,7 @@ class Prepared:
         files: Sequence[Path],
         make: Callable[[], tuple[Arrays, dict[str, Any]]],
     ) -> None:
-        content = [VERSION, task, settings, [file_hash(path) for path in files]]
+        content = [_code(), task, settings, [file_hash(path) for path in files]]
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
         self.task, self.make, self.path = task, make, cache_folder() / f"{task}-{key}.npz"
         self._made: tuple[Arrays, dict[str, Any]] | None = None
@@ -102,6 +100,14 @@ def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file's content; read once in a process while size and time of change stay."""
     state = path.stat()
     return _file_hash(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache
+def _code() -> str:
+    """Return a hash of the code of all tasks."""
+    return hashlib.sha256(
+        b"".join(file_hash(path).encode() for path in sorted(Path(__file__).parent.glob("*.py")))
+    ).hexdigest()
 
 
 @lru_cache(maxsize=256)

@@ -21,6 +21,8 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
     Raises:
         ConfigError: there is no such file.
     """
+    if file == "???":
+        raise ConfigError(f"{setting}: say which file; give an absolute path, or one below data_dir")
     path = data_dir / Path(file).expanduser()
     if path.is_dir():
         raise ConfigError(f"{setting}={file}: {path.resolve()} is a folder; name a file in it")

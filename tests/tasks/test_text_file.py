@@ -140,7 +140,7 @@ def test_files_that_are_not_there_are_named_by_their_setting(tmp_path):
         TextFile(file="absent.csv").prepare(tmp_path)
     with pytest.raises(ConfigError, match=r"task\.test_file=absent\.csv"):
         TextFile(file="train.csv", test_file="absent.csv").prepare(tmp_path)
-    with pytest.raises(ConfigError, match="task.file: say which file"):
+    with pytest.raises(ConfigError, match=r"task\.file: say which file"):
         TextFile(file="???").prepare(tmp_path)
     with pytest.raises(ConfigError, match="is a folder"):
         TextFile(file=str(tmp_path)).prepare(tmp_path)

@@ -96,6 +96,7 @@ def test_the_epoch_is_chosen_on_validation_and_ties_by_loss():
         def __init__(self):
             super().__init__()
             self.model = torch.nn.Linear(1, 1)
+            self.task = Digits()
 
     class Trainer:
         current_epoch = global_step = 0

@@ -35,7 +35,7 @@ def compose(overrides: Sequence[str], conf_dir: Path) -> dict[str, Any]:
 def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None:
     """Print the model and the task that overrides such as ``model=cnn seq_len=100`` stand for."""
     run, workplace = parse(compose(overrides, conf_dir))
-    task, model = check(run)
+    task, model = check(run, workplace)
     shape, encoder = task.shape, model.encoder
     title = run.label + (f" · width {model.width}" if run.model.match_params is not None else "")
     console.print(f"\n[bold]{title}[/bold]   {type(encoder).__module__}.{type(encoder).__name__}")

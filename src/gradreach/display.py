@@ -58,7 +58,8 @@ class RunDisplay:
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """Show an epoch."""
-        text = f"loss {row['train/loss']:.3f}   validation accuracy {row['val/accuracy']:6.1%}"
+        metric = "accuracy" if "val/accuracy" in row else "mse"
+        text = f"loss {row['train/loss']:.3f}   validation {metric} {_score(metric, row[f'val/{metric}']):>6}"
         self.bar.update(self.task, completed=row["epoch"], description=text)
         every = max(1, self.epochs // 5)
         if not self.console.is_terminal and (row["epoch"] % every == 0 or row["epoch"] == self.epochs):
@@ -75,10 +76,11 @@ class RunDisplay:
             if "traceback" in record:
                 self.console.print(f"  the whole traceback stands in {folder / 'record.json'}")
             return
-        metrics = record["metrics"]
+        metrics, metric = record["metrics"], record.get("metric", "accuracy")
         self.console.print(
-            f"  test accuracy   {metrics['test/accuracy']:.1%}   chance {record['chance']:.1%}   "
-            f"validation {metrics['val/accuracy']:.1%} (best epoch {record['best_epoch']})"
+            f"  {f'test {metric}':<15} {_score(metric, metrics[f'test/{metric}'])}   "
+            f"chance {_score(metric, record['chance'])}   "
+            f"validation {_score(metric, metrics[f'val/{metric}'])} (best epoch {record['best_epoch']})"
         )
         if "gradient/end/x.reach" in metrics:
             for stage in ("start", "end"):
@@ -90,6 +92,10 @@ class RunDisplay:
         self.console.print(f"  record          {folder}/record.json, history.csv, profile.npz")
         if workplace.tracking.mode == "offline":
             self.console.print(f"  look            wandb leet {workplace.results_dir / 'wandb'}")
+
+
+def _score(metric: str, value: Any) -> str:
+    return f"{float(value):.1%}" if metric == "accuracy" else f"{float(value):.3g}"
 
 
 def _gradient(metrics: Mapping[str, Any], stage: str) -> str:
@@ -180,7 +186,8 @@ class SweepDisplay:
         head = f"[{self.done:>{width}}/{self.planned}] {run.label + f' · seed {run.seed}':<36}"
         if record["status"] != "finished":
             return f"{head} {record['status']}: {record.get('error', '').splitlines()[0]}"
-        metrics = record["metrics"]
+        metrics, metric = record["metrics"], record.get("metric", "accuracy")
         reach = metrics.get("gradient/end/x.reach")
         far = f"   gradient reaches {float(reach):4.0f} steps" if reach is not None else ""
-        return f"{head} test accuracy {metrics['test/accuracy']:6.1%}{far}   {record['seconds']:6.1f} s"
+        score = _score(metric, metrics[f"test/{metric}"])
+        return f"{head} test {metric} {score:>6}{far}   {record['seconds']:6.1f} s"

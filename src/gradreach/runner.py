@@ -34,7 +34,8 @@ def run_composed(composed: DictConfig) -> float | None:
     """Do the run that Hydra composed.
 
     Returns:
-        Its validation accuracy, for sweepers that search; None where it has none.
+        Its validation accuracy (or mean squared error: then search for the least), for sweepers that search; None
+        where it has none.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -44,7 +45,7 @@ def run_composed(composed: DictConfig) -> float | None:
     in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     try:
         run, workplace = parse(plain(composed))
-        task, model = check(run)
+        task, model = check(run, workplace)
         check_device(workplace.device)
     except ConfigError as error:
         if in_sweep:
@@ -60,7 +61,7 @@ def run_composed(composed: DictConfig) -> float | None:
             display.result(record, workplace)
             if record["status"] != "finished":
                 sys.exit({"diverged": 0, "interrupted": 130}.get(record["status"], 1))
-    return record.get("metrics", {}).get("val/accuracy")
+    return (record.get("metrics") or {}).get(f"val/{record.get('metric')}")
 
 
 def execute_in_sweep(run: RunConfig, workplace: Workplace, interruption: Interruption) -> dict[str, Any]:
@@ -82,20 +83,34 @@ def execute_in_sweep(run: RunConfig, workplace: Workplace, interruption: Interru
     return record
 
 
-def assemble(run: RunConfig) -> tuple[Task, SequenceModel]:
+def assemble(run: RunConfig, workplace: Workplace) -> tuple[Task, SequenceModel]:
     """Make the task and a model that fits it.
 
     Raises:
-        ConfigError: where they cannot work together.
+        ConfigError: where they cannot work together, or the task's files cannot be used.
     """
-    task: Task = run.task.make()
-    return task, build(resolve(run.model.target), run.model.arguments(), task.shape, **run.model.ends())
+    task = _task(run, workplace)
+    return task, _model(run, task)
 
 
-def check(run: RunConfig) -> tuple[Task, SequenceModel]:
-    """Assemble a run without memory for its weights, and without data: what cannot work is refused here."""
+def check(run: RunConfig, workplace: Workplace) -> tuple[Task, SequenceModel]:
+    """Assemble a run without memory for its weights; of the data no more is read than tells their shape.
+
+    What cannot work is refused here.
+    """
+    task = _task(run, workplace)
     with torch.device("meta"):
-        return assemble(run)
+        return task, _model(run, task)
+
+
+def _task(run: RunConfig, workplace: Workplace) -> Task:
+    task: Task = run.task.make()
+    task.prepare(workplace.data_dir)
+    return task
+
+
+def _model(run: RunConfig, task: Task) -> SequenceModel:
+    return build(resolve(run.model.target), run.model.arguments(), task.shape, **run.model.ends())
 
 
 def check_device(name: str) -> None:
@@ -191,16 +206,18 @@ def _train_and_measure(
 
     torch.set_num_threads(workplace.threads)
     torch.manual_seed(run.seed)
-    task, model = assemble(run)
+    task, model = assemble(run, workplace)
     model.to(workplace.device)
     splits = task.splits(workplace.data_dir)
     facts = {
+        "metric": task.metric,
         "chance": task.chance(splits),
         "width": model.width,
         "parameters": model.parameter_count,
         "multiply_adds": model.multiply_adds(task.shape.length),
         "receptive_field": model.encoder.receptive_field,
         "examples": {name: len(split) for name, split in splits._asdict().items()},
+        "data": task.facts(),
     }
     metrics: dict[str, float] = {}
 

@@ -52,7 +52,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
     for overrides in jobs:
         run, workplace = parse(plain(compose(overrides)))
         if run.run_id not in distinct:
-            task, model = check(run)
+            task, model = check(run, workplace)
             advise(caveat(model, task.shape))
             cost = model.multiply_adds(task.shape.length) * run.trainer.epochs
             distinct[run.run_id] = Job(overrides, run, workplace, cost)

@@ -11,7 +11,9 @@ from gradreach.files import write_text
 from gradreach.records import RecordStore
 
 FACTS = (
+    "metric",
     "chance",
+    "width",
     "parameters",
     "multiply_adds",
     "receptive_field",
@@ -25,6 +27,7 @@ INTEGERS = (
     "seq_len",
     "kernel_size",
     "seed",
+    "width",
     "parameters",
     "multiply_adds",
     "receptive_field",

@@ -134,8 +134,11 @@ def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
 def chance_line(runs: pd.DataFrame) -> str:
     """Say the chance level of every task."""
     known = runs.dropna(subset=["chance"]) if "chance" in runs else runs.iloc[:0]
-    levels = known.groupby("task")["chance"].unique()
-    parts = [f"{task} {' / '.join(f'{100 * c:.1f} %' for c in sorted(chances))}" for task, chances in levels.items()]
+    parts = []
+    for task, group in known.groupby("task"):
+        by_value = "metric" in group and (group["metric"] == "mse").all()
+        levels = (f"mse {c:.3g}" if by_value else f"{100 * c:.1f} %" for c in sorted(group["chance"].unique()))
+        parts.append(f"{task} {' / '.join(levels)}")
     return "Chance level: " + ", ".join(parts) + "." if parts else "Chance level: not known yet, no run has finished."
 
 

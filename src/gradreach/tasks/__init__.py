@@ -2,6 +2,35 @@
 
 from gradreach.tasks.batch import Batch, Batches
 from gradreach.tasks.digits import Digits
-from gradreach.tasks.task import Shape, Splits, Task
+from gradreach.tasks.memory import Adding, Copy, Parity, Recall, TemporalOrder
+from gradreach.tasks.mnist import MNIST
+from gradreach.tasks.mnist1d import MNIST1D
+from gradreach.tasks.motif import Motif, Position
+from gradreach.tasks.task import IGNORED, Shape, Splits, Task
+from gradreach.tasks.text_file import TextFile
+from gradreach.tasks.text_sets import IMDB, SST, TREC
+from gradreach.tasks.ts_file import TimeSeriesFile
 
-__all__ = ["Batch", "Batches", "Digits", "Shape", "Splits", "Task"]
+__all__ = [
+    "IGNORED",
+    "IMDB",
+    "MNIST",
+    "MNIST1D",
+    "SST",
+    "TREC",
+    "Adding",
+    "Batch",
+    "Batches",
+    "Copy",
+    "Digits",
+    "Motif",
+    "Parity",
+    "Position",
+    "Recall",
+    "Shape",
+    "Splits",
+    "Task",
+    "TemporalOrder",
+    "TextFile",
+    "TimeSeriesFile",
+]

@@ -7,7 +7,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.batch import Batch
-from gradreach.tasks.splitting import stratified_split
+from gradreach.tasks.splitting import grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
 
 PIXELS = 64
@@ -18,12 +18,16 @@ class Digits(Task):
 
     Silence counts as input: the longer it lasts, the longer the digit has to be remembered. 1,797 images of
     8×8 pixels with values 0…16, here 0…1, from 43 writers; 10 classes; 60 / 20 / 20 % for training, validation
-    and test. Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI 1998 (CC BY 4.0),
-    the test part as shipped by scikit-learn.
+    and test.
 
     - ``seq_len``: steps, at least 64.
     - ``data_seed``: draws the split.
     """
+
+    source = (
+        "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI 1998, as shipped by scikit-learn"
+    )
+    licence = "CC BY 4.0"
 
     def __init__(self, *, seq_len: PositiveInt = PIXELS, data_seed: NonNegativeInt = 0) -> None:
         if seq_len < PIXELS:
@@ -40,4 +44,5 @@ class Digits(Task):
         x = torch.zeros(len(pixels), self.seq_len, 1)
         x[:, :PIXELS, 0] = torch.from_numpy(pixels).float() / 16
         examples = Batch(x, None, torch.from_numpy(digits).long())
-        return Splits(*(examples.take(index) for index in stratified_split(digits, self.data_seed)))
+        parts = grouped_split(digits, keys_of(pixels), (0.6, 0.2, 0.2), self.data_seed)
+        return Splits(*(examples.take(torch.from_numpy(index)) for index in parts))

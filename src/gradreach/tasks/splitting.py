@@ -1,26 +1,48 @@
 """Splits that we make ourselves, where a data set comes without."""
 
+from collections.abc import Sequence
+from hashlib import blake2b
+
 import numpy as np
-import torch
-from torch import Tensor
 
 
-def stratified_split(
-    labels: np.ndarray, seed: int, validation: float = 0.2, test: float = 0.2
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw training, validation and test indices with the same share of every class.
+def grouped_split(labels: np.ndarray, keys: Sequence[bytes], shares: Sequence[float], seed: int) -> list[np.ndarray]:
+    """Draw parts with the same share of every class; equal examples never stand in two parts.
 
     Args:
         labels: the class of each example, ``(n,)``.
-        seed: the data seed: the one thing, beside the labels, on which the split depends.
-        validation: its share of all examples.
-        test: its share of all examples.
-    """
-    from sklearn.model_selection import train_test_split
+        keys: equal for equal examples, ``n`` of them.
+        shares: of each part; they sum to 1.
+        seed: the data seed: the one thing, beside labels and keys, on which the parts depend.
 
-    everything = np.arange(len(labels))
-    rest, held_out = train_test_split(everything, test_size=test, stratify=labels, random_state=seed)
-    train, chosen_by = train_test_split(
-        rest, test_size=validation / (1 - test), stratify=labels[rest], random_state=seed
-    )
-    return torch.from_numpy(train), torch.from_numpy(chosen_by), torch.from_numpy(held_out)
+    Returns:
+        The indices of each part, in random order: files are often sorted by class.
+    """
+    _, first, group = np.unique(np.array(keys), return_index=True, return_inverse=True)
+    classes, generator = labels[first], np.random.default_rng(seed)
+    part = np.empty(len(first), dtype=np.int64)
+    for label in np.unique(classes):
+        members = generator.permutation(np.flatnonzero(classes == label))
+        ends = np.maximum(np.round(np.cumsum(shares) * len(members)), 1)  # a class is learned before it is asked for
+        part[members] = np.searchsorted(ends, np.arange(len(members)), side="right")
+    part_of = part[group]
+    return [generator.permutation(np.flatnonzero(part_of == number)) for number in range(len(shares))]
+
+
+def keys_of(x: np.ndarray) -> list[bytes]:
+    """Return a key for each example that equals another's where all its values do."""
+    return [key(np.ascontiguousarray(row).tobytes()) for row in x]
+
+
+def key(content: bytes) -> bytes:
+    """Return 16 bytes that stand for a content; hexadecimal, for numpy cuts zero bytes off."""
+    return blake2b(content, digest_size=16).hexdigest().encode()
+
+
+def draw_some(labels: np.ndarray, size: int | None, seed: int) -> np.ndarray:
+    """Draw the indices of so many examples, at least one of each class as far as that goes; None: of all, in order."""
+    if size is None or size >= len(labels):
+        return np.arange(len(labels))
+    order = np.random.default_rng([seed, 1]).permutation(len(labels))
+    _, first = np.unique(labels[order], return_index=True)
+    return np.concatenate([order[np.sort(first)], np.delete(order, first)])[:size]

@@ -3,13 +3,16 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gradreach.tasks.batch import Batch
+
+IGNORED = -100
+"""Marks a step that has no target, where every step has one."""
 
 
 class Splits(NamedTuple):
@@ -27,7 +30,7 @@ class Shape:
     - ``channels``: size of one step of a floating input; 1 for tokens.
     - ``length``: the largest number of steps.
     - ``outputs``: how many numbers the model answers with (classes, or 1 for a value).
-    - ``vocabulary``: token ids are below this; None for floating input.
+    - ``vocabulary``: token ids are below this, and 0 is padding; None for floating input.
     - ``per_step``: whether every step is answered, not the sequence as a whole.
     - ``variable_length``: whether sequences are padded.
     """
@@ -41,23 +44,95 @@ class Shape:
 
 
 class Task(ABC):
-    """Classification of whole sequences. A task depends on its settings and its data seed alone."""
+    """Classification, of whole sequences or of steps. A task depends on its settings and its data seed alone.
+
+    - ``shape``: what a model must take and give; where only the data tell, known after ``prepare``.
+    - ``metric``: what ``score`` is called in figures; ``accuracy`` is better when higher, ``mse`` when lower.
+    - ``source``, ``licence``: where the data come from, and on what terms.
+    """
 
     shape: Shape
+    metric: Literal["accuracy", "mse"] = "accuracy"
+    source: str = "made on demand from the data seed"
+    licence: str = "that of this project"
+
+    def prepare(self, data_dir: Path) -> None:  # noqa: B027  # most tasks know all from their settings
+        """Learn from the files what only they tell, first of all ``shape``; safe to call again.
+
+        Raises:
+            ConfigError: a file is missing or cannot be used.
+        """
 
     @abstractmethod
     def splits(self, data_dir: Path) -> Splits:
         """Return all examples as whole tensors; ``data_dir`` is where files that are no part of us lie."""
 
+    def facts(self) -> dict[str, Any]:
+        """Return what else a record should tell of the data; known after ``prepare``."""
+        return {}
+
+    def classes(self) -> list[str]:
+        """Return the names of the classes, by their number."""
+        return [str(number) for number in range(self.shape.outputs)]
+
+    def sample(self, x: Tensor, length: int) -> str:
+        """Return one input, ``(length, channels)`` or ``(length,)``, as people read it."""
+        if x.dim() == 2 and x.shape[1] == 1:
+            x = x.squeeze(1)
+        return " ".join(f"{value:.2g}" if x.dim() == 1 else _row(value) for value in x[:length])
+
+    def card(self, data_dir: Path) -> str:
+        """Return what a person should know before using this task."""
+        from gradreach.tasks.card import card
+
+        return card(self, data_dir)
+
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return each example's cross-entropy in nats: ``(batch, classes), (batch,) -> (batch,)``."""
-        return F.cross_entropy(logits, target, reduction="none")
+        """Return each example's cross-entropy in nats, the mean over the steps that have a target.
+
+        Shapes: ``(batch, classes), (batch,) -> (batch,)``; ``(batch, length, classes), (batch, length) -> (batch,)``.
+        """
+        if target.dim() == 1:
+            return F.cross_entropy(logits, target, reduction="none")
+        losses = F.cross_entropy(logits.transpose(1, 2), target, reduction="none", ignore_index=IGNORED)
+        return losses.sum(1) / _counted(target)
 
     def score(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return each example's accuracy, 0 or 1: ``(batch, classes), (batch,) -> (batch,)``."""
-        return (logits.argmax(-1) == target).to(logits.dtype)
+        """Return each example's accuracy, the mean over the steps that have a target: shapes as for ``loss``."""
+        right = (logits.argmax(-1) == target).to(logits.dtype)
+        return right if target.dim() == 1 else right.sum(1) / _counted(target)  # no answer equals IGNORED
 
     def chance(self, splits: Splits) -> float:
         """Return the test accuracy of always answering the class most frequent in training."""
-        most_frequent = torch.bincount(splits.train.target).argmax()
-        return float((splits.test.target == most_frequent).double().mean())
+        train, test = (split.target[split.target != IGNORED] for split in (splits.train, splits.test))
+        return float((test == torch.bincount(train).argmax()).double().mean())
+
+
+class ValueTask(Task):
+    """Regression: one value a sequence, answered by one output."""
+
+    metric = "mse"
+
+    def classes(self) -> list[str]:
+        """Return nothing: there are none."""
+        return []
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return each example's squared error: ``(batch, 1), (batch,) -> (batch,)``."""
+        return (logits.squeeze(-1) - target) ** 2
+
+    def score(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the same as ``loss``."""
+        return self.loss(logits, target)
+
+    def chance(self, splits: Splits) -> float:
+        """Return the test error of always answering the mean of the training targets."""
+        return float(((splits.test.target - splits.train.target.mean()) ** 2).mean())
+
+
+def _counted(target: Tensor) -> Tensor:
+    return (target != IGNORED).sum(1).clamp(min=1)
+
+
+def _row(values: Tensor) -> str:
+    return "(" + " ".join(f"{value:.2g}" for value in values) + ")"

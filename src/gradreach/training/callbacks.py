@@ -22,7 +22,7 @@ class Diverged(RuntimeError):
 class EpochEnd(Callback):
     """Tell each epoch's figures, keep the best weights, save what a killed run needs to go on.
 
-    The best epoch is the one with the highest validation accuracy; of equals, the lowest validation loss.
+    The best epoch is the one with the best validation score; of equals, the lowest validation loss.
 
     - ``tell``: called with each epoch's row of figures.
     - ``saving``: where and when to save; None never.
@@ -66,14 +66,16 @@ class EpochEnd(Callback):
         """Close the epoch.
 
         Raises:
-            Diverged: the training loss is infinite or not a number.
+            Diverged: the training or the validation loss is infinite or not a number.
         """
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **module.figures}
         self.history.append({**row, "time/seconds": round(self.seconds, 3)})
         self.tell(self.history[-1])
-        if not math.isfinite(row["train/loss"]):
-            raise Diverged(f"the training loss is {row['train/loss']} after epoch {row['epoch']}")
-        candidate = (row["val/accuracy"], -row["val/loss"])
+        for stage, name in (("train", "training"), ("val", "validation")):
+            if not math.isfinite(row[f"{stage}/loss"]):
+                raise Diverged(f"the {name} loss is {row[f'{stage}/loss']} after epoch {row['epoch']}")
+        score = row[f"val/{module.task.metric}"]
+        candidate = (-score if module.task.metric == "mse" else score, -row["val/loss"])
         if candidate > self.best:
             self.best, self.best_row = candidate, row
             self.best_weights = {name: value.clone() for name, value in module.model.state_dict().items()}

@@ -52,7 +52,7 @@ def fit(
 
     Args:
         model: on its device, with its initial weights.
-        task: says what loss and accuracy are.
+        task: says what loss and score are.
         splits: to learn from, to choose by, to report once.
         optimizer: how the weights are moved.
         budget: how long.
@@ -64,9 +64,10 @@ def fit(
         Diverged: the training loss stopped being finite.
         Interrupted: the process was asked to stop.
     """
-    batches = Batches(splits.train.to(device), budget.batch_size, seed=seed)
-    chosen_by = Batches(splits.validation.to(device), EVALUATION_BATCH)
-    reported = Batches(splits.test.to(device), EVALUATION_BATCH)
+    shortest = _shortest(model)
+    batches = Batches(splits.train.to(device), budget.batch_size, seed=seed, shortest=shortest)
+    chosen_by = Batches(splits.validation.to(device), EVALUATION_BATCH, shortest=shortest)
+    reported = Batches(splits.test.to(device), EVALUATION_BATCH, shortest=shortest)
     module = TrainingModule(
         model,
         task,
@@ -87,6 +88,11 @@ def fit(
     chosen = {key: value for key, value in epochs.best_row.items() if key.startswith(("train/", "val/"))}
     tested = {key: value for key, value in module.figures.items() if key.startswith("test/")}
     return Fit({**chosen, **tested}, epochs.best_row["epoch"], seconds, steps)
+
+
+def _shortest(model: nn.Module) -> int:
+    """Return how many steps a padded batch must keep, so that convolutions without padding still give a step."""
+    return getattr(getattr(model, "encoder", None), "receptive_field", None) or 1
 
 
 def make_optimizer(settings: OptimizerSettings, parameters: Any) -> torch.optim.Optimizer:

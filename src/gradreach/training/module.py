@@ -34,7 +34,8 @@ class TrainingModule(LightningModule):
     """A model that learns a task.
 
     After every training epoch ``figures`` holds what it yielded: ``train/*``, ``val/*``, the mean gradient norm
-    before clipping; after the test, ``test/*``.
+    before clipping; after the test, ``test/*``. The score goes by the name of the task's metric: ``val/accuracy`` or
+    ``val/mse``.
 
     - ``make_optimizer``: given the parameters.
     - ``make_schedule``: given the optimizer; stepped after every batch. What gives None keeps the learning rate.
@@ -109,5 +110,5 @@ class TrainingModule(LightningModule):
         self._take("test")
 
     def _take(self, stage: str) -> None:
-        for name, mean in zip(("loss", "accuracy"), self.means[stage], strict=True):
+        for name, mean in zip(("loss", self.task.metric), self.means[stage], strict=True):
             self.figures[f"{stage}/{name}"] = mean.take()

@@ -1,0 +1,156 @@
+"""What a person should know of a task before using it."""
+
+import inspect
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradreach.tasks.batch import Batch
+
+if TYPE_CHECKING:
+    from gradreach.tasks.task import Splits, Task
+
+SAMPLES = 3
+BARS = " ▁▂▃▄▅▆▇█"
+BINS = 32
+WIDTH = 100
+BASELINE_EXAMPLES = 10_000
+
+
+def card(task: "Task", data_dir: Path) -> str:
+    """Return the card: what to do, splits, classes, lengths, samples, chance, a linear baseline, source, licence."""
+    splits = task.splits(data_dir)
+    shape = task.shape
+    parts = [
+        (inspect.getdoc(type(task)) or "").split("\n\n- ")[0],
+        "",
+        _line("examples", ", ".join(f"{name} {len(part):,}" for name, part in splits._asdict().items())),
+        _line("input", _input(task)),
+        _line("answer", _answer(task, splits.train.target)),
+        _line("lengths", _lengths(splits)),
+    ]
+    facts = task.facts()
+    if facts:
+        parts.append(_line("data", ", ".join(f"{name} {_value(value)}" for name, value in facts.items())))
+    for number in range(min(SAMPLES, len(splits.train))):
+        parts.append(_line("samples" if number == 0 else "", _sample(task, splits.train, number)))
+    unit = "accuracy" if task.metric == "accuracy" else "mean squared error"
+    parts += [
+        _line("chance", f"{task.chance(splits):.4g} test {unit}, the best constant answer"),
+        _line("baseline", "none is fitted to a task of steps" if shape.per_step else linear_baseline(task, splits)),
+        _line("source", task.source),
+        _line("licence", task.licence),
+    ]
+    return "\n".join(parts)
+
+
+def linear_baseline(task: "Task", splits: "Splits") -> str:
+    """Fit a linear model and say what it reaches on the test split.
+
+    Values: least squares on all steps. Classes of series: logistic regression on all steps. Classes of texts: a linear
+    support vector machine on the TF-IDF of one and two tokens. Evenly spaced examples are taken of
+    more than 10,000.
+    """
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+
+    train, test = _evenly(splits.train), _evenly(splits.test)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline need not be the very best of its kind
+        score, name = _fit(task, train, test)
+    taken = (len(train), len(test)) != (len(splits.train), len(splits.test))
+    return f"{score:.4g} by {name}" + (f" ({len(train):,} training, {len(test):,} test examples)" if taken else "")
+
+
+def _fit(task: "Task", train: Batch, test: Batch) -> tuple[float, str]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
+    if task.shape.vocabulary is not None:
+        model = make_pipeline(TfidfVectorizer(analyzer=_one_and_two, sublinear_tf=True), LinearSVC(random_state=0))
+        model.fit(_ids(train), train.target.numpy())
+        return float(model.score(_ids(test), test.target.numpy())), "TF-IDF of one and two tokens and a linear SVM"
+    x, held_out = train.x.flatten(1).numpy(), test.x.flatten(1).numpy()
+    if task.metric == "mse":
+        answers = LinearRegression().fit(x, train.target.numpy()).predict(held_out)
+        return float(np.mean((answers - test.target.numpy()) ** 2)), "least squares on all steps"
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=100))
+    model.fit(x, train.target.numpy())
+    return float(model.score(held_out, test.target.numpy())), "logistic regression on all steps"
+
+
+def _one_and_two(ids: list[int]) -> list[tuple[int, ...]]:
+    return [*((one,) for one in ids), *pairwise(ids)] or [()]
+
+
+def _ids(batch: Batch) -> list[list[int]]:
+    lengths = batch.lengths if batch.lengths is not None else torch.full((len(batch),), batch.x.shape[1])
+    return [row[:n] for row, n in zip(batch.x.tolist(), lengths.tolist(), strict=True)]
+
+
+def _evenly(examples: Batch) -> Batch:
+    return examples.take(slice(None, None, -(-len(examples) // BASELINE_EXAMPLES) or 1))
+
+
+def _input(task: "Task") -> str:
+    shape = task.shape
+    kind = f"{shape.channels} values a step" if shape.vocabulary is None else f"tokens, {shape.vocabulary:,} different"
+    return f"{kind.replace('1 values', '1 value')}, up to {shape.length} steps"
+
+
+def _answer(task: "Task", target: Tensor) -> str:
+    from gradreach.tasks.task import IGNORED
+
+    if task.metric == "mse":
+        return f"one value, training mean {target.mean():.3g}, variance {target.var():.3g}"
+    counted = target[target != IGNORED]
+    counts = torch.bincount(counted, minlength=task.shape.outputs).tolist()
+    shares = [f"{name} {count / max(1, len(counted)):.0%}" for name, count in zip(task.classes(), counts, strict=True)]
+    named = ", ".join(shares[:12]) + (", …" if len(shares) > 12 else "")
+    return f"{len(counts)} classes{' a step' if task.shape.per_step else ''} ({named})"
+
+
+def _lengths(splits: "Splits") -> str:
+    if splits.train.lengths is None:
+        return f"all {splits.train.x.shape[1]}"
+    lengths = np.concatenate([part.lengths.numpy() for part in splits if part.lengths is not None])
+    low, high = int(lengths.min()), int(lengths.max())
+    counts, _ = np.histogram(lengths, bins=min(BINS, high - low + 1), range=(low, high + 1))
+    bars = "".join(BARS[int(np.ceil(count / counts.max() * (len(BARS) - 1)))] for count in counts)
+    return (
+        f"{low} {bars} {high}   mean {lengths.mean():.1f}, median {np.median(lengths):.0f}, "
+        f"95 % up to {np.quantile(lengths, 0.95):.0f}"
+    )
+
+
+def _sample(task: "Task", part: Batch, number: int) -> str:
+    from gradreach.tasks.task import IGNORED
+
+    length = part.x.shape[1] if part.lengths is None else int(part.lengths[number])
+    text = task.sample(part.x[number], length)
+    target = part.target[number]
+    if task.metric == "mse":
+        answer = f"{float(target):.3g}"
+    elif task.shape.per_step:
+        answer = " ".join(task.classes()[c] for c in target[target != IGNORED].tolist())
+    else:
+        answer = task.classes()[int(target)]
+    return f"{text[:WIDTH]}{'…' if len(text) > WIDTH else ''}  →  {answer}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name} {_value(one)}" for name, one in value.items()) + ")"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _line(head: str, text: str) -> str:
+    return f"{head:<10}{text}"

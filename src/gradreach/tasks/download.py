@@ -1,0 +1,99 @@
+"""Files from elsewhere: verified before they are used, and never unpacked by the names that an archive gives."""
+
+import hashlib
+import io
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gradreach.errors import ConfigError
+from gradreach.files import write_atomically
+
+TIMEOUT = 60
+BLOCK = 1 << 20
+
+
+def fetch(
+    target: Path,
+    urls: Sequence[str],
+    digest: str,
+    *,
+    unpack: Callable[[bytes], bytes] = bytes,
+    of: Callable[[bytes], bytes] = bytes,
+    get: Callable[[str], bytes] | None = None,
+) -> Path:
+    """Return a file, downloaded where it is absent.
+
+    Args:
+        target: where it stands, or shall stand.
+        urls: where it can be had; tried in order.
+        digest: ``md5:...`` or ``sha256:...``.
+        unpack: makes the file's content of the downloaded bytes.
+        of: makes of the file's content what the digest is of.
+        get: ``download``, or what does the same.
+
+    Raises:
+        ConfigError: no address gave a file with this digest.
+    """
+    if target.exists():
+        return target
+    reasons = []
+    for url in urls:
+        try:
+            content = unpack((get or download)(url))
+            found = hash_of(of(content), digest)
+        except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile, KeyError) as error:
+            reasons.append(f"{url}: {error}")
+            continue
+        if found != digest:
+            reasons.append(f"{url}: its content has {found}, not {digest}")
+            continue
+        try:
+            write_atomically(target, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        except OSError as error:
+            raise ConfigError(f"data_dir: {target} cannot be written ({error}); choose another data_dir") from None
+        return target
+    raise ConfigError(
+        f"{target}: there is no such file, and it could not be downloaded ({'; '.join(reasons)}); put it there, "
+        f"or set data_dir to the folder that holds {target.parent.name}/{target.name}"
+    )
+
+
+def hash_of(content: bytes, digest: str) -> str:
+    """Return the digest of a content, of the same kind as another."""
+    kind = digest.partition(":")[0]
+    return f"{kind}:{hashlib.new(kind, content, usedforsecurity=False).hexdigest()}"
+
+
+def verify(path: Path, content: bytes, digest: str) -> bytes:
+    """Return a file's content if it is the one that is meant.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if hash_of(content, digest) != digest:
+        raise ConfigError(f"{path}: this file is damaged or another one (expected {digest}); delete or replace it")
+    return content
+
+
+def download(url: str) -> bytes:
+    """Return what an address gives; a bar shows how far it is."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.print(f"gradreach: downloading {url}", soft_wrap=True)
+    request = urllib.request.Request(url, headers={"User-Agent": "gradreach"})
+    quiet = not console.is_terminal
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, Progress(console=console, disable=quiet) as bar:
+        size = int(answer.headers.get("Content-Length") or 0)
+        task, content = bar.add_task(url, total=size or None), io.BytesIO()
+        while block := answer.read(BLOCK):
+            content.write(block)
+            bar.update(task, advance=len(block))
+    if size and content.tell() != size:
+        raise ValueError(f"the connection broke after {content.tell():,} of {size:,} bytes")
+    return content.getvalue()

@@ -1,0 +1,275 @@
+"""Problems that can only be solved by remembering."""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import NonNegativeInt, PositiveInt
+from torch import Tensor
+
+from gradreach.errors import ConfigError
+from gradreach.tasks.synthetic import Part, Symbolic, Synthetic
+from gradreach.tasks.task import IGNORED, Shape, ValueTask
+
+MOST_CLASSES = 1024
+
+
+class Recall(Symbolic):
+    """Say which symbols came first, after nothing but distractors.
+
+    The first ``symbols`` steps show cues, each one of ``values``; all later steps show distractors. The class
+    is the combination of cues (``values ** symbols`` of them). All is uniform.
+
+    - ``seq_len``: steps, at least ``symbols``.
+    - ``symbols``: how many cues.
+    - ``values``: how many values a cue can take.
+    - ``distractors``: how many other symbols there are for the rest; 0: the rest look like cues, and only their place
+      tells that they are none.
+    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
+    - ``data_seed``: draws the examples.
+    """
+
+    def __init__(
+        self,
+        *,
+        seq_len: PositiveInt = 64,
+        symbols: PositiveInt = 1,
+        values: PositiveInt = 8,
+        distractors: NonNegativeInt = 4,
+        train_size: PositiveInt = 10_000,
+        validation_size: PositiveInt = 1000,
+        test_size: PositiveInt = 2000,
+        data_seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(
+            seq_len=seq_len,
+            train_size=train_size,
+            validation_size=validation_size,
+            test_size=test_size,
+            data_seed=data_seed,
+        )
+        if not 2 <= values**symbols <= MOST_CLASSES:
+            raise ConfigError(
+                f"task.values={values}, task.symbols={symbols}: values ** symbols is the number of classes; "
+                f"choose 2 to {MOST_CLASSES}"
+            )
+        self._check_length(symbols, f"task.symbols={symbols} steps for its cues")
+        self._check_variety(values**symbols * (distractors or values) ** (seq_len - symbols))
+        self.symbols, self.values, self.distractors = symbols, values, distractors
+        self.alphabet = [f"c{i}" for i in range(values)] + [f"d{i}" for i in range(distractors)]
+        self.shape = Shape(channels=len(self.alphabet), length=seq_len, outputs=values**symbols)
+
+    def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
+        """Draw cues, then distractors."""
+        low, high = (self.values, len(self.alphabet)) if self.distractors else (0, self.values)
+        x = generator.integers(low, high, (n, self.seq_len), dtype=np.int8)
+        x[:, : self.symbols] = generator.integers(self.values, size=(n, self.symbols), dtype=np.int8)
+        places = self.values ** np.arange(self.symbols)[::-1]
+        return x, x[:, : self.symbols].astype(np.int64) @ places
+
+
+class Copy(Symbolic):
+    """Repeat a string of symbols after a delay; only the repeated symbols are counted, in the loss as in the accuracy.
+
+    ``symbols`` random symbols, ``seq_len − 2 · symbols − 1`` blanks, a delimiter, and ``symbols`` blanks at which the
+    string is answered. What the literature calls T (S. Hochreiter and J. Schmidhuber, 1997; M. Arjovsky et al.,
+    2016) is ``seq_len − 2 · symbols``. Their loss also averages over the T + ``symbols`` steps at which a blank is
+    the answer; a model that always gets those right has ours times ``symbols / seq_len``.
+
+    - ``seq_len``: steps, at least ``2 · symbols + 1``.
+    - ``symbols``: length of the string.
+    - ``values``: how many different symbols there are.
+    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
+    - ``data_seed``: draws the examples.
+    """
+
+    def __init__(
+        self,
+        *,
+        seq_len: PositiveInt = 64,
+        symbols: PositiveInt = 10,
+        values: PositiveInt = 8,
+        train_size: PositiveInt = 10_000,
+        validation_size: PositiveInt = 1000,
+        test_size: PositiveInt = 2000,
+        data_seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(
+            seq_len=seq_len,
+            train_size=train_size,
+            validation_size=validation_size,
+            test_size=test_size,
+            data_seed=data_seed,
+        )
+        if not 2 <= values <= 100:
+            raise ConfigError(f"task.values={values}: choose 2 to 100")
+        self._check_length(2 * symbols + 1, f"task.symbols={symbols} steps to show, as many to answer and one between")
+        if values**symbols < 2 * sum(self.sizes.values()):
+            raise ConfigError(
+                f"task.symbols={symbols}: there are only {values**symbols:,} different strings, too few for "
+                f"{sum(self.sizes.values()):,} examples none of which are equal; choose more symbols"
+            )
+        self.symbols, self.values = symbols, values
+        self.alphabet = [*(f"c{i}" for i in range(values)), "·", "|"]
+        self.shape = Shape(channels=values + 2, length=seq_len, outputs=values, per_step=True)
+
+    def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
+        """Draw strings."""
+        string = generator.integers(self.values, size=(n, self.symbols), dtype=np.int8)
+        x = np.full((n, self.seq_len), self.values, dtype=np.int8)
+        x[:, : self.symbols] = string
+        x[:, -self.symbols - 1] = self.values + 1
+        target = np.full((n, self.seq_len), IGNORED, dtype=np.int64)
+        target[:, -self.symbols :] = string
+        return x, target
+
+
+class TemporalOrder(Symbolic):
+    """Say which two symbols came, in their order: XX, XY, YX or YY, hidden among distractors.
+
+    The first stands at a step from ``T/10`` to ``T/5``, the second from ``T/2`` to ``6T/10`` (steps from 0, T =
+    ``seq_len``); everywhere else one of four distractors. Source: S. Hochreiter and J. Schmidhuber, Long
+    short-term memory, 1997, experiment 6a, without the markers of start and end.
+
+    - ``seq_len``: steps, at least 10.
+    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
+    - ``data_seed``: draws the examples.
+    """
+
+    alphabet = ("X", "Y", "a", "b", "c", "d")
+
+    def __init__(
+        self,
+        *,
+        seq_len: PositiveInt = 64,
+        train_size: PositiveInt = 10_000,
+        validation_size: PositiveInt = 1000,
+        test_size: PositiveInt = 2000,
+        data_seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(
+            seq_len=seq_len,
+            train_size=train_size,
+            validation_size=validation_size,
+            test_size=test_size,
+            data_seed=data_seed,
+        )
+        self._check_length(10, "10 steps for its two symbols and what lies between")
+        self._check_variety(4 ** (seq_len - 1))
+        self.shape = Shape(channels=len(self.alphabet), length=seq_len, outputs=4)
+
+    def classes(self) -> list[str]:
+        """Return the two symbols."""
+        return ["XX", "XY", "YX", "YY"]
+
+    def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
+        """Draw distractors, and put two symbols among them."""
+        x = generator.integers(2, len(self.alphabet), (n, self.seq_len), dtype=np.int8)
+        which = generator.integers(2, size=(n, 2), dtype=np.int8)
+        rows, length = np.arange(n), self.seq_len
+        x[rows, generator.integers(length // 10, length // 5 + 1, n)] = which[:, 0]
+        x[rows, generator.integers(length // 2, 6 * length // 10 + 1, n)] = which[:, 1]
+        return x, which.astype(np.int64) @ [2, 1]
+
+
+class Adding(ValueTask, Synthetic):
+    """Add the two marked values of a sequence. Each step shows a value and a mark, 1 at two steps, else 0.
+
+    Several problems go by this name. ``variant`` says which is meant:
+
+    - ``halves``: values from U[0, 1], one mark in each half; the target is the sum. Its variance, the error of a
+      constant answer, is 1/6. S. Bai et al., 2018; Q. Le et al., 2015.
+    - ``anywhere``: the same, with both marks anywhere.
+    - ``hochreiter``: values from U[−1, 1], a mark among the first ten steps and another in the first half; the target
+      is 0.5 + sum / 4, its variance 1/24. After S. Hochreiter and J. Schmidhuber, 1997, experiment 4.
+
+    Other arguments:
+
+    - ``seq_len``: steps, at least 2 (``hochreiter``: 4).
+    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
+    - ``data_seed``: draws the examples.
+    """
+
+    def __init__(
+        self,
+        *,
+        seq_len: PositiveInt = 64,
+        variant: Literal["halves", "anywhere", "hochreiter"] = "halves",
+        train_size: PositiveInt = 10_000,
+        validation_size: PositiveInt = 1000,
+        test_size: PositiveInt = 2000,
+        data_seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(
+            seq_len=seq_len,
+            train_size=train_size,
+            validation_size=validation_size,
+            test_size=test_size,
+            data_seed=data_seed,
+        )
+        self._check_length(4 if variant == "hochreiter" else 2, "room for two marks")
+        self.variant = variant
+        self.shape = Shape(channels=2, length=seq_len, outputs=1)
+
+    def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
+        """Draw values, and mark two."""
+        low = -1 if self.variant == "hochreiter" else 0
+        values = generator.uniform(low, 1, (n, self.seq_len)).astype(np.float32)
+        marks, rows, half = np.zeros_like(values), np.arange(n), self.seq_len // 2
+        match self.variant:
+            case "halves":
+                first, second = generator.integers(half, size=n), generator.integers(half, self.seq_len, n)
+            case "anywhere":
+                first, second = _two_of(generator, n, self.seq_len, self.seq_len)
+            case "hochreiter":
+                first, second = _two_of(generator, n, min(10, half), half)
+        marks[rows, first] = marks[rows, second] = 1
+        total = values[rows, first] + values[rows, second]
+        return np.stack([values, marks], axis=2), 0.5 + total / 4 if self.variant == "hochreiter" else total
+
+    def sample(self, x: Tensor, length: int) -> str:
+        """Return the values, marked ones with a star."""
+        return " ".join(f"{value:.2f}{'*' if mark else ''}" for value, mark in x[:length].tolist())
+
+
+class Parity(Synthetic):
+    """Say whether a sequence of bits has an odd number of ones: one bit of memory, asked at every step.
+
+    - ``seq_len``: steps, all of which count.
+    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
+    - ``data_seed``: draws the examples.
+    """
+
+    def __init__(
+        self,
+        *,
+        seq_len: PositiveInt = 64,
+        train_size: PositiveInt = 10_000,
+        validation_size: PositiveInt = 1000,
+        test_size: PositiveInt = 2000,
+        data_seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(
+            seq_len=seq_len,
+            train_size=train_size,
+            validation_size=validation_size,
+            test_size=test_size,
+            data_seed=data_seed,
+        )
+        self._check_variety(2**seq_len)
+        self.shape = Shape(channels=1, length=seq_len, outputs=2)
+
+    def classes(self) -> list[str]:
+        """Return even and odd."""
+        return ["even", "odd"]
+
+    def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
+        """Draw bits."""
+        bits = generator.integers(2, size=(n, self.seq_len))
+        return bits[:, :, None].astype(np.float32), bits.sum(1) % 2
+
+
+def _two_of(generator: np.random.Generator, n: int, first_below: int, second_below: int) -> tuple:
+    """Draw two different steps, the first below one bound, the second below another that is no smaller."""
+    first = generator.integers(first_below, size=n)
+    second = generator.integers(second_below - 1, size=n)
+    return first, second + (second >= first)

@@ -1,0 +1,110 @@
+"""MNIST, read pixel by pixel."""
+
+import gzip
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import NonNegativeInt, PositiveInt
+
+from gradreach.errors import ConfigError
+from gradreach.tasks.batch import Batch
+from gradreach.tasks.download import fetch, verify
+from gradreach.tasks.splitting import draw_some, grouped_split, keys_of
+from gradreach.tasks.task import Shape, Splits, Task
+
+SIDE = 28
+VALIDATION = 1 / 6
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+FILES = {  # the digest is of the unpacked bytes: there are several ways to pack them
+    "train-images-idx3-ubyte.gz": "md5:6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte.gz": "md5:a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte.gz": "md5:2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte.gz": "md5:27ae3e4e09519cfbb04c329615203637",
+}
+
+
+class MNIST(Task):
+    """Name a handwritten digit after its pixels, row by row, one a step.
+
+    60,000 and 10,000 images of 28×28 pixels with values 0…1; 10 classes; 10,000 of the 60,000 are validation.
+    ``seq_len`` says how many pixels there are: 784 are the images as they are, fewer their averages over equal areas.
+
+    - ``seq_len``: pixels, the square of a side of 2 to 28: 64, 100, 196, 400, 784.
+    - ``permuted``: the pixels in another order, the same in every image.
+    - ``train_size``: draw so many of the 50,000 training images; None: all.
+    - ``data_seed``: draws validation, ``train_size`` and the permutation.
+    """
+
+    source = "Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits, 1998"
+    licence = "the files state none; distributors name CC BY-SA 3.0"
+
+    def __init__(
+        self,
+        *,
+        seq_len: PositiveInt = SIDE * SIDE,
+        permuted: bool = False,
+        train_size: PositiveInt | None = None,
+        data_seed: NonNegativeInt = 0,
+    ) -> None:
+        side = isqrt(seq_len)
+        if side**2 != seq_len or not 2 <= side <= SIDE:
+            near = sorted({min(max(s, 2), SIDE) ** 2 for s in (side, side + 1)})
+            raise ConfigError(
+                f"seq_len={seq_len}: task=mnist reads square images of 2 to {SIDE} pixels a side; "
+                f"choose {' or '.join(map(str, near))}"
+            )
+        self.side, self.permuted, self.train_size, self.data_seed = side, permuted, train_size, data_seed
+        self.shape = Shape(channels=1, length=seq_len, outputs=10)
+
+    def prepare(self, data_dir: Path) -> None:
+        """Download what is absent from ``data_dir/mnist``."""
+        for name, digest in FILES.items():
+            urls = [mirror + name for mirror in MIRRORS]
+            fetch(data_dir / "mnist" / name, urls, digest, of=gzip.decompress)
+
+    def splits(self, data_dir: Path) -> Splits:
+        """Return the three splits."""
+        self.prepare(data_dir)
+        parts = [read_idx(data_dir / "mnist" / name, digest) for name, digest in FILES.items()]
+        images, digits, test_images, test_digits = parts
+        rest, chosen_by = grouped_split(digits, keys_of(images), (1 - VALIDATION, VALIDATION), self.data_seed)
+        rest = rest[draw_some(digits[rest], self.train_size, self.data_seed)]
+        order = np.arange(self.side**2)
+        if self.permuted:
+            np.random.default_rng([self.data_seed, 2]).shuffle(order)
+        return Splits(
+            self._batch(images[rest], digits[rest], order),
+            self._batch(images[chosen_by], digits[chosen_by], order),
+            self._batch(test_images, test_digits, order),
+        )
+
+    def _batch(self, images: np.ndarray, digits: np.ndarray, order: np.ndarray) -> Batch:
+        area = averages(self.side)
+        pixels = (area @ (images.astype(np.float32) / 255) @ area.T).reshape(len(images), -1)
+        return Batch(torch.from_numpy(pixels[:, order, None]), None, torch.from_numpy(digits.astype(np.int64)))
+
+
+def averages(side: int) -> np.ndarray:
+    """Return ``(side, 28)``: row i averages the i-th of ``side`` equal parts of 28 pixels."""
+    edges = np.linspace(0, SIDE, side + 1)
+    pixels = np.arange(SIDE)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return (overlap.clip(min=0) * side / SIDE).astype(np.float32)
+
+
+def read_idx(path: Path, digest: str) -> np.ndarray:
+    """Read an IDX file of bytes in gzip, ``(n, 28, 28)`` or ``(n,)``.
+
+    Raises:
+        ConfigError: its unpacked bytes are not those that the digest is of.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError) as error:
+        raise ConfigError(f"{path}: cannot be unpacked ({error}); delete or replace it") from None
+    verify(path, content, digest)
+    dimensions = content[3]
+    shape = np.frombuffer(content, ">i4", dimensions, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)

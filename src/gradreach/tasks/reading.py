@@ -1,0 +1,80 @@
+"""Files of the user's own, line by line: what is wrong with them is said with file and line."""
+
+import codecs
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from gradreach.errors import ConfigError
+
+PACKED = (".gz", ".xz")
+
+
+def locate(setting: str, file: str, data_dir: Path) -> Path:
+    """Return the path of a file named by a setting: absolute, or below ``data_dir``.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    if file == "???":
+        raise ConfigError(f"{setting}: say which file; give an absolute path, or one below data_dir")
+    path = data_dir / Path(file).expanduser()
+    if path.is_dir():
+        raise ConfigError(f"{setting}={file}: {path.resolve()} is a folder; name a file in it")
+    if not path.is_file():
+        raise ConfigError(
+            f"{setting}={file}: there is no file {path.absolute()}; give an absolute path, or one below data_dir"
+        )
+    return path
+
+
+def suffix_of(path: Path) -> str:
+    """Return what kind of file it is, without the packing: ``.csv`` of ``a.csv.xz``."""
+    suffixes = path.suffixes
+    return "".join(suffixes[-2:-1] if suffixes and suffixes[-1] in PACKED else suffixes[-1:]).lower()
+
+
+@contextmanager
+def lines(path: Path, encoding: str) -> Iterator[Iterator[str]]:
+    """Give the lines of a file, packed by gzip or xz or not, without a byte order mark; close it at the end.
+
+    Raises:
+        ConfigError: it cannot be unpacked, or a line cannot be decoded.
+    """
+    with closing(_lines(path, encoding)) as source:
+        yield source
+
+
+def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
+    number = 0
+    try:
+        with _open(path, encoding) as file:
+            for number, line in enumerate(file, start=1):
+                broken = next((c for c in line if "\udc80" <= c <= "\udcff"), None) if not line.isascii() else None
+                if broken is not None:
+                    raise ConfigError(
+                        f"{path}: line {number} is not {encoding} (byte 0x{ord(broken) - 0xDC00:02x}); "
+                        f"set task.encoding to the file's own, such as latin-1 or gb18030"
+                    )
+                yield line
+    except UnicodeError as error:
+        raise ConfigError(f"{path}: not {encoding} after line {number} ({error}); set task.encoding") from None
+    except LookupError:
+        raise ConfigError(
+            f"task.encoding={encoding}: there is no such encoding; try utf-8, latin-1 or gb18030"
+        ) from None
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise ConfigError(f"{path}: cannot be read after line {number} ({error})") from None
+
+
+def _open(path: Path, encoding: str) -> IO[str]:
+    """Open text; bytes that cannot be decoded become lone surrogates, so that their line is known."""
+    encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    codecs.lookup(encoding)
+    raw: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)(path, "rb")  # type: ignore[operator]
+    return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")

@@ -1,0 +1,95 @@
+"""What tasks share that are made on demand."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradreach.errors import ConfigError
+from gradreach.tasks.batch import Batch
+from gradreach.tasks.splitting import keys_of
+from gradreach.tasks.task import Splits, Task
+
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("test", "validation", "train")
+"""In the order in which they are drawn: so the test split is the same whatever the size of the others."""
+CHUNK = 1000
+
+
+class Synthetic(Task):
+    """A task whose examples are drawn from the data seed; no two of its inputs are equal.
+
+    Of two sizes of a split the smaller is the beginning of the larger.
+    """
+
+    def __init__(self, *, seq_len: int, train_size: int, validation_size: int, test_size: int, data_seed: int) -> None:
+        self.seq_len = seq_len
+        self.sizes: dict[Part, int] = {"train": train_size, "validation": validation_size, "test": test_size}
+        self.data_seed = data_seed
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
+        """Draw n examples.
+
+        Returns:
+            ``x``: ``(n, length, channels)`` float32, or ``(n, length)`` int8 symbols that become one-hot vectors;
+            ``target``: ``(n,)`` or ``(n, length)``, int64 classes or float32 values.
+        """
+
+    def splits(self, data_dir: Path) -> Splits:
+        """Draw the three splits; ``data_dir`` is not read."""
+        seen: set[bytes] = set()
+        drawn = {part: self._distinct(number, part, seen) for number, part in enumerate(PARTS)}
+        return Splits(drawn["train"], drawn["validation"], drawn["test"])
+
+    def _distinct(self, number: int, part: Part, seen: set[bytes]) -> Batch:
+        generator = np.random.default_rng([self.data_seed, number])
+        xs, targets, missing = [], [], self.sizes[part]
+        while missing:
+            x, target = self.draw(generator, CHUNK, part)
+            new: list[int] = []
+            for i, key in enumerate(keys_of(x)):
+                if key not in seen and len(new) < missing:
+                    seen.add(key)
+                    new.append(i)
+            xs.append(x[new])
+            targets.append(target[new])
+            missing -= len(new)
+        return Batch(self._as_input(np.concatenate(xs)), None, torch.from_numpy(np.concatenate(targets)))
+
+    def _as_input(self, x: np.ndarray) -> Tensor:
+        if x.ndim == 3:
+            return torch.from_numpy(x)
+        return torch.from_numpy(np.eye(self.shape.channels, dtype=np.float32)[x])
+
+    def _check_length(self, least: int, why: str) -> None:
+        if self.seq_len < least:
+            name = type(self).__name__
+            raise ConfigError(f"seq_len={self.seq_len}: {name} needs {why}; choose {least} or more")
+
+    def _check_variety(self, inputs: int) -> None:
+        """Refuse sizes for which there are not enough different inputs; twice as many make drawing them fast."""
+        wanted = sum(self.sizes.values())
+        if inputs < 2 * wanted:
+            raise ConfigError(
+                f"seq_len={self.seq_len}: {type(self).__name__} has only {inputs:,} different inputs of this length, "
+                f"too few for {wanted:,} examples none of which are equal; choose a longer seq_len or a smaller "
+                f"task.train_size"
+            )
+
+
+class Symbolic(Synthetic):
+    """A task over symbols, given to the model as one-hot vectors.
+
+    - ``alphabet``: what each channel is called.
+    """
+
+    alphabet: Sequence[str]
+
+    def sample(self, x: Tensor, length: int) -> str:
+        """Return the symbols."""
+        return " ".join(self.alphabet[i] for i in x[:length].argmax(-1).tolist())

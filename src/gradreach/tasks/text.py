@@ -1,0 +1,230 @@
+"""Texts as sequences of words or characters. All that we use of torchtext 0.6.0 is used here."""
+
+import warnings
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradreach.errors import ConfigError
+from gradreach.tasks.batch import Batch
+from gradreach.tasks.prepared import Arrays, Prepared, progress
+from gradreach.tasks.splitting import draw_some, grouped_split, key
+from gradreach.tasks.task import Shape, Splits, Task
+
+Tokens = Literal["basic_english", "whitespace", "characters"]
+Keep = Literal["head", "tail", "both"]
+SPECIALS = ("<pad>", "<unk>")
+PADDING, UNKNOWN = range(2)
+
+
+@cache
+def torchtext() -> Any:
+    """Import torchtext, which is archived and may warn of it, only where texts are read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torchtext.data
+        import torchtext.datasets
+        import torchtext.vocab
+
+        return torchtext
+
+
+def tokenizer(tokens: str) -> Callable[[str], list[str]]:
+    """Return what cuts a text into tokens: torchtext's ``basic_english``, at whitespace, or into characters."""
+    match tokens:
+        case "whitespace":
+            return str.split
+        case "characters":
+            return lambda text: list(text.strip())
+        case _:
+            return torchtext().data.utils.get_tokenizer(tokens)
+
+
+class Texts(NamedTuple):
+    """Labelled texts of one split, and where they were read, for messages."""
+
+    texts: list[str]
+    labels: list[str]
+    path: Path
+    lines: Sequence[int]
+
+    def take(self, index: Iterable[int]) -> "Texts":
+        """Return the texts that stand at an index."""
+        index = list(index)
+        return Texts(
+            [self.texts[i] for i in index], [self.labels[i] for i in index], self.path, [self.lines[i] for i in index]
+        )
+
+
+class TextTask(Task):
+    """Say which class a text is of.
+
+    Token 0 is padding, token 1 any that the vocabulary lacks. The vocabulary is made of the training split alone.
+    Validation never holds a text of the test: where a set comes so, it is taken out of validation.
+
+    - ``validation_share``, ``test_share``: of the training texts, where the set has no such split of its own.
+    """
+
+    name: str
+    validation_share: float = 0.1
+    test_share: float = 0.2
+
+    def __init__(
+        self,
+        *,
+        seq_len: int,
+        keep: Keep,
+        tokens: Tokens,
+        min_frequency: int,
+        max_vocabulary: int | None,
+        train_size: int | None,
+        data_seed: int,
+    ) -> None:
+        self.seq_len, self.keep, self.tokens, self.data_seed = seq_len, keep, tokens, data_seed
+        self.min_frequency, self.max_vocabulary, self.train_size = min_frequency, max_vocabulary, train_size
+
+    @abstractmethod
+    def files(self, data_dir: Path) -> list[Path]:
+        """Return the files that the set is read from, downloaded where they are absent."""
+
+    @abstractmethod
+    def read(self, files: list[Path]) -> tuple[Texts, Texts | None, Texts | None]:
+        """Return training, validation and test texts; None for a split that is to be drawn from training."""
+
+    def prepare(self, data_dir: Path) -> None:
+        """Read and encode the texts, where that is not kept already."""
+        files = self.files(data_dir)
+        settings = {name: value for name, value in vars(self).items() if name not in ("prepared", "shape")}
+        for named_file in ("file", "validation_file", "test_file"):  # a name changes nothing, its content counts
+            settings[named_file] = settings.get(named_file) is not None
+        settings |= {"validation_share": self.validation_share, "test_share": self.test_share}
+        self.prepared = Prepared(self.name, settings, files, lambda: self._make(files))
+        facts = self.prepared.facts
+        self.shape = Shape(
+            channels=1,
+            length=facts["length"],
+            outputs=len(facts["classes"]),
+            vocabulary=facts["vocabulary"],
+            variable_length=True,
+        )
+
+    def splits(self, data_dir: Path) -> Splits:
+        """Return the three splits."""
+        self.prepare(data_dir)
+        arrays = self.prepared.arrays()
+        parts = []
+        for name in Splits._fields:
+            x, lengths, target = (torch.from_numpy(arrays[f"{name}.{part}"]) for part in ("x", "lengths", "target"))
+            parts.append(Batch(x.long(), lengths, target))
+        return Splits(*parts)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the shares of texts cut and of test tokens unknown, and what was taken out of validation."""
+        known = self.prepared.facts
+        return {name: known[name] for name in ("vocabulary", "cut", "unknown", "empty", "also_in_test", "tokens")}
+
+    def classes(self) -> list[str]:
+        """Return the labels."""
+        return list(self.prepared.facts["classes"])
+
+    def words(self) -> list[str]:
+        """Return the vocabulary by token id."""
+        return self.prepared.arrays()["words"].tolist()
+
+    def sample(self, x: Tensor, length: int) -> str:
+        """Return the tokens."""
+        words = self.words()
+        return ("" if self.tokens == "characters" else " ").join(words[i] for i in x[:length].tolist())
+
+    def _make(self, files: list[Path]) -> tuple[Arrays, dict[str, Any]]:
+        drawn, also_in_test = self._draw(*self.read(files))
+        classes = sorted(set(drawn[0].labels), key=lambda label: (not label.isdecimal(), label.zfill(20)))
+        _check_classes(drawn, classes)
+        number_of = {label: number for number, label in enumerate(classes)}
+        cut_up = tokenizer(self.tokens)
+        everything = [text for part in drawn for text in part.texts]
+        tokens = [cut_up(text) for text in progress(everything, f"cutting {self.name} into tokens")]
+        train = tokens[: len(drawn[0].texts)]
+        counts = Counter(token for text in train for token in text)
+        vocabulary = torchtext().vocab.Vocab(
+            counts, max_size=self.max_vocabulary, min_freq=self.min_frequency, specials=list(SPECIALS)
+        )
+        ids = [[max(vocabulary.stoi.get(token, UNKNOWN), UNKNOWN) for token in text] for text in tokens]
+        length = max(1, min(self.seq_len, max(map(len, ids))))
+        arrays: Arrays = {"words": np.array(vocabulary.itos)}
+        start = 0
+        for name, part in zip(Splits._fields, drawn, strict=True):
+            own = ids[start : start + len(part.texts)]
+            start += len(own)
+            x = np.zeros((len(own), length), dtype=np.int32)
+            for row, text in zip(x, own, strict=True):
+                kept = shorten(text, length, self.keep)
+                row[: len(kept)] = kept
+            arrays[f"{name}.x"] = x
+            arrays[f"{name}.lengths"] = np.array([min(len(text), length) for text in own], dtype=np.int64)
+            arrays[f"{name}.target"] = np.array([number_of[label] for label in part.labels], dtype=np.int64)
+        sizes, tested = np.array([len(text) for text in ids]), ids[start - len(drawn[2].texts) :]
+        asked = sum(map(len, tested))
+        return arrays, {
+            "classes": classes,
+            "length": length,
+            "vocabulary": len(vocabulary.itos),
+            "cut": float((sizes > length).mean()),
+            "empty": int((sizes == 0).sum()),
+            "unknown": sum(text.count(UNKNOWN) for text in tested) / max(1, asked),
+            "also_in_test": also_in_test,
+            "tokens": {"mean": float(sizes.mean()), "p95": float(np.quantile(sizes, 0.95)), "max": int(sizes.max())},
+        }
+
+    def _draw(self, train: Texts, validation: Texts | None, test: Texts | None) -> tuple[list[Texts], int]:
+        """Draw the splits that the set lacks; count the validation texts that also stand in the test."""
+        if len(set(train.labels)) < 2:
+            raise ConfigError(f"{train.path}: all texts are of class '{train.labels[0]}'; there must be two classes")
+        shares = {"train": 1.0}
+        if validation is None:
+            shares["validation"] = self.validation_share
+        if test is None:
+            shares["test"] = self.test_share
+        shares["train"] = 2 - sum(shares.values())
+        keys = [key(text.strip().encode("utf-8", "surrogatepass")) for text in train.texts]
+        parts = grouped_split(np.array(train.labels), keys, list(shares.values()), self.data_seed)
+        index = dict(zip(shares, parts, strict=True))
+        chosen_by = validation if validation is not None else train.take(index["validation"])
+        reported = test if test is not None else train.take(index["test"])
+        tested = {text.strip() for text in reported.texts}
+        clean = [i for i, text in enumerate(chosen_by.texts) if text.strip() not in tested]
+        also_in_test = len(chosen_by.texts) - len(clean)
+        learned_from = index["train"] if len(index) > 1 else np.arange(len(train.texts))
+        labels = np.array(train.labels)[learned_from]
+        learned_from = learned_from[draw_some(labels, self.train_size, self.data_seed)]
+        drawn = [train.take(learned_from), chosen_by.take(clean), reported]
+        for name, part in zip(Splits._fields, drawn, strict=True):
+            if not part.texts:
+                raise ConfigError(f"{part.path}: no text is left for the {name} split; use more texts or other shares")
+        return drawn, also_in_test
+
+
+def shorten(tokens: list[int], most: int, keep: str) -> list[int]:
+    """Return at most so many tokens: the first, the last, or half of each (the larger half first)."""
+    if len(tokens) <= most:
+        return tokens
+    first = {"head": most, "tail": 0, "both": most - most // 2}[keep]
+    return tokens[:first] + tokens[len(tokens) - (most - first) :]
+
+
+def _check_classes(parts: Sequence[Texts], classes: Sequence[str]) -> None:
+    train = parts[0]
+    for part in parts[1:]:
+        for label, line in zip(part.labels, part.lines, strict=True):
+            if label not in classes:
+                raise ConfigError(
+                    f"{part.path}: line {line}: class '{label}' does not occur in training ({train.path.name}); "
+                    f"take it out, or add training texts of this class"
+                )

@@ -1,0 +1,209 @@
+"""Labelled texts of your own."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from gradreach.errors import ConfigError
+from gradreach.tasks.reading import lines, locate, suffix_of
+from gradreach.tasks.text import Keep, Texts, TextTask, Tokens
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Format = Literal["auto", "csv", "tsv", "jsonl", "lines"]
+FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+MOST_CLASSES = 1000
+LONGEST_FIELD = 100_000_000
+DECIMAL = re.compile(r"[-+]?((\d+\.\d*|\.\d+)(e[-+]?\d+)?|\d+e[-+]?\d+|nan|inf)", re.IGNORECASE)
+
+
+class TextFile(TextTask):
+    """Say which class a text is of; texts from files of your own, also packed (``.gz``, ``.xz``).
+
+    Paths are absolute, or below ``data_dir``. Texts of length 0 are kept.
+
+    - ``file``: training texts, or all texts.
+    - ``validation_file``, ``test_file``: None: a share of ``file``, drawn with equal shares of every class; equal texts
+      come into the same split.
+    - ``validation_share``, ``test_share``: those shares.
+    - ``format``: ``csv``, ``tsv`` (no quoting), ``jsonl`` (an object a line), ``lines`` (label, space, text; no
+      header); ``auto`` goes by the file's name.
+    - ``text_column``, ``label_column``: by the names in the header, or the keys of the objects.
+    - ``encoding``: of all files.
+    - ``max_rows``: a larger file is refused, for all texts are held in memory.
+    - ``seq_len``: longer texts are cut; ``keep`` says whether their ``head``, ``tail`` or ``both`` ends stay.
+    - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace``, or ``characters``: what
+      suits Chinese.
+    - ``min_frequency``: how often training must hold a token for it to be known.
+    - ``max_vocabulary``: only the most frequent; None: all.
+    - ``train_size``: draw so many of the training texts; None: all.
+    - ``data_seed``: draws the splits that the files do not make, and ``train_size``.
+    """
+
+    name = "text_file"
+    source = "the files given"
+    licence = "that of the files"
+
+    def __init__(
+        self,
+        *,
+        file: str,
+        validation_file: str | None = None,
+        test_file: str | None = None,
+        validation_share: Share = 0.1,
+        test_share: Share = 0.2,
+        format: Format = "auto",  # noqa: A002
+        text_column: str = "text",
+        label_column: str = "label",
+        encoding: str = "utf-8",
+        max_rows: PositiveInt = 1_000_000,
+        seq_len: PositiveInt = 64,
+        keep: Keep = "head",
+        tokens: Tokens = "basic_english",
+        min_frequency: PositiveInt = 1,
+        max_vocabulary: PositiveInt | None = None,
+        train_size: PositiveInt | None = None,
+        data_seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(
+            seq_len=seq_len,
+            keep=keep,
+            tokens=tokens,
+            min_frequency=min_frequency,
+            max_vocabulary=max_vocabulary,
+            train_size=train_size,
+            data_seed=data_seed,
+        )
+        drawn = validation_share * (validation_file is None) + test_share * (test_file is None)
+        if drawn >= 1:
+            raise ConfigError(
+                f"task.validation_share={validation_share}, task.test_share={test_share}: nothing is left to train on; "
+                f"choose shares that sum to less than 1"
+            )
+        self.file, self.validation_file, self.test_file = file, validation_file, test_file
+        self.validation_share, self.test_share = validation_share, test_share
+        self.format, self.encoding, self.max_rows = format, encoding, max_rows
+        self.text_column, self.label_column = text_column, label_column
+
+    def files(self, data_dir: Path) -> list[Path]:
+        """Return the files that are given."""
+        given = {"file": self.file, "validation_file": self.validation_file, "test_file": self.test_file}
+        return [locate(f"task.{name}", file, data_dir) for name, file in given.items() if file is not None]
+
+    def read(self, files: list[Path]) -> tuple[Texts, Texts | None, Texts | None]:
+        """Read the files."""
+        remaining = iter([self._texts(path) for path in files])
+        train = next(remaining)
+        validation = None if self.validation_file is None else next(remaining)
+        test = None if self.test_file is None else next(remaining)
+        return train, validation, test
+
+    def _texts(self, path: Path) -> Texts:
+        texts: list[str] = []
+        labels: list[str] = []
+        numbers: list[int] = []
+        with lines(path, self.encoding) as source:
+            for number, text, label in self._rows(path, source):
+                self._check_row(path, number, label, len(texts))
+                texts.append(text)
+                labels.append(label)
+                numbers.append(number)
+        if not texts:
+            raise ConfigError(f"{path}: there is no text in this file")
+        if (count := len(set(labels))) > MOST_CLASSES:
+            raise ConfigError(
+                f"{path}: column '{self.label_column}' holds {count:,} different values; more than {MOST_CLASSES} "
+                f"are no classes: set task.label_column"
+            )
+        return Texts(texts, labels, path, numbers)
+
+    def _check_row(self, path: Path, number: int, label: str, before: int) -> None:
+        if before == self.max_rows:
+            raise ConfigError(
+                f"{path}: more than task.max_rows={self.max_rows:,} rows, and all are held in memory; take a "
+                f"sample of the file, or raise task.max_rows"
+            )
+        if not label:
+            raise ConfigError(f"{path}: line {number}: column '{self.label_column}' is empty; every text needs a class")
+        if DECIMAL.fullmatch(label):
+            raise ConfigError(
+                f"{path}: line {number}: column '{self.label_column}' holds a decimal number ({label}), no class; "
+                f"write whole numbers or names, or set task.label_column"
+            )
+
+    def _rows(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
+        """Yield line number, text and label."""
+        kind = self.format if self.format != "auto" else FORMATS.get(suffix_of(path))
+        if kind is None:
+            raise ConfigError(
+                f"task.format=auto: {path.name} does not tell its format; set task.format=csv, tsv, jsonl or lines"
+            )
+        match kind:
+            case "csv":
+                return self._from_table(path, csv.reader(source, strict=True))
+            case "tsv":
+                return self._from_table(path, csv.reader(source, delimiter="\t", quoting=csv.QUOTE_NONE))
+            case "jsonl":
+                return self._from_objects(path, source)
+            case _:
+                return self._from_lines(path, source)
+
+    def _from_table(self, path: Path, rows: Any) -> Iterator[tuple[int, str, str]]:
+        csv.field_size_limit(LONGEST_FIELD)
+        try:
+            header = next(rows, None)
+            if header is None:
+                raise ConfigError(f"{path}: the file is empty; it must begin with a line of column names")
+            text, label = (self._column(path, name, header) for name in ("text_column", "label_column"))
+            for row in rows:
+                if not row:
+                    continue
+                if len(row) != len(header):
+                    raise ConfigError(
+                        f"{path}: line {rows.line_num} has {len(row)} fields, the header has {len(header)} "
+                        f"({', '.join(header)}); quote fields that hold the separator"
+                    )
+                yield rows.line_num, row[text], row[label].strip()
+        except csv.Error as error:
+            raise ConfigError(f"{path}: line {rows.line_num} cannot be read ({error})") from None
+
+    def _column(self, path: Path, setting: str, header: list[str]) -> int:
+        name = getattr(self, setting)
+        if name not in header:
+            raise ConfigError(f"task.{setting}={name}: {path.name} has no such column, but {', '.join(header)}")
+        return header.index(name)
+
+    def _from_objects(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
+        for number, line in enumerate(source, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ConfigError(f"{path}: line {number} is no JSON ({error})") from None
+            if not isinstance(row, dict):
+                raise ConfigError(f"{path}: line {number} is no JSON object with a text and a label")
+            for setting in ("text_column", "label_column"):
+                if getattr(self, setting) not in row:
+                    raise ConfigError(
+                        f"task.{setting}={getattr(self, setting)}: {path.name}, line {number} has no such key, but "
+                        f"{', '.join(map(str, row))}"
+                    )
+            text, label = row[self.text_column], row[self.label_column]
+            if not isinstance(text, str):
+                raise ConfigError(f"{path}: line {number}: '{self.text_column}' is no text but {json.dumps(text)[:40]}")
+            if label is None or isinstance(label, dict | list):
+                raise ConfigError(
+                    f"{path}: line {number}: '{self.label_column}' is no class but {json.dumps(label)[:40]}"
+                )
+            yield number, text, str(label).strip()
+
+    def _from_lines(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
+        for number, line in enumerate(source, start=1):
+            if line.strip():
+                label, _, text = line.strip().partition(" ")
+                yield number, text, label

@@ -1,0 +1,253 @@
+"""Time series of your own, or of the UCR and UEA archives: ``.ts`` files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from gradreach.errors import ConfigError
+from gradreach.tasks.batch import Batch
+from gradreach.tasks.prepared import Arrays, Prepared, progress
+from gradreach.tasks.reading import lines, locate
+from gradreach.tasks.splitting import grouped_split, key
+from gradreach.tasks.task import Shape, Splits, Task
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Keep = Literal["all", "head", "tail", "both"]
+
+
+class TimeSeriesFile(Task):
+    """Say which class a series is of; series from ``.ts`` files, several channels, different lengths.
+
+    The format of the UCR and UEA archives (A. Bagnall et al., The UEA multivariate time series classification
+    archive, 2018): lines with ``#`` or ``@`` are the head; then one series a line, its channels split by ``:``, the
+    values by ``,``, the class last. Missing values (``?``) become the channel's mean.
+
+    - ``file``: training series, absolute or below ``data_dir``; may be packed (``.gz``, ``.xz``).
+    - ``test_file``: test series; None: a share of ``file``.
+    - ``validation_share``, ``test_share``: of the series of ``file``, drawn with equal shares of every class.
+    - ``seq_len``: the most steps a series may have.
+    - ``keep``: of longer ones: ``all`` refuses them, ``head`` or ``tail`` or the two halves of ``both`` are kept.
+    - ``normalize``: bring every channel to mean 0 and standard deviation 1, both of the training split.
+    - ``data_seed``: draws the splits that the files do not make.
+    """
+
+    source = "the files given"
+    licence = "that of the files"
+
+    def __init__(
+        self,
+        *,
+        file: str,
+        test_file: str | None = None,
+        validation_share: Share = 0.2,
+        test_share: Share = 0.2,
+        seq_len: PositiveInt = 64,
+        keep: Keep = "all",
+        normalize: bool = True,
+        data_seed: NonNegativeInt = 0,
+    ) -> None:
+        if test_file is None and validation_share + test_share >= 1:
+            raise ConfigError(
+                f"task.validation_share={validation_share}, task.test_share={test_share}: nothing is left to train on; "
+                f"choose shares that sum to less than 1"
+            )
+        self.file, self.test_file = file, test_file
+        self.validation_share, self.test_share = validation_share, test_share
+        self.seq_len, self.keep, self.normalize, self.data_seed = seq_len, keep, normalize, data_seed
+
+    def prepare(self, data_dir: Path) -> None:
+        """Read the files, where what they hold is not kept already."""
+        paths = [locate("task.file", self.file, data_dir)]
+        if self.test_file is not None:
+            paths.append(locate("task.test_file", self.test_file, data_dir))
+        settings = {name: value for name, value in vars(self).items() if isinstance(value, float | int | str)}
+        for irrelevant in ("file", "test_file"):  # their content counts
+            settings.pop(irrelevant, None)
+        self.prepared = Prepared("ts_file", settings, paths, lambda: self._read(paths))
+        facts = self.prepared.facts
+        self.shape = Shape(
+            channels=facts["channels"],
+            length=facts["length"],
+            outputs=len(facts["classes"]),
+            variable_length=facts["variable_length"],
+        )
+
+    def splits(self, data_dir: Path) -> Splits:
+        """Return the three splits."""
+        self.prepare(data_dir)
+        arrays = self.prepared.arrays()
+        parts = []
+        for name in Splits._fields:
+            x, lengths, target = (torch.from_numpy(arrays[f"{name}.{part}"]) for part in ("x", "lengths", "target"))
+            parts.append(Batch(x, lengths if self.shape.variable_length else None, target))
+        return Splits(*parts)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the share of series cut and of values missing."""
+        return {name: self.prepared.facts[name] for name in ("cut", "missing")}
+
+    def classes(self) -> list[str]:
+        """Return the names that the head of the file gives."""
+        return list(self.prepared.facts["classes"])
+
+    def _read(self, paths: list[Path]) -> tuple[Arrays, dict[str, Any]]:
+        first, *others = [read_ts(path) for path in paths]
+        series, labels = first.series, np.array([first.classes.index(label) for label in first.labels])
+        keys = [key(one.tobytes()) for one in series]
+        if others:
+            test = others[0]
+            _check_fit(paths, first, test)
+            shares: tuple[float, ...] = (1 - self.validation_share, self.validation_share)
+            rest, chosen_by = grouped_split(labels, keys, shares, self.data_seed)
+            tested = {key(one.tobytes()) for one in test.series}
+            leaked = np.array([keys[i] in tested for i in chosen_by], dtype=bool)
+            rest, chosen_by = np.concatenate([rest, chosen_by[leaked]]), chosen_by[~leaked]
+            test_labels = np.array([first.classes.index(label) for label in test.labels])
+            parts = [_pick(series, labels, rest), _pick(series, labels, chosen_by), (test.series, test_labels)]
+        else:
+            shares = (1 - self.validation_share - self.test_share, self.validation_share, self.test_share)
+            parts = [_pick(series, labels, index) for index in grouped_split(labels, keys, shares, self.data_seed)]
+        for name, (some, _) in zip(Splits._fields, parts, strict=True):
+            if not some:
+                raise ConfigError(f"{paths[0]}: too few series ({len(series)}) for a {name} split; use a larger file")
+        return self._arrays(paths, parts, first.classes)
+
+    def _arrays(self, paths: list[Path], parts: list, classes: list[str]) -> tuple[Arrays, dict[str, Any]]:
+        everything = [one for some, _ in parts for one in some]
+        longest = max(len(one) for one in everything)
+        too_long = sum(len(one) > self.seq_len for one in everything)
+        if too_long and self.keep == "all":
+            raise ConfigError(
+                f"seq_len={self.seq_len}: {too_long:,} of {len(everything):,} series in {paths[0].name} are longer, up "
+                f"to {longest} steps; choose {longest} or more, or task.keep=head, tail or both to cut them"
+            )
+        missing = sum(int(np.isnan(one).sum()) for one in everything) / max(1, sum(one.size for one in everything))
+        parts = [([cut(one, self.seq_len, self.keep) for one in some], labels) for some, labels in parts]
+        length = max(1, min(longest, self.seq_len))
+        learned_from = np.concatenate(parts[0][0])
+        mean = np.nan_to_num(np.nanmean(learned_from, axis=0)) if len(learned_from) else 0.0
+        deviation = np.nan_to_num(np.nanstd(learned_from, axis=0)) if len(learned_from) else 1.0
+        scale, shift = (np.where(deviation > 0, deviation, 1), mean) if self.normalize else (1.0, 0.0)
+        arrays: Arrays = {}
+        for name, (some, labels) in zip(Splits._fields, parts, strict=True):
+            x = np.zeros((len(some), length, everything[0].shape[1]), dtype=np.float32)
+            for row, one in zip(x, some, strict=True):
+                row[: len(one)] = (np.where(np.isnan(one), mean, one) - shift) / scale
+            lengths = np.array([len(one) for one in some], dtype=np.int64)
+            arrays |= {f"{name}.x": x, f"{name}.lengths": lengths, f"{name}.target": labels.astype(np.int64)}
+        return arrays, {
+            "channels": everything[0].shape[1],
+            "length": length,
+            "classes": classes,
+            "variable_length": any(len(one) != length for some, _ in parts for one in some),
+            "cut": too_long / len(everything),
+            "missing": missing,
+        }
+
+
+class Series(NamedTuple):
+    """What a file holds: ``series[i]`` is ``(length, channels)`` float64, NaN where a value is missing."""
+
+    series: list[np.ndarray]
+    labels: list[str]
+    classes: list[str]
+
+
+def read_ts(path: Path) -> Series:
+    """Read a ``.ts`` file of labelled series.
+
+    Raises:
+        ConfigError: naming file and line.
+    """
+    classes: list[str] = []
+    series: list[np.ndarray] = []
+    labels: list[str] = []
+    in_data = False
+    with lines(path, "utf-8") as source:
+        for number, text in enumerate(progress(source, f"reading {path.name}"), start=1):
+            line = text.strip()
+            if not line or line.startswith("#"):
+                continue
+            if not line.startswith("@"):
+                if not in_data:
+                    raise ConfigError(f"{path}: line {number} stands before @data; is this a .ts file?")
+                one, label = _series(path, number, line)
+                if series and one.shape[1] != series[0].shape[1]:
+                    raise ConfigError(
+                        f"{path}: line {number} has {one.shape[1]} channels, those before have {series[0].shape[1]}"
+                    )
+                if classes and label not in classes:
+                    raise ConfigError(f"{path}: line {number}: class '{label}' is none of {', '.join(classes)}")
+                series.append(one)
+                labels.append(label)
+                continue
+            word, *rest = line.split()
+            match word.lower(), [value.lower() for value in rest]:
+                case "@data", _:
+                    in_data = True
+                case "@classlabel", ["true", *_]:
+                    classes = rest[1:]
+                case "@classlabel" | "@targetlabel", values:
+                    if word.lower() == "@targetlabel" and values[:1] != ["true"]:
+                        continue
+                    raise ConfigError(f"{path}: line {number}: these series have no classes; use a classification set")
+                case "@timestamps", ["true", *_]:
+                    raise ConfigError(
+                        f"{path}: line {number}: values with time stamps cannot be read; resample the series"
+                    )
+    if not series:
+        raise ConfigError(f"{path}: there is no series in this file")
+    present = sorted(set(labels))
+    if len(present) < 2:
+        raise ConfigError(f"{path}: all {len(labels)} series are of class '{present[0]}'; there must be two classes")
+    return Series(series, labels, classes or present)
+
+
+def cut(one: np.ndarray, most: int, keep: str) -> np.ndarray:
+    """Return at most so many steps: the first, the last, or half of each (the larger half first)."""
+    if len(one) <= most:
+        return one
+    match keep:
+        case "tail":
+            return one[len(one) - most :]
+        case "both":
+            return np.concatenate([one[: most - most // 2], one[len(one) - most // 2 :]])
+        case _:
+            return one[:most]
+
+
+def _series(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
+    *channels, label = line.split(":")
+    if not channels:
+        raise ConfigError(f"{path}: line {number} has no class: values, then ':', then the class")
+    values = [list(_values(path, number, channel)) for channel in channels]
+    if len({len(channel) for channel in values}) > 1:
+        raise ConfigError(f"{path}: line {number}: its channels have different lengths; pad them with ?")
+    return np.array(values, dtype=np.float64).T, label.strip()
+
+
+def _values(path: Path, number: int, channel: str) -> Iterator[float]:
+    for word in channel.split(",") if channel.strip() else []:
+        try:
+            yield float("nan") if word.strip() in ("?", "NaN", "nan") else float(word)
+        except ValueError:
+            raise ConfigError(f"{path}: line {number}: '{word.strip()[:40]}' is no number") from None
+
+
+def _check_fit(paths: list[Path], train: Series, test: Series) -> None:
+    if train.series[0].shape[1] != test.series[0].shape[1]:
+        raise ConfigError(
+            f"{paths[1]}: its series have {test.series[0].shape[1]} channels, those of {paths[0].name} have "
+            f"{train.series[0].shape[1]}"
+        )
+    unknown = sorted(set(test.labels) - set(train.labels))
+    if unknown:
+        raise ConfigError(f"{paths[1]}: class '{unknown[0]}' does not occur in {paths[0].name}")
+
+
+def _pick(series: list[np.ndarray], labels: np.ndarray, index: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    return [series[i] for i in index], labels[index]

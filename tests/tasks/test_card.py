@@ -1,0 +1,48 @@
+"""The card of a task tells what a person should know before using it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gradreach.tasks import Adding, Copy, Digits, Recall, TextFile
+from gradreach.tasks.card import linear_baseline
+
+NOWHERE = Path("there is no such folder")
+SIZES = {"train_size": 500, "validation_size": 100, "test_size": 300}
+
+
+@pytest.mark.parametrize(
+    "task", [Copy(seq_len=25, **SIZES), Recall(seq_len=20, **SIZES), Digits()], ids=lambda t: type(t).__name__
+)
+def test_a_card_tells_sizes_classes_chance_and_source(task):
+    text = task.card(NOWHERE)
+    splits = task.splits(NOWHERE)
+    assert type(task).__doc__.split("\n")[0].rstrip(".") in text
+    assert f"train {len(splits.train):,}, validation {len(splits.validation):,}, test {len(splits.test):,}" in text
+    assert f"chance    {task.chance(splits):.4g} test accuracy" in text
+    assert f"{task.shape.outputs} classes" in text
+    assert f"lengths   all {task.shape.length}" in text
+    assert task.source in text
+    assert text.count("→") == 3
+    assert max(map(len, text.splitlines())) < 200
+
+
+def test_a_card_of_texts_shows_a_histogram_and_readable_samples(tmp_path):
+    rows = [f"{'ab'[i % 2]},{'good' if i % 2 else 'bad'} film {'really ' * (i % 9)}" for i in range(90)]
+    (tmp_path / "a.csv").write_text("label,text\n" + "\n".join(rows) + "\n")
+    text = TextFile(file="a.csv", seq_len=8).card(tmp_path)
+    assert re.search(r"lengths   2 [ ▁▂▃▄▅▆▇█]{7} 8   mean \d", text)
+    assert re.search(r"samples   (good|bad) film.*→  [ab]", text)
+    assert "cut 0.2" in text
+    assert "1 by TF-IDF" in text
+
+
+def test_a_linear_model_does_what_a_linear_model_can():
+    digits = Digits()
+    assert float(linear_baseline(digits, digits.splits(NOWHERE)).split()[0]) > 0.93
+    recall = Recall(seq_len=20, **SIZES)
+    assert linear_baseline(recall, recall.splits(NOWHERE)).startswith("1 by logistic regression")
+    adding = Adding(seq_len=20, **SIZES)
+    error = float(linear_baseline(adding, adding.splits(NOWHERE)).split()[0])
+    assert 0.1 < error < 0.25

@@ -1,0 +1,57 @@
+"""Every option of ``task=`` mirrors a constructor, defaults included, and says what each setting is for."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from gradreach import tasks
+from gradreach.config import checked, resolve, signature_of
+
+FILES = sorted((Path(__file__).parents[2] / "conf" / "task").glob("*.yaml"))
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+def settings_of(path):
+    config = OmegaConf.create({"seq_len": 64, "task": OmegaConf.load(path)})
+    settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)["task"]
+    return {key: value for key, value in settings.items() if key not in ("name", "_target_")}
+
+
+def test_every_task_has_a_file():
+    known = {resolve(OmegaConf.load(path)["_target_"]) for path in FILES}
+    public = {getattr(tasks, name) for name in tasks.__all__}
+    assert known == {kind for kind in public if isinstance(kind, type) and issubclass(kind, tasks.Task)} - {tasks.Task}
+
+
+@every_file
+def test_a_file_mirrors_its_constructor_and_its_defaults(path):
+    config, schema = OmegaConf.load(path), signature_of(resolve(OmegaConf.load(path)["_target_"]))
+    assert config["name"] == path.stem
+    given = settings_of(path)
+    assert set(given) == set(schema.model_fields)
+    for name, field in schema.model_fields.items():
+        if field.is_required():
+            assert given[name] == "???"
+        elif name != "seq_len":
+            assert given[name] == field.default
+    assert OmegaConf.to_container(config, resolve=False)["seq_len"] == "${seq_len}"
+
+
+@every_file
+def test_every_setting_says_what_it_is_for(path):
+    first, *rest = path.read_text().splitlines()
+    assert first.startswith("# ")
+    for line in rest:
+        setting = line.partition(":")[0]
+        sizes = setting in ("validation_size", "test_size")  # said at train_size, which stands above
+        assert setting in ("name", "_target_") or sizes or " # " in line
+
+
+@every_file
+def test_the_default_seq_len_makes_every_task(path):
+    kind, settings = resolve(OmegaConf.load(path)["_target_"]), settings_of(path)
+    settings |= {"file": "a file"} if "file" in settings else {}
+    task = kind(**checked(signature_of(kind), settings).model_dump())
+    if hasattr(task, "shape"):
+        assert task.shape.length == 64

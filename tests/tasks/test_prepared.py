@@ -1,0 +1,119 @@
+"""Prepared data are made once, kept whole, and made anew where anything that shaped them differs."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from gradreach.tasks.prepared import Prepared, cache_folder, file_hash
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source.txt"
+    path.write_text("one")
+    return path
+
+
+class Maker:
+    def __init__(self):
+        self.times = 0
+
+    def __call__(self):
+        self.times += 1
+        return {"x": np.arange(5), "words": np.array(["a", "字"])}, {"length": 5, "share": 0.25}
+
+
+def test_it_is_made_once_and_read_back_equal(source):
+    make = Maker()
+    first, again = (Prepared("t", {"a": 1}, [source], make) for _ in range(2))
+    assert make.times == 1
+    assert first.facts == again.facts == {"length": 5, "share": 0.25}
+    for prepared in (first, again):
+        arrays = prepared.arrays()
+        assert sorted(arrays) == ["words", "x"]
+        assert arrays["x"].tolist() == [0, 1, 2, 3, 4]
+        assert arrays["words"].tolist() == ["a", "字"]
+    assert make.times == 1
+
+
+@pytest.mark.parametrize("change", ["task", "settings", "content"])
+def test_whatever_shaped_it_is_in_its_name(source, change):
+    make = Maker()
+    before = Prepared("t", {"a": 1}, [source], make).path
+    if change == "content":
+        source.write_text("two")
+    after = Prepared("other" if change == "task" else "t", {"a": 2 if change == "settings" else 1}, [source], make).path
+    assert before != after
+    assert make.times == 2
+
+
+def test_the_place_of_a_file_does_not_count(source, tmp_path):
+    make = Maker()
+    copy = tmp_path / "elsewhere.txt"
+    copy.write_bytes(source.read_bytes())
+    assert Prepared("t", {}, [source], make).path == Prepared("t", {}, [copy], make).path
+    assert make.times == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage", "flipped"])
+def test_a_damaged_file_is_made_anew(source, damage):
+    make = Maker()
+    path = Prepared("t", {}, [source], make).path
+    content = path.read_bytes()
+    middle = content.index(np.arange(5).tobytes())
+    path.write_bytes(
+        {
+            "cut": content[: len(content) // 2],
+            "garbage": b"garbage",
+            "flipped": content[:middle] + b"\xff" + content[middle + 1 :],
+        }[damage]
+    )
+    assert Prepared("t", {}, [source], make).arrays()["x"].tolist() == [0, 1, 2, 3, 4]
+    assert make.times == 2
+    assert Prepared("t", {}, [source], make).arrays()["x"].tolist() == [0, 1, 2, 3, 4]
+    assert make.times == 2
+
+
+def test_what_fails_half_way_leaves_nothing(source):
+    def fail():
+        raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        Prepared("t", {}, [source], fail)
+    assert not list(cache_folder().glob("*.npz"))
+
+
+def test_without_a_place_to_keep_it_it_works_all_the_same(source, monkeypatch, tmp_path):
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("GRADREACH_CACHE_DIR", str(tmp_path / "a file"))
+    make = Maker()
+    assert Prepared("t", {}, [source], make).arrays()["x"].tolist() == [0, 1, 2, 3, 4]
+    assert make.times == 1
+
+
+def test_nothing_is_pickled(source):
+    path = Prepared("t", {}, [source], Maker()).path
+    with np.load(path, allow_pickle=False) as arrays:
+        assert sorted(arrays.files) == ["facts", "words", "x"]
+
+
+def test_two_that_need_it_at_once_make_it_once(source):
+    times = []
+
+    def make():
+        times.append(1)
+        time.sleep(0.3)
+        return {"x": np.arange(3)}, {}
+
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: Prepared("t", {}, [source], make).arrays()["x"].tolist(), range(2)))
+    assert both == [[0, 1, 2]] * 2
+    assert len(times) == 1
+
+
+def test_a_changed_file_has_another_hash(source):
+    before = file_hash(source)
+    source.write_text("longer than before")
+    assert file_hash(source) != before

@@ -1,0 +1,238 @@
+"""Series: MNIST-1D, MNIST and .ts files."""
+
+import lzma
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from gradreach.errors import ConfigError
+from gradreach.tasks import MNIST, MNIST1D, TimeSeriesFile
+from gradreach.tasks.mnist1d import global_random_state_kept, make
+from gradreach.tasks.ts_file import cut
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Make the set once, amid a global random state that must not be touched."""
+    np.random.seed(7)  # noqa: NPY002
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    made = make()
+    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before  # noqa: NPY002
+    return made
+
+
+@pytest.fixture
+def signals(published, monkeypatch):
+    monkeypatch.setattr("gradreach.tasks.mnist1d.make", lambda shuffled: published)
+    return published
+
+
+def test_making_mnist1d_leaves_the_global_random_state_as_it_was():
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)  # noqa: NPY002
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    with global_random_state_kept():
+        random.random(), np.random.rand(), torch.rand(1)  # noqa: NPY002
+        torch.manual_seed(0)
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    assert before == after
+
+
+def test_mnist1d_is_the_published_set(published):
+    for name, shape in {"x": (4000, 40), "x_test": (1000, 40), "y": (4000,), "y_test": (1000,)}.items():
+        assert published[name].shape == shape
+    everything = np.concatenate([published["x"], published["x_test"]])
+    assert everything.mean() == pytest.approx(0, abs=1e-4)
+    assert everything.std() == pytest.approx(1, abs=1e-4)
+    assert np.bincount(np.concatenate([published["y"], published["y_test"]])).tolist() == [500] * 10
+    from sklearn.linear_model import LogisticRegression
+
+    linear = LogisticRegression(max_iter=200).fit(published["x"], published["y"])
+    assert linear.score(published["x_test"], published["y_test"]) == pytest.approx(0.32, abs=0.02)  # as published
+
+
+def test_mnist1d_comes_in_classes_of_equal_size_and_ends_in_silence(signals, tmp_path):
+    task = MNIST1D(seq_len=50)
+    splits = task.splits(tmp_path)
+    assert [len(s) for s in splits] == pytest.approx([3600, 400, 1000], abs=5)
+    assert not splits.test.x[:, 40:].any()
+    assert np.array_equal(splits.test.x[:, :40, 0].numpy(), signals["x_test"])
+    rows = torch.cat([splits.train.x, splits.validation.x])
+    assert len(rows) == 4000
+    assert len(rows.unique(dim=0)) == 4000
+
+
+def test_fewer_training_signals_leave_validation_and_test_alone(signals, tmp_path):
+    few, all_of_them = (MNIST1D(train_size=n).splits(tmp_path) for n in (100, None))
+    assert len(few.train) == 100
+    assert torch.equal(few.validation.x, all_of_them.validation.x)
+    assert torch.equal(few.test.x, all_of_them.test.x)
+    known = {row.numpy().tobytes() for row in all_of_them.train.x}
+    assert all(row.numpy().tobytes() in known for row in few.train.x)
+
+
+def test_mnist1d_needs_40_steps():
+    with pytest.raises(ConfigError, match="choose 40 or more"):
+        MNIST1D(seq_len=39)
+
+
+def test_real_mnist_is_read(data_dir):
+    splits = MNIST(seq_len=64, train_size=1000).splits(data_dir)
+    assert [len(s) for s in splits] == pytest.approx([1000, 10_000, 10_000], abs=5)
+    assert torch.bincount(splits.test.target).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert 0 <= splits.test.x.min() < splits.test.x.max() <= 1
+
+
+HEAD = "#about\n@problemName Toy\n@timeStamps false\n@univariate false\n@classLabel true up down\n@data\n"
+
+
+def series(n=20, seed=0, channels=2, longest=6):
+    generator = np.random.default_rng(seed)
+    rows = []
+    for i in range(n):
+        length = 2 + i % (longest - 1)
+        values = generator.normal(size=(channels, length)).round(3)
+        rows.append(":".join(",".join(map(str, channel)) for channel in values) + ":" + ("up", "down")[i % 2])
+    return rows
+
+
+def write(path, rows, head=HEAD):
+    path.write_text(head + "\n".join(rows) + "\n")
+    return str(path)
+
+
+def test_a_ts_file_becomes_padded_series(tmp_path):
+    rows = series()
+    task = TimeSeriesFile(file=write(tmp_path / "toy.ts", rows), normalize=False)
+    splits = task.splits(tmp_path)
+    assert (task.shape.channels, task.shape.length, task.shape.outputs) == (2, 6, 2)
+    assert task.shape.variable_length
+    assert task.classes() == ["up", "down"]
+    assert sum(map(len, splits)) == 20
+    known = {}
+    for row in rows:
+        *channels, label = row.split(":")
+        values = torch.tensor([[float(v) for v in channel.split(",")] for channel in channels]).T
+        known[values.numpy().tobytes()] = label
+    for split in splits:
+        for x, length, target in zip(*split, strict=True):
+            assert known[x[:length].numpy().tobytes()] == task.classes()[target]
+            assert not x[length:].any()
+
+
+def test_channels_are_brought_to_mean_0_by_the_training_split_alone(tmp_path):
+    task = TimeSeriesFile(file=write(tmp_path / "toy.ts", series(200)))
+    splits = task.splits(tmp_path)
+    valid = torch.arange(6) < splits.train.lengths.unsqueeze(1)
+    steps = splits.train.x[valid]
+    assert steps.mean(0).abs().max() < 1e-5
+    assert (steps.std(0, correction=0) - 1).abs().max() < 1e-5
+    assert splits.test.x[torch.arange(6) < splits.test.lengths.unsqueeze(1)].mean(0).abs().max() > 1e-3
+
+
+def test_missing_values_become_the_mean_and_are_counted(tmp_path):
+    rows = [f"{i},?,{i + 1}:{'up' if i % 2 else 'down'}" for i in range(30)]
+    task = TimeSeriesFile(file=write(tmp_path / "toy.ts", rows))
+    splits = task.splits(tmp_path)
+    assert not splits.train.x[:, 1].any()
+    assert task.facts() == {"cut": 0, "missing": pytest.approx(1 / 3)}
+    assert splits.train.lengths is None  # all have three steps
+
+
+def test_a_test_file_is_the_test_and_what_it_holds_is_never_validation(tmp_path):
+    rows = series(40)
+    task = TimeSeriesFile(
+        file=write(tmp_path / "a.ts", rows), test_file=write(tmp_path / "b.ts", rows[:10]), normalize=False
+    )
+    splits = task.splits(tmp_path)
+    tested = {x.numpy().tobytes() for x in splits.test.x}
+    assert len(splits.test) == 10
+    assert len(splits.train) + len(splits.validation) == 40
+    assert not tested & {x.numpy().tobytes() for x in splits.validation.x}
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"), [("head", [0, 1, 2]), ("tail", [4, 5, 6]), ("both", [0, 1, 6]), ("all", [0, 1, 2])]
+)
+def test_long_series_are_cut_where_it_is_said(keep, kept):
+    assert cut(np.arange(7), 3, keep).tolist() == kept
+    assert cut(np.arange(3), 3, keep).tolist() == [0, 1, 2]
+    assert len(cut(np.arange(7), 1, keep)) == 1
+
+
+def test_the_share_of_series_cut_is_told(tmp_path):
+    task = TimeSeriesFile(file=write(tmp_path / "toy.ts", series(20)), seq_len=5, keep="tail")
+    task.prepare(tmp_path)
+    assert task.shape.length == 5
+    assert task.facts()["cut"] == 4 / 20
+
+
+@pytest.mark.parametrize(
+    ("rows", "head", "says"),
+    [
+        (series(), "@problemName x\n", "line 2 stands before @data"),
+        ([], HEAD, "there is no series"),
+        (["1,2:3,4:up", "1,2:down"], HEAD, "line 8 has 1 channels"),
+        (["1,2:3:up"], HEAD, "line 7: its channels have different lengths"),
+        (["1,2:sideways"], HEAD, "line 7: class 'sideways' is none of up, down"),
+        (["1,two:up"], HEAD, "line 7: 'two' is no number"),
+        (["1,2"], HEAD, "line 7 has no class"),
+        (["1,2:up", "2,3:up"], HEAD, "all 2 series are of class 'up'"),
+        (["(0,1),(1,2):up"], HEAD.replace("timeStamps false", "timeStamps true"), "line 3: values with time stamps"),
+        (["1,2:0.5"], HEAD.replace("@classLabel true up down", "@targetLabel true"), "these series have no classes"),
+        (["1,2:up", "2,3:down"], HEAD, "too few series"),
+        (series(longest=70, n=70), HEAD, "choose 70 or more, or task.keep=head"),
+    ],
+)
+def test_what_is_wrong_with_a_ts_file_is_said_in_one_line(tmp_path, rows, head, says):
+    task = TimeSeriesFile(file=write(tmp_path / "toy.ts", rows, head))
+    with pytest.raises(ConfigError) as refused:
+        task.prepare(tmp_path)
+    assert says in str(refused.value)
+    assert "toy.ts" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_files_that_do_not_fit_are_refused(tmp_path):
+    three = write(tmp_path / "three.ts", [row + ":down" for row in series(channels=2)], HEAD)
+    one = write(tmp_path / "one.ts", series(20), HEAD.replace("up down", "up down left"))
+    left = write(tmp_path / "left.ts", [*series(4), "1,2:1,2:left"], HEAD.replace("up down", "up down left"))
+    narrow = write(tmp_path / "narrow.ts", series(channels=1))
+    for test_file, says in (
+        (left, "class 'left' does not occur in one.ts"),
+        (narrow, "have 1 channels"),
+        (three, "no number"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            TimeSeriesFile(file=one, test_file=test_file).prepare(tmp_path)
+    with pytest.raises(ConfigError, match="there is no file"):
+        TimeSeriesFile(file="absent.ts").prepare(tmp_path)
+    with pytest.raises(ConfigError, match="nothing is left"):
+        TimeSeriesFile(file=one, validation_share=0.5, test_share=0.5)
+
+
+def test_a_broken_packed_file_is_named(tmp_path):
+    path = tmp_path / "toy.ts.xz"
+    path.write_bytes(lzma.compress((HEAD + "\n".join(series())).encode())[:-20])
+    with pytest.raises(ConfigError, match=r"toy\.ts\.xz: cannot be read"):
+        TimeSeriesFile(file=str(path)).prepare(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "seq_len", "shape", "sizes"),
+    [
+        ("JapaneseVowels", 64, (12, 29, 9), (216, 54, 370)),
+        ("GunPoint", 150, (1, 150, 2), (40, 10, 150)),
+        ("ItalyPowerDemand", 64, (1, 24, 2), (54, 13, 1029)),
+    ],
+)
+def test_real_series_are_read(data_dir, name, seq_len, shape, sizes):
+    files = [f"ucr_uea/{name}_{part}.ts.xz" for part in ("TRAIN", "TEST")]
+    task = TimeSeriesFile(file=files[0], test_file=files[1], seq_len=seq_len)
+    splits = task.splits(data_dir)
+    assert (task.shape.channels, task.shape.length, task.shape.outputs) == shape
+    assert task.shape.variable_length == (name == "JapaneseVowels")
+    assert tuple(len(s) for s in splits) == pytest.approx(sizes, abs=2)
+    if task.shape.variable_length:
+        assert (splits.test.lengths.min(), splits.test.lengths.max()) == (7, 29)

@@ -1,0 +1,250 @@
+"""What every made-on-demand task is, and that its rule is what its targets follow."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gradreach.errors import ConfigError
+from gradreach.tasks import IGNORED, Adding, Copy, Motif, Parity, Position, Recall, TemporalOrder
+
+NOWHERE = Path("there is no such folder")
+SIZES = {"train_size": 2000, "validation_size": 500, "test_size": 1000}
+TASKS = [
+    Recall(seq_len=30, **SIZES),
+    Recall(seq_len=30, symbols=2, values=3, distractors=0, **SIZES),
+    Copy(seq_len=30, **SIZES),
+    Copy(seq_len=19, symbols=6, values=5, **SIZES),
+    TemporalOrder(seq_len=30, **SIZES),
+    Adding(seq_len=30, **SIZES),
+    Adding(seq_len=30, variant="anywhere", **SIZES),
+    Adding(seq_len=30, variant="hochreiter", **SIZES),
+    Parity(seq_len=20, **SIZES),
+    Motif(seq_len=40, **SIZES),
+    Motif(seq_len=40, train_region="left", test_region="right", **SIZES),
+    Position(seq_len=40, **SIZES),
+    Position(seq_len=40, rule="half", **SIZES),
+]
+every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
+every_kind = pytest.mark.parametrize("kind", [Recall, Copy, TemporalOrder, Adding, Parity, Motif, Position])
+
+
+def oracle(task, x):
+    """Answer by the rule, from the input alone."""
+    match task:
+        case Recall():
+            cues = x[:, : task.symbols].argmax(-1).numpy()
+            return torch.tensor([int("".join(map(str, row)), task.values) for row in cues])
+        case Copy():
+            answer = torch.full(x.shape[:2], IGNORED)
+            answer[:, -task.symbols :] = x[:, : task.symbols].argmax(-1)
+            return answer
+        case TemporalOrder():
+            seen = [[s for s in row if s < 2] for row in x.argmax(-1).tolist()]
+            return torch.tensor([["00", "01", "10", "11"].index("".join(map(str, row))) for row in seen])
+        case Adding():
+            total = (x[:, :, 0] * x[:, :, 1]).sum(1)
+            return 0.5 + total / 4 if task.variant == "hochreiter" else total
+        case Parity():
+            return (x.sum((1, 2)) % 2).long()
+        case Motif():
+            return matches(task, x).amax(-1).argmax(-1)
+        case Position():
+            at = matches(task, x).argmax(-1)
+            if task.rule == "order":
+                return (at[:, 1] < at[:, 0]).long()
+            return (at[:, 0] >= task.seq_len // 2).long()
+
+
+def matches(task, x):
+    """Return the matched filter's answer, ``(batch, motifs, starts)``."""
+    windows = x[:, :, 0].unfold(1, task.patterns.shape[1], 1)
+    return torch.einsum("bsl,ml->bms", windows, torch.from_numpy(task.patterns))
+
+
+def logits_of(task, answer):
+    if task.metric == "mse":
+        return answer.unsqueeze(-1)
+    return torch.nn.functional.one_hot(answer.clamp(min=0), task.shape.outputs).float() * 50
+
+
+@every_task
+def test_an_oracle_that_reads_the_rule_solves_it(task):
+    test = task.splits(NOWHERE).test
+    answer = oracle(task, test.x)
+    score = task.score(logits_of(task, answer), test.target).mean().item()
+    loss = task.loss(logits_of(task, answer), test.target).mean().item()
+    if task.metric == "mse":
+        assert score == loss < 1e-10
+    elif isinstance(task, Motif | Position):
+        assert score > 0.99  # noise can look like a pattern
+    else:
+        assert score == 1
+        assert loss < 1e-6
+
+
+@every_task
+def test_chance_is_what_the_best_constant_answer_gets(task):
+    splits = task.splits(NOWHERE)
+    target = splits.train.target
+    if task.metric == "mse":
+        constant = target.mean().expand(len(splits.test))
+    else:
+        counted = target[target != IGNORED]
+        constant = torch.full(splits.test.target.shape, counted.mode().values.item())
+    score = task.score(logits_of(task, constant), splits.test.target).mean().item()
+    assert score == pytest.approx(task.chance(splits), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("task", "level", "tolerance"),
+    [
+        (Adding(test_size=20_000, validation_size=1), 1 / 6, 0.005),
+        (Adding(test_size=20_000, validation_size=1, variant="anywhere"), 1 / 6, 0.005),
+        (Adding(test_size=20_000, validation_size=1, variant="hochreiter"), 1 / 24, 0.002),
+        (Recall(test_size=10_000), 1 / 8, 0.015),
+        (Copy(test_size=10_000), 1 / 8, 0.015),
+        (TemporalOrder(test_size=10_000), 1 / 4, 0.02),
+        (Parity(test_size=10_000), 1 / 2, 0.02),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_chance_is_the_level_of_the_literature(task, level, tolerance):
+    assert task.chance(task.splits(NOWHERE)) == pytest.approx(level, abs=tolerance)
+
+
+def test_a_uniform_answer_to_copy_costs_the_logarithm_of_the_number_of_symbols():
+    task = Copy(seq_len=50, **SIZES)
+    test = task.splits(NOWHERE).test
+    loss = task.loss(torch.zeros(*test.target.shape, 8), test.target)
+    assert loss.mean().item() == pytest.approx(np.log(8), abs=1e-6)
+    assert 10 / (1000 + 20) * np.log(8) == pytest.approx(0.02039, abs=5e-6)  # as published, at T=1000
+
+
+@every_task
+def test_shape_tells_what_the_batches_are(task):
+    splits = task.splits(NOWHERE)
+    for split, size in zip(splits, SIZES.values(), strict=True):
+        assert split.x.shape == (size, task.shape.length, task.shape.channels)
+        assert split.x.dtype == torch.float32
+        assert split.lengths is None
+        assert split.target.shape == ((size, task.shape.length) if task.shape.per_step else (size,))
+    if task.metric == "accuracy":
+        counted = splits.train.target[splits.train.target != IGNORED]
+        assert counted.unique().tolist() == list(range(task.shape.outputs))
+        assert len(task.classes()) == task.shape.outputs
+
+
+@every_task
+def test_no_two_examples_are_equal(task):
+    rows = torch.cat([split.x for split in task.splits(NOWHERE)]).flatten(1).numpy()
+    assert len(np.unique(rows, axis=0)) == len(rows)
+
+
+def test_short_sequences_leave_few_inputs_but_never_equal_ones():
+    task = Parity(seq_len=10, train_size=300, validation_size=100, test_size=100)
+    rows = torch.cat([split.x for split in task.splits(NOWHERE)]).flatten(1)
+    assert len(rows.unique(dim=0)) == 500
+
+
+@every_kind
+def test_the_data_seed_alone_decides_and_no_global_random_state_is_touched(kind):
+    arguments = {"seq_len": 30, **SIZES}
+    torch.manual_seed(1), np.random.seed(1), random.seed(1)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    one = kind(**arguments).splits(NOWHERE)
+    torch.manual_seed(2)
+    same, other = kind(**arguments).splits(NOWHERE), kind(**arguments, data_seed=1).splits(NOWHERE)
+    torch.manual_seed(1)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+    assert random.getstate() == before[2]
+    assert all(torch.equal(a.x, b.x) and torch.equal(a.target, b.target) for a, b in zip(one, same, strict=True))
+    assert not torch.equal(one.test.x, other.test.x)
+
+
+@every_kind
+def test_more_training_examples_are_added_to_the_same_ones_and_the_test_stays(kind):
+    arguments = {"seq_len": 30, "validation_size": 100, "test_size": 100}
+    few = kind(**arguments, train_size=500).splits(NOWHERE)
+    many = kind(**arguments, train_size=1500).splits(NOWHERE)
+    assert torch.equal(few.test.x, many.test.x)
+    assert torch.equal(few.validation.x, many.validation.x)
+    assert torch.equal(few.train.x, many.train.x[:500])
+
+
+def test_marks_of_the_adding_problem_stand_where_the_variant_says():
+    marks = {
+        v: Adding(seq_len=40, variant=v, **SIZES).splits(NOWHERE).train.x[:, :, 1]
+        for v in ("halves", "anywhere", "hochreiter")
+    }
+    assert all((m.sum(1) == 2).all() for m in marks.values())
+    assert (marks["halves"][:, :20].sum(1) == 1).all()
+    assert (marks["anywhere"][:, :20].sum(1).unique() == torch.tensor([0, 1, 2])).all()
+    assert (marks["hochreiter"][:, 20:] == 0).all()
+    assert (marks["hochreiter"][:, :10].sum(1) >= 1).all()
+    assert [m.any(0).sum().item() for m in marks.values()] == [40, 40, 20]
+
+
+@pytest.mark.parametrize(
+    ("region", "first", "last"), [("left", 0, 12), ("right", 20, 32), ("centre", 13, 18), ("anywhere", 0, 32)]
+)
+def test_a_motif_stands_wholly_in_its_region(region, first, last):
+    task = Motif(seq_len=40, noise=0.01, test_region=region, **SIZES)
+    splits = task.splits(NOWHERE)
+    starts = matches(task, splits.test.x).amax(1).argmax(-1)
+    assert starts.unique().tolist() == list(range(first, last + 1))
+    assert matches(task, splits.validation.x).amax(1).argmax(-1).unique().tolist() == list(range(33))
+
+
+def test_a_motif_at_the_edge_is_flush_with_it():
+    task = Motif(seq_len=40, noise=0.01, test_region="edge", **SIZES)
+    starts = matches(task, task.splits(NOWHERE).test.x).amax(1).argmax(-1)
+    assert starts.unique().tolist() == [0, 32]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Recall(seq_len=1, symbols=2), "seq_len=1: Recall needs task.symbols=2"),
+        (lambda: Recall(symbols=8, values=8), "choose 2 to 1024"),
+        (lambda: Recall(values=1), "choose 2 to 1024"),
+        (lambda: Recall(seq_len=5), "too few for 13,000 examples"),
+        (lambda: Copy(seq_len=20), "choose 21 or more"),
+        (lambda: Copy(symbols=2), "only 64 different strings"),
+        (lambda: TemporalOrder(seq_len=9), "choose 10 or more"),
+        (lambda: Adding(seq_len=1), "choose 2 or more"),
+        (lambda: Adding(seq_len=3, variant="hochreiter"), "choose 4 or more"),
+        (lambda: Parity(seq_len=6), "only 64 different inputs"),
+        (lambda: Motif(seq_len=15, train_region="left"), "region 'left'; choose 16 or more"),
+        (lambda: Motif(seq_len=23, test_region="centre"), "choose 24 or more"),
+        (lambda: Motif(motifs=9), "choose 9 or more"),
+        (lambda: Motif(motifs=1), "choose 2 or more"),
+        (lambda: Motif(noise=0), "task.noise=0"),
+        (lambda: Position(seq_len=15), "choose 16 or more"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(make, says):
+    with pytest.raises(ConfigError, match=says.replace("*", r"\*")) as refused:
+        make()
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Copy(seq_len=21),
+        lambda: TemporalOrder(seq_len=10),
+        lambda: Adding(seq_len=2),
+        lambda: Adding(seq_len=4, variant="hochreiter"),
+        lambda: Motif(seq_len=16, train_region="left", test_region="right"),
+        lambda: Motif(seq_len=24, test_region="centre"),
+        lambda: Position(seq_len=16),
+        lambda: Position(seq_len=16, rule="half"),
+    ],
+)
+def test_the_shortest_sequences_that_are_allowed_work(make):
+    splits = make().splits(NOWHERE)
+    assert len(splits.train) == 10_000

@@ -1,0 +1,221 @@
+"""Texts: tokens, vocabulary, cutting, splits, and the sets of torchtext."""
+
+import warnings
+from collections import Counter
+
+import pytest
+import torch
+
+from gradreach.errors import ConfigError
+from gradreach.tasks import IMDB, SST, TREC, TextFile
+from gradreach.tasks.text import shorten, tokenizer
+from gradreach.tasks.text_sets import subtrees
+
+
+def write(path, rows, head="label,text"):
+    path.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def reviews(n=60):
+    return [f"{i % 3},word{i} common{i % 3} {'long ' * (i % 7)}end" for i in range(n)]
+
+
+def tokens_of(task, split):
+    words = task.words()
+    return [[words[i] for i in row[:n]] for row, n in zip(split.x.tolist(), split.lengths.tolist(), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text", "cut"),
+    [
+        ("basic_english", "It's GOOD, isn't it?", ["it", "'", "s", "good", ",", "isn", "'", "t", "it", "?"]),
+        ("whitespace", "It's GOOD,  isn't\tit?", ["It's", "GOOD,", "isn't", "it?"]),
+        ("characters", " 很快，好吃 ", ["很", "快", "，", "好", "吃"]),
+        ("basic_english", "", []),
+        ("whitespace", "  ", []),
+        ("characters", "", []),
+    ],
+)
+def test_a_text_is_cut_into_tokens(tokens, text, cut):
+    assert tokenizer(tokens)(text) == cut
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("head", [1, 2, 3]), ("tail", [5, 6, 7]), ("both", [1, 2, 7])])
+def test_long_texts_are_cut_where_it_is_said(keep, kept):
+    assert shorten([1, 2, 3, 4, 5, 6, 7], 3, keep) == kept
+    assert shorten([1, 2, 3], 3, keep) == [1, 2, 3]
+    assert shorten([1, 2], 1, keep) == ([2] if keep == "tail" else [1])
+
+
+def test_texts_come_back_from_their_tokens(tmp_path):
+    rows = reviews()
+    task = TextFile(file=write(tmp_path / "a.csv", rows))
+    splits = task.splits(tmp_path)
+    assert [len(s) for s in splits] == [42, 6, 12]
+    label_of = {tuple(row[2:].split()): row[0] for row in rows}
+    for tokens, target in zip(tokens_of(task, splits.train), splits.train.target.tolist(), strict=True):
+        assert task.classes()[target] == label_of[tuple(tokens)]
+    assert task.shape.outputs == 3
+    assert task.shape.length == 9
+    assert task.shape.variable_length
+    assert splits.train.x.dtype == torch.int64
+
+
+def test_padding_is_0_on_the_right_and_nothing_else_is_0(tmp_path):
+    task = TextFile(file=write(tmp_path / "a.csv", [*reviews(), "0,<pad> <unk> <pad>"]), tokens="whitespace")
+    for split in task.splits(tmp_path):
+        valid = torch.arange(split.x.shape[1]) < split.lengths.unsqueeze(1)
+        assert (split.x[valid] > 0).all()
+        assert (split.x[~valid] == 0).all()
+        assert split.x.max() < task.shape.vocabulary
+
+
+def test_the_vocabulary_is_that_of_the_training_split_alone(tmp_path):
+    task = TextFile(file=write(tmp_path / "a.csv", reviews()), tokens="whitespace")
+    splits = task.splits(tmp_path)
+    trained = {word for text in tokens_of(task, splits.train) for word in text}
+    assert set(task.words()) == trained | {"<pad>", "<unk>"}
+    unknown = (splits.test.x == 1).sum() / splits.test.lengths.sum()
+    assert unknown > 0
+    assert task.facts()["unknown"] == pytest.approx(unknown.item())
+    assert not (splits.train.x == 1).any()
+
+
+def test_rare_words_and_words_beyond_the_most_are_unknown(tmp_path):
+    file = write(tmp_path / "a.csv", reviews())
+    rare = TextFile(file=file, tokens="whitespace", min_frequency=5)
+    counts = Counter(w for text in tokens_of(rare, rare.splits(tmp_path).train) for w in text if w != "<unk>")
+    assert set(rare.words()[2:]) == set(counts)
+    assert min(counts.values()) >= 5
+    assert not any(word.startswith("word") for word in rare.words())
+    few = TextFile(file=file, tokens="whitespace", max_vocabulary=3)
+    few.prepare(tmp_path)
+    assert few.shape.vocabulary == 5
+
+
+def test_the_share_of_texts_cut_is_told(tmp_path):
+    rows = [f"{i % 2},{'w ' * (i + 1)}" for i in range(40)]
+    task = TextFile(file=write(tmp_path / "a.csv", rows), seq_len=10)
+    splits = task.splits(tmp_path)
+    assert task.facts()["cut"] == 30 / 40
+    assert task.facts()["tokens"]["max"] == 40
+    assert task.shape.length == splits.train.x.shape[1] == 10
+    assert splits.train.lengths.max() == 10
+
+
+def test_fewer_training_texts_have_their_own_vocabulary_and_the_same_test(tmp_path):
+    file = write(tmp_path / "a.csv", reviews(), "label,text")
+    few, whole = TextFile(file=file, train_size=12), TextFile(file=file)
+    small, large = few.splits(tmp_path), whole.splits(tmp_path)
+    assert (len(small.train), len(large.train)) == (12, 42)
+    assert few.shape.vocabulary < whole.shape.vocabulary
+    assert torch.equal(small.test.target, large.test.target)
+    assert {w for text in tokens_of(few, small.train) for w in text} == set(few.words()[2:])
+
+
+def test_equal_texts_stand_in_one_split_even_with_different_labels(tmp_path):
+    rows = [f"{i % 2},text number {i % 40}" for i in range(200)] + [f"{(i + 1) % 2},text number {i}" for i in range(40)]
+    task = TextFile(file=write(tmp_path / "a.csv", rows), tokens="whitespace")
+    train, validation, test = task._draw(*task.read(task.files(tmp_path)))[0]
+    assert len(train.texts) + len(validation.texts) + len(test.texts) == 240
+    assert not set(train.texts) & set(test.texts)
+    assert not set(train.texts) & set(validation.texts)
+    assert not set(validation.texts) & set(test.texts)
+
+
+def test_the_split_depends_on_the_data_seed_alone(tmp_path):
+    file = write(tmp_path / "a.csv", reviews(300))
+    torch.manual_seed(0)
+    first = TextFile(file=file).splits(tmp_path)
+    torch.manual_seed(1)
+    same = TextFile(file=file, seq_len=5).splits(tmp_path)
+    other = TextFile(file=file, data_seed=1).splits(tmp_path)
+    assert torch.equal(first.test.target, same.test.target)
+    assert torch.equal(first.test.lengths.clamp(max=5), same.test.lengths)
+    assert not torch.equal(first.test.x, other.test.x)
+
+
+def test_trees_become_sentences_and_phrases():
+    assert subtrees("(3 (2 It) (4 (4 works) (2 -LRB-)))\n") == [
+        ("2", "It"),
+        ("4", "works"),
+        ("2", "("),
+        ("4", "works ("),
+        ("3", "It works ("),
+    ]
+    for broken in ("", "no tree", "(3 (2 It)", "(3 It))"):
+        with pytest.raises((ValueError, IndexError)):
+            subtrees(broken)
+
+
+def test_sst_without_neutral_sentences_and_with_phrases_of_training_alone(tmp_path):
+    folder = tmp_path / "sst" / "trees"
+    folder.mkdir(parents=True)
+    (folder / "train.txt").write_text("(4 (2 very) (3 good))\n(0 (2 very) (1 bad))\n(2 (2 so) (2 so))\n")
+    (folder / "dev.txt").write_text("(3 (3 fine) (2 film))\n")
+    (folder / "test.txt").write_text("(1 (1 dull) (2 film))\n")
+    files = [folder / name for name in ("train.txt", "dev.txt", "test.txt")]
+    two, phrases, five = (task.read(files) for task in (SST(), SST(phrases=True), SST(labels=5)))
+    assert sorted(zip(two[0].texts, two[0].labels, strict=True)) == [
+        ("very bad", "negative"),
+        ("very good", "positive"),
+    ]
+    assert sorted(phrases[0].texts) == ["bad", "good", "very bad", "very good"]
+    assert phrases[1].texts == ["fine film"]
+    assert sorted(five[0].labels) == ["0", "2", "4"]
+
+
+def test_torchtext_is_imported_late_and_its_warnings_stay_inside():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tokenizer("basic_english")
+
+
+def test_trec_is_split_as_published_without_test_questions_in_validation(data_dir):
+    task = TREC()
+    train, validation, test = task._draw(*task.read(task.files(data_dir)))[0]
+    assert (len(train.texts) + len(validation.texts), len(test.texts)) == (pytest.approx(5450, abs=5), 500)
+    assert len(validation.texts) == pytest.approx(545, abs=10)
+    assert not set(validation.texts) & set(test.texts)
+    assert not set(validation.texts) & set(train.texts)
+    assert len(set(train.labels)) == 6
+    assert len(set(TREC(fine=True).read(task.files(data_dir))[0].labels)) == 50
+    words = [len(text.split()) for text in task.read(task.files(data_dir))[0].texts]
+    assert sum(words) / len(words) == pytest.approx(10.2, abs=0.05)
+    task.prepare(data_dir)
+    assert (task.facts()["tokens"]["max"], task.facts()["cut"]) == (37, 0)
+
+
+def test_sst_has_the_published_sizes(data_dir):
+    task = SST()
+    assert [len(s) for s in task.splits(data_dir)] == [6920, 872, 1821]
+    assert task.classes() == ["negative", "positive"]
+    five = SST(labels=5)
+    assert [len(part.texts) for part in five.read(five.files(data_dir))] == [8544, 1101, 2210]
+
+
+@pytest.mark.slow
+def test_imdb_is_read_and_its_validation_holds_both_classes(data_dir):
+    task = IMDB(seq_len=50)
+    splits = task.splits(data_dir)
+    assert len(splits.test) == 25_000
+    assert len(splits.train) + len(splits.validation) + task.facts()["also_in_test"] == 25_000
+    assert splits.validation.target[:64].float().mean() == pytest.approx(0.5, abs=0.25)
+    assert task.chance(splits) == 0.5
+
+
+def test_chinese_is_read_by_characters(data_dir):
+    task = TextFile(file="zh_waimai10k/waimai_10k.csv.xz", text_column="review", tokens="characters", seq_len=70)
+    splits = task.splits(data_dir)
+    assert sum(map(len, splits)) == 11_987
+    assert task.chance(splits) == pytest.approx(0.667, abs=0.005)
+    assert task.facts()["tokens"]["max"] == 463
+    assert task.facts()["cut"] == pytest.approx(0.05, abs=0.02)
+
+
+def test_latin_1_files_say_which_line_is_not_utf_8(data_dir):
+    with pytest.raises(ConfigError, match=r"rt-polarity\.all: line \d+ is not utf-8 \(byte 0x..\); set task\.encoding"):
+        TextFile(file="kim/rt-polarity.all", format="lines").prepare(data_dir)
+    task = TextFile(file="kim/rt-polarity.all", format="lines", encoding="latin-1")
+    assert sum(map(len, task.splits(data_dir))) == 10_662

@@ -1,0 +1,156 @@
+"""Texts of your own: the formats, and what is said of files that cannot be used."""
+
+import gzip
+import json
+import lzma
+
+import pytest
+
+from gradreach.errors import ConfigError
+from gradreach.tasks import TextFile
+
+ROWS = [("good" if i % 2 else "bad", f'text {i}, with a comma and "quotes"') for i in range(30)]
+
+
+def csv_of(rows, head="label,text"):
+    return "\n".join([head, *(label + ',"' + text.replace('"', '""') + '"' for label, text in rows)]) + "\n"
+
+
+CONTENTS = {
+    "a.csv": csv_of(ROWS),
+    "a.tsv": "text\tlabel\n" + "".join(f"{text}\t{label}\n" for label, text in ROWS),
+    "a.jsonl": "".join(json.dumps({"text": text, "label": label, "more": 1}) + "\n" for label, text in ROWS),
+    "a.txt": "".join(f"{label} {text}\n" for label, text in ROWS),
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+@pytest.mark.parametrize("packing", ["", ".gz", ".xz"])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+def test_every_format_gives_the_same_texts(tmp_path, name, packing, bom):
+    pack = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[packing]
+    (tmp_path / (name + packing)).write_bytes(pack(bom + CONTENTS[name].encode()))
+    task = TextFile(file=name + packing, format="lines" if name == "a.txt" else "auto")
+    train, _, _ = task.read(task.files(tmp_path))
+    assert list(zip(train.labels, train.texts, strict=True)) == ROWS
+
+
+def test_windows_line_ends_and_line_breaks_in_quotes_are_read(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b'label,text\r\n1,"two\r\nlines"\r\n\r\n0,one\r\n')
+    train, _, _ = (task := TextFile(file="a.csv")).read(task.files(tmp_path))
+    assert (train.texts, train.labels, train.lines) == (["two\r\nlines", "one"], ["1", "0"], [3, 5])
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "gb18030", "utf-16"])
+def test_an_encoding_that_is_named_is_used(tmp_path, encoding):
+    text = "Fähre" if encoding == "latin-1" else "好吃"
+    (tmp_path / "a.csv").write_bytes(f"label,text\n1,{text}\n0,x\n".encode(encoding))
+    train, _, _ = (task := TextFile(file="a.csv", encoding=encoding)).read(task.files(tmp_path))
+    assert train.texts == [text, "x"]
+
+
+def test_separate_files_are_the_splits_and_validation_loses_what_the_test_holds(tmp_path):
+    for name, part in (("train", ROWS), ("val", ROWS[:10]), ("test", ROWS[5:20])):
+        (tmp_path / f"{name}.csv").write_text(csv_of(part))
+    task = TextFile(file="train.csv", validation_file="val.csv", test_file="test.csv", tokens="whitespace")
+    splits = task.splits(tmp_path)
+    assert [len(s) for s in splits] == [30, 5, 15]
+    assert task.facts()["also_in_test"] == 5
+
+
+def test_texts_of_length_0_are_kept_and_work(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "label,text\n" + "".join(f"{i % 2},{'' if i % 4 < 2 else f'word {i}'}\n" for i in range(80))
+    )
+    task = TextFile(file="a.csv")
+    splits = task.splits(tmp_path)
+    assert sum(map(len, splits)) + task.facts()["also_in_test"] == 80
+    assert task.facts()["empty"] > 0
+    empty = [split for split in splits if (split.lengths == 0).any()]
+    assert empty
+    assert not empty[0].x[empty[0].lengths == 0].any()
+    assert "empty" in task.card(tmp_path)
+
+
+def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.csv").write_text("label,text\n" + "0,\n1,\n" * 10)
+    task = TextFile(file="a.csv", test_file="b.csv")
+    with pytest.raises(ConfigError, match="no text is left for the validation split"):
+        task.prepare(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings", "says"),
+    [
+        ("a.csv", b"", {}, "a.csv: the file is empty"),
+        ("a.csv", b"label,text\n", {}, "a.csv: there is no text"),
+        ("a.jsonl", b"", {}, "a.jsonl: there is no text"),
+        ("a.csv", b"class,text\n1,x\n", {}, "task.label_column=label: a.csv has no such column, but class, text"),
+        ("a.csv", b"label,review\n1,x\n", {}, "task.text_column=text: a.csv has no such column, but label, review"),
+        ("a.csv", b"label,text\n1,a,b\n", {}, "a.csv: line 2 has 3 fields, the header has 2"),
+        ("a.csv", b"label,text\n1,x\n,y\n", {}, "a.csv: line 3: column 'label' is empty"),
+        ("a.csv", b"label,text\n1,x\n0.5,y\n", {}, "a.csv: line 3: column 'label' holds a decimal number (0.5)"),
+        (
+            "a.jsonl",
+            b'{"label": 1.0, "text": "x"}\n',
+            {},
+            "a.jsonl: line 1: column 'label' holds a decimal number (1.0)",
+        ),
+        ("a.csv", b"label,text\n" + b"1,x\n" * 20, {}, "a.csv: all texts are of class '1'"),
+        ("a.csv", b"label,text\n1,x\n1,\xe9t\xe9\n", {}, "a.csv: line 3 is not utf-8 (byte 0xe9); set task.encoding"),
+        ("a.csv", b"label,text\n1,x\n", {"encoding": "klingon"}, "task.encoding=klingon: there is no such encoding"),
+        ("a.csv", b'label,text\n1,"x\n', {}, "a.csv: line 2 cannot be read"),
+        ("a.csv", b"label,text\n" + b"1,x\n" * 11, {"max_rows": 10}, "a.csv: more than task.max_rows=10 rows"),
+        ("a.jsonl", b'{"label": 1, "text": "x"}\nnot json\n', {}, "a.jsonl: line 2 is no JSON"),
+        ("a.jsonl", b'{"label": 1, "text": 5}\n', {}, "a.jsonl: line 1: 'text' is no text but 5"),
+        ("a.jsonl", b'{"label": null, "text": "x"}\n', {}, "a.jsonl: line 1: 'label' is no class but null"),
+        ("a.jsonl", b'{"label": 1}\n', {}, "task.text_column=text: a.jsonl, line 1 has no such key, but label"),
+        ("a.jsonl", b"[1]\n", {}, "a.jsonl: line 1 is no JSON object"),
+        ("a.dat", b"label,text\n", {}, "task.format=auto: a.dat does not tell its format"),
+        ("a.csv.gz", b"no gzip", {}, "a.csv.gz: cannot be read"),
+        ("a.csv.xz", b"no xz", {}, "a.csv.xz: cannot be read"),
+        ("a.csv", b"label,text\n1,x\n0,y\n", {}, "a.csv: no text is left for the validation split"),
+        (
+            "a.csv",
+            b"label,text\n" + b"".join(b"%d,x\n" % i for i in range(1001)),
+            {},
+            "a.csv: column 'label' holds 1,001 different values",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path, name, content, settings, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError) as refused:
+        TextFile(file=name, **settings).prepare(tmp_path)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_label_that_training_lacks_is_named_with_its_line(tmp_path):
+    (tmp_path / "train.csv").write_text(csv_of(ROWS))
+    (tmp_path / "test.csv").write_text(csv_of([*ROWS[:3], ("ugly", "x")]))
+    with pytest.raises(ConfigError, match=r"test\.csv: line 5: class 'ugly' does not occur in training \(train\.csv\)"):
+        TextFile(file="train.csv", test_file="test.csv").prepare(tmp_path)
+
+
+def test_files_that_are_not_there_are_named_by_their_setting(tmp_path):
+    (tmp_path / "train.csv").write_text(csv_of(ROWS))
+    with pytest.raises(ConfigError, match=r"task\.file=absent\.csv: there is no file /.*absent\.csv; give an absolute"):
+        TextFile(file="absent.csv").prepare(tmp_path)
+    with pytest.raises(ConfigError, match=r"task\.test_file=absent\.csv"):
+        TextFile(file="train.csv", test_file="absent.csv").prepare(tmp_path)
+    with pytest.raises(ConfigError, match=r"task\.file: say which file"):
+        TextFile(file="???").prepare(tmp_path)
+    with pytest.raises(ConfigError, match="is a folder"):
+        TextFile(file=str(tmp_path)).prepare(tmp_path)
+    with pytest.raises(ConfigError, match="nothing is left"):
+        TextFile(file="train.csv", validation_share=0.6, test_share=0.4)
+
+
+def test_a_changed_file_is_read_anew(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(csv_of(ROWS))
+    first = TextFile(file="a.csv").splits(tmp_path)
+    path.write_text(csv_of([*ROWS, *((label, text + " again") for label, text in ROWS)]))
+    assert sum(map(len, TextFile(file="a.csv").splits(tmp_path))) == 2 * sum(map(len, first))

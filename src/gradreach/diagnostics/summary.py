@@ -37,8 +37,10 @@ def decay(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> Decay
     Returns:
         The fit over the lags with a finite norm; NaN with fewer than three of them.
     """
-    curve = curve.sort_values("lag")
+    curve = _one(curve).sort_values("lag")
     window = curve[(curve["lag"] >= first) & (curve["lag"] <= (math.inf if last is None else last))]
+    if window["median"].isna().any():
+        return Decay(math.nan, math.nan, math.nan, first, first if last is None else last)
     window = window[np.isfinite(window["median"])]
     if len(window) < 3:
         return Decay(math.nan, math.nan, math.nan, first, first if last is None else last)
@@ -50,6 +52,11 @@ def decay(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> Decay
     r2 = 1 - float(residual @ residual) / float(spread @ spread) if spread.any() else 1.0
     half_life = math.log(2) / -slope if slope < 0 else math.inf
     return Decay(math.exp(slope), half_life, r2, int(lags[0]), int(lags[-1]))
+
+
+def half_life(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> float:
+    """Return the steps in which the median norm halves: ``decay(curve, first, last).half_life``."""
+    return decay(curve, first, last).half_life
 
 
 def reach(curve: pd.DataFrame, threshold: float = REACH_THRESHOLD) -> float:
@@ -66,7 +73,7 @@ def reach(curve: pd.DataFrame, threshold: float = REACH_THRESHOLD) -> float:
         A lag; the longest lag of the curve means "at least so far". NaN where the norm is not a number, where there
         is no lag 1, or where no gradient arrives anywhere.
     """
-    medians = curve.set_index("lag")["median"]
+    medians = _one(curve).set_index("lag")["median"]
     reference = medians.get(1, math.nan)
     arrived = medians.index[(medians >= reference + math.log10(threshold)) & ~np.isneginf(medians)]
     return float(arrived.max()) if len(arrived) and np.isfinite(medians.max()) else math.nan
@@ -76,18 +83,34 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
     """Summarise a profile in few scalars.
 
     Returns:
-        ``reach``, ``half_life``, ``r2`` of the fit and ``log10_norm`` at lag 1 under the names ``x.*`` (input),
-        ``h.*`` and ``c.*``; with several recurrent layers ``h1.*``, ``h2.*`` and so on from the bottom.
+        ``reach``, ``half_life``, ``r2`` of the fit, ``decay`` (factor of one step) and ``log10_norm`` at lag 1 under
+        the names ``x.*`` (input), ``h.*`` and ``c.*``; with several recurrent layers ``h1.*``, ``h2.*`` and so on
+        from the bottom; backward directions as ``h_backward.*``. ``nonfinite`` counts norms that are no numbers.
     """
     layers = [layer for layer in profile["layer"].unique() if layer != "input"]
     summary: dict[str, float] = {}
-    for (layer, quantity), curve in profile.groupby(["layer", "quantity"], sort=False):
+    for (layer, direction, quantity), curve in profile.groupby(["layer", "direction", "quantity"], sort=False):
         number = str(layers.index(layer) + 1) if len(layers) > 1 and layer != "input" else ""
+        name = f"{quantity}{number}" + ("_backward" if direction == "backward" else "")
         fitted = decay(curve)
         summary |= {
-            f"{quantity}{number}.reach": reach(curve),
-            f"{quantity}{number}.half_life": fitted.half_life,
-            f"{quantity}{number}.r2": fitted.r2,
-            f"{quantity}{number}.log10_norm": float(curve.set_index("lag")["median"].get(1, math.nan)),
+            f"{name}.reach": reach(curve),
+            f"{name}.half_life": fitted.half_life,
+            f"{name}.r2": fitted.r2,
+            f"{name}.decay": fitted.factor,
+            f"{name}.log10_norm": float(curve.set_index("lag")["median"].get(1, math.nan)),
         }
-    return summary
+    return {**summary, "nonfinite": float(profile["nonfinite"].sum())}
+
+
+def _one(curve: pd.DataFrame) -> pd.DataFrame:
+    """Insist on one curve: a line through two of them would mean nothing."""
+    columns = [name for name in ("layer", "direction", "quantity") if name in curve]
+    kinds = curve[columns].drop_duplicates()
+    if len(kinds) != 1:
+        found = ", ".join(" ".join(map(str, kind)) for kind in kinds.to_numpy()) or "none"
+        raise ValueError(
+            f"a profile of {len(kinds)} curves ({found}); choose one, as in "
+            "profile[(profile.layer == 'lstm') & (profile.quantity == 'h')]"
+        )
+    return curve

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from omegaconf import DictConfig
 
 from gradreach.config import RunConfig, Workplace, parse, plain
-from gradreach.diagnostics import figures, gradient_profile
+from gradreach.diagnostics import Instrument
 from gradreach.errors import ConfigError, refuse
 from gradreach.models import SequenceModel
 from gradreach.provenance import host, revision, versions
@@ -102,17 +103,15 @@ def execute(run: RunConfig, workplace: Workplace, tell: Tell = lambda row: None)
         store.write(record)
         start = time.perf_counter()
         history: list[dict[str, Any]] = []
-        profiles: list[pd.DataFrame] = []
+        tables: dict[str, list[pd.DataFrame]] = {}
         try:
             with track(run, workplace, record) as tracker:
-                record |= _train_and_measure(run, workplace, tracker, tell, history, profiles)
+                record |= _train_and_measure(run, workplace, tracker, tell, history, tables)
         except Exception as error:
             record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
             record["traceback"] = traceback.format_exc()
         record["seconds"] = round(time.perf_counter() - start, 3)
-        profile = pd.concat(profiles) if profiles else pd.DataFrame()
-        columns = {str(name): profile[name].to_numpy(_storable(profile[name])) for name in profile}
-        store.write(record, history, columns)
+        store.write(record, history, _columns(tables))
         return record
 
 
@@ -122,9 +121,9 @@ def _train_and_measure(
     tracker: Tracker,
     tell: Tell,
     history: list[dict[str, Any]],
-    profiles: list[pd.DataFrame],
+    tables: dict[str, list[pd.DataFrame]],
 ) -> dict[str, Any]:
-    """Do the work; history and profiles grow as it goes, so that a failure keeps what there was."""
+    """Do the work; history and tables grow as it goes, so that a failure keeps what there was."""
     from gradreach.training import Diverged, fit
 
     torch.set_num_threads(workplace.threads)
@@ -141,39 +140,50 @@ def _train_and_measure(
     }
     metrics: dict[str, float] = {}
 
-    def measure(stage: str) -> dict[str, float]:
-        if run.diagnostics.name == "off":
-            return {}
-        probe = splits.validation.take(slice(run.diagnostics.examples))
-        profile = gradient_profile(model, probe, task.loss)
-        profiles.append(profile.assign(stage=stage))
-        measured = figures(profile)
-        metrics.update({f"gradient/{stage}/{name}": value for name, value in measured.items()})
+    probe = splits.validation.take(slice(run.diagnostics.examples))
+    instrument = Instrument(model, probe, task.loss, run.diagnostics.schedules, run.diagnostics.exponents)
+    instrument.tables = tables
+
+    def measure(stage: str, epoch: int | None = None) -> dict[str, float]:
+        measured = instrument.measure(stage, epoch)
+        if epoch is None:
+            metrics.update({f"gradient/{stage}/{name}": value for name, value in measured.items()})
         return {f"gradient/{name}": value for name, value in measured.items()}
 
     def told(row: dict[str, Any]) -> None:
+        row = {**row, **measure(f"epoch {row['epoch']}", row["epoch"])}
         history.append(row)
         tracker.log(row)
         tell(row)
 
     tracker.log({"epoch": 0, **measure("start")})
+    before = instrument.seconds
     try:
         fitted = fit(model, task, splits, run.optimizer, run.trainer, seed=run.seed, device=workplace.device, tell=told)
     except Diverged as reason:
         return {**facts, "status": "diverged", "metrics": metrics, "error": str(reason)}
+    training_seconds = fitted.seconds - (instrument.seconds - before)
     tracker.log({"epoch": run.trainer.epochs, **measure("end")})
     metrics.update(fitted.figures)
-    tracker.summarize(metrics, profiles)
+    tracker.summarize(metrics, tables.get("profile", []))
     return {
         **facts,
         "status": "finished",
         "metrics": metrics,
         "best_epoch": fitted.best_epoch,
         "steps": fitted.steps,
-        "steps_per_second": round(fitted.steps / fitted.seconds, 3),
+        "steps_per_second": round(fitted.steps / training_seconds, 3),
+        "training_seconds": round(training_seconds, 3),
+        "diagnostics_seconds": round(instrument.seconds, 3),
     }
 
 
-def _storable(column: pd.Series) -> str | None:
-    """Text is stored as fixed-width unicode: an array of Python objects would need a pickle."""
-    return "U" if column.dtype == object else None
+def _columns(tables: dict[str, list[pd.DataFrame]]) -> dict[str, np.ndarray]:
+    """Return what profile.npz holds: the profile's columns, and those of every other table as ``table/column``."""
+    columns: dict[str, np.ndarray] = {}
+    for title, frames in tables.items():
+        prefix = "" if title == "profile" else f"{title}/"
+        table = pd.concat(frames, ignore_index=True)
+        # text is stored as fixed-width unicode: an array of Python objects would need a pickle
+        columns |= {f"{prefix}{n}": table[n].to_numpy("U" if table[n].dtype == object else None) for n in table}
+    return columns

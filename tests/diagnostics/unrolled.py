@@ -1,4 +1,4 @@
-"""The usual way, as a second computation to compare with: cells unrolled in float64, every state's gradient retained."""
+"""The usual way, as a second computation to compare with: cells in float64, every state's gradient retained."""
 
 from collections.abc import Callable
 
@@ -47,9 +47,7 @@ def unrolled(layer: nn.RNNBase, x: Tensor) -> tuple[Tensor, dict[tuple[int, str,
     return x, kept
 
 
-def adjoint_norms(
-    layer: nn.RNNBase, x: Tensor, loss: Callable[[Tensor], Tensor]
-) -> dict[tuple[int, str, str], Tensor]:
+def adjoint_norms(layer: nn.RNNBase, x: Tensor, loss: Callable[[Tensor], Tensor]) -> dict[tuple[int, str, str], Tensor]:
     """Return ``‖λ‖`` of each example, ``(lags, batch)``; loss maps outputs to (batch,)."""
     output, kept = unrolled(layer, x)
     loss(output).sum().backward()

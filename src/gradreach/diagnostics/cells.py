@@ -70,9 +70,10 @@ class CellSteps(Steps):
     def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``J_tᵀ λ``, and what arrives at the input."""
         before, now, after = self.graphs[t]
+        # scalar products, as autograd's own argument for cotangents costs the import of sympy
         options: Any = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
         pairs = [
-            torch.autograd.grad(after, (before, now), one, **options)
+            torch.autograd.grad((after * one).sum(), (before, now), **options)
             for one in adjoint.to(after.dtype).reshape(-1, *after.shape)
         ]
         states, inputs = (torch.stack(values).to(adjoint.dtype) for values in zip(*pairs, strict=True))
@@ -81,6 +82,11 @@ class CellSteps(Steps):
     def input_cotangent(self, inner: Tensor) -> Tensor:
         """Return it unchanged: the inputs are where the steps end."""
         return inner
+
+
+def is_stepwise(module: nn.Module) -> bool:
+    """Whether a layer can be taken step by step."""
+    return isinstance(module, Stepwise)
 
 
 def outputs_of(cell: nn.Module, steps: CellSteps, x: Tensor, states: Tensor) -> Tensor:

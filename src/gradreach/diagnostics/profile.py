@@ -14,9 +14,7 @@ from gradreach.tasks.batch import Batch
 COLUMNS = ["layer", "direction", "quantity", "lag", "q10", "median", "q90", "n", "nonfinite"]
 
 
-def gradient_profile(
-    model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch.float64
-) -> pd.DataFrame:
+def gradient_profile(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch.float64) -> pd.DataFrame:
     """Measure the norm of each example's own gradient by lag.
 
     Args:
@@ -47,14 +45,14 @@ def profile_of(traced: Trace) -> pd.DataFrame:
         ``q90`` are quantiles over the ``n`` examples of **log10** of the norm, −inf where it is exactly zero and NaN
         where that of one example is no number; ``nonfinite`` counts such examples.
     """
-    frames = [_quantiles("input", "forward", "x", *traced.input_by_lag())]
+    frames = [quantiles_by_lag("input", "forward", "x", *traced.input_by_lag())]
     for layer in traced.layers:
         for quantity, part in parts_of(layer.steps, layer.adjoints.state).items():
-            frames.append(_quantiles(layer.layer, layer.direction, quantity, *layer.by_lag(part.log_norm())))
+            frames.append(quantiles_by_lag(layer.layer, layer.direction, quantity, *layer.by_lag(part.log_norm())))
     return pd.concat(frames, ignore_index=True)[COLUMNS]
 
 
-def _quantiles(layer: str, direction: str, quantity: str, logs: Tensor, valid: Tensor) -> pd.DataFrame:
+def quantiles_by_lag(layer: str, direction: str, quantity: str, logs: Tensor, valid: Tensor) -> pd.DataFrame:
     """Turn ``(lags, batch)`` natural logarithms into quantiles of log10."""
     log10, there = logs.cpu().numpy() / math.log(10), valid.cpu().numpy()
     bad = (there & (np.isnan(log10) | np.isposinf(log10))).sum(1)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from gradreach.diagnostics.cells import CellSteps, Stepwise, outputs_of
+from gradreach.diagnostics.cells import CellSteps, is_stepwise, outputs_of
 from gradreach.diagnostics.steps import Steps, Weights
 from gradreach.diagnostics.torch_layers import GRUSteps, LSTMSteps, RNNSteps
 
@@ -46,9 +46,9 @@ def split_recurrent(model: nn.Module) -> list[Cut]:
     cuts: list[Cut] = []
     for name, module in model.named_modules():
         if isinstance(module, nn.RNNBase):
-            module.forward = _split_torch(module, name, cuts)  # type: ignore[method-assign]
-        elif isinstance(module, Stepwise):
-            module.forward = _split_own(module, name, cuts)  # type: ignore[method-assign]
+            module.forward = _split_torch(module, name, cuts)
+        elif is_stepwise(module):
+            module.forward = _split_own(module, name, cuts)
     return cuts
 
 
@@ -63,7 +63,9 @@ def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable:
         elif inputs.dim() == 3:
             x = inputs.transpose(0, 1) if module.batch_first else inputs
         else:
-            raise ValueError(f"{name}: an input of shape {tuple(inputs.shape)}; the probe needs a batch, three dimensions")
+            raise ValueError(
+                f"{name}: an input of shape {tuple(inputs.shape)}; the probe needs a batch, three dimensions"
+            )
         start = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
         finals = []
         for layer in range(module.num_layers):

@@ -49,9 +49,7 @@ class TorchSteps(Steps):
 class RNNSteps(TorchSteps):
     """``J = diag(f') W_hh`` with ``f' = 1 − h²`` for tanh and ``h > 0`` for ReLU."""
 
-    def __init__(
-        self, weights: Weights, x: Tensor, h: Tensor, initial: tuple[Tensor, ...], relu: bool = False
-    ) -> None:
+    def __init__(self, weights: Weights, x: Tensor, h: Tensor, initial: tuple[Tensor, ...], relu: bool = False) -> None:
         super().__init__(weights, x, h, initial)
         slope = (h > 0).to(h.dtype) if relu else 1 - h**2
         self.slopes = slope.unbind()
@@ -106,9 +104,12 @@ class LSTMSteps(TorchSteps):
         super().__init__(weights, x, h, initial)
         width = initial[1].shape[-1]
         self.parts = {"h": h.shape[-1], "c": width}
-        raw = self.from_input().add_(self.from_state()).unflatten(-1, (4, width))
-        i, f, g, o = torch.sigmoid(raw).unbind(-2)
+        raw = torch.addmm(self.from_input().flatten(0, 1), self.previous.flatten(0, 1), self.recurrent.T).add_(
+            weights.recurrent_bias
+        )
+        raw = raw.view(self.length, self.batch, 4, width)
         g = torch.tanh(raw[..., 2, :])
+        i, f, _, o = raw.sigmoid_().unbind(-2)
         self.gates = {"i": i, "f": f, "o": o}
         c = [initial[1]]
         for forget, new in zip(f.unbind(), (i * g).unbind(), strict=True):
@@ -128,6 +129,12 @@ class LSTMSteps(TorchSteps):
         of_c = torch.addcmul(of_c, of_h, self.c_by_h[t])
         gates = torch.cat([(of_c.unsqueeze(-2) * self.by_c[t]).flatten(-2), of_h * self.by_o[t]], -1)
         return torch.cat([gates @ self.recurrent, of_c * self.f[t]], -1), gates
+
+    def through_h(self, t: int, of_h: Tensor) -> Tensor:
+        """Return what of an adjoint of ``h_t`` reaches ``c_t``, the output gate held fixed."""
+        if self.weights.projection is not None:
+            of_h = of_h @ self.weights.projection
+        return of_h * self.c_by_h[t]
 
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -51,6 +51,11 @@ class Trace:
     input: Scaled
     lengths: Tensor
 
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """Layer and direction of each of ``layers``."""
+        return [(layer.layer, layer.direction) for layer in self.layers]
+
     def input_by_lag(self) -> tuple[Tensor, Tensor]:
         """Return ``ln ‖dL/dx‖`` by lag, ``(lags, batch)``, and which are valid."""
         return _by_lag(self.input.log_norm(), self.lengths - 1, self.lengths)
@@ -63,8 +68,8 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
 
     Args:
         model: called as ``model(x)``, or ``model(x, lengths)`` where the batch has lengths.
-        batch: the probe; floating ``x (batch, length, channels)``, or token ids ``(batch, length)`` that the model hands
-            to an ``nn.Embedding``.
+        batch: the probe; floating ``x (batch, length, channels)``, or token ids ``(batch, length)`` that the
+            model hands to an ``nn.Embedding``.
         loss: ``(output, target) -> (batch,)``, each example's own loss, not their mean.
         dtype: what the forward pass computes in, float32 or float64; what comes after is float64.
 
@@ -73,8 +78,10 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
             nothing to measure by.
     """
     if dtype not in SUPPORTED:
-        raise ValueError(f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64")
-    with _undisturbed():
+        raise ValueError(
+            f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64"
+        )
+    with undisturbed():
         probe = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype)).eval().requires_grad_(False)
         device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
         batch = batch.to(device, dtype)
@@ -89,7 +96,9 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         cuts = split_recurrent(probe)
         losses = loss(probe(x) if batch.lengths is None else probe(x, batch.lengths), batch.target)
         if not inputs:
-            raise ValueError(f"x holds {batch.x.dtype}, and the model has no nn.Embedding that takes it: nothing to measure by")
+            raise ValueError(
+                f"x holds {batch.x.dtype}, and the model has no nn.Embedding that takes it: nothing to measure by"
+            )
         if losses.shape != (len(batch),):
             raise ValueError(
                 f"the loss has shape {tuple(losses.shape)}; it must give one value an example, ({len(batch)},)"
@@ -108,7 +117,9 @@ def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Ad
 
     def push(output: Tensor, cotangent: Tensor | None, log: float, known: int) -> None:
         """Send what has arrived at an output on to the first ``known`` leaves."""
-        gradients = torch.autograd.grad(output, leaves[:known], cotangent, retain_graph=True, allow_unused=True)
+        # a scalar product, as autograd's own argument for the cotangent costs the import of sympy, half a second
+        scalar = output if cotangent is None else (output * cotangent).sum()
+        gradients = torch.autograd.grad(scalar, leaves[:known], retain_graph=True, allow_unused=True)
         for i, gradient in enumerate(gradients):
             if gradient is not None:
                 new = Scaled.of(gradient.double(), log)
@@ -158,8 +169,10 @@ def _lengths(batch: Batch) -> Tensor:
     columns = batch.x.shape[1]
     if batch.lengths is None:
         return torch.full((len(batch),), columns, device=batch.x.device)
-    if len(batch) and not (0 <= int(batch.lengths.min()) and int(batch.lengths.max()) <= columns):
-        raise ValueError(f"lengths={batch.lengths.tolist()}: the probe has {columns} steps; each must be 0 to {columns}")
+    if len(batch) and not (int(batch.lengths.min()) >= 0 and int(batch.lengths.max()) <= columns):
+        raise ValueError(
+            f"lengths={batch.lengths.tolist()}: the probe has {columns} steps; each must be 0 to {columns}"
+        )
     return batch.lengths
 
 
@@ -184,7 +197,7 @@ def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Compute with gradients wherever we are called from, and leave the random numbers as they were."""
     state = torch.get_rng_state()
     try:

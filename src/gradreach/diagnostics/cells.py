@@ -72,10 +72,11 @@ class CellSteps(Steps):
         before, now, after = self.graphs[t]
         # scalar products, as autograd's own argument for cotangents costs the import of sympy
         options: Any = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
-        pairs = [
-            torch.autograd.grad((after * one).sum(), (before, now), **options)
-            for one in adjoint.to(after.dtype).reshape(-1, *after.shape)
-        ]
+        with torch.enable_grad():
+            pairs = [
+                torch.autograd.grad((after * one).sum(), (before, now), **options)
+                for one in adjoint.to(after.dtype).reshape(-1, *after.shape)
+            ]
         states, inputs = (torch.stack(values).to(adjoint.dtype) for values in zip(*pairs, strict=True))
         return states.reshape(adjoint.shape), inputs.reshape(*adjoint.shape[:-1], -1)
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gradreach.diagnostics.bptt import bptt_shares
-from gradreach.diagnostics.gates import gate_histograms, gate_statistics
+from gradreach.diagnostics.gates import MEMORY, gate_histograms, gate_statistics
 from gradreach.diagnostics.jacobians import (
     log10_condition_number,
     lyapunov_spectrum,
@@ -100,6 +100,7 @@ def _gates(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tab
         f"gate_{row['gate']}{names[row['layer'], row['direction']]}.{figure}": row[figure]
         for row in table.to_dict("records")
         for figure in ("mean", "closed", "open")
+        if figure != "mean" or row["gate"] in MEMORY
     }
     return scalars, {"gates": table}
 
@@ -115,7 +116,7 @@ def _lyapunov(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], 
     for layer in traced.layers:
         k = min(instrument.exponents, layer.steps.size)
         exponents = lyapunov_spectrum(layer, k)
-        medians = exponents.nanmedian(0).values.tolist()
+        medians = exponents.nanmedian(0)[0].tolist()
         name = names[layer.layer, layer.direction]
         scalars[f"h{name}.lyapunov"] = medians[0]
         if k > 1:

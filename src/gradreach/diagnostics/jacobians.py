@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from gradreach.diagnostics.profile import quantiles_by_lag
+from gradreach.diagnostics.profile import as_profile, quantiles_by_lag
 from gradreach.diagnostics.scaled import log_norm
 from gradreach.diagnostics.steps import Steps
 from gradreach.diagnostics.torch_layers import LSTMSteps
@@ -35,17 +35,19 @@ def lyapunov_spectrum(layer: LayerTrace, k: int | None = None, transient: int | 
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(steps.size, k or steps.size, generator=generator, dtype=torch.float64)
     q = torch.linalg.qr(start)[0].to(steps.device).expand(steps.batch, -1, -1)
-    total, first = torch.zeros_like(q[:, 0]), layer.end - layer.count + 1
+    first = layer.end - layer.count + 1
     skip = layer.count // 10 if transient is None else torch.full_like(layer.count, transient)
+    ragged = bool(((layer.end != steps.length - 1) | (first != 0)).any())
+    norms = []
     for t in range(steps.length - 1, -1, -1):
-        new, r = _orthonormal(_pull(steps, t, q))
-        active = (t <= layer.end) & (t >= first)
-        counted = (active & (t <= layer.end - skip)).unsqueeze(-1)
-        q = torch.where(active[:, None, None], new, q)
-        total += torch.where(counted, r.log(), 0)
-    steps_counted = (layer.count - skip).unsqueeze(-1)
-    exponents = torch.where(steps_counted > 0, total / steps_counted, math.nan)
-    return exponents.sort(1, descending=True).values
+        new, norm = _orthonormal(_pull(steps, t, q))
+        norms.append(norm)
+        q = torch.where(((t <= layer.end) & (t >= first))[:, None, None], new, q) if ragged else new
+    times = torch.arange(steps.length - 1, -1, -1, device=steps.device).unsqueeze(1)
+    counted = (times <= layer.end - skip) & (times >= first)
+    total = torch.where(counted.unsqueeze(-1), torch.stack(norms).log(), 0).sum(0)
+    number = counted.sum(0).unsqueeze(-1)
+    return torch.where(number > 0, total / number, math.nan).sort(1, descending=True)[0]
 
 
 def log10_condition_number(exponents: Tensor, steps: int) -> Tensor:
@@ -74,7 +76,7 @@ def product_singular_values(steps: Steps, sweeps: int = 100, tolerance: float = 
             triangles.append(r)
             logs = logs + r.diagonal(dim1=1, dim2=2).abs().log()
         if bool(((logs - before).abs() <= tolerance * (1 + logs.abs())).logical_or(logs == before).all()):
-            return logs.sort(1, descending=True).values
+            return logs.sort(1, descending=True)[0]
         before = logs
         factors = [triangle.mT for triangle in reversed(triangles)]
     raise RuntimeError(f"singular values of the product do not settle in {sweeps} sweeps")
@@ -102,10 +104,7 @@ def step_factors(layer: LayerTrace) -> pd.DataFrame:
     factors = {"step": layer.adjoints.growth}
     if isinstance(layer.steps, LSTMSteps):
         factors |= _cell_factors(layer, layer.steps)
-    return pd.concat(
-        [quantiles_by_lag(layer.layer, layer.direction, q, *layer.by_lag(f)) for q, f in factors.items()],
-        ignore_index=True,
-    )
+    return as_profile([quantiles_by_lag(layer.layer, layer.direction, q, *layer.by_lag(f)) for q, f in factors.items()])
 
 
 @torch.no_grad()
@@ -175,4 +174,6 @@ def _orthonormal(columns: Tensor) -> tuple[Tensor, Tensor]:
 
 def _pull(steps: Steps, t: int, columns: Tensor) -> Tensor:
     """Apply ``J_tᵀ`` to the columns of ``(batch, size, k)``."""
+    if columns.shape[-1] == 1:
+        return steps.pull_back(t, columns.squeeze(-1))[0].unsqueeze(-1)
     return steps.pull_back(t, columns.permute(2, 0, 1))[0].permute(1, 2, 0)

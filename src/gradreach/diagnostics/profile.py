@@ -1,6 +1,7 @@
 """The gradient profile: how large the loss's gradient is, step by step back from where the loss reads."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -45,14 +46,19 @@ def profile_of(traced: Trace) -> pd.DataFrame:
         ``q90`` are quantiles over the ``n`` examples of **log10** of the norm, −inf where it is exactly zero and NaN
         where that of one example is no number; ``nonfinite`` counts such examples.
     """
-    frames = [quantiles_by_lag("input", "forward", "x", *traced.input_by_lag())]
+    curves = [quantiles_by_lag("input", "forward", "x", *traced.input_by_lag())]
     for layer in traced.layers:
         for quantity, part in parts_of(layer.steps, layer.adjoints.state).items():
-            frames.append(quantiles_by_lag(layer.layer, layer.direction, quantity, *layer.by_lag(part.log_norm())))
-    return pd.concat(frames, ignore_index=True)[COLUMNS]
+            curves.append(quantiles_by_lag(layer.layer, layer.direction, quantity, *layer.by_lag(part.log_norm())))
+    return as_profile(curves)
 
 
-def quantiles_by_lag(layer: str, direction: str, quantity: str, logs: Tensor, valid: Tensor) -> pd.DataFrame:
+def as_profile(curves: Sequence[Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Put curves below each other."""
+    return pd.DataFrame({column: np.concatenate([curve[column] for curve in curves]) for column in COLUMNS})
+
+
+def quantiles_by_lag(layer: str, direction: str, quantity: str, logs: Tensor, valid: Tensor) -> dict[str, np.ndarray]:
     """Turn ``(lags, batch)`` natural logarithms into quantiles of log10."""
     log10, there = logs.cpu().numpy() / math.log(10), valid.cpu().numpy()
     bad = (there & (np.isnan(log10) | np.isposinf(log10))).sum(1)
@@ -61,8 +67,9 @@ def quantiles_by_lag(layer: str, direction: str, quantity: str, logs: Tensor, va
         name: np.where(bad > 0, np.nan, _quantile(ordered, n, q))
         for name, q in (("q10", 0.1), ("median", 0.5), ("q90", 0.9))
     }
-    facts = {"layer": layer, "direction": direction, "quantity": quantity, "lag": np.arange(len(n))}
-    return pd.DataFrame({**facts, **columns, "n": n, "nonfinite": bad})
+    names = {"layer": layer, "direction": direction, "quantity": quantity}
+    facts = {key: np.full(len(n), name, dtype=object) for key, name in names.items()}
+    return {**facts, "lag": np.arange(len(n)), **columns, "n": n, "nonfinite": bad}
 
 
 def _quantile(ordered: np.ndarray, n: np.ndarray, q: float) -> np.ndarray:

@@ -32,7 +32,7 @@ def theoretical_receptive_field(windows: Iterable[Window]) -> int:
 
 
 def windows_of(stack: nn.Module) -> list[Window]:
-    """Read the windows of a stack's one-dimensional convolutions and pools, which must run in the order they are held in."""
+    """Read the windows of a stack's convolutions and pools over time, which must run in the order they are held in."""
     kinds = (nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d)
     layers = [module for module in stack.modules() if isinstance(module, kinds)]
     if not layers:

@@ -1,7 +1,7 @@
 """Take recurrent modules apart: layer by layer, direction by direction, each with its states laid open.
 
-A fused module hides the path from one of its layers to the next. Here its ``forward`` is replaced, in the probe's copy of
-the model, by one that runs each direction of each layer by itself and cuts the graph of autograd there.
+A fused module hides the path from one of its layers to the next. Here its ``forward`` is replaced, in the probe's
+copy of the model, by one that runs each direction of each layer by itself and cuts the graph of autograd there.
 """
 
 import warnings
@@ -114,8 +114,8 @@ def _split_own(module: nn.Module, name: str, cuts: list[Cut]) -> Callable:
                 cuts.append(Cut(_unique(name, "forward", cuts), "forward", steps, turned, (), states, None))
                 return output
             warnings.warn(
-                f"{name}: what {type(module).__name__}.forward gives is not the states of its step(); its adjoints are not "
-                "measured. Give it a method output(x_t, state) that says what it is.",
+                f"{name}: what {type(module).__name__}.forward gives is not the states of its step(); its adjoints are "
+                "not measured. Give it a method output(x_t, state) that says what it is.",
                 stacklevel=2,
             )
         return original(x, *arguments, **options)

@@ -123,7 +123,7 @@ class LSTMSteps(TorchSteps):
 
     def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``J_tᵀ λ`` for ``λ = (λ^h, λ^c)``, and ``δ``."""
-        of_h, of_c = adjoint.split(list(self.parts.values()), -1)
+        of_h, of_c = adjoint[..., : self.parts["h"]], adjoint[..., self.parts["h"] :]
         if self.weights.projection is not None:
             of_h = of_h @ self.weights.projection
         of_c = torch.addcmul(of_c, of_h, self.c_by_h[t])

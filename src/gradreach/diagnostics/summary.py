@@ -118,9 +118,9 @@ def curve_names(kinds: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
 
 def _arrays(curve: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return lags and medians of one curve; a line through two curves would mean nothing."""
-    columns = [name for name in ("layer", "direction", "quantity") if name in curve]
+    columns = [name for name in ("stage", "layer", "direction", "quantity") if name in curve]
     kinds = curve[columns].drop_duplicates()
-    if len(kinds) != 1:
+    if columns and len(kinds) != 1:
         found = ", ".join(" ".join(map(str, kind)) for kind in kinds.to_numpy()) or "none"
         raise ValueError(
             f"a profile of {len(kinds)} curves ({found}); choose one, as in "

@@ -120,9 +120,10 @@ def main() -> None:
     shown = table.drop(columns=[name for name in table if name.endswith("(ms)") and name != "training step (ms)"])
     text = (
         "# What the instrument costs\n\n"
-        f"One measurement of {PROBED} examples in float64, beside one training step of {TRAINED} in float32 and beside the "
-        "usual way (unrolled cells with `retain_grad`, float64, the same examples), which gives the profile only. Width "
-        f"{WIDTH}, {CHANNELS} input channel, one thread, medians of {REPEATS} in turn within one process; torch "
+        f"One measurement of {PROBED} examples in float64, beside one training step of {TRAINED} in float32 and beside "
+        "the usual way (unrolled cells with `retain_grad`, float64, the same examples), which gives the profile only, "
+        "of one layer, and underflows. "
+        f"Width {WIDTH}, {CHANNELS} input channel, one thread, medians of {REPEATS} in turn within one process; torch "
         f"{torch.__version__}, {platform.machine()}. Ratios are what counts; a run takes two measurements at the preset "
         "`standard`.\n\n"
         f"{markdown(shown.astype(str))}\n"

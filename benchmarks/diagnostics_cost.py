@@ -121,9 +121,9 @@ def main() -> None:
     text = (
         "# What the instrument costs\n\n"
         f"One measurement of {PROBED} examples in float64, beside one training step of {TRAINED} in float32 and beside "
-        "the usual way (unrolled cells with `retain_grad`, float64, the same examples), which gives the profile only, "
-        "of one layer, and underflows. "
-        f"Width {WIDTH}, {CHANNELS} input channel, one thread, medians of {REPEATS} in turn within one process; torch "
+        "the usual way (unrolled cells with `retain_grad`, float64, the same examples), which gives the profile only "
+        "and underflows. "
+        f"Width {WIDTH}, {CHANNELS} input channel, one thread, medians of {REPEATS} in turn in one process; torch "
         f"{torch.__version__}, {platform.machine()}. Ratios are what counts; a run takes two measurements at the preset "
         "`standard`.\n\n"
         f"{markdown(shown.astype(str))}\n"

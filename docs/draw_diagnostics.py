@@ -90,7 +90,12 @@ def draw_field() -> None:
             found = effective_receptive_field(encode, torch.randn(64, 81, 1))
             label = f"{layers} layers, k = 5: reaches {found.extent} steps, spread {found.spread:.1f}"
             axes.plot(found.weights["offset"], found.weights["weight"], color=COLOURS[i], label=label)
-        axes.set(xlabel="offset from the output's centre (steps)", ylabel="share of |gradient|", xlim=(-25, 25))
+        axes.set(
+            xlabel="offset from the output's centre (steps)",
+            ylabel="share of |gradient|",
+            xlim=(-25, 25),
+            ylim=(0, 0.2),
+        )
         axes.legend()
 
 

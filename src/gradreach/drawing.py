@@ -73,7 +73,7 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
     for column, ((layer, direction, quantity), curve) in zip(panels.T, curves.items(), strict=True):
         draw_norms(column[0], curve[curve["stage"].isin(["start", "end"])])
         which = f" of {layer}" if layer != "input" and len(curves) > 3 else ""
-        column[0].set_title(QUANTITIES[quantity] + which + (" ←" if direction == "backward" else ""), fontsize=9)
+        column[0].set_title(QUANTITIES[str(quantity)] + which + (" ←" if direction == "backward" else ""), fontsize=9)
         if rows == 2:
             draw_heat_map(column[1], curve)
     panels[0, 0].set_ylabel("log10 norm: median, 10–90 %")

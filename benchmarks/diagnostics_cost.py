@@ -122,11 +122,9 @@ def main() -> None:
         "# What the instrument costs\n\n"
         f"One measurement of {PROBED} examples in float64, beside one training step of {TRAINED} in float32 and beside "
         "the usual way (unrolled cells with `retain_grad`, float64, the same examples), which gives the profile only "
-        "and underflows. "
-        f"Width {WIDTH}, {CHANNELS} input channel, one thread, medians of {REPEATS} in turn in one process; torch "
-        f"{torch.__version__}, {platform.machine()}. Ratios are what counts; a run takes two measurements at the preset "
-        "`standard`.\n\n"
-        f"{markdown(shown.astype(str))}\n"
+        f"and underflows. Width {WIDTH}, {CHANNELS} input channel, one thread, medians of {REPEATS} in turn in one "
+        f"process; torch {torch.__version__}, {platform.machine()}. Ratios are what counts; a run takes two "
+        f"measurements at the preset `standard`.\n\n{markdown(shown.astype(str))}\n"
         "Made by `python benchmarks/diagnostics_cost.py`.\n"
     )
     write_text(FOLDER / "diagnostics_cost.md", text)

@@ -17,6 +17,9 @@ from torch import Tensor
 from gradreach.diagnostics.scaled import Scaled
 
 
+TINY = torch.finfo(torch.float64).tiny
+
+
 class Weights(NamedTuple):
     """One direction of one layer of a torch module, with torch's order of gates.
 
@@ -106,9 +109,9 @@ def adjoints(steps: Steps, immediate: Scaled) -> Adjoints:
         vector, inner = steps.pull_back(t, vector)
         inners.append(inner)
         growths.append(vector)
-        largest = torch.linalg.vector_norm(vector, torch.inf, dim=-1)
-        log = log + largest.log()
-        vector = vector / largest.clamp_min(torch.finfo(vector.dtype).tiny).unsqueeze(-1)
+        largest = vector.abs().amax(-1, keepdim=True)
+        log = log + largest.squeeze(-1).log()
+        vector = vector / largest.clamp_min_(TINY)
         if t and seeded[t - 1]:
             vector, log = Scaled(vector, log) + Scaled(seeds[t - 1], seed_logs[t - 1])
     state = Scaled(torch.stack(vectors[::-1]), torch.stack(logs[::-1]))

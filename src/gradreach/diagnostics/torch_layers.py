@@ -110,16 +110,17 @@ class LSTMSteps(TorchSteps):
         raw = raw.view(self.length, self.batch, 4, width)
         g = torch.tanh(raw[..., 2, :])
         i, f, _, o = raw.sigmoid_().unbind(-2)
+        slope_i, slope_f, _, slope_o = (raw * (1 - raw)).unbind(-2)
         self.gates = {"i": i, "f": f, "o": o}
         c = [initial[1]]
         for forget, new in zip(f.unbind(), (i * g).unbind(), strict=True):
             c.append(torch.addcmul(new, forget, c[-1]))
         before, after = torch.stack(c[:-1]), torch.stack(c[1:])
         self.states, self.tanh_c = torch.cat([h, after], -1), torch.tanh(after)
-        self.c_by_h = (o * (1 - self.tanh_c**2)).unbind()
+        self.c_by_h = (o * (1 - self.tanh_c * self.tanh_c)).unbind()
         self.f = f.unbind()
-        self.by_c = torch.stack([g * i * (1 - i), before * f * (1 - f), i * (1 - g**2)], -2).unbind()
-        self.by_o = (self.tanh_c * o * (1 - o)).unbind()
+        self.by_c = torch.stack([g * slope_i, before * slope_f, i * (1 - g * g)], -2).unbind()
+        self.by_o = (self.tanh_c * slope_o).unbind()
 
     def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``J_tᵀ λ`` for ``λ = (λ^h, λ^c)``, and ``δ``."""

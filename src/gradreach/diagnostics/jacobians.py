@@ -169,7 +169,7 @@ def _orthonormal(columns: Tensor) -> tuple[Tensor, Tensor]:
         q, r = torch.linalg.qr(columns)
         return q, r.diagonal(dim1=1, dim2=2).abs()
     norm = torch.linalg.vector_norm(columns, dim=1, keepdim=True)
-    return columns / norm.clamp_min(torch.finfo(norm.dtype).tiny), norm.squeeze(1)
+    return columns / norm.masked_fill(norm == 0, 1), norm.squeeze(1)
 
 
 def _pull(steps: Steps, t: int, columns: Tensor) -> Tensor:

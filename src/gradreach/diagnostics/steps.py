@@ -17,9 +17,6 @@ from torch import Tensor
 from gradreach.diagnostics.scaled import Scaled
 
 
-TINY = torch.finfo(torch.float64).tiny
-
-
 class Weights(NamedTuple):
     """One direction of one layer of a torch module, with torch's order of gates.
 
@@ -111,7 +108,7 @@ def adjoints(steps: Steps, immediate: Scaled) -> Adjoints:
         growths.append(vector)
         largest = vector.abs().amax(-1, keepdim=True)
         log = log + largest.squeeze(-1).log()
-        vector = vector / largest.clamp_min_(TINY)
+        vector = vector / largest.masked_fill_(largest == 0, 1)
         if t and seeded[t - 1]:
             vector, log = Scaled(vector, log) + Scaled(seeds[t - 1], seed_logs[t - 1])
     state = Scaled(torch.stack(vectors[::-1]), torch.stack(logs[::-1]))

@@ -98,7 +98,7 @@ def medians(kind: type, length: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Time everything and write the tables."""
+    """Time everything."""
     torch.set_num_threads(1)
     rows = []
     for kind in (LSTM, GRU, RNN):
@@ -115,7 +115,11 @@ def main() -> None:
                 }
             )
             print(rows[-1], flush=True)
-    table = pd.DataFrame(rows)
+    write(pd.DataFrame(rows))
+
+
+def write(table: pd.DataFrame) -> None:
+    """Write the table, and what people read of it."""
     write_csv(FOLDER / "diagnostics_cost.csv", table)
     shown = table.drop(columns=[name for name in table if name.endswith("(ms)") and name != "training step (ms)"])
     text = (

@@ -91,11 +91,28 @@ class TrainerSettings(Settings):
     keep_checkpoint: bool = Field(exclude=True)
 
 
-class DiagnosticsSettings(Settings):
-    """What is measured of the gradient, on how many examples."""
+Schedule = Literal["ends"] | PositiveInt | None
+"""When: null never, ``ends`` at the start and of the chosen weights, n there and after every n-th epoch."""
 
-    name: Literal["off", "standard"]
+
+class DiagnosticsSettings(Settings):
+    """What is measured of the gradient, when, on how many examples."""
+
+    name: Literal["off", "standard", "full"]
     examples: PositiveInt
+    exponents: PositiveInt
+    profile: Schedule
+    gates: Schedule
+    histograms: Schedule
+    lyapunov: Schedule
+    bptt: Schedule
+    jacobians: Schedule
+    receptive_field: Schedule
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """Return when each quantity is measured."""
+        return self.model_dump(exclude={"name", "examples", "exponents"})
 
 
 class RunConfig(Settings):

@@ -57,27 +57,56 @@ def draw_band(
 def draw_run_profile(profile: pd.DataFrame) -> Figure:
     """Draw one run's gradient norms by lag, at the start and at the end of training.
 
-    Kept plain, without a layout engine: every run draws one.
+    Where it was measured in between, a heat map of lag × epoch stands below. Kept plain, without a layout engine:
+    every run draws one.
 
     Args:
-        profile: rows of ``gradient_profile`` with a column ``stage``.
+        profile: rows of ``gradient_profile`` with a column ``stage``: ``start``, ``end`` or ``epoch n``.
     """
-    keys = list(dict.fromkeys(zip(profile["layer"], profile["quantity"], strict=True)))
-    figure = Figure(figsize=(3.2 * len(keys), 2.8), dpi=100)
-    panels = figure.subplots(1, len(keys), sharey=True, squeeze=False)[0]
-    figure.subplots_adjust(left=0.75 / figure.get_figwidth(), right=0.99, bottom=0.17, top=0.9, wspace=0.05)
-    for axes, (layer, quantity) in zip(panels, keys, strict=True):
-        curves = profile[(profile["layer"] == layer) & (profile["quantity"] == quantity)]
-        for i, (stage, curve) in enumerate(curves.groupby("stage", sort=False)):
-            lag, low, middle, high = (curve[name].to_numpy(float) for name in ("lag", "q10", "median", "q90"))
-            draw_band(axes, lag, low, middle, high, i, str(stage))
-        axes.set_xlabel("lag (steps back)")
-        axes.set_title(
-            QUANTITIES[quantity] + (f" of {layer}" if layer != "input" and len(keys) > 3 else ""), fontsize=9
-        )
-    panels[0].set_ylabel("log10 norm: median, 10–90 %")
-    panels[0].legend(frameon=False)
+    profile = profile.assign(epoch=[_epoch(stage) for stage in profile["stage"]])
+    curves = dict(list(profile.groupby(["layer", "direction", "quantity"], sort=False)))
+    rows = 2 if profile["epoch"].nunique() > 2 else 1
+    figure = Figure(figsize=(3.2 * len(curves), 2.8 * rows), dpi=100)
+    panels = figure.subplots(rows, len(curves), sharey="row", squeeze=False)
+    left = 0.75 / figure.get_figwidth()
+    figure.subplots_adjust(left=left, right=0.99, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.08, hspace=0.35)
+    for column, ((layer, direction, quantity), curve) in zip(panels.T, curves.items(), strict=True):
+        draw_norms(column[0], curve[curve["stage"].isin(["start", "end"])])
+        which = f" of {layer}" if layer != "input" and len(curves) > 3 else ""
+        column[0].set_title(QUANTITIES[str(quantity)] + which + (" ←" if direction == "backward" else ""), fontsize=9)
+        if rows == 2:
+            draw_heat_map(column[1], curve)
+    panels[0, 0].set_ylabel("log10 norm: median, 10–90 %")
+    panels[0, 0].legend(frameon=False)
+    if rows == 2:
+        panels[1, 0].set_ylabel("lag (steps back)")
     return figure
+
+
+def draw_norms(axes: Axes, curves: pd.DataFrame) -> None:
+    """Draw the rows of one layer and quantity against lag, a band for each stage."""
+    for i, (stage, curve) in enumerate(curves.groupby("stage", sort=False)):
+        lag, low, middle, high = (curve[name].to_numpy(float) for name in ("lag", "q10", "median", "q90"))
+        draw_band(axes, lag, low, middle, high, i, str(stage))
+    axes.set_xlabel("lag (steps back)")
+
+
+def draw_heat_map(axes: Axes, curve: pd.DataFrame) -> None:
+    """Draw lag × epoch: log10 of the median norm, dark is small; what is zero or no number stays white."""
+    grid = curve.dropna(subset=["epoch"]).pivot_table(index="lag", columns="epoch", values="median", dropna=False)
+    values = np.ma.masked_invalid(grid.to_numpy(float))
+    epochs = grid.columns.to_numpy(float)
+    middles = (epochs[1:] + epochs[:-1]) / 2
+    edges = np.array([epochs[0] - 0.5, *middles, epochs[-1] + 0.5])
+    lags = np.arange(len(grid) + 1) - 0.5
+    mesh = axes.pcolormesh(edges, lags, values, cmap="viridis", rasterized=True)
+    axes.set_xlabel("epoch")
+    axes.figure.colorbar(mesh, ax=axes, pad=0.02, fraction=0.08)
+
+
+def _epoch(stage: str) -> float:
+    """Return after which epoch a stage was; the end is that of the chosen weights, which stand on no axis."""
+    return 0.0 if stage == "start" else float(stage.removeprefix("epoch ")) if stage.startswith("epoch ") else np.nan
 
 
 @contextmanager

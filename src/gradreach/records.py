@@ -2,7 +2,8 @@
 
     <results>/runs/<run_id>/record.json    status, configuration, metrics, cost, versions, host
                             history.csv    one row an epoch
-                            profile.npz    the gradient profiles, full precision, no pickled objects
+                            profile.npz    the gradient profiles, full precision, no pickled objects; further
+                                           tables of the diagnostics under <table>/<column>
 
                             run.log        what the run printed, within a sweep
                             checkpoint.ckpt  while it goes on: where a killed run continues
@@ -92,6 +93,15 @@ class RecordStore:
 
     def read_profile(self, run_id: str) -> dict[str, np.ndarray]:
         """Return the columns of a run's gradient profiles; empty where it has none."""
+        return {name: values for name, values in self._arrays(run_id).items() if "/" not in name}
+
+    def read_table(self, run_id: str, table: str) -> dict[str, np.ndarray]:
+        """Return the columns of another table of the diagnostics, such as ``bptt``; empty where it was not measured."""
+        prefix = f"{table}/"
+        arrays = self._arrays(run_id).items()
+        return {name.removeprefix(prefix): values for name, values in arrays if name.startswith(prefix)}
+
+    def _arrays(self, run_id: str) -> dict[str, np.ndarray]:
         try:
             with np.load(self.folder(run_id) / "profile.npz", allow_pickle=False) as arrays:
                 return dict(arrays)

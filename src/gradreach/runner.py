@@ -10,12 +10,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from omegaconf import DictConfig
 
 from gradreach.config import RunConfig, Workplace, parse, plain, resolve
-from gradreach.diagnostics import figures, gradient_profile
+from gradreach.diagnostics import Instrument
 from gradreach.errors import ConfigError, advise, refuse
 from gradreach.interruption import Interrupted, Interruption, asked_to_stop, watched
 from gradreach.models import SequenceModel, build, caveat
@@ -166,20 +167,17 @@ def execute(
         }
         store.write(record)
         start = time.perf_counter()
-        profiles: list[pd.DataFrame] = []
         epochs = EpochEnd(tell, saving, interruption)
         try:
             with track(run, workplace, record) as tracker:
-                record |= _train_and_measure(run, workplace, tracker, epochs, profiles)
+                record |= _train_and_measure(run, workplace, tracker, epochs)
         except Interrupted as reason:
             record |= {"status": "interrupted", "error": f"stopped by {reason} after epoch {len(epochs.history)}"}
         except Exception as error:
             record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
             record["traceback"] = traceback.format_exc()
         record["seconds"] = round(time.perf_counter() - start, 3)
-        profile = pd.concat(profiles) if profiles else pd.DataFrame()
-        columns = {str(name): profile[name].to_numpy(_storable(profile[name])) for name in profile}
-        store.write(record, epochs.history, columns)
+        store.write(record, epochs.history, _columns(epochs.tables))
         if record["status"] in SETTLED and not saving.keep:
             saving.path.unlink(missing_ok=True)
         return record
@@ -199,9 +197,8 @@ def _train_and_measure(
     workplace: Workplace,
     tracker: Tracker,
     epochs: "EpochEnd",
-    profiles: list[pd.DataFrame],
 ) -> dict[str, Any]:
-    """Do the work; epochs and profiles grow as it goes, so that a failure keeps what there was."""
+    """Do the work; what the epochs hold grows as it goes, so that a failure keeps what there was."""
     from gradreach.training import Diverged, fit
 
     torch.set_num_threads(workplace.threads)
@@ -221,15 +218,18 @@ def _train_and_measure(
     }
     metrics: dict[str, float] = {}
 
-    def measure(stage: str) -> dict[str, float]:
-        if run.diagnostics.name == "off":
-            return {}
-        probe = splits.validation.take(slice(run.diagnostics.examples))
-        profile = gradient_profile(model, probe, task.loss)
-        profiles.append(profile.assign(stage=stage))
-        measured = figures(profile)
-        metrics.update({f"gradient/{stage}/{name}": value for name, value in measured.items()})
+    probe = splits.validation.take(slice(run.diagnostics.examples))
+    instrument = Instrument(model, probe, task.loss, run.diagnostics.schedules, run.diagnostics.exponents)
+    instrument.tables = epochs.tables
+
+    def measure(stage: str, epoch: int | None = None) -> dict[str, float]:
+        measured = instrument.measure(stage, epoch)
+        if epoch is None:
+            metrics.update({f"gradient/{stage}/{name}": value for name, value in measured.items()})
         return {f"gradient/{name}": value for name, value in measured.items()}
+
+    def measure_epoch(epoch: int) -> dict[str, float]:
+        return measure(f"epoch {epoch}", epoch)
 
     show = epochs.tell
 
@@ -237,27 +237,37 @@ def _train_and_measure(
         tracker.log(row)
         show(row)
 
-    epochs.tell = tell
+    epochs.tell, epochs.measure = tell, measure_epoch
     tracker.log({"epoch": 0, **measure("start")})
+    before = instrument.seconds
     try:
         fitted = fit(
             model, task, splits, run.optimizer, run.trainer, seed=run.seed, device=workplace.device, epochs=epochs
         )
     except Diverged as reason:
         return {**facts, "status": "diverged", "metrics": metrics, "error": str(reason)}
+    training_seconds = fitted.seconds - (instrument.seconds - before)
     tracker.log({"epoch": run.trainer.epochs, **measure("end")})
     metrics.update(fitted.figures)
-    tracker.summarize(metrics, profiles)
+    tracker.summarize(metrics, epochs.tables.get("profile", []))
     return {
         **facts,
         "status": "finished",
         "metrics": metrics,
         "best_epoch": fitted.best_epoch,
         "steps": fitted.steps,
-        "steps_per_second": round(fitted.steps / fitted.seconds, 3),
+        "steps_per_second": round(fitted.steps / training_seconds, 3),
+        "training_seconds": round(training_seconds, 3),
+        "diagnostics_seconds": round(instrument.seconds, 3),
     }
 
 
-def _storable(column: pd.Series) -> str | None:
-    """Text is stored as fixed-width unicode: an array of Python objects would need a pickle."""
-    return "U" if column.dtype == object else None
+def _columns(tables: dict[str, list[pd.DataFrame]]) -> dict[str, np.ndarray]:
+    """Return what profile.npz holds: the profile's columns, and those of every other table as ``table/column``."""
+    columns: dict[str, np.ndarray] = {}
+    for title, frames in tables.items():
+        prefix = "" if title == "profile" else f"{title}/"
+        table = pd.concat(frames, ignore_index=True)
+        # text is stored as fixed-width unicode: an array of Python objects would need a pickle
+        columns |= {f"{prefix}{n}": table[n].to_numpy("U" if table[n].dtype == object else None) for n in table}
+    return columns

@@ -1,100 +1,84 @@
 """The gradient profile: how large the loss's gradient is, step by step back from where the loss reads."""
 
-import copy
 import math
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from gradreach.diagnostics.replay import log_adjoints, log_norm, replay
+from gradreach.diagnostics.steps import parts_of
+from gradreach.diagnostics.trace import Loss, Trace, trace
 from gradreach.tasks.batch import Batch
 
-COLUMNS = ["layer", "quantity", "lag", "q10", "median", "q90", "n"]
+COLUMNS = ["layer", "direction", "quantity", "lag", "q10", "median", "q90", "n", "nonfinite"]
 
 
-def gradient_profile(
-    model: nn.Module,
-    batch: Batch,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    dtype: torch.dtype = torch.float64,
-) -> pd.DataFrame:
+def gradient_profile(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch.float64) -> pd.DataFrame:
     """Measure the norm of each example's own gradient by lag.
 
-    The model is copied, so nothing of it changes: no weight, no mode, no gradient, no random state.
-
     Args:
-        model: called as ``model(x, lengths)``; every single-layer ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU`` within is
-            measured, and the input of any model.
-        batch: the probe, with floating ``x (batch, length, channels)``.
+        model: called as ``model(x)``, or ``model(x, lengths)`` where the batch has lengths. Every ``nn.RNN``,
+            ``nn.LSTM`` and ``nn.GRU`` within is measured, layer by layer; every ``Stepwise`` layer; and the input of
+            any model. It is copied, so nothing of it changes.
+        batch: the probe, ``(x, lengths, target)``.
         loss: ``(output, target) -> (batch,)``, each example's loss, not their mean.
-        dtype: what the copy computes in.
+        dtype: what the forward pass computes in, float32 or float64.
 
     Returns:
-        One row for each layer, quantity and lag. ``layer`` is the module's name, or ``input``; ``quantity`` is ``h``
-        or ``c`` (``dL/dh_t``, ``dL/dc_t``: total derivatives) or ``x`` (``dL/dx_t``); ``lag`` counts steps back from
-        the last valid one; ``q10``, ``median``, ``q90`` are quantiles over the ``n`` examples of **log10** of
-        the norm, −inf where it is exactly zero.
+        The columns of ``profile_of``.
 
     Raises:
-        ValueError: where the loss is not one value an example, or depends on no input.
+        ValueError: see ``trace``.
     """
-    probe = copy.deepcopy(model).to(dtype).eval()
-    batch = batch.to(next(probe.parameters()).device, dtype)
-    layers = {name: m for name, m in probe.named_modules() if isinstance(m, nn.RNNBase)}
-    seen: dict[str, tuple[Tensor, Tensor, tuple[Tensor, ...] | None]] = {}
-    for name, layer in layers.items():
-        layer.register_forward_hook(_remember(seen, name))
-
-    x = batch.x.detach().requires_grad_()
-    losses = loss(probe(x, batch.lengths), batch.target)
-    if losses.shape != (len(batch),):
-        raise ValueError(f"loss gives shape {tuple(losses.shape)}; it must give one value an example, ({len(batch)},)")
-    outputs = [seen[name][1] for name in layers]
-    by_x, *by_outputs = torch.autograd.grad(losses.sum(), [x, *outputs], allow_unused=True, materialize_grads=True)
-
-    with torch.no_grad():
-        logs = {("input", "x"): log_norm(by_x)}
-        for name, immediate in zip(layers, by_outputs, strict=True):
-            inputs, output, initial = seen[name]
-            time_first = layers[name].batch_first
-            turn = (lambda z: z.transpose(0, 1)) if time_first else (lambda z: z)
-            steps = replay(layers[name], turn(inputs), turn(output), initial)
-            for quantity, values in log_adjoints(steps, turn(immediate)).items():
-                logs[name, quantity] = values.T
-    lengths = batch.lengths if batch.lengths is not None else torch.full((len(batch),), x.shape[1])
-    counts = lengths.cpu().numpy()
-    frames = [_by_lag(*key, values.cpu().numpy() / math.log(10), counts) for key, values in logs.items()]
-    return pd.concat(frames, ignore_index=True)[COLUMNS]
+    return profile_of(trace(model, batch, loss, dtype))
 
 
-def _remember(seen: dict, name: str) -> Callable:
-    def hook(module: nn.RNNBase, arguments: tuple, outputs: tuple) -> None:
-        state = arguments[1] if len(arguments) > 1 else None
-        initial = None
-        if state is not None:
-            initial = tuple(part.squeeze(0) for part in (state if isinstance(state, tuple) else (state,)))
-        seen[name] = (arguments[0], outputs[0], initial)
+def profile_of(traced: Trace) -> pd.DataFrame:
+    """Summarise a trace over its examples.
 
-    return hook
+    Returns:
+        One row for each layer, direction, quantity and lag. ``layer`` is the module's name, or ``input``;
+        ``direction`` is the way the layer runs, ``forward`` or ``backward``; ``quantity`` is ``h`` or ``c``
+        (``dL/dh_t``, ``dL/dc_t``: total derivatives, h and c taken as independent) or ``x`` (``dL/dx_t``); ``lag``
+        counts steps back from the last valid one, of a backward direction from the first input; ``q10``, ``median``,
+        ``q90`` are quantiles over the ``n`` examples of **log10** of the norm, −inf where it is exactly zero and NaN
+        where that of one example is no number; ``nonfinite`` counts such examples.
+    """
+    curves = [quantiles_by_lag("input", "forward", "x", *traced.input_by_lag())]
+    for layer in traced.layers:
+        for quantity, part in parts_of(layer.steps, layer.adjoints.state).items():
+            curves.append(quantiles_by_lag(layer.layer, layer.direction, quantity, *layer.by_lag(part.log_norm())))
+    return as_profile(curves)
 
 
-def _by_lag(layer: str, quantity: str, log10: np.ndarray, lengths: np.ndarray) -> pd.DataFrame:
-    """Turn ``(batch, length)`` into quantiles by lag, each example counted from its own last valid step."""
-    at = lengths[:, None] - 1 - np.arange(int(lengths.max(initial=0)))  # the step that lies `lag` steps back
-    aligned = np.where(at >= 0, np.take_along_axis(log10, at.clip(min=0), axis=1), np.inf)
-    ordered, n = np.sort(aligned, axis=0), (at >= 0).sum(0)
-    columns = {name: _quantile(ordered, n, q) for name, q in (("q10", 0.1), ("median", 0.5), ("q90", 0.9))}
-    return pd.DataFrame({"layer": layer, "quantity": quantity, "lag": np.arange(len(n)), **columns, "n": n})
+def as_profile(curves: Sequence[Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Put curves below each other."""
+    return pd.DataFrame({column: np.concatenate([curve[column] for curve in curves]) for column in COLUMNS})
+
+
+def quantiles_by_lag(layer: str, direction: str, quantity: str, logs: Tensor, valid: Tensor) -> dict[str, np.ndarray]:
+    """Turn ``(lags, batch)`` natural logarithms into quantiles of log10."""
+    log10, there = logs.cpu().numpy() / math.log(10), valid.cpu().numpy()
+    bad = (there & (np.isnan(log10) | np.isposinf(log10))).sum(1)
+    ordered, n = np.sort(np.where(there, log10, np.inf), axis=1), there.sum(1)
+    columns = {
+        name: np.where(bad > 0, np.nan, _quantile(ordered, n, q))
+        for name, q in (("q10", 0.1), ("median", 0.5), ("q90", 0.9))
+    }
+    names = {"layer": layer, "direction": direction, "quantity": quantity}
+    facts = {key: np.full(len(n), name, dtype=object) for key, name in names.items()}
+    return {**facts, "lag": np.arange(len(n)), **columns, "n": n, "nonfinite": bad}
 
 
 def _quantile(ordered: np.ndarray, n: np.ndarray, q: float) -> np.ndarray:
-    """Take a quantile of the first n of each column; between −inf and a number nothing is interpolated."""
+    """Take a quantile of the first n of each row; between −inf and a number nothing is interpolated."""
+    if not len(n):
+        return np.empty(0)
     position = (n - 1) * q
-    low = np.take_along_axis(ordered, np.floor(position).astype(int)[None], axis=0)[0]
-    high = np.take_along_axis(ordered, np.ceil(position).astype(int)[None], axis=0)[0]
+    low = np.take_along_axis(ordered, np.floor(position).astype(int)[:, None], axis=1)[:, 0]
+    high = np.take_along_axis(ordered, np.ceil(position).astype(int)[:, None], axis=1)[:, 0]
     with np.errstate(invalid="ignore"):
         between = low + (high - low) * (position % 1)
     return np.where(np.isneginf(low), low, between)

@@ -22,8 +22,8 @@ class Decay(NamedTuple):
     factor: float
     half_life: float
     r2: float
-    first: int
-    last: int
+    first: float
+    last: float
 
 
 def decay(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> Decay:
@@ -37,19 +37,26 @@ def decay(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> Decay
     Returns:
         The fit over the lags with a finite norm; NaN with fewer than three of them.
     """
-    curve = curve.sort_values("lag")
-    window = curve[(curve["lag"] >= first) & (curve["lag"] <= (math.inf if last is None else last))]
-    window = window[np.isfinite(window["median"])]
-    if len(window) < 3:
-        return Decay(math.nan, math.nan, math.nan, first, first if last is None else last)
-    lags = window["lag"].to_numpy(float)
-    logs = window["median"].to_numpy(float) * math.log(10)
-    slope, offset = np.polyfit(lags, logs, 1)
-    residual = logs - (slope * lags + offset)
-    spread = logs - logs.mean()
+    return _decay(*_arrays(curve), first, math.inf if last is None else last)
+
+
+def _decay(lags: np.ndarray, medians: np.ndarray, first: float = 1, last: float = math.inf) -> Decay:
+    inside = (lags >= first) & (lags <= last)
+    counted = inside & np.isfinite(medians)
+    if counted.sum() < 3 or np.isnan(medians[inside]).any():
+        return Decay(math.nan, math.nan, math.nan, first, last)
+    x, y = lags[counted], medians[counted] * math.log(10)
+    from_mean, spread = x - x.mean(), y - y.mean()
+    slope = float(from_mean @ spread) / float(from_mean @ from_mean)
+    residual = spread - slope * from_mean
     r2 = 1 - float(residual @ residual) / float(spread @ spread) if spread.any() else 1.0
     half_life = math.log(2) / -slope if slope < 0 else math.inf
-    return Decay(math.exp(slope), half_life, r2, int(lags[0]), int(lags[-1]))
+    return Decay(math.exp(slope), half_life, r2, x[0], x[-1])
+
+
+def half_life(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> float:
+    """Return the steps in which the median norm halves: ``decay(curve, first, last).half_life``."""
+    return decay(curve, first, last).half_life
 
 
 def reach(curve: pd.DataFrame, threshold: float = REACH_THRESHOLD) -> float:
@@ -66,28 +73,58 @@ def reach(curve: pd.DataFrame, threshold: float = REACH_THRESHOLD) -> float:
         A lag; the longest lag of the curve means "at least so far". NaN where the norm is not a number, where there
         is no lag 1, or where no gradient arrives anywhere.
     """
-    medians = curve.set_index("lag")["median"]
-    reference = medians.get(1, math.nan)
-    arrived = medians.index[(medians >= reference + math.log10(threshold)) & ~np.isneginf(medians)]
-    return float(arrived.max()) if len(arrived) and np.isfinite(medians.max()) else math.nan
+    return _reach(*_arrays(curve), threshold)
+
+
+def _reach(lags: np.ndarray, medians: np.ndarray, threshold: float = REACH_THRESHOLD) -> float:
+    if not (lags == 1).any() or np.isnan(medians).any() or np.isposinf(medians).any():
+        return math.nan
+    arrived = lags[(medians >= medians[lags == 1] + math.log10(threshold)) & ~np.isneginf(medians)]
+    return float(arrived.max()) if len(arrived) else math.nan
 
 
 def figures(profile: pd.DataFrame) -> dict[str, float]:
     """Summarise a profile in few scalars.
 
     Returns:
-        ``reach``, ``half_life``, ``r2`` of the fit and ``log10_norm`` at lag 1 under the names ``x.*`` (input),
-        ``h.*`` and ``c.*``; with several recurrent layers ``h1.*``, ``h2.*`` and so on from the bottom.
+        ``reach``, ``half_life``, ``r2`` of the fit, ``decay`` (factor of one step) and ``log10_norm`` at lag 1 under
+        the names ``x.*`` (input), ``h.*`` and ``c.*``; with several recurrent layers ``h1.*``, ``h2.*`` and so on
+        from the bottom; backward directions as ``h_backward.*``. ``nonfinite`` counts norms that are no numbers.
     """
-    layers = [layer for layer in profile["layer"].unique() if layer != "input"]
+    kinds = profile[["layer", "direction"]].drop_duplicates().itertuples(index=False, name=None)
+    names = {("input", "forward"): "", **curve_names([kind for kind in kinds if kind[0] != "input"])}
     summary: dict[str, float] = {}
-    for (layer, quantity), curve in profile.groupby(["layer", "quantity"], sort=False):
-        number = str(layers.index(layer) + 1) if len(layers) > 1 and layer != "input" else ""
-        fitted = decay(curve)
+    for key, curve in profile.groupby(["layer", "direction", "quantity"], sort=False):
+        layer, direction, quantity = (str(part) for part in key)
+        name = f"{quantity}{names[layer, direction]}"
+        lags, medians = curve["lag"].to_numpy(float), curve["median"].to_numpy(float)
+        fitted, at_one = _decay(lags, medians), medians[lags == 1]
         summary |= {
-            f"{quantity}{number}.reach": reach(curve),
-            f"{quantity}{number}.half_life": fitted.half_life,
-            f"{quantity}{number}.r2": fitted.r2,
-            f"{quantity}{number}.log10_norm": float(curve.set_index("lag")["median"].get(1, math.nan)),
+            f"{name}.reach": _reach(lags, medians),
+            f"{name}.half_life": fitted.half_life,
+            f"{name}.r2": fitted.r2,
+            f"{name}.decay": fitted.factor,
+            f"{name}.log10_norm": float(at_one[0]) if len(at_one) else math.nan,
         }
-    return summary
+    return {**summary, "nonfinite": float(profile["nonfinite"].sum())}
+
+
+def curve_names(kinds: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return what tells the figures of several layers and directions apart: ``1``, ``2_backward``, or nothing."""
+    layers = list(dict.fromkeys(layer for layer, _ in kinds))
+    numbers = {layer: str(i) if len(layers) > 1 else "" for i, layer in enumerate(layers, start=1)}
+    return {kind: numbers[kind[0]] + ("_backward" if kind[1] == "backward" else "") for kind in kinds}
+
+
+def _arrays(curve: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return lags and medians of one curve; a line through two curves would mean nothing."""
+    columns = [name for name in ("stage", "layer", "direction", "quantity") if name in curve]
+    kinds = curve[columns].drop_duplicates()
+    if columns and len(kinds) != 1:
+        found = ", ".join(" ".join(map(str, kind)) for kind in kinds.to_numpy()) or "none"
+        raise ValueError(
+            f"a profile of {len(kinds)} curves ({found}); choose one, as in "
+            "profile[(profile.layer == 'lstm') & (profile.quantity == 'h')]"
+        )
+    curve = curve.sort_values("lag")
+    return curve["lag"].to_numpy(float), curve["median"].to_numpy(float)

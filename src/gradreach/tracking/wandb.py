@@ -58,4 +58,6 @@ class WandbRun:
         if profiles:
             from gradreach.drawing import draw_run_profile
 
-            self.run.log({"gradient/profile": wandb.Image(draw_run_profile(pd.concat(profiles)))})
+            profile = pd.concat(profiles, ignore_index=True)
+            table = wandb.Table(dataframe=profile)
+            self.run.log({"gradient/profile": wandb.Image(draw_run_profile(profile)), "gradient/by_lag": table})

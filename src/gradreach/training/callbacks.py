@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from pytorch_lightning import Callback, Trainer
 
@@ -25,6 +26,7 @@ class EpochEnd(Callback):
     The best epoch is the one with the best validation score; of equals, the lowest validation loss.
 
     - ``tell``: called with each epoch's row of figures.
+    - ``measure``: asked for further figures of each epoch, once; what it tabulates goes into ``tables``.
     - ``saving``: where and when to save; None never.
     - ``interruption``: whether the process was asked to stop.
     """
@@ -38,7 +40,9 @@ class EpochEnd(Callback):
         self.tell = tell
         self.saving = saving
         self.interruption = interruption or Interruption()
+        self.measure: Callable[[int], dict[str, float]] = lambda epoch: {}
         self.history: list[dict[str, Any]] = []
+        self.tables: dict[str, list[pd.DataFrame]] = {}
         self.best: tuple[float, float] = (-math.inf, -math.inf)
         self.best_row: dict[str, Any] = {}
         self.best_weights: dict[str, torch.Tensor] = {}
@@ -69,7 +73,8 @@ class EpochEnd(Callback):
             Diverged: the training or the validation loss is infinite or not a number.
         """
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **module.figures}
-        self.history.append({**row, "time/seconds": round(self.seconds, 3)})
+        measured = self.measure(trainer.current_epoch + 1)
+        self.history.append({**row, **measured, "time/seconds": round(self.seconds, 3)})
         self.tell(self.history[-1])
         for stage, name in (("train", "training"), ("val", "validation")):
             if not math.isfinite(row[f"{stage}/loss"]):
@@ -94,6 +99,7 @@ class EpochEnd(Callback):
         """Return what of a run does not lie in Lightning's own checkpoint: tensors and plain values only."""
         return {
             "history": self.history,
+            "tables": {name: [frame.to_dict("list") for frame in frames] for name, frames in self.tables.items()},
             "best": list(self.best),
             "best_row": self.best_row,
             "best_weights": self.best_weights,
@@ -106,6 +112,8 @@ class EpochEnd(Callback):
         self.history, self.best_row, self.best_weights = state["history"], state["best_row"], state["best_weights"]
         self.best = (state["best"][0], state["best"][1])
         self.seconds_before, self.random_state = state["seconds"], state["random_state"]
+        self.tables.clear()  # in place: who measures adds to the same
+        self.tables.update({name: [pd.DataFrame(f) for f in frames] for name, frames in state["tables"].items()})
         for row in self.history:
             self.tell(row)
 

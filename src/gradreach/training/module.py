@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from gradreach.diagnostics import GradientNorms
 from gradreach.tasks import Batch, Batches, Task
 
 
@@ -33,9 +34,9 @@ class Mean:
 class TrainingModule(LightningModule):
     """A model that learns a task.
 
-    After every training epoch ``figures`` holds what it yielded: ``train/*``, ``val/*``, the mean gradient norm
-    before clipping; after the test, ``test/*``. The score goes by the name of the task's metric: ``val/accuracy`` or
-    ``val/mse``.
+    After every training epoch ``figures`` holds what it yielded: ``train/*``, ``val/*``, and of the gradient before
+    clipping its mean norm, how often it was clipped and how often it was no number; after the test, ``test/*``. The
+    score goes by the name of the task's metric: ``val/accuracy`` or ``val/mse``.
 
     - ``make_optimizer``: given the parameters.
     - ``make_schedule``: given the optimizer; stepped after every batch. What gives None keeps the learning rate.
@@ -58,7 +59,7 @@ class TrainingModule(LightningModule):
         self.clip_norm = math.inf if clip_norm is None else clip_norm
         self.figures: dict[str, float] = {}
         self.means = {stage: (Mean(), Mean()) for stage in ("train", "val", "test")}
-        self.gradient_norm = Mean()
+        self.gradient_norms = GradientNorms(self.clip_norm)
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer and its schedule."""
@@ -70,8 +71,8 @@ class TrainingModule(LightningModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip by the total norm, and count the norm that was there before."""
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        self.gradient_norm.add(norm.unsqueeze(0))
+        self.gradient_norms.add(self.model.parameters())
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
 
     def on_train_epoch_start(self) -> None:
         """Choose the epoch's order of the data."""
@@ -103,7 +104,7 @@ class TrainingModule(LightningModule):
         """Close the training epoch that this validation belongs to."""
         self._take("train")
         self._take("val")
-        self.figures["gradient/norm"] = self.gradient_norm.take()
+        self.figures.update({f"gradient/{name}": value for name, value in self.gradient_norms.take().items()})
 
     def on_test_epoch_end(self) -> None:
         """Close the test."""

@@ -1,0 +1,102 @@
+"""The door for every other recurrent layer: one that can say how it takes a single step."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from gradreach.diagnostics.steps import Steps
+
+State = Tensor | tuple[Tensor, ...]
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """What a recurrent layer of one's own must have to be measured, beside ``forward(x (batch, length, d_in))``.
+
+    Its output at t must be the first part of the state that step t gives, or what ``output`` makes of it, where it
+    has a method ``output(x_t, state) -> (batch, d_out)``.
+    """
+
+    def initial_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> State:
+        """Return the state before the first step: ``(batch, size)``, or a tuple of such with ``h`` first."""
+
+    def step(self, x_t: Tensor, state: State) -> State:
+        """Return the next state, given ``x_t (batch, d_in)``."""
+
+
+class CellSteps(Steps):
+    """Steps of such a layer; each is run backwards by autograd.
+
+    - ``x``: ``(length, batch, d_in)``.
+    """
+
+    def __init__(self, cell: nn.Module, x: Tensor) -> None:
+        start = cell.initial_state(x.shape[1], x.device, x.dtype)  # type: ignore[operator]
+        self.tuple = isinstance(start, tuple)
+        self.template = start if isinstance(start, tuple) else (start,)
+        names = ["h", "c"] if len(self.template) == 2 else ["h", *(f"s{i}" for i in range(2, len(self.template) + 1))]
+        self.parts = {name: _real(part).shape[-1] for name, part in zip(names, self.template, strict=True)}
+        self.gates = {}
+        self.length, self.batch = x.shape[:2]
+        self.x = x
+        state, self.graphs = self.flat(start), []
+        for x_t in x.unbind():
+            with torch.enable_grad():
+                before, now = state.detach().requires_grad_(), x_t.detach().requires_grad_()
+                state = self.flat(cell.step(now, self.shaped(before)))  # type: ignore[operator]
+            self.graphs.append((before, now, state))
+        self.states = torch.stack([state.detach() for _, _, state in self.graphs])
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is computed."""
+        return self.states.device
+
+    def flat(self, state: State) -> Tensor:
+        """Return a state as one real tensor, ``(batch, size)``."""
+        parts = state if isinstance(state, tuple) else (state,)
+        return torch.cat([_real(part) for part in parts], -1)
+
+    def shaped(self, flat: Tensor) -> State:
+        """Return a state as the layer wants it."""
+        pieces = flat.split(list(self.parts.values()), -1)
+        parts = tuple(
+            torch.view_as_complex(piece.unflatten(-1, (-1, 2))) if part.is_complex() else piece
+            for piece, part in zip(pieces, self.template, strict=True)
+        )
+        return parts if self.tuple else parts[0]
+
+    def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``J_tᵀ λ``, and what arrives at the input."""
+        before, now, after = self.graphs[t]
+        # scalar products, as autograd's own argument for cotangents costs the import of sympy
+        options: Any = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
+        with torch.enable_grad():
+            pairs = [
+                torch.autograd.grad((after * one).sum(), (before, now), **options)
+                for one in adjoint.to(after.dtype).reshape(-1, *after.shape)
+            ]
+        states, inputs = (torch.stack(values).to(adjoint.dtype) for values in zip(*pairs, strict=True))
+        return states.reshape(adjoint.shape), inputs.reshape(*adjoint.shape[:-1], -1)
+
+    def input_cotangent(self, inner: Tensor) -> Tensor:
+        """Return it unchanged: the inputs are where the steps end."""
+        return inner
+
+
+def is_stepwise(module: nn.Module) -> bool:
+    """Whether a layer can be taken step by step."""
+    return isinstance(module, Stepwise)
+
+
+def outputs_of(cell: nn.Module, steps: CellSteps, x: Tensor, states: Tensor) -> Tensor:
+    """Return what the layer gives out, ``(length, batch, d_out)``, as a function of its input and its flat states."""
+    read: Any = getattr(cell, "output", None)
+    if read is None:
+        return states[..., : steps.parts["h"]]
+    return torch.stack([read(now, steps.shaped(s)) for now, s in zip(x.unbind(), states.unbind(), strict=True)])
+
+
+def _real(part: Tensor) -> Tensor:
+    return torch.view_as_real(part).flatten(-2) if part.is_complex() else part

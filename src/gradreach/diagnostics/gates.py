@@ -1,0 +1,55 @@
+"""What the gates do: how open they stand, how many are stuck, and what memory they imply."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from gradreach.diagnostics.torch_layers import LSTMSteps
+from gradreach.diagnostics.trace import LayerTrace
+
+CLOSED, OPEN = 0.1, 0.9
+"""Below the one or above the other a gate counts as saturated."""
+BINS = 20
+MEMORY = ("f", "z")
+"""The gates that weigh the old state: an LSTM's forget gate, a GRU's update gate in torch's convention."""
+
+
+def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
+    """Summarise every gate over examples, valid steps and units.
+
+    Returns:
+        Columns ``layer, direction, gate, mean, closed, open, half_life``: the mean; the shares below 0.1 and above 0.9;
+        for the gate that weighs the old state the half-life ``ln ½ / ln mean`` that it alone would imply, else NaN.
+        An LSTM has a line ``notes`` too: the factor tanh'(c_t) · f_t that the founding notes reason with.
+    """
+    rows = []
+    for name, values in _gates(layer).items():
+        mean = float(values.mean()) if len(values) else math.nan
+        implied = math.log(0.5) / math.log(mean) if name in MEMORY and 0 < mean < 1 else math.nan
+        closed, opened = ((values < CLOSED).mean(), (values > OPEN).mean()) if len(values) else (math.nan, math.nan)
+        rows.append((layer.layer, layer.direction, name, mean, float(closed), float(opened), implied))
+    return pd.DataFrame(rows, columns=["layer", "direction", "gate", "mean", "closed", "open", "half_life"])
+
+
+def gate_histograms(layer: LayerTrace, bins: int = BINS) -> pd.DataFrame:
+    """Count gates by value: columns ``layer, direction, gate, low, high, count``; NaNs are in no bin."""
+    frames = []
+    for name, values in _gates(layer).items():
+        counts, edges = np.histogram(values[np.isfinite(values)], bins=bins, range=(0, 1))
+        facts = {"layer": layer.layer, "direction": layer.direction, "gate": name}
+        frames.append(pd.DataFrame({**facts, "low": edges[:-1], "high": edges[1:], "count": counts}))
+    columns = ["layer", "direction", "gate", "low", "high", "count"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def _gates(layer: LayerTrace) -> dict[str, np.ndarray]:
+    gates: dict[str, Tensor] = dict(layer.steps.gates)
+    if isinstance(layer.steps, LSTMSteps):
+        gates["notes"] = gates["f"] * (1 - layer.steps.tanh_c**2)
+    flat = {}
+    for name, gate in gates.items():
+        values, valid = layer.by_lag(gate)
+        flat[name] = values[valid].flatten().cpu().numpy()
+    return flat

@@ -1,0 +1,171 @@
+"""What is measured when: each quantity has a schedule of its own, and one pass of the probe serves all."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from torch import nn
+
+from gradreach.diagnostics.bptt import bptt_shares
+from gradreach.diagnostics.gates import MEMORY, gate_histograms, gate_statistics
+from gradreach.diagnostics.jacobians import (
+    log10_condition_number,
+    lyapunov_spectrum,
+    omega,
+    recurrent_matrices,
+    step_factors,
+)
+from gradreach.diagnostics.profile import profile_of
+from gradreach.diagnostics.receptive_field import effective_receptive_field
+from gradreach.diagnostics.summary import curve_names, figures
+from gradreach.diagnostics.torch_layers import TorchSteps
+from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, trace
+from gradreach.tasks.batch import Batch
+
+Schedule = Literal["ends"] | int | None
+"""When: never, at the start and of the chosen weights, or there and after every n-th epoch."""
+
+Tables = dict[str, pd.DataFrame]
+
+
+class Instrument:
+    """Measures one model, on one probe, through training.
+
+    - ``model``: what is trained; it is looked at, not touched.
+    - ``probe``, ``loss``: see ``trace``.
+    - ``schedules``: when each quantity is measured; those that are not named are not.
+    - ``exponents``: how many Lyapunov exponents.
+
+    ``tables`` holds what was measured, by name, each with a column ``stage``; ``seconds`` what it cost.
+    """
+
+    def __init__(
+        self, model: nn.Module, probe: Batch, loss: Loss, schedules: Mapping[str, Schedule], exponents: int = 1
+    ) -> None:
+        unknown = set(schedules) - set(QUANTITIES)
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))}: choose quantities from {', '.join(QUANTITIES)}")
+        self.model, self.probe, self.loss = model, probe, loss
+        self.schedules, self.exponents = schedules, exponents
+        self.tables: dict[str, list[pd.DataFrame]] = {}
+        self.seconds = 0.0
+
+    def measure(self, stage: str, epoch: int | None = None) -> dict[str, float]:
+        """Measure what is due.
+
+        Args:
+            stage: what the moment is called in the tables.
+            epoch: how many epochs have passed; None at the start and at the end.
+
+        Returns:
+            Few scalars, such as ``h.half_life``; none where nothing is due.
+        """
+        due = [name for name, schedule in self.schedules.items() if _due(schedule, epoch)]
+        if not due:
+            return {}
+        start = time.perf_counter()
+        traced = trace(self.model, self.probe, self.loss)
+        summary: dict[str, float] = {}
+        for name in due:
+            scalars, tables = QUANTITIES[name](self, traced)
+            summary |= scalars
+            for title, table in tables.items():
+                self.tables.setdefault(title, []).append(table.assign(stage=stage))
+        self.seconds += time.perf_counter() - start
+        return summary
+
+
+def _due(schedule: Schedule, epoch: int | None) -> bool:
+    if schedule is None or epoch is None:
+        return schedule is not None
+    return isinstance(schedule, int) and epoch % schedule == 0
+
+
+def _profile(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+    profile = profile_of(traced)
+    return figures(profile), {"profile": profile}
+
+
+def _gates(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+    layers = [layer for layer in traced.layers if layer.steps.gates]
+    if not layers:
+        return {}, {}
+    table = pd.concat([gate_statistics(layer) for layer in layers], ignore_index=True)
+    names = curve_names(traced.names)
+    scalars = {
+        f"gate_{row['gate']}{names[row['layer'], row['direction']]}.{figure}": row[figure]
+        for row in table.to_dict("records")
+        for figure in ("mean", "closed", "open")
+        if figure != "mean" or row["gate"] in MEMORY
+    }
+    return scalars, {"gates": table}
+
+
+def _histograms(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+    frames = [gate_histograms(layer) for layer in traced.layers if layer.steps.gates]
+    return {}, {"gate_histograms": pd.concat(frames, ignore_index=True)} if frames else {}
+
+
+def _lyapunov(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+    scalars, frames = {}, []
+    names = curve_names(traced.names)
+    for layer in traced.layers:
+        k = min(instrument.exponents, layer.steps.size)
+        exponents = lyapunov_spectrum(layer, k)
+        medians = exponents.nanmedian(0)[0].tolist()
+        name = names[layer.layer, layer.direction]
+        scalars[f"h{name}.lyapunov"] = medians[0]
+        if k > 1:
+            condition = log10_condition_number(exponents, layer.steps.length).nanmedian()
+            scalars[f"h{name}.log10_condition"] = float(condition)
+        facts = {"layer": layer.layer, "direction": layer.direction}
+        frames.append(pd.DataFrame({**facts, "index": range(1, k + 1), "exponent": medians}))
+    return scalars, {"lyapunov": pd.concat(frames, ignore_index=True)} if frames else {}
+
+
+def _bptt(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+    frames = [bptt_shares(layer) for layer in traced.layers if isinstance(layer.steps, TorchSteps)]
+    return {}, {"bptt": pd.concat(frames, ignore_index=True)} if frames else {}
+
+
+def _jacobians(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+    if not traced.layers:
+        return {}, {}
+    names = curve_names(traced.names)
+
+    def middle(layer: LayerTrace) -> float:
+        return float(omega(layer).nanmedian())
+
+    scalars = {f"h{names[layer.layer, layer.direction]}.omega": middle(layer) for layer in traced.layers}
+    factors = pd.concat([step_factors(layer) for layer in traced.layers], ignore_index=True)
+    return scalars, {"factors": factors, "matrices": recurrent_matrices(instrument.model)}
+
+
+def _receptive_field(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+    encoder: Any = getattr(instrument.model, "encoder", None)
+    field = getattr(encoder, "receptive_field", None)
+    if field is None or not instrument.probe.x.is_floating_point():
+        return {}, {}
+    probe = copy.deepcopy(encoder).double().eval()
+    x = instrument.probe.x.to(next(probe.parameters()).device, torch.float64)
+    try:
+        found = effective_receptive_field(lambda values: probe(values, None)[0], x)
+    except ValueError:  # dead, or not a number: said as such
+        return {"x.centroid": math.nan, "x.spread": math.nan, "x.beyond_field": math.nan}, {}
+    scalars = {"x.centroid": found.centroid, "x.spread": found.spread, "x.beyond_field": float(found.beyond(field))}
+    return scalars, {"receptive_field": found.weights}
+
+
+QUANTITIES: dict[str, Callable[[Instrument, Trace], tuple[dict[str, float], Tables]]] = {
+    "profile": _profile,
+    "gates": _gates,
+    "histograms": _histograms,
+    "lyapunov": _lyapunov,
+    "bptt": _bptt,
+    "jacobians": _jacobians,
+    "receptive_field": _receptive_field,
+}

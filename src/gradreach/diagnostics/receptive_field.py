@@ -1,0 +1,106 @@
+"""What a unit of a convolutional network can see, and what it does look at."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from gradreach.diagnostics.trace import undisturbed
+
+
+class Window(NamedTuple):
+    """One layer of a stack: how many steps it sees, how far it moves, how far apart they are."""
+
+    kernel_size: int
+    stride: int = 1
+    dilation: int = 1
+
+
+def theoretical_receptive_field(windows: Iterable[Window]) -> int:
+    """Return how many steps of the input one unit on top of a stack can depend on.
+
+    ``1 + Σ_i (k_i − 1) d_i Π_{j<i} s_j``, from the bottom.
+    """
+    field, jump = 1, 1
+    for window in windows:
+        field += (window.kernel_size - 1) * window.dilation * jump
+        jump *= window.stride
+    return field
+
+
+def windows_of(stack: nn.Module) -> list[Window]:
+    """Read the windows of a stack's convolutions and pools over time, which must run in the order they are held in."""
+    kinds = (nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d)
+    layers = [module for module in stack.modules() if isinstance(module, kinds)]
+    if not layers:
+        raise ValueError(
+            f"{type(stack).__name__} holds no one-dimensional convolution or pool: it has no receptive field"
+        )
+    return [Window(*(_one(getattr(m, name, 1)) for name in Window._fields)) for m in layers]
+
+
+class EffectiveField(NamedTuple):
+    """How the gradient of one output is spread over the input (source: W. Luo et al., 2016).
+
+    - ``weights``: columns ``offset`` (steps from below the output's centre) and ``weight`` (mean norm, summing to 1).
+    - ``centroid``, ``variance``: first and second central moment of the offsets, in steps and steps².
+    - ``extent``: from the first to the last step with a gradient that is not exactly zero.
+    """
+
+    weights: pd.DataFrame
+    centroid: float
+    variance: float
+    extent: int
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation, in steps."""
+        return math.sqrt(self.variance)
+
+    def beyond(self, field: int) -> bool:
+        """Whether it reaches farther than a theoretical receptive field: then one of the two is wrong."""
+        return self.extent > field
+
+
+def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at: int | None = None) -> EffectiveField:
+    """Measure what the outputs of one step depend on.
+
+    Args:
+        encode: ``(batch, length, d_in) -> (batch, length', d_out)``; in evaluation mode, so that it draws nothing.
+        x: floating inputs; the wider the batch, the smoother.
+        at: the output's step; default the middle one.
+
+    Raises:
+        ValueError: no gradient arrives at the input (or none that is a number): there is no field to speak of.
+    """
+    with undisturbed():
+        leaf = x.detach().clone().requires_grad_()
+        output = encode(leaf)
+        at = output.shape[1] // 2 if at is None else at
+        norms = touched(leaf, output[:, at]).norm(dim=2).mean(0).double()
+    total = float(norms.sum())
+    if not (math.isfinite(total) and total > 0):
+        raise ValueError(
+            f"the gradient of output {at} by the input sums to {total}: no receptive field can be read from it"
+        )
+    ratio = x.shape[1] / output.shape[1]
+    centre = at if ratio == 1 else (at + 0.5) * ratio - 0.5
+    offsets = torch.arange(x.shape[1], dtype=torch.float64) - centre
+    weights = (norms / total).cpu()
+    centroid = float(weights @ offsets)
+    variance = float(weights @ (offsets - centroid) ** 2)
+    there = weights.nonzero().flatten()
+    table = pd.DataFrame({"offset": offsets.numpy(), "weight": weights.numpy()})
+    return EffectiveField(table, centroid, variance, int(there[-1] - there[0]) + 1)
+
+
+def touched(x: Tensor, outputs: Tensor) -> Tensor:
+    """Return the gradient of the sum of outputs by the input: with uniform kernels, how often each step is touched."""
+    return torch.autograd.grad(outputs.sum(), x, retain_graph=True)[0]
+
+
+def _one(value: int | tuple[int, ...]) -> int:
+    return value[0] if isinstance(value, tuple) else value

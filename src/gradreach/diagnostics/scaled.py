@@ -1,0 +1,66 @@
+"""Vectors of any size at all: a direction, and the logarithm of what it has to be multiplied by.
+
+A gradient that has shrunk to 10^-500 is no floating-point number, but its direction is, and so is its logarithm.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+BUCKET = 200 * math.log(10)
+"""How many orders of magnitude may go through autograd at once; float64 has 308 on either side of 1."""
+
+
+class Scaled(NamedTuple):
+    """Vectors ``direction · exp(log)``.
+
+    - ``direction``: ``(..., size)``; its norm is near 1, or 0.
+    - ``log``: ``(...)``, natural logarithm; −inf for the zero vector.
+    """
+
+    direction: Tensor
+    log: Tensor
+
+    @classmethod
+    def of(cls, values: Tensor, log: float = 0.0) -> "Scaled":
+        """Scale ``values · exp(log)``."""
+        largest = values.abs().amax(-1)
+        return cls(values / _nonzero(largest).unsqueeze(-1), largest.log() + log)
+
+    def log_norm(self) -> Tensor:
+        """Return the natural logarithm of the norms, ``(...)``: exact where their squares would underflow."""
+        return self.log + log_norm(self.direction)
+
+    def __add__(self, other: "Scaled") -> "Scaled":  # type: ignore[override]
+        """Add vectors; the sum of two tuples is never wanted here."""
+        larger = torch.maximum(self.log, other.log)
+        reference = larger.masked_fill(larger.isneginf(), 0)
+        a, b = ((part.log - reference).exp().unsqueeze(-1) * part.direction for part in (self, other))
+        total = Scaled.of(a + b)
+        return Scaled(total.direction, total.log + reference)
+
+    def buckets(self) -> Iterator[tuple[Tensor, float]]:
+        """Cut into parts that floating-point numbers can hold: pairs ``(values, log)`` whose sum this is."""
+        finite = self.log[self.log.isfinite()]
+        top = float(finite.max()) if len(finite) else 0.0
+        bottom = float(finite.min()) if len(finite) else 0.0
+        for k in range(int((top - bottom) / BUCKET) + 1):
+            reference = top - k * BUCKET
+            here = (self.log <= reference) & (self.log > reference - BUCKET)
+            if k == 0:
+                here |= ~self.log.isfinite()  # what is not a number must arrive as such
+            scale = (self.log - reference).exp().masked_fill(~here, 0).unsqueeze(-1)
+            yield torch.where(here.unsqueeze(-1), self.direction * scale, 0), reference
+
+
+def log_norm(values: Tensor) -> Tensor:
+    """Return the natural logarithm of the norm over the last dimension, also where its square would underflow."""
+    largest = values.abs().amax(-1)
+    return largest.log() + torch.linalg.vector_norm(values / _nonzero(largest).unsqueeze(-1), dim=-1).clamp_min(1).log()
+
+
+def _nonzero(largest: Tensor) -> Tensor:
+    return largest.masked_fill(largest == 0, 1)

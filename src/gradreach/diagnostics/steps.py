@@ -1,0 +1,123 @@
+"""A recurrent layer, step by step: its states are known, and each step can be run backwards.
+
+A fused layer does not show ``λ_t = dL/ds_t``: its output's own gradient is only the immediate part. But all its
+states are known after the forward pass, so the gates of all steps follow in one matrix product, and
+
+    λ_{t-1} = J_tᵀ λ_t + ∂⁺L/∂s_{t-1}
+
+can be run backwards by hand (source: P. J. Werbos, Backpropagation through time, 1990).
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gradreach.diagnostics.scaled import Scaled
+
+
+class Weights(NamedTuple):
+    """One direction of one layer of a torch module, with torch's order of gates.
+
+    - ``input``: ``W_ih (gates · width, d_in)``; ``recurrent``: ``W_hh``; biases zero where the module has none.
+    - ``projection``: ``W_hr (d_out, width)`` of an LSTM with ``proj_size``, else None.
+    """
+
+    input: Tensor
+    recurrent: Tensor
+    input_bias: Tensor
+    recurrent_bias: Tensor
+    projection: Tensor | None
+
+
+class Steps(ABC):
+    """The steps of one layer. Time comes first: ``(length, batch, size)``.
+
+    - ``states``: all of them, ``(length, batch, size)``.
+    - ``parts``: the state's parts and their sizes, ``h`` first; ``size`` is their sum.
+    - ``gates``: what lies between 0 and 1, by name, each ``(length, batch, width)``.
+    """
+
+    parts: dict[str, int]
+    gates: dict[str, Tensor]
+    states: Tensor
+    length: int
+    batch: int
+
+    @property
+    def size(self) -> int:
+        """Size of the whole state."""
+        return sum(self.parts.values())
+
+    @abstractmethod
+    def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
+        """Take adjoints of state t, ``(..., batch, size)``, one step back.
+
+        Returns:
+            ``J_tᵀ λ (..., batch, size)``, and what arrives at the step's preactivations (or, where a layer does not
+            show them, at its input), ``(..., batch, inner)``.
+        """
+
+    @abstractmethod
+    def input_cotangent(self, inner: Tensor) -> Tensor:
+        """Return what arrives at the inputs, ``(..., d_in)``, given what arrives at the preactivations."""
+
+    def jacobian(self, t: int) -> Tensor:
+        """Return ``J_t = ∂s_t/∂s_{t-1}``, ``(batch, size, size)``, states ordered as in ``parts``."""
+        identity = torch.eye(self.size, dtype=torch.float64, device=self.device)
+        rows = identity.unsqueeze(1).expand(-1, self.batch, -1)
+        return self.pull_back(t, rows)[0].transpose(0, 1)
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where it is computed."""
+
+
+class Adjoints(NamedTuple):
+    """Total derivatives of the loss by a layer's states.
+
+    - ``state``: ``(length, batch, size)``; ``initial``: by the state before the first step, ``(batch, size)``.
+    - ``inner``: what arrives at the preactivations, ``(length, batch, inner)``.
+    - ``growth``: ``ln(‖J_tᵀ λ_t‖ / ‖λ_t‖)``, ``(length, batch)``.
+    """
+
+    state: Scaled
+    initial: Scaled
+    inner: Scaled
+    growth: Tensor
+
+
+def adjoints(steps: Steps, immediate: Scaled) -> Adjoints:
+    """Run the adjoint recursion.
+
+    Args:
+        steps: the layer.
+        immediate: the loss's own gradient by each state, ``∂⁺L/∂s_t``, ``(length, batch, size)``.
+    """
+    seeded = immediate.log.isneginf().logical_not().any(1).tolist()
+    seeds, seed_logs = immediate.direction.unbind(), immediate.log.unbind()
+    vector, log = seeds[-1], seed_logs[-1]
+    vectors, logs, inners, growths = [], [], [], []
+    for t in range(steps.length - 1, -1, -1):
+        vectors.append(vector)
+        logs.append(log)
+        vector, inner = steps.pull_back(t, vector)
+        inners.append(inner)
+        growths.append(vector)
+        largest = vector.abs().amax(-1, keepdim=True)
+        log = log + largest.squeeze(-1).log()
+        vector = vector / largest.masked_fill_(largest == 0, 1)
+        if t and seeded[t - 1]:
+            vector, log = Scaled(vector, log) + Scaled(seeds[t - 1], seed_logs[t - 1])
+    state = Scaled(torch.stack(vectors[::-1]), torch.stack(logs[::-1]))
+    norms = torch.linalg.vector_norm
+    growth = norms(torch.stack(growths[::-1]), dim=-1).log() - norms(state.direction, dim=-1).log()
+    return Adjoints(state, Scaled(vector, log), Scaled(torch.stack(inners[::-1]), state.log), growth)
+
+
+def parts_of(steps: Steps, state: Scaled) -> dict[str, Scaled]:
+    """Split adjoints ``(..., size)`` into those of the state's parts."""
+    pieces = state.direction.split(list(steps.parts.values()), -1)
+    return {name: Scaled(piece, state.log) for name, piece in zip(steps.parts, pieces, strict=True)}

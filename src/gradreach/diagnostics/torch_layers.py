@@ -1,0 +1,142 @@
+"""Steps of torch's own recurrent layers: the closed forms of their Jacobians, applied from the left."""
+
+import torch
+from torch import Tensor
+
+from gradreach.diagnostics.steps import Steps, Weights
+
+
+class TorchSteps(Steps):
+    """What they have in common: all preactivations from known states, in one product.
+
+    - ``x``: ``(length, batch, d_in)``; ``h``: the states that the layer gave; ``initial``: those before the first.
+    """
+
+    def __init__(self, weights: Weights, x: Tensor, h: Tensor, initial: tuple[Tensor, ...]) -> None:
+        self.weights, self.x, self.states = weights, x, h
+        self.length, self.batch, width = h.shape
+        self.parts = {"h": width}
+        self.gates = {}
+        self.previous = torch.cat([initial[0].unsqueeze(0), h[:-1]])
+        self.recurrent = weights.recurrent
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is computed."""
+        return self.states.device
+
+    def from_input(self) -> Tensor:
+        """Return ``W_ih x + b_ih``."""
+        return _affine(self.x, self.weights.input, self.weights.input_bias)
+
+    def from_state(self) -> Tensor:
+        """Return ``W_hh h' + b_hh``."""
+        return _affine(self.previous, self.recurrent, self.weights.recurrent_bias)
+
+    def input_part(self, inner: Tensor) -> Tensor:
+        """Return the derivatives by ``W_ih x + b_ih``."""
+        return inner
+
+    def state_part(self, inner: Tensor) -> Tensor:
+        """Return the derivatives by ``W_hh h' + b_hh``."""
+        return inner
+
+    def input_cotangent(self, inner: Tensor) -> Tensor:
+        """Return ``W_ihᵀ δ``."""
+        return self.input_part(inner) @ self.weights.input
+
+
+class RNNSteps(TorchSteps):
+    """``J = diag(f') W_hh`` with ``f' = 1 − h²`` for tanh and ``h > 0`` for ReLU."""
+
+    def __init__(self, weights: Weights, x: Tensor, h: Tensor, initial: tuple[Tensor, ...], relu: bool = False) -> None:
+        super().__init__(weights, x, h, initial)
+        slope = (h > 0).to(h.dtype) if relu else 1 - h**2
+        self.slopes = slope.unbind()
+
+    def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``J_tᵀ λ`` and ``δ``."""
+        inner = adjoint * self.slopes[t]
+        return inner @ self.recurrent, inner
+
+
+class GRUSteps(TorchSteps):
+    """``h = z ∘ h' + (1 − z) ∘ n``, ``n = tanh(W_in x + r ∘ u)``, ``u = W_hn h' + b_hn``: the form of torch.
+
+    ``J = diag(z) + diag((h'−n) z(1−z)) W_hz + diag((1−z)(1−n²)) [diag(r) W_hn + diag(u r(1−r)) W_hr]``.
+    """
+
+    def __init__(self, weights: Weights, x: Tensor, h: Tensor, initial: tuple[Tensor, ...]) -> None:
+        super().__init__(weights, x, h, initial)
+        (xr, xz, xn), (hr, hz, u) = self.from_input().chunk(3, -1), self.from_state().chunk(3, -1)
+        r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)
+        n = torch.tanh(xn + r * u)
+        self.gates = {"r": r, "z": z}
+        slope = (1 - z) * (1 - n**2)
+        self.z = z.unbind()
+        by_gate = torch.stack([slope * u * r * (1 - r), (self.previous - n) * z * (1 - z), slope * r], -2)
+        self.by_gate, self.slope = by_gate.unbind(), slope.unbind()
+
+    def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``J_tᵀ λ`` and ``δ``, the latter with both faces of the candidate: ``r, z, W_hn h', W_in x``."""
+        gates = (adjoint.unsqueeze(-2) * self.by_gate[t]).flatten(-2)
+        return adjoint * self.z[t] + gates @ self.recurrent, torch.cat([gates, adjoint * self.slope[t]], -1)
+
+    def input_part(self, inner: Tensor) -> Tensor:
+        """Return the derivatives by ``W_ih x + b_ih``: on this side the candidate is not reset."""
+        r, z, _, n = inner.chunk(4, -1)
+        return torch.cat([r, z, n], -1)
+
+    def state_part(self, inner: Tensor) -> Tensor:
+        """Return the derivatives by ``W_hh h' + b_hh``."""
+        return inner[..., : self.recurrent.shape[0]]
+
+
+class LSTMSteps(TorchSteps):
+    """The state is ``(h, c)``, its halves taken as independent: ``λ^c`` is the part that reaches ``c_t`` directly.
+
+    What ``c.retain_grad()`` gives on unrolled cells is ``λ^c + λ^h ∘ o (1 − tanh² c)`` instead. With
+    ``A = diag(c' f(1−f)) U_f + diag(g i(1−i)) U_i + diag(i(1−g²)) U_g``,
+    ``J = [[diag(o(1−tanh²c)) A + diag(tanh c · o(1−o)) U_o, diag(o(1−tanh²c) f)], [A, diag(f)]]``.
+    """
+
+    def __init__(self, weights: Weights, x: Tensor, h: Tensor, initial: tuple[Tensor, ...]) -> None:
+        super().__init__(weights, x, h, initial)
+        width = initial[1].shape[-1]
+        self.parts = {"h": h.shape[-1], "c": width}
+        raw = torch.addmm(self.from_input().flatten(0, 1), self.previous.flatten(0, 1), self.recurrent.T).add_(
+            weights.recurrent_bias
+        )
+        raw = raw.view(self.length, self.batch, 4, width)
+        g = torch.tanh(raw[..., 2, :])
+        i, f, _, o = raw.sigmoid_().unbind(-2)
+        slope_i, slope_f, _, slope_o = (raw * (1 - raw)).unbind(-2)
+        self.gates = {"i": i, "f": f, "o": o}
+        c = [initial[1]]
+        for forget, new in zip(f.unbind(), (i * g).unbind(), strict=True):
+            c.append(torch.addcmul(new, forget, c[-1]))
+        before, after = torch.stack(c[:-1]), torch.stack(c[1:])
+        self.states, self.tanh_c = torch.cat([h, after], -1), torch.tanh(after)
+        self.c_by_h = (o * (1 - self.tanh_c * self.tanh_c)).unbind()
+        self.f = f.unbind()
+        self.by_c = torch.stack([g * slope_i, before * slope_f, i * (1 - g * g)], -2).unbind()
+        self.by_o = (self.tanh_c * slope_o).unbind()
+
+    def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``J_tᵀ λ`` for ``λ = (λ^h, λ^c)``, and ``δ``."""
+        of_h, of_c = adjoint[..., : self.parts["h"]], adjoint[..., self.parts["h"] :]
+        if self.weights.projection is not None:
+            of_h = of_h @ self.weights.projection
+        of_c = torch.addcmul(of_c, of_h, self.c_by_h[t])
+        gates = torch.cat([(of_c.unsqueeze(-2) * self.by_c[t]).flatten(-2), of_h * self.by_o[t]], -1)
+        return torch.cat([gates @ self.recurrent, of_c * self.f[t]], -1), gates
+
+    def through_h(self, t: int, of_h: Tensor) -> Tensor:
+        """Return what of an adjoint of ``h_t`` reaches ``c_t``, the output gate held fixed."""
+        if self.weights.projection is not None:
+            of_h = of_h @ self.weights.projection
+        return of_h * self.c_by_h[t]
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.addmm(bias, x.flatten(0, 1), weight.T).unflatten(0, x.shape[:2])

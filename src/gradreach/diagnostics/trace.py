@@ -1,0 +1,207 @@
+"""One pass forward, one back: the total gradient at every step of every recurrent layer, and at the input."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradreach.diagnostics.scaled import Scaled
+from gradreach.diagnostics.splitting import Cut, split_recurrent
+from gradreach.diagnostics.steps import Adjoints, Steps, adjoints
+from gradreach.tasks.batch import Batch
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+SUPPORTED = (torch.float32, torch.float64)
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """What is known of one direction of one layer. Time comes first and runs as the layer runs.
+
+    - ``end``: ``(batch,)`` the step at which an example's run ends, from which lags are counted.
+    - ``count``: ``(batch,)`` how many valid steps there are up to that one.
+    """
+
+    layer: str
+    direction: str
+    steps: Steps
+    adjoints: Adjoints
+    end: Tensor
+    count: Tensor
+
+    def by_lag(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn ``(length, batch, ...)`` into ``(lags, batch, ...)``, and say which are valid, ``(lags, batch)``."""
+        return _by_lag(values, self.end, self.count)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What is known of a model's gradient.
+
+    - ``layers``: in the order in which they ran.
+    - ``input``: ``dL/dx_t`` (of token ids: by the embedding's output), ``(length, batch, d_in)``.
+    - ``lengths``: ``(batch,)`` valid steps.
+    """
+
+    layers: tuple[LayerTrace, ...]
+    input: Scaled
+    lengths: Tensor
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """Layer and direction of each of ``layers``."""
+        return [(layer.layer, layer.direction) for layer in self.layers]
+
+    def input_by_lag(self) -> tuple[Tensor, Tensor]:
+        """Return ``ln ‖dL/dx‖`` by lag, ``(lags, batch)``, and which are valid."""
+        return _by_lag(self.input.log_norm(), self.lengths - 1, self.lengths)
+
+
+def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch.float64) -> Trace:
+    """Run a copy of the model once forward and once back.
+
+    Of the model nothing changes: no weight, no mode, no gradient, no random state.
+
+    Args:
+        model: called as ``model(x)``, or ``model(x, lengths)`` where the batch has lengths.
+        batch: the probe; floating ``x (batch, length, channels)``, or token ids ``(batch, length)`` that the
+            model hands to an ``nn.Embedding``.
+        loss: ``(output, target) -> (batch,)``, each example's own loss, not their mean.
+        dtype: what the forward pass computes in, float32 or float64; what comes after is float64.
+
+    Raises:
+        ValueError: where the loss is not one value an example, or depends on no input and no state; where there is
+            nothing to measure by.
+    """
+    if dtype not in SUPPORTED:
+        raise ValueError(
+            f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64"
+        )
+    with undisturbed():
+        probe = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype)).eval().requires_grad_(False)
+        device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
+        batch = batch.to(device, dtype)
+        lengths = _lengths(batch)
+        inputs: list[Tensor] = []
+        x = batch.x
+        if x.is_floating_point():
+            x = x.detach().requires_grad_()
+            inputs.append(x)
+        else:
+            _watch_embeddings(probe, x, inputs)
+        cuts = split_recurrent(probe)
+        losses = loss(probe(x) if batch.lengths is None else probe(x, batch.lengths), batch.target)
+        if not inputs:
+            raise ValueError(
+                f"x holds {batch.x.dtype}, and the model has no nn.Embedding that takes it: nothing to measure by"
+            )
+        if losses.shape != (len(batch),):
+            raise ValueError(
+                f"the loss has shape {tuple(losses.shape)}; it must give one value an example, ({len(batch)},)"
+            )
+        if not losses.requires_grad:
+            raise ValueError("the loss depends neither on the input nor on any state: it has no gradient to measure")
+        by_x, measured = _backward(losses.sum(), inputs[0], cuts)
+        layers = tuple(_layer(cut, adjoint, lengths, x.shape[1]) for cut, adjoint in zip(cuts, measured, strict=True))
+        return Trace(layers, Scaled(by_x.direction.transpose(0, 1), by_x.log.T), lengths)
+
+
+def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Adjoints]]:
+    """Go back from cut to cut, the last first; between them goes autograd, within them the adjoint recursion."""
+    leaves = [x, *(cut.states for cut in cuts)]
+    arrived = [Scaled.of(torch.zeros_like(leaf, dtype=torch.float64)) for leaf in leaves]
+
+    def push(output: Tensor, cotangent: Tensor | None, log: float, known: int) -> None:
+        """Send what has arrived at an output on to the first ``known`` leaves."""
+        # a scalar product, as autograd's own argument for the cotangent costs the import of sympy, half a second
+        scalar = output if cotangent is None else (output * cotangent).sum()
+        gradients = torch.autograd.grad(scalar, leaves[:known], retain_graph=True, allow_unused=True)
+        for i, gradient in enumerate(gradients):
+            if gradient is not None:
+                new = Scaled.of(gradient.double(), log)
+                arrived[i] = new if bool(arrived[i].log.isneginf().all()) else arrived[i] + new
+
+    push(loss, None, 0.0, len(leaves))
+    measured = []
+    for k, cut in reversed(list(enumerate(cuts, start=1))):
+        with torch.no_grad():
+            found = adjoints(cut.steps, arrived[k])
+            inner = found.inner
+            downward = Scaled(cut.steps.input_cotangent(inner.direction), inner.log)
+        measured.append(found)
+        sizes = list(cut.steps.parts.values())
+        starts = found.initial.direction.split(sizes, -1) if cut.initial else ()
+        targets = [(cut.x, downward), *zip(cut.initial, (Scaled(s, found.initial.log) for s in starts), strict=True)]
+        for target, cotangent in targets:
+            if target.requires_grad:
+                for values, log in cotangent.buckets():
+                    push(target, values.to(target.dtype), log, k)
+    return arrived[0], measured[::-1]
+
+
+def _layer(cut: Cut, found: Adjoints, lengths: Tensor, columns: int) -> LayerTrace:
+    length = cut.steps.length
+    if cut.lengths is not None:
+        return LayerTrace(cut.layer, cut.direction, cut.steps, found, cut.lengths - 1, cut.lengths)
+    if length != columns:
+        if bool((lengths != columns).any()):
+            raise ValueError(
+                f"{cut.layer}: it sees {length} steps of an input of {columns}, and nobody says which are valid; "
+                "hand it a PackedSequence"
+            )
+        lengths = torch.full_like(lengths, length)
+    # the backward direction passes the padding first and ends at the first input, from which its lags are counted
+    end = lengths - 1 if cut.direction == "forward" else torch.full_like(lengths, length - 1)
+    return LayerTrace(cut.layer, cut.direction, cut.steps, found, end, lengths)
+
+
+def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    lags = torch.arange(int(count.max()) if len(count) else 0, device=values.device).unsqueeze(1)
+    examples = torch.arange(values.shape[1], device=values.device)
+    return values[(end - lags).clamp(min=0), examples], lags < count
+
+
+def _lengths(batch: Batch) -> Tensor:
+    columns = batch.x.shape[1]
+    if batch.lengths is None:
+        return torch.full((len(batch),), columns, device=batch.x.device)
+    if len(batch) and not (int(batch.lengths.min()) >= 0 and int(batch.lengths.max()) <= columns):
+        raise ValueError(
+            f"lengths={batch.lengths.tolist()}: the probe has {columns} steps; each must be 0 to {columns}"
+        )
+    return batch.lengths
+
+
+def _watch_embeddings(probe: nn.Module, ids: Tensor, found: list[Tensor]) -> None:
+    """Cut the graph behind the embedding that is given the token ids."""
+
+    def hook(module: nn.Module, arguments: Any, output: Tensor) -> Tensor:
+        if found or arguments[0].shape != ids.shape or not torch.equal(arguments[0], ids):
+            return output
+        found.append(output.detach().requires_grad_())
+        return found[0]
+
+    for module in probe.modules():
+        if isinstance(module, nn.Embedding):
+            module.register_forward_hook(hook)
+
+
+def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    if tensor.is_complex():
+        return tensor.to(torch.complex128 if dtype == torch.float64 else torch.complex64)
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Compute with gradients wherever we are called from, and leave the random numbers as they were."""
+    state = torch.get_rng_state()
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
+            yield
+    finally:
+        torch.set_rng_state(state)

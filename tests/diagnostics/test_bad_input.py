@@ -1,0 +1,191 @@
+"""What cannot be measured is refused by name, or is NaN and flagged; never a wrong number."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gradreach.diagnostics import (
+    bptt_shares,
+    decay,
+    effective_receptive_field,
+    figures,
+    gradient_profile,
+    half_life,
+    lyapunov_spectrum,
+    reach,
+    trace,
+    windows_of,
+)
+from gradreach.models import LSTM, SequenceModel
+from gradreach.tasks import Batch
+
+
+def score(logits: Tensor, target: Tensor) -> Tensor:
+    return logits.sum(1)
+
+
+def model(width: int = 4) -> SequenceModel:
+    torch.manual_seed(0)
+    return SequenceModel(LSTM(2, width=width), "last", 2)
+
+
+def batch(length: int = 6, lengths: Tensor | None = None) -> Batch:
+    torch.manual_seed(0)
+    return Batch(torch.randn(3, length, 2), lengths, torch.zeros(3).long())
+
+
+def test_a_model_without_any_recurrence_has_an_input_profile_and_no_other():
+    mlp = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    profile = gradient_profile(mlp, batch(), score)
+    assert list(profile["quantity"].unique()) == ["x"]
+    with pytest.raises(ValueError, match="0 curves"):
+        half_life(profile[profile["quantity"] == "h"])
+    with pytest.raises(ValueError, match="no receptive field"):
+        windows_of(mlp)
+
+
+def test_a_single_step_has_a_norm_and_no_reach():
+    profile = gradient_profile(model(), batch(1), score)
+    curve = profile[profile["quantity"] == "h"]
+    assert curve["lag"].tolist() == [0]
+    assert np.isfinite(curve["median"]).all()
+    assert math.isnan(reach(curve))
+    assert math.isnan(half_life(curve))
+    assert math.isnan(figures(profile)["h.log10_norm"])
+
+
+def test_an_example_of_nothing_but_padding_does_not_count():
+    some = gradient_profile(model(), batch(6, torch.tensor([6, 0, 6])), score)
+    others = batch()
+    without = Batch(others.x[[0, 2]], None, others.target[[0, 2]])
+    columns = ["quantity", "lag", "q10", "median", "q90", "n"]
+    np.testing.assert_allclose(some[columns[1:]], gradient_profile(model(), without, score)[columns[1:]], rtol=1e-12)
+    exponents = lyapunov_spectrum(trace(model(), batch(6, torch.tensor([6, 0, 6])), score).layers[0], k=1)
+    assert exponents.isnan().flatten().tolist() == [False, True, False]
+
+
+def test_nothing_but_padding_gives_no_rows():
+    nothing = gradient_profile(model(), batch(6, torch.tensor([0, 0, 0])), lambda o, t: o.sum(1))
+    assert len(nothing) == 0
+
+
+def test_a_loss_that_depends_on_no_state_says_so():
+    with pytest.raises(ValueError, match="neither on the input nor on any state"):
+        gradient_profile(model(), batch(), lambda output, target: torch.zeros(3))
+    profile = gradient_profile(Beside(), batch(), score)
+    state = profile[profile["quantity"] == "h"]
+    assert np.isneginf(state["median"]).all()
+    assert math.isnan(reach(state))
+    assert math.isnan(half_life(state))
+
+
+class Beside(nn.Module):
+    """Has a recurrent layer, and does not listen to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(2, 3, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.lstm(x)
+        return x.sum(1)
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+def test_weights_that_are_no_numbers_give_nan_and_a_flag(poison):
+    sick = model()
+    sick.encoder.layers[0].weight_ih_l0.data[:4] = poison  # infinite weights saturate a gate; inf · 0 is no number
+    sick.head.weight.data[0, 0] = poison
+    profile = gradient_profile(sick, batch(), score)
+    assert profile.loc[(profile["quantity"] == "h") & (profile["lag"] == 0), "median"].isna().all()
+    found = figures(profile)
+    assert found["nonfinite"] > 0
+    assert math.isnan(found["h.reach"])
+    assert math.isnan(found["h.half_life"])
+
+
+def test_one_sick_example_is_flagged_and_not_hidden():
+    sick = batch()
+    sick.x[1, 2, 0] = math.nan
+    profile = gradient_profile(model(), sick, score)
+    assert (profile["nonfinite"] <= 1).all()
+    assert profile["nonfinite"].sum() > 0
+    assert profile.loc[profile["nonfinite"] > 0, "median"].isna().all()
+
+
+def test_half_precision_is_computed_in_double_and_refused_as_a_dtype():
+    half = model().half()
+    again = gradient_profile(half.float(), batch(), score)
+    assert gradient_profile(model().half(), batch(), score).equals(again)
+    with pytest.raises(ValueError, match=r"torch\.float16.*choose torch\.float32 or torch\.float64"):
+        gradient_profile(half, batch(), score, dtype=torch.float16)
+
+
+def test_a_mean_loss_is_refused():
+    with pytest.raises(ValueError, match=r"one value an example, \(3,\)"):
+        gradient_profile(model(), batch(), lambda output, target: output.mean())
+
+
+def test_lengths_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="each must be 0 to 6"):
+        gradient_profile(model(), batch(6, torch.tensor([6, 7, 2])), score)
+
+
+class Tokens(nn.Module):
+    def __init__(self, embed: bool = True) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(9, 3, padding_idx=0) if embed else None
+        self.gru = nn.GRU(3, 4, batch_first=True)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = (
+            ids.unsqueeze(-1).expand(-1, -1, 3).to(self.gru.weight_hh_l0.dtype)
+            if self.embed is None
+            else self.embed(ids)
+        )
+        return self.gru(x)[0][:, -1]
+
+
+def test_token_ids_are_measured_by_what_the_embedding_gives():
+    torch.manual_seed(0)
+    tokens, ids = Tokens().double(), torch.randint(1, 9, (3, 5))
+    profile = gradient_profile(tokens, Batch(ids, None, torch.zeros(3)), score)
+    given = tokens.embed(ids).detach().requires_grad_()
+    score(tokens.gru(given)[0][:, -1], torch.zeros(3)).sum().backward()
+    truth = given.grad.norm(dim=2).log10().flip(1).median(0)[0]
+    assert np.allclose(profile[profile["quantity"] == "x"]["median"], truth, atol=1e-12)
+
+
+def test_token_ids_without_an_embedding_are_refused():
+    with pytest.raises(ValueError, match=r"no nn\.Embedding"):
+        gradient_profile(Tokens(embed=False), Batch(torch.ones(2, 5).long(), None, torch.zeros(2)), score)
+
+
+def test_a_curve_that_grows_has_no_half_life_and_one_that_bends_says_so():
+    import pandas as pd
+
+    lags = np.arange(30)
+    grows = pd.DataFrame({"lag": lags, "median": 0.1 * lags})
+    bends = pd.DataFrame({"lag": lags, "median": np.abs(lags - 15.0)})
+    assert half_life(grows) == math.inf
+    assert decay(grows).factor == pytest.approx(10**0.1)
+    assert decay(bends).r2 < 0.1
+    assert reach(grows) == 29
+
+
+def test_terms_of_a_layer_that_is_not_torchs_are_refused():
+    from .test_cells import Leaky
+
+    found = trace(Leaky(2, 3, 0.5), batch(), lambda output, target: output[:, -1].sum(1))
+    with pytest.raises(ValueError, match="torch's layers only"):
+        bptt_shares(found.layers[0])
+
+
+def test_a_dead_network_has_no_receptive_field():
+    dead = nn.Conv1d(1, 1, 3, padding=1)
+    nn.init.zeros_(dead.weight)
+    with pytest.raises(ValueError, match="sums to 0"):
+        effective_receptive_field(lambda x: dead(x.transpose(1, 2)).transpose(1, 2), torch.ones(1, 9, 1))

@@ -1,0 +1,162 @@
+"""Step Jacobians are those of autograd, and their product is what the gradient went through."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gradreach.diagnostics import bptt_shares, bptt_terms, cell_jacobian, omega, step_factors, trace
+from gradreach.diagnostics.scaled import log_norm
+from gradreach.tasks import Batch
+
+from .unrolled import cell
+
+
+def read_last(output: tuple, target: Tensor) -> Tensor:
+    return output[0][:, -1].square().sum(1)
+
+
+def layer_of(kind: str, **options) -> nn.RNNBase:
+    torch.manual_seed(2)
+    if kind in ("tanh", "relu"):
+        return nn.RNN(2, 5, nonlinearity=kind, batch_first=True, **options).double()
+    return {"gru": nn.GRU, "lstm": nn.LSTM}[kind](2, 5, batch_first=True, **options).double()
+
+
+def probe(batch: int = 3, length: int = 7) -> Batch:
+    torch.manual_seed(5)
+    return Batch(torch.randn(batch, length, 2).double(), None, torch.zeros(batch))
+
+
+def weights_of(layer: nn.RNNBase) -> list[Tensor]:
+    return [layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0]
+
+
+@pytest.mark.parametrize("kind", ["tanh", "relu", "gru", "lstm"])
+def test_step_jacobians_are_autograds(kind):
+    layer, batch = layer_of(kind), probe()
+    steps = trace(layer, batch, read_last).layers[0].steps
+    sizes = list(steps.parts.values())
+    for t in (1, 4):
+        for i in range(3):
+
+            def step(state: Tensor, t: int = t, i: int = i) -> Tensor:
+                parts = tuple(part.unsqueeze(0) for part in state.split(sizes))
+                return torch.cat(cell(layer, weights_of(layer), batch.x[i : i + 1, t], parts), 1)[0]
+
+            truth = torch.autograd.functional.jacobian(step, steps.states[t - 1, i])
+            assert torch.allclose(steps.jacobian(t)[i], truth, rtol=0, atol=1e-15)
+
+
+def test_the_lstms_closed_form_is_the_printed_one():
+    layer = layer_of("lstm")
+    steps = trace(layer, probe(), read_last).layers[0].steps
+    t = 3
+    i, f, o = (steps.gates[name][t, 0] for name in "ifo")
+    h, c = steps.states[t - 1, 0].split(5)
+    u_i, u_f, u_g, u_o = layer.weight_hh_l0.detach().chunk(4)
+    w_g, b_g = layer.weight_ih_l0.detach().chunk(4)[2], (layer.bias_ih_l0 + layer.bias_hh_l0).detach().chunk(4)[2]
+    g = torch.tanh(w_g @ probe().x[0, t] + u_g @ h + b_g)
+    tanh_c = torch.tanh(steps.states[t, 0, 5:])
+    d = torch.diag
+    a = d(c * f * (1 - f)) @ u_f + d(g * i * (1 - i)) @ u_i + d(i * (1 - g**2)) @ u_g
+    top = torch.cat([d(o * (1 - tanh_c**2)) @ a + d(tanh_c * o * (1 - o)) @ u_o, d(o * (1 - tanh_c**2) * f)], 1)
+    printed = torch.cat([top, torch.cat([a, d(f)], 1)])
+    assert torch.allclose(steps.jacobian(t)[0], printed, rtol=0, atol=1e-15)
+
+
+def test_the_cell_path_is_its_direct_and_its_indirect_part():
+    layer, batch = layer_of("lstm"), probe()
+    steps = trace(layer, batch, read_last).layers[0].steps
+    t = 4
+    direct, indirect = cell_jacobian(steps, t)
+    assert torch.equal(direct, steps.gates["f"][t])
+    output_gate = steps.gates["o"][t - 1, 0]
+
+    def cell_only(c: Tensor) -> Tensor:
+        state = ((output_gate * torch.tanh(c)).unsqueeze(0), c.unsqueeze(0))
+        return cell(layer, weights_of(layer), batch.x[:1, t], state)[1][0]
+
+    truth = torch.autograd.functional.jacobian(cell_only, steps.states[t - 1, 0, 5:])
+    assert torch.allclose(torch.diag(direct[0]) + indirect[0], truth, rtol=0, atol=1e-15)
+
+
+def test_projected_states_are_measured_too():
+    layer, batch = nn.LSTM(2, 5, proj_size=3, batch_first=True).double(), probe()
+    found = trace(layer, batch, read_last)
+    x = batch.x.clone().requires_grad_()
+    read_last(layer(x), batch.target).sum().backward()
+    assert torch.allclose(found.input.log_norm().exp().T, x.grad.norm(dim=2), rtol=1e-12)
+    assert found.layers[0].steps.parts == {"h": 3, "c": 5}
+    assert step_factors(found.layers[0])["median"].notna().any()
+
+
+@pytest.mark.parametrize("kind", ["tanh", "relu", "gru", "lstm"])
+def test_bptt_terms_sum_to_autograds_gradient(kind):
+    layer, batch = layer_of(kind, num_layers=2, bidirectional=True), probe()
+    found = trace(layer, batch, lambda output, target: output[0].square().sum((1, 2)))
+    layer(batch.x)[0].square().sum().backward()
+    for one in found.layers:
+        suffix = f"l{one.layer[-1]}" + ("_reverse" if one.direction == "backward" else "")
+        terms = bptt_terms(one)
+        for weight, name in (("W_x", "weight_ih"), ("W_s", "weight_hh")):
+            truth = getattr(layer, f"{name}_{suffix}").grad
+            assert torch.allclose(terms[weight].sum(0), truth, rtol=1e-10, atol=1e-12)
+        shares = bptt_shares(one)
+        assert shares.groupby("weight")["share"].sum().to_numpy() == pytest.approx([1.0, 1.0], abs=1e-12)
+        for weight, table in shares.groupby("weight"):
+            norms = terms[weight].flatten(1).norm(dim=1)
+            alive = norms > 0
+            measured = torch.tensor(table["log10_norm"].to_numpy())
+            assert torch.allclose(measured[alive], norms[alive].log10(), atol=1e-7)
+
+
+def test_bptt_terms_count_lags_from_each_examples_end():
+    """The term of lag k is the gradient when only step k may still teach: by hand, the weights of that step alone."""
+    layer, batch = layer_of("tanh"), probe(2, 5)
+    lengths = torch.tensor([5, 3])
+
+    def loss(output: tuple, target: Tensor) -> Tensor:
+        return output[0][torch.arange(2), lengths - 1].square().sum(1)
+
+    class Reads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Tensor, lengths: Tensor) -> tuple:
+            return self.layer(x)
+
+    found = trace(Reads(), Batch(batch.x, lengths, batch.target), loss).layers[0]
+    copies = [[w.detach().clone().requires_grad_() for w in weights_of(layer)] for _ in range(5)]
+    total = torch.zeros(()).double()
+    for i, length in enumerate(lengths.tolist()):
+        state = (torch.zeros(1, 5).double(),)
+        for t in range(length):
+            state = cell(layer, copies[length - 1 - t], batch.x[i : i + 1, t], state)
+        total = total + state[0].square().sum()
+    total.backward()
+    terms = bptt_terms(found)
+    for lag in range(5):
+        assert torch.allclose(terms["W_x"][lag], copies[lag][0].grad, atol=1e-14)
+        assert torch.allclose(terms["W_s"][lag], copies[lag][1].grad, atol=1e-14)
+
+
+def test_pascanus_omega_is_the_sum_of_squared_deviations_from_one():
+    found = trace(layer_of("tanh"), probe(), read_last).layers[0]
+    norms = log_norm(found.adjoints.state.direction).add(found.adjoints.state.log).exp()
+    ratios = norms[:-1] / norms[1:]  # the loss reads one step only, so every ratio is that of a step
+    assert torch.allclose(omega(found), ((ratios - 1) ** 2).sum(0), rtol=1e-12)
+
+
+def test_step_factors_of_a_constant_forget_gate_are_its_value():
+    layer = layer_of("lstm")
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.zero_()
+        layer.bias_ih_l0[5:10] = 2.0
+        layer.bias_ih_l0[10:15] = 0.3
+    factors = step_factors(trace(layer, probe(), read_last).layers[0]).set_index(["quantity", "lag"])["median"]
+    gate = torch.sigmoid(torch.tensor(2.0)).log10().item()
+    assert factors["direct", 2] == pytest.approx(gate, abs=1e-7)
+    assert factors["cell", 2] == pytest.approx(gate, abs=1e-7)
+    assert factors["indirect", 2] == -float("inf")

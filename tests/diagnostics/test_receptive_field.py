@@ -1,0 +1,87 @@
+"""What convolutions see: counted, measured, and never beyond what is possible."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from gradreach.diagnostics import Window, effective_receptive_field, theoretical_receptive_field, touched, windows_of
+from gradreach.models import CNN
+
+
+def uniform(kernel_size: int, layers: int, **options) -> nn.Sequential:
+    stack = nn.Sequential(*(nn.Conv1d(1, 1, kernel_size, bias=False, **options) for _ in range(layers))).double()
+    for layer in stack:
+        nn.init.ones_(layer.weight)
+    return stack
+
+
+def over_time(stack: nn.Module):
+    return lambda x: stack(x.transpose(1, 2)).transpose(1, 2)
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 3), (4, 3), (10, 5), (6, 4)])
+def test_plain_stacks_see_n_times_k_minus_one_plus_one(n, k):
+    assert theoretical_receptive_field([Window(k)] * n) == n * (k - 1) + 1
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 3), (4, 3), (5, 7)])
+def test_a_tcn_with_two_convolutions_a_level(n, k):
+    levels = [Window(k, dilation=2**i) for i in range(n) for _ in range(2)]
+    assert theoretical_receptive_field(levels) == 1 + 2 * (k - 1) * (2**n - 1)
+
+
+@given(
+    shapes=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 2), st.integers(1, 3)), min_size=1, max_size=4),
+)
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+def test_the_formula_is_what_the_gradient_touches(shapes):
+    stack = nn.Sequential(*(nn.Conv1d(1, 1, k, stride=s, dilation=d, bias=False) for k, s, d in shapes)).double()
+    for layer in stack:
+        nn.init.ones_(layer.weight)
+    field = theoretical_receptive_field(windows_of(stack))
+    steps = sum((k - 1) * d + 1 for k, s, d in shapes) * 20
+    x = torch.zeros(1, 1, steps, dtype=torch.float64, requires_grad=True)
+    hit = touched(x, stack(x)[..., 0])[0, 0].nonzero().flatten()
+    assert int(hit[-1]) + 1 == field
+    assert int(hit[0]) == 0
+
+
+@pytest.mark.parametrize(("k", "n"), [(3, 5), (5, 10), (7, 3)])
+def test_the_variance_of_uniform_kernels_is_that_of_a_sum_of_uniform_numbers(k, n):
+    stack = uniform(k, n, padding="same")
+    found = effective_receptive_field(over_time(stack), torch.zeros(1, 151, 1).double())
+    assert found.variance == pytest.approx(n * (k**2 - 1) / 12, rel=1e-10)
+    assert found.spread == pytest.approx((n * (k**2 - 1) / 12) ** 0.5)
+    assert found.centroid == pytest.approx(0, abs=1e-10)
+    assert found.extent == n * (k - 1) + 1
+    assert not found.beyond(n * (k - 1) + 1)
+    assert found.beyond(n * (k - 1))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+def test_even_kernels_shift_the_centre_by_half_a_step_a_layer():
+    for k, shift in ((4, 5.0), (5, 0.0)):
+        found = effective_receptive_field(over_time(uniform(k, 10, padding="same")), torch.zeros(1, 101, 1).double())
+        assert abs(found.centroid) == pytest.approx(shift, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("padding", "counts"),
+    [
+        (0, [1, 2, 3, 4, 5, 5, 5, 5, 4, 3, 2, 1]),
+        ("same", [3, 4, 5, 5, 5, 5, 5, 5, 5, 5, 4, 3]),
+        (4, [5] * 12),
+    ],
+)
+def test_how_often_each_input_is_touched(padding, counts):
+    x = torch.zeros(1, 1, 12, dtype=torch.float64, requires_grad=True)
+    assert touched(x, uniform(5, 1, padding=padding)(x))[0, 0].tolist() == counts
+
+
+def test_our_cnn_looks_at_no_more_than_it_says():
+    torch.manual_seed(0)
+    cnn = CNN(2, width=8, layers=3, kernel_size=3).double().eval()
+    found = effective_receptive_field(lambda x: cnn(x, None)[0], torch.randn(16, 61, 2).double())
+    assert found.extent == cnn.receptive_field == theoretical_receptive_field(windows_of(cnn))

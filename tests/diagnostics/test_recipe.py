@@ -1,0 +1,34 @@
+"""What the documentation promises, run."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_five_line_recipe_runs(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "diagnostics.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    said = re.fullmatch(r"half-life ([\d.]+) steps, reaches (\d+) steps back\n", capsys.readouterr().out)
+    assert said
+    assert 0.5 < float(said[1]) < 3
+    assert int(said[2]) < 99
+    lines = [line for line in blocks[1].splitlines() if line and "import" not in line]
+    assert len(lines) <= 5
+
+
+@pytest.mark.slow
+def test_the_pictures_are_drawn_by_the_tool(tmp_path):
+    script = runpy.run_path(str(DOCS / "draw_diagnostics.py"))
+    text = (DOCS / "diagnostics.md").read_text(encoding="utf-8")
+    for function in ("draw_profiles", "draw_terms", "draw_field"):
+        script[function].__globals__["FIGURES"] = tmp_path
+        script[function]()
+    for name in re.findall(r"figures/(\w+\.png)", text):
+        assert (tmp_path / name).read_bytes() == (DOCS / "figures" / name).read_bytes()

@@ -1,0 +1,147 @@
+"""Diagnostics in runs: on their schedule, in the record, and without a trace in the weights."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from gradreach.config import DiagnosticsSettings, RunConfig, Workplace, parse, plain
+from gradreach.diagnostics import QUANTITIES, Instrument
+from gradreach.diagnostics.instrument import Schedule
+from gradreach.drawing import draw_run_profile
+from gradreach.models import LSTM, SequenceModel
+from gradreach.records import RecordStore
+from gradreach.runner import execute
+from gradreach.tasks import Batch, Digits
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def configured(results: Path, *overrides: str) -> tuple[RunConfig, Workplace]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("config", ["tracking=off", f"results_dir={results}", "trainer.epochs=2", *overrides])
+    return parse(plain(composed))
+
+
+@pytest.fixture(autouse=True)
+def _small_digits(monkeypatch):
+    whole = Digits.splits
+
+    def few(self, data_dir):
+        return type(splits)(*(s.take(slice(64)) for s in splits)) if (splits := whole(self, data_dir)) else splits
+
+    monkeypatch.setattr(Digits, "splits", few)
+
+
+@pytest.fixture
+def weights(monkeypatch):
+    """The weights that every run ended with, by the name of its diagnostics."""
+    import gradreach.runner as runner
+
+    kept = []
+    assemble = runner.assemble
+    monkeypatch.setattr(runner, "assemble", lambda run: kept.append(assemble(run)) or kept[-1])
+    return lambda: [{k: v.clone() for k, v in model.state_dict().items()} for _, model in kept]
+
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:lightning_fabric"),
+    pytest.mark.filterwarnings("ignore::UserWarning:pytorch_lightning"),
+]
+
+
+@pytest.mark.parametrize("model", ["lstm", "cnn"])
+def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weights, tmp_path):
+    for preset in ("off", "standard", "full"):
+        run, workplace = configured(tmp_path, f"model={model}", f"diagnostics={preset}", "model.width=6")
+        record = execute(run, workplace)
+        assert record["status"] == "finished", record.get("traceback")
+        if preset == "off":
+            assert record["diagnostics_seconds"] == 0
+            assert not [name for name in record["metrics"] if name.startswith("gradient/")]
+    off, standard, full = weights()
+    assert all(torch.equal(off[name], standard[name]) and torch.equal(off[name], full[name]) for name in off)
+
+
+def test_all_of_it_is_in_the_record_without_loss(tmp_path):
+    run, workplace = configured(tmp_path, "model=lstm", "diagnostics=full", "model.width=5", "seed=3")
+    record = execute(run, workplace)
+    assert record["status"] == "finished", record.get("traceback")
+    store = RecordStore(workplace.results_dir / "runs")
+    profile = pd.DataFrame(store.read_profile(run.run_id))
+    assert list(profile["stage"].unique()) == ["start", "epoch 1", "epoch 2", "end"]
+    start = profile[(profile["stage"] == "start") & (profile["quantity"] == "h")]
+    assert profile["median"].dtype == np.float64
+    at_one = start.set_index("lag")["median"][1]
+    assert record["metrics"]["gradient/start/h.log10_norm"] == at_one  # every digit
+    tables = {name: store.read_table(run.run_id, name) for name in ("gates", "gate_histograms", "lyapunov", "bptt")}
+    assert set(tables["gates"]["gate"]) == {"i", "f", "o", "notes"}
+    assert tables["gate_histograms"]["count"].sum() == 2 * 4 * 32 * 64 * 5
+    assert len(tables["lyapunov"]["exponent"]) == 2 * 4
+    assert tables["bptt"]["share"].sum() == pytest.approx(4)
+    assert store.read_table(run.run_id, "factors")["median"].size
+    assert store.read_table(run.run_id, "matrices")["spectral_radius"].size == 8
+    for name in ("h.half_life", "h.reach", "h.decay", "h.lyapunov", "h.omega", "gate_f.closed", "gate_f.mean"):
+        assert math.isfinite(float(record["metrics"][f"gradient/end/{name}"]))
+    history = pd.read_csv(workplace.results_dir / "runs" / run.run_id / "history.csv")
+    for name in ("h.half_life", "norm", "clip_rate", "nonfinite"):
+        assert history[f"gradient/{name}"].notna().all()
+
+
+def test_a_cnns_field_is_in_the_record(tmp_path):
+    run, workplace = configured(tmp_path, "model=cnn", "diagnostics=full", "model.width=5")
+    metrics = execute(run, workplace)["metrics"]
+    assert metrics["gradient/end/x.beyond_field"] == 0
+    assert metrics["gradient/end/x.spread"] > 0
+
+
+@pytest.mark.parametrize("preset", ["off", "standard", "full"])
+def test_presets_name_every_quantity(preset, tmp_path):
+    run, _ = configured(tmp_path, f"diagnostics={preset}")
+    assert set(run.diagnostics.schedules) == set(QUANTITIES)
+    assert (set(run.diagnostics.schedules.values()) == {None}) == (preset == "off")
+    assert DiagnosticsSettings.model_validate(run.diagnostics.model_dump()) == run.diagnostics
+
+
+def instrument(schedules: dict[str, Schedule]) -> Instrument:
+    torch.manual_seed(0)
+    batch = Batch(torch.randn(4, 7, 2), None, torch.zeros(4).long())
+    return Instrument(SequenceModel(LSTM(2, width=3), "last", 2), batch, lambda o, t: o.sum(1), schedules)
+
+
+def test_each_quantity_keeps_its_own_schedule():
+    one = instrument({"profile": 2, "gates": "ends", "bptt": None})
+    one.measure("start")
+    for epoch in range(1, 6):
+        measured = one.measure(f"epoch {epoch}", epoch)
+        assert bool(measured) == (epoch % 2 == 0)
+        assert not any(name.startswith("gate") for name in measured)
+    one.measure("end")
+    assert [table["stage"].iloc[0] for table in one.tables["profile"]] == ["start", "epoch 2", "epoch 4", "end"]
+    assert [table["stage"].iloc[0] for table in one.tables["gates"]] == ["start", "end"]
+    assert "bptt" not in one.tables
+    assert one.seconds > 0
+
+
+def test_a_quantity_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="gate: choose quantities from profile, gates"):
+        instrument({"gate": "ends"})
+
+
+def test_a_heat_map_is_drawn_where_training_was_watched():
+    watched, ends = instrument({"profile": 1}), instrument({"profile": "ends"})
+    for one in (watched, ends):
+        one.measure("start")
+        for epoch in range(1, 4):
+            one.measure(f"epoch {epoch}", epoch)
+        one.measure("end")
+    meshes = []
+    for one in (watched, ends):
+        figure = draw_run_profile(pd.concat(one.tables["profile"], ignore_index=True))
+        meshes.append([axes.collections[0] for axes in figure.axes if axes.get_xlabel() == "epoch"])
+    assert list(map(len, meshes)) == [3, 0]
+    assert meshes[0][0].get_array().shape == (7, 4)  # lags × (start and three epochs)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
 from gradreach.config import OptimizerSettings, TrainerSettings
@@ -118,5 +119,6 @@ def _lean_trainer(epochs: int, device: str, callbacks: list[lightning.Callback])
         max_epochs=epochs,
         accelerator=accelerator,
         devices=[int(index)] if index else 1,
+        plugins=LightningEnvironment(),  # one process; within SLURM its signals and its task count are not Lightning's
         callbacks=callbacks,
     )

@@ -79,6 +79,7 @@ def fit(
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on worker processes: there are none
+        warnings.filterwarnings("ignore", module="lightning_fabric")  # advice to call srun, wherever SLURM is installed
         trainer.fit(module, batches, chosen_by)
         seconds, steps = time.perf_counter() - start, trainer.global_step
         model.load_state_dict(epochs.best_weights)

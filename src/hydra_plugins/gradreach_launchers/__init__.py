@@ -17,7 +17,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gradreach.errors import ConfigError
 
-
 POLL_SECONDS = 2.0
 GRACE_SECONDS = 10.0
 """How much later than the queue a shared file system may show what a job wrote."""
@@ -55,7 +54,7 @@ class RayLauncher(Launcher):
                 config.hydra.job.num = number
             state = Singleton.get_state()
             tasks.append(launch_job_on_ray(self.hydra_context, self.remote, config, self.task_function, state))
-        return [outcome(ray.get, task) for task in tasks]
+        return [outcome(of, ray.get, task) for of, task in zip(job_overrides, tasks, strict=True)]
 
 
 class SubmititLauncher(Launcher):
@@ -102,7 +101,7 @@ class SubmititLauncher(Launcher):
         )
         try:
             wait = ended_slurm_job if self.cluster == "slurm" else submitit.Job.result
-            return [outcome(wait, job) for job in jobs]
+            return [outcome(of, wait, job) for of, job in zip(job_overrides, jobs, strict=True)]
         except KeyboardInterrupt:
             for job in jobs:
                 job.cancel()
@@ -130,12 +129,12 @@ def in_queue(job_id: str) -> bool:
     return bool(told.stdout.strip()) or (told.returncode != 0 and "Invalid job id" not in told.stderr)
 
 
-def outcome(wait: Callable[..., JobReturn], *job: Any) -> JobReturn:
+def outcome(overrides: Sequence[str], wait: Callable[[Any], JobReturn], job: Any) -> JobReturn:
     """Wait for a job; one that died is a failed return, which raises when its value is asked for."""
     try:
-        return wait(*job)
+        return wait(job)
     except Exception as error:
-        failed = JobReturn()
+        failed = JobReturn(overrides)
         failed.status = JobStatus.FAILED
         failed.return_value = error
         return failed

@@ -130,6 +130,8 @@ def test_a_slurm_job_that_left_no_result_is_told_with_its_log(tmp_path, monkeypa
 
 
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it():
-    error = launchers.missing("ray", ModuleNotFoundError("No module named 'ray'", name="ray"))
-    assert isinstance(error, ConfigError)
-    assert str(error) == "ray is not installed, which this needs; pip install 'gradreach[ray]'"
+    launchers.need("json", extra="ray")
+    with pytest.raises(
+        ConfigError, match=r"^absent is not installed, which this needs; pip install 'gradreach\[ray\]'$"
+    ):
+        launchers.need("json", "hydra_plugins.absent", extra="ray")

@@ -7,6 +7,7 @@ others then go on unseen, and a local Ray takes them down with it. Here a job th
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from hydra.core.singleton import Singleton
@@ -34,15 +35,13 @@ class RayLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take up what Hydra knows of the sweep."""
+        need("ray", "hydra_plugins.hydra_ray_launcher", extra="ray")
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run all jobs; return when the last has ended."""
-        try:
-            import ray
-            from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
-        except ImportError as error:
-            raise missing("ray", error) from None
+        import ray
+        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
 
         setup_globals()
         start_ray(self.init)
@@ -69,11 +68,9 @@ class SubmititLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take up what Hydra knows of the sweep."""
-        try:
-            import submitit  # noqa: F401
-            from hydra_plugins.hydra_submitit_launcher.submitit_launcher import LocalLauncher, SlurmLauncher
-        except ImportError as error:
-            raise missing("slurm", error) from None
+        need("submitit", "hydra_plugins.hydra_submitit_launcher", extra="slurm")
+        from hydra_plugins.hydra_submitit_launcher.submitit_launcher import LocalLauncher, SlurmLauncher
+
         self.job = {"slurm": SlurmLauncher, "local": LocalLauncher}[self.cluster](**self.parameters)
         self.job.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
@@ -140,6 +137,13 @@ def outcome(overrides: Sequence[str], wait: Callable[[Any], JobReturn], job: Any
         return failed
 
 
-def missing(extra: str, error: ImportError) -> ConfigError:
-    """Say which optional packages a launcher or sweeper needs."""
-    return ConfigError(f"{error.name} is not installed, which this needs; pip install 'gradreach[{extra}]'")
+def need(*modules: str, extra: str) -> None:
+    """Refuse where optional packages are not installed, without the time it takes to import them.
+
+    Raises:
+        ConfigError: naming the first that is absent, and the extra that brings it.
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            package = module.removeprefix("hydra_plugins.")
+            raise ConfigError(f"{package} is not installed, which this needs; pip install 'gradreach[{extra}]'")

@@ -10,7 +10,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gradreach.errors import ConfigError
+from hydra_plugins.gradreach_launchers import need
 
 
 class SearchSweeper(Sweeper):
@@ -32,23 +32,15 @@ class SearchSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take up what Hydra knows of the search."""
+        need("optuna", "hydra_plugins.hydra_optuna_sweeper", extra="optuna")
         self.runs = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search, and say what was best. Exits with code 1 where no trial has finished.
-
-        Raises:
-            ConfigError: Optuna is not installed.
-        """
-        try:
-            import optuna
-            from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
-        except ImportError as error:
-            raise ConfigError(
-                f"{error.name} is not installed, which a search needs; pip install 'gradreach[optuna]'"
-            ) from None
+        """Search, and say what was best. Exits with code 1 where no trial has finished."""
+        import optuna
+        from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
         from rich.console import Console
 
         console = Console(highlight=False, soft_wrap=True, markup=False)

@@ -71,7 +71,7 @@ def test_a_search_puts_its_sweeper_in_place_and_leaves_the_run_as_it_is(search):
         assert OmegaConf.select(composed, key) is not None
 
 
-def test_a_search_judges_by_what_a_run_returns_and_a_run_returns_its_validation_accuracy(run_py, tmp_path):
+def test_a_search_judges_by_what_a_run_returns_and_takes_a_dead_one_for_a_bad_proposal():
     assert judge(done(0.25)) == (0.25, "")
     assert judge(done(None))[0] is None
     failed = launchers.outcome(["seed=0"], dead, "job 7")

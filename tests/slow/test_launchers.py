@@ -1,5 +1,6 @@
 """Several real jobs on each launcher; skipped where its packages, or its cluster, are absent."""
 
+import secrets
 import shutil
 import subprocess
 import sys
@@ -65,9 +66,11 @@ def test_every_launcher_yields_the_same_bits_in_the_folder_the_sweep_was_started
     assert "3 already done, 0 to do" in again.stdout
 
 
-def test_ray_joins_a_cluster_that_runs_already(run_py, tmp_path, tmp_path_factory, here):
+def test_ray_joins_a_cluster_that_runs_already(run_py, tmp_path, tmp_path_factory, monkeypatch, here):
     pytest.importorskip("ray", reason="needs the extra gradreach[ray]")
     ray = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--port=6399", "--num-cpus=2"]
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")  # Ray's own protection, with a token of this test's own
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     elsewhere = tmp_path_factory.mktemp("elsewhere")  # results must not land where the cluster was started
     with subprocess.Popen(
         [*ray, "--include-dashboard=false"], cwd=elsewhere, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -89,7 +92,7 @@ def test_a_search_shows_validation_and_never_test(run_py, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     store = RecordStore(tmp_path / "results" / "runs")
     records = [store.read(path.parent.name) for path in store.root.glob("*/record.json")]
-    trials = pd.read_csv(tmp_path / "results" / "searches" / "training" / "trials.csv")
+    trials = pd.read_csv(tmp_path / "results" / "searches" / "training" / "trials.csv", float_precision="round_trip")
     assert len(trials) == 4
     assert set(trials["val/accuracy"]) == {record["metrics"]["val/accuracy"] for record in records}
     assert f"best of 4: validation accuracy {trials['val/accuracy'].max():.1%}" in done.stdout

@@ -27,7 +27,7 @@ test: .venv/installed-dev ## run the tests (those that take minutes: make test-s
 	@echo "== tests"
 	@GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m "not slow"
 
-test-slow: .venv/installed-dev ## run the tests that take minutes
+test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna
 	@GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m slow
 
 lint: .venv/installed-dev ## check format, style and types
@@ -65,4 +65,9 @@ clean: ## remove .venv and caches; results stay
 .venv/installed-dev: .venv/installed
 	@echo "== installing what tests and lint need into .venv"
 	@$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+.venv/installed-slow: .venv/installed-dev
+	@echo "== installing the extras ray, slurm and optuna into .venv"
+	@$(INSTALL) --editable '.[dev,ray,slurm,optuna]'
 	@touch $@

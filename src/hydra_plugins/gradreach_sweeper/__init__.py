@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from itertools import compress
 from typing import Any
@@ -14,22 +13,21 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-
-@dataclass
-class PlannedSweeperConf:
-    """``params`` is what an experiment sweeps; what the command line says of the same key wins."""
-
-    _target_: str = "hydra_plugins.gradreach_sweeper.PlannedSweeper"
-    params: dict[str, str] = field(default_factory=dict)
-
-
-ConfigStore.instance().store(group="hydra/sweeper", name="gradreach", node=PlannedSweeperConf, provider="gradreach")
+# A plain mapping, no dataclass: conf/search puts another sweeper with other parameters in its place.
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="gradreach",
+    node={"_target_": "hydra_plugins.gradreach_sweeper.PlannedSweeper", "params": {}},
+    provider="gradreach",
+)
 
 
 class PlannedSweeper(BasicSweeper):
     """All combinations, like Hydra's own; but every job is checked before the first starts.
 
     Identical runs are done once, finished ones not again, and the launcher is given only what is left.
+
+    - ``params``: what an experiment sweeps; what the command line says of the same key wins.
     """
 
     def __init__(self, params: dict[str, str] | None = None) -> None:

@@ -1,0 +1,149 @@
+"""Launchers for clusters, which wait for all jobs of a sweep, whatever becomes of one of them.
+
+They rest on Hydra's own plugins for Ray and submitit, whose waiting ends with the first job that dies: on a cluster the
+others then go on unseen, and a local Ray takes them down with it. Here a job that died is a failed return.
+"""
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from gradreach.errors import ConfigError
+
+POLL_SECONDS = 2.0
+GRACE_SECONDS = 10.0
+"""How much later than the queue a shared file system may show what a job wrote."""
+
+
+class RayLauncher(Launcher):
+    """Every run is a task of Ray: of a Ray started for the sweep on this machine, or of a running cluster.
+
+    - ``init``: arguments of ``ray.init``; its ``address`` says which cluster.
+    - ``remote``: arguments of ``ray.remote``: what a run asks for.
+    """
+
+    def __init__(self, init: DictConfig, remote: DictConfig) -> None:
+        self.init, self.remote = init, remote
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take up what Hydra knows of the sweep."""
+        need("ray", "hydra_plugins.hydra_ray_launcher", extra="ray")
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Run all jobs; return when the last has ended."""
+        import ray
+        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
+
+        setup_globals()
+        start_ray(self.init)
+        tasks = []
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+            with open_dict(config):
+                config.hydra.job.id = f"ray_{number}"
+                config.hydra.job.num = number
+            state = Singleton.get_state()
+            tasks.append(launch_job_on_ray(self.hydra_context, self.remote, config, self.task_function, state))
+        return [outcome(of, ray.get, task) for of, task in zip(job_overrides, tasks, strict=True)]
+
+
+class SubmititLauncher(Launcher):
+    """Every run is a job of SLURM, or, to try that out, a process of this machine.
+
+    - ``cluster``: ``slurm`` or ``local``.
+    - ``parameters``: those of ``hydra/launcher=submitit_slurm`` or ``submitit_local``.
+    """
+
+    def __init__(self, cluster: str, **parameters: Any) -> None:
+        self.cluster, self.parameters = cluster, parameters
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take up what Hydra knows of the sweep."""
+        need("submitit", "hydra_plugins.hydra_submitit_launcher", extra="slurm")
+        from hydra_plugins.hydra_submitit_launcher.submitit_launcher import LocalLauncher, SlurmLauncher
+
+        self.job = {"slurm": SlurmLauncher, "local": LocalLauncher}[self.cluster](**self.parameters)
+        self.job.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Submit all jobs as one array; return when the last has ended. Ctrl-C takes them back."""
+        import submitit
+        from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+
+        common = set(OmegaConf.structured(BaseQueueConf))
+        settings = {
+            name if name in common else f"{self.cluster}_{name}": value for name, value in self.job.params.items()
+        }
+        once = {name: settings.pop(name) for name in ("slurm_max_num_timeout",) if name in settings}
+        executor = submitit.AutoExecutor(settings.pop("submitit_folder"), cluster=self.cluster, **once)
+        executor.update_parameters(**settings)
+        count = len(job_overrides)
+        numbers = range(initial_job_idx, initial_job_idx + count)
+        jobs = executor.map_array(
+            self.job,
+            [list(overrides) for overrides in job_overrides],
+            ["hydra.sweep.dir"] * count,
+            numbers,
+            [f"job_{number}" for number in numbers],
+            [Singleton.get_state()] * count,
+        )
+        try:
+            wait = ended_slurm_job if self.cluster == "slurm" else submitit.Job.result
+            return [outcome(of, wait, job) for of, job in zip(job_overrides, jobs, strict=True)]
+        except KeyboardInterrupt:
+            for job in jobs:
+                job.cancel()
+            raise
+
+
+def ended_slurm_job(job: Any) -> JobReturn:
+    """Wait for a SLURM job. Whether it lives the queue says, since not every cluster keeps accounts for ``sacct``.
+
+    Raises:
+        RuntimeError: it ended and left no result.
+    """
+    while not job.paths.result_pickle.exists():
+        if not in_queue(job.job_id):
+            time.sleep(GRACE_SECONDS)
+            if not job.paths.result_pickle.exists():
+                raise RuntimeError(f"SLURM job {job.job_id} ended before its run; what it printed: {job.paths.stderr}")
+        time.sleep(POLL_SECONDS)
+    return job.result()
+
+
+def in_queue(job_id: str) -> bool:
+    """Return whether SLURM still lists a job; True also while its controller does not answer."""
+    told = subprocess.run(["squeue", "--noheader", "--jobs", job_id], capture_output=True, text=True, check=False)
+    return bool(told.stdout.strip()) or (told.returncode != 0 and "Invalid job id" not in told.stderr)
+
+
+def outcome(overrides: Sequence[str], wait: Callable[[Any], JobReturn], job: Any) -> JobReturn:
+    """Wait for a job; one that died is a failed return, which raises when its value is asked for."""
+    try:
+        return wait(job)
+    except Exception as error:
+        failed = JobReturn(overrides)
+        failed.status = JobStatus.FAILED
+        failed.return_value = error
+        return failed
+
+
+def need(*modules: str, extra: str) -> None:
+    """Refuse where optional packages are not installed, without the time it takes to import them.
+
+    Raises:
+        ConfigError: naming the first that is absent, and the extra that brings it.
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            package = module.removeprefix("hydra_plugins.")
+            raise ConfigError(f"{package} is not installed, which this needs; pip install 'gradreach[{extra}]'")

@@ -1,0 +1,137 @@
+"""What every launcher and search must hold before it is tried on anything."""
+
+import os
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+import hydra_plugins.gradreach_launchers as launchers
+from conftest import PROJECT
+from gradreach.config import parse, plain, resolve
+from gradreach.errors import ConfigError
+from hydra_plugins.gradreach_sweeper.search import SearchSweeper, judge
+
+PRESETS = [*sorted(path.stem for path in (PROJECT / "conf" / "hydra" / "launcher").glob("*.yaml")), "basic"]
+SEARCHES = sorted(path.stem for path in (PROJECT / "conf" / "search").glob("*.yaml"))
+
+
+def whole(*overrides):
+    """Compose with Hydra's own part, as a sweep does."""
+    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+        return compose("config", overrides=list(overrides), return_hydra_config=True)
+
+
+def done(value):
+    returned = JobReturn()
+    returned.status, returned.return_value = JobStatus.COMPLETED, value
+    return returned
+
+
+def test_the_presets_are_those_that_the_documentation_names():
+    assert PRESETS == ["cores", "ray_cluster", "slurm", "slurm_local", "basic"]
+    pages = (PROJECT / "docs" / "clusters.md").read_text(encoding="utf-8")
+    assert all(f"`hydra/launcher={name}`" in pages for name in PRESETS)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_composes_to_a_launcher_that_hydra_knows(preset):
+    launcher = whole(f"hydra/launcher={preset}").hydra.launcher
+    assert launcher._target_ in {f"{known.__module__}.{known.__name__}" for known in Plugins.instance().discover()}
+    assert resolve(launcher._target_)
+
+
+@pytest.mark.parametrize(("preset", "key"), [("slurm", "cpus_per_task"), ("slurm_local", "cpus_per_task")])
+def test_a_job_asks_for_as_many_cores_as_a_run_has_threads(preset, key):
+    assert whole(f"hydra/launcher={preset}", "threads=3").hydra.launcher[key] == 3
+    assert whole("hydra/launcher=ray_cluster", "threads=3").hydra.launcher.remote.num_cpus == 3
+
+
+@pytest.mark.parametrize("preset", ["slurm", "slurm_local"])
+def test_what_submitit_is_given_it_knows(preset):
+    pytest.importorskip("submitit", reason="needs the extra gradreach[slurm]")
+    from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQueueConf
+
+    known = OmegaConf.structured({"slurm": SlurmQueueConf, "slurm_local": LocalQueueConf}[preset])
+    assert set(whole(f"hydra/launcher={preset}").hydra.launcher) - {"cluster"} <= set(known)
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_search_puts_its_sweeper_in_place_and_leaves_the_run_as_it_is(search):
+    composed = whole(f"+search={search}")
+    sweeper = composed.hydra.sweeper
+    assert sweeper._target_ == "hydra_plugins.gradreach_sweeper.search.SearchSweeper"
+    assert isinstance(
+        SearchSweeper(**{key: value for key, value in sweeper.items() if key != "_target_"}), SearchSweeper
+    )
+    assert parse(plain(composed))[0] == parse(plain(whole()))[0]
+    for key in sweeper.params:
+        assert OmegaConf.select(composed, key) is not None
+
+
+def test_a_search_judges_by_what_a_run_returns_and_takes_a_dead_one_for_a_bad_proposal():
+    assert judge(done(0.25)) == (0.25, "")
+    assert judge(done(None))[0] is None
+    failed = launchers.outcome(["seed=0"], dead, "job 7")
+    assert judge(failed) == (None, "failed: job 7 died")
+
+
+def dead(job):
+    raise RuntimeError(f"{job} died\nat length")
+
+
+def test_a_job_that_died_is_a_failed_return_that_raises_when_it_is_read():
+    failed = launchers.outcome(["seed=0"], dead, "job 7")
+    assert failed.status is JobStatus.FAILED
+    with pytest.raises(RuntimeError, match="job 7 died"):
+        _ = failed.return_value
+    fine = done(0.5)
+    assert launchers.outcome(["seed=0"], lambda job: fine, "job 8") is fine
+
+
+@pytest.mark.parametrize(
+    ("code", "listed", "said", "expected"),
+    [
+        (0, "  7_0 debug gradreac root R", "", True),
+        (0, "", "", False),
+        (1, "", "slurm_load_jobs error: Invalid job id specified", False),
+        (1, "", "slurm_load_jobs error: Unable to contact slurm controller", True),
+    ],
+)
+def test_a_slurm_job_lives_as_long_as_the_queue_lists_it(tmp_path, monkeypatch, code, listed, said, expected):
+    squeue = tmp_path / "squeue"
+    squeue.write_text(f"#!/bin/sh\nprintf '%s' '{listed}'\nprintf '%s' '{said}' >&2\nexit {code}\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert launchers.in_queue("7_0") is expected
+
+
+def test_a_slurm_job_that_left_no_result_is_told_with_its_log(tmp_path, monkeypatch):
+    class Paths:
+        result_pickle = tmp_path / "result.pkl"
+        stderr = tmp_path / "log.err"
+
+    class Job:
+        job_id = "7_0"
+        paths = Paths
+
+        @staticmethod
+        def result():
+            return done(1.0)
+
+    monkeypatch.setattr(launchers, "in_queue", lambda job_id: False)
+    monkeypatch.setattr(launchers, "GRACE_SECONDS", 0)
+    with pytest.raises(RuntimeError, match=r"SLURM job 7_0 ended before its run; what it printed: .*log\.err"):
+        launchers.ended_slurm_job(Job)
+    Paths.result_pickle.touch()
+    assert launchers.ended_slurm_job(Job).return_value == 1.0
+
+
+def test_what_is_not_installed_is_named_with_the_extra_that_brings_it():
+    launchers.need("json", extra="ray")
+    with pytest.raises(
+        ConfigError, match=r"^absent is not installed, which this needs; pip install 'gradreach\[ray\]'$"
+    ):
+        launchers.need("json", "hydra_plugins.absent", extra="ray")

@@ -70,6 +70,21 @@ def describe(
     describe(overrides or [], conf_dir, Console(highlight=False))
 
 
+@app.command()
+def status(
+    line: Annotated[list[str], typer.Argument(help="An experiment, or a sweep line: model=rnn,lstm seed=0,1.")],
+    csv: Annotated[Path | None, typer.Option(help="Also write one row a run here.")] = None,
+    conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
+) -> None:
+    """Show which runs of a sweep are finished, failed, diverged, running (and where) or missing, and the time left."""
+    from gradreach.status import planned, show, survey
+
+    frame = survey(planned(line, conf_dir))
+    show(frame)
+    if csv is not None:
+        frame.to_csv(csv, index=False)
+
+
 def main() -> None:
     """Run the command line."""
     with one_line_errors():

@@ -24,9 +24,9 @@ def test_the_new_encoder_of_the_page_works(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "conf" / "model" / "smooth.yaml").write_text(block("yaml"), encoding="utf-8")
     (tmp_path / "smooth.py").write_text(block("python"), encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    run, _ = parse(compose(["model=smooth", "model.match_params=1000"], tmp_path / "conf"))
-    task, planned = check(run)
-    model = assemble(run)[1]
+    run, workplace = parse(compose(["model=smooth", "model.match_params=1000"], tmp_path / "conf"))
+    task, planned = check(run, workplace)
+    model = assemble(run, workplace)[1]
     assert abs(planned.parameter_count - 1000) <= 7
     assert model(torch.randn(3, task.shape.length, 1)).shape == (3, 10)
     assert len(block("python").splitlines()) <= 40

@@ -1,0 +1,96 @@
+"""How a sweep stands: what is done, failed, running (and where), missing; what it took, and what is left."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradreach.errors import ConfigError
+from gradreach.records import SETTLED, RecordStore
+from gradreach.sweep import Job, plan
+
+COLUMNS = ["run_id", "status", "run", "seed", "seconds", "expected_seconds", "host", "process", "started", "error"]
+
+
+def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
+    """Return the runs that ``python run.py -m <line>`` would make; a bare name is an experiment.
+
+    Raises:
+        ConfigError: the folder has no configuration, or a setting cannot be.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from hydra_plugins.gradreach_sweeper import Composer
+
+    if not (conf_dir / "config.yaml").is_file():
+        raise ConfigError(f"{conf_dir}: no config.yaml there; call this in the folder that has conf/ and run.py")
+    overrides = [word if "=" in word else f"experiment={word}" for word in line]
+    with initialize_config_dir(str(conf_dir.resolve()), version_base="1.3"):
+        experiment = [override for override in overrides if override.startswith("experiment=")]
+        master = compose("config", overrides=experiment, return_hydra_config=True)
+        loader = GlobalHydra.instance().config_loader()
+        params = [f"{key}={value}" for key, value in (master.hydra.sweeper.params or {}).items()]
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides([*params, *overrides])
+        return plan(BasicSweeper.split_arguments(parsed, None)[0], Composer(loader, master).compose)
+
+
+def survey(jobs: Sequence[Job]) -> pd.DataFrame:
+    """Return one row a run; ``expected_seconds`` of what is not done is reckoned from runs of the same model."""
+    store = RecordStore(jobs[0].workplace.results_dir / "runs")
+    frame = pd.DataFrame([_row(store, job) for job in jobs])
+    done = frame[frame["status"].isin(SETTLED)]
+    speed = (done.groupby("model")["seconds"].sum() / done.groupby("model")["cost"].sum()).to_dict()
+    overall = done["seconds"].sum() / done["cost"].sum() if len(done) else float("nan")
+    expected = frame["cost"] * frame["model"].map(speed).fillna(overall)
+    frame["expected_seconds"] = expected.where(~frame["status"].isin(SETTLED)).round(1)
+    return frame[COLUMNS]
+
+
+def _row(store: RecordStore, job: Job) -> dict[str, Any]:
+    record = store.read(job.run.run_id) or {}
+    host = record.get("host", {})
+    status = store.status(job.run.run_id)
+    return {
+        "run_id": job.run.run_id,
+        "status": status,
+        "run": job.run.label,
+        "seed": job.run.seed,
+        "model": job.run.model.name,
+        "cost": job.cost,
+        "seconds": record.get("seconds"),
+        "host": host.get("name"),
+        "process": host.get("process") if status == "running" else None,
+        "started": record.get("started"),
+        "error": record.get("error"),
+    }
+
+
+def show(frame: pd.DataFrame) -> None:
+    """Print the counts, what is running where, and what went wrong."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    counts = ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
+    console.print(f"[bold]{len(frame)} runs[/bold]: {counts}")
+    left = frame["expected_seconds"].sum() / (os.cpu_count() or 1)
+    spent, known = frame["seconds"].sum(), frame["expected_seconds"].notna().any()
+    ahead = f", about {_time(left)} left on {os.cpu_count()} cores" if known else ""
+    console.print(f"time spent in runs: {_time(spent)}{ahead}")
+    for run in frame[frame["status"] == "running"].itertuples():
+        console.print(
+            f"  running      {run.run} · seed {run.seed}  on {run.host}, process {run.process}, since {run.started}"
+        )
+    for run in frame[frame["status"].isin(["failed", "diverged", "interrupted"])].itertuples():
+        error = str(run.error).splitlines()[0] if isinstance(run.error, str) else "its process is gone"
+        console.print(f"  {run.status:<11}  {run.run} · seed {run.seed}: {error}", markup=False)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

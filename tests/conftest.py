@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,17 +11,18 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from gradreach.config import RunConfig, Workplace, parse, plain
-
-PROJECT = Path(__file__).resolve().parent.parent
-SMALL = ["trainer.epochs=2", "model.width=4", "diagnostics.examples=4"]
-"""A real run that takes a second."""
+from project import PROJECT
 
 
 @pytest.fixture(scope="session")
-def composed() -> Iterator[Callable[..., DictConfig]]:
+def composed() -> Callable[..., DictConfig]:
     """Compose ``conf/`` with overrides, as ``run.py`` does."""
-    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-        yield lambda *overrides: compose("config", overrides=list(overrides))
+
+    def call(*overrides: str) -> DictConfig:
+        with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+            return compose("config", overrides=list(overrides))
+
+    return call
 
 
 @pytest.fixture

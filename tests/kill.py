@@ -12,8 +12,7 @@ from typing import Any
 
 from gradreach.files import alive
 from gradreach.records import RecordStore
-
-PROJECT = Path(__file__).resolve().parent.parent
+from project import PROJECT
 
 
 def start(line: list[str], results: Path) -> "subprocess.Popen[bytes]":

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from conftest import SMALL
 from gradreach.records import RecordStore
+from project import SMALL
 
 TARGETS = "model._target_=gradreach.models.RNN,broken.Broken"
 

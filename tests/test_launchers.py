@@ -9,10 +9,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 import hydra_plugins.gradreach_launchers as launchers
-from conftest import PROJECT
 from gradreach.config import parse, plain, resolve
 from gradreach.errors import ConfigError
 from hydra_plugins.gradreach_sweeper.search import SearchSweeper, judge
+from project import PROJECT
 
 PRESETS = [*sorted(path.stem for path in (PROJECT / "conf" / "hydra" / "launcher").glob("*.yaml")), "basic"]
 SEARCHES = sorted(path.stem for path in (PROJECT / "conf" / "search").glob("*.yaml"))

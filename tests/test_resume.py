@@ -8,11 +8,11 @@ import time
 import pytest
 import torch
 
-from conftest import PROJECT, SMALL
 from gradreach.interruption import Interrupted, Interruption
 from gradreach.records import RecordStore
 from gradreach.runner import execute
 from kill import leftovers, results_of, start, under_fire
+from project import PROJECT, SMALL
 
 DYING = """
 import os, signal, sys

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from conftest import PROJECT
 from gradreach.analysis.build import build
 from gradreach.analysis.frame import load_runs, read_csv, write_csv, write_plan
 from gradreach.analysis.statistics import estimate
@@ -16,6 +15,7 @@ from gradreach.analysis.tables import Measure, Table, markdown, summarize, wide
 from gradreach.config import parse, plain
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
+from project import PROJECT
 
 EXPERIMENTS = PROJECT / "experiments"
 

@@ -9,7 +9,7 @@ from pytorch_lightning import seed_everything
 from torch import nn
 
 from gradreach.config import OptimizerSettings, TrainerSettings
-from gradreach.models import CNN, GRU, SequenceModel, readout
+from gradreach.models import CNN, GRU, SequenceModel
 from gradreach.tasks import Batch, Batches, Digits, Splits
 from gradreach.training import EpochEnd, fit
 
@@ -108,18 +108,3 @@ def test_the_test_split_chooses_nothing():
         fit(model, Digits(), splits._replace(test=test), *settings, seed=5, device="cpu", epochs=epochs)
         outcomes.append([{k: v for k, v in row.items() if k != "time/seconds"} for row in epochs.history])
     assert outcomes[0] == outcomes[1]
-
-
-@pytest.mark.parametrize("name", sorted(readout.READOUTS))
-@pytest.mark.parametrize("encoder", [GRU, CNN])
-def test_what_stands_in_the_padding_changes_no_logit(encoder, name):
-    torch.manual_seed(0)
-    model = SequenceModel(encoder(2, width=5), name, 3)
-    x, lengths = torch.randn(4, 9, 2), torch.tensor([9, 4, 1, 0])
-    padding = torch.arange(9) >= lengths.unsqueeze(1)
-    outputs = [model(x.masked_fill(padding.unsqueeze(2), fill), lengths) for fill in (0.0, 1e6, -1e6)]
-    assert torch.equal(outputs[0], outputs[1])
-    assert torch.equal(outputs[0], outputs[2])
-    assert torch.isfinite(outputs[0]).all()
-    alone = model(x[1:2, :4], None)
-    torch.testing.assert_close(outputs[0][1:2], alone)

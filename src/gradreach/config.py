@@ -87,8 +87,8 @@ class TrainerSettings(Settings):
     epochs: PositiveInt
     batch_size: PositiveInt
     clip_norm: PositiveFloat | None
-    checkpoint_seconds: NonNegativeFloat = Field(exclude=True)
-    keep_checkpoint: bool = Field(exclude=True)
+    checkpoint_seconds: NonNegativeFloat = Field(default=60.0, exclude=True)
+    keep_checkpoint: bool = Field(default=False, exclude=True)
 
 
 Schedule = Literal["ends"] | PositiveInt | None

@@ -142,7 +142,7 @@ class SweepDisplay:
 
     def note(self, text: str) -> None:
         """Say something beside the runs."""
-        self.console.print(f"[bold]{text}[/bold]", markup=True)
+        self.console.print(text, style="bold", markup=False)
 
     def summary(self, states: Mapping[str, int], workplace: Workplace) -> None:
         """Say what came of the sweep, which runs failed, and where to look next."""

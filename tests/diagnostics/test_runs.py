@@ -44,7 +44,7 @@ def weights(monkeypatch):
 
     kept = []
     assemble = runner.assemble
-    monkeypatch.setattr(runner, "assemble", lambda run: kept.append(assemble(run)) or kept[-1])
+    monkeypatch.setattr(runner, "assemble", lambda *parts: kept.append(assemble(*parts)) or kept[-1])
     return lambda: [{k: v.clone() for k, v in model.state_dict().items()} for _, model in kept]
 
 

@@ -50,7 +50,7 @@ def test_the_common_settings_are_those_that_the_program_knows() -> None:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_is_a_model_that_can_be_made_without_memory(option: str) -> None:
-    task, model = check(parse(compose([f"model={option}", "seq_len=64"], CONF))[0])
+    task, model = check(*parse(compose([f"model={option}", "seq_len=64"], CONF)))
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
     assert model.parameter_count > 0
     assert model.multiply_adds(task.shape.length) > 0

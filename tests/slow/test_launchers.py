@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conftest import PROJECT
 from gradreach.records import RecordStore
+from project import PROJECT
 
 pytestmark = pytest.mark.slow
 

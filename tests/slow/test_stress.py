@@ -2,8 +2,8 @@
 
 import pytest
 
-from conftest import SMALL
 from kill import leftovers, results_of, start, under_fire
+from project import SMALL
 
 pytestmark = pytest.mark.slow
 

@@ -4,11 +4,14 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.profilers import PassThroughProfiler
 from torch import nn
 
 from gradreach.config import OptimizerSettings, TrainerSettings
@@ -77,7 +80,8 @@ def fit(
     trainer = _lean_trainer(budget.epochs, device, [epochs])
     start = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on worker processes: there are none
+        # advice on worker processes and on clusters: a run is one process
+        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         trainer.fit(module, batches, chosen_by)
         seconds, steps = time.perf_counter() - start, trainer.global_step
         model.load_state_dict(epochs.best_weights)
@@ -119,4 +123,16 @@ def _lean_trainer(epochs: int, device: str, callbacks: list[lightning.Callback])
         accelerator=accelerator,
         devices=[int(index)] if index else 1,
         callbacks=callbacks,
+        profiler=NoProfiler(),
+        plugins=[LightningEnvironment()],  # one process, also within a cluster's job, which Lightning would join
     )
+
+
+class NoProfiler(PassThroughProfiler):
+    """Costs nothing: Lightning's own makes a generator for each of some 40 hooks a step."""
+
+    nothing: AbstractContextManager[None] = nullcontext()
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Return the one context that does nothing."""
+        return self.nothing

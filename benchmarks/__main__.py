@@ -37,8 +37,8 @@ def main(
         for name, measure in parts.items():
             console.print(f"measuring: {name}")
             rows += measure()
+            report.write(rows, into, time.perf_counter() - start)  # what there is, should it be interrupted
     report.show(rows)
-    report.write(rows, into, time.perf_counter() - start)
     console.print(f"written: {into / 'speed.md'}, speed.csv")
 
 

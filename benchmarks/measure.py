@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -50,19 +51,23 @@ def median_row(what: str, case: str, values: Sequence[float], unit: str, **more:
     return Row(what, case, statistics.median(values), unit, min(values), max(values), **more)  # type: ignore[arg-type]
 
 
-def alternate(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Time several things in turn, A B C A B C: what slows the machine for a while slows all of them.
+class Seconds(NamedTuple):
+    """What one thing took, one figure a round: by the wall clock, and of this process's own computing."""
 
-    Returns:
-        For each of them the seconds by the wall clock, one a round.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    wall: list[float]
+    cpu: list[float]
+
+
+def alternate(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Seconds]:
+    """Time several things in turn, A B C A B C: what slows the machine for a while slows all of them."""
+    seconds = {name: Seconds([], []) for name in variants}
     for _ in range(rounds):
         for name, do in variants.items():
             gc.collect()
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             do()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].cpu.append(time.process_time() - cpu)
+            seconds[name].wall.append(time.perf_counter() - wall)
     return seconds
 
 

@@ -2,6 +2,8 @@
 
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,17 +27,19 @@ def main(
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="gradreach-bench-") as temporary:
         folder = Path(temporary)
-        parts = {
+        sizes = QUICK if quick else one_run.SIZES
+        parts: dict[str, Callable[[], list[Row]]] = {
             "start-up": lambda: command_line.start_up(folder, rounds=1 if quick else 5),
             "memory": lambda: command_line.memory(folder),
-            "one run": lambda: one_run.one_run(
-                folder / "one", rounds=1 if quick else 3, sizes=QUICK if quick else one_run.SIZES
-            ),
-            "tables": lambda: command_line.tables(folder, records=20 if quick else 10_000),
+            **{
+                f"one run, {size}": partial(one_run.one_run, folder / "one", 1 if quick else 3, {size: values})
+                for size, values in sizes.items()
+            },
             "sweep": lambda: sweep(folder, rounds=1, **({"runs": 4, "epochs": 1} if quick else {})),
+            "tables": lambda: command_line.tables(folder, records=20 if quick else 10_000),
         }
         for name, measure in parts.items():
-            console.print(f"measuring: {name}")
+            console.print(f"{time.perf_counter() - start:4.0f} s  measuring: {name}")
             rows += measure()
             report.write(rows, into, time.perf_counter() - start)  # what there is, should it be interrupted
     report.show(rows)

@@ -40,10 +40,12 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Return ``met`` or ``missed``; empty without a budget."""
+        """Return ``met``, ``missed``, or ``undecided`` where the range spans the budget; empty without a budget."""
         if self.budget is None:
             return ""
-        return "met" if (self.value <= self.budget if self.sign == AT_MOST else self.value >= self.budget) else "missed"
+        ends = [self.value if end is None else end for end in (self.low, self.high)]
+        kept = {end <= self.budget if self.sign == AT_MOST else end >= self.budget for end in ends}
+        return "undecided" if len(kept) == 2 else "met" if True in kept else "missed"
 
 
 def median_row(what: str, case: str, values: Sequence[float], unit: str, **more: object) -> Row:

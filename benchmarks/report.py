@@ -20,7 +20,8 @@ READING = (
     "A ratio compares what was timed in turn, A B A B, in the same process or from the same cold start: the median of "
     "the ratios of the rounds, and their range. *All on*: gradient diagnostics and W&B offline, which are the "
     "defaults. The loop written by hand is `benchmarks/loop.py`; it and the runs come to the same test loss, which "
-    "is checked. Data are read, every epoch is validated, the best one is kept and tested in both."
+    "is checked. Data are read, every epoch is validated, the best one is kept and tested in both. A verdict is "
+    "*undecided* where the range spans the budget: the machine was not quiet enough to tell."
 )
 
 
@@ -34,7 +35,7 @@ def cells(row: Row) -> tuple[str, ...]:
 def show(rows: Sequence[Row]) -> None:
     """Print the table."""
     table = Table(*COLUMNS[:-1], title="What gradreach costs", title_justify="left", title_style="bold")
-    colours = {"met": "green", "missed": "bold red", "": ""}
+    colours = {"met": "green", "undecided": "yellow", "missed": "bold red", "": ""}
     for row in rows:
         *front, verdict, _ = cells(row)
         table.add_row(*front, f"[{colours[verdict]}]{verdict}" if verdict else "")

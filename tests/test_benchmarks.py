@@ -31,7 +31,9 @@ def test_things_are_timed_in_turn():
     assert ratios([2.0, 9.0], [1.0, 3.0]) == [2.0, 3.0]
 
 
-def test_a_budget_is_met_or_missed():
+def test_a_budget_is_met_or_missed_or_the_range_leaves_it_open():
+    assert Row("a", "b", 1.1, "×", 1.0, 1.2, budget=1.15).verdict == "undecided"
+    assert Row("a", "b", 1.1, "×", 1.0, 1.15, budget=1.15).verdict == "met"
     assert Row("a", "b", 1.15, "×", budget=1.15).verdict == "met"
     assert Row("a", "b", 1.16, "×", budget=1.15).verdict == "missed"
     assert Row("a", "b", 1.6, "×", budget=1.7, sign=AT_LEAST).verdict == "missed"

@@ -6,7 +6,7 @@ DATA_DIR ?= $(wildcard ../shared/data)
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev sweep tables test test-slow lint format lock clean
+.PHONY: help install install-dev sweep tables test test-slow bench lint format lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -29,6 +29,9 @@ test: .venv/installed-dev ## run the tests (those that take minutes: make test-s
 
 test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna
 	@GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m slow
+
+bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (ten minutes on a quiet machine)
+	@$(BIN)/python -m benchmarks
 
 lint: .venv/installed-dev ## check format, style and types
 	@echo "== ruff, mypy"

@@ -121,7 +121,9 @@ def main() -> None:
 def write(table: pd.DataFrame) -> None:
     """Write the table, and what people read of it."""
     write_csv(FOLDER / "diagnostics_cost.csv", table)
-    shown = table.drop(columns=[name for name in table if name.endswith("(ms)") and name != "training step (ms)"])
+    shown = table.drop(
+        columns=[name for name in map(str, table) if name.endswith("(ms)") and name != "training step (ms)"]
+    )
     text = (
         "# What the instrument costs\n\n"
         f"One measurement of {PROBED} examples in float64, beside one training step of {TRAINED} in float32 and beside "

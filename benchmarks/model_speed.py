@@ -66,7 +66,8 @@ def measure() -> pd.DataFrame:
 def main() -> None:
     """Measure, write, print, and fail where the budget is exceeded."""
     table = measure()
-    lines = [f"| {' | '.join(map(str, row))} |" for row in [table.columns, ["---"] * 3, *table.to_numpy().tolist()]]
+    rows = [list(table.columns), ["---"] * 3, *table.to_numpy().tolist()]
+    lines = [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
     text = (
         f"One forward and backward pass, batch {BATCH}, {LENGTH} steps, {WIDTH} inputs, width {WIDTH}, float32, one "
         f"thread, torch {torch.__version__}; medians of {ROUNDS} rounds. Budget: {BUDGET} times `nn.GRU`.\n\n"

@@ -34,7 +34,12 @@ class WandbRun:
             mode=tracking.mode,  # type: ignore[arg-type]  # "off" never comes here
             dir=workplace.results_dir,
             settings=wandb.Settings(
-                silent=True, console="off", disable_code=True, disable_git=True, x_disable_stats=True
+                silent=True,
+                console="off",
+                disable_code=True,
+                disable_git=True,
+                x_disable_stats=True,
+                x_save_requirements=False,  # it would read what is installed anew for each run; config has versions
             ),
         )
         self.run.define_metric("epoch", hidden=True)

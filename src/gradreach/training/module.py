@@ -61,6 +61,13 @@ class TrainingModule(LightningModule):
         self.means = {stage: (Mean(), Mean()) for stage in ("train", "val", "test")}
         self.gradient_norms = GradientNorms(self.clip_norm)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; past the search for weights the hook's name, which Lightning sets 40 times a step."""
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def configure_optimizers(self) -> Any:
         """Make the optimizer and its schedule."""
         optimizer = self.make_optimizer(self.model.parameters())

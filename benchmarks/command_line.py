@@ -1,0 +1,68 @@
+"""What the commands cost before any training: start-up, memory, tables of many records."""
+
+import json
+import shutil
+from pathlib import Path
+
+from benchmarks.loop import Setting
+from benchmarks.measure import PROJECT, Row, call, median_row
+from gradreach.config import RunConfig
+from gradreach.records import RecordStore
+
+COMMANDS: dict[str, tuple[list[str], float | None]] = {
+    "python run.py --help": ([str(PROJECT / "run.py"), "--help"], 1.0),
+    "gradreach --help": (["-m", "gradreach", "--help"], 1.0),
+    "python run.py --cfg job": ([str(PROJECT / "run.py"), "--cfg", "job"], None),
+    "python -c 'import torch'": (["-c", "import torch"], None),
+}
+
+
+def start_up(folder: Path, rounds: int) -> list[Row]:
+    """Measure start-up in turn; the median leaves out the first time, when the disk's cache is cold."""
+    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for _ in range(rounds):
+        for name, (arguments, _) in COMMANDS.items():
+            seconds[name].append(call(*arguments, folder=folder).seconds)
+    return [median_row("start-up", name, seconds[name], "s", budget=budget) for name, (_, budget) in COMMANDS.items()]
+
+
+def memory(folder: Path) -> list[Row]:
+    """Measure the peak of a process's own memory: one run, and the same by hand."""
+    setting = Setting("lstm", width=64, seq_len=128, epochs=1)
+    by_hand = call("-m", "benchmarks.loop", json.dumps([vars(setting)]), folder=folder).memory
+    here = f"results_dir={folder / 'memory'}"
+    run = call(str(PROJECT / "run.py"), here, *setting.overrides(), folder=folder).memory
+    return [
+        Row("peak memory", "one lstm run, all on", run, "MiB"),
+        Row("peak memory", "the same loop by hand", by_hand, "MiB"),
+    ]
+
+
+def tables(folder: Path, records: int) -> list[Row]:
+    """Measure ``gradreach tables`` over copies of one finished quickstart run, each with a seed of its own."""
+    results = folder / "many"
+    line = ["-m", "experiment=quickstart", "model=lstm", "seq_len=64", "kernel_size=3", "seed=0"]
+    call(str(PROJECT / "run.py"), *line, "trainer.epochs=1", f"results_dir={results}", folder=folder)
+    store = RecordStore(results / "runs")
+    (original,) = (store.read(path.parent.name) for path in store.root.glob("*/record.json"))
+    assert original is not None
+    table = (results / "quickstart" / "runs.csv").read_text(encoding="utf-8").splitlines()
+    header, known = table[0].split(","), table[1].split(",")
+    lines = [table[0]]
+    for seed in range(records):
+        run = RunConfig.model_validate({**original["config"], "seed": seed})
+        if run.run_id != original["run_id"]:
+            shutil.copytree(store.folder(original["run_id"]), store.folder(run.run_id))
+            record = {**original, "run_id": run.run_id, "config": run.canonical()}
+            (store.folder(run.run_id) / "record.json").write_text(json.dumps(record), encoding="utf-8")
+        own = {"run_id": run.run_id, "seed": str(seed)}
+        lines.append(",".join(own.get(name, value) for name, value in zip(header, known, strict=True)))
+    (results / "quickstart" / "runs.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shutil.copytree(PROJECT / "experiments", folder / "experiments", dirs_exist_ok=True)
+    made = call("-m", "gradreach", "tables", "quickstart", "--results-dir", str(results), folder=folder)
+    full = records >= 10_000
+    case = f"{records:,} records"
+    return [
+        Row("gradreach tables", case, made.seconds, "s", budget=10 if full else None),
+        Row("gradreach tables", f"{case}, peak memory", made.memory, "MiB", budget=1024 if full else None),
+    ]

@@ -1,0 +1,75 @@
+"""The figures as a table in the terminal, as CSV and as Markdown."""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import Row
+from gradreach.files import write_text
+from gradreach.provenance import host, revision, versions
+
+COLUMNS = ("what", "case", "median", "range", "budget", "verdict", "note")
+READING = (
+    "A ratio compares what was timed in turn, A B A B, in the same process or from the same cold start: the median of "
+    "the ratios of the rounds, and their range. *All on*: gradient diagnostics and W&B offline, which are the "
+    "defaults. The loop written by hand is `benchmarks/loop.py`; it and the runs come to the same test loss, which "
+    "is checked. Data are read, every epoch is validated, the best one is kept and tested in both. A verdict is "
+    "*undecided* where the range spans the budget: the machine was not quiet enough to tell."
+)
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """Return a row as people read it, in the order of ``COLUMNS``."""
+    span = "" if row.low is None or row.high is None else f"{_number(row.low)} – {_number(row.high)}"
+    budget = "" if row.budget is None else f"{row.sign} {row.budget:g} {row.unit}"
+    return (row.what, row.case, f"{_number(row.value)} {row.unit}", span, budget, row.verdict, row.note)
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Print the table."""
+    table = Table(*COLUMNS[:-1], title="What gradreach costs", title_justify="left", title_style="bold")
+    colours = {"met": "green", "undecided": "yellow", "missed": "bold red", "": ""}
+    for row in rows:
+        *front, verdict, _ = cells(row)
+        table.add_row(*front, f"[{colours[verdict]}]{verdict}" if verdict else "")
+    Console(highlight=False, width=None if Console().is_terminal else 140).print(table)
+
+
+def write(rows: Sequence[Row], folder: Path, seconds: float) -> None:
+    """Write ``speed.csv`` and ``speed.md``, with what machine and which versions they hold for."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["what", "case", "value", "unit", "low", "high", "sign", "budget", "verdict", "note"])
+    for row in rows:
+        figures = [None if number is None else round(number, 4) for number in (row.low, row.high)]
+        bound = ["" if row.budget is None else row.sign, row.budget]
+        writer.writerow([row.what, row.case, round(row.value, 4), row.unit, *figures, *bound, row.verdict, row.note])
+    write_text(folder / "speed.csv", text.getvalue())
+
+    machine, load = host(), os.getloadavg()[1] if hasattr(os, "getloadavg") else float("nan")
+    state = (
+        f"Measured on {datetime.now(timezone.utc):%Y-%m-%d} in {seconds / 60:.1f} minutes at revision {revision()}, "
+        f"on {os.cpu_count()} cores of {machine['cpu']}, Python {versions()['python']}, torch {torch.__version__}; "
+        f"load average of the last five minutes at the end: {load:.1f} (above the number of cores others were at work)."
+    )
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
+    lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
+    page = [
+        "# What gradreach costs",
+        READING,
+        state,
+        "\n".join(lines),
+        "Made by `make bench`; as data: [speed.csv](speed.csv).",
+    ]
+    write_text(folder / "speed.md", "\n\n".join(page) + "\n")
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"

@@ -37,7 +37,7 @@ def loss(output: Tensor, target: Tensor) -> Tensor:
 
 def unrolled(model: SequenceModel, batch: Batch) -> None:
     """Take the adjoints as is usual: cells in a loop, every state's gradient retained, in float64 as the probe."""
-    (layer,) = model.encoder.layers  # type: ignore[misc, union-attr]
+    (layer,) = model.encoder.layers  # type: ignore[misc]
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     weights = [getattr(layer, name).double() for name in names]
     zero = torch.zeros(len(batch), WIDTH, dtype=torch.float64)

@@ -125,6 +125,30 @@ def test_a_new_plan_keeps_what_is_known_of_its_runs(results, composed):
     assert len(table) == 2
 
 
+def test_own_runs_are_never_mixed_with_committed_ones(results):
+    build("quickstart", results, EXPERIMENTS)
+    whole = load_runs(results, "quickstart")
+    own = whole.loc[whole["status"] == "finished", "run_id"].iloc[0]
+    for folder in (results / "runs").iterdir():
+        if folder.name != own:
+            shutil.rmtree(folder)
+    runs = load_runs(results, "quickstart").set_index("run_id")
+    assert runs.loc[own, "status"] == "finished"
+    assert (runs.drop(own)["status"] == "missing").all()
+    assert runs.drop(own)["test/accuracy"].isna().all()
+    assert len(runs) == 12
+
+
+def test_a_run_whose_process_is_gone_is_not_running(results):
+    store = RecordStore(results / "runs")
+    run_id = load_runs(results, "quickstart")["run_id"].iloc[0]
+    record = store.read(run_id)
+    store.write(record | {"status": "running"})
+    assert store.status(run_id) == "interrupted"
+    with store.claim(run_id):
+        assert store.status(run_id) == "running"
+
+
 def test_a_run_table_reads_as_it_was_written(results):
     build("quickstart", results, EXPERIMENTS)
     path = results / "quickstart" / "runs.csv"

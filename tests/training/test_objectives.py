@@ -44,10 +44,10 @@ class Shift(nn.Module):
 def close(metric, scores):
     """Let epochs pass with these validation scores; return the number of the chosen one."""
     told = []
-    end = EpochEnd(told.append, metric)
+    end = EpochEnd(told.append)
     for epoch, score in enumerate(scores):
         figures = {"train/loss": 1.0, "val/loss": 1.0, f"val/{metric}": score}
-        module = SimpleNamespace(figures=figures, model=nn.Linear(1, 1))
+        module = SimpleNamespace(figures=figures, model=nn.Linear(1, 1), task=SimpleNamespace(metric=metric))
         end.on_validation_end(SimpleNamespace(current_epoch=epoch, global_step=epoch), module)
     return end.best_row["epoch"]
 
@@ -59,7 +59,7 @@ def test_accuracy_is_better_when_higher_and_an_error_when_lower():
 
 @pytest.mark.parametrize("stage", ["train", "val"])
 def test_a_loss_that_is_not_finite_is_a_divergence(stage):
-    end = EpochEnd(lambda row: None, "mse")
+    end = EpochEnd(lambda row: None)
     figures = {"train/loss": 1.0, "val/loss": 1.0, "val/mse": 1.0, f"{stage}/loss": math.nan}
     with pytest.raises(Diverged, match="loss is nan after epoch 1"):
         end.on_validation_end(
@@ -71,7 +71,7 @@ def test_a_task_of_values_is_learned_and_its_figures_go_by_its_metric():
     task = Adding(seq_len=10, train_size=1000, validation_size=100, test_size=100)
     rows = []
     model = Sum()
-    done = fit(model, task, task.splits(NOWHERE), ADAM, BUDGET, seed=0, device="cpu", tell=rows.append)
+    done = fit(model, task, task.splits(NOWHERE), ADAM, BUDGET, seed=0, device="cpu", epochs=EpochEnd(rows.append))
     assert set(done.figures) == {f"{stage}/{name}" for stage in ("train", "val", "test") for name in ("loss", "mse")}
     assert done.figures["test/mse"] == done.figures["test/loss"] < 0.01
     assert done.best_epoch == 1 + min(range(3), key=lambda i: rows[i]["val/mse"])
@@ -81,9 +81,13 @@ def test_a_task_of_values_is_learned_and_its_figures_go_by_its_metric():
 def test_a_task_of_steps_is_learned_on_the_steps_that_count():
     task = Copy(seq_len=30, train_size=1000, validation_size=100, test_size=100)
     budget = TrainerSettings(epochs=5, batch_size=32, clip_norm=None)
-    done = fit(Shift(20), task, task.splits(NOWHERE), ADAM, budget, seed=0, device="cpu", tell=lambda row: None)
+    done = fit(
+        Shift(20), task, task.splits(NOWHERE), ADAM, budget, seed=0, device="cpu", epochs=EpochEnd(lambda row: None)
+    )
     assert done.figures["test/accuracy"] == 1
-    blind = fit(Shift(5), task, task.splits(NOWHERE), ADAM, budget, seed=0, device="cpu", tell=lambda row: None)
+    blind = fit(
+        Shift(5), task, task.splits(NOWHERE), ADAM, budget, seed=0, device="cpu", epochs=EpochEnd(lambda row: None)
+    )
     assert blind.figures["test/accuracy"] == pytest.approx(1 / 8, abs=0.05)
 
 
@@ -106,7 +110,7 @@ def test_padding_that_is_cut_off_changes_no_figure():
     for split in (examples, whole):
         torch.manual_seed(0)
         splits = Splits(split, split, split)
-        done = fit(Mean(), task, splits, ADAM, BUDGET, seed=0, device="cpu", tell=lambda row: None)
+        done = fit(Mean(), task, splits, ADAM, BUDGET, seed=0, device="cpu", epochs=EpochEnd(lambda row: None))
         figures.append(done.figures)
     assert figures[0] == pytest.approx(figures[1], abs=1e-6)
     assert figures[0]["test/accuracy"] > 0.6

@@ -4,6 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from gradreach.errors import one_line_errors
+from gradreach.hydra_help import hasten_help
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
@@ -15,5 +16,6 @@ def main(composed: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
+    hasten_help()
     with one_line_errors():
         main()

@@ -1,5 +1,7 @@
 """A run that was stopped goes on, and yields what it would have yielded."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import time
 import pytest
 import torch
 
+from gradreach.errors import explain
 from gradreach.interruption import Interrupted, Interruption
 from gradreach.records import RecordStore
 from gradreach.runner import execute
@@ -147,3 +150,30 @@ def test_two_sweeps_at_once_do_every_run_once(tmp_path):
     assert [result["status"] for result, *_ in results_of(results).values()] == ["finished"] * 3
     said = (tmp_path / "output.txt").read_text()
     assert said.count("3 runs: 3 finished") == 2
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_written_and_the_run_goes_on_later(configured, monkeypatch):
+    run, workplace = configured(*SCHEDULED)
+    execute(run, workplace.model_copy(update={"results_dir": workplace.results_dir / "undisturbed"}))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "profile.npz")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError) as raised:  # noqa: PT011
+        patch.setattr("gradreach.records.np.savez_compressed", full)
+        execute(run, workplace)
+    assert explain(raised.value).startswith("profile.npz: No space left on device; make room or choose another")
+    store = RecordStore(workplace.results_dir / "runs")
+    assert store.status(run.run_id) == "interrupted"
+    assert not list(workplace.results_dir.glob("**/*.tmp"))
+    execute(run, workplace)
+    assert results_of(workplace.results_dir) == results_of(workplace.results_dir / "undisturbed")
+    assert leftovers(workplace.results_dir) == []
+
+
+def test_help_says_the_same_however_fast_it_is_made(run_py):
+    plain = (
+        "import sys, gradreach.hydra_help as h; h.HELP.clear(); sys.argv = ['run.py', '--help']; import run; run.main()"
+    )
+    slow = subprocess.run([sys.executable, "-c", plain], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert run_py("--help").stdout == slow.stdout

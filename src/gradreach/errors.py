@@ -1,5 +1,6 @@
 """What the user did wrong, in one line."""
 
+import errno
 import os
 import re
 import sys
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, NoReturn
+
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG}
+"""What a full or forbidden disk answers."""
 
 
 class ConfigError(ValueError):
@@ -75,6 +79,11 @@ def explain(error: BaseException) -> str | None:
             return f"{_first_line(error)}: to sweep over several values, add -m"
         cause = f" ({_first_line(error.__cause__)})" if error.__cause__ else ""
         return _first_line(error) + cause
+    if isinstance(error, OSError) and error.errno in DISK:
+        return (
+            f"{error.filename or 'results_dir'}: {error.strerror}; make room or choose another results_dir: "
+            "what was finished is kept, and the same line goes on from there"
+        )
     if isinstance(error, OmegaConfBaseException):
         return f"{error.full_key or 'configuration'}: {_first_line(error)}"
     return None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradreach.records import RecordStore
-from project import SMALL
+from project import PROJECT, SMALL
 
 TARGETS = "model._target_=gradreach.models.RNN,broken.Broken"
 
@@ -139,3 +139,12 @@ def inspect(log):
             case "exit":
                 said["exit"] = value["exit_code"]
     return said
+
+
+def test_help_is_hydras_own_however_fast_it_is_made(run_py, tmp_path):
+    script = (PROJECT / "run.py").read_text().replace("    hasten_help()\n", "")
+    slow = tmp_path / "elsewhere" / "run.py"
+    slow.parent.mkdir()
+    slow.write_text(script.replace('"conf"', repr(str(PROJECT / "conf"))))
+    told = subprocess.run([sys.executable, str(slow), "--help"], capture_output=True, text=True, check=True)
+    assert run_py("--help").stdout == told.stdout

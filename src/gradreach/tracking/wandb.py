@@ -65,6 +65,6 @@ class WandbRun:
 
             profile = pd.concat(profiles, ignore_index=True)
             # a type for all: wandb would else infer one for every cell, which costs more than the picture
-            rows = profile.to_numpy(dtype=object).tolist()
-            table = wandb.Table(columns=list(profile), data=rows, allow_mixed_types=True)
+            rows: list[Any] = profile.to_numpy(dtype=object).tolist()
+            table = wandb.Table(columns=[*map(str, profile)], data=rows, allow_mixed_types=True)
             self.run.log({"gradient/profile": wandb.Image(draw_run_profile(profile)), "gradient/by_lag": table})

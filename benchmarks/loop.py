@@ -67,7 +67,8 @@ def train(setting: Setting) -> dict[str, float]:
     """Train and test.
 
     Returns:
-        ``test/accuracy`` and ``test/loss`` of the epoch with the best validation accuracy.
+        ``test/accuracy`` and ``test/loss`` of the epoch with the best validation accuracy, and ``first/val/loss``,
+        the validation loss after the first epoch.
     """
     torch.manual_seed(setting.seed)
     if setting.model == "cnn":
@@ -79,6 +80,7 @@ def train(setting: Setting) -> dict[str, float]:
         splits = type(splits)(*(Batch(part.x.transpose(1, 2), None, part.target) for part in splits))
     x, y = splits.train.x, splits.train.target
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
+    first = float("nan")
     best, best_weights = (-1.0, 0.0), copy.deepcopy(model.state_dict())
     for epoch in range(setting.epochs):
         model.train()
@@ -94,11 +96,13 @@ def train(setting: Setting) -> dict[str, float]:
         if not torch.isfinite(total):
             raise RuntimeError(f"the training loss is {total / len(x)}")
         accuracy, loss_value = evaluate(model, splits.validation)
+        if epoch == 0:
+            first = loss_value
         if (accuracy, -loss_value) > best:
             best, best_weights = (accuracy, -loss_value), copy.deepcopy(model.state_dict())
     model.load_state_dict(best_weights)
     accuracy, loss_value = evaluate(model, splits.test)
-    return {"test/accuracy": accuracy, "test/loss": loss_value}
+    return {"test/accuracy": accuracy, "test/loss": loss_value, "first/val/loss": first}
 
 
 @torch.no_grad()

@@ -83,6 +83,7 @@ class MNIST(Task):
     def _batch(self, images: np.ndarray, digits: np.ndarray, order: np.ndarray) -> Batch:
         area = averages(self.side)
         pixels = (area @ (images.astype(np.float32) / 255) @ area.T).reshape(len(images), -1)
+        np.clip(pixels, 0, 1, out=pixels)  # an average of ones may round to more than one
         return Batch(torch.from_numpy(pixels[:, order, None]), None, torch.from_numpy(digits.astype(np.int64)))
 
 

@@ -20,8 +20,8 @@ READING = (
     "A ratio compares what was timed in turn, A B A B, in the same process or from the same cold start: the median of "
     "the ratios of the rounds, and their range. *All on*: gradient diagnostics and W&B offline, which are the "
     "defaults. The loop written by hand is `benchmarks/loop.py`; it and the runs come to the same validation loss "
-    "after the first epoch, which is checked. Data are read, every epoch is validated, the best one is kept and tested in both. A verdict is "
-    "*undecided* where the range spans the budget: the machine was not quiet enough to tell."
+    "after the first epoch, which is checked. Data are read, every epoch is validated, the best one is kept and "
+    "tested in both. A verdict is *undecided* where the range spans the budget: the machine was not quiet enough to tell."
 )
 
 

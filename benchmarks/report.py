@@ -21,7 +21,7 @@ READING = (
     "the ratios of the rounds, and their range. *All on*: gradient diagnostics and W&B offline, which are the "
     "defaults. The loop written by hand is `benchmarks/loop.py`; it and the runs come to the same validation loss "
     "after the first epoch, which is checked. Data are read, every epoch is validated, the best one is kept and "
-    "tested in both. A verdict is *undecided* where the range spans the budget: the machine was not quiet enough to tell."
+    "tested in both. A verdict is *undecided* where the range spans the budget: the machine was not quiet enough."
 )
 
 

@@ -68,6 +68,25 @@ def test_a_sweep_with_a_failing_run_finishes_the_others_and_goes_on_where_it_sto
     assert "2 runs (4 combinations, identical ones once), 2 already done, 0 to do" in mended.stdout
 
 
+def test_a_run_that_takes_its_worker_with_it_is_given_up_and_the_others_are_done(run_py, tmp_path):
+    targets = "model._target_=broken.Deadly,gradreach.models.RNN"
+    done = run_py("-m", "model=rnn", targets, "tracking=off", *SMALL)
+    assert done.returncode == 1
+    assert "2 runs: 1 failed, 1 finished" in done.stdout
+    assert "its worker ended 3 times without a result: killed from outside, or out of memory" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("line", [[], ["-m"]])
+def test_results_that_cannot_be_written_are_refused_before_anything_starts(run_py, tmp_path, line):
+    (tmp_path / "file").touch()
+    done = run_py(*line, "model=rnn", "results_dir=file/results", *SMALL)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("gradreach: results_dir=")
+    assert "cannot be written (Not a directory); choose another" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_one_worker_or_two_give_the_same_bits(run_py, tmp_path):
     line = ["-m", "model=lstm,cnn", "seed=0,1", "tracking=off", *SMALL]
     results = []

@@ -1,11 +1,15 @@
 """What a person sees while runs go, and at their end."""
 
 import threading
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,15 +18,21 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from gradreach.config import RunConfig, Workplace
 from gradreach.records import SETTLED, RecordStore
 
 POLL_SECONDS = 0.5
+LATEST = 8
+"""How many of the latest results stand in the table."""
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 200  # a file breaks no lines
+    return console
 
 
 def _progress(console: Console) -> Progress:
@@ -110,6 +120,9 @@ def _gradient(metrics: Mapping[str, Any], stage: str) -> str:
 class SweepDisplay:
     """A whole sweep, whatever launches it: watches the records that its runs leave.
 
+    On a terminal the latest results stand in a table above what is running, failed and left; elsewhere every result is
+    a line.
+
     - ``jobs``: how many combinations there were, ``planned``: how many distinct runs they make,
       ``left``: those that have to be done.
     """
@@ -117,20 +130,24 @@ class SweepDisplay:
     def __init__(self, store: RecordStore, jobs: int, planned: int, left: Sequence[RunConfig]) -> None:
         self.store, self.jobs, self.planned = store, jobs, planned
         self.left = {run.run_id: run for run in left}
-        self.before = {run_id: self.store.stamp(run_id) for run_id in self.left}
+        self.seen = {run_id: self.store.stamp(run_id) for run_id in self.left}
+        self.running: set[str] = set()
+        self.ended: dict[str, str] = {}
+        self.latest: deque[tuple[str, ...]] = deque(maxlen=LATEST)
+        self.already = planned - len(left)
         self.console = _console()
         self.bar = _progress(self.console)
+        self.task = self.bar.add_task("", total=self.planned, completed=self.already)
+        self.live = Live(get_renderable=self._picture, console=self.console, refresh_per_second=2)
         self.closing = threading.Event()
         self.watcher = threading.Thread(target=self._watch, daemon=True)
-        self.done = planned - len(left)
 
     def __enter__(self) -> "SweepDisplay":
         same = f" ({self.jobs} combinations, identical ones once)" if self.jobs != self.planned else ""
-        already = f", {self.done} already done" if self.done else ""
-        self.console.print(f"[bold]sweep[/bold]: {self.planned} runs{same}{already}, {len(self.left)} to do")
-        self.bar.start()
-        self.task = self.bar.add_task("runs", total=self.planned, completed=self.done)
-        self.waiting = dict(self.before)
+        done = f", {self.already} already done" if self.already else ""
+        self.console.print(f"[bold]sweep[/bold]: {self.planned} runs{same}{done}, {len(self.left)} to do")
+        if self.console.is_terminal and self.left:
+            self.live.start()
         self.watcher.start()
         return self
 
@@ -138,7 +155,7 @@ class SweepDisplay:
         self.closing.set()
         self.watcher.join()
         self._look()
-        self.bar.stop()
+        self.live.stop()
 
     def note(self, text: str) -> None:
         """Say something beside the runs."""
@@ -148,15 +165,14 @@ class SweepDisplay:
         """Say what came of the sweep, which runs failed, and where to look next."""
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         self.console.print(f"[bold]{self.planned} runs[/bold]: {counts}")
-        for run_id, run in self.left.items():
-            record = self.store.read(run_id)
-            if record is not None and record["status"] == "failed":
-                error = record["error"].splitlines()[0]
-                where = self.store.folder(run_id) / "record.json"
-                self.console.print(
-                    f"  failed: {run.label} · seed {run.seed}: {error}\n          traceback in {where}",
-                    markup=False,
-                )
+        records = [(run, self.store.read(run_id)) for run_id, run in self.left.items()]
+        failed = [(run, record) for run, record in records if record is not None and record["status"] == "failed"]
+        if failed:
+            table = Table("failed", "seed", "error", "its record", box=SIMPLE_HEAD, pad_edge=False)
+            for run, record in failed:
+                where = self.store.folder(run.run_id) / "record.json"
+                table.add_row(*map(escape, (run.label, str(run.seed), record["error"].splitlines()[0], str(where))))
+            self.console.print(table)
         if set(states) - set(SETTLED):
             self.console.print("  the same line does again what is not finished")
         if workplace.experiment is not None:
@@ -169,25 +185,49 @@ class SweepDisplay:
             self._look()
 
     def _look(self) -> None:
-        for run_id in list(self.waiting):
-            if self.store.stamp(run_id) == self.waiting[run_id]:
+        """Take up what has become of the runs since the last look."""
+        for run_id in [run_id for run_id in self.left if run_id not in self.ended]:
+            stamp = self.store.stamp(run_id)
+            if stamp == self.seen[run_id]:
                 continue
             record = self.store.read(run_id)
-            if record is None or record["status"] in ("running", "interrupted"):
+            if record is None:
                 continue
-            del self.waiting[run_id]
-            self.done += 1
-            self.bar.update(self.task, completed=self.done)
-            self.console.print(self._line(record), markup=False)
+            self.seen[run_id] = stamp
+            self.running.discard(run_id)
+            if record["status"] == "running":
+                self.running.add(run_id)
+            elif record["status"] != "interrupted":
+                self._close(record)
 
-    def _line(self, record: Mapping[str, Any]) -> str:
+    def _close(self, record: Mapping[str, Any]) -> None:
+        self.ended[record["run_id"]] = record["status"]
+        done = self.already + len(self.ended)
+        self.bar.update(self.task, completed=done)
         run = self.left[record["run_id"]]
-        width = len(str(self.planned))
-        head = f"[{self.done:>{width}}/{self.planned}] {run.label + f' · seed {run.seed}':<36}"
-        if record["status"] != "finished":
-            return f"{head} {record['status']}: {record.get('error', '').splitlines()[0]}"
-        metrics, metric = record["metrics"], record.get("metric", "accuracy")
-        reach = metrics.get("gradient/end/x.reach")
-        far = f"   gradient reaches {float(reach):4.0f} steps" if reach is not None else ""
-        score = _score(metric, metrics[f"test/{metric}"])
-        return f"{head} test {metric} {score:>6}{far}   {record['seconds']:6.1f} s"
+        name, (result, reach, seconds) = f"{run.label} · seed {run.seed}", _outcome(record)
+        self.latest.append((name, result, reach, seconds))
+        if not self.console.is_terminal:
+            head = f"[{done:>{len(str(self.planned))}}/{self.planned}] {name:<36} {result}"
+            self.console.print("   ".join(part for part in (head, reach, seconds) if part), markup=False)
+
+    def _picture(self) -> Group:
+        table = Table("latest runs", "result", "", "time", box=SIMPLE_HEAD, pad_edge=False)
+        for row in self.latest:
+            table.add_row(*map(escape, row))
+        failed = Counter(self.ended.values())["failed"]
+        waiting = len(self.left) - len(self.ended) - len(self.running)
+        counts = f"{self.already + len(self.ended)} done · {len(self.running)} running · {waiting} waiting"
+        self.bar.update(self.task, description=f"{counts} · [bold red]{failed} failed[/]" if failed else counts)
+        return Group(*([table] if self.latest else []), self.bar.get_renderable())
+
+
+def _outcome(record: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what a run came to, how far its gradient reaches, and its time."""
+    seconds = f"{record['seconds']:6.1f} s" if "seconds" in record else ""
+    if record["status"] != "finished":
+        return f"{record['status']}: {record.get('error', '').splitlines()[0]}", "", seconds
+    metrics, metric = record["metrics"], record.get("metric", "accuracy")
+    reach = metrics.get("gradient/end/x.reach")
+    far = f"gradient reaches {float(reach):4.0f} steps" if reach is not None else ""
+    return f"test {metric} {_score(metric, metrics[f'test/{metric}']):>6}", far, seconds

@@ -27,6 +27,7 @@ from typing import Any, Literal
 import filelock
 import numpy as np
 
+from gradreach.errors import ConfigError
 from gradreach.files import write_atomically, write_text
 
 SCHEMA_VERSION = 1
@@ -41,6 +42,20 @@ class RecordStore:
     """The folder of all run records."""
 
     root: Path
+
+    def check_writable(self) -> None:
+        """Make the folder, and see that files can be written into it.
+
+        Raises:
+            ConfigError: they cannot.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_text(self.root / ".writable", "")
+            (self.root / ".writable").unlink(missing_ok=True)  # another sweep may have been faster
+        except OSError as error:
+            where = self.root.parent
+            raise ConfigError(f"results_dir={where}: cannot be written ({error.strerror}); choose another") from None
 
     def folder(self, run_id: str) -> Path:
         """Return where a run's files stand."""

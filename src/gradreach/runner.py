@@ -48,6 +48,8 @@ def run_composed(composed: DictConfig) -> float | None:
         run, workplace = parse(plain(composed))
         task, model = check(run, workplace)
         check_device(workplace.device)
+        if not in_sweep:
+            RecordStore(workplace.results_dir / "runs").check_writable()
     except ConfigError as error:
         if in_sweep:
             raise

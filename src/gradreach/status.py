@@ -21,11 +21,9 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
         ConfigError: the folder has no configuration, or a setting cannot be.
     """
     from hydra import compose, initialize_config_dir
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from hydra_plugins.gradreach_sweeper import Composer
+    from hydra_plugins.gradreach_sweeper import Composer, combinations
 
     if not (conf_dir / "config.yaml").is_file():
         raise ConfigError(f"{conf_dir}: no config.yaml there; call this in the folder that has conf/ and run.py")
@@ -34,9 +32,8 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
         experiment = [override for override in overrides if override.startswith("experiment=")]
         master = compose("config", overrides=experiment, return_hydra_config=True)
         loader = GlobalHydra.instance().config_loader()
-        params = [f"{key}={value}" for key, value in (master.hydra.sweeper.params or {}).items()]
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides([*params, *overrides])
-        return plan(BasicSweeper.split_arguments(parsed, None)[0], Composer(loader, master).compose)
+        jobs = combinations(loader, master.hydra.sweeper.params or {}, overrides)
+        return plan(jobs, Composer(loader, master).compose)
 
 
 def survey(jobs: Sequence[Job]) -> pd.DataFrame:

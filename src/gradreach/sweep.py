@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,15 +16,15 @@ from omegaconf import DictConfig
 
 from gradreach.config import RunConfig, Workplace, parse, plain
 from gradreach.display import SweepDisplay
-from gradreach.errors import ConfigError, advise
-from gradreach.files import alive, write_text
+from gradreach.errors import advise
+from gradreach.files import alive
 from gradreach.interruption import GRACE_SECONDS
 from gradreach.models import caveat
 from gradreach.records import SETTLED, RecordStore
 from gradreach.runner import check
 
 ATTEMPTS = 3
-"""How often a run may end without a result before it is taken for the cause."""
+"""How often a run may end without a result before it is taken for the cause; the last time it is alone."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def sweep(
     planned = plan(jobs, compose)
     workplace = planned[0].workplace
     store = RecordStore(workplace.results_dir / "runs")
-    _check_writable(store.root)
+    store.check_writable()
     left = [job for job in planned if workplace.force or not _done(store, job, workplace)]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     if workplace.experiment is not None:
@@ -98,18 +97,21 @@ def sweep(
 def _do_all(left: list[Job], store: RecordStore, launch: Callable[..., Any], display: SweepDisplay) -> None:
     """Launch until every run has come to an end.
 
-    A worker that is killed takes a whole launcher with it, so what had not ended is launched anew; a run whose workers
-    are killed again and again is taken for the cause.
+    A worker that is killed takes a whole launcher with it, so what had not ended is launched anew. A run whose workers
+    are killed again and again is a suspect: it is launched alone when the others are done, so that none is condemned
+    for its company.
     """
     waiting = {job.run.run_id: job for job in left}
     before = {run_id: store.stamp(run_id) for run_id in waiting}
     deaths: Counter[str] = Counter()
     in_vain = 0
     while waiting and in_vain < ATTEMPTS:
-        ready = {run_id: store.stamp(run_id) for run_id in waiting if not store.claimed(run_id)}
-        if not ready:
+        free = [run_id for run_id in waiting if not store.claimed(run_id)]
+        if not free:
             time.sleep(1)  # another sweep is at all of them
             continue
+        unsuspected = [run_id for run_id in free if deaths[run_id] < ATTEMPTS - 1]
+        ready = {run_id: store.stamp(run_id) for run_id in unsuspected or free[:1]}
         try:
             for returned in launch([waiting[run_id].overrides for run_id in ready]):
                 _ = returned.return_value  # raises what a worker raised
@@ -141,17 +143,6 @@ def _give_up(store: RecordStore, job: Job) -> None:
 
 def _done(store: RecordStore, job: Job, workplace: Workplace) -> bool:
     return store.status(job.run.run_id) in (SETTLED if workplace.retry == "failed" else (*SETTLED, "failed"))
-
-
-def _check_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / ".writable", "")
-        (folder / ".writable").unlink(missing_ok=True)  # another sweep may have been faster
-    except OSError as error:
-        raise ConfigError(
-            f"results_dir={folder.parent}: cannot be written ({error.strerror}); choose another"
-        ) from None
 
 
 @contextmanager

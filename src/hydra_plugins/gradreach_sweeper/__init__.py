@@ -1,7 +1,7 @@
 """Where Hydra looks for plugins: the sweeper that plans before it launches."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import compress
 from typing import Any
@@ -42,10 +42,22 @@ class PlannedSweeper(BasicSweeper):
         launcher = self.launcher
         assert launcher is not None
         loader = self.hydra_context.config_loader
-        overrides = OverridesParser.create(config_loader=loader).parse_overrides([*self._parse_config(), *arguments])
-        jobs = self.split_arguments(overrides, None)[0]
+        jobs = combinations(loader, self.params or {}, arguments)
         composer = Composer(loader, self.config)
         return sweep(jobs, composer.compose, lambda chosen: launcher.launch(chosen, initial_job_idx=0))
+
+
+def combinations(loader: Any, params: Mapping[str, Any], arguments: Sequence[str]) -> Sequence[Sequence[str]]:
+    """Return the overrides of every job of a sweep.
+
+    Args:
+        loader: Hydra's, which knows the groups.
+        params: what the configuration sweeps.
+        arguments: what the command line says; it wins.
+    """
+    words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
+    return BasicSweeper.split_arguments(overrides, None)[0]
 
 
 class Composer:

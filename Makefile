@@ -30,7 +30,7 @@ test: .venv/installed-dev ## run the tests (those that take minutes: make test-s
 test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna
 	@GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m slow
 
-bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (ten minutes on a quiet machine)
+bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (twenty minutes on a quiet machine)
 	@$(BIN)/python -m benchmarks
 
 lint: .venv/installed-dev ## check format, style and types

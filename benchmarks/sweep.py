@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.loop import Setting
 from benchmarks.measure import AT_LEAST, PROJECT, Row, call, median_row, ratios
 
-RUNS, EPOCHS = 24, 5
+RUNS, EPOCHS = 24, 30
 
 
 def sweep(folder: Path, rounds: int, runs: int = RUNS, epochs: int = EPOCHS) -> list[Row]:

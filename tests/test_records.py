@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import filelock
-import numpy as np
+import pandas as pd
 import pytest
 
 from gradreach import files
@@ -20,16 +20,16 @@ def store(tmp_path):
 
 
 def test_a_record_reads_as_it_was_written(store):
-    profile = {"lag": np.arange(3), "median": np.array([0.1, -math.inf, math.nan]), "layer": np.array(["input"] * 3)}
-    store.write(
-        {"run_id": RUN, "config": {}, "status": "finished", "metrics": {"a": 0.1}}, [{"epoch": 1, "x": 0.5}], profile
-    )
+    profile = pd.DataFrame({"lag": range(3), "median": [0.1, -math.inf, math.nan], "layer": ["input", "h", "α"]})
+    settled = {"run_id": RUN, "config": {}, "status": "finished", "metrics": {"a": 0.1}}
+    store.write(settled, [{"epoch": 1, "x": 0.5}], {"profile": profile, "bptt": profile[["lag"]]})
     record = store.read(RUN)
     assert record["metrics"] == {"a": 0.1}
     assert record["schema_version"] == SCHEMA_VERSION
     assert (store.folder(RUN) / "history.csv").read_text() == "epoch,x\n1,0.5\n"
-    for name, values in store.read_profile(RUN).items():
-        np.testing.assert_array_equal(values, profile[name])
+    pd.testing.assert_frame_equal(pd.DataFrame(store.read_profile(RUN)), profile)
+    assert {name: values.tolist() for name, values in store.read_table(RUN, "bptt").items()} == {"lag": [0, 1, 2]}
+    assert store.read_table(RUN, "gates") == store.read_profile("fedcba9876543210") == {}
 
 
 def test_what_is_not_finite_survives_json(store):

@@ -45,7 +45,7 @@ def planned(composed, tmp_path_factory):
         if status:
             whole = {"metrics": metrics} if status == "finished" else {"metrics": {}, "error": "why"}
             record = {"run_id": run.run_id, "status": status, "config": run.canonical(), **facts, **whole}
-            store.write(record, [], profile)
+            store.write(record, [], {"profile": pd.DataFrame(profile)})
     return results
 
 

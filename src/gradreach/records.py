@@ -2,8 +2,8 @@
 
     <results>/runs/<run_id>/record.json    status, configuration, metrics, cost, versions, host
                             history.csv    one row an epoch
-                            profile.npz    the gradient profiles, full precision, no pickled objects; further
-                                           tables of the diagnostics under <table>/<column>
+                            profile.npz    the gradient profiles, full precision, and further tables of the
+                                           diagnostics: each a structured array, no pickled objects
 
                             run.log        what the run printed, within a sweep
                             checkpoint.ckpt  while it goes on: where a killed run continues
@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 import numpy as np
@@ -30,7 +30,10 @@ import numpy as np
 from gradreach.errors import ConfigError
 from gradreach.files import write_atomically, write_text
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 2
 
 Status = Literal["running", "interrupted", "finished", "diverged", "failed"]
 SETTLED: tuple[Status, ...] = ("finished", "diverged")
@@ -96,9 +99,11 @@ class RecordStore:
     def status(self, run_id: str) -> str:
         """Return a run's status; ``missing`` without a record, ``interrupted`` where who ran it is gone."""
         record = self.read(run_id)
-        if record is None:
-            return "missing"
-        dead = record["status"] == "running" and not self.claimed(run_id)
+        return "missing" if record is None else self.status_of(record)
+
+    def status_of(self, record: Mapping[str, Any]) -> str:
+        """Return the status that a record has now: ``interrupted`` where who ran it is gone."""
+        dead = record["status"] == "running" and not self.claimed(record["run_id"])
         return "interrupted" if dead else str(record["status"])
 
     def settled(self, run_id: str) -> dict[str, Any] | None:
@@ -108,33 +113,36 @@ class RecordStore:
 
     def read_profile(self, run_id: str) -> dict[str, np.ndarray]:
         """Return the columns of a run's gradient profiles; empty where it has none."""
-        return {name: values for name, values in self._arrays(run_id).items() if "/" not in name}
+        return self.read_table(run_id, "profile")
 
     def read_table(self, run_id: str, table: str) -> dict[str, np.ndarray]:
-        """Return the columns of another table of the diagnostics, such as ``bptt``; empty where it was not measured."""
-        prefix = f"{table}/"
-        arrays = self._arrays(run_id).items()
-        return {name.removeprefix(prefix): values for name, values in arrays if name.startswith(prefix)}
-
-    def _arrays(self, run_id: str) -> dict[str, np.ndarray]:
+        """Return the columns of a table of the diagnostics, such as ``bptt``; empty where it was not measured."""
         try:
-            with np.load(self.folder(run_id) / "profile.npz", allow_pickle=False) as arrays:
-                return dict(arrays)
+            with np.load(self.folder(run_id) / "profile.npz", allow_pickle=False) as tables:
+                rows = tables[table] if table in tables.files else np.empty(0, [])
         except FileNotFoundError:
             return {}
+        return {name: rows[name] for name in rows.dtype.names or ()}
 
     def write(
         self,
         record: Mapping[str, Any],
         history: Sequence[Mapping[str, Any]] = (),
-        profile: Mapping[str, np.ndarray] | None = None,
+        tables: "Mapping[str, pd.DataFrame] | None" = None,
     ) -> None:
-        """Write a run's files; the record comes last, so that where it stands the others stand too."""
+        """Write a run's files; the record comes last, so that where it stands the others stand too.
+
+        Args:
+            record: status, configuration, metrics; ``run_id`` names the folder.
+            history: rows of figures, one an epoch.
+            tables: what the diagnostics tabulate; ``profile`` among them.
+        """
         folder = self.folder(record["run_id"])
         if history:
             write_text(folder / "history.csv", _csv(history))
-        if profile:
-            write_atomically(folder / "profile.npz", lambda file: np.savez_compressed(file, **dict(profile)))  # type: ignore[arg-type]
+        if tables:
+            arrays: Any = {name: _structured(table) for name, table in tables.items()}
+            write_atomically(folder / "profile.npz", lambda file: np.savez_compressed(file, **arrays))
         text = json.dumps({"schema_version": SCHEMA_VERSION, **_finite(record)}, indent=1, allow_nan=False)
         write_text(folder / "record.json", text + "\n")
 
@@ -174,6 +182,16 @@ class RecordStore:
     def checkpoint(self, run_id: str) -> Path:
         """Return where a run keeps what it needs to go on."""
         return self.folder(run_id) / "checkpoint.ckpt"
+
+
+def _structured(table: "pd.DataFrame") -> np.ndarray:
+    """Return a table as one array: read at once, which ten thousand runs notice."""
+    # text is stored as fixed-width unicode: an array of Python objects would need a pickle
+    columns = {str(name): table[name].to_numpy("U" if table[name].dtype == object else None) for name in table}
+    rows = np.empty(len(table), [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        rows[name] = column
+    return rows
 
 
 def _finite(value: Any) -> Any:

@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import torch
 from omegaconf import DictConfig
@@ -179,7 +178,8 @@ def execute(
             record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
             record["traceback"] = traceback.format_exc()
         record["seconds"] = round(time.perf_counter() - start, 3)
-        store.write(record, epochs.history, _columns(epochs.tables))
+        tables = {title: pd.concat(frames, ignore_index=True) for title, frames in epochs.tables.items()}
+        store.write(record, epochs.history, tables)
         if record["status"] in SETTLED and not saving.keep:
             saving.path.unlink(missing_ok=True)
         return record
@@ -262,14 +262,3 @@ def _train_and_measure(
         "training_seconds": round(training_seconds, 3),
         "diagnostics_seconds": round(instrument.seconds, 3),
     }
-
-
-def _columns(tables: dict[str, list[pd.DataFrame]]) -> dict[str, np.ndarray]:
-    """Return what profile.npz holds: the profile's columns, and those of every other table as ``table/column``."""
-    columns: dict[str, np.ndarray] = {}
-    for title, frames in tables.items():
-        prefix = "" if title == "profile" else f"{title}/"
-        table = pd.concat(frames, ignore_index=True)
-        # text is stored as fixed-width unicode: an array of Python objects would need a pickle
-        columns |= {f"{prefix}{n}": table[n].to_numpy("U" if table[n].dtype == object else None) for n in table}
-    return columns

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradreach.analysis.experiment import Experiment, load_experiment
-from gradreach.analysis.frame import load_profiles, load_runs, profile_table, run_table, write_csv
+from gradreach.analysis.frame import load_profiles, load_runs, profile_table, run_table, write_csv, write_profiles
 from gradreach.analysis.tables import chance_line, latex, markdown, summarize, wide
 from gradreach.errors import ConfigError
 from gradreach.files import write_text
@@ -39,7 +39,7 @@ def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiment
     runs = load_runs(results_dir, name)
     profiles = load_profiles(results_dir, runs, name)
     write_csv(run_table(results_dir, name), runs)
-    write_csv(profile_table(results_dir, name), profiles)
+    write_profiles(profile_table(results_dir, name), profiles)
 
     folder = results_dir / name
     runs = runs.assign(architecture=architectures(runs))

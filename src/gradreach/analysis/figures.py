@@ -13,6 +13,8 @@ from gradreach.drawing import COLOURS, DASHES, saved
 
 FLOOR = 1e-12
 """The smallest share that pictures show."""
+MANY = 20
+"""More seeds than these are drawn as a band."""
 
 
 def gradient_by_lag(
@@ -26,6 +28,7 @@ def gradient_by_lag(
     """Draw gradient norm against lag: a row for start and end, a column for each ``seq_len``, a colour a model.
 
     A thin line is the median example of a seed, a thick one the median of the seeds; each relative to its largest norm.
+    Of more than 20 seeds a band shows the middle 80 %.
     """
     data = profiles[profiles["quantity"] == quantity].merge(runs[["run_id", "architecture", "seq_len"]], on="run_id")
     architectures = list(runs["architecture"].unique())
@@ -52,9 +55,13 @@ def gradient_by_lag(
 
 
 def draw_seeds(axes: Axes, lag: np.ndarray, log10: np.ndarray, i: int, label: str) -> None:
-    """Draw curves ``(lags, seeds)`` of log10 norms thin, and their median thick."""
+    """Draw curves ``(lags, seeds)`` of log10 norms thin, or many as a band, and their median thick."""
     relative = 10.0 ** (log10 - log10.max(0))
     relative[relative == 0] = np.nan
     style: Any = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
-    axes.plot(lag, relative, linewidth=0.6, alpha=0.5, **style)
+    if relative.shape[1] > MANY:
+        low, high = np.quantile(relative, (0.1, 0.9), axis=1)
+        axes.fill_between(lag, low, high, color=style["color"], alpha=0.2, linewidth=0)
+    else:
+        axes.plot(lag, relative, linewidth=0.6, alpha=0.5, **style)
     axes.plot(lag, np.median(relative, 1), label=label, **style)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import pandas as pd
 
 from gradreach.config import RunConfig, Workplace
-from gradreach.files import write_text
+from gradreach.files import write_atomically, write_text
 from gradreach.records import RecordStore
 
 FACTS = (
@@ -35,6 +36,7 @@ INTEGERS = (
     "steps",
 )
 ORDER = ["task", "model", "kernel_size", "seq_len", "seed", "run_id"]
+LABELS = ("run_id", "stage", "layer", "quantity")
 PROFILE = ["run_id", "stage", "layer", "quantity", "lag", "q10", "median", "q90", "n"]
 MISSING = "missing"
 
@@ -97,14 +99,16 @@ def load_runs(results_dir: Path | str, experiment: str | None = None) -> pd.Data
     if experiment is None:
         everything = (store.read(folder.name) for folder in sorted(store.root.glob("[0-9a-f]*")))
         return as_frame(row(record) for record in everything if record is not None)
-    known = _rows(run_table(Path(results_dir), experiment))
-    records = {str(old["run_id"]): store.read(str(old["run_id"])) for old in known}
-    if not any(records.values()):
-        return as_frame(known)
-    return as_frame(
-        row(record | {"status": store.status(run_id)}) if record is not None else _unknown(old)
-        for old, (run_id, record) in zip(known, records.items(), strict=True)
-    )
+    committed = read_csv(run_table(Path(results_dir), experiment))
+    found = {}
+    for run_id in committed["run_id"]:
+        record = store.read(run_id)
+        if record is not None:
+            found[run_id] = row(record | {"status": store.status_of(record)})
+    if not found:
+        return as_frame(_rows(committed))
+    absent = committed[~committed["run_id"].isin(list(found))]
+    return as_frame([*found.values(), *map(_unknown, _rows(absent))])
 
 
 def _unknown(old: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,22 +121,48 @@ def _unknown(old: Mapping[str, Any]) -> dict[str, Any]:
 def load_profiles(results_dir: Path | str, runs: pd.DataFrame, experiment: str) -> pd.DataFrame:
     """Return the gradient profiles of finished runs, long form, with ``run_id`` and ``stage``.
 
-    Raw profiles where they are, else those of the committed table.
+    The raw ones where there are any, else those of the committed table. Four decimals of log10, which is more than any
+    figure shows; the raw profile keeps them all.
     """
+    finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
     store = RecordStore(Path(results_dir) / "runs")
+    profiles = _pack((run_id, store.read_profile(run_id)) for run_id in finished)
+    if not profiles.empty:
+        return profiles
     path = profile_table(Path(results_dir), experiment)
-    committed = read_csv(path) if path.exists() else pd.DataFrame({"run_id": []})
-    frames = []
-    for run_id in runs.loc[runs["status"] == "finished", "run_id"]:
-        columns = store.read_profile(run_id)
-        if columns:
-            frames.append(_compact(pd.DataFrame(columns)).assign(run_id=run_id))
-        else:
-            frames.append(committed[committed["run_id"] == run_id])
-    if not frames:
-        return pd.DataFrame(columns=PROFILE)
-    profiles = pd.concat(frames, ignore_index=True)
-    return profiles[PROFILE]
+    committed = read_csv(path) if path.exists() else pd.DataFrame(columns=PROFILE)
+    return committed[committed["run_id"].isin(finished)].astype(dict.fromkeys(LABELS, "category"))
+
+
+def _pack(profiles: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
+    """Put many profiles into one frame; what they share, as runs of one sweep do, is held once until then."""
+    run_ids: list[str] = []
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in PROFILE}
+    labels: dict[str, dict[str, int]] = {name: {} for name in LABELS}
+    known: dict[tuple[str, str, bytes], np.ndarray] = {}
+    for run_id, columns in profiles:
+        if not columns:
+            continue
+        for name in ("stage", "layer", "quantity"):
+            key = (name, columns[name].dtype.str, columns[name].tobytes())
+            if key not in known:
+                codes = [labels[name].setdefault(label, len(labels[name])) for label in columns[name].tolist()]
+                known[key] = np.array(codes, np.int16)
+            parts[name].append(known[key])
+        for name in ("q10", "median", "q90"):
+            parts[name].append(columns[name].round(4))
+        for name in ("lag", "n"):
+            parts[name].append(columns[name].astype(np.int32))
+        parts["run_id"].append(np.full(len(columns["lag"]), len(run_ids), np.int32))
+        run_ids.append(run_id)
+    labels["run_id"] = {run_id: i for i, run_id in enumerate(run_ids)}
+    packed: dict[str, Any] = {}
+    for name in PROFILE:
+        values: Any = np.concatenate(parts.pop(name)) if run_ids else np.empty(0, int)
+        packed[name] = (
+            pd.Categorical.from_codes(values, pd.Index(list(labels[name]), dtype=object)) if name in LABELS else values
+        )
+    return pd.DataFrame(packed)
 
 
 def run_table(results_dir: Path, experiment: str) -> Path:
@@ -149,7 +179,7 @@ def write_plan(workplace: Workplace, runs: Iterable[RunConfig]) -> None:
     """Write which runs an experiment consists of; what its table knows of them already is kept."""
     assert workplace.experiment is not None
     path = run_table(workplace.results_dir, workplace.experiment)
-    known = {old["run_id"]: old for old in _rows(path)} if path.exists() else {}
+    known = {old["run_id"]: old for old in _rows(read_csv(path))} if path.exists() else {}
     write_csv(path, as_frame(known.get(run.run_id, planned_row(run.canonical(), run.run_id)) for run in runs))
 
 
@@ -158,15 +188,25 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
+def write_profiles(path: Path, profiles: pd.DataFrame) -> None:
+    """Write profiles as ``write_csv`` does; millions of lines in seconds."""
+    from pyarrow import Table
+    from pyarrow.csv import WriteOptions
+    from pyarrow.csv import write_csv as write
+
+    table = Table.from_pandas(profiles, preserve_index=False)
+
+    def into(file: BinaryIO) -> None:
+        file.write((",".join(map(str, profiles)) + "\n").encode())
+        write(table, file, WriteOptions(include_header=False, quoting_style="none"))
+
+    write_atomically(path, into)
+
+
 def read_csv(path: Path) -> pd.DataFrame:
     """Read a frame that we wrote."""
     return _typed(pd.read_csv(path, float_precision="round_trip", dtype={"run_id": str, "revision": str}))
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in old.items()} for old in read_csv(path).to_dict("records")]
-
-
-def _compact(profile: pd.DataFrame) -> pd.DataFrame:
-    """Keep four decimals of log10, which is more than any figure shows; the raw profile keeps them all."""
-    return profile.round({"q10": 4, "median": 4, "q90": 4})
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in old.items()} for old in frame.to_dict("records")]

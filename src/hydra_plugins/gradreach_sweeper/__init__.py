@@ -11,7 +11,9 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from hydra_plugins.gradreach_launchers.cores import CoresLauncher
 
 # A plain mapping, no dataclass: conf/search puts another sweeper with other parameters in its place.
 ConfigStore.instance().store(
@@ -44,7 +46,11 @@ class PlannedSweeper(BasicSweeper):
         loader = self.hydra_context.config_loader
         jobs = combinations(loader, self.params or {}, arguments)
         composer = Composer(loader, self.config)
-        return sweep(jobs, composer.compose, lambda chosen: launcher.launch(chosen, initial_job_idx=0))
+        try:
+            return sweep(jobs, composer.compose, lambda chosen: launcher.launch(chosen, initial_job_idx=0))
+        finally:
+            if isinstance(launcher, CoresLauncher):
+                launcher.close()
 
 
 def combinations(loader: Any, params: Mapping[str, Any], arguments: Sequence[str]) -> Sequence[Sequence[str]]:
@@ -71,7 +77,7 @@ class Composer:
         self.loader = loader
         self.master = master
         self.parser = OverridesParser.create(config_loader=loader)
-        self.composed: dict[tuple[str, ...], DictConfig] = {}
+        self.composed: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
         self.is_group = cache(lambda key: bool(loader.get_group_options(key)))
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -80,16 +86,33 @@ class Composer:
         Raises:
             HydraException: a key or an option does not exist.
         """
+        return self._compose(overrides)[0]
+
+    def compose_job(self, overrides: Sequence[str], number: int) -> DictConfig:
+        """Return all that Hydra would compose for a job of a sweep."""
+        config, own = self._compose(overrides)
+        whole = copy.deepcopy(own)
+        with open_dict(whole), read_write(whole):
+            whole.hydra.overrides.task = list(overrides)
+            whole.hydra.job.num = number
+            whole.hydra.job.id = f"{whole.hydra.job.name}_{number}"
+            for key in config:
+                whole[key] = config._get_node(key)
+        return whole
+
+    def _compose(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
         parsed = self.parser.parse_overrides(list(overrides))
         is_value = [self._is_value(override) for override in parsed]
         values = list(compress(parsed, is_value))
         files = tuple(override for override, value in zip(overrides, is_value, strict=True) if not value)
         if files not in self.composed:
             whole = self.loader.load_sweep_config(self.master, list(files))
-            self.composed[files] = OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"])
-        config = copy.deepcopy(self.composed[files])
+            rest = OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"])
+            self.composed[files] = rest, OmegaConf.masked_copy(whole, ["hydra"])
+        rest, own = self.composed[files]
+        config = copy.deepcopy(rest)
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        return config
+        return config, own
 
     def _is_value(self, override: Override) -> bool:
         key = override.key_or_group

@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
@@ -24,10 +24,8 @@ from gradreach.diagnostics.receptive_field import effective_receptive_field
 from gradreach.diagnostics.summary import curve_names, figures
 from gradreach.diagnostics.torch_layers import TorchSteps
 from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, trace
+from gradreach.schedule import Schedule, checked_schedule, due
 from gradreach.tasks.batch import Batch
-
-Schedule = Literal["ends"] | int | None
-"""When: never, at the start and of the chosen weights, or there and after every n-th epoch."""
 
 Tables = dict[str, pd.DataFrame]
 
@@ -50,39 +48,35 @@ class Instrument:
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))}: choose quantities from {', '.join(QUANTITIES)}")
         self.model, self.probe, self.loss = model, probe, loss
-        self.schedules, self.exponents = schedules, exponents
+        self.schedules = {name: checked_schedule(schedule) for name, schedule in schedules.items()}
+        self.exponents = exponents
         self.tables: dict[str, list[pd.DataFrame]] = {}
         self.seconds = 0.0
 
-    def measure(self, stage: str, epoch: int | None = None) -> dict[str, float]:
+    def measure(self, stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
         """Measure what is due.
 
         Args:
             stage: what the moment is called in the tables.
-            epoch: how many epochs have passed; None at the start and at the end.
+            passed: how many epochs and how many training steps; None at the start and at the end.
 
         Returns:
             Few scalars, such as ``h.half_life``; none where nothing is due.
         """
-        due = [name for name, schedule in self.schedules.items() if _due(schedule, epoch)]
-        if not due:
+        scheduled = {name: schedule for name, schedule in self.schedules.items() if schedule is not None}
+        now = [name for name, schedule in scheduled.items() if passed is None or due(schedule, *passed)]
+        if not now:
             return {}
         start = time.perf_counter()
         traced = trace(self.model, self.probe, self.loss)
         summary: dict[str, float] = {}
-        for name in due:
+        for name in now:
             scalars, tables = QUANTITIES[name](self, traced)
             summary |= scalars
             for title, table in tables.items():
                 self.tables.setdefault(title, []).append(table.assign(stage=stage))
         self.seconds += time.perf_counter() - start
         return summary
-
-
-def _due(schedule: Schedule, epoch: int | None) -> bool:
-    if schedule is None or epoch is None:
-        return schedule is not None
-    return isinstance(schedule, int) and epoch % schedule == 0
 
 
 def _profile(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:

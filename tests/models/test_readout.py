@@ -1,16 +1,18 @@
 """Readouts, embeddings, the head, and how weights start."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
 from torch import nn
 
 from gradreach.errors import ConfigError
-from gradreach.models import GRU, LSTM, RNN, Identity, SequenceModel, make_embedding
+from gradreach.models import GRU, LSTM, RNN, Identity, SequenceModel, build, make_embedding
 from gradreach.models.cells import GRUResetBefore
 from gradreach.models.embedding import TokenEmbedding
 from gradreach.models.readout import Attention, EachStep, Flatten, Last, Max, Mean
+from gradreach.tasks import Shape
 
 STATES = torch.tensor([[[1.0, -5.0], [3.0, -1.0], [2.0, -4.0]], [[7.0, -2.0], [9.0, 9.0], [9.0, 9.0]]])
 LENGTHS = torch.tensor([3, 1])
@@ -63,17 +65,27 @@ def test_padding_tokens_are_the_zero_vector_and_learn_nothing() -> None:
     assert touched.tolist() == [3, 4]
 
 
-def test_pretrained_vectors_are_taken_over_and_frozen_if_wished() -> None:
-    embedding = make_embedding(1, 5, 3, "frozen")
-    assert isinstance(embedding, TokenEmbedding)
-    vectors = torch.arange(15.0).view(5, 3)
-    embedding.load(vectors)
-    assert embedding(torch.tensor([[4]]))[0, 0].tolist() == [12, 13, 14]
-    assert not embedding(torch.tensor([[0]])).any()
-    model = SequenceModel(Identity(3), "mean", 2, embedding=embedding)
-    assert model.parameter_count == 3 * 2 + 2
-    with pytest.raises(ConfigError, match=r"set model.embedding_size=4"):
-        embedding.load(torch.zeros(5, 4))
+@pytest.mark.parametrize("kind", ["trainable", "frozen"])
+def test_tokens_start_from_pretrained_vectors_of_the_task(kind: Literal["trainable", "frozen"]) -> None:
+    vectors = torch.arange(15.0).view(5, 3) + 1
+    shape = Shape(channels=1, length=4, outputs=2, vocabulary=5, variable_length=True, vectors=vectors)
+    model = build(Identity, {}, shape, readout="mean", embedding=kind)
+    assert model.embedding(torch.tensor([[4, 1]]))[0].tolist() == [[13, 14, 15], [4, 5, 6]]
+    assert not model.embedding(torch.tensor([[0]])).any()
+    assert model.parameter_count == 3 * 2 + 2 + (15 if kind == "trainable" else 0)
+    model(torch.tensor([[4, 1, 0, 0]]), torch.tensor([2])).sum().backward()
+    moved = model.embedding.vectors.weight.grad
+    assert moved is None if kind == "frozen" else moved.abs().sum(1).nonzero().flatten().tolist() == [1, 4]
+    assert vectors[0].tolist() == [1, 2, 3]
+
+
+def test_a_model_with_pretrained_vectors_can_be_made_without_memory() -> None:
+    shape = Shape(channels=1, length=4, outputs=2, vocabulary=5, vectors=torch.ones(5, 3))
+    with torch.device("meta"):
+        model = build(GRU, {"width": 1}, shape, readout="last", match_params=1_000, embedding_size=3)
+    assert model.embedding.vectors.weight.shape == (5, 3)
+    with pytest.raises(ConfigError, match=r"embedding_size=4: .* have size 3; choose that or null"):
+        build(GRU, {}, shape, readout="last", embedding_size=4)
 
 
 def test_series_are_projected_or_left_as_they_are() -> None:

@@ -16,6 +16,14 @@ def uniform_by_fan_in(module: nn.Module, fan_in: int) -> None:
         nn.init.uniform_(parameter, -bound, bound)
 
 
+@torch.no_grad()
+def pretrained_start(embedding: nn.Embedding, vectors: Tensor) -> None:
+    """Take over vectors ``(tokens, size)``; that of padding stays zero."""
+    embedding.weight.copy_(vectors)
+    if embedding.padding_idx is not None:
+        embedding.weight[embedding.padding_idx] = 0
+
+
 def recurrent_start(layer: nn.RNNBase, kind: str) -> None:
     """Start an ``nn.RNN``: ``default`` is torch's, U(±1/√width).
 

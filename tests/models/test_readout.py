@@ -1,15 +1,13 @@
-"""Readouts, embeddings, the head, and how weights start."""
+"""Readouts, embeddings, and the head."""
 
 import math
 from typing import Literal
 
 import pytest
 import torch
-from torch import nn
 
 from gradreach.errors import ConfigError
-from gradreach.models import GRU, LSTM, RNN, Identity, SequenceModel, build, make_embedding
-from gradreach.models.cells import GRUResetBefore
+from gradreach.models import GRU, LSTM, Identity, SequenceModel, build, make_embedding
 from gradreach.models.embedding import TokenEmbedding
 from gradreach.models.readout import Attention, EachStep, Flatten, Last, Max, Mean
 from gradreach.tasks import Shape
@@ -93,50 +91,6 @@ def test_series_are_projected_or_left_as_they_are() -> None:
     assert make_embedding(2, None, 7)(STATES).shape == (2, 3, 7)
     with pytest.raises(ConfigError, match="no tokens"):
         make_embedding(2, None, 7, "frozen")
-
-
-@pytest.mark.parametrize(("ours", "torchs"), [(RNN, nn.RNN), (LSTM, nn.LSTM), (GRU, nn.GRU)])
-def test_the_default_start_is_that_of_torch(ours: type, torchs: type) -> None:
-    torch.manual_seed(3)
-    encoder = ours(4, width=6)
-    torch.manual_seed(3)
-    layer = torchs(4, 6)
-    for mine, theirs in zip(encoder.layers[0].parameters(), layer.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
-
-
-def test_our_own_gru_starts_like_that_of_torch() -> None:
-    torch.manual_seed(3)
-    mine = dict(GRUResetBefore(4, 6).named_parameters())
-    torch.manual_seed(3)
-    for name, theirs in nn.GRU(4, 6).named_parameters():
-        assert torch.equal(mine[name.removesuffix("_l0")], theirs)
-
-
-def test_orthogonal_and_identity_starts() -> None:
-    w = RNN(4, width=6, start="orthogonal").layers[0].weight_hh_l0.detach()
-    torch.testing.assert_close(w @ w.T, torch.eye(6))
-    layer = RNN(50, width=60, start="identity", nonlinearity="relu").layers[0]
-    assert torch.equal(layer.weight_hh_l0, torch.eye(60))
-    assert not layer.bias_hh_l0.any()
-    assert not layer.bias_ih_l0.any()
-    assert 0.0009 < layer.weight_ih_l0.std() < 0.0011
-
-
-def test_forget_bias_is_the_sum_of_both_biases() -> None:
-    layer = LSTM(4, width=6, forget_bias=3.0).layers[0]
-    assert torch.equal((layer.bias_ih_l0 + layer.bias_hh_l0)[6:12], torch.full((6,), 3.0))
-    assert (layer.bias_hh_l0[12:].abs() > 0).all()
-
-
-def test_chrono_spreads_memory_between_1_and_the_longest_time() -> None:
-    torch.manual_seed(0)
-    layer = LSTM(4, width=500, chrono=100).layers[0]
-    bias = (layer.bias_ih_l0 + layer.bias_hh_l0).detach()
-    spans = bias[500:1000].exp()
-    assert 1 <= spans.min() < 3 < 97 < spans.max() <= 99
-    assert torch.equal(bias[:500], -bias[500:1000])
-    assert abs(spans.mean() - 50) < 5
 
 
 def test_what_excludes_each_other_or_does_nothing_is_refused() -> None:

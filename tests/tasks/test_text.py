@@ -8,8 +8,9 @@ import torch
 
 from gradreach.errors import ConfigError
 from gradreach.tasks import IMDB, SST, TREC, TextFile
-from gradreach.tasks.text import shorten, tokenizer
+from gradreach.tasks.text import shorten
 from gradreach.tasks.text_sets import subtrees
+from gradreach.tasks.tokens import tokenizer
 
 
 def write(path, rows, head="label,text"):

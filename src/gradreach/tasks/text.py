@@ -1,10 +1,8 @@
-"""Texts as sequences of words or characters. All that we use of torchtext 0.6.0 is used here."""
+"""Texts as sequences of words or characters."""
 
-import warnings
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,34 +15,10 @@ from gradreach.tasks.batch import Batch
 from gradreach.tasks.prepared import Arrays, Prepared, progress
 from gradreach.tasks.splitting import draw_some, grouped_split, key
 from gradreach.tasks.task import Shape, Splits, Task
+from gradreach.tasks.tokens import UNKNOWN, Tokens, tokenizer, vocabulary
+from gradreach.tasks.vectors import locate_vectors, read_vectors
 
-Tokens = Literal["basic_english", "whitespace", "characters"]
 Keep = Literal["head", "tail", "both"]
-SPECIALS = ("<pad>", "<unk>")
-PADDING, UNKNOWN = range(2)
-
-
-@cache
-def torchtext() -> Any:
-    """Import torchtext, which is archived and may warn of it, only where texts are read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import torchtext.data
-        import torchtext.datasets
-        import torchtext.vocab
-
-        return torchtext
-
-
-def tokenizer(tokens: str) -> Callable[[str], list[str]]:
-    """Return what cuts a text into tokens: torchtext's ``basic_english``, at whitespace, or into characters."""
-    match tokens:
-        case "whitespace":
-            return str.split
-        case "characters":
-            return lambda text: list(text.strip())
-        case _:
-            return torchtext().data.utils.get_tokenizer(tokens)
 
 
 class Texts(NamedTuple):
@@ -70,6 +44,7 @@ class TextTask(Task):
     Validation never holds a text of the test: where a set comes so, it is taken out of validation.
 
     - ``validation_share``, ``test_share``: of the training texts, where the set has no such split of its own.
+    - ``vectors``: where it is given, ``shape.vectors`` holds a pretrained one for every token.
     """
 
     name: str
@@ -84,11 +59,13 @@ class TextTask(Task):
         tokens: Tokens,
         min_frequency: int,
         max_vocabulary: int | None,
+        vectors: str | None,
         train_size: int | None,
         data_seed: int,
     ) -> None:
         self.seq_len, self.keep, self.tokens, self.data_seed = seq_len, keep, tokens, data_seed
         self.min_frequency, self.max_vocabulary, self.train_size = min_frequency, max_vocabulary, train_size
+        self.vectors = vectors
 
     @abstractmethod
     def files(self, data_dir: Path) -> list[Path]:
@@ -105,7 +82,9 @@ class TextTask(Task):
         for named_file in ("file", "validation_file", "test_file"):  # a name changes nothing, its content counts
             settings[named_file] = settings.get(named_file) is not None
         settings |= {"validation_share": self.validation_share, "test_share": self.test_share}
-        self.prepared = Prepared(self.name, settings, files, lambda: self._make(files))
+        pretrained = None if self.vectors is None else locate_vectors(self.vectors, data_dir)
+        shaping = files if pretrained is None else [*files, pretrained]
+        self.prepared = Prepared(self.name, settings, shaping, lambda: self._make(files, pretrained))
         facts = self.prepared.facts
         self.shape = Shape(
             channels=1,
@@ -113,6 +92,7 @@ class TextTask(Task):
             outputs=len(facts["classes"]),
             vocabulary=facts["vocabulary"],
             variable_length=True,
+            vectors=None if pretrained is None else torch.from_numpy(self.prepared.arrays()["vectors"]),
         )
 
     def splits(self, data_dir: Path) -> Splits:
@@ -127,8 +107,8 @@ class TextTask(Task):
 
     def facts(self) -> dict[str, Any]:
         """Return the shares of texts cut and of test tokens unknown, and what was taken out of validation."""
-        known = self.prepared.facts
-        return {name: known[name] for name in ("vocabulary", "cut", "unknown", "empty", "also_in_test", "tokens")}
+        told = ("vocabulary", "cut", "unknown", "empty", "also_in_test", "tokens", "vectors")
+        return {name: self.prepared.facts[name] for name in told if name in self.prepared.facts}
 
     def classes(self) -> list[str]:
         """Return the labels."""
@@ -143,7 +123,7 @@ class TextTask(Task):
         words = self.words()
         return ("" if self.tokens == "characters" else " ").join(words[i] for i in x[:length].tolist())
 
-    def _make(self, files: list[Path]) -> tuple[Arrays, dict[str, Any]]:
+    def _make(self, files: list[Path], pretrained: Path | None) -> tuple[Arrays, dict[str, Any]]:
         drawn, also_in_test = self._draw(*self.read(files))
         classes = sorted(set(drawn[0].labels), key=lambda label: (not label.isdecimal(), label.zfill(20)))
         _check_classes(drawn, classes)
@@ -153,12 +133,11 @@ class TextTask(Task):
         tokens = [cut_up(text) for text in progress(everything, f"cutting {self.name} into tokens")]
         train = tokens[: len(drawn[0].texts)]
         counts = Counter(token for text in train for token in text)
-        vocabulary = torchtext().vocab.Vocab(
-            counts, max_size=self.max_vocabulary, min_freq=self.min_frequency, specials=list(SPECIALS)
-        )
-        ids = [[max(vocabulary.stoi.get(token, UNKNOWN), UNKNOWN) for token in text] for text in tokens]
+        words = vocabulary(counts, self.min_frequency, self.max_vocabulary)
+        number_of_word = {word: number for number, word in enumerate(words)}
+        ids = [[max(number_of_word.get(token, UNKNOWN), UNKNOWN) for token in text] for text in tokens]
         length = max(1, min(self.seq_len, max(map(len, ids))))
-        arrays: Arrays = {"words": np.array(vocabulary.itos)}
+        arrays: Arrays = {"words": np.array(words)}
         start = 0
         for name, part in zip(Splits._fields, drawn, strict=True):
             own = ids[start : start + len(part.texts)]
@@ -172,10 +151,17 @@ class TextTask(Task):
             arrays[f"{name}.target"] = np.array([number_of[label] for label in part.labels], dtype=np.int64)
         sizes, tested = np.array([len(text) for text in ids]), ids[start - len(drawn[2].texts) :]
         asked = sum(map(len, tested))
+        facts: dict[str, Any] = {}
+        if pretrained is not None:
+            assert self.vectors is not None
+            vectors, known = read_vectors(self.vectors, pretrained, words, self.data_seed)
+            arrays["vectors"] = vectors.numpy()
+            facts["vectors"] = {"size": vectors.shape[1], "known": known}
         return arrays, {
+            **facts,
             "classes": classes,
             "length": length,
-            "vocabulary": len(vocabulary.itos),
+            "vocabulary": len(words),
             "cut": float((sizes > length).mean()),
             "empty": int((sizes == 0).sum()),
             "unknown": sum(text.count(UNKNOWN) for text in tested) / max(1, asked),

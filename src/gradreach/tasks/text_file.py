@@ -11,7 +11,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.reading import lines, locate, suffix_of
-from gradreach.tasks.text import Keep, Texts, TextTask, Tokens
+from gradreach.tasks.text import Keep, Texts, TextTask
+from gradreach.tasks.tokens import Tokens
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Format = Literal["auto", "csv", "tsv", "jsonl", "lines"]
@@ -40,6 +41,7 @@ class TextFile(TextTask):
       suits Chinese.
     - ``min_frequency``: how often training must hold a token for it to be known.
     - ``max_vocabulary``: only the most frequent; None: all.
+    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
     - ``train_size``: draw so many of the training texts; None: all.
     - ``data_seed``: draws the splits that the files do not make, and ``train_size``.
     """
@@ -66,6 +68,7 @@ class TextFile(TextTask):
         tokens: Tokens = "basic_english",
         min_frequency: PositiveInt = 1,
         max_vocabulary: PositiveInt | None = None,
+        vectors: str | None = None,
         train_size: PositiveInt | None = None,
         data_seed: NonNegativeInt = 0,
     ) -> None:
@@ -75,6 +78,7 @@ class TextFile(TextTask):
             tokens=tokens,
             min_frequency=min_frequency,
             max_vocabulary=max_vocabulary,
+            vectors=vectors,
             train_size=train_size,
             data_seed=data_seed,
         )

@@ -15,7 +15,8 @@ from pydantic import NonNegativeInt, PositiveInt
 from gradreach.errors import ConfigError
 from gradreach.tasks.download import download, fetch
 from gradreach.tasks.reading import lines
-from gradreach.tasks.text import Keep, Texts, TextTask, Tokens, torchtext
+from gradreach.tasks.text import Keep, Texts, TextTask
+from gradreach.tasks.tokens import Tokens, torchtext
 
 
 class TREC(TextTask):
@@ -30,6 +31,7 @@ class TREC(TextTask):
     - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace`` or ``characters``.
     - ``min_frequency``: how often training must hold a token for it to be known.
     - ``max_vocabulary``: only the most frequent; None: all.
+    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
     - ``fine``: the finer classes.
     - ``train_size``: draw so many of the training texts; None: all.
     - ``data_seed``: draws validation and ``train_size``.
@@ -52,6 +54,7 @@ class TREC(TextTask):
         min_frequency: PositiveInt = 1,
         max_vocabulary: PositiveInt | None = None,
         fine: bool = False,
+        vectors: str | None = None,
         train_size: PositiveInt | None = None,
         data_seed: NonNegativeInt = 0,
     ) -> None:
@@ -61,6 +64,7 @@ class TREC(TextTask):
             tokens=tokens,
             min_frequency=min_frequency,
             max_vocabulary=max_vocabulary,
+            vectors=vectors,
             train_size=train_size,
             data_seed=data_seed,
         )
@@ -104,6 +108,7 @@ class SST(TextTask):
     - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace`` or ``characters``.
     - ``min_frequency``: how often training must hold a token for it to be known.
     - ``max_vocabulary``: only the most frequent; None: all.
+    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
     - ``labels``: 2 or 5 classes.
     - ``phrases``: also learn from the labelled phrases within training sentences, each different one once.
     - ``train_size``: draw so many of the training texts; None: all.
@@ -131,6 +136,7 @@ class SST(TextTask):
         max_vocabulary: PositiveInt | None = None,
         labels: Literal[2, 5] = 2,
         phrases: bool = False,
+        vectors: str | None = None,
         train_size: PositiveInt | None = None,
         data_seed: NonNegativeInt = 0,
     ) -> None:
@@ -140,6 +146,7 @@ class SST(TextTask):
             tokens=tokens,
             min_frequency=min_frequency,
             max_vocabulary=max_vocabulary,
+            vectors=vectors,
             train_size=train_size,
             data_seed=data_seed,
         )
@@ -223,6 +230,7 @@ class IMDB(TextTask):
     - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace`` or ``characters``.
     - ``min_frequency``: how often training must hold a token for it to be known.
     - ``max_vocabulary``: only the most frequent; None: all.
+    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
     - ``train_size``: draw so many of the training texts; None: all.
     - ``data_seed``: draws validation and ``train_size``.
     """
@@ -240,6 +248,7 @@ class IMDB(TextTask):
         tokens: Tokens = "basic_english",
         min_frequency: PositiveInt = 2,
         max_vocabulary: PositiveInt | None = 30_000,
+        vectors: str | None = None,
         train_size: PositiveInt | None = None,
         data_seed: NonNegativeInt = 0,
     ) -> None:
@@ -249,6 +258,7 @@ class IMDB(TextTask):
             tokens=tokens,
             min_frequency=min_frequency,
             max_vocabulary=max_vocabulary,
+            vectors=vectors,
             train_size=train_size,
             data_seed=data_seed,
         )

@@ -1,12 +1,15 @@
 """Rebuild all that stands under ``results/<experiment>/`` from records, without training."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from gradreach.analysis.experiment import Experiment, load_experiment
-from gradreach.analysis.frame import load_profiles, load_runs, profile_table, run_table, write_csv, write_profiles
+from gradreach.analysis.frame import load_runs, run_table, write_csv
+from gradreach.analysis.long import load_history, load_profiles, write_long
+from gradreach.analysis.results import Results
 from gradreach.analysis.tables import chance_line, latex, markdown, summarize, wide
 from gradreach.errors import ConfigError
 from gradreach.files import write_text
@@ -36,13 +39,13 @@ def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiment
     experiment = load_experiment(name, experiments_dir)
     if not run_table(results_dir, name).exists():
         raise ConfigError(f"{name}: no runs yet; python run.py -m experiment={name} makes them")
-    runs = load_runs(results_dir, name)
-    profiles = load_profiles(results_dir, runs, name)
+    runs = load_runs(name, results_dir)
     write_csv(run_table(results_dir, name), runs)
-    write_profiles(profile_table(results_dir, name), profiles)
+    read_profiles = partial(load_profiles, runs, name, results_dir)
+    runs = experiment.prepare(runs.assign(architecture=architectures(runs)))
+    results = Results(runs, read_profiles, partial(load_history, runs, name, results_dir))
 
     folder = results_dir / name
-    runs = runs.assign(architecture=architectures(runs))
     state = f"{state_line(runs)} {chance_line(runs)}"
     page = [f"# {experiment.title}", experiment.question, f"**{state}** {experiment.caveat}"]
     tables = {}
@@ -58,12 +61,13 @@ def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiment
         )
         page += [f"## {_heading(table.name)}", table.caption, markdown(readable).rstrip(), table.reading]
     for figure in experiment.figures:
-        figure.draw(runs, profiles, folder / figure.name)
+        figure.draw(results, folder / figure.name)
         page += [
             f"## {_heading(figure.name)}",
             f"![{_heading(figure.name)}]({figure.name}.png)",
             figure.caption,
         ]
+    write_long(folder / "profiles.csv", results.profiles)
     page.append(
         f"The sweep is `python run.py -m experiment={name}`; this page is made of [runs.csv](runs.csv) and "
         f"[profiles.csv](profiles.csv) by `gradreach tables {name}`."

@@ -1,5 +1,6 @@
 """Prepared data are made once, kept whole, and made anew where anything that shaped them differs."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from gradreach.tasks.prepared import Prepared, cache_folder, file_hash, mapped
+from gradreach.tasks.prepared import Prepared, cache_folder, file_hash, mapped, progress
 
 
 @pytest.fixture
@@ -157,3 +158,32 @@ def test_a_changed_file_has_another_hash(source):
     before = file_hash(source)
     source.write_text("longer than before")
     assert file_hash(source) != before
+
+
+def test_what_takes_long_is_told_once_and_what_is_quick_is_not(capfd):
+    assert list(progress(range(3), "reading a.csv")) == [0, 1, 2]
+    assert capfd.readouterr() == ("", "")
+    assert list(progress(range(3), "reading a.csv", patience=0)) == [0, 1, 2]
+    told = f"gradreach: reading a.csv, once: the result is kept in {cache_folder()}\n"
+    assert capfd.readouterr() == ("", told)
+
+
+@pytest.mark.parametrize("moment", ["while it is made", "while it is written"])
+def test_a_cache_whose_maker_was_killed_is_made_anew(source, moment):
+    """A process dies by SIGKILL half-way; the next one finds nothing to read, no lock, and leaves no remains."""
+    script = (
+        "import os, signal, sys; from pathlib import Path; import numpy as np; import gradreach.files as files;"
+        "from gradreach.tasks.prepared import Prepared\n"
+        "def die(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def make():\n"
+        "    if sys.argv[2] == 'while it is made': die()\n"
+        "    files._sync = die\n"
+        "    return {'x': np.zeros(1000)}, {}\n"
+        "Prepared('t', {}, [Path(sys.argv[1])], make)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(source), moment], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert not list(cache_folder().glob("*.npz"))
+    assert Prepared("t", {}, [source], Maker()).arrays()["x"].tolist() == [0, 1, 2, 3, 4]
+    assert not list(cache_folder().glob("*.tmp"))
+    assert len(list(cache_folder().glob("*.npz"))) == 1

@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import struct
+import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from gradreach.files import write_atomically
 
 Arrays = dict[str, np.ndarray]
 Read = TypeVar("Read")
+Item = TypeVar("Item")
 
 
 def cache_folder() -> Path:
@@ -160,14 +162,18 @@ def _file_hash(path: Path, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def progress(items: Any, what: str, total: int | None = None) -> Iterator[Any]:
-    """Pass items on; on a terminal show how far they are, elsewhere say once what is being done."""
+def progress(items: Iterable[Item], what: str, total: int | None = None, patience: float = 2.0) -> Iterator[Item]:
+    """Pass items on; on a terminal show how far they are, elsewhere say once what takes longer than so many seconds."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:
         yield from track(items, description=what, total=total, console=console, transient=True)
-    else:
-        console.print(f"gradreach: {what}, once: the result is kept in {cache_folder()}", soft_wrap=True)
-        yield from items
+        return
+    start, told = time.monotonic(), False
+    for item in items:
+        if not told and time.monotonic() - start >= patience:
+            console.print(f"gradreach: {what}, once: the result is kept in {cache_folder()}", soft_wrap=True)
+            told = True
+        yield item

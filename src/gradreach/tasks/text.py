@@ -3,8 +3,9 @@
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,13 +13,12 @@ from torch import Tensor
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.batch import Batch
+from gradreach.tasks.keeping import Keep, shorten
 from gradreach.tasks.prepared import Arrays, Prepared, progress
 from gradreach.tasks.splitting import draw_some, grouped_split, key
 from gradreach.tasks.task import Shape, Splits, Task
-from gradreach.tasks.tokens import UNKNOWN, Tokens, tokenizer, vocabulary
+from gradreach.tasks.tokens import UNKNOWN, Tokens, encode, vocabulary
 from gradreach.tasks.vectors import locate_vectors, read_vectors
-
-Keep = Literal["head", "tail", "both"]
 
 
 class Texts(NamedTuple):
@@ -102,7 +102,7 @@ class TextTask(Task):
         parts = []
         for name in Splits._fields:
             x, lengths, target = (torch.from_numpy(arrays[f"{name}.{part}"]) for part in ("x", "lengths", "target"))
-            parts.append(Batch(x.long(), lengths, target))
+            parts.append(Batch(x, lengths, target))
         return Splits(*parts)
 
     def facts(self) -> dict[str, Any]:
@@ -128,29 +128,31 @@ class TextTask(Task):
         classes = sorted(set(drawn[0].labels), key=lambda label: (not label.isdecimal(), label.zfill(20)))
         _check_classes(drawn, classes)
         number_of = {label: number for number, label in enumerate(classes)}
-        cut_up = tokenizer(self.tokens)
-        everything = [text for part in drawn for text in part.texts]
-        tokens = [cut_up(text) for text in progress(everything, f"cutting {self.name} into tokens")]
-        train = tokens[: len(drawn[0].texts)]
-        counts = Counter(token for text in train for token in text)
-        words = vocabulary(counts, self.min_frequency, self.max_vocabulary)
-        number_of_word = {word: number for number, word in enumerate(words)}
-        ids = [[max(number_of_word.get(token, UNKNOWN), UNKNOWN) for token in text] for text in tokens]
-        length = max(1, min(self.seq_len, max(map(len, ids))))
+        texts = chain.from_iterable(part.texts for part in drawn)
+        flat, sizes, tokens = encode(
+            progress(texts, f"cutting {self.name} into tokens", sum(len(part.texts) for part in drawn)), self.tokens
+        )
+        ends = sizes.cumsum()
+        trained = ends[len(drawn[0].texts) - 1]
+        counts = np.bincount(flat[:trained], minlength=len(tokens)).tolist()
+        words = vocabulary(Counter(dict(zip(tokens, counts, strict=True))), self.min_frequency, self.max_vocabulary)
+        word_number = {word: number for number, word in enumerate(words)}
+        translation = [max(word_number.get(token, UNKNOWN), UNKNOWN) for token in tokens]
+        ids = np.array(translation, dtype=np.int32)[flat]
+        length = max(1, min(self.seq_len, int(sizes.max())))
         arrays: Arrays = {"words": np.array(words)}
-        start = 0
+        first = 0
         for name, part in zip(Splits._fields, drawn, strict=True):
-            own = ids[start : start + len(part.texts)]
-            start += len(own)
-            x = np.zeros((len(own), length), dtype=np.int32)
-            for row, text in zip(x, own, strict=True):
-                kept = shorten(text, length, self.keep)
+            own = slice(first, first + len(part.texts))
+            first = own.stop
+            x = np.zeros((len(part.texts), length), dtype=np.int32)
+            for row, size, end in zip(x, sizes[own], ends[own], strict=True):
+                kept = shorten(ids[end - size : end], length, self.keep)
                 row[: len(kept)] = kept
             arrays[f"{name}.x"] = x
-            arrays[f"{name}.lengths"] = np.array([min(len(text), length) for text in own], dtype=np.int64)
+            arrays[f"{name}.lengths"] = np.minimum(sizes[own], length)
             arrays[f"{name}.target"] = np.array([number_of[label] for label in part.labels], dtype=np.int64)
-        sizes, tested = np.array([len(text) for text in ids]), ids[start - len(drawn[2].texts) :]
-        asked = sum(map(len, tested))
+        asked = ids[ends[own.start - 1] :]
         facts: dict[str, Any] = {}
         if pretrained is not None:
             assert self.vectors is not None
@@ -164,7 +166,7 @@ class TextTask(Task):
             "vocabulary": len(words),
             "cut": float((sizes > length).mean()),
             "empty": int((sizes == 0).sum()),
-            "unknown": sum(text.count(UNKNOWN) for text in tested) / max(1, asked),
+            "unknown": float((asked == UNKNOWN).mean()) if len(asked) else 0.0,
             "also_in_test": also_in_test,
             "tokens": {"mean": float(sizes.mean()), "p95": float(np.quantile(sizes, 0.95)), "max": int(sizes.max())},
         }
@@ -195,14 +197,6 @@ class TextTask(Task):
             if not part.texts:
                 raise ConfigError(f"{part.path}: no text is left for the {name} split; use more texts or other shares")
         return drawn, also_in_test
-
-
-def shorten(tokens: list[int], most: int, keep: str) -> list[int]:
-    """Return at most so many tokens: the first, the last, or half of each (the larger half first)."""
-    if len(tokens) <= most:
-        return tokens
-    first = {"head": most, "tail": 0, "both": most - most // 2}[keep]
-    return tokens[:first] + tokens[len(tokens) - (most - first) :]
 
 
 def _check_classes(parts: Sequence[Texts], classes: Sequence[str]) -> None:

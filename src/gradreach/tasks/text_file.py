@@ -3,15 +3,19 @@
 import csv
 import json
 import re
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from sys import intern
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gradreach.errors import ConfigError
+from gradreach.tasks.keeping import Keep
+from gradreach.tasks.prepared import progress
 from gradreach.tasks.reading import lines, locate, suffix_of
-from gradreach.tasks.text import Keep, Texts, TextTask
+from gradreach.tasks.text import Texts, TextTask
 from gradreach.tasks.tokens import Tokens
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -109,12 +113,12 @@ class TextFile(TextTask):
     def _texts(self, path: Path) -> Texts:
         texts: list[str] = []
         labels: list[str] = []
-        numbers: list[int] = []
+        numbers = array("q")
         with lines(path, self.encoding) as source:
-            for number, text, label in self._rows(path, source):
+            for number, text, label in progress(self._rows(path, source), f"reading {path.name}"):
                 self._check_row(path, number, label, len(texts))
                 texts.append(text)
-                labels.append(label)
+                labels.append(intern(label))
                 numbers.append(number)
         if not texts:
             raise ConfigError(f"{path}: there is no text in this file")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gradreach.diagnostics.bptt import bptt_shares
-from gradreach.diagnostics.gates import MEMORY, gate_histograms, gate_statistics
+from gradreach.diagnostics.gates import gate_histograms, gate_statistics
 from gradreach.diagnostics.jacobians import (
     log10_condition_number,
     lyapunov_spectrum,
@@ -22,7 +22,6 @@ from gradreach.diagnostics.jacobians import (
 from gradreach.diagnostics.profile import profile_of
 from gradreach.diagnostics.receptive_field import effective_receptive_field
 from gradreach.diagnostics.summary import curve_names, figures
-from gradreach.diagnostics.torch_layers import TorchSteps
 from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, trace
 from gradreach.schedule import Schedule, checked_schedule, due
 from gradreach.tasks.batch import Batch
@@ -90,11 +89,12 @@ def _gates(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tab
         return {}, {}
     table = pd.concat([gate_statistics(layer) for layer in layers], ignore_index=True)
     names = curve_names(traced.names)
+    memory = {(layer.layer, layer.direction): layer.steps.memory_gate for layer in layers}
     scalars = {
         f"gate_{row['gate']}{names[row['layer'], row['direction']]}.{figure}": row[figure]
         for row in table.to_dict("records")
         for figure in ("mean", "closed", "open")
-        if figure != "mean" or row["gate"] in MEMORY
+        if figure != "mean" or row["gate"] == memory[row["layer"], row["direction"]]
     }
     return scalars, {"gates": table}
 
@@ -122,7 +122,7 @@ def _lyapunov(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], 
 
 
 def _bptt(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
-    frames = [bptt_shares(layer) for layer in traced.layers if isinstance(layer.steps, TorchSteps)]
+    frames = [bptt_shares(layer) for layer in traced.layers]
     return {}, {"bptt": pd.concat(frames, ignore_index=True)} if frames else {}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Table
+from gradreach.analysis.tables import Computed, Table
 from gradreach.analysis.verdict import Verdict
 from gradreach.errors import ConfigError, suggest
 
@@ -84,7 +84,7 @@ class Experiment:
     title: str
     question: str
     caveat: str
-    tables: tuple[Table, ...]
+    tables: tuple[Table | Computed, ...]
     figures: tuple[Figure, ...]
     claim: Claim | None = None
     prediction: Prediction | None = None
@@ -97,6 +97,11 @@ class Experiment:
             raise ValueError(f"{self.title}: a claim needs a rule and a judge, and they a claim")
 
 
+def known_experiments(folder: Path = Path("experiments")) -> list[str]:
+    """Return the names of all experiments, sorted."""
+    return sorted(file.stem for file in folder.glob("[!_]*.py"))
+
+
 def load_experiment(name: str, folder: Path = Path("experiments")) -> Experiment:
     """Read ``<folder>/<name>.py``.
 
@@ -105,7 +110,7 @@ def load_experiment(name: str, folder: Path = Path("experiments")) -> Experiment
     """
     path = folder / f"{name}.py"
     if not path.is_file():
-        known = [file.stem for file in folder.glob("*.py")]
+        known = known_experiments(folder)
         where = (
             f"; {suggest(name, known)}"
             if known

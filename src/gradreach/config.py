@@ -152,11 +152,15 @@ class RunConfig(Settings):
 
 
 class TrackingSettings(Settings):
-    """Where W&B sends what it is told."""
+    """Where W&B sends what it is told; of entity and base_url null leaves the choice to W&B's own environment.
+
+    There is no setting for a key: wandb alone reads it.
+    """
 
     mode: Literal["offline", "online", "off"]
-    project: str
+    project: str = Field(pattern=r"^[^/\\#?%:]{1,128}$")
     entity: str | None
+    base_url: str | None = Field(pattern=r"^https?://")
 
 
 class Workplace(Settings):

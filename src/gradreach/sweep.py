@@ -22,6 +22,8 @@ from gradreach.interruption import GRACE_SECONDS
 from gradreach.models import caveat
 from gradreach.records import SETTLED, RecordStore
 from gradreach.runner import check
+from gradreach.tracking import mode_now
+from gradreach.tracking.summary import summarize_sweep
 
 ATTEMPTS = 3
 """How often a run may end without a result before it is taken for the cause; the last time it is alone."""
@@ -72,6 +74,7 @@ def sweep(
     workplace = planned[0].workplace
     store = RecordStore(workplace.results_dir / "runs")
     store.check_writable()
+    mode_now(workplace.tracking)
     left = [job for job in planned if workplace.force or not _done(store, job, workplace)]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     if workplace.experiment is not None:
@@ -90,6 +93,8 @@ def sweep(
     display.summary(states, workplace)
     if interrupted:
         sys.exit(130)
+    if left:
+        summarize_sweep(workplace)
     if set(states) - set(SETTLED):
         sys.exit(1)
 

@@ -24,7 +24,7 @@ from pydantic import (
 from gradreach.errors import ConfigError, suggest
 from gradreach.schedule import Schedule, checked_schedule
 
-IDENTITY_VERSION = 1
+IDENTITY_VERSION = 2
 """Raised when a change of the code makes equal configurations yield other numbers."""
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from gradreach.analysis.experiment import Experiment, load_experiment
-from gradreach.analysis.frame import load_profiles, load_runs, profile_table, run_table, write_csv, write_profiles
+from gradreach.analysis.frame import load_runs, run_table, write_csv
+from gradreach.analysis.long import load_history, load_profiles, write_long
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import chance_line, latex, markdown, summarize, wide
 from gradreach.errors import ConfigError
@@ -38,11 +39,11 @@ def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiment
     experiment = load_experiment(name, experiments_dir)
     if not run_table(results_dir, name).exists():
         raise ConfigError(f"{name}: no runs yet; python run.py -m experiment={name} makes them")
-    runs = load_runs(results_dir, name)
+    runs = load_runs(name, results_dir)
     write_csv(run_table(results_dir, name), runs)
-    read_profiles = partial(load_profiles, results_dir, runs, name)
+    read_profiles = partial(load_profiles, runs, name, results_dir)
     runs = experiment.prepare(runs.assign(architecture=architectures(runs)))
-    results = Results(runs, read_profiles)
+    results = Results(runs, read_profiles, partial(load_history, runs, name, results_dir))
 
     folder = results_dir / name
     state = f"{state_line(runs)} {chance_line(runs)}"
@@ -66,7 +67,7 @@ def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiment
             f"![{_heading(figure.name)}]({figure.name}.png)",
             figure.caption,
         ]
-    write_profiles(profile_table(results_dir, name), results.profiles)
+    write_long(folder / "profiles.csv", results.profiles)
     page.append(
         f"The sweep is `python run.py -m experiment={name}`; this page is made of [runs.csv](runs.csv) and "
         f"[profiles.csv](profiles.csv) by `gradreach tables {name}`."

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.experiment import Experiment, load_experiment
 from gradreach.analysis.frame import load_runs, run_table, write_csv
@@ -20,14 +21,24 @@ class Built:
     """What was rebuilt.
 
     - ``tables``: what people read, by caption.
+    - ``summaries``: the same tables in long form, by name.
+    - ``pictures``: what was drawn, by name.
     - ``state``: how much of the sweep there is, and the chance level.
     - ``folder``: where it stands.
     """
 
     experiment: Experiment
+    results: Results
     tables: dict[str, pd.DataFrame]
+    summaries: dict[str, pd.DataFrame]
+    pictures: dict[str, Picture]
     state: str
     folder: Path
+
+    @property
+    def name(self) -> str:
+        """What the experiment is called on the command line."""
+        return self.folder.name
 
 
 def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiments")) -> Built:
@@ -48,9 +59,9 @@ def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiment
     folder = results_dir / name
     state = f"{state_line(runs)} {chance_line(runs)}"
     page = [f"# {experiment.title}", experiment.question, f"**{state}** {experiment.caveat}"]
-    tables = {}
+    tables, summaries, pictures = {}, {}, {}
     for table in experiment.tables:
-        summary = summarize(runs, table)
+        summaries[table.name] = summary = summarize(runs, table)
         tables[table.caption] = readable = wide(summary, table)
         notes = f"{table.reading} {state}"
         write_csv(folder / f"{table.name}.csv", summary.round(6))
@@ -61,7 +72,7 @@ def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiment
         )
         page += [f"## {_heading(table.name)}", table.caption, markdown(readable).rstrip(), table.reading]
     for figure in experiment.figures:
-        figure.draw(results, folder / figure.name)
+        pictures[figure.name] = figure.draw(results, folder / figure.name)
         page += [
             f"## {_heading(figure.name)}",
             f"![{_heading(figure.name)}]({figure.name}.png)",
@@ -73,7 +84,7 @@ def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiment
         f"[profiles.csv](profiles.csv) by `gradreach tables {name}`."
     )
     write_text(folder / "README.md", "\n\n".join(page) + "\n")
-    return Built(experiment, tables, state, folder)
+    return Built(experiment, results, tables, summaries, pictures, state, folder)
 
 
 def _heading(name: str) -> str:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Table
 from gradreach.analysis.verdict import Verdict
 from gradreach.errors import ConfigError, suggest
 
-Draw = Callable[[Results, Path], None]
-"""Draws results into files: the path is their name without its ending."""
+Draw = Callable[[Results, Path], "Picture"]
+"""Draws results into files, whose name without its ending the path is, and returns what was drawn."""
 
 
 @dataclass(frozen=True)

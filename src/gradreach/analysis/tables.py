@@ -1,7 +1,9 @@
 """Runs -> grouped estimates -> CSV, Markdown, LaTeX. Rounding and order are fixed: a diff means a change."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,13 +84,24 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
                     "n": len(group),
                     "parameters": _common(finished, "parameters"),
                     "chance": _common(finished, "chance"),
+                    "run_ids": " ".join(finished["run_id"]) if "run_id" in finished else "",
                 }
             )
     return pd.DataFrame(rows)
 
 
-def wide(summary: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Return the table as people read it: cells ``mean ± half-width (valid/planned)``."""
+def wide(
+    summary: pd.DataFrame, table: Table, cell_text: Callable[[Mapping[str, Any], int], str] | None = None
+) -> pd.DataFrame:
+    """Return the table as people read it.
+
+    Args:
+        summary: of ``summarize``.
+        table: how its cells are arranged.
+        cell_text: makes the text of a cell from its row of the summary and its digits; by default
+            ``mean ± half-width (valid/planned)``.
+    """
+    cell_text = cell_text or _cell
     digits = {measure.label: measure.digits for measure in table.measures}
     lines = []
     for (row_key, line_key), group in summary.groupby([table.rows, table.lines], sort=False):
@@ -100,7 +113,7 @@ def wide(summary: pd.DataFrame, table: Table) -> pd.DataFrame:
         for label in digits:
             for column in sorted(summary[table.columns].unique()):
                 cell = cells.get((label, column))
-                line[f"{label}, {table.columns} {column}"] = "" if cell is None else _cell(cell, digits[label])
+                line[f"{label}, {table.columns} {column}"] = "" if cell is None else cell_text(cell, digits[label])
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -142,7 +155,7 @@ def chance_line(runs: pd.DataFrame) -> str:
     return "Chance level: " + ", ".join(parts) + "." if parts else "Chance level: not known yet, no run has finished."
 
 
-def _cell(cell: dict, digits: int) -> str:
+def _cell(cell: Mapping[str, Any], digits: int) -> str:
     counted = f"({cell['n_valid']}/{cell['n']})"
     if cell["n_valid"] == 0:
         return f"– {counted}"

@@ -73,7 +73,7 @@ def metric_by_cost(
             show_whole_range(axes, measure)
         for axes in drawn[len(costs) :]:
             axes.remove()
-        legend(figure_of(drawn))
+        legend(figure_of(drawn), named.values())
     return figure_of(drawn)
 
 

@@ -1,7 +1,7 @@
 """What all figures share: which runs make a point, how complete it is, how it is drawn and what it says."""
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,8 +136,10 @@ def draw_point(axes: Axes, x: float, y: Point, look: dict[str, Any], name: str) 
     tell(mark, f"{name}: {y}")
 
 
-def draw_line(axes: Axes, x: Sequence[float], points: Sequence[Point], i: int, label: str, name: str) -> None:
-    """Draw the points of a group and the line through them."""
+def draw_line(
+    axes: Axes, x: Sequence[float], points: Sequence[Point], i: int, label: str, names: Sequence[str]
+) -> None:
+    """Draw the points of a group, each with what it is called, and the line through them."""
     look = series(i)
     known = [(at, y.mean) for at, y in zip(x, points, strict=True) if y.valid]
     complete = all(y.complete for y in points)
@@ -151,8 +153,8 @@ def draw_line(axes: Axes, x: Sequence[float], points: Sequence[Point], i: int, l
         alpha=1.0 if complete else PALE + 0.2,
         label=label,
     )
-    for at, y in zip(x, points, strict=True):
-        draw_point(axes, at, y, look, f"{name}, {at:g}")
+    for at, y, name in zip(x, points, names, strict=True):
+        draw_point(axes, at, y, look, name)
 
 
 def log_scale(*panels: Axes) -> None:
@@ -168,7 +170,7 @@ def show_whole_range(axes: Axes, measure: Measure) -> None:
         axes.set_ylim(-0.03 * measure.scale, 1.03 * measure.scale)
 
 
-def legend(figure: Figure) -> None:
+def legend(figure: Figure, order: Iterable[str] = ()) -> None:
     """Put one legend below all panels, each label once, and make room for it."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
@@ -176,6 +178,7 @@ def legend(figure: Figure) -> None:
             found.setdefault(label, handle)
     if not found:
         return
+    found = {label: found[label] for label in [*(label for label in order if label in found), *found]}
     longest = max(len(label) for label in found)
     columns = max(1, min(len(found), int(figure.get_figwidth() * 14 / (longest + 8))))
     lines = -(-len(found) // columns)

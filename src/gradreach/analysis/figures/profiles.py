@@ -64,7 +64,7 @@ def gradient_by_lag(
             drawn[2 * row].set_ylabel(f"‖dL/d{quantity}‖ relative to its largest")
         smallest = min(0.001, *(axes.dataLim.minposy for axes in drawn))
         drawn[0].set(yscale="log", ylim=(max(FLOOR, smallest / 2), 3))
-        legend(figure_of(drawn))
+        legend(figure_of(drawn), named.values())
     return figure_of(drawn)
 
 

@@ -1,6 +1,7 @@
 """A metric against an axis of the sweep."""
 
 import math
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def metric_against(
             show_whole_range(axes, measure)
             if log:
                 log_scale(axes)
-        legend(figure_of(drawn))
+        legend(figure_of(drawn), named.values())
     return figure_of(drawn)
 
 
@@ -100,20 +101,26 @@ def half_life_and_reach(
                     lengths = np.array(sorted(runs[x].dropna().unique()), float)
                     axes.plot(lengths, lengths - 1, ":", color="black", linewidth=1, label="the whole sequence")
         log_scale(*drawn[: len(stages)])
-        legend(figure_of(drawn))
+        legend(figure_of(drawn), named.values())
     return figure_of(drawn)
 
 
-def draw_measure(axes: Axes, runs: pd.DataFrame, x: str, measure: Measure, by: str, named: dict[object, str]) -> None:
-    """Draw one line for each group."""
+def draw_measure(
+    axes: Axes, runs: pd.DataFrame, x: str, measure: Measure, by: str, named: Mapping[Hashable, str]
+) -> None:
+    """Draw one line for each group that has the measure; at one place, groups stand beside each other."""
     places = sorted(runs[x].dropna().unique()) if x in runs else []
+    step = 0.01 * float(places[-1] - places[0]) if places else 0.0
     for i, (key, label) in enumerate(named.items()):
         some = runs[runs[by] == key]
-        if some.empty:
+        finished = some[some["status"] == "finished"]
+        if some.empty or (len(finished) and (measure.metric not in some or finished[measure.metric].isna().all())):
             continue
         found = [(float(at), point(some[some[x] == at], measure)) for at in places if (some[x] == at).any()]
         if found:
-            draw_line(axes, [at for at, _ in found], [y for _, y in found], i, label, str(key))
+            aside = step * (i - (len(named) - 1) / 2)
+            names = [f"{key}, {x} {at:g}" for at, _ in found]
+            draw_line(axes, [at + aside for at, _ in found], [y for _, y in found], i, label, names)
         else:
             draw_level(axes, some, measure, i, label, str(key))
     if 0 < len(places) <= 8:

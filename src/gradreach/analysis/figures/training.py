@@ -69,7 +69,7 @@ def learning_curves(
             show_whole_range(axes, measure)
             if log:
                 log_scale(axes)
-        legend(figure_of(drawn))
+        legend(figure_of(drawn), named.values())
     return figure_of(drawn)
 
 
@@ -145,7 +145,7 @@ def gates_through_training(
             else:
                 axes.text(0.5, 0.5, "no gates measured", ha="center", transform=axes.transAxes)
             axes.set(title=gated[row] if gated else "", ylim=(-0.03, 1.03), ylabel=SHARES[share], xlabel="epoch")
-        legend(figure_of(drawn))
+        legend(figure_of(drawn), GATES.values())
     return figure_of(drawn)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from gradreach.analysis.figures.groups import fill, grid, labels, legend, opacity, panels_of, tell
@@ -79,7 +80,7 @@ def gradient_through_training(
     """Draw a heat map of lag × epoch for each architecture: the gradient norm relative to the largest of that epoch.
 
     The median over seeds of the median examples. Bright is large; a dot stands at the largest lag with at
-    least 1 %; what is exactly zero, or no number, is left blank. Needs ``diagnostics.profile=1``.
+    least 1 %; what is exactly zero, or no number, is hatched. Needs ``diagnostics.profile=1``.
 
     Args:
         results: what is drawn.
@@ -174,9 +175,12 @@ def draw_heat_map(axes: Axes, values: pd.DataFrame) -> ScalarMappable:
         edges, [*(lags - 0.5), lags[-1] + 0.5], shown, cmap="cividis", vmin=-6, vmax=0, rasterized=True
     )
     axes.grid(visible=False)
+    blank = Rectangle((0, 0), 1, 1, transform=axes.transAxes, zorder=0, fill=False, hatch="////", edgecolor="#999999")
+    blank.set_linewidth(0)
+    axes.add_patch(blank)
     for epoch in values:
         arrived = values.index[values[epoch] >= -2]
         if len(arrived):
-            axes.plot(epoch, arrived.max(), "o", color="white", markeredgecolor="black", markersize=4, clip_on=False)
+            axes.plot(epoch, arrived.max(), "o", color="white", markeredgecolor="#222222", markersize=4, clip_on=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     return mesh

@@ -100,9 +100,16 @@ def half_life_and_reach(
                 if row and x == "seq_len":
                     lengths = np.array(sorted(runs[x].dropna().unique()), float)
                     axes.plot(lengths, lengths - 1, ":", color="black", linewidth=1, label="the whole sequence")
+                if row:
+                    axes.set_ylim(0, 1.05 * largest(runs["seq_len"], default=1.0))
         log_scale(*drawn[: len(stages)])
         legend(figure_of(drawn), named.values())
     return figure_of(drawn)
+
+
+def largest(values: pd.Series, default: float) -> float:
+    """Return the largest value, if there is any."""
+    return float(values.max()) if values.notna().any() else default
 
 
 def draw_measure(

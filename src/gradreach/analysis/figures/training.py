@@ -137,7 +137,7 @@ def gates_through_training(
     if len(lengths):
         runs = runs[runs["seq_len"] == (lengths.max() if seq_len is None else seq_len)]
     gated = [key for key, group in runs.groupby(by, sort=False) if any(_has_gates(group, g, layer) for g in GATES)]
-    with saved(stem, max(len(gated), 1), len(shares), sharey=False, size=(2.5, 2.2)) as drawn:
+    with saved(stem, max(len(gated), 1), len(shares), sharex=False, sharey=False, size=(2.5, 2.2)) as drawn:
         for i, axes in enumerate(drawn):
             row, share = i // len(shares), shares[i % len(shares)]
             if gated:

@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Table
+from gradreach.analysis.tables import Computed, Table
 from gradreach.analysis.verdict import Verdict
 from gradreach.errors import ConfigError, suggest
 
@@ -85,7 +85,7 @@ class Experiment:
     title: str
     question: str
     caveat: str
-    tables: tuple[Table, ...]
+    tables: tuple[Table | Computed, ...]
     figures: tuple[Figure, ...]
     claim: Claim | None = None
     prediction: Prediction | None = None
@@ -98,6 +98,17 @@ class Experiment:
             raise ValueError(f"{self.title}: a claim needs a rule and a judge, and they a claim")
 
 
+def known_experiments(folder: Path = Path("experiments")) -> list[str]:
+    """Return the names of all experiments, sorted."""
+    return sorted(file.stem for file in folder.glob("[!_]*.py"))
+
+
+def unrun(names: Iterable[str], folder: Path = Path("experiments")) -> dict[str, Experiment]:
+    """Return the experiments that are not among these names."""
+    done = set(names)
+    return {name: load_experiment(name, folder) for name in known_experiments(folder) if name not in done}
+
+
 def load_experiment(name: str, folder: Path = Path("experiments")) -> Experiment:
     """Read ``<folder>/<name>.py``.
 
@@ -106,7 +117,7 @@ def load_experiment(name: str, folder: Path = Path("experiments")) -> Experiment
     """
     path = folder / f"{name}.py"
     if not path.is_file():
-        known = [file.stem for file in folder.glob("*.py")]
+        known = known_experiments(folder)
         where = (
             f"; {suggest(name, known)}"
             if known

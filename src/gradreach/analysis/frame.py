@@ -124,31 +124,46 @@ def _setting(held: pd.Series) -> Any:
     return np.array([None if pd.isna(value) else str(value) for value in held], dtype=object)
 
 
-def load_runs(what: Path | str, results_dir: Path | str = "results", source: Source | None = None) -> pd.DataFrame:
+def load_runs(
+    what: Path | str | None = None, results_dir: Path | str = "results", source: Source | None = None
+) -> pd.DataFrame:
     """Return one row a run.
+
+    As soon as there is one raw record among the runs that are meant, only raw records count; without any, the rows of
+    committed run tables do: one's own runs are never mixed with somebody else's.
 
     Args:
         what: the name of an experiment: the runs that its last sweep planned, those not done included as ``missing``.
-            As soon as there is one raw record among them, only raw records count; without any, the rows of the
-            committed run table do: one's own runs are never mixed with somebody else's. Or a folder of results: all
-            its raw records.
+            A folder of results: all runs in it. None: all runs in ``results_dir``.
         results_dir: where experiments have their results.
         source: where raw records are, if not in ``<results_dir>/runs``.
 
     Raises:
-        ConfigError: there is neither such an experiment with runs, nor such a folder; or its run table names a run
-            twice.
+        ConfigError: there is neither such an experiment with runs, nor such a folder; or a run table names a run twice.
     """
-    path = run_table(Path(results_dir), str(what))
-    if not path.is_file():
-        if not (Path(what) / "runs").is_dir():
-            known = [path.parent.name for path in Path(results_dir).glob("*/runs.csv")]
-            known_ones = f"; {suggest(str(what), known)}" if known else ""
-            raise ConfigError(f"{what}: no experiment with runs in {results_dir}, and no folder of results{known_ones}")
-        store = local(Path(what))
-        return as_frame(row(record) for record in map(store.read, store.run_ids()) if record is not None)
-    source = source or local(Path(results_dir))
-    committed = read_runs(path)
+    folder = Path(results_dir)
+    if what is not None and run_table(folder, str(what)).is_file():
+        return _planned(read_runs(run_table(folder, str(what))), source or local(folder))
+    if what is not None:
+        folder = Path(what)
+    store = source or local(folder)
+    raw = [row({**r, "status": store.status_of(r)}) for r in map(store.read, store.run_ids()) if r is not None]
+    tables = sorted(folder.glob("*/runs.csv"))
+    if raw:
+        return as_frame(raw)
+    if source is not None:
+        raise ConfigError("the source has no run that gradreach made; `python run.py tracking=online` makes some")
+    if not tables:
+        known = [path.parent.name for path in Path(results_dir).glob("*/runs.csv")]
+        if what is not None and not folder.is_dir() and known:
+            raise ConfigError(
+                f"{what}: no experiment that has runs, and no folder of results; {suggest(str(what), known)}"
+            )
+        raise ConfigError(f"{folder.resolve()}: no runs here; python run.py -m experiment=quickstart makes some")
+    return as_frame({old["run_id"]: old for table in tables for old in _rows(read_runs(table))}.values())
+
+
+def _planned(committed: pd.DataFrame, source: Source) -> pd.DataFrame:
     found = {}
     for run_id in committed["run_id"]:
         record = source.read(run_id)
@@ -196,7 +211,7 @@ def read_runs(path: Path) -> pd.DataFrame:
             dtype_backend="numpy_nullable",
             keep_default_na=False,
             na_values=[""],
-            dtype=dict.fromkeys(TEXTS, "string"),  # type: ignore[arg-type]
+            dtype=dict.fromkeys(TEXTS, "string"),
         )
         columns = {
             name: _setting(frame[name]) if name.startswith(GROUPS) else _column(name, frame[name].tolist())

@@ -9,7 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
+from gradreach.analysis.frame import write_csv
 from gradreach.analysis.sources import Source, local
+from gradreach.errors import ConfigError
 from gradreach.files import write_atomically
 
 LABELS = ("run_id", "stage", "layer", "direction", "quantity")
@@ -81,6 +83,21 @@ def write_long(path: Path, frame: pd.DataFrame) -> None:
         write_csv(table, file, WriteOptions(include_header=False, quoting_style="none"))
 
     write_atomically(path, into)
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write any frame as Parquet or CSV, by the ending of the name.
+
+    Raises:
+        ConfigError: the name ends otherwise.
+    """
+    if path.suffix == ".parquet":
+        texts = {name: "string" for name in frame if frame[name].dtype == object}
+        write_atomically(path, lambda file: frame.astype(texts).to_parquet(file, index=False))
+    elif path.suffix == ".csv":
+        write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_csv(path, frame)
+    else:
+        raise ConfigError(f"{path}: must end in .parquet or .csv")
 
 
 def _committed(path: Path, columns: list[str], run_ids: list[str]) -> pd.DataFrame:

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import pandas as pd
 
+from gradreach.errors import ConfigError, suggest
+
 
 def _nothing() -> pd.DataFrame:
     return pd.DataFrame()
@@ -40,3 +42,19 @@ class Results:
     def finished(self) -> pd.DataFrame:
         """The rows of ``runs`` that came to an end."""
         return self.runs[self.runs["status"] == "finished"]
+
+    def asked(self, table: str) -> bool:
+        """Return whether ``profiles`` or ``history`` was asked for."""
+        return table in vars(self)
+
+
+def has(runs: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column of the run table.
+
+    Raises:
+        ConfigError: no run has it; the message lists those that exist.
+    """
+    if column not in runs or (column.count("/") and runs[column].isna().all()):
+        known = [str(name) for name in runs if ("/" in str(name)) == ("/" in column) and runs[name].notna().any()]
+        raise ConfigError(f"{column}: no run has it; {suggest(column, known)}")
+    return runs[column]

@@ -1,10 +1,12 @@
 """Where records can be: in files here, or on a W&B server."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
@@ -34,17 +36,47 @@ def local(results_dir: Path) -> RecordStore:
     return RecordStore(results_dir / "runs")
 
 
-def open_source(name: str | None, results_dir: Path) -> Source:
-    """Return the source that a name means: None the local records, ``wandb:entity/project`` those of a W&B server.
+def open_source(name: str | None) -> Source | None:
+    """Return the source that a name means, ``wandb:entity/project``; None is None, the records here.
 
     Raises:
         ConfigError: it is neither.
     """
     if name is None:
-        return local(results_dir)
+        return None
     kind, _, where = name.partition(":")
     if kind != "wandb" or where.count("/") != 1:
-        raise ConfigError(f"source={name}: must be wandb:entity/project, or left out for the records in {results_dir}")
+        raise ConfigError(f"source={name}: must be wandb:entity/project, or left out for the records here")
     from gradreach.analysis.wandb_source import WandbSource
 
     return WandbSource(where)
+
+
+def disagreements(experiment: str, results_dir: Path, source: Source) -> tuple[int, list[str]]:
+    """Compare what a source and the records here tell of an experiment's runs.
+
+    Returns:
+        How many runs are in both, and a line for each value that both tell and that differs. Numbers may differ by
+        one part in a million, which is what a server may round.
+    """
+    from gradreach.analysis.frame import load_runs
+
+    here, there = (
+        load_runs(experiment, results_dir, each).set_index("run_id") for each in (local(results_dir), source)
+    )
+    both = here.index[(here["status"] != "missing") & (there["status"].reindex(here.index) != "missing")]
+    lines = []
+    for column in sorted(set(here) & set(there)):
+        pairs = zip(both, here.loc[both, column], there.loc[both, column], strict=True)
+        lines += [
+            f"{run_id} {column}: {ours} here, {theirs} there"
+            for run_id, ours, theirs in pairs
+            if not (pd.isna(ours) or pd.isna(theirs) or _same(ours, theirs))
+        ]
+    return len(both), lines
+
+
+def _same(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, str | bool) or isinstance(theirs, str | bool):
+        return bool(ours == theirs)
+    return math.isclose(ours, theirs, rel_tol=1e-6)

@@ -14,7 +14,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gradreach.analysis.results import has
 from gradreach.analysis.statistics import estimate
+from gradreach.analysis.tables import selected
 
 State = Literal["supported", "refuted", "mixed", "undecided"]
 
@@ -75,20 +77,21 @@ def chosen(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
     """Return the finished runs that ``where`` means.
 
     Raises:
-        KeyError: there is no such column.
+        ConfigError: there is no such column.
     """
-    mask = runs["status"] == "finished"
-    for column, value in where.items():
-        values = value if isinstance(value, list | tuple | set) else [value]
-        mask &= runs[column].isin(list(values))
-    return runs[mask]
+    for column in where:
+        has(runs, column)
+    runs = selected(runs, where)
+    return runs[runs["status"] == "finished"]
 
 
 def level(
     runs: pd.DataFrame, metric: str, where: Where, *, label: str = "", scale: float = 1.0, unit: str = ""
 ) -> Effect:
     """Return the mean of a metric over runs, with its 95 % t-interval."""
-    return _effect(label or f"{metric} of {_named(where)}", _numbers(chosen(runs, where), metric) * scale, unit)
+    has(runs, metric)
+    values = chosen(runs, where)[metric].to_numpy(dtype=float, na_value=math.nan)
+    return _effect(label or f"{metric} of {_named(where)}", values * scale, unit)
 
 
 def compare(
@@ -117,6 +120,7 @@ def compare(
         scale: 100 for accuracy in per cent; not for ratios.
         unit: of the result.
     """
+    has(runs, metric)
     keys = [paired_by] if isinstance(paired_by, str) else list(paired_by)
     sides = [chosen(runs, where).groupby(keys)[metric].mean() for where in (a, b)]
     first, second = (side.to_numpy(float) for side in sides[0].align(sides[1], join="inner"))
@@ -193,10 +197,6 @@ def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
 def _effect(label: str, values: np.ndarray, unit: str) -> Effect:
     mean, _, half_width, n = estimate(values)
     return Effect(label, mean, mean - half_width, mean + half_width, n, unit)
-
-
-def _numbers(runs: pd.DataFrame, metric: str) -> np.ndarray:
-    return runs[metric].to_numpy(dtype=float, na_value=math.nan)
 
 
 def _named(where: Where) -> str:

@@ -75,7 +75,7 @@ def counted(states: dict[str, int]) -> str:
 def labels(runs: pd.DataFrame, by: str) -> dict[Hashable, str]:
     """Return what the groups are called, in the order of the run table; one that is not complete says how many runs
     have finished, diverged and failed."""
-    named = {}
+    named: dict[Hashable, str] = {}
     for key, group in runs.groupby(by, sort=False):
         states = group["status"].value_counts()
         ended = [f"{states[state]} {state}" for state in ("diverged", "failed") if state in states]

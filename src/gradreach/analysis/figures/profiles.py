@@ -178,7 +178,7 @@ def draw_heat_map(axes: Axes, values: pd.DataFrame) -> ScalarMappable:
     blank = Rectangle((0, 0), 1, 1, transform=axes.transAxes, zorder=0, fill=False, hatch="////", edgecolor="#999999")
     blank.set_linewidth(0)
     axes.add_patch(blank)
-    for epoch in values:
+    for epoch in epochs:
         arrived = values.index[values[epoch] >= -2]
         if len(arrived):
             axes.plot(epoch, arrived.max(), "o", color="white", markeredgecolor="#222222", markersize=4, clip_on=False)

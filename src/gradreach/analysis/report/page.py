@@ -1,26 +1,25 @@
 """Fill the page's template."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gradreach.analysis.build import Built
+from gradreach.analysis.experiment import Experiment
 from gradreach.analysis.report.sections import STATES, Section, coverage
-from gradreach.analysis.verdict import Verdict
 from gradreach.files import write_text
 
 
-def write_report(built: Sequence[Built], path: Path) -> None:
+def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, Experiment] | None = None) -> None:
     """Write the page.
 
     Args:
-        built: what ``build`` gave for each experiment.
+        sections: the experiments that have runs.
         path: where the page is written.
+        unrun: those that have none yet, by name.
     """
-    sections = [Section(one, verdict_of(one)) for one in built]
     environment = Environment(
         loader=PackageLoader("gradreach.analysis.report", "templates"),
         autoescape=True,
@@ -44,15 +43,10 @@ def write_report(built: Sequence[Built], path: Path) -> None:
         planned=sum(counts.values()),
         seconds=sum(section.seconds for section in sections),
         coverage=coverage(sections),
+        unrun=unrun or {},
         svg=Markup,
     )
     write_text(path, page + "\n")
-
-
-def verdict_of(built: Built) -> Verdict | None:
-    """Return what the records say of an experiment's claim; None where it has none."""
-    judge = built.experiment.judge
-    return None if judge is None else judge(built.results)
 
 
 def duration(seconds: float) -> str:

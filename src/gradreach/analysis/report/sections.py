@@ -9,14 +9,18 @@ from typing import Any
 import pandas as pd
 
 from gradreach.analysis.build import Built
+from gradreach.analysis.experiment import Experiment
 from gradreach.analysis.report.svg import inline_svg
-from gradreach.analysis.tables import COUNTED, Table, View
-from gradreach.analysis.tables import _head as head
+from gradreach.analysis.tables import COUNTED, Table, View, head_of
 from gradreach.analysis.verdict import Verdict
 
 STATES = ("finished", "diverged", "failed", "interrupted", "running", "missing")
+AXES = ("task", "model", "seq_len", "kernel_size", "seed")
 GROUPS = ("task.", "model.", "optimizer.", "trainer.")
-IDENTITY = ("run_id", "status", "task", "model", "seq_len", "kernel_size", "seed")
+TWICE = (".name", "._target_", ".seq_len", ".kernel_size")
+"""Settings that the axes tell already."""
+TOLD = ("task", "optimizer.name", "optimizer.lr", "trainer.epochs", "trainer.batch_size")
+"""Settings that are told even where they do not vary."""
 FACTS = ("parameters", "multiply_adds", "best_epoch", "seconds", "revision", "host")
 
 
@@ -43,77 +47,79 @@ class Grid:
 
 @dataclass(frozen=True)
 class Section:
-    """An experiment, or what the page says of it."""
+    """What the page says of one experiment; it holds no more of the results than it shows.
 
-    built: Built
+    - ``name``, ``experiment``, ``verdict``, ``state``: as of what was built.
+    - ``counts``: how many runs are in which state; those that do not occur are left out.
+    - ``seconds``: what the runs took together.
+    - ``revisions``: of the program that made them.
+    - ``method``: what was swept and what was held fixed, by setting.
+    - ``grids``: its tables.
+    - ``figures``: heading, picture as SVG, and caption.
+    - ``runs``: what all its numbers rest on.
+    """
+
+    name: str
+    experiment: Experiment
     verdict: Verdict | None
+    state: str
+    counts: dict[str, int]
+    seconds: float
+    revisions: list[str]
+    method: dict[str, str]
+    grids: list[Grid]
+    figures: list[tuple[str, str, str]]
+    runs: Grid
 
-    @property
-    def name(self) -> str:
-        """Of the experiment."""
-        return self.built.name
 
-    @property
-    def runs(self) -> pd.DataFrame:
-        """Its run table."""
-        return self.built.results.runs
+def section_of(built: Built) -> Section:
+    """Return what the page says of an experiment."""
+    runs = built.results.runs
+    states = runs["status"].value_counts()
+    figures = []
+    for figure in built.experiment.figures:
+        title = heading(figure.name)
+        figures.append(
+            (title, inline_svg(built.pictures[figure.name], f"{built.name}-{figure.name}", title), figure.caption)
+        )
+    return Section(
+        built.name,
+        built.experiment,
+        built.verdict,
+        built.state,
+        {state: int(states[state]) for state in STATES if state in states},
+        float(runs["seconds"].sum()) if "seconds" in runs else 0.0,
+        distinct(runs, "revision"),
+        method(runs),
+        [as_grid(view) for view in built.views],
+        figures,
+        every_run(runs),
+    )
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many runs are in which state; states that do not occur are left out."""
-        found = self.runs["status"].value_counts()
-        return {state: int(found[state]) for state in STATES if state in found}
 
-    @property
-    def seconds(self) -> float:
-        """What its runs took together."""
-        return float(self.runs["seconds"].sum()) if "seconds" in self.runs else 0.0
+def method(runs: pd.DataFrame) -> dict[str, str]:
+    """Return what was swept, then what was held fixed, in the words of the configuration."""
+    swept, fixed = {}, {}
+    for column in map(str, runs):
+        values = distinct(runs, column) if column in AXES or column.startswith(GROUPS) else []
+        if len(values) > 1 and not column.endswith(TWICE):
+            swept[column] = ", ".join(values)
+        elif values and column in TOLD:
+            fixed[column] = values[0]
+    sizes = runs["parameters"].dropna() if "parameters" in runs else pd.Series(dtype=float)
+    if len(sizes):
+        low, high = int(sizes.min()), int(sizes.max())
+        fixed["parameters"] = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return swept | fixed
 
-    @property
-    def revisions(self) -> list[str]:
-        """Of the program that made the runs."""
-        return distinct(self.runs, "revision")
 
-    def method(self) -> list[tuple[str, str]]:
-        """Return what was swept and what was held fixed, in the words of the configuration."""
-        swept, fixed = {}, {}
-        for column in self.runs:
-            if column in ("task", "model", "seq_len", "kernel_size", "seed") or str(column).startswith(GROUPS):
-                values = distinct(self.runs, str(column))
-                shown = ("task", "optimizer.name", "optimizer.lr", "trainer.epochs", "trainer.batch_size")
-                if len(values) > 1 and not str(column).endswith((".name", "_target_", ".seq_len", ".kernel_size")):
-                    swept[str(column)] = ", ".join(values)
-                elif column in shown and values:
-                    fixed[str(column)] = values[0]
-        sizes = self.runs["parameters"].dropna() if "parameters" in self.runs else pd.Series(dtype=float)
-        if len(sizes):
-            fixed["parameters"] = spread(sizes.min(), sizes.max())
-        return [*swept.items(), *fixed.items()]
-
-    def grids(self) -> list[Grid]:
-        """Return its tables."""
-        return [as_grid(view) for view in self.built.views]
-
-    def figures(self) -> list[tuple[str, str, str]]:
-        """Return heading, picture as SVG, and caption of its figures."""
-        return [
-            (
-                heading(figure.name),
-                inline_svg(self.built.pictures[figure.name], f"{self.name}-{figure.name}", heading(figure.name)),
-                figure.caption,
-            )
-            for figure in self.built.experiment.figures
-        ]
-
-    def every_run(self) -> Grid:
-        """Return the runs that all numbers of the section rest on."""
-        metrics = [str(c) for c in self.runs if str(c).startswith("test/") and self.runs[c].notna().any()]
-        wanted = [*IDENTITY, *metrics, *FACTS]
-        columns = [c for c in wanted if c in self.runs and self.runs[c].notna().any()]
-        rows = [
-            [Cell(shown(row[c]), sort_key(row[c])) for c in columns] for row in self.runs[columns].to_dict("records")
-        ]
-        return Grid("Runs", f"All {len(rows)} planned runs.", "", columns, rows)
+def every_run(runs: pd.DataFrame) -> Grid:
+    """Return the run table, as far as people read it."""
+    metrics = [str(column) for column in runs if str(column).startswith("test/")]
+    wanted = ["run_id", "status", *AXES, *metrics, *FACTS]
+    columns = [column for column in wanted if column in runs and runs[column].notna().any()]
+    rows = [[Cell(shown(row[c]), sort_key(row[c])) for c in columns] for row in runs[columns].to_dict("records")]
+    return Grid("Runs", "", "", columns, rows)
 
 
 def coverage(sections: Sequence[Section]) -> Grid:
@@ -121,7 +127,8 @@ def coverage(sections: Sequence[Section]) -> Grid:
     states = [state for state in STATES if any(state in section.counts for section in sections)]
     rows = []
     for section in sections:
-        values = [section.name, len(section.runs), *(section.counts.get(state, 0) for state in states)]
+        values: list[Any] = [section.name, sum(section.counts.values())]
+        values += [section.counts.get(state, 0) for state in states]
         values += [round(section.seconds), ", ".join(section.revisions)]
         rows.append([Cell(shown(value), sort_key(value)) for value in values])
     columns = ["experiment", "planned", *states, "seconds", "revision"]
@@ -153,12 +160,12 @@ def tips_of(view: View) -> dict[tuple[int, str], str]:
     lines = view.numbers.groupby([*table.row_keys, table.lines], sort=False, dropna=False)
     for i, (_, group) in enumerate(lines):
         for cell in group.to_dict("records"):
-            column = head(cell["measure"], table.column_keys, [cell[key] for key in table.column_keys])
+            column = head_of(cell["measure"], table.column_keys, [cell[key] for key in table.column_keys])
             tips[i, column] = told(cell)
     return tips
 
 
-def told(cell: Mapping[str, Any]) -> str:
+def told(cell: Mapping[Any, Any]) -> str:
     """Say what a cell rests on: mean, sd, interval, counts, run ids."""
     parts = [f"mean {cell['mean']:.5g}" if math.isfinite(cell["mean"]) else "no value"]
     if math.isfinite(cell["sd"]):
@@ -191,11 +198,6 @@ def distinct(runs: pd.DataFrame, column: str) -> list[str]:
         return []
     values = runs[column].dropna().unique()
     return [shown(value) for value in (sorted(values) if len({type(v) for v in values}) == 1 else values)]
-
-
-def spread(low: float, high: float) -> str:
-    """Return a range of whole numbers."""
-    return f"{int(low):,}" if low == high else f"{int(low):,} to {int(high):,}"
 
 
 def heading(name: str) -> str:

@@ -80,7 +80,7 @@ def published(results: Results) -> pd.DataFrame:
                 "notebook, %": notebook,
             }
         )
-    return pd.DataFrame(rows).sort_values(["signals", "parameters", "model"], ignore_index=True)
+    return pd.DataFrame(rows).sort_values(["signals", "README, %", "model"], ignore_index=True)
 
 
 def _parameters(some: pd.DataFrame) -> str:

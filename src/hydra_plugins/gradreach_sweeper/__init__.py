@@ -30,7 +30,8 @@ class PlannedSweeper(BasicSweeper):
     Identical runs are done once, finished ones not again, and the launcher is given only what is left.
 
     - ``params``: what an experiment sweeps; what the command line says of the same key wins.
-    - ``parts``: where one grid does not say it, several by name: each sweeps ``params`` and what stands in it, which wins.
+    - ``parts``: where one grid does not say it, several by name: each is ``params`` and what it says
+      itself, which wins.
     """
 
     def __init__(self, params: dict[str, str] | None = None, parts: dict[str, dict[str, str]] | None = None) -> None:

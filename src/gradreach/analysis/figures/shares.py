@@ -23,7 +23,7 @@ def gate_shares(results: Results, stem: Path, *, gates: Mapping[str, str], by: s
         by: what makes a bar.
     """
     runs = results.finished
-    groups = list(runs.groupby(by, sort=False))
+    groups = list(runs.groupby(by, sort=True))
     stages = {"start": "before training", "end": "after training"}
     size = (3.6, 0.8 + 0.32 * max(len(groups), 1))
     with saved(stem, len(gates), len(stages), sharex=True, sharey=True, size=size) as drawn:

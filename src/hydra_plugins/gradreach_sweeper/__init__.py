@@ -31,7 +31,7 @@ class PlannedSweeper(BasicSweeper):
 
     - ``params``: what an experiment sweeps; what the command line says of the same key wins.
     - ``parts``: where one grid does not say it, several by name: each is ``params`` and what it says
-      itself, which wins.
+      itself, which wins; null leaves one out.
     """
 
     def __init__(self, params: dict[str, str] | None = None, parts: dict[str, dict[str, str]] | None = None) -> None:
@@ -47,7 +47,7 @@ class PlannedSweeper(BasicSweeper):
         launcher = self.launcher
         assert launcher is not None
         loader = self.hydra_context.config_loader
-        grids = [{**(self.params or {}), **part} for part in self.parts.values()]
+        grids = [{**(self.params or {}), **part} for part in self.parts.values() if part is not None]
         jobs = [job for grid in grids for job in combinations(loader, grid, arguments)]
         composer = Composer(loader, self.config)
         try:

@@ -109,7 +109,7 @@ EXPERIMENT = Experiment(
         Figure(
             "shares",
             "How the values of the notes' factor tanh'(c)·f, and of the forget gate alone, are shared out: below 0.1, in between, above 0.9; mean "
-            "over seeds. Were the claim right, there would be next to no grey. The simplified cell (gated_tanh) has no bar above: its "
+            "over seeds. Were the claim right, there would be next to no grey. Blue that stands above and not below comes from tanh'(c), which is not on the cell's own path from step to step. The simplified cell (gated_tanh) has no bar above: its "
             "factor is not measured.",
             of_chosen(partial(gate_shares, gates={"notes": "tanh'(c)·f", "f": "forget gate"})),
         ),

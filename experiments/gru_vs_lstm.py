@@ -8,7 +8,7 @@ import pandas as pd
 
 from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
 from gradreach.analysis.experiment import Claim, Draw, Experiment, Figure, Prediction
-from gradreach.analysis.figures.bars import bars
+from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
@@ -138,14 +138,14 @@ EXPERIMENT = Experiment(
         Figure(
             "accuracy",
             "Test accuracy on MNIST-1D and TREC by number of examples and what is equal: mean of the seeds with its 95 % interval; small points are seeds.",
-            with_classes(partial(bars, by="setting", beside="architecture")),
+            with_classes(partial(dots, by="setting", beside="architecture")),
         ),
         Figure(
             "gap",
             "By how much training accuracy is ahead of test accuracy: the larger, the more is overfitted.",
             with_classes(
                 partial(
-                    bars,
+                    dots,
                     by="setting",
                     beside="architecture",
                     measure=Measure("gap/accuracy", "training − test accuracy (points)", scale=100),

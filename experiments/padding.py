@@ -5,7 +5,7 @@ import pandas as pd
 
 from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
-from gradreach.analysis.figures.bars import bars
+from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Computed, Measure, Table
@@ -127,7 +127,7 @@ EXPERIMENT = Experiment(
             "accuracy",
             "Test accuracy by padding, the pattern at the edge or in the middle: mean of the seeds with its 95 % interval; small points are seeds. The axis "
             "does not begin at zero.",
-            of_chosen(lambda results, stem: bars(results, stem, by="architecture", beside="place")),
+            of_chosen(lambda results, stem: dots(results, stem, by="architecture", beside="place")),
         ),
     ),
 )

@@ -1,6 +1,6 @@
 """Pooling: do small changes of the input change the features?"""
 
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
-from gradreach.analysis.figures.bars import bars
+from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import estimate
@@ -155,7 +155,7 @@ EXPERIMENT = Experiment(
         Figure(
             "accuracy",
             "Test accuracy by pooling: mean of the seeds with its 95 % interval; small points are seeds.",
-            of_chosen(partial(bars, by="architecture", beside="task")),
+            of_chosen(dots),
         ),
     ),
 )

@@ -4,7 +4,7 @@ import pandas as pd
 
 from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
-from gradreach.analysis.figures.bars import bars
+from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
@@ -89,7 +89,7 @@ EXPERIMENT = Experiment(
             "accuracy",
             "Test accuracy of each network: mean of the seeds with its 95 % interval; small points are seeds. Dotted: chance. A network that ignores position stays there in "
             "“in which half?”.",
-            of_chosen(lambda results, stem: bars(results, stem, by="architecture", beside="question", chance=True)),
+            of_chosen(lambda results, stem: dots(results, stem, by="architecture", beside="question")),
         ),
     ),
 )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gradreach.analysis.choosing import choose, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
-from gradreach.analysis.figures.bars import bars
+from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Computed
@@ -93,7 +93,7 @@ EXPERIMENT = Experiment(
         Figure(
             "accuracy",
             "Test accuracy by network and data set: mean of the seeds with its 95 % interval; small points are seeds. The axis does not begin at zero.",
-            of_chosen(partial(bars, by="architecture", beside="texts")),
+            of_chosen(partial(dots, by="architecture", beside="texts")),
         ),
     ),
 )

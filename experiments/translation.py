@@ -4,7 +4,7 @@ import pandas as pd
 
 from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
-from gradreach.analysis.figures.bars import bars
+from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
@@ -99,7 +99,7 @@ EXPERIMENT = Experiment(
             "lost",
             "Points of accuracy that are lost where the pattern stands on the other side: mean of the seeds with its 95 % interval; small points are seeds. Zero: invariant.",
             of_chosen(
-                lambda results, stem: bars(
+                lambda results, stem: dots(
                     results,
                     stem,
                     by="architecture",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
@@ -35,8 +36,9 @@ class TrainingModule(LightningModule):
     """A model that learns a task.
 
     After every training epoch ``figures`` holds what it yielded: ``train/*``, ``val/*``, and of the gradient before
-    clipping its mean norm, how often it was clipped and how often it was no number; after the test, ``test/*``. The
-    score goes by the name of the task's metric: ``val/accuracy`` or ``val/mse``.
+    clipping its mean norm, how often it was clipped and how often it was no number (by parameter and layer in
+    ``by_parameter``); after the test, ``test/*``. The score goes by the name of the task's metric: ``val/accuracy`` or
+    ``val/mse``.
 
     - ``make_optimizer``: given the parameters.
     - ``make_schedule``: given the optimizer; stepped after every batch. What gives None keeps the learning rate.
@@ -59,7 +61,8 @@ class TrainingModule(LightningModule):
         self.clip_norm = math.inf if clip_norm is None else clip_norm
         self.figures: dict[str, float] = {}
         self.means = {stage: (Mean(), Mean()) for stage in ("train", "val", "test")}
-        self.gradient_norms = GradientNorms(self.clip_norm)
+        self.gradient_norms = GradientNorms(model, self.clip_norm)
+        self.by_parameter = pd.DataFrame()
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; past the search for weights the hook's name, which Lightning sets 40 times a step."""
@@ -78,7 +81,7 @@ class TrainingModule(LightningModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip by the total norm, and count the norm that was there before."""
-        self.gradient_norms.add(self.model.parameters())
+        self.gradient_norms.add()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
 
     def on_train_epoch_start(self) -> None:
@@ -111,7 +114,8 @@ class TrainingModule(LightningModule):
         """Close the training epoch that this validation belongs to."""
         self._take("train")
         self._take("val")
-        self.figures.update({f"gradient/{name}": value for name, value in self.gradient_norms.take().items()})
+        summary, self.by_parameter = self.gradient_norms.take()
+        self.figures.update({f"gradient/{name}": value for name, value in summary.items()})
 
     def on_test_epoch_end(self) -> None:
         """Close the test."""

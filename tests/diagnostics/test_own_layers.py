@@ -21,7 +21,7 @@ from gradreach.diagnostics import (
     step_factors,
     trace,
 )
-from gradreach.models import LRU, IndRNN, MinGRU, MinLSTM, PrintedGRU, PrintedLSTM, SequenceModel
+from gradreach.models import LRU, LSTM, IndRNN, MinGRU, MinLSTM, PrintedGRU, PrintedLSTM, SequenceModel
 from gradreach.models.cells import Cell, GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
 from gradreach.models.scan import LinearRecurrence, MinGRUCell, MinLSTMCell
 from gradreach.tasks import Batch
@@ -246,10 +246,16 @@ def test_independent_units_forget_each_at_its_own_rate():
     assert half_life(h_of(model, normal(60))) == pytest.approx(math.log(0.5) / math.log(0.8), rel=1e-9)
 
 
-@pytest.mark.parametrize("kind", [PrintedLSTM, PrintedGRU, MinLSTM])
+@pytest.mark.parametrize("kind", [LSTM, PrintedLSTM, PrintedGRU, MinLSTM])
 def test_stacked_and_bidirectional_layers_of_our_own_are_told_apart(kind):
     torch.manual_seed(0)
     model = SequenceModel(kind(D, width=3, layers=2, bidirectional=True), "mean", 2)
     profile = gradient_profile(model, Batch(torch.randn(3, 7, D), torch.tensor([7, 5, 2]), torch.zeros(3)), last)
-    assert profile[profile["quantity"] == "h"]["layer"].nunique() == 4
+    kinds = profile[profile["quantity"] == "h"][["layer", "direction"]].drop_duplicates()
+    assert [tuple(row) for row in kinds.to_numpy()] == [
+        ("encoder.layers.0", "forward"),
+        ("encoder.backward_layers.0", "backward"),
+        ("encoder.layers.1", "forward"),
+        ("encoder.backward_layers.1", "backward"),
+    ]
     assert profile[profile["lag"] == 6]["n"].unique().tolist() == [1]

@@ -51,8 +51,7 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
     console.print(f"  causal           {'yes' if encoder.causal else 'no'}")
     if (note := caveat(model, shape)) is not None:
         console.print(f"  note: {note}")
-    if hasattr(task, "card"):
-        console.print(f"\n{task.card(workplace.data_dir)}", markup=False)
+    console.print(f"\n{task.card(workplace.data_dir)}", markup=False)
 
 
 def layer_table(model: SequenceModel, shape: Shape) -> Table:

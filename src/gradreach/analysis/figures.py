@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 
+from gradreach.analysis.results import Results
 from gradreach.drawing import COLOURS, DASHES, saved
 
 FLOOR = 1e-12
@@ -18,8 +18,7 @@ MANY = 20
 
 
 def gradient_by_lag(
-    runs: pd.DataFrame,
-    profiles: pd.DataFrame,
+    results: Results,
     stem: Path,
     *,
     quantity: str = "x",
@@ -30,6 +29,7 @@ def gradient_by_lag(
     A thin line is the median example of a seed, a thick one the median of the seeds; each relative to its largest norm.
     Of more than 20 seeds a band shows the middle 80 %.
     """
+    runs, profiles = results.runs, results.profiles
     data = profiles[profiles["quantity"] == quantity].merge(runs[["run_id", "architecture", "seq_len"]], on="run_id")
     architectures = list(runs["architecture"].unique())
     lengths = sorted(runs["seq_len"].dropna().unique())

@@ -14,8 +14,8 @@ from gradreach.models.initialization import uniform_by_fan_in
 class Identity(Encoder):
     """Nothing: the readout sees the input itself.
 
-    With the readout ``flatten`` the model is linear (for classes: logistic regression, D. R. Cox, 1958;
-    ``model=linear``), with ``mean`` over embedded words it is a bag of embeddings (``model=bag``; A. Joulin et al., 2016).
+    With the readout ``flatten`` the model is linear (``model=linear``; for classes logistic regression, D. R. Cox,
+    1958), with ``mean`` over embedded words a bag of embeddings (``model=bag``; A. Joulin et al., 2016).
     """
 
     causal = True

@@ -174,7 +174,7 @@ class TemporalOrder(Symbolic):
 class Adding(ValueTask, Synthetic):
     """Add the two marked values of a sequence. Each step shows a value and a mark, 1 at two steps, else 0.
 
-    Several problems go by this name. ``variant`` says which is meant:
+    Several problems go by this name; ``variant`` says which is meant.
 
     - ``halves``: values from U[0, 1], one mark in each half; the target is the sum. Its variance, the error of a
       constant answer, is 1/6. S. Bai et al., 2018; Q. Le et al., 2015.

@@ -70,10 +70,10 @@ class Recall(Symbolic):
 class Copy(Symbolic):
     """Repeat a string of symbols after a delay; only the repeated symbols are counted, in the loss as in the accuracy.
 
-    ``symbols`` random symbols, ``seq_len − 2 · symbols − 1`` blanks, a delimiter, and ``symbols`` blanks at which the
-    string is answered. What the literature calls T (S. Hochreiter and J. Schmidhuber, 1997; M. Arjovsky et al.,
-    2016) is ``seq_len − 2 · symbols``. Their loss also averages over the T + ``symbols`` steps at which a blank is
-    the answer; a model that always gets those right has ours times ``symbols / seq_len``.
+    A string of ``symbols`` random symbols, ``seq_len − 2 · symbols − 1`` blanks, a delimiter, and ``symbols`` blanks
+    at which the string is answered. What the literature calls T (S. Hochreiter and J. Schmidhuber, 1997; M. Arjovsky
+    et al., 2016) is ``seq_len − 2 · symbols``. Their loss also averages over the T + ``symbols`` steps at which a blank
+    is the answer; a model that always gets those right has ours times ``symbols / seq_len``.
 
     - ``seq_len``: steps, at least ``2 · symbols + 1``.
     - ``symbols``: length of the string.

@@ -82,7 +82,8 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
     every run draws one.
 
     Args:
-        profile: rows of ``gradient_profile`` with a column ``stage``: ``start``, ``end`` or ``epoch n``.
+        profile: rows of ``gradient_profile`` with a column ``stage``: ``start``, ``end`` or ``epoch n``, n a fraction
+            within an epoch.
     """
     profile = profile.assign(epoch=[_epoch(stage) for stage in profile["stage"]])
     curves = dict(list(profile.groupby(["layer", "direction", "quantity"], sort=False)))
@@ -118,7 +119,7 @@ def draw_heat_map(axes: Axes, curve: pd.DataFrame) -> None:
     values = np.ma.masked_invalid(grid.to_numpy(float))
     epochs = grid.columns.to_numpy(float)
     middles = (epochs[1:] + epochs[:-1]) / 2
-    edges = np.array([epochs[0] - 0.5, *middles, epochs[-1] + 0.5])
+    edges = np.array([2 * epochs[0] - middles[0], *middles, 2 * epochs[-1] - middles[-1]])
     lags = np.arange(len(grid) + 1) - 0.5
     mesh = axes.pcolormesh(edges, lags, values, cmap="viridis", rasterized=True)
     axes.set_xlabel("epoch")

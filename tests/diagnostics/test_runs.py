@@ -117,7 +117,7 @@ def test_each_quantity_keeps_its_own_schedule():
     one = instrument({"profile": 2, "gates": "ends", "bptt": None})
     one.measure("start")
     for epoch in range(1, 6):
-        measured = one.measure(f"epoch {epoch}", epoch)
+        measured = one.measure(f"epoch {epoch}", (epoch, 10 * epoch))
         assert bool(measured) == (epoch % 2 == 0)
         assert not any(name.startswith("gate") for name in measured)
     one.measure("end")
@@ -127,9 +127,42 @@ def test_each_quantity_keeps_its_own_schedule():
     assert one.seconds > 0
 
 
-def test_a_quantity_that_is_not_known_is_refused():
+def test_a_quantity_or_a_schedule_that_is_not_known_is_refused():
     with pytest.raises(ValueError, match="gate: choose quantities from profile, gates"):
         instrument({"gate": "ends"})
+    for schedule in ("often", "0 steps", "5 epochs", "200", -1, 0, True, 1.5):
+        with pytest.raises(ValueError, match="must be null"):
+            instrument({"gates": schedule})
+
+
+BY_STEP = ["model=lstm", "model.width=5", "trainer.batch_size=16", "diagnostics.profile=3 steps"]
+
+
+def test_steps_are_a_schedule_and_their_figures_are_told_and_recorded(tmp_path, weights):
+    """Four steps an epoch: the third is within the first, the sixth within the second."""
+    told = []
+    run, workplace = configured(tmp_path, *BY_STEP, "diagnostics.gates=1")
+    record = execute(run, workplace, told.append)
+    assert record["status"] == "finished", record.get("traceback")
+    assert [(row["epoch"], row["step"]) for row in told] == [(0.75, 3), (1, 4), (1.5, 6), (2, 8)]
+    assert ["gradient/h.reach" in row for row in told] == [True, False, True, False]
+    assert ["gradient/gate_f.mean" in row for row in told] == [False, True, False, True]
+    store = RecordStore(workplace.results_dir / "runs")
+    stages = list(dict.fromkeys(store.read_profile(run.run_id)["stage"]))
+    assert stages == ["start", "epoch 0.75", "epoch 1.5", "end"]
+    history = pd.read_csv(store.folder(run.run_id) / "history.csv")
+    assert history["gradient/h.half_life"].tolist()[::2] == [row["gradient/h.half_life"] for row in told[::2]]
+
+    execute(*configured(tmp_path, *BY_STEP[:3], "diagnostics=off"))
+    with_it, without = weights()
+    assert all(torch.equal(with_it[name], without[name]) for name in without)
+
+
+def test_a_step_that_ends_an_epoch_is_measured_once_with_it(tmp_path):
+    told = []
+    execute(*configured(tmp_path, *BY_STEP, "diagnostics.profile=2 steps", "diagnostics.gates=2"), told.append)
+    assert [row["epoch"] for row in told] == [0.5, 1, 1.5, 2]
+    assert all("gradient/h.reach" in row for row in told)
 
 
 def test_a_heat_map_is_drawn_where_training_was_watched():
@@ -137,7 +170,7 @@ def test_a_heat_map_is_drawn_where_training_was_watched():
     for one in (watched, ends):
         one.measure("start")
         for epoch in range(1, 4):
-            one.measure(f"epoch {epoch}", epoch)
+            one.measure(f"epoch {epoch}", (epoch, 10 * epoch))
         one.measure("end")
     meshes = []
     for one in (watched, ends):

@@ -181,9 +181,9 @@ def test_the_norm_is_taken_before_clipping():
     model.weight = weight
     weight.grad = torch.tensor([30.0, 40.0])
     norms = GradientNorms(clip_norm=1.0)
-    norms.add([weight])
     assert gradient_norms(model) == {"weight": 50.0, "total": 50.0}
-    torch.nn.utils.clip_grad_norm_([weight], 1.0)
+    norms.clip([weight])
+    torch.testing.assert_close(weight.grad, torch.tensor([0.6, 0.8]))
     assert norms.take() == {"norm": 50.0, "clip_rate": 1.0, "nonfinite": 0.0}
 
 
@@ -193,7 +193,7 @@ def test_gradients_that_are_no_numbers_are_counted():
     norms = GradientNorms(clip_norm=10.0)
     for gradient in ([3.0, 4.0], [math.inf, 0.0], [math.nan, 0.0], [1e30, 1e30]):
         weight.grad = torch.tensor(gradient)
-        norms.add([weight])
+        norms.clip([weight])
     found = norms.take()
     assert found["nonfinite"] == 2
     assert found["norm"] == pytest.approx((5 + math.sqrt(2) * 1e30) / 2, rel=1e-6)  # float32 would square to infinity

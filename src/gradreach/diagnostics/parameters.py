@@ -1,7 +1,7 @@
 """The gradient by the parameters: how large it was before it was clipped."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
 
 
 class GradientNorms:
-    """Collects, step by step, the norm of the gradient before clipping, on the device, so that no step waits.
+    """Clips step by step, and collects the norm there was before, on the device, so that no step waits.
 
     - ``clip_norm``: what clips; infinite where nothing does.
     """
@@ -27,12 +27,15 @@ class GradientNorms:
         self.clip_norm = clip_norm
         self.norms: list[Tensor] = []
 
-    def add(self, parameters: Iterable[Tensor]) -> None:
-        """Count the present gradients of one step."""
+    def clip(self, parameters: Sequence[Tensor]) -> None:
+        """Count the norm of the present gradients of one step, then scale them down where it is too large."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if gradients:
-            norms = torch._foreach_norm(gradients, 2, torch.float64)
-            self.norms.append(torch.linalg.vector_norm(torch.stack(norms)))
+        if not gradients:
+            return
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients, 2, torch.float64)))
+        self.norms.append(norm)
+        if math.isfinite(self.clip_norm):
+            nn.utils.clip_grads_with_norm_(parameters, self.clip_norm, norm.to(gradients[0].dtype))
 
     def take(self) -> dict[str, float]:
         """Return ``norm`` (mean over finite steps), ``clip_rate``, ``nonfinite`` (steps), and begin anew."""

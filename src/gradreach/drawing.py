@@ -85,7 +85,7 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
         profile: rows of ``gradient_profile`` with a column ``stage``: ``start``, ``end`` or ``epoch n``, n a fraction
             within an epoch.
     """
-    profile = profile.assign(epoch=[_epoch(stage) for stage in profile["stage"]])
+    profile = profile.assign(epoch=[epoch_of(stage) for stage in profile["stage"]])
     curves = dict(list(profile.groupby(["layer", "direction", "quantity"], sort=False)))
     rows = 2 if profile["epoch"].nunique() > 2 else 1
     figure = Figure(figsize=(3.2 * len(curves), 2.8 * rows), dpi=100)
@@ -126,7 +126,7 @@ def draw_heat_map(axes: Axes, curve: pd.DataFrame) -> None:
     axes.figure.colorbar(mesh, ax=axes, pad=0.02, fraction=0.08)
 
 
-def _epoch(stage: str) -> float:
+def epoch_of(stage: str) -> float:
     """Return after which epoch a stage was; the end is that of the chosen weights, which stand on no axis."""
     return 0.0 if stage == "start" else float(stage.removeprefix("epoch ")) if stage.startswith("epoch ") else np.nan
 

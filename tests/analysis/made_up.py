@@ -9,7 +9,7 @@ EPOCHS = 4
 
 
 def results(models=("cnn", "lstm"), lengths=(8, 16), seeds=3, status=lambda model, length, seed: "finished", **columns):
-    """Return results in which every number is a function of its place: accuracy falls with length and rises with seed."""
+    """Return results in which every number follows from its place: accuracy falls with length and rises with seed."""
     rows, profiles, history = [], [], []
     for m, model in enumerate(models):
         for length in lengths:

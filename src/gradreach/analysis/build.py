@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.experiment import Experiment, load_experiment
 from gradreach.analysis.frame import MISSING, load_runs, run_table, write_csv
@@ -34,6 +35,7 @@ class Built:
     - ``name``, ``experiment``: of what.
     - ``results``: what it is made of.
     - ``views``: its tables.
+    - ``pictures``: what was drawn, by the name of its files.
     - ``verdict``: None where there is no claim.
     - ``state``: how much of the sweep there is, of what revisions, and the chance level.
     - ``folder``: where it stands.
@@ -43,6 +45,7 @@ class Built:
     experiment: Experiment
     results: Results
     views: tuple[View, ...]
+    pictures: dict[str, Picture]
     verdict: Verdict | None
     state: str
     folder: Path
@@ -88,15 +91,27 @@ def build(
     views = tuple(make(table, results) for table in experiment.tables)
     for view in views:
         _write_view(folder, name, view, state)
-    for figure in experiment.figures:
-        figure.draw(results, folder / figure.name)
-    built = Built(name, experiment, results, views, judged(experiment, results), state, folder)
+    pictures = {figure.name: figure.draw(results, folder / figure.name) for figure in experiment.figures}
+    built = Built(name, experiment, results, views, pictures, judged(experiment, results), state, folder)
     for table in ("profiles", "history"):
         if results.asked(table):
             write_long(folder / f"{table}.csv", getattr(results, table))
     write_text(folder / "summary.json", json.dumps(summary(built), indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "README.md", page(built))
     return built
+
+
+def built_experiments(results_dir: Path) -> list[str]:
+    """Return the names of all experiments that have runs.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    names = sorted(path.parent.name for path in results_dir.glob("*/runs.csv"))
+    if not names:
+        where = results_dir.resolve()
+        raise ConfigError(f"{where}: no results here; python run.py -m experiment=quickstart makes some")
+    return names
 
 
 def outdated(name: str, results_dir: Path, experiments_dir: Path = Path("experiments")) -> list[str]:

@@ -8,7 +8,9 @@ from rich.console import Console
 
 from gradreach.analysis import rendering
 from gradreach.analysis.build import Built, mixture_line, outdated, state_line
+from gradreach.analysis.experiment import unrun
 from gradreach.analysis.ledger import is_ledger
+from gradreach.analysis.report import Section, write_report
 from gradreach.analysis.results import Results
 from gradreach.analysis.sources import Source, disagreements
 from gradreach.analysis.tables import Table, chance_line, make
@@ -48,6 +50,13 @@ def agreement(name: str, results_dir: Path, source: Source) -> bool:
         f"{name}: {both} runs are both there and here: {verdict}" if both else f"{name}: none of the runs is here too"
     )
     return not lines
+
+
+def report(sections: Sequence[Section], results_dir: Path) -> None:
+    """Write the page of all experiments, and say where it is."""
+    path = results_dir / "report.html"
+    write_report(sections, path, unrun(section.name for section in sections))
+    print(f"Everything on one page ({path.stat().st_size / 1e6:.1f} MB), for any browser: {path}")
 
 
 def is_current(names: Sequence[str], results_dir: Path) -> bool:

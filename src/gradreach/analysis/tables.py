@@ -303,8 +303,10 @@ def head_of(label: str, keys: Iterable[str], values: Iterable[Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Return a key as text; what is missing is a dash."""
-    return "–" if pd.isna(value) else str(value)
+    """Return a key as text; what is missing is a dash, and a whole number has no point, whatever pandas made of it."""
+    if pd.isna(value):
+        return "–"
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _cell(cell: Mapping[Any, Any], digits: int) -> str:

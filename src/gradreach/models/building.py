@@ -95,7 +95,7 @@ def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:
     steps = encoder.output_length(shape.length)
     if readout == "each_step" and steps != shape.length:
         raise ConfigError(
-            f"model.readout=each_step: {type(encoder).__name__} gives {steps} states for {shape.length} steps; choose "
+            f"model.readout=each_step: {type(encoder).__name__} turns {shape.length} steps into {steps}; choose "
             "settings that keep the length (padding=same or causal, stride=1, pooling=none)"
         )
     if readout == "flatten" and shape.variable_length:

@@ -2,19 +2,20 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Computed, Table
 from gradreach.analysis.verdict import Verdict
 from gradreach.errors import ConfigError, suggest
 
-Draw = Callable[[Results, Path], None]
-"""Draws results into files: the path is their name without its ending."""
+Draw = Callable[[Results, Path], "Picture"]
+"""Draws results into files, whose name without its ending the path is, and returns what was drawn."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,12 @@ class Experiment:
 def known_experiments(folder: Path = Path("experiments")) -> list[str]:
     """Return the names of all experiments, sorted."""
     return sorted(file.stem for file in folder.glob("[!_]*.py"))
+
+
+def unrun(names: Iterable[str], folder: Path = Path("experiments")) -> dict[str, Experiment]:
+    """Return the experiments that are not among these names."""
+    done = set(names)
+    return {name: load_experiment(name, folder) for name in known_experiments(folder) if name not in done}
 
 
 def load_experiment(name: str, folder: Path = Path("experiments")) -> Experiment:

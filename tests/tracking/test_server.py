@@ -147,7 +147,7 @@ def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do,
         assert not marker(log).exists()
         assert len(RecordStore(results / "runs").read_profile(run.run_id)["lag"]) > 0
         assert [row["epoch"] for row in inspect(log)["history"]] == [0, 1, 2, 3, 4, 4]
-        with pytest.raises(ConfigError, match="does not answer .*; 1 runs wait, try again later"):
+        with pytest.raises(ConfigError, match=r"does not answer .*; 1 runs wait, try again later"):
             sync(results, None, 2, server.url)
         server.start()
         wandb.teardown()

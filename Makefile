@@ -77,8 +77,8 @@ clean: ## remove .venv and caches; results stay
 	@$(INSTALL) --editable '.[dev,ray,slurm,optuna]'
 	@touch $@
 
-.venv/openwandb/installed: .venv/created Makefile
+.venv/openwandb/installed: .venv/created tests/tracking/openwandb.txt
 	@echo "== installing openwandb into a folder of its own, .venv/openwandb"
 	@$(PYTHON) -m venv .venv/openwandb
-	@.venv/openwandb/bin/python -m pip install --quiet --disable-pip-version-check openwandb==0.5.25
+	@.venv/openwandb/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/tracking/openwandb.txt
 	@touch $@

@@ -74,8 +74,8 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "gradient_by_lag",
-            "Norm of each example's own gradient by the input against lag, relative to its largest; above untrained, below "
-            "the weights that validation chose. Thin: the median example of every seed; thick: the median of the seeds. "
+            "Norm of each example's own gradient by the input against lag, relative to its largest; left untrained, right "
+            "the weights that validation chose; a row for each seq_len. Thin: the median example of every seed; thick: the median of the seeds. "
             "Exact zeros (max pooling that chose no such step) leave gaps. The black line is 1 %: where a line has fallen "
             "far below it, what was shown there cannot teach the model. Grey: silence.",
             partial(gradient_by_lag, annotate=silence),

@@ -64,31 +64,43 @@ def tables(
 ) -> None:
     """Rebuild tables, figures, verdicts and the ledger of experiments from their records, without training."""
     from gradreach.analysis import showing
-    from gradreach.analysis.build import build
+    from gradreach.analysis.build import build, built_experiments
     from gradreach.analysis.ledger import ledger
+    from gradreach.analysis.report import section_of
     from gradreach.analysis.sources import open_source
     from gradreach.errors import ConfigError
     from gradreach.files import write_text
 
-    names = experiments or sorted(path.parent.name for path in results_dir.glob("*/runs.csv"))
-    if not names:
-        raise ConfigError(
-            f"{results_dir.resolve()}: no results here; python run.py -m experiment=quickstart makes some"
-        )
+    names = experiments or built_experiments(results_dir)
     if check:
         if source is not None:
             raise ConfigError("--check compares with the records here; leave --source out")
-        raise typer.Exit(not showing.is_current(names, results_dir))
+        raise typer.Exit(not showing.is_current(names, results_dir, whole=not experiments))
     records = open_source(source)
-    agreed = []
+    agreed, sections = [], []
     for name in names:
-        showing.experiment(build(name, results_dir, source=records))
+        built = build(name, results_dir, source=records)
+        showing.experiment(built)
+        sections.append(section_of(built))
         if records is not None:
             agreed.append(showing.agreement(name, results_dir, records))
     write_text(results_dir / "README.md", ledger(results_dir))
     print(f"\nAll experiments and verdicts: {results_dir}/README.md")
+    if not experiments:
+        showing.report(sections, results_dir)
     if not all(agreed):
         raise typer.Exit(1)
+
+
+@app.command()
+def report(results_dir: ResultsDir = Path("results")) -> None:
+    """Rebuild everything, and write report.html: one page of all claims, verdicts, tables and figures."""
+    from gradreach.analysis import showing
+    from gradreach.analysis.build import build, built_experiments
+    from gradreach.analysis.report import section_of
+
+    names = built_experiments(results_dir)
+    showing.report([section_of(build(name, results_dir)) for name in names], results_dir)
 
 
 @app.command()

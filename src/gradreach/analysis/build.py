@@ -3,7 +3,6 @@
 import filecmp
 import json
 import math
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.experiment import Experiment, load_experiment
 from gradreach.analysis.frame import MISSING, load_runs, run_table, write_csv
@@ -18,7 +18,7 @@ from gradreach.analysis.long import load_history, load_profiles, write_long
 from gradreach.analysis.rendering import html, latex, markdown
 from gradreach.analysis.results import Results, has
 from gradreach.analysis.sources import Source
-from gradreach.analysis.tables import Computed, View, chance_line, make
+from gradreach.analysis.tables import Computed, View, chance_line, make, selected
 from gradreach.analysis.verdict import Effect, Verdict
 from gradreach.errors import ConfigError, advise
 from gradreach.files import write_text
@@ -34,6 +34,7 @@ class Built:
     - ``name``, ``experiment``: of what.
     - ``results``: what it is made of.
     - ``views``: its tables.
+    - ``pictures``: what was drawn, by the name of its files.
     - ``verdict``: None where there is no claim.
     - ``state``: how much of the sweep there is, of what revisions, and the chance level.
     - ``folder``: where it stands.
@@ -43,6 +44,7 @@ class Built:
     experiment: Experiment
     results: Results
     views: tuple[View, ...]
+    pictures: dict[str, Picture]
     verdict: Verdict | None
     state: str
     folder: Path
@@ -75,9 +77,10 @@ def build(
     runs = load_runs(name, results_dir, source)
     folder = (into or results_dir) / name
     write_csv(folder / "runs.csv", runs)
+    prepared = experiment.prepare(runs.assign(architecture=architectures(runs)))
     results = Results(
-        experiment.prepare(runs.assign(architecture=architectures(runs))),
-        partial(load_profiles, runs, name, results_dir, source),
+        prepared,
+        partial(load_profiles, selected(prepared, experiment.profiles_of), name, results_dir, source),
         partial(load_history, runs, name, results_dir, source),
     )
     check_metrics(experiment, results.runs)
@@ -88,9 +91,8 @@ def build(
     views = tuple(make(table, results) for table in experiment.tables)
     for view in views:
         _write_view(folder, name, view, state)
-    for figure in experiment.figures:
-        figure.draw(results, folder / figure.name)
-    built = Built(name, experiment, results, views, judged(experiment, results), state, folder)
+    pictures = {figure.name: figure.draw(results, folder / figure.name) for figure in experiment.figures}
+    built = Built(name, experiment, results, views, pictures, judged(experiment, results), state, folder)
     for table in ("profiles", "history"):
         if results.asked(table):
             write_long(folder / f"{table}.csv", getattr(results, table))
@@ -99,11 +101,17 @@ def build(
     return built
 
 
-def outdated(name: str, results_dir: Path, experiments_dir: Path = Path("experiments")) -> list[str]:
-    """Return the files of an experiment that are not what its records give, and those that nothing makes any more."""
-    with tempfile.TemporaryDirectory() as folder:
-        build(name, results_dir, experiments_dir, into=Path(folder))
-        return differences(results_dir / name, Path(folder) / name)
+def built_experiments(results_dir: Path) -> list[str]:
+    """Return the names of all experiments that have runs.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    names = sorted(path.parent.name for path in results_dir.glob("*/runs.csv"))
+    if not names:
+        where = results_dir.resolve()
+        raise ConfigError(f"{where}: no results here; python run.py -m experiment=quickstart makes some")
+    return names
 
 
 def differences(there: Path, made: Path) -> list[str]:

@@ -2,19 +2,21 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Computed, Table
 from gradreach.analysis.verdict import Verdict
 from gradreach.errors import ConfigError, suggest
 
-Draw = Callable[[Results, Path], None]
-"""Draws results into files: the path is their name without its ending."""
+Draw = Callable[[Results, Path], "Picture"]
+"""Draws results into files, whose name without its ending the path is, and returns what was drawn."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Experiment:
     - ``rule``: how the verdict is found, in one sentence fixed before the runs.
     - ``judge``: the same as code; called with results in which every planned run has been tried.
     - ``prepare``: adds columns of its own to the run table, or names its ``architecture`` anew.
+    - ``profiles_of``: of which runs figures show gradient profiles, which are committed for them alone: a value, or a
+      list of values, for columns of the run table.
 
     Raises:
         ValueError: of claim, rule and judge only some are given.
@@ -91,6 +95,7 @@ class Experiment:
     rule: str = ""
     judge: Callable[[Results], Verdict] | None = None
     prepare: Callable[[pd.DataFrame], pd.DataFrame] = as_they_are
+    profiles_of: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len({self.claim is None, not self.rule, self.judge is None}) != 1:
@@ -100,6 +105,12 @@ class Experiment:
 def known_experiments(folder: Path = Path("experiments")) -> list[str]:
     """Return the names of all experiments, sorted."""
     return sorted(file.stem for file in folder.glob("[!_]*.py"))
+
+
+def unrun(names: Iterable[str], folder: Path = Path("experiments")) -> dict[str, Experiment]:
+    """Return the experiments that are not among these names."""
+    done = set(names)
+    return {name: load_experiment(name, folder) for name in known_experiments(folder) if name not in done}
 
 
 def load_experiment(name: str, folder: Path = Path("experiments")) -> Experiment:

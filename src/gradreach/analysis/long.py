@@ -15,7 +15,8 @@ from gradreach.errors import ConfigError
 from gradreach.files import write_atomically
 
 LABELS = ("run_id", "stage", "layer", "direction", "quantity")
-PROFILE = [*LABELS, "lag", "q10", "median", "q90", "n"]
+NUMBERS: dict[str, Any] = {"lag": np.int32, "q10": float, "median": float, "q90": float, "n": np.int32}
+PROFILE = [*LABELS, *NUMBERS]
 DECIMALS = 4
 """Of log10 of a norm: more than any figure shows; the raw profile keeps them all."""
 DIGITS = 6
@@ -124,31 +125,33 @@ def _rounded(values: pd.Series) -> pd.Series:
 def _pack(profiles: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
     """Put many profiles into one frame; labels that they share, as runs of one sweep do, are read once."""
     run_ids: list[str] = []
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in PROFILE}
-    labels: dict[str, dict[str, int]] = {name: {} for name in LABELS}
+    lengths: list[int] = []
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in PROFILE[1:]}
+    labels: dict[str, dict[str, int]] = {name: {} for name in LABELS[1:]}
     known: dict[tuple[str, str, bytes], np.ndarray] = {}
     for run_id, columns in profiles:
         if not columns:
             continue
-        length = len(columns["lag"])
-        for name in LABELS[1:]:
-            texts = columns.get(name, np.full(length, "forward"))
+        run_ids.append(run_id)
+        lengths.append(len(columns["lag"]))
+        for name, codes in labels.items():
+            texts = columns.get(name, np.full(lengths[-1], "forward"))
             key = (name, texts.dtype.str, texts.tobytes())
             if key not in known:
-                codes = [labels[name].setdefault(label, len(labels[name])) for label in texts.tolist()]
-                known[key] = np.array(codes, np.int16)
+                known[key] = np.array([codes.setdefault(label, len(codes)) for label in texts.tolist()], np.int16)
             parts[name].append(known[key])
-        for name in ("q10", "median", "q90"):
-            parts[name].append(columns[name].round(DECIMALS))
-        for name in ("lag", "n"):
-            parts[name].append(columns[name].astype(np.int32))
-        parts["run_id"].append(np.full(length, len(run_ids), np.int32))
-        run_ids.append(run_id)
-    labels["run_id"] = {run_id: i for i, run_id in enumerate(run_ids)}
-    packed: dict[str, Any] = {}
-    for name in PROFILE:
-        values: Any = np.concatenate(parts.pop(name)) if run_ids else np.empty(0, int)
-        packed[name] = (
-            pd.Categorical.from_codes(values, pd.Index(list(labels[name]), dtype=object)) if name in LABELS else values
-        )
-    return pd.DataFrame(packed)
+        for name in NUMBERS:
+            parts[name].append(columns[name])
+    packed: dict[str, Any] = {
+        "run_id": _categories(np.repeat(np.arange(len(run_ids), dtype=np.int32), lengths), run_ids)
+    }
+    for name, codes in labels.items():
+        packed[name] = _categories(np.concatenate(parts.pop(name) or [np.empty(0, np.int16)]), list(codes))
+    for name, kind in NUMBERS.items():
+        values = np.concatenate(parts.pop(name) or [np.empty(0)], dtype=kind, casting="unsafe")
+        packed[name] = values.round(DECIMALS, out=values) if kind is float else values
+    return pd.DataFrame(packed, copy=False)  # put together in blocks, it would be held twice
+
+
+def _categories(codes: np.ndarray, labels: list[str]) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes, pd.Index(labels, dtype=object))

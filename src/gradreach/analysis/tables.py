@@ -208,7 +208,7 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     digits = {measure.label: measure.digits for measure in table.measures}
     scales = {measure.label: measure.scale for measure in table.measures}
     columns = _sorted_keys(summary, table.column_keys)
-    heads = {(label, column): _head(label, table.column_keys, column) for label in digits for column in columns}
+    heads = {(label, column): head_of(label, table.column_keys, column) for label in digits for column in columns}
     by_row = summary.groupby(table.row_keys, sort=False, dropna=False)["chance"].nunique().max() <= 1
     beside = by_row and len(summary["chance"].dropna().unique()) > 1
     lines, marks = [], []
@@ -297,13 +297,16 @@ def _sorted_keys(summary: pd.DataFrame, keys: Sequence[str]) -> list[tuple]:
     return list(distinct.itertuples(index=False, name=None))
 
 
-def _head(label: str, keys: Iterable[str], values: Iterable[Any]) -> str:
+def head_of(label: str, keys: Iterable[str], values: Iterable[Any]) -> str:
+    """Return the head of the column in which a measure of a group stands."""
     return ", ".join([label, *(f"{key} {_plain(value)}" for key, value in zip(keys, values, strict=True))])
 
 
 def _plain(value: Any) -> str:
-    """Return a key as text; what is missing is a dash."""
-    return "–" if pd.isna(value) else str(value)
+    """Return a key as text; what is missing is a dash, and a whole number has no point, whatever pandas made of it."""
+    if pd.isna(value):
+        return "–"
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _cell(cell: Mapping[Any, Any], digits: int) -> str:

@@ -100,10 +100,14 @@ class WandbRun:
             config=configuration(run, workplace, record),
         )
         self.url = None if self.run.offline else self.run.url
-        self.run.define_metric("epoch", hidden=True)
-        self.run.define_metric("step", hidden=True)
-        for family in FAMILIES:
-            self.run.define_metric(f"{family}/*", step_metric="epoch")
+        try:
+            self.run.define_metric("epoch", hidden=True)
+            self.run.define_metric("step", hidden=True)
+            for family in FAMILIES:
+                self.run.define_metric(f"{family}/*", step_metric="epoch")
+        except BaseException:
+            self.abandon()
+            raise
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Log a row of figures."""
@@ -134,8 +138,12 @@ class WandbRun:
         end(self.run, exit_code)
 
     def abandon(self) -> None:
-        """End wandb's own process, which the next run starts anew."""
-        wandb.teardown(exit_code=1)
+        """Let go of a run that has failed, and of wandb's own process, which the next run starts anew."""
+        with suppress(Exception):
+            self.run.finish(1)
+        with suppress(Exception):
+            wandb.teardown(1)
+        wandb.run = None
 
     def _log(self, row: Mapping[str, Any], step: int) -> None:
         if step >= self.run.starting_step:

@@ -11,7 +11,9 @@ from gradreach.analysis.figures.ranks import critical_difference
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
 from gradreach.analysis.figures.training import gates_through_training, learning_curves
 
-LACKING = "Hollow and pale: runs are lacking, diverged or failed, as the legend counts; a cross at the foot: none has a value yet."
+LACKING = (
+    "Hollow and pale: not every planned run counts, as the legend tells; a cross at the foot: none has a value there."
+)
 POINTS = f"Points: mean over seeds; bars: its 95 % interval (Student's t), cut where the axis ends. {LACKING}"
 READING: dict[Callable[..., Any], str] = {
     metric_against: (

@@ -20,6 +20,9 @@ SourceName = Annotated[
     str | None, typer.Option("--source", help="wandb:entity/project: records on a W&B server, not those here.")
 ]
 What = Annotated[str | None, typer.Argument(help="An experiment, or a folder of results; none: all runs there are.")]
+Project = Annotated[str, typer.Option(help="W&B's project.", envvar="WANDB_PROJECT")]
+Entity = Annotated[str | None, typer.Option(help="W&B's team or user; none: the account's own.", envvar="WANDB_ENTITY")]
+BaseUrl = Annotated[str | None, typer.Option(help="W&B's server; none: WANDB_BASE_URL, or W&B's cloud.")]
 
 
 class Best(str, Enum):
@@ -72,7 +75,7 @@ def tables(
     if check:
         if source is not None:
             raise ConfigError("--check compares with the records here; leave --source out")
-        raise typer.Exit(0 if showing.is_current(names, results_dir) else 1)
+        raise typer.Exit(0 if showing.is_current(names, results_dir, whole=not experiments) else 1)
     records = open_source(source)
     agreed, sections = [], []
     for name in names:
@@ -173,6 +176,51 @@ def status(
     show(frame)
     if csv is not None:
         frame.to_csv(csv, index=False)
+
+
+@app.command()
+def sync(
+    experiment: Annotated[str | None, typer.Argument(help="Only its runs; none: all.")] = None,
+    results_dir: ResultsDir = Path("results"),
+    parallel: Annotated[int, typer.Option("--parallel", "-n", min=1, help="Runs sent at a time.")] = 8,
+    base_url: BaseUrl = None,
+) -> None:
+    """Send runs to W&B that were tracked offline, or that a lost server has not got; each once."""
+    from gradreach.tracking.sync import sync
+
+    if not sync(results_dir, experiment, parallel, base_url):
+        raise typer.Exit(1)
+
+
+@app.command()
+def dashboard(
+    experiment: Annotated[str, typer.Argument(help="Its name.")],
+    results_dir: ResultsDir = Path("results"),
+    project: Project = "gradreach",
+    entity: Entity = None,
+    base_url: BaseUrl = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the specification as JSON, ask no server.")] = False,
+) -> None:
+    """Create or renew a W&B view of an experiment's runs, and a report with its tables and figures."""
+    from gradreach.tracking.publish import publish
+
+    publish(experiment, results_dir, project, entity, base_url, dry_run)
+
+
+@app.command()
+def wandb_sweep(
+    experiment: Annotated[str, typer.Argument(help="Its name.")],
+    conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path("sweep.yaml"),
+    project: Project = "gradreach",
+    entity: Entity = None,
+) -> None:
+    """Write the sweep.yaml by which W&B's agents make the runs of an experiment."""
+    from gradreach.files import write_text
+    from gradreach.tracking.sweep_file import sweep_file
+
+    write_text(output, sweep_file(experiment, conf_dir, project, entity))
+    print(f"{output}: start it with 'wandb sweep {output}', then 'wandb agent <the id that it says>' wherever runs go")
 
 
 def main() -> None:

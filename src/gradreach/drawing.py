@@ -82,9 +82,10 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
     every run draws one.
 
     Args:
-        profile: rows of ``gradient_profile`` with a column ``stage``: ``start``, ``end`` or ``epoch n``.
+        profile: rows of ``gradient_profile`` with a column ``stage``: ``start``, ``end`` or ``epoch n``, n a fraction
+            within an epoch.
     """
-    profile = profile.assign(epoch=[_epoch(stage) for stage in profile["stage"]])
+    profile = profile.assign(epoch=[epoch_of(stage) for stage in profile["stage"]])
     curves = dict(list(profile.groupby(["layer", "direction", "quantity"], sort=False)))
     rows = 2 if profile["epoch"].nunique() > 2 else 1
     figure = Figure(figsize=(3.2 * len(curves), 2.8 * rows), dpi=100)
@@ -118,14 +119,14 @@ def draw_heat_map(axes: Axes, curve: pd.DataFrame) -> None:
     values = np.ma.masked_invalid(grid.to_numpy(float))
     epochs = grid.columns.to_numpy(float)
     middles = (epochs[1:] + epochs[:-1]) / 2
-    edges = np.array([epochs[0] - 0.5, *middles, epochs[-1] + 0.5])
+    edges = np.array([2 * epochs[0] - middles[0], *middles, 2 * epochs[-1] - middles[-1]])
     lags = np.arange(len(grid) + 1) - 0.5
     mesh = axes.pcolormesh(edges, lags, values, cmap="viridis", rasterized=True)
     axes.set_xlabel("epoch")
     axes.figure.colorbar(mesh, ax=axes, pad=0.02, fraction=0.08)
 
 
-def _epoch(stage: str) -> float:
+def epoch_of(stage: str) -> float:
     """Return after which epoch a stage was; the end is that of the chosen weights, which stand on no axis."""
     return 0.0 if stage == "start" else float(stage.removeprefix("epoch ")) if stage.startswith("epoch ") else np.nan
 

@@ -1,7 +1,7 @@
 """Durable records of runs: one folder a run, named by its identity, written whole or not at all.
 
     <results>/runs/<run_id>/record.json    status, configuration, metrics, cost, versions, host
-                            history.csv    one row an epoch
+                            history.csv    one row an epoch, and one for every measurement within
                             profile.npz    the gradient profiles, full precision, and further tables of the
                                            diagnostics: each a structured array, no pickled objects
 
@@ -173,7 +173,7 @@ class RecordStore:
 
         Args:
             record: status, configuration, metrics; ``run_id`` names the folder.
-            history: rows of figures, one an epoch.
+            history: rows of figures.
             tables: what the diagnostics tabulate; ``profile`` among them.
         """
         folder = self.folder(record["run_id"])

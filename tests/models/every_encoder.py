@@ -52,6 +52,6 @@ FIXED: dict[str, Any] = {
 """Encoders made for one length."""
 
 
-def make(name: str, d_in: int = 3) -> m.Encoder:
-    """Make an encoder for sequences of LENGTH steps."""
-    return SHARED[name](d_in) if name in SHARED else FIXED[name](d_in, LENGTH)
+def make(name: str, d_in: int = 3, length: int = LENGTH) -> m.Encoder:
+    """Make an encoder for sequences of this length."""
+    return SHARED[name](d_in) if name in SHARED else FIXED[name](d_in, length)

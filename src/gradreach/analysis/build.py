@@ -3,7 +3,6 @@
 import filecmp
 import json
 import math
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from gradreach.analysis.long import load_history, load_profiles, write_long
 from gradreach.analysis.rendering import html, latex, markdown
 from gradreach.analysis.results import Results, has
 from gradreach.analysis.sources import Source
-from gradreach.analysis.tables import Computed, View, chance_line, make
+from gradreach.analysis.tables import Computed, View, chance_line, make, selected
 from gradreach.analysis.verdict import Effect, Verdict
 from gradreach.errors import ConfigError, advise
 from gradreach.files import write_text
@@ -78,9 +77,10 @@ def build(
     runs = load_runs(name, results_dir, source)
     folder = (into or results_dir) / name
     write_csv(folder / "runs.csv", runs)
+    prepared = experiment.prepare(runs.assign(architecture=architectures(runs)))
     results = Results(
-        experiment.prepare(runs.assign(architecture=architectures(runs))),
-        partial(load_profiles, runs, name, results_dir, source),
+        prepared,
+        partial(load_profiles, selected(prepared, experiment.profiles_of), name, results_dir, source),
         partial(load_history, runs, name, results_dir, source),
     )
     check_metrics(experiment, results.runs)
@@ -112,13 +112,6 @@ def built_experiments(results_dir: Path) -> list[str]:
         where = results_dir.resolve()
         raise ConfigError(f"{where}: no results here; python run.py -m experiment=quickstart makes some")
     return names
-
-
-def outdated(name: str, results_dir: Path, experiments_dir: Path = Path("experiments")) -> list[str]:
-    """Return the files of an experiment that are not what its records give, and those that nothing makes any more."""
-    with tempfile.TemporaryDirectory() as folder:
-        build(name, results_dir, experiments_dir, into=Path(folder))
-        return differences(results_dir / name, Path(folder) / name)
 
 
 def differences(there: Path, made: Path) -> list[str]:

@@ -34,14 +34,20 @@ class Weights(NamedTuple):
 class Steps(ABC):
     """The steps of one layer. Time comes first: ``(length, batch, size)``.
 
+    - ``x``: the inputs, ``(length, batch, d_in)``.
     - ``states``: all of them, ``(length, batch, size)``.
+    - ``previous``: what each step's weights read of the state before it, ``(length, batch, ...)``.
     - ``parts``: the state's parts and their sizes, ``h`` first; ``size`` is their sum.
     - ``gates``: what lies between 0 and 1, by name, each ``(length, batch, width)``.
+    - ``memory_gate``: the one that weighs the old state, where there is one.
     """
 
+    x: Tensor
+    states: Tensor
+    previous: Tensor
     parts: dict[str, int]
     gates: dict[str, Tensor]
-    states: Tensor
+    memory_gate: str | None = None
     length: int
     batch: int
 
@@ -63,6 +69,10 @@ class Steps(ABC):
     def input_cotangent(self, inner: Tensor) -> Tensor:
         """Return what arrives at the inputs, ``(..., d_in)``, given what arrives at the preactivations."""
 
+    @abstractmethod
+    def weight_gradients(self, step: "Step") -> dict[str, Tensor]:
+        """Return ``(∂⁺s/∂W)ᵀ λ`` of one step for each of its weights, summed over examples."""
+
     def jacobian(self, t: int) -> Tensor:
         """Return ``J_t = ∂s_t/∂s_{t-1}``, ``(batch, size, size)``, states ordered as in ``parts``."""
         identity = torch.eye(self.size, dtype=torch.float64, device=self.device)
@@ -73,6 +83,19 @@ class Steps(ABC):
     @abstractmethod
     def device(self) -> torch.device:
         """Where it is computed."""
+
+
+class Step(NamedTuple):
+    """One step of every example, which need not be the same step of the sequence.
+
+    - ``x (batch, d_in)`` and ``previous (batch, ...)``: what it reads.
+    - ``adjoint (batch, size)`` and ``inner (batch, inner)``: what arrives at the state it gives, and inside it.
+    """
+
+    x: Tensor
+    previous: Tensor
+    adjoint: Tensor
+    inner: Tensor
 
 
 class Adjoints(NamedTuple):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gradreach.diagnostics.steps import Steps, Weights
+from gradreach.diagnostics.steps import Step, Steps, Weights
 
 
 class TorchSteps(Steps):
@@ -45,6 +45,10 @@ class TorchSteps(Steps):
         """Return ``W_ihᵀ δ``."""
         return self.input_part(inner) @ self.weights.input
 
+    def weight_gradients(self, step: Step) -> dict[str, Tensor]:
+        """Return those of ``W_x`` (torch's ``weight_ih``) and ``W_s`` (``weight_hh``)."""
+        return {"W_x": self.input_part(step.inner).T @ step.x, "W_s": self.state_part(step.inner).T @ step.previous}
+
 
 class RNNSteps(TorchSteps):
     """``J = diag(f') W_hh`` with ``f' = 1 − h²`` for tanh and ``h > 0`` for ReLU."""
@@ -65,6 +69,8 @@ class GRUSteps(TorchSteps):
 
     ``J = diag(z) + diag((h'−n) z(1−z)) W_hz + diag((1−z)(1−n²)) [diag(r) W_hn + diag(u r(1−r)) W_hr]``.
     """
+
+    memory_gate = "z"
 
     def __init__(self, weights: Weights, x: Tensor, h: Tensor, initial: tuple[Tensor, ...]) -> None:
         super().__init__(weights, x, h, initial)
@@ -99,6 +105,8 @@ class LSTMSteps(TorchSteps):
     ``A = diag(c' f(1−f)) U_f + diag(g i(1−i)) U_i + diag(i(1−g²)) U_g``,
     ``J = [[diag(o(1−tanh²c)) A + diag(tanh c · o(1−o)) U_o, diag(o(1−tanh²c) f)], [A, diag(f)]]``.
     """
+
+    memory_gate = "f"
 
     def __init__(self, weights: Weights, x: Tensor, h: Tensor, initial: tuple[Tensor, ...]) -> None:
         super().__init__(weights, x, h, initial)

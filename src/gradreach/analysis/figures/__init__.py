@@ -7,10 +7,12 @@ In ``experiments/<name>.py``::
 
 from gradreach.analysis.figures.costs import metric_by_cost
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
+from gradreach.analysis.figures.ranks import critical_difference
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
 from gradreach.analysis.figures.training import gates_through_training, learning_curves
 
 __all__ = [
+    "critical_difference",
     "gates_through_training",
     "gradient_by_lag",
     "gradient_through_training",

@@ -1,0 +1,61 @@
+"""What a whole experiment says: one W&B run of job type ``summary`` holds its tables and figures."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from gradreach.config import Workplace
+
+
+def summary_id(experiment: str) -> str:
+    """Return the id of an experiment's summary run: always the same, so that every sweep renews it."""
+    return f"summary-{experiment}"
+
+
+def summarize_sweep(workplace: Workplace, experiments_dir: Path = Path("experiments")) -> None:
+    """Build an experiment's tables and figures from its records, and show them in W&B.
+
+    Whatever goes wrong is said in one line: the records are there, and ``gradreach tables`` makes the same of them.
+    """
+    if workplace.experiment is None or workplace.tracking.mode == "off":
+        return
+    try:
+        _summarize(workplace, workplace.experiment, experiments_dir)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        print(f"gradreach: note: no summary of {workplace.experiment} for W&B: {reason}", file=sys.stderr)
+
+
+def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> None:
+    import wandb
+
+    from gradreach.analysis.build import build
+    from gradreach.tracking.wandb import begin, end
+
+    built = build(experiment, workplace.results_dir, experiments_dir)
+    run = begin(
+        workplace.tracking,
+        workplace.results_dir,
+        id=summary_id(experiment),
+        name=f"{experiment} · summary",
+        group=experiment,
+        job_type="summary",
+        tags=[experiment],
+        notes=f"{built.experiment.title}\n\n{built.experiment.question}\n\n{built.state} {built.experiment.caveat}",
+        config={"experiment": experiment, "title": built.experiment.title},
+    )
+    try:
+        shown: dict[str, Any] = {}
+        for table, frame in zip(built.experiment.tables, built.tables.values(), strict=True):
+            cells: list[Any] = frame.to_numpy(dtype=object).tolist()
+            shown[f"tables/{table.name}"] = wandb.Table(columns=[*map(str, frame)], data=cells)
+        for figure in built.experiment.figures:
+            shown[f"figures/{figure.name}"] = wandb.Image(
+                str(built.folder / f"{figure.name}.png"), caption=figure.caption
+            )
+        run.log(shown)
+        run.summary["state"] = built.state
+    except BaseException:
+        end(run, 1)
+        raise
+    end(run, 0)

@@ -85,7 +85,7 @@ def key_is_nowhere(folder, *texts):
 
 @needs_server
 def test_eight_online_runs_in_parallel_arrive_whole_and_do_not_mix(run_py, tmp_path, server):
-    line = ["model=rnn,gru", "seed=0,1,2,3", "hydra.launcher.n_jobs=4", *SMALL]
+    line = ["model=rnn,gru", "seed=0,1,2,3", "hydra.launcher.n_jobs=2", *SMALL]
     done = run_py("-m", *line, "tracking=online", f"tracking.base_url={server.url}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{server.url}/default/gradreach" in done.stdout

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from gradreach.analysis.frame import write_csv
-from gradreach.analysis.tables import markdown
+from gradreach.analysis.rendering import markdown
 from gradreach.diagnostics import QUANTITIES, Instrument
 from gradreach.diagnostics.instrument import Schedule
 from gradreach.files import write_text

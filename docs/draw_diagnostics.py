@@ -1,13 +1,10 @@
 """Draw the pictures of docs/diagnostics.md with the instrument itself: ``python docs/draw_diagnostics.py``."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from gradreach.diagnostics import (
@@ -24,14 +21,6 @@ from gradreach.tasks import Batch
 
 FIGURES = Path(__file__).parent / "figures"
 WIDTH, CHANNELS, LENGTH, EXAMPLES = 64, 8, 120, 32
-
-
-@contextmanager
-def picture(name: str) -> Iterator[Axes]:
-    """Give axes to draw on, and save them."""
-    with saved(FIGURES / name, 1, 1) as (axes,):
-        axes.figure.set_size_inches(6.0, 3.2)
-        yield axes
 
 
 def read_last(output: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
@@ -63,7 +52,7 @@ def draw_profiles() -> None:
         "GRU": nn.GRU(CHANNELS, WIDTH, batch_first=True),
         **{f"LSTM, forget bias {bias}": lstm(bias) for bias in (0, 1, 3)},
     }
-    with picture("profile") as axes:
+    with saved(FIGURES / "profile", size=(6.0, 3.4)) as (axes,):
         for i, (name, layer) in enumerate(layers.items()):
             curve = gradient_profile(layer, probe(), read_last).query("quantity == 'h'")
             draw_band(axes, *(curve[c].to_numpy(float) for c in ("lag", "q10", "median", "q90")), i, name)
@@ -74,13 +63,13 @@ def draw_profiles() -> None:
 def draw_terms() -> None:
     """Draw which lag teaches the recurrent weights, and what the gates do."""
     layers = {bias: trace(lstm(bias), probe(), read_last).layers[0] for bias in (0, 3)}
-    with picture("terms") as axes:
+    with saved(FIGURES / "terms", size=(6.0, 3.0)) as (axes,):
         for i, (bias, layer) in enumerate(layers.items()):
             shares = bptt_shares(layer).query("weight == 'W_s'")
             axes.plot(shares["lag"], shares["share"], color=COLOURS[i], label=f"LSTM, forget bias {bias}")
         axes.set(xlabel="lag", ylabel="share of dL/dW_s", xlim=(-1, 60))
         axes.legend()
-    with picture("gates") as axes:
+    with saved(FIGURES / "gates", size=(6.0, 3.0)) as (axes,):
         for i, (bias, layer) in enumerate(layers.items()):
             counts = gate_histograms(layer).query("gate == 'f'")
             heights = counts["count"] / counts["count"].sum()
@@ -91,7 +80,7 @@ def draw_terms() -> None:
 
 def draw_field() -> None:
     """Draw what the middle output of convolutions looks at."""
-    with picture("receptive_field") as axes:
+    with saved(FIGURES / "receptive_field", size=(6.0, 3.0)) as (axes,):
         for i, layers in enumerate((2, 8)):
             torch.manual_seed(1)
             sizes = [1] + [16] * layers

@@ -24,7 +24,7 @@ from pydantic import (
 from gradreach.errors import ConfigError, suggest
 from gradreach.schedule import Schedule, checked_schedule
 
-IDENTITY_VERSION = 1
+IDENTITY_VERSION = 2
 """Raised when a change of the code makes equal configurations yield other numbers."""
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -152,11 +152,15 @@ class RunConfig(Settings):
 
 
 class TrackingSettings(Settings):
-    """Where W&B sends what it is told."""
+    """Where W&B sends what it is told; of entity and base_url null leaves the choice to W&B's own environment.
+
+    There is no setting for a key: wandb alone reads it.
+    """
 
     mode: Literal["offline", "online", "off"]
-    project: str
+    project: str = Field(pattern=r"^[^/\\#?%:]{1,128}$")
     entity: str | None
+    base_url: str | None = Field(pattern=r"^https?://")
 
 
 class Workplace(Settings):

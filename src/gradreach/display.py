@@ -1,8 +1,12 @@
 """What a person sees while runs go, and at their end."""
 
+import shlex
+import shutil
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -28,14 +32,16 @@ LATEST = 8
 """How many of the latest results stand in the table."""
 
 
-def _console() -> Console:
+def make_console() -> Console:
+    """Return where we print."""
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = 200  # a file breaks no lines
     return console
 
 
-def _progress(console: Console) -> Progress:
+def progress_bar(console: Console) -> Progress:
+    """Return a bar that shows only on a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -48,14 +54,21 @@ def _progress(console: Console) -> Progress:
     )
 
 
+def leet_line(results_dir: Path) -> str:
+    """Return the line that opens the curves in the terminal, as it works in this shell."""
+    here = shutil.which("wandb") is not None
+    wandb = ["wandb"] if here else [sys.executable, "-m", "wandb"]
+    return shlex.join([*wandb, "leet", str(results_dir / "wandb")])
+
+
 class RunDisplay:
     """One run: a bar over its epochs; plain lines where the output is no terminal."""
 
     def __init__(self, run: RunConfig) -> None:
         self.run = run
         self.epochs = run.trainer.epochs
-        self.console = _console()
-        self.bar = _progress(self.console)
+        self.console = make_console()
+        self.bar = progress_bar(self.console)
 
     def __enter__(self) -> "RunDisplay":
         self.console.print(f"[bold]{self.run.label} · seed {self.run.seed}[/bold]  run {self.run.run_id}")
@@ -102,8 +115,10 @@ class RunDisplay:
             f"{record['multiply_adds']:,} multiply-adds a sequence, {record['seconds']:.1f} s"
         )
         self.console.print(f"  record          {folder}/record.json, history.csv, profile.npz")
-        if workplace.tracking.mode == "offline":
-            self.console.print(f"  look            wandb leet {workplace.results_dir / 'wandb'}")
+        if workplace.tracking.mode != "off":
+            self.console.print(f"  look            {leet_line(workplace.results_dir)}")
+        if "page" in record:
+            self.console.print(f"                  {record['page']}")
 
 
 def _score(metric: str, value: Any) -> str:
@@ -137,8 +152,8 @@ class SweepDisplay:
         self.ended: dict[str, str] = {}
         self.latest: deque[tuple[str, ...]] = deque(maxlen=LATEST)
         self.already = planned - len(left)
-        self.console = _console()
-        self.bar = _progress(self.console)
+        self.console = make_console()
+        self.bar = progress_bar(self.console)
         self.task = self.bar.add_task("", total=self.planned, completed=self.already)
         self.live = Live(get_renderable=self._picture, console=self.console, refresh_per_second=2)
         self.closing = threading.Event()
@@ -179,8 +194,12 @@ class SweepDisplay:
             self.console.print("  the same line does again what is not finished")
         if workplace.experiment is not None:
             self.console.print(f"  tables and figures: gradreach tables {workplace.experiment}")
-        if workplace.tracking.mode == "offline":
-            self.console.print(f"  curves: wandb leet {workplace.results_dir / 'wandb'}")
+        if workplace.tracking.mode != "off":
+            self.console.print(f"  curves: {leet_line(workplace.results_dir)}")
+        for project in sorted(
+            {record["page"].rpartition("/runs/")[0] for _, record in records if record and "page" in record}
+        ):
+            self.console.print(f"          {project}")
 
     def _watch(self) -> None:
         while not self.closing.wait(POLL_SECONDS):

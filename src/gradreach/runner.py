@@ -22,7 +22,7 @@ from gradreach.models import SequenceModel, build, caveat
 from gradreach.provenance import host, revision, versions
 from gradreach.records import SETTLED, RecordStore
 from gradreach.tasks import Task
-from gradreach.tracking import Tracker, track
+from gradreach.tracking import Tracker, mode_now, track
 
 if TYPE_CHECKING:
     from gradreach.training import EpochEnd
@@ -49,6 +49,7 @@ def run_composed(composed: DictConfig) -> float | None:
         check_device(workplace.device)
         if not in_sweep:
             RecordStore(workplace.results_dir / "runs").check_writable()
+            mode_now(workplace.tracking)  # refuses a wrong key before anything starts
     except ConfigError as error:
         if in_sweep:
             raise
@@ -171,6 +172,7 @@ def execute(
         epochs = EpochEnd(tell, saving, interruption)
         try:
             with track(run, workplace, record) as tracker:
+                record |= {"page": tracker.url} if tracker.url else {}
                 record |= _train_and_measure(run, workplace, tracker, epochs)
         except Interrupted as reason:
             record |= {"status": "interrupted", "error": f"stopped by {reason} after epoch {epochs.done}"}
@@ -240,19 +242,20 @@ def _train_and_measure(
         show(row)
 
     epochs.tell, epochs.measure = tell, measure_within
-    tracker.log({"epoch": 0, **measure("start")})
+    tracker.log({"epoch": 0, "step": 0, **measure("start")})
     before = instrument.seconds
     try:
         fitted = fit(
             model, task, splits, run.optimizer, run.trainer, seed=run.seed, device=workplace.device, epochs=epochs
         )
     except Diverged as reason:
-        return {**facts, "status": "diverged", "metrics": metrics, "error": str(reason)}
+        result = {**facts, "status": "diverged", "metrics": metrics, "error": str(reason)}
+        tracker.summarize(result, epochs.tables.get("profile", []))
+        return result
     training_seconds = fitted.seconds - (instrument.seconds - before)
-    tracker.log({"epoch": run.trainer.epochs, **measure("end")})
+    measure("end")
     metrics.update(fitted.figures)
-    tracker.summarize(metrics, epochs.tables.get("profile", []))
-    return {
+    result = {
         **facts,
         "status": "finished",
         "metrics": metrics,
@@ -262,3 +265,5 @@ def _train_and_measure(
         "training_seconds": round(training_seconds, 3),
         "diagnostics_seconds": round(instrument.seconds, 3),
     }
+    tracker.summarize(result, epochs.tables.get("profile", []))
+    return result

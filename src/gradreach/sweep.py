@@ -22,6 +22,8 @@ from gradreach.interruption import GRACE_SECONDS
 from gradreach.models import caveat
 from gradreach.records import SETTLED, RecordStore
 from gradreach.runner import check
+from gradreach.tracking import mode_now
+from gradreach.tracking.summary import summarize_sweep
 
 ATTEMPTS = 3
 """How often a run may end without a result before it is taken for the cause; the last time it is alone."""
@@ -72,6 +74,7 @@ def sweep(
     workplace = planned[0].workplace
     store = RecordStore(workplace.results_dir / "runs")
     store.check_writable()
+    mode_now(workplace.tracking)
     left = [job for job in planned if workplace.force or not _done(store, job, workplace)]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     if workplace.experiment is not None:
@@ -85,11 +88,15 @@ def sweep(
                 _do_all(left, store, launch, display)
         except KeyboardInterrupt:
             interrupted = True
+            ids = [job.run.run_id for job in left]
+            _wait_while(lambda: any(store.status(run_id) == "running" for run_id in ids))  # jobs of a cluster
             display.note("stopped: what was finished is kept; the same line goes on from here")
     states = Counter(store.status(job.run.run_id) for job in planned)
     display.summary(states, workplace)
     if interrupted:
         sys.exit(130)
+    if left:
+        summarize_sweep(workplace)
     if set(states) - set(SETTLED):
         sys.exit(1)
 
@@ -159,9 +166,7 @@ def stopping(store: RecordStore, run_ids: Sequence[str]) -> Iterator[None]:
         if number == signal.SIGTERM:  # Ctrl-C in a terminal has reached them already
             for worker in _workers(store, run_ids):
                 os.kill(worker, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS + 5
-        while _workers(store, run_ids) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        _wait_while(lambda: bool(_workers(store, run_ids)))
         raise KeyboardInterrupt
 
     for number in previous:
@@ -170,6 +175,13 @@ def stopping(store: RecordStore, run_ids: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         restore()
+
+
+def _wait_while(going: Callable[[], bool]) -> None:
+    """Wait for runs that have been asked to stop, as long as an epoch may take them."""
+    deadline = time.monotonic() + GRACE_SECONDS + 5
+    while going() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _workers(store: RecordStore, run_ids: Sequence[str]) -> set[int]:

@@ -21,7 +21,7 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
 
 
 class GradientNorms:
-    """Collects, step by step, norms of the gradient before clipping, on the device, so that no step waits.
+    """Clips step by step, and collects the norms there were before, on the device, so that no step waits.
 
     - ``model``: whose parameters they are.
     - ``clip_norm``: what clips; infinite where nothing does.
@@ -42,6 +42,13 @@ class GradientNorms:
             some = torch.tensor(list(there), device=norms.device)
             norms = norms.new_zeros(len(self.parameters)).index_copy(0, some, norms)
         self.norms.append(norms)
+
+    def clip(self) -> None:
+        """Count the present gradients of one step, then scale them down where their norm is too large."""
+        self.add()
+        if self.norms and math.isfinite(self.clip_norm):
+            total = torch.linalg.vector_norm(self.norms[-1]).to(torch.get_default_dtype())
+            nn.utils.clip_grads_with_norm_(self.parameters.values(), self.clip_norm, total)
 
     def by_name(self) -> dict[str, np.ndarray]:
         """Return the norms of all steps so far, ``(steps,)``, by parameters, by layers that hold some, and by all."""

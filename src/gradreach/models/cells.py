@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from gradreach.models.initialization import uniform_by_fan_in
+from gradreach.models.initialization import indrnn_start, uniform_by_fan_in
 
 State = Tensor | tuple[Tensor, ...]
 
@@ -259,7 +259,7 @@ class IndRNNCell(Cell):
         self.nonlinearity = nonlinearity
         self.from_input = nn.Linear(d_in, width)
         self.recurrent = nn.Parameter(torch.empty(width))
-        nn.init.uniform_(self.recurrent, 0, 1)
+        indrnn_start(self.recurrent)
 
     def prepare(self, x: Tensor) -> Tensor:
         """Return ``W x + b``."""

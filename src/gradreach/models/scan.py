@@ -1,13 +1,11 @@
 """Linear recurrences, all steps at once, and the recurrent layers that consist of one."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradreach.models.cells import Cell, State
-from gradreach.models.initialization import ring_start
+from gradreach.models.initialization import lru_start
 
 
 def scan(a: Tensor, b: Tensor) -> Tensor:
@@ -101,9 +99,8 @@ class LinearRecurrence(Cell):
         self.nu = nn.Parameter(torch.empty(states))
         self.theta = nn.Parameter(torch.empty(states))
         self.log_gamma = nn.Parameter(torch.empty(states))
-        ring_start(self.nu, self.theta, self.log_gamma, r_min, r_max)
         self.from_input = nn.Parameter(torch.empty(2 * states, d_in))  # real, then imaginary part of B
-        nn.init.normal_(self.from_input, std=1 / math.sqrt(2 * d_in))
+        lru_start(self.nu, self.theta, self.log_gamma, self.from_input, r_min, r_max)
 
     def eigenvalues(self) -> Tensor:
         """Return λ, ``(states,)`` complex."""

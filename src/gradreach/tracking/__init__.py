@@ -1,5 +1,6 @@
 """What is told of a run while it goes."""
 
+from gradreach.tracking.server import mode_now
 from gradreach.tracking.tracker import Tracker, track
 
-__all__ = ["Tracker", "track"]
+__all__ = ["Tracker", "mode_now", "track"]

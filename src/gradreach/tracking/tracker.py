@@ -1,6 +1,7 @@
 """What a run tells while it goes; W&B is one listener, nobody the other."""
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -10,32 +11,102 @@ from gradreach.config import RunConfig, Workplace
 
 
 class Tracker(Protocol):
-    """Listens to one run."""
+    """Listens to one run.
+
+    - ``url``: the page that shows it; None where there is none.
+    """
+
+    url: str | None
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Take the figures of a moment; ``epoch`` among them says when."""
 
-    def summarize(self, metrics: Mapping[str, float], profiles: list[pd.DataFrame]) -> None:
-        """Take the final figures and the gradient profiles."""
+    def summarize(self, result: Mapping[str, Any], profiles: list[pd.DataFrame]) -> None:
+        """Take what the record will say of the result, ``metrics`` among it, and the gradient profiles."""
 
 
 class Silence:
     """Listens to nothing."""
 
+    url: str | None = None
+
     def log(self, row: Mapping[str, Any]) -> None:
         """Do nothing."""
 
-    def summarize(self, metrics: Mapping[str, float], profiles: list[pd.DataFrame]) -> None:
+    def summarize(self, result: Mapping[str, Any], profiles: list[pd.DataFrame]) -> None:
         """Do nothing."""
+
+
+class Listener(Tracker, Protocol):
+    """A tracker that has to be closed."""
+
+    def close(self, exit_code: int) -> None:
+        """End; the exit code says whether the run raised."""
+
+    def abandon(self) -> None:
+        """Let go of what a failure has left behind; must not raise."""
+
+
+class Guarded:
+    """Passes on to another tracker until that fails; then says so in one line, and the run goes on without.
+
+    A run's record never depends on who listens.
+    """
+
+    url: str | None = None
+
+    def __init__(self, make: Callable[[], Listener]) -> None:
+        self.listener: Listener | None = None
+        with self._surviving():
+            self.listener = make()
+            self.url = self.listener.url
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Pass on."""
+        with self._surviving():
+            if self.listener is not None:
+                self.listener.log(row)
+
+    def summarize(self, result: Mapping[str, Any], profiles: list[pd.DataFrame]) -> None:
+        """Pass on."""
+        with self._surviving():
+            if self.listener is not None:
+                self.listener.summarize(result, profiles)
+
+    def close(self, exit_code: int) -> None:
+        """Pass on."""
+        with self._surviving():
+            if self.listener is not None:
+                self.listener.close(exit_code)
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            print(f"gradreach: tracking ends here, the run goes on and is recorded: {reason}", file=sys.stderr)
+            if self.listener is not None:
+                self.listener.abandon()
+            self.listener = None
 
 
 @contextmanager
 def track(run: RunConfig, workplace: Workplace, record: Mapping[str, Any]) -> Iterator[Tracker]:
-    """Open the tracker that the configuration names; it is closed whatever happens."""
+    """Open the tracker that the configuration names; it is closed whatever happens, and no failure of it gets out."""
     if workplace.tracking.mode == "off":
         yield Silence()
         return
-    from gradreach.tracking.wandb import WandbRun
 
-    with WandbRun(run, workplace, record) as tracker:
+    def open_run() -> Listener:
+        from gradreach.tracking.wandb import WandbRun
+
+        return WandbRun(run, workplace, record)
+
+    tracker = Guarded(open_run)
+    try:
         yield tracker
+    except BaseException:
+        tracker.close(1)
+        raise
+    tracker.close(0)

@@ -1,70 +1,181 @@
 """Weights & Biases: one W&B run for each of ours, with the same id."""
 
+import os
+import sys
 from collections.abc import Mapping
-from types import TracebackType
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import wandb
 
-from gradreach.config import RunConfig, Workplace
+from gradreach.config import RunConfig, TrackingSettings, Workplace
+from gradreach.tracking.server import mode_now
+
+FAMILIES = ("train", "val", "test", "gradient", "gates", "time")
+FACTS = ("status", "chance", "parameters", "multiply_adds", "receptive_field", "width", "best_epoch", "steps")
+INIT_SECONDS = 30.0
+"""How long a run waits for a server that answers, but does not take it up; then it is tracked offline."""
+FINISH_SECONDS = 30.0
+"""How long a run's end waits for the server; what it has not got then is on disk, for ``gradreach sync``."""
+
+
+def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.Run":
+    """Begin a W&B run that says nothing, asks nothing, and measures nothing of the machine.
+
+    Args:
+        tracking: where it is sent.
+        results_dir: its files go below.
+        what: id, name and the like, for ``wandb.init``.
+
+    Raises:
+        RuntimeError: another W&B run is still open in this process.
+    """
+    if wandb.run is not None:
+        raise RuntimeError(f"W&B run {wandb.run.id} is still open in this process; finish it first")
+    results_dir.mkdir(parents=True, exist_ok=True)
+    # tables wait there to be sent; wandb's own choice is the home folder, which other machines may not share
+    os.environ.setdefault("WANDB_DATA_DIR", str((results_dir / "wandb").resolve()))
+    settings = wandb.Settings(
+        silent=True,
+        console="off",
+        disable_code=True,
+        disable_git=True,
+        init_timeout=INIT_SECONDS,
+        finish_timeout=FINISH_SECONDS,
+        finish_timeout_raises=True,
+        x_disable_stats=True,
+        x_save_requirements=False,  # it would read what is installed anew for each run; config has versions
+    )
+    common: Any = {
+        **what,
+        "project": tracking.project,
+        "entity": tracking.entity,
+        "dir": results_dir,
+        "settings": settings,
+    }
+    if mode_now(tracking) == "online":
+        with suppress(wandb.errors.CommError):
+            return wandb.init(mode="online", resume="allow", **common)
+    return wandb.init(mode="offline", **common)
+
+
+def end(run: "wandb.Run", exit_code: int) -> None:
+    """Finish a W&B run, and note it as sent where the server has got all of it.
+
+    Raises:
+        TimeoutError: the server has not taken all in time; ``gradreach sync`` sends it later.
+    """
+    try:
+        run.finish(exit_code)
+    except TimeoutError:
+        raise TimeoutError("the server has not taken all; 'gradreach sync' sends the rest") from None
+    if not run.offline and '"level":"ERROR' not in Path(run.settings.log_internal).read_text("utf-8"):
+        Path(f"{run.settings.sync_file}.synced").touch()  # as ``wandb sync`` does
 
 
 class WandbRun:
-    """A W&B run, open from ``with`` to its end; a run that raises is closed with exit code 1.
+    """A W&B run, open until it is closed.
+
+    A run that goes on from a checkpoint tells its epochs from the first again. Online, what the server has already is
+    not said twice; offline, the newest file of a run is whole, and ``gradreach sync`` sends no other.
 
     Raises:
         RuntimeError: another W&B run is still open in this process.
     """
 
     def __init__(self, run: RunConfig, workplace: Workplace, record: Mapping[str, Any]) -> None:
-        if wandb.run is not None:
-            raise RuntimeError(f"W&B run {wandb.run.id} is still open in this process; finish it first")
-        tracking = workplace.tracking
-        workplace.results_dir.mkdir(parents=True, exist_ok=True)
-        self.run = wandb.init(
-            id=run.run_id,
+        self.end_step = run.trainer.epochs + 1
+        agent = "WANDB_SWEEP_ID" in os.environ  # the server has made the run already, and waits for it under its id
+        if agent:
+            os.environ.pop("WANDB_SWEEP_PARAM_PATH", None)  # its flat `model` would displace our `model.*`
+        self.run = begin(
+            workplace.tracking,
+            workplace.results_dir,
+            id=os.environ["WANDB_RUN_ID"] if agent else run.run_id,
             name=f"{run.label} · seed {run.seed}",
             group=f"{run.label} · {run.group_id[:6]}",
             job_type="train",
             tags=[tag for tag in (workplace.experiment, run.task.name, run.model.name) if tag],
-            config={**run.canonical(), "revision": record["revision"], "versions": record["versions"]},
-            project=tracking.project,
-            entity=tracking.entity,
-            mode=tracking.mode,  # type: ignore[arg-type]  # "off" never comes here
-            dir=workplace.results_dir,
-            settings=wandb.Settings(
-                silent=True,
-                console="off",
-                disable_code=True,
-                disable_git=True,
-                x_disable_stats=True,
-                x_save_requirements=False,  # it would read what is installed anew for each run; config has versions
-            ),
+            config=configuration(run, workplace, record),
         )
-        self.run.define_metric("epoch", hidden=True)
-        for family in ("train", "val", "gradient", "time"):
-            self.run.define_metric(f"{family}/*", step_metric="epoch")
-
-    def __enter__(self) -> "WandbRun":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.run.finish(exit_code=0 if kind is None else 1)
+        self.url = None if self.run.offline else self.run.url
+        try:
+            self.run.define_metric("epoch", hidden=True)
+            self.run.define_metric("step", hidden=True)
+            for family in FAMILIES:
+                self.run.define_metric(f"{family}/*", step_metric="epoch")
+        except BaseException:
+            self.abandon()
+            raise
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Log a row of figures."""
-        self.run.log({key: value for key, value in row.items() if key != "step"})
+        self._log(row, row["epoch"])
 
-    def summarize(self, metrics: Mapping[str, float], profiles: list[pd.DataFrame]) -> None:
-        """Write the chosen epoch's figures into the summary, and log the gradient profile as a picture."""
-        chosen = {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
-        self.run.summary.update(chosen)
-        if profiles:
+    def summarize(self, result: Mapping[str, Any], profiles: list[pd.DataFrame]) -> None:
+        """Log what was measured of the chosen weights, the profiles as picture and table; write the summary."""
+        row: dict[str, Any] = {"epoch": self.end_step - 1}
+        chosen = {key: value for key, value in result["metrics"].items() if not key.startswith("gradient/")}
+        measured = {key: value for key, value in result["metrics"].items() if key.startswith("gradient/end/")}
+        row |= {key.replace("/end/", "/"): value for key, value in measured.items()}
+        profile = pd.concat(profiles, ignore_index=True) if profiles else None
+        if profile is not None:
             from gradreach.drawing import draw_run_profile
 
-            profile = pd.concat(profiles, ignore_index=True)
-            # a type for all: wandb would else infer one for every cell, which costs more than the picture
-            rows: list[Any] = profile.to_numpy(dtype=object).tolist()
-            table = wandb.Table(columns=[*map(str, profile)], data=rows, allow_mixed_types=True)
-            self.run.log({"gradient/profile": wandb.Image(draw_run_profile(profile)), "gradient/by_lag": table})
+            row["gradient/profile"] = wandb.Image(draw_run_profile(profile))
+        self._log(row, self.end_step)
+        facts = {key: result[key] for key in FACTS if result.get(key) is not None}
+        if "steps_per_second" in result:
+            facts["time/steps_per_second"] = result["steps_per_second"]
+        self.run.summary.update({**chosen, **facts})
+        if profile is not None:
+            self._log_table("gradient/by_lag", profile)
+
+    def _log_table(self, name: str, frame: pd.DataFrame) -> None:
+        """Log a table beside the last row; wandb cannot without its server, and then all else is still told."""
+        # a type for all: wandb would else infer one for every cell, which costs more than the picture
+        cells: list[Any] = frame.to_numpy(dtype=object).tolist()
+        table = wandb.Table(columns=[*map(str, frame)], data=cells, allow_mixed_types=True)
+        try:
+            self._log({name: table}, self.end_step)
+        except wandb.errors.Error as error:
+            reason = str(error).splitlines()[0]
+            print(f"gradreach: note: {name} is in the record alone, W&B's server is gone: {reason}", file=sys.stderr)
+
+    def close(self, exit_code: int) -> None:
+        """End the run."""
+        end(self.run, exit_code)
+
+    def abandon(self) -> None:
+        """Let go of a run that has failed, and of wandb's own process, which the next run starts anew."""
+        with suppress(Exception):
+            self.run.finish(1)
+        with suppress(Exception):
+            wandb.teardown(1)
+        wandb.run = None
+
+    def _log(self, row: Mapping[str, Any], step: int) -> None:
+        if step >= self.run.starting_step:
+            self.run.log({family_name(key): value for key, value in row.items()}, step=step)
+
+
+def family_name(key: str) -> str:
+    """Return what a figure is called in W&B: gates are a family of their own."""
+    return key.replace("gradient/gate_", "gates/", 1)
+
+
+def configuration(run: RunConfig, workplace: Workplace, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that W&B is to know of a run before it starts: what it is, what it is grouped by, where it is done."""
+    kernel_size = run.model.arguments().get("kernel_size")
+    return {
+        **run.canonical(),
+        "run_id": run.run_id,
+        "experiment": workplace.experiment,
+        "architecture": run.model.name + ("" if kernel_size is None else f" k={kernel_size}"),
+        "seq_len": run.task.arguments().get("seq_len"),
+        "device": workplace.device,
+        "threads": workplace.threads,
+        **{key: record[key] for key in ("revision", "versions", "host")},
+    }

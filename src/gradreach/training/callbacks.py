@@ -68,9 +68,13 @@ class EpochEnd(Callback):
         if self.random_state is not None:
             torch.set_rng_state(self.random_state)
 
-    def on_train_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
-        """Measure what is due; leave if the process was asked to stop and the epoch takes too long to wait for."""
-        step, length = trainer.global_step, int(trainer.num_training_batches)
+    def after_step(self, step: int, length: int) -> None:
+        """Measure what is due; leave if the process was asked to stop and the epoch takes too long to wait for.
+
+        Args:
+            step: how many there have been.
+            length: how many make an epoch.
+        """
         if step % length and (measured := self.measure(round(step / length, 6), step)):
             self.history.append({"epoch": round(step / length, 6), "step": step, **measured})
             self.tell(self.history[-1])
@@ -82,7 +86,7 @@ class EpochEnd(Callback):
         Raises:
             Diverged: the training or the validation loss is infinite or not a number.
         """
-        epoch, step = trainer.current_epoch + 1, trainer.global_step
+        epoch, step = trainer.current_epoch + 1, module.steps
         measured = self.measure(epoch, step)
         self.tables.setdefault("parameters", []).append(module.by_parameter.assign(stage=f"epoch {epoch}"))
         row = {"epoch": epoch, "step": step, **module.figures}

@@ -1,0 +1,44 @@
+"""``gradreach dashboard``: to the server, or as JSON to a file."""
+
+import io
+import json
+from contextlib import redirect_stderr
+from pathlib import Path
+
+from gradreach.errors import ConfigError
+from gradreach.files import write_text
+from gradreach.tracking.server import check_key, unreachable, use_server
+
+
+def publish(
+    experiment: str, results_dir: Path, project: str, entity: str | None, base_url: str | None, dry_run: bool
+) -> None:
+    """Create or renew the dashboard of an experiment, and say where it is.
+
+    Raises:
+        ConfigError: there is nothing to show, or the server does not answer or refuses.
+    """
+    url = use_server(base_url)  # before the library looks for one
+    from gradreach.tracking.dashboard import Dashboard
+
+    if dry_run:
+        specification = Dashboard.of(experiment, results_dir, entity or "", project).specification()
+        path = results_dir / "wandb" / f"dashboard-{experiment}.json"
+        write_text(path, json.dumps(specification, indent=1, ensure_ascii=False) + "\n")
+        print(f"{path}: view and report, as they would be sent")
+        return
+    silent = unreachable(url)
+    if silent is not None:
+        raise ConfigError(f"{url} does not answer ({silent}); --dry-run needs no server")
+    check_key(url, "gradreach dashboard")
+    import wandb
+
+    dashboard = Dashboard.of(experiment, results_dir, entity or wandb.Api().default_entity or "", project)
+    try:
+        with redirect_stderr(io.StringIO()):
+            pages = dashboard.save()
+    except wandb.errors.CommError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"{url} does not take the dashboard ({reason}); --dry-run writes it as JSON") from None
+    for name, page in zip(("view", "report"), pages, strict=True):
+        print(f"{name:<7} {page}")

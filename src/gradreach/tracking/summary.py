@@ -1,0 +1,70 @@
+"""What a whole experiment says: one W&B run of job type ``summary`` holds its tables and figures."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from gradreach.config import Workplace
+from gradreach.provenance import revision
+
+
+def summary_id(experiment: str) -> str:
+    """Return the id of an experiment's summary run: always the same, so that every sweep renews it."""
+    return f"summary-{experiment}"
+
+
+def summarize_sweep(workplace: Workplace, experiments_dir: Path = Path("experiments")) -> None:
+    """Build an experiment's tables and figures from its records, and show them in W&B.
+
+    Whatever goes wrong is said in one line: the records are there, and ``gradreach tables`` makes the same of them.
+    """
+    if workplace.experiment is None or workplace.tracking.mode == "off":
+        return
+    try:
+        _summarize(workplace, workplace.experiment, experiments_dir)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        print(f"gradreach: note: no summary of {workplace.experiment} for W&B: {reason}", file=sys.stderr)
+
+
+def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> None:
+    import pandas as pd
+    import wandb
+
+    from gradreach.analysis.build import build
+    from gradreach.tracking.wandb import begin, end
+
+    built = build(experiment, workplace.results_dir, experiments_dir)
+    run = begin(
+        workplace.tracking,
+        workplace.results_dir,
+        id=summary_id(experiment),
+        name=f"{experiment} · summary",
+        group=experiment,
+        job_type="summary",
+        tags=[experiment],
+        notes=f"{built.experiment.title}\n\n{built.experiment.question}\n\n{built.state} {built.experiment.caveat}",
+        config={
+            "run_id": summary_id(experiment),
+            "experiment": experiment,
+            "architecture": "summary",
+            "title": built.experiment.title,
+            "revision": revision(),
+        },
+    )
+    try:
+        shown: dict[str, Any] = {}
+        for table in built.experiment.tables:
+            frame = pd.read_csv(built.folder / f"{table.name}.csv", float_precision="round_trip")
+            cells: list[Any] = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+            shown[f"tables/{table.name}"] = wandb.Table(columns=[*map(str, frame)], data=cells, allow_mixed_types=True)
+        for figure in built.experiment.figures:
+            shown[f"figures/{figure.name}"] = wandb.Image(
+                str(built.folder / f"{figure.name}.png"), caption=figure.caption
+            )
+        run.log(shown)
+        run.summary["state"] = built.state
+    except BaseException:
+        end(run, 1)
+        raise
+    end(run, 0)

@@ -1,0 +1,181 @@
+"""Send to W&B what was tracked offline, or what a server that was lost has not got."""
+
+import io
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+
+import click
+import filelock
+from rich.console import Console
+
+from gradreach.analysis.frame import read_csv, run_table
+from gradreach.display import make_console, progress_bar
+from gradreach.errors import ConfigError
+from gradreach.records import RecordStore
+from gradreach.tracking.server import check_key, unreachable, use_server
+from gradreach.tracking.summary import summary_id
+
+POLL_SECONDS = 0.5
+QUIET_SECONDS = 10.0
+"""When nothing has arrived for so long, we ask whether the server is still there."""
+LOST_SECONDS = 300.0
+"""When nothing has arrived for so long and the server is gone, we give up; wandb itself would try for hours."""
+
+
+class Waiting:
+    """The W&B files of one run that wait to be sent.
+
+    Every file of a run tells it from its beginning, so the newest says all: it is sent, and the older ones are noted
+    as sent with it.
+    """
+
+    def __init__(self, run_id: str, files: Sequence[Path]) -> None:
+        self.run_id = run_id
+        self.newest, self.older = files[-1], files[:-1]
+
+    @property
+    def sent(self) -> bool:
+        """Whether the newest file has been sent; ``wandb sync`` leaves this mark when it has got it all over."""
+        return marker(self.newest).exists()
+
+    def close(self) -> None:
+        """Note that the older files need not be sent any more."""
+        for file in self.older:
+            marker(file).touch()
+
+
+def marker(file: Path) -> Path:
+    """Return the file whose presence says, to wandb too, that a W&B file has been sent."""
+    return file.with_name(f"{file.name}.synced")
+
+
+def waiting(results_dir: Path, experiment: str | None = None) -> list[Waiting]:
+    """Return what has not been sent, the oldest first; runs that somebody is doing now are left alone.
+
+    Raises:
+        ConfigError: the experiment was never run here.
+    """
+    store = RecordStore(results_dir / "runs")
+    wanted = None if experiment is None else _runs_of(results_dir, experiment)
+    files: dict[str, list[Path]] = {}
+    for file in sorted((results_dir / "wandb").glob("*run-*/run-*.wandb"), key=_begun):
+        files.setdefault(file.stem.removeprefix("run-"), []).append(file)
+    found = [Waiting(run_id, paths) for run_id, paths in files.items() if wanted is None or run_id in wanted]
+    return [one for one in found if not one.sent and not store.claimed(one.run_id)]
+
+
+def _begun(file: Path) -> str:
+    """Return when a W&B file was begun, from its folder: ``offline-run-<date>_<time>-<run id>``."""
+    return file.parent.name.removeprefix("offline-").removeprefix("run-")
+
+
+def _runs_of(results_dir: Path, experiment: str) -> set[str]:
+    table = run_table(results_dir, experiment)
+    if not table.exists():
+        raise ConfigError(f"{experiment}: no runs of it in {results_dir}; python run.py -m experiment={experiment}")
+    return {*read_csv(table)["run_id"], summary_id(experiment)}
+
+
+def sync(results_dir: Path, experiment: str | None, parallel: int, base_url: str | None) -> bool:
+    """Send all that waits, and say what was sent.
+
+    Killed and started again it goes on with what is left: a run counts as sent once the server has got all of it, and
+    what is sent twice until then takes the place of what was there.
+
+    Args:
+        results_dir: the folder of results.
+        experiment: only its runs; None: all.
+        parallel: how many runs at a time.
+        base_url: the server; None: the one of wandb's own environment.
+
+    Returns:
+        Whether nothing is left.
+
+    Raises:
+        ConfigError: the server does not answer or refuses the key, or another sync is at work.
+    """
+    console = make_console()
+    with _alone(results_dir):
+        left = waiting(results_dir, experiment)
+        if not left:
+            console.print("nothing to send: all that was tracked here has been sent")
+            return True
+        url = use_server(base_url)
+        silent = unreachable(url)
+        if silent is not None:
+            raise ConfigError(f"{url} does not answer ({silent}); {len(left)} runs wait, try again later")
+        check_key(url, "gradreach sync")
+        said = _send(left, url, parallel, console)
+        sent = [one for one in left if one.sent]
+        for one in sent:
+            one.close()
+    for name in names(results_dir, sent):
+        console.print(f"  sent  {name}", markup=False)
+    console.print(f"[bold]{len(sent)} of {len(left)} runs sent[/bold] to {url}")
+    if len(sent) < len(left):
+        for line in said.splitlines()[-3:]:
+            console.print(f"  {line}", markup=False)
+        console.print("the same line sends what is left")
+    return len(sent) == len(left)
+
+
+def names(results_dir: Path, runs: Iterable[Waiting]) -> Iterator[str]:
+    """Say which runs these are, as people know them."""
+    store = RecordStore(results_dir / "runs")
+    for one in runs:
+        record = store.read(one.run_id) or {}
+        label = f"{record['label']} · seed {record['config']['seed']}" if "label" in record else ""
+        yield f"{one.run_id}  {label}".rstrip()
+
+
+@contextmanager
+def _alone(results_dir: Path) -> Iterator[None]:
+    folder = results_dir / "wandb"
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: nothing was tracked here; python run.py makes runs")
+    try:
+        with filelock.FileLock(folder / ".sync.lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise ConfigError(f"{folder}: another gradreach sync is sending from here; wait for it") from None
+
+
+def _send(left: Sequence[Waiting], url: str, parallel: int, console: Console) -> str:
+    """Let wandb send, and show how far it is; return what it said."""
+    from wandb.cli.cli import cli
+
+    bar = progress_bar(console)
+    task = bar.add_task("sending", total=len(left))
+    closing = threading.Event()
+
+    def watch() -> None:
+        sent, since = 0, time.monotonic()
+        while not closing.wait(POLL_SECONDS):
+            now = sum(one.sent for one in left)
+            bar.update(task, completed=now)
+            quiet = time.monotonic() - since
+            if now > sent or (QUIET_SECONDS < quiet < LOST_SECONDS and unreachable(url) is None):
+                sent, since = now, time.monotonic()
+            elif quiet > LOST_SECONDS:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    # In this process: wandb's own worker ends with it, so that a sync that is killed sends nothing behind our back.
+    said = io.StringIO()
+    watcher = threading.Thread(target=watch, daemon=True)
+    words = ["sync", "--include-online", "-n", str(parallel), *(str(one.newest) for one in left)]
+    with bar, redirect_stderr(said):
+        watcher.start()
+        try:
+            cli.main(words, standalone_mode=False)
+        except (click.ClickException, click.Abort, KeyboardInterrupt, SystemExit) as end:
+            said.write(f"{type(end).__name__}: {end}\n")
+        closing.set()
+        watcher.join()
+        bar.update(task, completed=sum(one.sent for one in left))
+    return said.getvalue()

@@ -136,6 +136,9 @@ def formulas(name: str, cell: Cell, x: Tensor, state: Tensor) -> dict[str, Tenso
 @pytest.mark.parametrize("name", CELLS)
 def test_gates_are_those_of_the_formulas(name):
     cell, batch = made(name)
+    with torch.no_grad():
+        for weight in cell.parameters():
+            weight *= 4  # so that some gates are stuck
     layer = trace(Reads(cell), batch, at_the_end).layers[0]
     values: dict[str, list[Tensor]] = {}
     with torch.no_grad():
@@ -151,6 +154,7 @@ def test_gates_are_those_of_the_formulas(name):
         flat = torch.cat(parts)
         assert table.loc[gate, "mean"] == pytest.approx(float(flat.mean()), rel=1e-12)
         assert table.loc[gate, "open"] == pytest.approx(float((flat > 0.9).double().mean()))
+        assert table.loc[gate, "closed"] == pytest.approx(float((flat < 0.1).double().mean()))
         mean = table.loc[gate, "mean"]
         implied = math.log(0.5) / math.log(mean) if gate == cell.memory_gate else math.nan
         assert table.loc[gate, "half_life"] == pytest.approx(implied, nan_ok=True)

@@ -78,7 +78,7 @@ def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable:
                 initial = tuple(part[k] for part in start)
                 weights = _weights(module, layer, which)
                 steps = _torch_steps(module, weights, turned, initial)
-                states = steps.states.to(x.dtype).requires_grad_()
+                states = steps.states.to(x.dtype).detach().requires_grad_()
                 label = name if module.num_layers == 1 else f"{name}.{layer}"
                 known = (_unique(label, direction, cuts), direction, steps, turned, initial, states, lengths)
                 cuts.append(Cut(*known, padding_first=bool(i) and lengths is None))

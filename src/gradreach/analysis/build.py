@@ -18,7 +18,7 @@ from gradreach.analysis.long import load_history, load_profiles, write_long
 from gradreach.analysis.rendering import html, latex, markdown
 from gradreach.analysis.results import Results, has
 from gradreach.analysis.sources import Source
-from gradreach.analysis.tables import Computed, View, chance_line, make
+from gradreach.analysis.tables import Computed, View, chance_line, make, selected
 from gradreach.analysis.verdict import Effect, Verdict
 from gradreach.errors import ConfigError, advise
 from gradreach.files import write_text
@@ -77,9 +77,10 @@ def build(
     runs = load_runs(name, results_dir, source)
     folder = (into or results_dir) / name
     write_csv(folder / "runs.csv", runs)
+    prepared = experiment.prepare(runs.assign(architecture=architectures(runs)))
     results = Results(
-        experiment.prepare(runs.assign(architecture=architectures(runs))),
-        partial(load_profiles, runs, name, results_dir, source),
+        prepared,
+        partial(load_profiles, selected(prepared, experiment.profiles_of), name, results_dir, source),
         partial(load_history, runs, name, results_dir, source),
     )
     check_metrics(experiment, results.runs)

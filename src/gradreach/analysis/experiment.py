@@ -2,9 +2,10 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure as Picture
@@ -77,6 +78,8 @@ class Experiment:
     - ``rule``: how the verdict is found, in one sentence fixed before the runs.
     - ``judge``: the same as code; called with results in which every planned run has been tried.
     - ``prepare``: adds columns of its own to the run table, or names its ``architecture`` anew.
+    - ``profiles_of``: of which runs figures show gradient profiles, which are committed for them alone: a value, or a
+      list of values, for columns of the run table.
 
     Raises:
         ValueError: of claim, rule and judge only some are given.
@@ -92,6 +95,7 @@ class Experiment:
     rule: str = ""
     judge: Callable[[Results], Verdict] | None = None
     prepare: Callable[[pd.DataFrame], pd.DataFrame] = as_they_are
+    profiles_of: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len({self.claim is None, not self.rule, self.judge is None}) != 1:

@@ -23,7 +23,7 @@ from gradreach.tracking.summary import summary_id
 POLL_SECONDS = 0.5
 QUIET_SECONDS = 10.0
 """When nothing has arrived for so long, we ask whether the server is still there."""
-LOST_SECONDS = 60.0
+LOST_SECONDS = 300.0
 """When nothing has arrived for so long and the server is gone, we give up; wandb itself would try for hours."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.loop import Setting
 from benchmarks.measure import PROJECT, Row, call, median_row
 from gradreach.config import RunConfig
-from gradreach.records import RecordStore
+from gradreach.records import RecordStore, sealed
 
 COMMANDS: dict[str, tuple[list[str], float | None]] = {
     "python run.py --help": ([str(PROJECT / "run.py"), "--help"], 1.0),
@@ -54,7 +54,7 @@ def tables(folder: Path, records: int) -> list[Row]:
         if run.run_id != original["run_id"]:
             shutil.copytree(store.folder(original["run_id"]), store.folder(run.run_id))
             record = {**original, "run_id": run.run_id, "config": run.canonical()}
-            (store.folder(run.run_id) / "record.json").write_text(json.dumps(record), encoding="utf-8")
+            (store.folder(run.run_id) / "record.json").write_text(sealed(record), encoding="utf-8")
         own = {"run_id": run.run_id, "seed": str(seed)}
         lines.append(",".join(own.get(name, value) for name, value in zip(header, known, strict=True)))
     (results / "quickstart" / "runs.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -135,7 +135,7 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
     for key, group in selected(runs, table.where).groupby(keys, sort=False, dropna=False):
         finished = group[group["status"] == "finished"]
         for measure in table.measures:
-            if measure.metric not in runs or (len(finished) and finished[measure.metric].isna().all()):
+            if len(finished) and _absent(finished, measure.metric):
                 continue  # a measure that this architecture does not have
             numbers = measure.values(finished)
             result = estimate(numbers)
@@ -212,7 +212,7 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     line, or beside the rows where it differs between them.
     """
     if summary.empty:
-        return pd.DataFrame(), np.zeros((0, 0), dtype=bool)
+        return pd.DataFrame({"runs": ["none yet"]}), np.zeros((1, 1), dtype=bool)
     digits = {measure.label: measure.digits for measure in table.measures}
     scales = {measure.label: measure.scale for measure in table.measures}
     columns = _sorted_keys(summary, table.column_keys)
@@ -354,6 +354,10 @@ def _chance(finished: pd.DataFrame, measure: Measure) -> float:
 def _common(group: pd.DataFrame, column: str) -> float:
     """Return the value that all rows share, NaN where they have none."""
     return _only(group[column]) if column in group else math.nan
+
+
+def _absent(finished: pd.DataFrame, metric: str) -> bool:
+    return metric not in finished or bool(finished[metric].isna().all())
 
 
 def _only(values: pd.Series) -> float:

@@ -3,17 +3,20 @@
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from gradreach.diagnostics import (
+    Instrument,
     bptt_shares,
     effective_receptive_field,
     gate_histograms,
     gradient_profile,
     trace,
 )
-from gradreach.drawing import COLOURS, draw_band, saved
+from gradreach.drawing import COLOURS, TIMELESS, draw_band, draw_run_profile, saved
+from gradreach.models import LSTM, SequenceModel
 from gradreach.tasks import Batch
 
 FIGURES = Path(__file__).parent / "figures"
@@ -49,7 +52,7 @@ def draw_profiles() -> None:
         "GRU": nn.GRU(CHANNELS, WIDTH, batch_first=True),
         **{f"LSTM, forget bias {bias}": lstm(bias) for bias in (0, 1, 3)},
     }
-    with saved(FIGURES / "profile", panels=1, size=(6.0, 3.4)) as (axes,):
+    with saved(FIGURES / "profile", size=(6.0, 3.4)) as (axes,):
         for i, (name, layer) in enumerate(layers.items()):
             curve = gradient_profile(layer, probe(), read_last).query("quantity == 'h'")
             draw_band(axes, *(curve[c].to_numpy(float) for c in ("lag", "q10", "median", "q90")), i, name)
@@ -60,13 +63,13 @@ def draw_profiles() -> None:
 def draw_terms() -> None:
     """Draw which lag teaches the recurrent weights, and what the gates do."""
     layers = {bias: trace(lstm(bias), probe(), read_last).layers[0] for bias in (0, 3)}
-    with saved(FIGURES / "terms", panels=1, size=(6.0, 3.0)) as (axes,):
+    with saved(FIGURES / "terms", size=(6.0, 3.0)) as (axes,):
         for i, (bias, layer) in enumerate(layers.items()):
             shares = bptt_shares(layer).query("weight == 'W_s'")
             axes.plot(shares["lag"], shares["share"], color=COLOURS[i], label=f"LSTM, forget bias {bias}")
         axes.set(xlabel="lag", ylabel="share of dL/dW_s", xlim=(-1, 60))
         axes.legend()
-    with saved(FIGURES / "gates", panels=1, size=(6.0, 3.0)) as (axes,):
+    with saved(FIGURES / "gates", size=(6.0, 3.0)) as (axes,):
         for i, (bias, layer) in enumerate(layers.items()):
             counts = gate_histograms(layer).query("gate == 'f'")
             heights = counts["count"] / counts["count"].sum()
@@ -77,7 +80,7 @@ def draw_terms() -> None:
 
 def draw_field() -> None:
     """Draw what the middle output of convolutions looks at."""
-    with saved(FIGURES / "receptive_field", panels=1, size=(6.0, 3.0)) as (axes,):
+    with saved(FIGURES / "receptive_field", size=(6.0, 3.0)) as (axes,):
         for i, layers in enumerate((2, 8)):
             torch.manual_seed(1)
             sizes = [1] + [16] * layers
@@ -99,8 +102,33 @@ def draw_field() -> None:
         axes.legend()
 
 
+def draw_training() -> None:
+    """Draw what a run draws: an LSTM learns to say the sign of a sequence's first step, and is measured meanwhile."""
+    torch.manual_seed(0)
+    model = SequenceModel(LSTM(1, width=16, forget_bias=1.0), "last", 2)
+    losses = nn.CrossEntropyLoss(reduction="none")
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+
+    def examples() -> Batch:
+        x = torch.randn(64, 20, 1)
+        return Batch(x, None, (x[:, 0, 0] > 0).long())
+
+    instrument = Instrument(model, examples(), losses, {"profile": "20 steps"})
+    instrument.measure("start")
+    for step in range(1, 401):
+        batch = examples()
+        optimizer.zero_grad()
+        losses(model(batch.x), batch.target).mean().backward()
+        optimizer.step()
+        instrument.measure(f"epoch {step / 100}", (step / 100, step))
+    instrument.measure("end")
+    figure = draw_run_profile(pd.concat(instrument.tables["profile"], ignore_index=True))
+    figure.savefig(FIGURES / "training.png", metadata=TIMELESS["png"])
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     draw_profiles()
     draw_terms()
     draw_field()
+    draw_training()

@@ -45,6 +45,8 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("+model.wdith=3", "model.wdith: there is no such setting; did you mean width?"),
         ("+sed=3", "sed: there is no such setting; did you mean seed?"),
         ("trainer.epochs=1.5", "trainer.epochs=1.5"),
+        ("diagnostics.gates=often", "diagnostics.gates=often: must be null (never), ends, a number of epochs"),
+        ("diagnostics.gates=0 steps", "diagnostics.gates=0 steps: must be null (never)"),
         ("trainer.clip_norm=0", "trainer.clip_norm=0: must be greater than 0"),
     ],
 )

@@ -30,14 +30,17 @@ execute(run, workplace, lambda row: row["epoch"] > int(sys.argv[2]) and os.kill(
 SCHEDULED = ["model=lstm", "optimizer.schedule=cosine", "trainer.checkpoint_seconds=0", *SMALL, "trainer.epochs=5"]
 
 
-@pytest.mark.parametrize("after", [1, 4])
-def test_a_killed_run_goes_on_and_yields_the_same_bits(configured, tmp_path, after):
-    run, workplace = configured(*SCHEDULED)
+BY_STEP = ["diagnostics.profile=7 steps"]
+
+
+@pytest.mark.parametrize(("after", "options"), [(1, []), (4, []), (3, BY_STEP)], ids=["first", "last", "by step"])
+def test_a_killed_run_goes_on_and_yields_the_same_bits(configured, tmp_path, after, options):
+    run, workplace = configured(*SCHEDULED, *options)
     execute(run, workplace)
     whole = results_of(workplace.results_dir)
 
     elsewhere = workplace.model_copy(update={"results_dir": tmp_path / "killed"})
-    arguments = [*SCHEDULED, "tracking=off", f"results_dir={elsewhere.results_dir}"]
+    arguments = [*SCHEDULED, *options, "tracking=off", f"results_dir={elsewhere.results_dir}"]
     died = subprocess.run([sys.executable, "-c", DYING, str(PROJECT), str(after), *arguments], check=False)
     assert died.returncode == -signal.SIGKILL
     store = RecordStore(elsewhere.results_dir / "runs")
@@ -45,7 +48,9 @@ def test_a_killed_run_goes_on_and_yields_the_same_bits(configured, tmp_path, aft
     assert store.checkpoint(run.run_id).exists()
     shown = []
     execute(run, elsewhere, lambda row: shown.append(row["epoch"]))
-    assert shown == [1, 2, 3, 4, 5]
+    assert [epoch for epoch in shown if isinstance(epoch, int)] == [1, 2, 3, 4, 5]
+    assert shown == sorted(set(shown))
+    assert (len(shown) > 5) == bool(options)
     assert results_of(elsewhere.results_dir) == whole
     assert leftovers(elsewhere.results_dir) == []
 

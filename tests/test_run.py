@@ -95,9 +95,10 @@ def test_the_epoch_is_chosen_on_validation_and_ties_by_loss():
             super().__init__()
             self.model = torch.nn.Linear(1, 1)
             self.task = Digits()
+            self.steps, self.by_parameter = 0, pd.DataFrame()
 
     class Trainer:
-        current_epoch = global_step = 0
+        current_epoch = 0
 
     callback, module, trainer = EpochEnd(lambda row: None), Module(), Trainer()
     for epoch, (accuracy, loss) in enumerate([(0.5, 1.0), (0.9, 0.7), (0.9, 0.5), (0.9, 0.6), (0.8, 0.1)]):

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from gradreach.analysis.build import build
-from gradreach.analysis.frame import load_runs, read_csv, write_csv, write_plan
+from gradreach.analysis.frame import load_runs, read_runs, write_csv, write_plan
 from gradreach.analysis.statistics import estimate
 from gradreach.analysis.tables import Measure, Table, markdown, summarize, wide
 from gradreach.config import parse, plain
@@ -65,6 +65,7 @@ def test_the_same_records_give_the_same_bytes(results):
     assert tree(results / "quickstart") == first
     expected = {f"{t}.{s}" for t in ("accuracy", "gradient_reach", "gradient_half_life") for s in ("csv", "md", "tex")}
     expected |= {"runs.csv", "profiles.csv", "README.md", "gradient_by_lag.png", "gradient_by_lag.pdf"}
+    expected |= {"accuracy_by_length.png", "accuracy_by_length.pdf"}
     assert set(first) == expected
 
 
@@ -119,7 +120,7 @@ def test_a_new_plan_keeps_what_is_known_of_its_runs(results, composed):
     kept, workplace = parse(plain(composed("experiment=quickstart", *overrides, "seed=0")))
     new, _ = parse(plain(composed("experiment=quickstart", *overrides, "seed=7")))
     write_plan(workplace, [kept, new])
-    table = load_runs(results, "quickstart").set_index("run_id")
+    table = load_runs("quickstart", results).set_index("run_id")
     assert table.loc[kept.run_id, "test/accuracy"] == 0.5
     assert table.loc[new.run_id, "status"] == "missing"
     assert len(table) == 2
@@ -127,12 +128,12 @@ def test_a_new_plan_keeps_what_is_known_of_its_runs(results, composed):
 
 def test_own_runs_are_never_mixed_with_committed_ones(results):
     build("quickstart", results, EXPERIMENTS)
-    whole = load_runs(results, "quickstart")
+    whole = load_runs("quickstart", results)
     own = whole.loc[whole["status"] == "finished", "run_id"].iloc[0]
     for folder in (results / "runs").iterdir():
         if folder.name != own:
             shutil.rmtree(folder)
-    runs = load_runs(results, "quickstart").set_index("run_id")
+    runs = load_runs("quickstart", results).set_index("run_id")
     assert runs.loc[own, "status"] == "finished"
     assert (runs.drop(own)["status"] == "missing").all()
     assert runs.drop(own)["test/accuracy"].isna().all()
@@ -141,7 +142,7 @@ def test_own_runs_are_never_mixed_with_committed_ones(results):
 
 def test_a_run_whose_process_is_gone_is_not_running(results):
     store = RecordStore(results / "runs")
-    run_id = load_runs(results, "quickstart")["run_id"].iloc[0]
+    run_id = load_runs("quickstart", results)["run_id"].iloc[0]
     record = store.read(run_id)
     store.write(record | {"status": "running"})
     assert store.status(run_id) == "interrupted"
@@ -153,7 +154,7 @@ def test_a_run_table_reads_as_it_was_written(results):
     build("quickstart", results, EXPERIMENTS)
     path = results / "quickstart" / "runs.csv"
     text = path.read_text()
-    write_csv(path, read_csv(path))
+    write_csv(path, read_runs(path))
     assert path.read_text() == text
 
 

@@ -1,5 +1,6 @@
 """``gradreach``: what is done with results, beside making them (which is ``run.py``)."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +15,39 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Results = Annotated[Path, typer.Option(help="The folder of results.", show_default=True)]
+ResultsDir = Annotated[Path, typer.Option(help="The folder of results.", show_default=True)]
+SourceName = Annotated[
+    str | None, typer.Option("--source", help="wandb:entity/project: records on a W&B server, not those here.")
+]
+What = Annotated[str | None, typer.Argument(help="An experiment, or a folder of results; none: all runs there are.")]
 Project = Annotated[str, typer.Option(help="W&B's project.", envvar="WANDB_PROJECT")]
 Entity = Annotated[str | None, typer.Option(help="W&B's team or user; none: the account's own.", envvar="WANDB_ENTITY")]
 BaseUrl = Annotated[str | None, typer.Option(help="W&B's server; none: WANDB_BASE_URL, or W&B's cloud.")]
+
+
+class Best(str, Enum):
+    """Which end of a metric is good."""
+
+    max = "max"
+    min = "min"
+
+
+class Form(str, Enum):
+    """How a table is written."""
+
+    terminal = "terminal"
+    csv = "csv"
+    markdown = "markdown"
+    latex = "latex"
+    html = "html"
+
+
+class Long(str, Enum):
+    """Which table is exported."""
+
+    runs = "runs"
+    profiles = "profiles"
+    history = "history"
 
 
 @app.callback()
@@ -28,36 +58,96 @@ def _root() -> None:
 @app.command()
 def tables(
     experiments: Annotated[list[str] | None, typer.Argument(help="Names; none: all that have runs.")] = None,
-    results_dir: Results = Path("results"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; say what is not up to date.")] = False,
+    source: SourceName = None,
+    results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Rebuild the tables and figures of experiments from their records, without training."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from gradreach.analysis.build import build
+    """Rebuild tables, figures, verdicts and the ledger of experiments from their records, without training."""
+    from gradreach.analysis import showing
+    from gradreach.analysis.build import build, built_experiments
+    from gradreach.analysis.ledger import ledger
+    from gradreach.analysis.report import section_of
+    from gradreach.analysis.sources import open_source
     from gradreach.errors import ConfigError
+    from gradreach.files import write_text
 
-    names = experiments or sorted(path.parent.name for path in results_dir.glob("*/runs.csv"))
-    if not names:
-        raise ConfigError(
-            f"{results_dir.resolve()}: no results here; python run.py -m experiment=quickstart makes some"
-        )
-    console = Console(highlight=False)
+    names = experiments or built_experiments(results_dir)
+    if check:
+        if source is not None:
+            raise ConfigError("--check compares with the records here; leave --source out")
+        raise typer.Exit(0 if showing.is_current(names, results_dir, whole=not experiments) else 1)
+    records = open_source(source)
+    agreed, sections = [], []
     for name in names:
-        built = build(name, results_dir)
-        console.print(f"\n[bold]{built.experiment.title}[/bold]\n{built.experiment.question}")
-        for caption, frame in built.tables.items():
-            shown = Table(*frame.columns, title=caption, title_justify="left", title_style="")
-            for line, following in zip(frame.to_numpy().tolist(), [*frame.iloc[1:, 0], None], strict=True):
-                shown.add_row(*line, end_section=line[0] != following and not frame.iloc[:, 0].is_unique)
-            console.print()
-            console.print(shown)
-        for reading in dict.fromkeys(table.reading for table in built.experiment.tables):
-            console.print(f"\n{reading}")
-        console.print(f"\n{built.experiment.caveat}\n[bold]{built.state}[/bold]")
-        console.print(f"\nPage, tables (csv, md, tex) and figures (png, pdf): {built.folder}/README.md", soft_wrap=True)
-        for figure in built.experiment.figures:
-            console.print(f"Look at {built.folder / figure.name}.png", soft_wrap=True)
+        built = build(name, results_dir, source=records)
+        showing.experiment(built)
+        sections.append(section_of(built))
+        if records is not None:
+            agreed.append(showing.agreement(name, results_dir, records))
+    write_text(results_dir / "README.md", ledger(results_dir))
+    print(f"\nAll experiments and verdicts: {results_dir}/README.md")
+    if not experiments:
+        showing.report(sections, results_dir)
+    if not all(agreed):
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(results_dir: ResultsDir = Path("results")) -> None:
+    """Rebuild everything, and write report.html: one page of all claims, verdicts, tables and figures."""
+    from gradreach.analysis import showing
+    from gradreach.analysis.build import build, built_experiments
+    from gradreach.analysis.report import section_of
+
+    names = built_experiments(results_dir)
+    showing.report([section_of(build(name, results_dir)) for name in names], results_dir)
+
+
+@app.command()
+def table(
+    what: What = None,
+    rows: Annotated[str, typer.Option(help="A key, or several: model,task.")] = "model",
+    columns: Annotated[str, typer.Option(help="A key, or several; empty: none.")] = "seq_len",
+    value: Annotated[list[str] | None, typer.Option(help="A metric; may be given again.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="key=value or key=value,value; may be given again.")] = None,
+    best: Annotated[Best | None, typer.Option(help="Mark the best of a column where it beats every other.")] = None,
+    form: Annotated[Form, typer.Option("--format", help="How to write it.")] = Form.terminal,
+    source: SourceName = None,
+    results_dir: ResultsDir = Path("results"),
+) -> None:
+    """Make a table of any keys and metrics: gradreach table --rows model --columns seq_len --value test/accuracy."""
+    from gradreach.analysis import adhoc, showing
+    from gradreach.analysis.build import architectures
+    from gradreach.analysis.frame import load_runs
+    from gradreach.analysis.sources import open_source
+
+    runs = load_runs(what, results_dir, open_source(source))
+    runs = adhoc.narrowed(runs.assign(architecture=architectures(runs)), where or [])
+    row_keys, column_keys = ([key for key in text.split(",") if key] for text in (rows, columns))
+    asked = adhoc.table(runs, row_keys, column_keys, value or ["test/accuracy"], best.value if best else None)
+    showing.table(asked, runs, form.value)
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Argument(help="The file to write: .parquet or .csv.")],
+    what: What = None,
+    long: Annotated[Long, typer.Option("--table", help="Which table.")] = Long.runs,
+    source: SourceName = None,
+    results_dir: ResultsDir = Path("results"),
+) -> None:
+    """Write runs, gradient profiles or histories into one file, for other tools; docs/results.md tells the columns."""
+    from gradreach.analysis.frame import load_runs
+    from gradreach.analysis.long import load_history, load_profiles, write_table
+    from gradreach.analysis.sources import open_source
+
+    records = open_source(source)
+    frame = load_runs(what, results_dir, records)
+    if long is not Long.runs:
+        load = load_profiles if long is Long.profiles else load_history
+        frame = load(frame, what, results_dir, records)
+    write_table(to, frame)
+    print(f"{to}: {len(frame)} rows, {frame.shape[1]} columns")
 
 
 @app.command()
@@ -91,7 +181,7 @@ def status(
 @app.command()
 def sync(
     experiment: Annotated[str | None, typer.Argument(help="Only its runs; none: all.")] = None,
-    results_dir: Results = Path("results"),
+    results_dir: ResultsDir = Path("results"),
     parallel: Annotated[int, typer.Option("--parallel", "-n", min=1, help="Runs sent at a time.")] = 8,
     base_url: BaseUrl = None,
 ) -> None:
@@ -105,7 +195,7 @@ def sync(
 @app.command()
 def dashboard(
     experiment: Annotated[str, typer.Argument(help="Its name.")],
-    results_dir: Results = Path("results"),
+    results_dir: ResultsDir = Path("results"),
     project: Project = "gradreach",
     entity: Entity = None,
     base_url: BaseUrl = None,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -21,8 +22,9 @@ from pydantic import (
 )
 
 from gradreach.errors import ConfigError, suggest
+from gradreach.schedule import Schedule, checked_schedule
 
-IDENTITY_VERSION = 1
+IDENTITY_VERSION = 2
 """Raised when a change of the code makes equal configurations yield other numbers."""
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -91,8 +93,7 @@ class TrainerSettings(Settings):
     keep_checkpoint: bool = Field(default=False, exclude=True)
 
 
-Schedule = Literal["ends"] | PositiveInt | None
-"""When: null never, ``ends`` at the start and of the chosen weights, n there and after every n-th epoch."""
+When = Annotated[Schedule, BeforeValidator(checked_schedule)]
 
 
 class DiagnosticsSettings(Settings):
@@ -101,13 +102,13 @@ class DiagnosticsSettings(Settings):
     name: Literal["off", "standard", "full"]
     examples: PositiveInt
     exponents: PositiveInt
-    profile: Schedule
-    gates: Schedule
-    histograms: Schedule
-    lyapunov: Schedule
-    bptt: Schedule
-    jacobians: Schedule
-    receptive_field: Schedule
+    profile: When
+    gates: When
+    histograms: When
+    lyapunov: When
+    bptt: When
+    jacobians: When
+    receptive_field: When
 
     @property
     def schedules(self) -> dict[str, Schedule]:
@@ -226,7 +227,9 @@ def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") 
             raise ConfigError(
                 f"{key}: there is no such setting; {suggest(str(first['loc'][-1]), settings.model_fields)}"
             ) from None
-        message = first["msg"].replace("Input should", "must").replace("String should", "must")
+        message = (
+            first["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
+        )
         raise ConfigError(f"{key}={first['input']}: {message}") from None
 
 

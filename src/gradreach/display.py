@@ -80,7 +80,9 @@ class RunDisplay:
         self.bar.stop()
 
     def epoch(self, row: Mapping[str, Any]) -> None:
-        """Show an epoch."""
+        """Show an epoch; what was measured within one is not shown."""
+        if "train/loss" not in row:
+            return
         metric = "accuracy" if "val/accuracy" in row else "mse"
         text = f"loss {row['train/loss']:.3f}   validation {metric} {_score(metric, row[f'val/{metric}']):>6}"
         self.bar.update(self.task, completed=row["epoch"], description=text)

@@ -1,26 +1,38 @@
 """How our pictures look: one style, safe for the colour-blind, readable in grey, the same bytes every time."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import matplotlib as mpl
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from gradreach.files import write_atomically
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 """Okabe and Ito's palette, 2008; neighbours differ in lightness too."""
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 3)))
+DASHES: Any = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 3)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h")
+PALE = 0.35
+"""How opaque is what is not complete."""
+
+
+def series(i: int) -> dict[str, Any]:
+    """Return colour, dash and marker of the i-th of many: no two of the first 64 share both colour and dash."""
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "linestyle": DASHES[(i + i // len(COLOURS)) % len(DASHES)],
+        "marker": MARKERS[i % len(MARKERS)],
+    }
+
 
 STYLE: Any = {
     "figure.constrained_layout.use": True,
@@ -35,11 +47,22 @@ STYLE: Any = {
     "lines.linewidth": 1.6,
     "legend.frameon": False,
     "pdf.fonttype": 42,
+    "svg.fonttype": "none",
     "svg.hashsalt": "gradreach",
 }
 
+Shared = bool | Literal["none", "all", "row", "col"]
+Inches = tuple[float, float]
+PANEL: Inches = (3.6, 2.8)
+"""Width and height of a panel in inches: two beside each other fill the width of a text."""
+WIDE: Inches = (4.8, 3.2)
+"""Of a panel that stands alone."""
+
 TIMELESS: Any = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 """What a picture would else say of the day and the version it was made by."""
+
+ANONYMOUS: Any = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+"""The same for SVG."""
 
 QUANTITIES = {"x": "input, ‖dL/dx‖", "h": "state, ‖dL/dh‖", "c": "cell, ‖dL/dc‖"}
 
@@ -61,25 +84,29 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
     every run draws one.
 
     Args:
-        profile: rows of ``gradient_profile`` with a column ``stage``: ``start``, ``end`` or ``epoch n``.
+        profile: rows of ``gradient_profile`` with a column ``stage``: ``start``, ``end`` or ``epoch n``, n a fraction
+            within an epoch.
     """
-    profile = profile.assign(epoch=[_epoch(stage) for stage in profile["stage"]])
+    profile = profile.assign(epoch=[epoch_of(stage) for stage in profile["stage"]])
     curves = dict(list(profile.groupby(["layer", "direction", "quantity"], sort=False)))
     rows = 2 if profile["epoch"].nunique() > 2 else 1
     figure = Figure(figsize=(3.2 * len(curves), 2.8 * rows), dpi=100)
     panels = figure.subplots(rows, len(curves), sharey="row", squeeze=False)
     left = 0.75 / figure.get_figwidth()
-    figure.subplots_adjust(left=left, right=0.99, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.08, hspace=0.35)
+    finite = profile["median"][np.isfinite(profile["median"])]
+    shades = Normalize(finite.min(), finite.max()) if len(finite) else Normalize(0, 1)
+    figure.subplots_adjust(left=left, right=0.98, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.08, hspace=0.35)
     for column, ((layer, direction, quantity), curve) in zip(panels.T, curves.items(), strict=True):
         draw_norms(column[0], curve[curve["stage"].isin(["start", "end"])])
         which = f" of {layer}" if layer != "input" and len(curves) > 3 else ""
         column[0].set_title(QUANTITIES[str(quantity)] + which + (" ←" if direction == "backward" else ""), fontsize=9)
         if rows == 2:
-            draw_heat_map(column[1], curve)
+            draw_heat_map(column[1], curve, shades)
     panels[0, 0].set_ylabel("log10 norm: median, 10–90 %")
     panels[0, 0].legend(frameon=False)
     if rows == 2:
         panels[1, 0].set_ylabel("lag (steps back)")
+        figure.colorbar(ScalarMappable(shades, "viridis"), ax=list(panels[1]), pad=0.01, fraction=0.1 / len(curves))
     return figure
 
 
@@ -91,35 +118,60 @@ def draw_norms(axes: Axes, curves: pd.DataFrame) -> None:
     axes.set_xlabel("lag (steps back)")
 
 
-def draw_heat_map(axes: Axes, curve: pd.DataFrame) -> None:
+def draw_heat_map(axes: Axes, curve: pd.DataFrame, shades: Normalize) -> None:
     """Draw lag × epoch: log10 of the median norm, dark is small; what is zero or no number stays white."""
     grid = curve.dropna(subset=["epoch"]).pivot_table(index="lag", columns="epoch", values="median", dropna=False)
     values = np.ma.masked_invalid(grid.to_numpy(float))
     epochs = grid.columns.to_numpy(float)
     middles = (epochs[1:] + epochs[:-1]) / 2
-    edges = np.array([epochs[0] - 0.5, *middles, epochs[-1] + 0.5])
+    edges = np.array([2 * epochs[0] - middles[0], *middles, 2 * epochs[-1] - middles[-1]])
     lags = np.arange(len(grid) + 1) - 0.5
-    mesh = axes.pcolormesh(edges, lags, values, cmap="viridis", rasterized=True)
+    axes.pcolormesh(edges, lags, values, cmap="viridis", norm=shades, rasterized=True)
     axes.set_xlabel("epoch")
-    axes.figure.colorbar(mesh, ax=axes, pad=0.02, fraction=0.08)
 
 
-def _epoch(stage: str) -> float:
+def epoch_of(stage: str) -> float:
     """Return after which epoch a stage was; the end is that of the chosen weights, which stand on no axis."""
     return 0.0 if stage == "start" else float(stage.removeprefix("epoch ")) if stage.startswith("epoch ") else np.nan
 
 
 @contextmanager
-def saved(stem: Path, rows: int, columns: int) -> Iterator[Sequence[Axes]]:
-    """Give axes to draw on, row by row, and save them as PNG and PDF with the same bytes every time."""
+def saved(
+    stem: Path, rows: int = 1, columns: int = 1, *, sharex: Shared = "col", sharey: Shared = True, size: Inches = PANEL
+) -> Iterator[Sequence[Axes]]:
+    """Give axes to draw on, row by row, and save them as PNG and PDF with the same bytes every time.
+
+    Args:
+        stem: the name of the files without their ending.
+        rows: of panels.
+        columns: of panels.
+        sharex: which panels share the horizontal axis, as for ``matplotlib.pyplot.subplots``.
+        sharey: the same for the vertical one.
+        size: width and height of a panel.
+    """
     with mpl.rc_context(STYLE):
-        figure, grid = plt.subplots(
-            rows, columns, figsize=(3.7 * columns, 2.8 * rows), sharey=True, sharex="col", squeeze=False
-        )
-        yield list(grid.flat)
+        figure = Figure(figsize=(size[0] * columns, size[1] * rows))
+        yield list(figure.subplots(rows, columns, sharey=sharey, sharex=sharex, squeeze=False).flat)
         for suffix, metadata in TIMELESS.items():
             write_atomically(stem.with_suffix(f".{suffix}"), partial(_save, figure, suffix, metadata))
-        plt.close(figure)
+            figure.set_layout_engine("none")  # the layout is found once and kept
+
+
+def figure_of(panels: Sequence[Axes]) -> Figure:
+    """Return the figure that panels stand in."""
+    figure = panels[0].figure
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def as_svg(figure: Figure) -> str:
+    """Return a figure as SVG whose texts are texts, on no background; the same every time."""
+    file = io.StringIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(
+            file, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        )
+    return file.getvalue()
 
 
 def _save(figure: Figure, suffix: str, metadata: Any, file: BinaryIO) -> None:

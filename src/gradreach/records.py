@@ -1,7 +1,7 @@
 """Durable records of runs: one folder a run, named by its identity, written whole or not at all.
 
     <results>/runs/<run_id>/record.json    status, configuration, metrics, cost, versions, host
-                            history.csv    one row an epoch
+                            history.csv    one row an epoch, and one for every measurement within
                             profile.npz    the gradient profiles, full precision, and further tables of the
                                            diagnostics: each a structured array, no pickled objects
 
@@ -9,18 +9,22 @@
                             checkpoint.ckpt  while it goes on: where a killed run continues
 
 A claim is a lock of the operating system on ``<results>/runs/.claims/<run_id>``: it ends with the process
-that holds it, so a dead worker's claim is free at once. A record that cannot be read is moved to
-``<results>/runs/.quarantine``, and its run counts as not done.
+that holds it, so a dead worker's claim is free at once. A record that cannot be read, or is not what was written
+(its first line is a checksum of all others), is moved to ``<results>/runs/.quarantine``, and its run counts as not
+done.
 """
 
 import csv
+import hashlib
 import io
 import json
 import math
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,7 +37,8 @@ from gradreach.files import write_atomically, write_text
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""Of what is written. Read is also 2, without a checksum, and 1, whose ``profile.npz`` has an array for each column."""
 
 Status = Literal["running", "interrupted", "finished", "diverged", "failed"]
 SETTLED: tuple[Status, ...] = ("finished", "diverged")
@@ -71,30 +76,49 @@ class RecordStore:
         except FileNotFoundError:
             return 0
 
+    def run_ids(self) -> list[str]:
+        """Return the runs that have a folder, sorted."""
+        return sorted(folder.name for folder in self.root.glob("[0-9a-f]*"))
+
     def read(self, run_id: str) -> dict[str, Any] | None:
-        """Return a run's record, or None where there is none; one that cannot be read is put aside."""
+        """Return a run's record, or None where there is none; a damaged one is put aside.
+
+        Raises:
+            ConfigError: it was written by a newer gradreach.
+        """
         path = self.folder(run_id) / "record.json"
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            data = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (json.JSONDecodeError, UnicodeDecodeError):
+        try:
+            record = json.loads(data)
+        except ValueError:
             record = None
-        if isinstance(record, dict) and record.get("run_id") == run_id and "status" in record and "config" in record:
-            return record
-        self._quarantine(path)
-        return None
+        if not (isinstance(record, dict) and record.get("run_id") == run_id and {"status", "config"} <= set(record)):
+            self._quarantine(path, "not a record of this run")
+            return None
+        version = record.setdefault("schema_version", 1)
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise ConfigError(
+                f"{path}: schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}; "
+                "update gradreach"
+            )
+        if record.pop("checksum", None) != (None if version in (1, 2) else _checksum(data)):
+            self._quarantine(path, "changed after it was written, says its checksum")
+            return None
+        return record
 
-    def _quarantine(self, path: Path) -> None:
-        """Put a damaged record aside: we write records whole, so it comes from elsewhere."""
+    def _quarantine(self, path: Path, why: str) -> None:
+        """Put a damaged record aside: we write records whole, so the damage comes from elsewhere."""
         place = self.root / ".quarantine" / f"{path.parent.name}.json"
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             path.replace(place)
         except OSError as error:
-            print(f"gradreach: {path}: not a record of this run, and cannot be moved ({error})", file=sys.stderr)
+            print(f"gradreach: {path}: {why}, and cannot be moved ({error})", file=sys.stderr)
         else:
-            print(f"gradreach: {path}: not a record of this run; moved to {place}", file=sys.stderr)
+            print(f"gradreach: {path}: {why}; moved to {place}, the run counts as not done", file=sys.stderr)
 
     def status(self, run_id: str) -> str:
         """Return a run's status; ``missing`` without a record, ``interrupted`` where who ran it is gone."""
@@ -111,6 +135,13 @@ class RecordStore:
         record = self.read(run_id)
         return record if record is not None and record.get("status") in SETTLED else None
 
+    def read_history(self, run_id: str) -> str:
+        """Return the figures of a run's epochs as CSV; empty where it has none."""
+        try:
+            return (self.folder(run_id) / "history.csv").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
     def read_profile(self, run_id: str) -> dict[str, np.ndarray]:
         """Return the columns of a run's gradient profiles; empty where it has none."""
         return self.read_table(run_id, "profile")
@@ -118,11 +149,19 @@ class RecordStore:
     def read_table(self, run_id: str, table: str) -> dict[str, np.ndarray]:
         """Return the columns of a table of the diagnostics, such as ``bptt``; empty where it was not measured."""
         try:
-            with np.load(self.folder(run_id) / "profile.npz", allow_pickle=False) as tables:
-                rows = tables[table] if table in tables.files else np.empty(0, [])
+            with zipfile.ZipFile(self.folder(run_id) / "profile.npz") as archive:
+                arrays = [name.removesuffix(".npy") for name in archive.namelist()]
+                if table in arrays:
+                    rows = _array(archive.read(f"{table}.npy"))
+                    return {name: rows[name] for name in rows.dtype.names or ()}
+                owners = {name: name.rpartition("/") for name in arrays}
+                return {
+                    column: _array(archive.read(f"{name}.npy"))
+                    for name, (owner, _, column) in owners.items()
+                    if (owner or "profile") == table
+                }
         except FileNotFoundError:
             return {}
-        return {name: rows[name] for name in rows.dtype.names or ()}
 
     def write(
         self,
@@ -134,7 +173,7 @@ class RecordStore:
 
         Args:
             record: status, configuration, metrics; ``run_id`` names the folder.
-            history: rows of figures, one an epoch.
+            history: rows of figures.
             tables: what the diagnostics tabulate; ``profile`` among them.
         """
         folder = self.folder(record["run_id"])
@@ -143,8 +182,7 @@ class RecordStore:
         if tables:
             arrays: Any = {name: _structured(table) for name, table in tables.items()}
             write_atomically(folder / "profile.npz", lambda file: np.savez_compressed(file, **arrays))
-        text = json.dumps({"schema_version": SCHEMA_VERSION, **_finite(record)}, indent=1, allow_nan=False)
-        write_text(folder / "record.json", text + "\n")
+        write_text(folder / "record.json", sealed(record))
 
     @contextmanager
     def claim(self, run_id: str, timeout: float = -1) -> Iterator[None]:
@@ -182,6 +220,31 @@ class RecordStore:
     def checkpoint(self, run_id: str) -> Path:
         """Return where a run keeps what it needs to go on."""
         return self.folder(run_id) / "checkpoint.ckpt"
+
+
+def sealed(record: Mapping[str, Any]) -> str:
+    """Return the text of a record: JSON whose first line is a checksum of all others."""
+    body = json.dumps(_finite({**record, "schema_version": SCHEMA_VERSION}), indent=1, allow_nan=False)[1:] + "\n"
+    return f'{{\n "checksum": "{hashlib.sha256(body.encode()).hexdigest()}",{body}'
+
+
+def _checksum(data: bytes) -> str:
+    """Return the checksum that a record's first line should tell."""
+    first = data.find(b",") + 1
+    return hashlib.sha256(data[first:]).hexdigest()
+
+
+def _array(data: bytes) -> np.ndarray:
+    """Read a one-dimensional array as numpy saves it; its own reader parses the same header ten thousand times."""
+    size = 10 + int.from_bytes(data[8:10], "little")  # version 1 of the format, which all short headers have
+    return np.frombuffer(data, _kind(data[:size]), offset=size)
+
+
+@cache
+def _kind(header: bytes) -> np.dtype:
+    file = io.BytesIO(header)
+    np.lib.format.read_magic(file)
+    return np.lib.format.read_array_header_1_0(file)[2]
 
 
 def _structured(table: "pd.DataFrame") -> np.ndarray:

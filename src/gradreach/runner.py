@@ -175,7 +175,7 @@ def execute(
                 record |= {"page": tracker.url} if tracker.url else {}
                 record |= _train_and_measure(run, workplace, tracker, epochs)
         except Interrupted as reason:
-            record |= {"status": "interrupted", "error": f"stopped by {reason} after epoch {len(epochs.history)}"}
+            record |= {"status": "interrupted", "error": f"stopped by {reason} after epoch {epochs.done}"}
         except Exception as error:
             record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
             record["traceback"] = traceback.format_exc()
@@ -226,14 +226,14 @@ def _train_and_measure(
     instrument = Instrument(model, probe, task.loss, run.diagnostics.schedules, run.diagnostics.exponents)
     instrument.tables = epochs.tables
 
-    def measure(stage: str, epoch: int | None = None) -> dict[str, float]:
-        measured = instrument.measure(stage, epoch)
-        if epoch is None:
+    def measure(stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
+        measured = instrument.measure(stage, passed)
+        if passed is None:
             metrics.update({f"gradient/{stage}/{name}": value for name, value in measured.items()})
         return {f"gradient/{name}": value for name, value in measured.items()}
 
-    def measure_epoch(epoch: int) -> dict[str, float]:
-        return measure(f"epoch {epoch}", epoch)
+    def measure_within(epoch: float, step: int) -> dict[str, float]:
+        return measure(f"epoch {epoch}", (epoch, step))
 
     show = epochs.tell
 
@@ -241,7 +241,7 @@ def _train_and_measure(
         tracker.log(row)
         show(row)
 
-    epochs.tell, epochs.measure = tell, measure_epoch
+    epochs.tell, epochs.measure = tell, measure_within
     tracker.log({"epoch": 0, "step": 0, **measure("start")})
     before = instrument.seconds
     try:

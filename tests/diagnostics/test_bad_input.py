@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gradreach.diagnostics import (
     bptt_shares,
+    bptt_terms,
     decay,
     effective_receptive_field,
     figures,
@@ -176,12 +177,13 @@ def test_a_curve_that_grows_has_no_half_life_and_one_that_bends_says_so():
     assert reach(grows) == 29
 
 
-def test_terms_of_a_layer_that_is_not_torchs_are_refused():
-    from .test_cells import Leaky
-
-    found = trace(Leaky(2, 3, 0.5), batch(), lambda output, target: output[:, -1].sum(1))
-    with pytest.raises(ValueError, match="torch's layers only"):
-        bptt_shares(found.layers[0])
+def test_terms_of_nothing_are_none_and_those_of_a_dead_gradient_say_so():
+    nothing = trace(model(), batch(6, torch.tensor([0, 0, 0])), lambda o, t: o.sum(1)).layers[0]
+    assert bptt_terms(nothing) == {}
+    assert len(bptt_shares(nothing)) == 0
+    deaf = bptt_shares(trace(Beside(), batch(), score).layers[0])
+    assert np.isneginf(deaf["log10_norm"]).all()
+    assert deaf["share"].isna().all()
 
 
 def test_a_dead_network_has_no_receptive_field():

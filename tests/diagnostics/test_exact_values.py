@@ -22,6 +22,7 @@ from gradreach.diagnostics import (
 from gradreach.diagnostics.scaled import Scaled
 from gradreach.diagnostics.steps import Adjoints, Steps, adjoints
 from gradreach.diagnostics.trace import LayerTrace
+from gradreach.models.initialization import chrono_start
 from gradreach.tasks import Batch
 
 
@@ -38,6 +39,9 @@ class Maps(Steps):
 
     def input_cotangent(self, inner):
         return inner
+
+    def weight_gradients(self, step):
+        return {}
 
     @property
     def device(self):
@@ -194,6 +198,21 @@ def test_the_forget_bias_sets_how_fast_an_lstm_forgets():
         assert gates.loc["f", "mean"] == pytest.approx(gate, abs=0.012)
         assert factors[-1] > gates.loc["f", "mean"]  # the indirect paths add to what the gate lets pass
     assert factors[2] > 0.99
+
+
+def test_a_chrono_start_remembers_for_as_long_as_it_is_told_to():
+    """The cell's half-life is about 80 steps at T_max 200; that of h is shorter, and its curve no exponential."""
+
+    def started(longest: int, quantity: str):
+        torch.manual_seed(1)
+        layer = nn.LSTM(8, 64, batch_first=True)
+        chrono_start(layer, longest)
+        return fitted(layer.double(), quantity)
+
+    assert started(200, "c").half_life == pytest.approx(80, rel=0.1)
+    assert started(200, "c").r2 > 0.99 > started(200, "h").r2
+    assert started(200, "h").half_life < 60
+    assert started(20, "c").half_life < 20
 
 
 @pytest.mark.parametrize(("bias", "exponent"), [(0, -0.455), (1, -0.166), (3, 0.0), (5, 0.003)])

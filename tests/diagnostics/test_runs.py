@@ -84,12 +84,16 @@ def test_all_of_it_is_in_the_record_without_loss(tmp_path):
     assert len(tables["lyapunov"]["exponent"]) == 2 * 4
     assert tables["bptt"]["share"].sum() == pytest.approx(4)
     assert store.read_table(run.run_id, "factors")["median"].size
+    gradients = pd.DataFrame(store.read_table(run.run_id, "parameters")).set_index(["stage", "name"])
+    assert set(gradients.index.get_level_values("stage")) == {"epoch 1", "epoch 2"}
+    assert {"encoder.layers.0.weight_hh_l0", "encoder.layers.0", "head"} <= set(gradients.loc["epoch 1"].index)
     assert store.read_table(run.run_id, "matrices")["spectral_radius"].size == 8
     for name in ("h.half_life", "h.reach", "h.decay", "h.lyapunov", "h.omega", "gate_f.closed", "gate_f.mean"):
         assert math.isfinite(float(record["metrics"][f"gradient/end/{name}"]))
     history = pd.read_csv(workplace.results_dir / "runs" / run.run_id / "history.csv")
     for name in ("h.half_life", "norm", "clip_rate", "nonfinite"):
         assert history[f"gradient/{name}"].notna().all()
+    assert history["gradient/norm"].tolist() == pytest.approx(gradients.xs("total", level="name")["norm"].tolist())
 
 
 def test_a_cnns_field_is_in_the_record(tmp_path):
@@ -117,7 +121,7 @@ def test_each_quantity_keeps_its_own_schedule():
     one = instrument({"profile": 2, "gates": "ends", "bptt": None})
     one.measure("start")
     for epoch in range(1, 6):
-        measured = one.measure(f"epoch {epoch}", epoch)
+        measured = one.measure(f"epoch {epoch}", (epoch, 10 * epoch))
         assert bool(measured) == (epoch % 2 == 0)
         assert not any(name.startswith("gate") for name in measured)
     one.measure("end")
@@ -127,9 +131,42 @@ def test_each_quantity_keeps_its_own_schedule():
     assert one.seconds > 0
 
 
-def test_a_quantity_that_is_not_known_is_refused():
+def test_a_quantity_or_a_schedule_that_is_not_known_is_refused():
     with pytest.raises(ValueError, match="gate: choose quantities from profile, gates"):
         instrument({"gate": "ends"})
+    for schedule in ("often", "0 steps", "5 epochs", "200", -1, 0, True, 1.5):
+        with pytest.raises(ValueError, match="must be null"):
+            instrument({"gates": schedule})
+
+
+BY_STEP = ["model=lstm", "model.width=5", "trainer.batch_size=16", "diagnostics.profile=3 steps"]
+
+
+def test_steps_are_a_schedule_and_their_figures_are_told_and_recorded(tmp_path, weights):
+    """Four steps an epoch: the third is within the first, the sixth within the second."""
+    told = []
+    run, workplace = configured(tmp_path, *BY_STEP, "diagnostics.gates=1")
+    record = execute(run, workplace, told.append)
+    assert record["status"] == "finished", record.get("traceback")
+    assert [(row["epoch"], row["step"]) for row in told] == [(0.75, 3), (1, 4), (1.5, 6), (2, 8)]
+    assert ["gradient/h.reach" in row for row in told] == [True, False, True, False]
+    assert ["gradient/gate_f.mean" in row for row in told] == [False, True, False, True]
+    store = RecordStore(workplace.results_dir / "runs")
+    stages = list(dict.fromkeys(store.read_profile(run.run_id)["stage"]))
+    assert stages == ["start", "epoch 0.75", "epoch 1.5", "end"]
+    history = pd.read_csv(store.folder(run.run_id) / "history.csv")
+    assert history["gradient/h.half_life"].tolist()[::2] == [row["gradient/h.half_life"] for row in told[::2]]
+
+    execute(*configured(tmp_path, *BY_STEP[:3], "diagnostics=off"))
+    with_it, without = weights()
+    assert all(torch.equal(with_it[name], without[name]) for name in without)
+
+
+def test_a_step_that_ends_an_epoch_is_measured_once_with_it(tmp_path):
+    told = []
+    execute(*configured(tmp_path, *BY_STEP, "diagnostics.profile=2 steps", "diagnostics.gates=2"), told.append)
+    assert [row["epoch"] for row in told] == [0.5, 1, 1.5, 2]
+    assert all("gradient/h.reach" in row for row in told)
 
 
 def test_a_heat_map_is_drawn_where_training_was_watched():
@@ -137,7 +174,7 @@ def test_a_heat_map_is_drawn_where_training_was_watched():
     for one in (watched, ends):
         one.measure("start")
         for epoch in range(1, 4):
-            one.measure(f"epoch {epoch}", epoch)
+            one.measure(f"epoch {epoch}", (epoch, 10 * epoch))
         one.measure("end")
     meshes = []
     for one in (watched, ends):

@@ -180,25 +180,53 @@ def test_the_norm_is_taken_before_clipping():
     model = nn.Module()
     model.weight = weight
     weight.grad = torch.tensor([30.0, 40.0])
-    norms = GradientNorms(clip_norm=1.0)
-    norms.add([weight])
+    norms = GradientNorms(model, clip_norm=1.0)
     assert gradient_norms(model) == {"weight": 50.0, "total": 50.0}
-    torch.nn.utils.clip_grad_norm_([weight], 1.0)
-    assert norms.take() == {"norm": 50.0, "clip_rate": 1.0, "nonfinite": 0.0}
+    norms.clip()
+    torch.testing.assert_close(weight.grad, torch.tensor([0.6, 0.8]))
+    assert norms.take()[0] == {"norm": 50.0, "clip_rate": 1.0, "nonfinite": 0.0}
 
 
 def test_gradients_that_are_no_numbers_are_counted():
     """Trap 8: dropped in silence, an exploding run looks healthy."""
-    weight = nn.Parameter(torch.zeros(2))
-    norms = GradientNorms(clip_norm=10.0)
+    model = nn.Linear(2, 1)
+    norms = GradientNorms(model, clip_norm=10.0)
     for gradient in ([3.0, 4.0], [math.inf, 0.0], [math.nan, 0.0], [1e30, 1e30]):
-        weight.grad = torch.tensor(gradient)
-        norms.add([weight])
-    found = norms.take()
+        model.weight.grad = torch.tensor([gradient])
+        model.bias.grad = torch.zeros(1)
+        norms.clip()
+    found, table = norms.take()
     assert found["nonfinite"] == 2
     assert found["norm"] == pytest.approx((5 + math.sqrt(2) * 1e30) / 2, rel=1e-6)  # float32 would square to infinity
     assert found["clip_rate"] == 0.5
-    assert math.isnan(norms.take()["norm"])
+    assert dict(zip(table["name"], table["nonfinite"], strict=True)) == {"weight": 2, "bias": 0, "total": 2}
+    assert math.isnan(norms.take()[0]["norm"])
+
+
+def test_norms_of_parameters_layers_and_all_are_those_of_their_entries():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.LSTM(2, 3), nn.Linear(3, 1), nn.Linear(1, 1))
+    norms, entries = GradientNorms(model), []
+    for _ in range(2):
+        model.zero_grad()
+        model[1](model[0](torch.randn(5, 2))[0]).sum().backward()  # the last layer takes no part
+        norms.clip()
+        entries.append({n: p.grad.double() for n, p in model.named_parameters() if p.grad is not None})
+    found = norms.by_name()
+    for step, gradients in enumerate(entries):
+        for name, gradient in gradients.items():
+            assert found[name][step] == pytest.approx(float(gradient.norm()), rel=1e-12)
+        for layer in "01":
+            parts = [gradient.flatten() for name, gradient in gradients.items() if name.startswith(layer)]
+            assert found[layer][step] == pytest.approx(float(torch.cat(parts).norm()), rel=1e-12)
+        whole = torch.cat([gradient.flatten() for gradient in gradients.values()])
+        assert found["total"][step] == pytest.approx(float(whole.norm()), rel=1e-12)
+        assert found["2"][step] == found["2.weight"][step] == 0
+    now = gradient_norms(model)
+    assert now == {name: norms[1] for name, norms in found.items()}
+    table = norms.take()[1].set_index("name")
+    assert table.loc["0", "norm"] == pytest.approx(found["0"].mean())
+    assert table.loc["0", "largest"] == found["0"].max()
 
 
 def test_steps_are_walked_without_quadratic_cost():

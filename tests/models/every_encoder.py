@@ -12,6 +12,7 @@ SHARED: dict[str, Any] = {
     "cnn none": partial(m.CNN, padding="none", dilation_base=1, layers=2),
     "cnn full": partial(m.CNN, padding="full", layers=2),
     "cnn causal": partial(m.CNN, padding="causal", layers=2),
+    "cnn causal, pooled": partial(m.CNN, padding="causal", pooling="max", layers=2),
     "cnn circular": partial(m.CNN, padding="circular", layers=2, kernel_size=4),
     "cnn padded by 1, stride 2": partial(m.CNN, padding=1, stride=2, dilation_base=1, layers=2, first_kernel_size=5),
     "cnn even kernel": partial(m.CNN, kernel_size=4, layers=2, dilation_base=3),
@@ -52,6 +53,6 @@ FIXED: dict[str, Any] = {
 """Encoders made for one length."""
 
 
-def make(name: str, d_in: int = 3) -> m.Encoder:
-    """Make an encoder for sequences of LENGTH steps."""
-    return SHARED[name](d_in) if name in SHARED else FIXED[name](d_in, LENGTH)
+def make(name: str, d_in: int = 3, length: int = LENGTH) -> m.Encoder:
+    """Make an encoder for sequences of this length."""
+    return SHARED[name](d_in) if name in SHARED else FIXED[name](d_in, length)

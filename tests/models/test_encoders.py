@@ -1,13 +1,20 @@
 """What every encoder promises, held against what it does."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from every_encoder import FIXED, LENGTH, SHARED, make
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from gradreach.models import READOUTS, S4D, Recurrent, SequenceModel
+from gradreach import models as m
+from gradreach.models import READOUTS, S4D, SequenceModel
+from gradreach.models.embedding import Projection
 
 EVERY = [*SHARED, *FIXED]
 
@@ -97,33 +104,47 @@ def test_padding_is_no_part_of_batch_statistics(name: str) -> None:
     torch.testing.assert_close(first, second)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_nothing_is_made_on_the_cpu_in_a_forward_pass(name: str) -> None:
-    with torch.device("meta"):
-        encoder = make(name)
-    no_lengths = name in FIXED or "batch norm" in name  # picking valid steps has no shape without their values
-    lengths = None if no_lengths else torch.ones(4, dtype=torch.long, device="meta")
-    x = torch.empty(4, LENGTH, 3, device="meta")
-    assert encoder(x, lengths)[0].device.type == "meta"
+class OnlyMeta(TorchDispatchMode):
+    """Refuses every operation that gives a tensor on another device than ``meta``."""
 
-
-@pytest.mark.parametrize("name", EVERY)
-def test_multiply_adds_are_those_that_torch_counts(name: str) -> None:
-    encoder = make(name)
-    if isinstance(encoder, S4D):
-        pytest.skip("a Fourier transform, which torch does not count")
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        encoder(torch.randn(1, LENGTH, 3), None)
-    if counter.get_total_flops() == 0 and isinstance(encoder, Recurrent):
-        pytest.skip("a fused kernel, which torch does not count")
-    assert encoder.multiply_adds(LENGTH) == counter.get_total_flops() / 2
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = func(*args, **(kwargs or {}))
+        devices = {leaf.device.type for leaf in tree_leaves(given) if isinstance(leaf, Tensor)}
+        assert devices <= {"meta"}, f"{func} gives a tensor on {devices}"
+        return given
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-def test_multiply_adds_of_readout_and_head_are_those_that_torch_counts(readout: str) -> None:
-    model = SequenceModel(make("tcn"), readout, 5, length=LENGTH)
+@pytest.mark.parametrize("name", EVERY)
+def test_nothing_is_made_on_the_cpu_while_a_model_on_another_device_runs(name: str, readout: str) -> None:
+    with torch.device("meta"):
+        model = SequenceModel(make(name), readout, 2, length=LENGTH, embedding=Projection(2, 3))
+        x, lengths = torch.empty(4, LENGTH, 2), torch.ones(4, dtype=torch.long)
+    picking_valid_steps = torch.fx.experimental._config.patch(meta_nonzero_assume_all_nonzero=True)
+    with OnlyMeta(), picking_valid_steps:
+        model(x, None if name in FIXED else lengths).sum().backward()
+
+
+@pytest.mark.filterwarnings("ignore:TF32 acceleration:UserWarning")  # of looking up what fuses
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "s4d"])
+def test_multiply_adds_are_those_that_torch_counts(name: str) -> None:
+    encoder = make(name)
+    unfused = torch.backends.mkldnn.flags(enabled=False)  # torch counts no fused LSTM
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), unfused:
+        encoder(torch.randn(1, LENGTH, 3), None)
+    assert encoder.multiply_adds(LENGTH) == counter.get_total_flops() / 2
+
+
+def test_multiply_adds_of_s4d_are_matrices_and_six_a_complex_state() -> None:
+    s4d = m.S4D(3, width=7, layers=2, states=5)
+    assert s4d.multiply_adds(LENGTH) == LENGTH * (3 * 7 + 2 * (7 * 7 + 6 * 7 * 5))
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_multiply_adds_of_embedding_readout_and_head_are_those_that_torch_counts(readout: str) -> None:
+    model = SequenceModel(make("tcn"), readout, 5, length=LENGTH, embedding=Projection(2, 3))
     with FlopCounterMode(display=False) as counter:
-        model(torch.randn(1, LENGTH, 3))
+        model(torch.randn(1, LENGTH, 2))
     weighted_mean = LENGTH * model.encoder.d_out if readout == "attention" else 0  # elementwise for torch
     assert model.multiply_adds(LENGTH) - weighted_mean == counter.get_total_flops() / 2
 
@@ -144,6 +165,28 @@ def test_dropout_follows_torchs_seed_and_is_off_in_evaluation(name: str) -> None
     assert not torch.equal(dropped, seeded())
 
 
+@pytest.mark.parametrize(("name", "layers", "times"), [("lstm", 3, 2), ("tcn", 3, 6), ("lru", 3, 3), ("s4d", 3, 3)])
+def test_dropout_acts_where_it_is_said_to(name: str, layers: int, times: int) -> None:
+    encoder, calls = SHARED[name](3, layers=layers, dropout=0.5), []
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.register_forward_hook(lambda *call: calls.append(call))
+    encoder(torch.randn(1, LENGTH, 3), None)
+    assert len(calls) == times
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_without_a_gradient_states_are_the_same_and_finite(name: str) -> None:
+    torch.manual_seed(0)
+    encoder, x, lengths = make(name).double().eval(), random(), torch.tensor([LENGTH, 13, 1, 0])
+    states, valid = encoder(x, lengths)
+    with torch.no_grad():  # torch has other kernels for that
+        without = encoder(x, lengths)[0]
+    assert without.isfinite().all()
+    for ours, theirs, length in zip(without, states, valid.tolist(), strict=True):
+        torch.testing.assert_close(ours[:length], theirs[:length])
+
+
 def test_a_backward_layer_reads_each_sequence_from_its_own_end() -> None:
     encoder = make("bidirectional gru before").double()
     lengths = torch.tensor([LENGTH, 7, 1, 0])
@@ -155,11 +198,36 @@ def test_a_backward_layer_reads_each_sequence_from_its_own_end() -> None:
         torch.testing.assert_close(states[row, :length, width:], alone)
 
 
+def answer_and_gradient(model: Callable[..., Tensor], weights: list[Tensor], *inputs: Any) -> list[Tensor]:
+    answer = model(*inputs)
+    return [answer, *torch.autograd.grad(answer.square().sum(), weights)]
+
+
+def compare_with_compiled(name: str, backend: str) -> None:
+    torch.compiler.reset()
+    torch.manual_seed(0)
+    length = 5
+    model = SequenceModel(make(name, length=length), "mean", 2).double()
+    x = random()[:, :length].requires_grad_()
+    lengths = None if name in FIXED else torch.tensor([5, 4, 2, 1])
+    weights = [x, *model.parameters()]
+    eager = answer_and_gradient(model, weights, x, lengths)
+    compiled = answer_and_gradient(torch.compile(model, backend=backend), weights, x, lengths)
+    for theirs, ours in zip(eager, compiled, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+of_the_compiler_itself = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::UserWarning:torch")
+
+
+@of_the_compiler_itself
+@pytest.mark.parametrize("name", [name for name in EVERY if " " not in name])
+def test_torch_compile_traces_every_encoder_and_its_gradient(name: str) -> None:
+    compare_with_compiled(name, "aot_eager")
+
+
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::UserWarning:torch")  # of the compiler itself
-@pytest.mark.parametrize("name", ["cnn", "gru before", "mingru"])
-def test_torch_compile_gives_the_same(name: str) -> None:
-    encoder = make(name).eval()
-    x = torch.randn(4, LENGTH, 3)
-    compiled = torch.compile(encoder)
-    torch.testing.assert_close(compiled(x, None)[0], encoder(x, None)[0], rtol=1e-4, atol=1e-5)
+@of_the_compiler_itself
+@pytest.mark.parametrize("name", EVERY)
+def test_torch_compile_makes_code_that_gives_the_same(name: str) -> None:
+    compare_with_compiled(name, "inductor")

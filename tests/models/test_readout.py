@@ -1,16 +1,16 @@
-"""Readouts, embeddings, the head, and how weights start."""
+"""Readouts, embeddings, and the head."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
-from torch import nn
 
 from gradreach.errors import ConfigError
-from gradreach.models import GRU, LSTM, RNN, Identity, SequenceModel, make_embedding
-from gradreach.models.cells import GRUResetBefore
+from gradreach.models import GRU, LSTM, Identity, SequenceModel, build, make_embedding
 from gradreach.models.embedding import TokenEmbedding
 from gradreach.models.readout import Attention, EachStep, Flatten, Last, Max, Mean
+from gradreach.tasks import Shape
 
 STATES = torch.tensor([[[1.0, -5.0], [3.0, -1.0], [2.0, -4.0]], [[7.0, -2.0], [9.0, 9.0], [9.0, 9.0]]])
 LENGTHS = torch.tensor([3, 1])
@@ -63,17 +63,27 @@ def test_padding_tokens_are_the_zero_vector_and_learn_nothing() -> None:
     assert touched.tolist() == [3, 4]
 
 
-def test_pretrained_vectors_are_taken_over_and_frozen_if_wished() -> None:
-    embedding = make_embedding(1, 5, 3, "frozen")
-    assert isinstance(embedding, TokenEmbedding)
-    vectors = torch.arange(15.0).view(5, 3)
-    embedding.load(vectors)
-    assert embedding(torch.tensor([[4]]))[0, 0].tolist() == [12, 13, 14]
-    assert not embedding(torch.tensor([[0]])).any()
-    model = SequenceModel(Identity(3), "mean", 2, embedding=embedding)
-    assert model.parameter_count == 3 * 2 + 2
-    with pytest.raises(ConfigError, match=r"set model.embedding_size=4"):
-        embedding.load(torch.zeros(5, 4))
+@pytest.mark.parametrize("kind", ["trainable", "frozen"])
+def test_tokens_start_from_pretrained_vectors_of_the_task(kind: Literal["trainable", "frozen"]) -> None:
+    vectors = torch.arange(15.0).view(5, 3) + 1
+    shape = Shape(channels=1, length=4, outputs=2, vocabulary=5, variable_length=True, vectors=vectors)
+    model = build(Identity, {}, shape, readout="mean", embedding=kind)
+    assert model.embedding(torch.tensor([[4, 1]]))[0].tolist() == [[13, 14, 15], [4, 5, 6]]
+    assert not model.embedding(torch.tensor([[0]])).any()
+    assert model.parameter_count == 3 * 2 + 2 + (15 if kind == "trainable" else 0)
+    model(torch.tensor([[4, 1, 0, 0]]), torch.tensor([2])).sum().backward()
+    moved = model.embedding.vectors.weight.grad
+    assert moved is None if kind == "frozen" else moved.abs().sum(1).nonzero().flatten().tolist() == [1, 4]
+    assert vectors[0].tolist() == [1, 2, 3]
+
+
+def test_a_model_with_pretrained_vectors_can_be_made_without_memory() -> None:
+    shape = Shape(channels=1, length=4, outputs=2, vocabulary=5, vectors=torch.ones(5, 3))
+    with torch.device("meta"):
+        model = build(GRU, {"width": 1}, shape, readout="last", match_params=1_000, embedding_size=3)
+    assert model.embedding.vectors.weight.shape == (5, 3)
+    with pytest.raises(ConfigError, match=r"embedding_size=4: .* have size 3; choose that or null"):
+        build(GRU, {}, shape, readout="last", embedding_size=4)
 
 
 def test_series_are_projected_or_left_as_they_are() -> None:
@@ -83,55 +93,25 @@ def test_series_are_projected_or_left_as_they_are() -> None:
         make_embedding(2, None, 7, "frozen")
 
 
-@pytest.mark.parametrize(("ours", "torchs"), [(RNN, nn.RNN), (LSTM, nn.LSTM), (GRU, nn.GRU)])
-def test_the_default_start_is_that_of_torch(ours: type, torchs: type) -> None:
-    torch.manual_seed(3)
-    encoder = ours(4, width=6)
-    torch.manual_seed(3)
-    layer = torchs(4, 6)
-    for mine, theirs in zip(encoder.layers[0].parameters(), layer.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
-
-
-def test_our_own_gru_starts_like_that_of_torch() -> None:
-    torch.manual_seed(3)
-    mine = dict(GRUResetBefore(4, 6).named_parameters())
-    torch.manual_seed(3)
-    for name, theirs in nn.GRU(4, 6).named_parameters():
-        assert torch.equal(mine[name.removesuffix("_l0")], theirs)
-
-
-def test_orthogonal_and_identity_starts() -> None:
-    w = RNN(4, width=6, start="orthogonal").layers[0].weight_hh_l0.detach()
-    torch.testing.assert_close(w @ w.T, torch.eye(6))
-    layer = RNN(50, width=60, start="identity", nonlinearity="relu").layers[0]
-    assert torch.equal(layer.weight_hh_l0, torch.eye(60))
-    assert not layer.bias_hh_l0.any()
-    assert not layer.bias_ih_l0.any()
-    assert 0.0009 < layer.weight_ih_l0.std() < 0.0011
-
-
-def test_forget_bias_is_the_sum_of_both_biases() -> None:
-    layer = LSTM(4, width=6, forget_bias=3.0).layers[0]
-    assert torch.equal((layer.bias_ih_l0 + layer.bias_hh_l0)[6:12], torch.full((6,), 3.0))
-    assert (layer.bias_hh_l0[12:].abs() > 0).all()
-
-
-def test_chrono_spreads_memory_between_1_and_the_longest_time() -> None:
-    torch.manual_seed(0)
-    layer = LSTM(4, width=500, chrono=100).layers[0]
-    bias = (layer.bias_ih_l0 + layer.bias_hh_l0).detach()
-    spans = bias[500:1000].exp()
-    assert 1 <= spans.min() < 3 < 97 < spans.max() <= 99
-    assert torch.equal(bias[:500], -bias[500:1000])
-    assert abs(spans.mean() - 50) < 5
-
-
 def test_what_excludes_each_other_or_does_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="forget_bias"):
         LSTM(4, forget_bias=1.0, chrono=100)
     with pytest.raises(ConfigError, match="layers"):
         LSTM(4, dropout=0.5)
+
+
+def test_dropout_and_max_norm_of_the_head_are_those_that_were_asked_for() -> None:
+    shape = Shape(channels=1000, length=1, outputs=1)
+    model = build(Identity, {}, shape, readout="mean", head_dropout=0.8, head_max_norm=0.5)
+    torch.nn.init.constant_(model.head.weight, 1.0)
+    torch.nn.init.zeros_(model.head.bias)
+    x = torch.ones(1, 1, 1000)
+    whole = 1000 * 0.5 / math.sqrt(1000)  # the norm shared by all weights
+    assert math.isclose(model.eval()(x).item(), whole, rel_tol=1e-4)
+    torch.manual_seed(0)
+    kept = model.train()(x).item() / (whole / 1000 / 0.2)  # what is left is scaled up
+    assert math.isclose(kept, round(kept), rel_tol=1e-3)
+    assert 150 < kept < 250
 
 
 def test_max_norm_scales_down_and_never_up() -> None:

@@ -13,7 +13,7 @@ from gradreach.errors import ConfigError
 from gradreach.tasks import IMDB, MNIST, SST, TREC
 from gradreach.tasks.download import fetch
 from gradreach.tasks.mnist import averages
-from gradreach.tasks.text import torchtext
+from gradreach.tasks.tokens import torchtext
 
 
 def md5(content):

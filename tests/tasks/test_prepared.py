@@ -1,12 +1,15 @@
 """Prepared data are made once, kept whole, and made anew where anything that shaped them differs."""
 
+import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from gradreach.tasks.prepared import Prepared, cache_folder, file_hash
+from gradreach.tasks.prepared import Prepared, cache_folder, file_hash, mapped, progress
 
 
 @pytest.fixture
@@ -93,6 +96,44 @@ def test_without_a_place_to_keep_it_it_works_all_the_same(source, monkeypatch, t
     assert make.times == 1
 
 
+def test_arrays_are_mapped_and_what_is_written_into_them_stays_in_the_process(source):
+    first, again = (Prepared("t", {}, [source], Maker()) for _ in range(2))
+    x = first.arrays()["x"]
+    assert isinstance(x, np.memmap)
+    x += 1
+    assert x.tolist() == [1, 2, 3, 4, 5]
+    assert again.arrays()["x"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_arrays_of_every_kind_are_mapped_as_they_were(source):
+    kept = {
+        "empty": np.zeros((0, 7), dtype=np.float32),
+        "by_column": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+        "words": np.array(["", "好吃", "a" * 300]),
+        "scalar": np.array(3),
+        "x": np.arange(24, dtype=np.int32).reshape(2, 3, 4),
+    }
+    path = Prepared("t", {}, [source], lambda: (kept, {})).path
+    for arrays in (mapped(path), Prepared("t", {}, [source], lambda: ({}, {})).arrays()):
+        assert arrays.keys() == kept.keys()
+        for name, array in kept.items():
+            assert arrays[name].dtype == array.dtype
+            assert np.array_equal(arrays[name], array)
+
+
+def test_looking_at_a_row_does_not_read_the_rest(source):
+    """Told by the operating system: of 64 MB only pages that were touched are resident."""
+    big = {"x": np.ones((4096, 4096), dtype=np.float32)}
+    path = Prepared("t", {}, [source], lambda: (big, {})).path
+    read = (
+        "import resource, sys; from pathlib import Path; from gradreach.tasks.prepared import mapped;"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; x = mapped(Path(sys.argv[1]))['x'];"
+        "assert x[7].sum() == 4096; print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
+    )
+    told = subprocess.run([sys.executable, "-c", read, str(path)], capture_output=True, text=True, check=True)
+    assert int(told.stdout) < 32
+
+
 def test_nothing_is_pickled(source):
     path = Prepared("t", {}, [source], Maker()).path
     with np.load(path, allow_pickle=False) as arrays:
@@ -117,3 +158,32 @@ def test_a_changed_file_has_another_hash(source):
     before = file_hash(source)
     source.write_text("longer than before")
     assert file_hash(source) != before
+
+
+def test_what_takes_long_is_told_once_and_what_is_quick_is_not(capfd):
+    assert list(progress(range(3), "reading a.csv")) == [0, 1, 2]
+    assert capfd.readouterr() == ("", "")
+    assert list(progress(range(3), "reading a.csv", patience=0)) == [0, 1, 2]
+    told = f"gradreach: reading a.csv, once: the result is kept in {cache_folder()}\n"
+    assert capfd.readouterr() == ("", told)
+
+
+@pytest.mark.parametrize("moment", ["while it is made", "while it is written"])
+def test_a_cache_whose_maker_was_killed_is_made_anew(source, moment):
+    """A process dies by SIGKILL half-way; the next one finds nothing to read, no lock, and leaves no remains."""
+    script = (
+        "import os, signal, sys; from pathlib import Path; import numpy as np; import gradreach.files as files;"
+        "from gradreach.tasks.prepared import Prepared\n"
+        "def die(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def make():\n"
+        "    if sys.argv[2] == 'while it is made': die()\n"
+        "    files._sync = die\n"
+        "    return {'x': np.zeros(1000)}, {}\n"
+        "Prepared('t', {}, [Path(sys.argv[1])], make)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(source), moment], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert not list(cache_folder().glob("*.npz"))
+    assert Prepared("t", {}, [source], Maker()).arrays()["x"].tolist() == [0, 1, 2, 3, 4]
+    assert not list(cache_folder().glob("*.tmp"))
+    assert len(list(cache_folder().glob("*.npz"))) == 1

@@ -10,7 +10,6 @@ import torch
 from gradreach.errors import ConfigError
 from gradreach.tasks import MNIST, MNIST1D, TimeSeriesFile
 from gradreach.tasks.mnist1d import global_random_state_kept, make
-from gradreach.tasks.ts_file import cut
 
 
 @pytest.fixture(scope="module")
@@ -150,15 +149,6 @@ def test_a_test_file_is_the_test_and_what_it_holds_is_never_validation(tmp_path)
     assert len(splits.test) == 10
     assert len(splits.train) + len(splits.validation) == 40
     assert not tested & {x.numpy().tobytes() for x in splits.validation.x}
-
-
-@pytest.mark.parametrize(
-    ("keep", "kept"), [("head", [0, 1, 2]), ("tail", [4, 5, 6]), ("both", [0, 1, 6]), ("all", [0, 1, 2])]
-)
-def test_long_series_are_cut_where_it_is_said(keep, kept):
-    assert cut(np.arange(7), 3, keep).tolist() == kept
-    assert cut(np.arange(3), 3, keep).tolist() == [0, 1, 2]
-    assert len(cut(np.arange(7), 1, keep)) == 1
 
 
 def test_the_share_of_series_cut_is_told(tmp_path):

@@ -3,13 +3,15 @@
 import warnings
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
 from gradreach.errors import ConfigError
 from gradreach.tasks import IMDB, SST, TREC, TextFile
-from gradreach.tasks.text import shorten, tokenizer
-from gradreach.tasks.text_sets import subtrees
+from gradreach.tasks.keeping import shorten
+from gradreach.tasks.sst import subtrees
+from gradreach.tasks.tokens import encode, tokenizer
 
 
 def write(path, rows, head="label,text"):
@@ -43,9 +45,19 @@ def test_a_text_is_cut_into_tokens(tokens, text, cut):
 
 @pytest.mark.parametrize(("keep", "kept"), [("head", [1, 2, 3]), ("tail", [5, 6, 7]), ("both", [1, 2, 7])])
 def test_long_texts_are_cut_where_it_is_said(keep, kept):
-    assert shorten([1, 2, 3, 4, 5, 6, 7], 3, keep) == kept
-    assert shorten([1, 2, 3], 3, keep) == [1, 2, 3]
-    assert shorten([1, 2], 1, keep) == ([2] if keep == "tail" else [1])
+    steps = np.arange(1, 8)
+    assert shorten(steps, 3, keep).tolist() == kept
+    assert shorten(steps[:3], 3, keep).tolist() == [1, 2, 3]
+    assert shorten(steps[:2], 1, keep).tolist() == ([2] if keep == "tail" else [1])
+    assert shorten(np.stack([steps, -steps], axis=1), 3, keep).tolist() == [[k, -k] for k in kept]
+
+
+def test_texts_are_encoded_four_bytes_a_token():
+    flat, sizes, tokens = encode(["b a b", "", "c a"], "whitespace")
+    assert [tokens[number] for number in flat] == ["b", "a", "b", "c", "a"]
+    assert sizes.tolist() == [3, 0, 2]
+    assert tokens == ["b", "a", "c"]
+    assert flat.itemsize == 4
 
 
 def test_texts_come_back_from_their_tokens(tmp_path):
@@ -59,7 +71,8 @@ def test_texts_come_back_from_their_tokens(tmp_path):
     assert task.shape.outputs == 3
     assert task.shape.length == 9
     assert task.shape.variable_length
-    assert splits.train.x.dtype == torch.int64
+    assert splits.train.x.dtype == torch.int32  # as it is kept
+    assert splits.train.take(slice(2)).x.dtype == torch.int64
 
 
 def test_padding_is_0_on_the_right_and_nothing_else_is_0(tmp_path):

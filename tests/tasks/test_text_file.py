@@ -38,7 +38,7 @@ def test_every_format_gives_the_same_texts(tmp_path, name, packing, bom):
 def test_windows_line_ends_and_line_breaks_in_quotes_are_read(tmp_path):
     (tmp_path / "a.csv").write_bytes(b'label,text\r\n1,"two\r\nlines"\r\n\r\n0,one\r\n')
     train, _, _ = (task := TextFile(file="a.csv")).read(task.files(tmp_path))
-    assert (train.texts, train.labels, train.lines) == (["two\r\nlines", "one"], ["1", "0"], [3, 5])
+    assert (train.texts, train.labels, list(train.lines)) == (["two\r\nlines", "one"], ["1", "0"], [3, 5])
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "gb18030", "utf-16"])

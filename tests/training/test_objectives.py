@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -47,8 +48,11 @@ def close(metric, scores):
     end = EpochEnd(told.append)
     for epoch, score in enumerate(scores):
         figures = {"train/loss": 1.0, "val/loss": 1.0, f"val/{metric}": score}
-        module = SimpleNamespace(figures=figures, model=nn.Linear(1, 1), task=SimpleNamespace(metric=metric))
-        end.on_validation_end(SimpleNamespace(current_epoch=epoch, global_step=epoch), module)
+        task = SimpleNamespace(metric=metric)
+        module = SimpleNamespace(
+            figures=figures, model=nn.Linear(1, 1), task=task, steps=epoch, by_parameter=pd.DataFrame()
+        )
+        end.on_validation_end(SimpleNamespace(current_epoch=epoch), module)
     return end.best_row["epoch"]
 
 
@@ -61,10 +65,9 @@ def test_accuracy_is_better_when_higher_and_an_error_when_lower():
 def test_a_loss_that_is_not_finite_is_a_divergence(stage):
     end = EpochEnd(lambda row: None)
     figures = {"train/loss": 1.0, "val/loss": 1.0, "val/mse": 1.0, f"{stage}/loss": math.nan}
+    module = SimpleNamespace(figures=figures, model=nn.Linear(1, 1), steps=1, by_parameter=pd.DataFrame())
     with pytest.raises(Diverged, match="loss is nan after epoch 1"):
-        end.on_validation_end(
-            SimpleNamespace(current_epoch=0, global_step=1), SimpleNamespace(figures=figures, model=nn.Linear(1, 1))
-        )
+        end.on_validation_end(SimpleNamespace(current_epoch=0), module)
 
 
 def test_a_task_of_values_is_learned_and_its_figures_go_by_its_metric():

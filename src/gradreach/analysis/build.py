@@ -1,79 +1,154 @@
 """Rebuild all that stands under ``results/<experiment>/`` from records, without training."""
 
+import filecmp
+import json
+import math
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.experiment import Experiment, load_experiment
-from gradreach.analysis.frame import load_profiles, load_runs, profile_table, run_table, write_csv, write_profiles
-from gradreach.analysis.tables import chance_line, latex, markdown, summarize, wide
-from gradreach.errors import ConfigError
+from gradreach.analysis.frame import MISSING, load_runs, run_table, write_csv
+from gradreach.analysis.long import load_history, load_profiles, write_long
+from gradreach.analysis.rendering import html, latex, markdown
+from gradreach.analysis.results import Results, has
+from gradreach.analysis.sources import Source
+from gradreach.analysis.tables import Computed, View, chance_line, make, selected
+from gradreach.analysis.verdict import Effect, Verdict
+from gradreach.errors import ConfigError, advise
 from gradreach.files import write_text
+
+PENDING = (MISSING, "running", "interrupted")
+"""Runs that have not been tried to the end: until then no rule is applied."""
 
 
 @dataclass(frozen=True)
 class Built:
     """What was rebuilt.
 
-    - ``tables``: what people read, by caption.
-    - ``state``: how much of the sweep there is, and the chance level.
+    - ``name``, ``experiment``: of what.
+    - ``results``: what it is made of.
+    - ``views``: its tables.
+    - ``pictures``: what was drawn, by the name of its files.
+    - ``verdict``: None where there is no claim.
+    - ``state``: how much of the sweep there is, of what revisions, and the chance level.
     - ``folder``: where it stands.
     """
 
+    name: str
     experiment: Experiment
-    tables: dict[str, pd.DataFrame]
+    results: Results
+    views: tuple[View, ...]
+    pictures: dict[str, Picture]
+    verdict: Verdict | None
     state: str
     folder: Path
 
 
-def build(name: str, results_dir: Path, experiments_dir: Path = Path("experiments")) -> Built:
-    """Write run table, profiles, tables, figures and the page of one experiment.
+def build(
+    name: str,
+    results_dir: Path,
+    experiments_dir: Path = Path("experiments"),
+    *,
+    source: Source | None = None,
+    into: Path | None = None,
+) -> Built:
+    """Write run table, long tables that were asked for, tables, figures, verdict and the page of one experiment.
+
+    Args:
+        name: of the experiment.
+        results_dir: where its records and its run table are.
+        experiments_dir: where ``<name>.py`` is.
+        source: where raw records are, if not in ``<results_dir>/runs``.
+        into: where ``<name>/`` is written, if not in ``results_dir``.
 
     Raises:
-        ConfigError: there is no such experiment, or none of its runs was ever planned.
+        ConfigError: there is no such experiment, none of its runs was ever planned, or a table shows a metric that no
+            run has.
     """
     experiment = load_experiment(name, experiments_dir)
     if not run_table(results_dir, name).exists():
         raise ConfigError(f"{name}: no runs yet; python run.py -m experiment={name} makes them")
-    runs = load_runs(results_dir, name)
-    profiles = load_profiles(results_dir, runs, name)
-    write_csv(run_table(results_dir, name), runs)
-    write_profiles(profile_table(results_dir, name), profiles)
-
-    folder = results_dir / name
-    runs = runs.assign(architecture=architectures(runs))
-    state = f"{state_line(runs)} {chance_line(runs)}"
-    page = [f"# {experiment.title}", experiment.question, f"**{state}** {experiment.caveat}"]
-    tables = {}
-    for table in experiment.tables:
-        summary = summarize(runs, table)
-        tables[table.caption] = readable = wide(summary, table)
-        notes = f"{table.reading} {state}"
-        write_csv(folder / f"{table.name}.csv", summary.round(6))
-        write_text(folder / f"{table.name}.md", f"{table.caption}\n\n{markdown(readable)}\n{notes}\n")
-        write_text(
-            folder / f"{table.name}.tex",
-            latex(readable, f"{table.caption} {notes}", f"tab:{name}-{table.name}"),
-        )
-        page += [f"## {_heading(table.name)}", table.caption, markdown(readable).rstrip(), table.reading]
-    for figure in experiment.figures:
-        figure.draw(runs, profiles, folder / figure.name)
-        page += [
-            f"## {_heading(figure.name)}",
-            f"![{_heading(figure.name)}]({figure.name}.png)",
-            figure.caption,
-        ]
-    page.append(
-        f"The sweep is `python run.py -m experiment={name}`; this page is made of [runs.csv](runs.csv) and "
-        f"[profiles.csv](profiles.csv) by `gradreach tables {name}`."
+    runs = load_runs(name, results_dir, source)
+    folder = (into or results_dir) / name
+    write_csv(folder / "runs.csv", runs)
+    prepared = experiment.prepare(runs.assign(architecture=architectures(runs)))
+    results = Results(
+        prepared,
+        partial(load_profiles, selected(prepared, experiment.profiles_of), name, results_dir, source),
+        partial(load_history, runs, name, results_dir, source),
     )
-    write_text(folder / "README.md", "\n\n".join(page) + "\n")
-    return Built(experiment, tables, state, folder)
+    check_metrics(experiment, results.runs)
+    mixture = mixture_line(runs)
+    advise(f"{name}: {mixture}" if mixture else None)
+    state = " ".join(filter(None, (state_line(runs), mixture, chance_line(runs))))
+
+    views = tuple(make(table, results) for table in experiment.tables)
+    for view in views:
+        _write_view(folder, name, view, state)
+    pictures = {figure.name: figure.draw(results, folder / figure.name) for figure in experiment.figures}
+    built = Built(name, experiment, results, views, pictures, judged(experiment, results), state, folder)
+    for table in ("profiles", "history"):
+        if results.asked(table):
+            write_long(folder / f"{table}.csv", getattr(results, table))
+    write_text(folder / "summary.json", json.dumps(summary(built), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "README.md", page(built))
+    return built
 
 
-def _heading(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+def built_experiments(results_dir: Path) -> list[str]:
+    """Return the names of all experiments that have runs.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    names = sorted(path.parent.name for path in results_dir.glob("*/runs.csv"))
+    if not names:
+        where = results_dir.resolve()
+        raise ConfigError(f"{where}: no results here; python run.py -m experiment=quickstart makes some")
+    return names
+
+
+def differences(there: Path, made: Path) -> list[str]:
+    """Compare what stands there with what was made, byte for byte."""
+    old, new = ({path.name for path in folder.iterdir()} if folder.is_dir() else set() for folder in (there, made))
+    changed = [name for name in old & new if not filecmp.cmp(there / name, made / name, shallow=False)]
+    lines = [f"{there / name}: not what the records give" for name in changed]
+    lines += [f"{there / name}: absent" for name in new - old]
+    lines += [f"{there / name}: nothing makes it any more, delete it" for name in old - new]
+    return sorted(lines)
+
+
+def judged(experiment: Experiment, results: Results) -> Verdict | None:
+    """Apply the rule; a sweep that is not complete is undecided, whatever it shows so far."""
+    if experiment.judge is None:
+        return None
+    pending = int(results.runs["status"].isin(PENDING).sum())
+    if pending:
+        return Verdict(
+            "undecided",
+            None,
+            f"{pending} of {len(results.runs)} planned runs are still to be done; the rule is for all of them.",
+        )
+    return experiment.judge(results)
+
+
+def check_metrics(experiment: Experiment, runs: pd.DataFrame) -> None:
+    """See that tables show what is there; as long as runs are to come, so may metrics.
+
+    Raises:
+        ConfigError: naming the metric and those that exist.
+    """
+    complete = (runs["status"] == "finished").any() and not runs["status"].isin(PENDING).any()
+    for table in experiment.tables:
+        if complete and not isinstance(table, Computed):
+            for measure in table.measures:
+                has(runs, measure.metric)
 
 
 def architectures(runs: pd.DataFrame) -> pd.Series:
@@ -89,4 +164,99 @@ def state_line(runs: pd.DataFrame) -> str:
     finished = int(states.get("finished", 0))
     others = ", ".join(f"{count} {state}" for state, count in sorted(states.items()) if state != "finished")
     line = f"{finished} of {len(runs)} planned runs finished"
-    return f"{line}; {others}: not complete." if others else f"{line}."
+    if not others:
+        return f"{line}."
+    return f"{line}; {others}{': not complete' if runs['status'].isin(PENDING).any() else ''}."
+
+
+def mixture_line(runs: pd.DataFrame) -> str:
+    """Count the runs of each revision and schema where there are several; empty where there is one."""
+    lines = []
+    for column, what in (("revision", "revisions"), ("schema_version", "schema versions")):
+        counts = Counter(str(value) for value in runs[column].dropna()) if column in runs else Counter()
+        if len(counts) > 1:
+            each = ", ".join(f"{count} of {value}" for value, count in sorted(counts.items()))
+            lines.append(f"Runs of {len(counts)} {what}: {each}.")
+    return " ".join(lines)
+
+
+def summary(built: Built) -> dict[str, Any]:
+    """Return what the ledger and the report need to know of an experiment."""
+    runs, experiment = built.results.runs, built.experiment
+    seconds = runs["seconds"].sum() if "seconds" in runs else 0.0
+    return {
+        "name": built.name,
+        "title": experiment.title,
+        "claim": None if experiment.claim is None else vars(experiment.claim),
+        "rule": experiment.rule,
+        "verdict": None if built.verdict is None else _plain(built.verdict),
+        "planned": len(runs),
+        "finished": int((runs["status"] == "finished").sum()),
+        "seconds": round(float(seconds), 1),
+        "state": built.state,
+    }
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "state": verdict.state,
+        "sentence": verdict.sentence,
+        "effect": None if verdict.effect is None else _finite(verdict.effect),
+        "parts": [_plain(part) for part in verdict.parts],
+    }
+
+
+def _finite(effect: Effect) -> dict[str, Any]:
+    values = effect._asdict().items()
+    return {k: (v if math.isfinite(v) else None) if isinstance(v, float) else v for k, v in values}
+
+
+def _write_view(folder: Path, name: str, view: View, state: str) -> None:
+    table, text, marked = view.table, view.text, view.marked
+    notes = " ".join(filter(None, (table.reading, view.notes, state)))
+    write_csv(folder / f"{table.name}.csv", view.numbers.drop(columns="run_ids", errors="ignore").round(6))
+    write_text(folder / f"{table.name}.md", f"{table.caption}\n\n{markdown(text, marked)}\n{notes}\n")
+    write_text(folder / f"{table.name}.html", html(text, marked, f"{table.caption} {notes}"))
+    label = f"tab:{name}-{table.name}"
+    write_text(folder / f"{table.name}.tex", latex(text, marked, f"{table.caption} {notes}", label))
+
+
+def page(built: Built) -> str:
+    """Return the experiment's page, in Markdown."""
+    experiment, verdict = built.experiment, built.verdict
+    parts = [f"# {experiment.title}", experiment.question]
+    if experiment.claim is not None and verdict is not None:
+        claim = experiment.claim
+        parts.append(f"**{claim.id}, §{claim.section} of the notes.** {claim.translation}\n\n> {claim.words}")
+        if experiment.prediction is not None:
+            parts.append(f"*Expected before the runs:* {experiment.prediction.text} ({experiment.prediction.source})")
+        parts += [f"*Rule, fixed before the runs:* {experiment.rule}", f"**{verdict.state}.** {verdict.sentence}"]
+        parts.append(_bullets(verdict))
+    parts.append(f"**{built.state}** {experiment.caveat}")
+    for view in built.views:
+        text = markdown(view.text, view.marked).rstrip()
+        parts += [f"## {_heading(view.table.name)}", view.table.caption, text, view.table.reading, view.notes]
+    for figure in experiment.figures:
+        heading = _heading(figure.name)
+        parts += [f"## {heading}", f"![{heading}]({figure.name}.png)", figure.caption]
+    made_of = ["runs", *(table for table in ("profiles", "history") if built.results.asked(table))]
+    files = " and ".join(f"[{table}.csv]({table}.csv)" for table in made_of)
+    parts.append(
+        f"The sweep is `python run.py -m experiment={built.name}`; this page is made of {files} by "
+        f"`gradreach tables {built.name}`."
+    )
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _bullets(verdict: Verdict, indent: str = "") -> str:
+    """Return the parts of a verdict, and what each rests on, as a list."""
+    lines = []
+    for part in verdict.parts:
+        lines.append(f"{indent}- {part.state}: {part.sentence}")
+        deeper = _bullets(part, f"{indent}  ")
+        lines += [deeper] if deeper else []
+    return "\n".join(lines)
+
+
+def _heading(name: str) -> str:
+    return name.replace("_", " ").capitalize()

@@ -1,17 +1,22 @@
-"""What a named sweep means: its question, its tables, its figures."""
+"""What a named sweep means: its question, its tables and figures, the claim it puts to the test and by which rule."""
 
 import importlib.util
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
-from gradreach.analysis.tables import Table
+from gradreach.analysis.results import Results
+from gradreach.analysis.tables import Computed, Table
+from gradreach.analysis.verdict import Verdict
 from gradreach.errors import ConfigError, suggest
 
-Draw = Callable[[pd.DataFrame, pd.DataFrame, Path], None]
+Draw = Callable[[Results, Path], "Picture"]
+"""Draws results into files, whose name without its ending the path is, and returns what was drawn."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Figure:
 
     - ``name``: of its files.
     - ``caption``: what it shows and how to read it.
-    - ``draw``: given runs, profiles and the file name without its ending.
+    - ``draw``: given the results and the file name without its ending.
     """
 
     name: str
@@ -29,18 +34,83 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What the founding notes say.
+
+    - ``id``: ``C1``.
+    - ``section``: of the notes, ``4.1``.
+    - ``words``: theirs, in Chinese.
+    - ``translation``: into English.
+    """
+
+    id: str
+    section: str
+    words: str
+    translation: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is to be expected before the runs.
+
+    - ``text``: one or two sentences.
+    - ``source``: who says so.
+    """
+
+    text: str
+    source: str
+
+
+def as_they_are(runs: pd.DataFrame) -> pd.DataFrame:
+    """Add no columns."""
+    return runs
+
+
+@dataclass(frozen=True)
 class Experiment:
     """``experiments/<name>.py`` holds one, as ``EXPERIMENT``.
 
     - ``title``, ``question``: what it is about.
     - ``caveat``: what a sceptical reader has to know.
+    - ``tables``, ``figures``: what is shown of it.
+    - ``claim``: what it puts to the test, where it does.
+    - ``prediction``: what the literature lets expect.
+    - ``rule``: how the verdict is found, in one sentence fixed before the runs.
+    - ``judge``: the same as code; called with results in which every planned run has been tried.
+    - ``prepare``: adds columns of its own to the run table, or names its ``architecture`` anew.
+    - ``profiles_of``: of which runs figures show gradient profiles, which are committed for them alone: a value, or a
+      list of values, for columns of the run table.
+
+    Raises:
+        ValueError: of claim, rule and judge only some are given.
     """
 
     title: str
     question: str
     caveat: str
-    tables: tuple[Table, ...]
+    tables: tuple[Table | Computed, ...]
     figures: tuple[Figure, ...]
+    claim: Claim | None = None
+    prediction: Prediction | None = None
+    rule: str = ""
+    judge: Callable[[Results], Verdict] | None = None
+    prepare: Callable[[pd.DataFrame], pd.DataFrame] = as_they_are
+    profiles_of: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len({self.claim is None, not self.rule, self.judge is None}) != 1:
+            raise ValueError(f"{self.title}: a claim needs a rule and a judge, and they a claim")
+
+
+def known_experiments(folder: Path = Path("experiments")) -> list[str]:
+    """Return the names of all experiments, sorted."""
+    return sorted(file.stem for file in folder.glob("[!_]*.py"))
+
+
+def unrun(names: Iterable[str], folder: Path = Path("experiments")) -> dict[str, Experiment]:
+    """Return the experiments that are not among these names."""
+    done = set(names)
+    return {name: load_experiment(name, folder) for name in known_experiments(folder) if name not in done}
 
 
 def load_experiment(name: str, folder: Path = Path("experiments")) -> Experiment:
@@ -51,7 +121,7 @@ def load_experiment(name: str, folder: Path = Path("experiments")) -> Experiment
     """
     path = folder / f"{name}.py"
     if not path.is_file():
-        known = [file.stem for file in folder.glob("*.py")]
+        known = known_experiments(folder)
         where = (
             f"; {suggest(name, known)}"
             if known

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from gradreach.diagnostics.steps import Steps
+from gradreach.diagnostics.steps import Step, Steps
 
 State = Tensor | tuple[Tensor, ...]
 
@@ -15,7 +15,8 @@ class Stepwise(Protocol):
     """What a recurrent layer of one's own must have to be measured, beside ``forward(x (batch, length, d_in))``.
 
     Its output at t must be the first part of the state that step t gives, or what ``output`` makes of it, where it
-    has a method ``output(x_t, state) -> (batch, d_out)``.
+    has a method ``output(x_t, state) -> (batch, d_out)``. Where it has a method ``gates(x_t, state)``, a dictionary of
+    tensors ``(batch, width)``, these are measured too; ``memory_gate`` may name the one that weighs the old state.
     """
 
     def initial_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> State:
@@ -37,16 +38,19 @@ class CellSteps(Steps):
         self.template = start if isinstance(start, tuple) else (start,)
         names = ["h", "c"] if len(self.template) == 2 else ["h", *(f"s{i}" for i in range(2, len(self.template) + 1))]
         self.parts = {name: _real(part).shape[-1] for name, part in zip(names, self.template, strict=True)}
-        self.gates = {}
         self.length, self.batch = x.shape[:2]
-        self.x = x
-        state, self.graphs = self.flat(start), []
+        self.cell, self.x = cell, x
+        self.memory_gate = getattr(cell, "memory_gate", None)
+        initial = self.flat(start)
+        state, self.graphs = initial, []
         for x_t in x.unbind():
             with torch.enable_grad():
                 before, now = state.detach().requires_grad_(), x_t.detach().requires_grad_()
                 state = self.flat(cell.step(now, self.shaped(before)))  # type: ignore[operator]
             self.graphs.append((before, now, state))
         self.states = torch.stack([state.detach() for _, _, state in self.graphs])
+        self.previous = torch.cat([initial.unsqueeze(0), self.states[:-1]])
+        self.gates = self._gates()
 
     @property
     def device(self) -> torch.device:
@@ -83,6 +87,26 @@ class CellSteps(Steps):
     def input_cotangent(self, inner: Tensor) -> Tensor:
         """Return it unchanged: the inputs are where the steps end."""
         return inner
+
+    def weight_gradients(self, step: Step) -> dict[str, Tensor]:
+        """Return those of the layer's parameters, by their names."""
+        weights = dict(self.cell.named_parameters())
+        self.cell.requires_grad_()
+        with torch.enable_grad():
+            after = self.flat(self.cell.step(step.x, self.shaped(step.previous)))  # type: ignore[operator]
+            options: Any = {"allow_unused": True, "materialize_grads": True}
+            found = torch.autograd.grad((after * step.adjoint.to(after.dtype)).sum(), list(weights.values()), **options)
+        self.cell.requires_grad_(False)
+        return {name: _real(gradient) for name, gradient in zip(weights, found, strict=True)}
+
+    @torch.no_grad()
+    def _gates(self) -> dict[str, Tensor]:
+        """Compute the gates of all steps at once: how a step works does not depend on when it is."""
+        gates: Any = getattr(self.cell, "gates", None)
+        if gates is None:
+            return {}
+        found = gates(self.x.flatten(0, 1), self.shaped(self.previous.flatten(0, 1)))
+        return {name: gate.unflatten(0, (self.length, self.batch)) for name, gate in found.items()}
 
 
 def is_stepwise(module: nn.Module) -> bool:

@@ -12,8 +12,6 @@ from gradreach.diagnostics.trace import LayerTrace
 CLOSED, OPEN = 0.1, 0.9
 """Below the one or above the other a gate counts as saturated."""
 BINS = 20
-MEMORY = ("f", "z")
-"""The gates that weigh the old state: an LSTM's forget gate, a GRU's update gate in torch's convention."""
 
 
 def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
@@ -27,7 +25,7 @@ def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
     rows = []
     for name, values in _gates(layer).items():
         mean = float(values.mean()) if len(values) else math.nan
-        implied = math.log(0.5) / math.log(mean) if name in MEMORY and 0 < mean < 1 else math.nan
+        implied = math.log(0.5) / math.log(mean) if name == layer.steps.memory_gate and 0 < mean < 1 else math.nan
         closed, opened = ((values < CLOSED).mean(), (values > OPEN).mean()) if len(values) else (math.nan, math.nan)
         rows.append((layer.layer, layer.direction, name, mean, float(closed), float(opened), implied))
     return pd.DataFrame(rows, columns=["layer", "direction", "gate", "mean", "closed", "open", "half_life"])
@@ -48,8 +46,4 @@ def _gates(layer: LayerTrace) -> dict[str, np.ndarray]:
     gates: dict[str, Tensor] = dict(layer.steps.gates)
     if isinstance(layer.steps, LSTMSteps):
         gates["notes"] = gates["f"] * (1 - layer.steps.tanh_c**2)
-    flat = {}
-    for name, gate in gates.items():
-        values, valid = layer.by_lag(gate)
-        flat[name] = values[valid].flatten().cpu().numpy()
-    return flat
+    return {name: layer.valid(gate).cpu().numpy() for name, gate in gates.items()}

@@ -4,14 +4,14 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import nn
 
 from gradreach.diagnostics.bptt import bptt_shares
-from gradreach.diagnostics.gates import MEMORY, gate_histograms, gate_statistics
+from gradreach.diagnostics.gates import gate_histograms, gate_statistics
 from gradreach.diagnostics.jacobians import (
     log10_condition_number,
     lyapunov_spectrum,
@@ -22,12 +22,9 @@ from gradreach.diagnostics.jacobians import (
 from gradreach.diagnostics.profile import profile_of
 from gradreach.diagnostics.receptive_field import effective_receptive_field
 from gradreach.diagnostics.summary import curve_names, figures
-from gradreach.diagnostics.torch_layers import TorchSteps
 from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, trace
+from gradreach.schedule import Schedule, checked_schedule, due
 from gradreach.tasks.batch import Batch
-
-Schedule = Literal["ends"] | int | None
-"""When: never, at the start and of the chosen weights, or there and after every n-th epoch."""
 
 Tables = dict[str, pd.DataFrame]
 
@@ -50,39 +47,35 @@ class Instrument:
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))}: choose quantities from {', '.join(QUANTITIES)}")
         self.model, self.probe, self.loss = model, probe, loss
-        self.schedules, self.exponents = schedules, exponents
+        self.schedules = {name: checked_schedule(schedule) for name, schedule in schedules.items()}
+        self.exponents = exponents
         self.tables: dict[str, list[pd.DataFrame]] = {}
         self.seconds = 0.0
 
-    def measure(self, stage: str, epoch: int | None = None) -> dict[str, float]:
+    def measure(self, stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
         """Measure what is due.
 
         Args:
             stage: what the moment is called in the tables.
-            epoch: how many epochs have passed; None at the start and at the end.
+            passed: how many epochs and how many training steps; None at the start and at the end.
 
         Returns:
             Few scalars, such as ``h.half_life``; none where nothing is due.
         """
-        due = [name for name, schedule in self.schedules.items() if _due(schedule, epoch)]
-        if not due:
+        scheduled = {name: schedule for name, schedule in self.schedules.items() if schedule is not None}
+        now = [name for name, schedule in scheduled.items() if passed is None or due(schedule, *passed)]
+        if not now:
             return {}
         start = time.perf_counter()
         traced = trace(self.model, self.probe, self.loss)
         summary: dict[str, float] = {}
-        for name in due:
+        for name in now:
             scalars, tables = QUANTITIES[name](self, traced)
             summary |= scalars
             for title, table in tables.items():
                 self.tables.setdefault(title, []).append(table.assign(stage=stage))
         self.seconds += time.perf_counter() - start
         return summary
-
-
-def _due(schedule: Schedule, epoch: int | None) -> bool:
-    if schedule is None or epoch is None:
-        return schedule is not None
-    return isinstance(schedule, int) and epoch % schedule == 0
 
 
 def _profile(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
@@ -96,11 +89,12 @@ def _gates(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tab
         return {}, {}
     table = pd.concat([gate_statistics(layer) for layer in layers], ignore_index=True)
     names = curve_names(traced.names)
+    memory = {(layer.layer, layer.direction): layer.steps.memory_gate for layer in layers}
     scalars = {
         f"gate_{row['gate']}{names[row['layer'], row['direction']]}.{figure}": row[figure]
         for row in table.to_dict("records")
         for figure in ("mean", "closed", "open")
-        if figure != "mean" or row["gate"] in MEMORY
+        if figure != "mean" or row["gate"] == memory[row["layer"], row["direction"]]
     }
     return scalars, {"gates": table}
 
@@ -128,7 +122,7 @@ def _lyapunov(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], 
 
 
 def _bptt(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
-    frames = [bptt_shares(layer) for layer in traced.layers if isinstance(layer.steps, TorchSteps)]
+    frames = [bptt_shares(layer) for layer in traced.layers]
     return {}, {"bptt": pd.concat(frames, ignore_index=True)} if frames else {}
 
 

@@ -5,11 +5,12 @@ A layer is a step function and a loop. What depends on the input alone is comput
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from gradreach.models.initialization import uniform_by_fan_in
+from gradreach.models.initialization import indrnn_start, uniform_by_fan_in
 
 State = Tensor | tuple[Tensor, ...]
 
@@ -18,9 +19,12 @@ class Cell(nn.Module, ABC):
     """A recurrent layer: ``(batch, length, d_in)`` to the hidden states ``(batch, length, width)``.
 
     A state is a tensor ``(batch, size)``, or several of which the hidden state comes first.
+
+    - ``memory_gate``: the gate that weighs the old state, where there is one.
     """
 
     width: int
+    memory_gate: ClassVar[str | None] = None
 
     def initial_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> State:
         """Return the state before the first step: zero."""
@@ -33,6 +37,14 @@ class Cell(nn.Module, ABC):
     @abstractmethod
     def advance(self, prepared: Tensor, state: State) -> State:
         """Take one step, from the prepared input ``(batch, size)`` and the state before it."""
+
+    def opened(self, prepared: Tensor, state: State) -> dict[str, Tensor]:
+        """Return what lies between 0 and 1 in a step, ``(batch, width)`` each, by name; nothing where nothing does."""
+        return {}
+
+    def gates(self, x: Tensor, state: State) -> dict[str, Tensor]:
+        """Return the gates of one step from ``x (batch, d_in)`` and the state before it."""
+        return self.opened(self.prepare(x), state)
 
     def step(self, x: Tensor, state: State) -> State:
         """Take one step from ``x (batch, d_in)`` and the state before it."""
@@ -61,6 +73,8 @@ class GRUResetBefore(Cell):
     Source: K. Cho et al., 2014, eq. 5 to 8. Parameters as in ``nn.GRU``, rows in the order r, z, n.
     """
 
+    memory_gate = "z"
+
     def __init__(self, d_in: int, width: int) -> None:
         super().__init__()
         self.width = width
@@ -74,12 +88,20 @@ class GRUResetBefore(Cell):
         """Return the three input parts with all biases."""
         return x @ self.weight_ih.T + (self.bias_ih + self.bias_hh)
 
+    def opened(self, prepared: Tensor, state: State) -> dict[str, Tensor]:
+        """Return r and z."""
+        assert isinstance(state, Tensor)
+        of_gates, _ = prepared.split([2 * self.width, self.width], -1)
+        w_gates, _ = self.weight_hh.split([2 * self.width, self.width])
+        r, z = torch.addmm(of_gates, state, w_gates.T).sigmoid().chunk(2, -1)
+        return {"r": r, "z": z}
+
     def advance(self, prepared: Tensor, state: State) -> Tensor:
         """Return ``h_t``."""
         assert isinstance(state, Tensor)
-        of_gates, of_candidate = prepared.split([2 * self.width, self.width], -1)
-        w_gates, w_candidate = self.weight_hh.split([2 * self.width, self.width])
-        r, z = torch.addmm(of_gates, state, w_gates.T).sigmoid().chunk(2, -1)
+        r, z = self.opened(prepared, state).values()
+        _, of_candidate = prepared.split([2 * self.width, self.width], -1)
+        _, w_candidate = self.weight_hh.split([2 * self.width, self.width])
         n = torch.addmm(of_candidate, r * state, w_candidate.T).tanh()
         return torch.lerp(n, state, z)
 
@@ -104,6 +126,8 @@ class GatedTanh(NotesCell):
     ``f = σ(W_xf x_j + W_sf s_{j-1} + b_f)``, ``i = σ(W_xi x_j + W_si s_{j-1} + b_i)``.
     """
 
+    memory_gate = "f"
+
     def __init__(self, d_in: int, width: int) -> None:
         super().__init__(d_in, width)
         self.weight_x = nn.Parameter(torch.empty(2 * width, width))
@@ -116,11 +140,18 @@ class GatedTanh(NotesCell):
         x = self.embed(x)
         return torch.cat([x @ self.weight_x.T + self.bias, x], -1)
 
+    def opened(self, prepared: Tensor, state: State) -> dict[str, Tensor]:
+        """Return f and i."""
+        assert isinstance(state, Tensor)
+        of_gates, _ = prepared.split([2 * self.width, self.width], -1)
+        f, i = torch.addmm(of_gates, state, self.weight_s.T).sigmoid().chunk(2, -1)
+        return {"f": f, "i": i}
+
     def advance(self, prepared: Tensor, state: State) -> Tensor:
         """Return ``s_j``."""
         assert isinstance(state, Tensor)
-        of_gates, x = prepared.split([2 * self.width, self.width], -1)
-        f, i = torch.addmm(of_gates, state, self.weight_s.T).sigmoid().chunk(2, -1)
+        f, i = self.opened(prepared, state).values()
+        _, x = prepared.split([2 * self.width, self.width], -1)
         return torch.tanh(f * state + i * x)
 
 
@@ -136,6 +167,8 @@ class LSTMAsPrinted(NotesCell):
 
     That is no LSTM: its candidate cannot weigh input and state apart. The state is ``(h, c)``.
     """
+
+    memory_gate = "f"
 
     def __init__(self, d_in: int, width: int) -> None:
         super().__init__(d_in, width)
@@ -153,12 +186,17 @@ class LSTMAsPrinted(NotesCell):
         """Return the input parts of i, f, o, z."""
         return self.embed(x) @ self.weight_x.T + self.bias
 
+    def opened(self, prepared: Tensor, state: State) -> dict[str, Tensor]:
+        """Return i, f and o."""
+        i, f, o = torch.addmm(prepared[:, : 3 * self.width], state[0], self.weight_h.T).sigmoid().chunk(3, -1)
+        return {"i": i, "f": f, "o": o}
+
     def advance(self, prepared: Tensor, state: State) -> tuple[Tensor, Tensor]:
         """Return ``(h_j, c_j)``."""
         h, c = state
-        of_gates, of_candidate = prepared.split([3 * self.width, self.width], -1)
-        i, f, o = torch.addmm(of_gates, h, self.weight_h.T).sigmoid().chunk(3, -1)
-        z = torch.addmm(of_candidate, h, self.weight_x[3 * self.width :].T).tanh()
+        i, f, o = self.opened(prepared, state).values()
+        size = 3 * self.width
+        z = torch.addmm(prepared[:, size:], h, self.weight_x[size:].T).tanh()
         c = torch.addcmul(f * c, i, z)
         return o * c.tanh(), c
 
@@ -191,13 +229,18 @@ class GRUAsPrinted(NotesCell):
         x = self.embed(x)
         return torch.cat([x @ self.weight_x.T, x], -1)
 
+    def opened(self, prepared: Tensor, state: State) -> dict[str, Tensor]:
+        """Return z and r."""
+        size = 2 * self.width
+        z, r = torch.addmm(prepared[:, :size], state[0], self.weight_s[:size].T).sigmoid().chunk(2, -1)
+        return {"z": z, "r": r}
+
     def advance(self, prepared: Tensor, state: State) -> tuple[Tensor, Tensor]:
         """Return ``(s_j, x_j)``."""
         s, x_before = state
-        of_gates, of_candidate, x = prepared.split([2 * self.width, self.width, self.width], -1)
-        w_gates, w_candidate = self.weight_s.split([2 * self.width, self.width])
-        z, r = torch.addmm(of_gates, s, w_gates.T).sigmoid().chunk(2, -1)
-        candidate = torch.addmm(of_candidate, r * s, w_candidate.T).tanh()
+        z, r = self.opened(prepared, state).values()
+        of_candidate, x = prepared[:, 2 * self.width :].chunk(2, -1)
+        candidate = torch.addmm(of_candidate, r * s, self.weight_s[2 * self.width :].T).tanh()
         return torch.lerp(x_before, candidate, z), x
 
 
@@ -216,7 +259,7 @@ class IndRNNCell(Cell):
         self.nonlinearity = nonlinearity
         self.from_input = nn.Linear(d_in, width)
         self.recurrent = nn.Parameter(torch.empty(width))
-        nn.init.uniform_(self.recurrent, 0, 1)
+        indrnn_start(self.recurrent)
 
     def prepare(self, x: Tensor) -> Tensor:
         """Return ``W x + b``."""

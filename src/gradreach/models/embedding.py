@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
+from gradreach.models.initialization import pretrained_start
 
 PADDING_ID = 0
 """The token that stands beyond the end of a text."""
@@ -20,32 +20,20 @@ class TokenEmbedding(nn.Module):
     - ``vocabulary``: ids are below this.
     - ``size``: of a vector.
     - ``frozen``: whether training leaves the vectors as they are.
+    - ``pretrained``: what the vectors start from, ``(vocabulary, size)``; None: N(0, 1), as in torch.
     """
 
-    def __init__(self, vocabulary: int, size: int, *, frozen: bool = False) -> None:
+    def __init__(self, vocabulary: int, size: int, *, frozen: bool = False, pretrained: Tensor | None = None) -> None:
         super().__init__()
         self.d_out = size
         self.vectors = nn.Embedding(vocabulary, size, padding_idx=PADDING_ID)
+        if pretrained is not None:
+            pretrained_start(self.vectors, pretrained)
         self.vectors.weight.requires_grad_(not frozen)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(batch, length, size)``."""
         return self.vectors(x)
-
-    def load(self, vectors: Tensor) -> None:
-        """Start from pretrained vectors ``(vocabulary, size)``, such as those of torchtext's ``Vocab``.
-
-        Raises:
-            ConfigError: they have another size.
-        """
-        if vectors.shape != self.vectors.weight.shape:
-            raise ConfigError(
-                f"model.embedding_size={self.d_out}: the pretrained vectors are {tuple(vectors.shape)}, the model "
-                f"needs {tuple(self.vectors.weight.shape)} (tokens, size); set model.embedding_size={vectors.shape[-1]}"
-            )
-        with torch.no_grad():
-            self.vectors.weight.copy_(vectors)
-            self.vectors.weight[PADDING_ID] = 0
 
     def multiply_adds(self, length: int) -> int:
         """Looking up needs none."""
@@ -76,21 +64,34 @@ Embedding = TokenEmbedding | Projection | Bare
 
 
 def make_embedding(
-    channels: int, vocabulary: int | None, size: int | None, kind: Literal["trainable", "frozen"] = "trainable"
+    channels: int,
+    vocabulary: int | None,
+    size: int | None,
+    kind: Literal["trainable", "frozen"] = "trainable",
+    pretrained: Tensor | None = None,
 ) -> Embedding:
     """Make what fits an input.
 
     Args:
         channels: size of one step of a floating input.
         vocabulary: how many tokens there are; None: the input is floating.
-        size: of what the encoder sees; None: 100 for tokens, and series as they are.
+        size: of what the encoder sees; None: that of the pretrained vectors, else 100; series stay as they are.
         kind: whether training moves the vectors of tokens.
+        pretrained: vectors of the tokens to start from, ``(vocabulary, size)``.
 
     Raises:
-        ConfigError: ``frozen`` without tokens.
+        ConfigError: ``frozen`` without tokens, or another size than that of the pretrained vectors.
     """
-    if vocabulary is not None:
-        return TokenEmbedding(vocabulary, size or TOKEN_SIZE, frozen=kind == "frozen")
-    if kind == "frozen":
-        raise ConfigError("model.embedding=frozen: this task has no tokens to look up; choose trainable")
-    return Bare() if size is None else Projection(channels, size)
+    if vocabulary is None:
+        if kind == "frozen":
+            raise ConfigError("model.embedding=frozen: this task has no tokens to look up; choose trainable")
+        return Bare() if size is None else Projection(channels, size)
+    if pretrained is not None:
+        given = pretrained.shape[1]
+        if size not in (None, given):
+            raise ConfigError(
+                f"model.embedding_size={size}: the pretrained vectors of this task have size {given}; "
+                "choose that or null"
+            )
+        size = given
+    return TokenEmbedding(vocabulary, size or TOKEN_SIZE, frozen=kind == "frozen", pretrained=pretrained)

@@ -1,4 +1,4 @@
-"""How weights start, wherever we start them ourselves. All else, and every default of a torch layer, is torch's own."""
+"""How weights start, wherever we start them ourselves; layers of torch start as in torch unless told otherwise."""
 
 import math
 
@@ -14,6 +14,14 @@ def uniform_by_fan_in(module: nn.Module, fan_in: int) -> None:
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     for parameter in module.parameters():
         nn.init.uniform_(parameter, -bound, bound)
+
+
+@torch.no_grad()
+def pretrained_start(embedding: nn.Embedding, vectors: Tensor) -> None:
+    """Take over vectors ``(tokens, size)``; that of padding stays zero."""
+    embedding.weight.copy_(vectors)
+    if embedding.padding_idx is not None:
+        embedding.weight[embedding.padding_idx] = 0
 
 
 def recurrent_start(layer: nn.RNNBase, kind: str) -> None:
@@ -54,16 +62,23 @@ def chrono_start(layer: nn.RNNBase, longest: int) -> None:
     weights["bias_hh_l0"][: 2 * width] = 0.0
 
 
-@torch.no_grad()
-def ring_start(nu: Tensor, theta: Tensor, log_gamma: Tensor, r_min: float, r_max: float) -> None:
-    """Draw ``λ = exp(−e^ν + i e^θ)`` uniformly on the ring ``r_min ≤ |λ| ≤ r_max``, and set ``γ = √(1 − |λ|²)``.
+def indrnn_start(recurrent: Tensor) -> None:
+    """Draw the recurrent weights from U(0, 1) (S. Li et al., 2018)."""
+    nn.init.uniform_(recurrent, 0, 1)
 
+
+@torch.no_grad()
+def lru_start(nu: Tensor, theta: Tensor, log_gamma: Tensor, from_input: Tensor, r_min: float, r_max: float) -> None:
+    """Draw ``λ = exp(−e^ν + i e^θ)`` uniformly on the ring ``r_min ≤ |λ| ≤ r_max``; ``γ = √(1 − |λ|²)``.
+
+    Real and imaginary part of the input matrix, ``(2 · states, d_in)``, come from N(0, 1 / (2 d_in)).
     Source: A. Orvieto et al., 2023, lemma 3.2 and appendix A.
     """
     squared = torch.empty_like(nu).uniform_(r_min**2, r_max**2).clamp(min=1e-12)
     nu.copy_((-0.5 * squared.log()).log())
     theta.copy_(torch.empty_like(theta).uniform_(0, 2 * math.pi).clamp(min=1e-6).log())
     log_gamma.copy_(0.5 * torch.log1p(-squared))
+    nn.init.normal_(from_input, std=1 / math.sqrt(2 * from_input.shape[1]))
 
 
 @torch.no_grad()
@@ -77,3 +92,8 @@ def s4d_lin_start(log_step: Tensor, log_decay: Tensor, frequency: Tensor, output
     nn.init.constant_(log_decay, math.log(0.5))
     frequency.copy_(math.pi * torch.arange(frequency.shape[1], device=frequency.device).expand_as(frequency))
     nn.init.normal_(output, std=math.sqrt(0.5))
+
+
+def skip_start(skip: Tensor) -> None:
+    """Draw the path around a linear recurrence, D, from N(0, 1), as the published code of S4D and LRU does."""
+    nn.init.normal_(skip)

@@ -1,13 +1,11 @@
 """Linear recurrences, all steps at once, and the recurrent layers that consist of one."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradreach.models.cells import Cell, State
-from gradreach.models.initialization import ring_start
+from gradreach.models.initialization import lru_start
 
 
 def scan(a: Tensor, b: Tensor) -> Tensor:
@@ -35,8 +33,10 @@ class MinGRUCell(Cell):
     """``h_t = (1 − z_t) ∘ h_{t-1} + z_t ∘ h̃_t`` with ``z_t = σ(W_z x_t + b_z)``, ``h̃_t = W_h x_t + b_h``.
 
     Source: L. Feng et al., Were RNNs all we needed?, 2024, §3.1 (without the positivity that their log-space scan
-    needs: ours needs no logarithm). The step Jacobian is diag(1 − z_t).
+    needs: ours needs no logarithm). The step Jacobian is diag(1 − z_t), which is what its gate ``keep`` stands for.
     """
+
+    memory_gate = "keep"
 
     def __init__(self, d_in: int, width: int) -> None:
         super().__init__()
@@ -47,6 +47,10 @@ class MinGRUCell(Cell):
         """Return ``1 − z`` and ``z ∘ h̃``."""
         z, candidate = self.from_input(x).chunk(2, -1)
         return torch.cat([torch.sigmoid(-z), torch.sigmoid(z) * candidate], -1)
+
+    def opened(self, prepared: Tensor, state: State) -> dict[str, Tensor]:
+        """Return what the old state is weighed by; the new one is weighed by the rest."""
+        return {"keep": prepared.chunk(2, -1)[0]}
 
     def advance(self, prepared: Tensor, state: State) -> Tensor:
         """Return ``h_t``."""
@@ -95,9 +99,8 @@ class LinearRecurrence(Cell):
         self.nu = nn.Parameter(torch.empty(states))
         self.theta = nn.Parameter(torch.empty(states))
         self.log_gamma = nn.Parameter(torch.empty(states))
-        ring_start(self.nu, self.theta, self.log_gamma, r_min, r_max)
         self.from_input = nn.Parameter(torch.empty(2 * states, d_in))  # real, then imaginary part of B
-        nn.init.normal_(self.from_input, std=1 / math.sqrt(2 * d_in))
+        lru_start(self.nu, self.theta, self.log_gamma, self.from_input, r_min, r_max)
 
     def eigenvalues(self) -> Tensor:
         """Return λ, ``(states,)`` complex."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
 from gradreach.models.encoder import Encoder, matrix_entries, valid_steps
-from gradreach.models.initialization import s4d_lin_start
+from gradreach.models.initialization import s4d_lin_start, skip_start
 from gradreach.models.recurrent import Share
 from gradreach.models.scan import LinearRecurrence
 
@@ -52,7 +52,9 @@ class LRU(Encoder):
         self.project = nn.Linear(d_in, width)
         self.layers = nn.ModuleList(LinearRecurrence(width, states, r_min, r_max) for _ in range(layers))
         self.outputs = nn.ModuleList(nn.Linear(2 * states, width, bias=False) for _ in range(layers))
-        self.skips = nn.ParameterList(nn.init.normal_(torch.empty(width)) for _ in range(layers))
+        self.skips = nn.ParameterList(torch.empty(width) for _ in range(layers))
+        for skip in self.skips:
+            skip_start(skip)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -88,7 +90,8 @@ class S4DKernel(nn.Module):
         self.log_decay = nn.Parameter(torch.empty(width, states))
         self.frequency = nn.Parameter(torch.empty(width, states))
         self.output = nn.Parameter(torch.empty(width, states, 2))
-        self.skip = nn.Parameter(nn.init.normal_(torch.empty(width)))
+        self.skip = nn.Parameter(torch.empty(width))
+        skip_start(self.skip)
         s4d_lin_start(self.log_step, self.log_decay, self.frequency, self.output)
 
     def kernel(self, length: int) -> Tensor:

@@ -28,9 +28,9 @@ class Batch(NamedTuple):
         return self.target.shape[0]
 
     def take(self, index: Tensor | slice) -> "Batch":
-        """Return the examples that stand at an index."""
-        lengths = None if self.lengths is None else self.lengths[index]
-        return Batch(self.x[index], lengths, self.target[index])
+        """Return the examples that stand at an index, token ids as int64 however they are kept."""
+        x, lengths = self.x[index], None if self.lengths is None else self.lengths[index]
+        return Batch(x if x.is_floating_point() else x.long(), lengths, self.target[index])
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """Move to a device; a dtype changes floating values only."""

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
+import struct
+import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 import numpy as np
@@ -16,6 +18,8 @@ import numpy as np
 from gradreach.files import write_atomically
 
 Arrays = dict[str, np.ndarray]
+Read = TypeVar("Read")
+Item = TypeVar("Item")
 
 
 def cache_folder() -> Path:
@@ -30,7 +34,8 @@ class Prepared:
 
     They are kept in one npz file (no pickled objects) that is named by a hash of all that shaped it: the task, its
     settings, the content of its files, our code. It is written whole or not at all, and made anew where it is
-    damaged. Where the cache cannot be written, nothing is kept.
+    damaged. It is mapped into memory, so that it may be larger than that and all processes of a machine share it.
+    Where the cache cannot be written, nothing is kept.
 
     - ``task``: its name, for the file's name and for what is told while it is made.
     - ``settings``: plain values.
@@ -47,37 +52,75 @@ class Prepared:
     ) -> None:
         content = [_code(), task, settings, [file_hash(path) for path in files]]
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
-        self.task, self.make, self.path = task, make, cache_folder() / f"{task}-{key}.npz"
-        self._made: tuple[Arrays, dict[str, Any]] | None = None
-        facts = self._read(lambda file: json.loads(str(file["facts"])))
+        self.make, self.path = make, cache_folder() / f"{task}-{key}.npz"
+        self._arrays: Arrays | None = None
+        facts = _intact(_facts, self.path)
         self.facts: dict[str, Any] = self._make_and_keep() if facts is None else facts
 
     def arrays(self) -> Arrays:
-        """Return the arrays."""
-        if self._made is None:
-            arrays = self._read(lambda file: {name: file[name] for name in file.files if name != "facts"})
-            if arrays is not None:
-                return arrays
+        """Return the arrays; what is written into them does not reach the file."""
+        if self._arrays is None:
+            self._arrays = _intact(mapped, self.path)
+        if self._arrays is None:
             self._make_and_keep()
-        assert self._made is not None
-        return self._made[0]
-
-    def _read(self, part: Callable[[Any], Any]) -> Any:
-        try:
-            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                return part(file)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None
+        assert self._arrays is not None
+        return self._arrays
 
     def _make_and_keep(self) -> dict[str, Any]:
         with _one_at_a_time(self.path):
-            facts = self._read(lambda file: json.loads(str(file["facts"])))
-            if facts is not None and self._read(lambda file: [file[name] for name in file.files]) is not None:
-                return facts  # another process has made it meanwhile
-            arrays, facts = self._made = self.make()
+            self._arrays = _intact(mapped, self.path)
+            if self._arrays is not None:
+                return _facts(self.path)  # another process has made it meanwhile
+            self._arrays, facts = self.make()
             with suppress(OSError):  # a cache is a convenience
+                arrays = self._arrays
                 write_atomically(self.path, lambda file: np.savez(file, facts=json.dumps(facts), **arrays))  # type: ignore[arg-type]
+                self._arrays = mapped(self.path)
         return facts
+
+
+def mapped(path: Path) -> Arrays:
+    """Map the arrays of an uncompressed npz file into memory: what is not looked at takes none.
+
+    Raises:
+        OSError, ValueError, zipfile.BadZipFile: it is absent or damaged.
+    """
+    state = path.stat()
+    _check(path, state.st_size, state.st_mtime_ns)
+    arrays: Arrays = {}
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            file.seek(
+                member.header_offset + 26
+            )  # a local header ends with two lengths, and what is as long as they say
+            file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+            header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+            shape, by_column, dtype = header[np.lib.format.read_magic(file)[0]](file)
+            order: Any = "F" if by_column else "C"
+            arrays[member.filename.removesuffix(".npy")] = np.memmap(path, dtype, "c", file.tell(), shape, order)
+    del arrays["facts"]
+    return arrays
+
+
+@lru_cache(maxsize=256)
+def _check(path: Path, size: int, changed: int) -> None:
+    """Compare all checksums; once in a process while size and time of change stay."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.testzip() is not None:
+            raise zipfile.BadZipFile(path)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        return json.loads(str(file["facts"]))
+
+
+def _intact(part: Callable[[Path], Read], path: Path) -> Read | None:
+    """Return a part of a file; None where the file is absent or damaged."""
+    try:
+        return part(path)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 @contextmanager
@@ -119,14 +162,18 @@ def _file_hash(path: Path, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def progress(items: Any, what: str, total: int | None = None) -> Iterator[Any]:
-    """Pass items on; on a terminal show how far they are, elsewhere say once what is being done."""
+def progress(items: Iterable[Item], what: str, total: int | None = None, patience: float = 2.0) -> Iterator[Item]:
+    """Pass items on; on a terminal show how far they are, elsewhere say once what takes longer than so many seconds."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:
         yield from track(items, description=what, total=total, console=console, transient=True)
-    else:
-        console.print(f"gradreach: {what}, once: the result is kept in {cache_folder()}", soft_wrap=True)
-        yield from items
+        return
+    start, told = time.monotonic(), False
+    for item in items:
+        if not told and time.monotonic() - start >= patience:
+            console.print(f"gradreach: {what}, once: the result is kept in {cache_folder()}", soft_wrap=True)
+            told = True
+        yield item

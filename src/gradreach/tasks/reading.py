@@ -4,6 +4,7 @@ import codecs
 import gzip
 import io
 import lzma
+import zipfile
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -40,22 +41,30 @@ def suffix_of(path: Path) -> str:
 
 
 @contextmanager
-def lines(path: Path, encoding: str) -> Iterator[Iterator[str]]:
+def lines(path: Path, encoding: str, *, member: str | None = None, strict: bool = True) -> Iterator[Iterator[str]]:
     """Give the lines of a file, packed by gzip or xz or not, without a byte order mark; close it at the end.
+
+    Args:
+        path: where it is.
+        encoding: of its text.
+        member: of a zip archive, what is read in it.
+        strict: whether bytes that cannot be decoded are refused; else they become lone surrogates.
 
     Raises:
         ConfigError: it cannot be unpacked, or a line cannot be decoded.
     """
-    with closing(_lines(path, encoding)) as source:
+    with closing(_lines(path, encoding, member, strict)) as source:
         yield source
 
 
-def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
+def _lines(path: Path, encoding: str, member: str | None, strict: bool) -> Generator[str, None, None]:
     number = 0
     try:
-        with _open(path, encoding) as file:
+        with _open(path, encoding, member) as file:
             for number, line in enumerate(file, start=1):
-                broken = next((c for c in line if "\udc80" <= c <= "\udcff"), None) if not line.isascii() else None
+                broken = None
+                if strict and not line.isascii():
+                    broken = next((c for c in line if "\udc80" <= c <= "\udcff"), None)
                 if broken is not None:
                     raise ConfigError(
                         f"{path}: line {number} is not {encoding} (byte 0x{ord(broken) - 0xDC00:02x}); "
@@ -68,13 +77,16 @@ def _lines(path: Path, encoding: str) -> Generator[str, None, None]:
         raise ConfigError(
             f"task.encoding={encoding}: there is no such encoding; try utf-8, latin-1 or gb18030"
         ) from None
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except (OSError, EOFError, KeyError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
         raise ConfigError(f"{path}: cannot be read after line {number} ({error})") from None
 
 
-def _open(path: Path, encoding: str) -> IO[str]:
+def _open(path: Path, encoding: str, member: str | None) -> IO[str]:
     """Open text; bytes that cannot be decoded become lone surrogates, so that their line is known."""
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
     codecs.lookup(encoding)
-    raw: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)(path, "rb")  # type: ignore[operator]
+    if member is not None and path.suffix.lower() == ".zip":
+        raw: Any = zipfile.Path(path, member).open("rb")
+    else:
+        raw = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)(path, "rb")  # type: ignore[operator]
     return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")

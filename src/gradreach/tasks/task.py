@@ -1,7 +1,7 @@
 """What every task states."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -33,6 +33,7 @@ class Shape:
     - ``vocabulary``: token ids are below this, and 0 is padding; None for floating input.
     - ``per_step``: whether every step is answered, not the sequence as a whole.
     - ``variable_length``: whether sequences are padded.
+    - ``vectors``: pretrained ones of the tokens, ``(vocabulary, size)``; None: there are none.
     """
 
     channels: int
@@ -41,6 +42,7 @@ class Shape:
     vocabulary: int | None = None
     per_step: bool = False
     variable_length: bool = False
+    vectors: Tensor | None = field(default=None, compare=False, repr=False)
 
 
 class Task(ABC):
@@ -54,7 +56,7 @@ class Task(ABC):
     shape: Shape
     metric: Literal["accuracy", "mse"] = "accuracy"
     source: str = "made on demand from the data seed"
-    licence: str = "that of this project"
+    licence: str = "Apache-2.0, as this project"
 
     def prepare(self, data_dir: Path) -> None:  # noqa: B027  # most tasks know all from their settings
         """Learn from the files what only they tell, first of all ``shape``; safe to call again.

@@ -1,12 +1,11 @@
-"""Texts as sequences of words or characters. All that we use of torchtext 0.6.0 is used here."""
+"""Texts as sequences of words or characters."""
 
-import warnings
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,37 +13,12 @@ from torch import Tensor
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.batch import Batch
+from gradreach.tasks.keeping import Keep, shorten
 from gradreach.tasks.prepared import Arrays, Prepared, progress
 from gradreach.tasks.splitting import draw_some, grouped_split, key
 from gradreach.tasks.task import Shape, Splits, Task
-
-Tokens = Literal["basic_english", "whitespace", "characters"]
-Keep = Literal["head", "tail", "both"]
-SPECIALS = ("<pad>", "<unk>")
-PADDING, UNKNOWN = range(2)
-
-
-@cache
-def torchtext() -> Any:
-    """Import torchtext, which is archived and may warn of it, only where texts are read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import torchtext.data
-        import torchtext.datasets
-        import torchtext.vocab
-
-        return torchtext
-
-
-def tokenizer(tokens: str) -> Callable[[str], list[str]]:
-    """Return what cuts a text into tokens: torchtext's ``basic_english``, at whitespace, or into characters."""
-    match tokens:
-        case "whitespace":
-            return str.split
-        case "characters":
-            return lambda text: list(text.strip())
-        case _:
-            return torchtext().data.utils.get_tokenizer(tokens)
+from gradreach.tasks.tokens import UNKNOWN, Tokens, encode, vocabulary
+from gradreach.tasks.vectors import locate_vectors, read_vectors
 
 
 class Texts(NamedTuple):
@@ -70,6 +44,7 @@ class TextTask(Task):
     Validation never holds a text of the test: where a set comes so, it is taken out of validation.
 
     - ``validation_share``, ``test_share``: of the training texts, where the set has no such split of its own.
+    - ``vectors``: where it is given, ``shape.vectors`` holds a pretrained one for every token.
     """
 
     name: str
@@ -84,11 +59,13 @@ class TextTask(Task):
         tokens: Tokens,
         min_frequency: int,
         max_vocabulary: int | None,
+        vectors: str | None,
         train_size: int | None,
         data_seed: int,
     ) -> None:
         self.seq_len, self.keep, self.tokens, self.data_seed = seq_len, keep, tokens, data_seed
         self.min_frequency, self.max_vocabulary, self.train_size = min_frequency, max_vocabulary, train_size
+        self.vectors = vectors
 
     @abstractmethod
     def files(self, data_dir: Path) -> list[Path]:
@@ -105,7 +82,9 @@ class TextTask(Task):
         for named_file in ("file", "validation_file", "test_file"):  # a name changes nothing, its content counts
             settings[named_file] = settings.get(named_file) is not None
         settings |= {"validation_share": self.validation_share, "test_share": self.test_share}
-        self.prepared = Prepared(self.name, settings, files, lambda: self._make(files))
+        pretrained = None if self.vectors is None else locate_vectors(self.vectors, data_dir)
+        shaping = files if pretrained is None else [*files, pretrained]
+        self.prepared = Prepared(self.name, settings, shaping, lambda: self._make(files, pretrained))
         facts = self.prepared.facts
         self.shape = Shape(
             channels=1,
@@ -113,6 +92,7 @@ class TextTask(Task):
             outputs=len(facts["classes"]),
             vocabulary=facts["vocabulary"],
             variable_length=True,
+            vectors=None if pretrained is None else torch.from_numpy(self.prepared.arrays()["vectors"]),
         )
 
     def splits(self, data_dir: Path) -> Splits:
@@ -122,13 +102,13 @@ class TextTask(Task):
         parts = []
         for name in Splits._fields:
             x, lengths, target = (torch.from_numpy(arrays[f"{name}.{part}"]) for part in ("x", "lengths", "target"))
-            parts.append(Batch(x.long(), lengths, target))
+            parts.append(Batch(x, lengths, target))
         return Splits(*parts)
 
     def facts(self) -> dict[str, Any]:
         """Return the shares of texts cut and of test tokens unknown, and what was taken out of validation."""
-        known = self.prepared.facts
-        return {name: known[name] for name in ("vocabulary", "cut", "unknown", "empty", "also_in_test", "tokens")}
+        told = ("vocabulary", "cut", "unknown", "empty", "also_in_test", "tokens", "vectors")
+        return {name: self.prepared.facts[name] for name in told if name in self.prepared.facts}
 
     def classes(self) -> list[str]:
         """Return the labels."""
@@ -143,42 +123,50 @@ class TextTask(Task):
         words = self.words()
         return ("" if self.tokens == "characters" else " ").join(words[i] for i in x[:length].tolist())
 
-    def _make(self, files: list[Path]) -> tuple[Arrays, dict[str, Any]]:
+    def _make(self, files: list[Path], pretrained: Path | None) -> tuple[Arrays, dict[str, Any]]:
         drawn, also_in_test = self._draw(*self.read(files))
         classes = sorted(set(drawn[0].labels), key=lambda label: (not label.isdecimal(), label.zfill(20)))
         _check_classes(drawn, classes)
         number_of = {label: number for number, label in enumerate(classes)}
-        cut_up = tokenizer(self.tokens)
-        everything = [text for part in drawn for text in part.texts]
-        tokens = [cut_up(text) for text in progress(everything, f"cutting {self.name} into tokens")]
-        train = tokens[: len(drawn[0].texts)]
-        counts = Counter(token for text in train for token in text)
-        vocabulary = torchtext().vocab.Vocab(
-            counts, max_size=self.max_vocabulary, min_freq=self.min_frequency, specials=list(SPECIALS)
+        texts = chain.from_iterable(part.texts for part in drawn)
+        flat, sizes, tokens = encode(
+            progress(texts, f"cutting {self.name} into tokens", sum(len(part.texts) for part in drawn)), self.tokens
         )
-        ids = [[max(vocabulary.stoi.get(token, UNKNOWN), UNKNOWN) for token in text] for text in tokens]
-        length = max(1, min(self.seq_len, max(map(len, ids))))
-        arrays: Arrays = {"words": np.array(vocabulary.itos)}
-        start = 0
+        ends = sizes.cumsum()
+        trained = ends[len(drawn[0].texts) - 1]
+        counts = np.bincount(flat[:trained], minlength=len(tokens)).tolist()
+        words = vocabulary(Counter(dict(zip(tokens, counts, strict=True))), self.min_frequency, self.max_vocabulary)
+        word_number = {word: number for number, word in enumerate(words)}
+        translation = [max(word_number.get(token, UNKNOWN), UNKNOWN) for token in tokens]
+        ids = np.array(translation, dtype=np.int32)[flat]
+        length = max(1, min(self.seq_len, int(sizes.max())))
+        arrays: Arrays = {"words": np.array(words)}
+        first = 0
         for name, part in zip(Splits._fields, drawn, strict=True):
-            own = ids[start : start + len(part.texts)]
-            start += len(own)
-            x = np.zeros((len(own), length), dtype=np.int32)
-            for row, text in zip(x, own, strict=True):
-                kept = shorten(text, length, self.keep)
+            own = slice(first, first + len(part.texts))
+            first = own.stop
+            x = np.zeros((len(part.texts), length), dtype=np.int32)
+            for row, size, end in zip(x, sizes[own], ends[own], strict=True):
+                kept = shorten(ids[end - size : end], length, self.keep)
                 row[: len(kept)] = kept
             arrays[f"{name}.x"] = x
-            arrays[f"{name}.lengths"] = np.array([min(len(text), length) for text in own], dtype=np.int64)
+            arrays[f"{name}.lengths"] = np.minimum(sizes[own], length)
             arrays[f"{name}.target"] = np.array([number_of[label] for label in part.labels], dtype=np.int64)
-        sizes, tested = np.array([len(text) for text in ids]), ids[start - len(drawn[2].texts) :]
-        asked = sum(map(len, tested))
+        asked = ids[ends[own.start - 1] :]
+        facts: dict[str, Any] = {}
+        if pretrained is not None:
+            assert self.vectors is not None
+            vectors, known = read_vectors(self.vectors, pretrained, words, self.data_seed)
+            arrays["vectors"] = vectors.numpy()
+            facts["vectors"] = {"size": vectors.shape[1], "known": known}
         return arrays, {
+            **facts,
             "classes": classes,
             "length": length,
-            "vocabulary": len(vocabulary.itos),
+            "vocabulary": len(words),
             "cut": float((sizes > length).mean()),
             "empty": int((sizes == 0).sum()),
-            "unknown": sum(text.count(UNKNOWN) for text in tested) / max(1, asked),
+            "unknown": float((asked == UNKNOWN).mean()) if len(asked) else 0.0,
             "also_in_test": also_in_test,
             "tokens": {"mean": float(sizes.mean()), "p95": float(np.quantile(sizes, 0.95)), "max": int(sizes.max())},
         }
@@ -209,14 +197,6 @@ class TextTask(Task):
             if not part.texts:
                 raise ConfigError(f"{part.path}: no text is left for the {name} split; use more texts or other shares")
         return drawn, also_in_test
-
-
-def shorten(tokens: list[int], most: int, keep: str) -> list[int]:
-    """Return at most so many tokens: the first, the last, or half of each (the larger half first)."""
-    if len(tokens) <= most:
-        return tokens
-    first = {"head": most, "tail": 0, "both": most - most // 2}[keep]
-    return tokens[:first] + tokens[len(tokens) - (most - first) :]
 
 
 def _check_classes(parts: Sequence[Texts], classes: Sequence[str]) -> None:

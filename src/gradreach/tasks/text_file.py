@@ -3,15 +3,20 @@
 import csv
 import json
 import re
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from sys import intern
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gradreach.errors import ConfigError
+from gradreach.tasks.keeping import Keep
+from gradreach.tasks.prepared import progress
 from gradreach.tasks.reading import lines, locate, suffix_of
-from gradreach.tasks.text import Keep, Texts, TextTask, Tokens
+from gradreach.tasks.text import Texts, TextTask
+from gradreach.tasks.tokens import Tokens
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Format = Literal["auto", "csv", "tsv", "jsonl", "lines"]
@@ -40,6 +45,7 @@ class TextFile(TextTask):
       suits Chinese.
     - ``min_frequency``: how often training must hold a token for it to be known.
     - ``max_vocabulary``: only the most frequent; None: all.
+    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
     - ``train_size``: draw so many of the training texts; None: all.
     - ``data_seed``: draws the splits that the files do not make, and ``train_size``.
     """
@@ -66,6 +72,7 @@ class TextFile(TextTask):
         tokens: Tokens = "basic_english",
         min_frequency: PositiveInt = 1,
         max_vocabulary: PositiveInt | None = None,
+        vectors: str | None = None,
         train_size: PositiveInt | None = None,
         data_seed: NonNegativeInt = 0,
     ) -> None:
@@ -75,6 +82,7 @@ class TextFile(TextTask):
             tokens=tokens,
             min_frequency=min_frequency,
             max_vocabulary=max_vocabulary,
+            vectors=vectors,
             train_size=train_size,
             data_seed=data_seed,
         )
@@ -105,12 +113,12 @@ class TextFile(TextTask):
     def _texts(self, path: Path) -> Texts:
         texts: list[str] = []
         labels: list[str] = []
-        numbers: list[int] = []
+        numbers = array("q")
         with lines(path, self.encoding) as source:
-            for number, text, label in self._rows(path, source):
+            for number, text, label in progress(self._rows(path, source), f"reading {path.name}"):
                 self._check_row(path, number, label, len(texts))
                 texts.append(text)
-                labels.append(label)
+                labels.append(intern(label))
                 numbers.append(number)
         if not texts:
             raise ConfigError(f"{path}: there is no text in this file")

@@ -10,13 +10,13 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.batch import Batch
+from gradreach.tasks.keeping import Keep, shorten
 from gradreach.tasks.prepared import Arrays, Prepared, progress
 from gradreach.tasks.reading import lines, locate
 from gradreach.tasks.splitting import grouped_split, key
 from gradreach.tasks.task import Shape, Splits, Task
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-Keep = Literal["all", "head", "tail", "both"]
 
 
 class TimeSeriesFile(Task):
@@ -46,7 +46,7 @@ class TimeSeriesFile(Task):
         validation_share: Share = 0.2,
         test_share: Share = 0.2,
         seq_len: PositiveInt = 64,
-        keep: Keep = "all",
+        keep: Keep | Literal["all"] = "all",
         normalize: bool = True,
         data_seed: NonNegativeInt = 0,
     ) -> None:
@@ -126,7 +126,7 @@ class TimeSeriesFile(Task):
                 f"to {longest} steps; choose {longest} or more, or task.keep=head, tail or both to cut them"
             )
         missing = sum(int(np.isnan(one).sum()) for one in everything) / max(1, sum(one.size for one in everything))
-        parts = [([cut(one, self.seq_len, self.keep) for one in some], labels) for some, labels in parts]
+        parts = [([shorten(one, self.seq_len, self.keep) for one in some], labels) for some, labels in parts]
         length = max(1, min(longest, self.seq_len))
         learned_from = np.concatenate(parts[0][0])
         mean = np.nan_to_num(np.nanmean(learned_from, axis=0)) if len(learned_from) else 0.0
@@ -205,19 +205,6 @@ def read_ts(path: Path) -> Series:
     if len(present) < 2:
         raise ConfigError(f"{path}: all {len(labels)} series are of class '{present[0]}'; there must be two classes")
     return Series(series, labels, classes or present)
-
-
-def cut(one: np.ndarray, most: int, keep: str) -> np.ndarray:
-    """Return at most so many steps: the first, the last, or half of each (the larger half first)."""
-    if len(one) <= most:
-        return one
-    match keep:
-        case "tail":
-            return one[len(one) - most :]
-        case "both":
-            return np.concatenate([one[: most - most // 2], one[len(one) - most // 2 :]])
-        case _:
-            return one[:most]
 
 
 def _series(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:

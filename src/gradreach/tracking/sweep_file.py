@@ -19,7 +19,7 @@ def sweep_file(experiment: str, conf_dir: Path, project: str, entity: str | None
     does. Runs that are the same, as a kernel size makes of an RNN, are done once all the same.
 
     Raises:
-        ConfigError: there is no such experiment, or it sweeps nothing.
+        ConfigError: there is no such experiment, it sweeps nothing, or several grids.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -28,6 +28,11 @@ def sweep_file(experiment: str, conf_dir: Path, project: str, entity: str | None
         known = [file.stem for file in path.parent.glob("*.yaml")]
         raise ConfigError(f"experiment={experiment}: there is no such option; {suggest(experiment, known)}")
     config = OmegaConf.load(path)
+    if OmegaConf.select(config, "hydra.sweeper.parts"):
+        raise ConfigError(
+            f"experiment={experiment}: several grids (hydra.sweeper.parts), and a W&B sweep has one; run it by "
+            f"python run.py -m experiment={experiment} tracking=online"
+        )
     params: Mapping[str, Any] = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if not params:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What happens at the end of every epoch."""
+"""What happens in the course of training, mostly at the end of every epoch."""
 
 import math
 import time
@@ -25,8 +25,9 @@ class EpochEnd(Callback):
 
     The best epoch is the one with the best validation score; of equals, the lowest validation loss.
 
-    - ``tell``: called with each epoch's row of figures.
-    - ``measure``: asked for further figures of each epoch, once; what it tabulates goes into ``tables``.
+    - ``tell``: called with each row of figures: one an epoch, and one wherever something was measured within.
+    - ``tables``: what was tabulated, by name; the gradient by each parameter, and what ``measure`` adds.
+    - ``measure``: asked for further figures after every step, given how many epochs and steps have passed.
     - ``saving``: where and when to save; None never.
     - ``interruption``: whether the process was asked to stop.
     """
@@ -40,7 +41,7 @@ class EpochEnd(Callback):
         self.tell = tell
         self.saving = saving
         self.interruption = interruption or Interruption()
-        self.measure: Callable[[int], dict[str, float]] = lambda epoch: {}
+        self.measure: Callable[[float, int], dict[str, float]] = lambda epoch, step: {}
         self.history: list[dict[str, Any]] = []
         self.tables: dict[str, list[pd.DataFrame]] = {}
         self.best: tuple[float, float] = (-math.inf, -math.inf)
@@ -55,6 +56,11 @@ class EpochEnd(Callback):
         """Time spent in training and validation, also before an interruption."""
         return self.seconds_before + time.perf_counter() - self.started
 
+    @property
+    def done(self) -> int:
+        """How many epochs are done."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
+
     def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
         """Start the clock, and put the random generator where an interrupted run left it."""
         self.interruption.install()  # Lightning's own handler of SIGTERM ends the process, and its record with it
@@ -62,8 +68,16 @@ class EpochEnd(Callback):
         if self.random_state is not None:
             torch.set_rng_state(self.random_state)
 
-    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-        """Leave if the process was asked to stop and the epoch takes too long to wait for."""
+    def after_step(self, step: int, length: int) -> None:
+        """Measure what is due; leave if the process was asked to stop and the epoch takes too long to wait for.
+
+        Args:
+            step: how many there have been.
+            length: how many make an epoch.
+        """
+        if step % length and (measured := self.measure(round(step / length, 6), step)):
+            self.history.append({"epoch": round(step / length, 6), "step": step, **measured})
+            self.tell(self.history[-1])
         self.interruption.within_epoch()
 
     def on_validation_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
@@ -72,8 +86,10 @@ class EpochEnd(Callback):
         Raises:
             Diverged: the training or the validation loss is infinite or not a number.
         """
-        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **module.figures}
-        measured = self.measure(trainer.current_epoch + 1)
+        epoch, step = trainer.current_epoch + 1, module.steps
+        measured = self.measure(epoch, step)
+        self.tables.setdefault("parameters", []).append(module.by_parameter.assign(stage=f"epoch {epoch}"))
+        row = {"epoch": epoch, "step": step, **module.figures}
         self.history.append({**row, **measured, "time/seconds": round(self.seconds, 3)})
         self.tell(self.history[-1])
         for stage, name in (("train", "training"), ("val", "validation")):

@@ -2,21 +2,19 @@
 
 import logging
 import warnings
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
-from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
 from torch import nn
 
 from gradreach.config import OptimizerSettings, TrainerSettings
 from gradreach.tasks import Batches, Splits, Task
 from gradreach.training.callbacks import EpochEnd
-from gradreach.training.module import TrainingModule
+from gradreach.training.module import Epochs, TrainingModule
 
 EVALUATION_BATCH = 512
 
@@ -76,6 +74,7 @@ def fit(
         make_optimizer=lambda parameters: make_optimizer(optimizer, parameters),
         make_schedule=lambda made: make_schedule(optimizer.schedule, made, budget.epochs * len(batches)),
         clip_norm=budget.clip_norm,
+        after_step=epochs.after_step,
     )
     saved = epochs.saving.path if epochs.saving is not None and epochs.saving.path.exists() else None
     with warnings.catch_warnings():
@@ -83,8 +82,8 @@ def fit(
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         warnings.filterwarnings("ignore", category=PossibleUserWarning)
         trainer = _lean_trainer(budget.epochs, device, [epochs])
-        trainer.fit(module, batches, chosen_by, ckpt_path=saved, weights_only=True)
-        seconds, steps = epochs.seconds, trainer.global_step
+        trainer.fit(module, Epochs(batches), chosen_by, ckpt_path=saved, weights_only=True)
+        seconds, steps = epochs.seconds, module.steps
         model.load_state_dict(epochs.best_weights)
         trainer.test(module, reported, verbose=False)
     chosen = {key: value for key, value in epochs.best_row.items() if key.startswith(("train/", "val/"))}
@@ -129,16 +128,5 @@ def _lean_trainer(epochs: int, device: str, callbacks: list[lightning.Callback])
         accelerator=accelerator,
         devices=[int(index)] if index else 1,
         callbacks=callbacks,
-        profiler=NoProfiler(),
         plugins=[LightningEnvironment()],  # one process: not what Lightning would make of a SLURM job's variables
     )
-
-
-class NoProfiler(PassThroughProfiler):
-    """Costs nothing: Lightning's own makes a generator for each of some 40 hooks a step."""
-
-    nothing: AbstractContextManager[None] = nullcontext()
-
-    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
-        """Return the one context that does nothing."""
-        return self.nothing

@@ -1,9 +1,10 @@
 """What Lightning trains: a model, a task's loss, and the epoch's figures."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pandas as pd
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
@@ -31,16 +32,35 @@ class Mean:
         return mean
 
 
+class Epochs:
+    """What Lightning takes for a loader of one batch: all batches of an epoch together.
+
+    Its own way around a single step takes as long as a small network's step itself, and drives the network out of the
+    processor's cache.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Batches]:
+        yield self.batches
+
+
 class TrainingModule(LightningModule):
     """A model that learns a task.
 
     After every training epoch ``figures`` holds what it yielded: ``train/*``, ``val/*``, and of the gradient before
-    clipping its mean norm, how often it was clipped and how often it was no number; after the test, ``test/*``. The
-    score goes by the name of the task's metric: ``val/accuracy`` or ``val/mse``.
+    clipping its mean norm, how often it was clipped and how often it was no number (by parameter and layer in
+    ``by_parameter``); after the test, ``test/*``. The score goes by the name of the task's metric: ``val/accuracy`` or
+    ``val/mse``.
 
     - ``make_optimizer``: given the parameters.
     - ``make_schedule``: given the optimizer; stepped after every batch. What gives None keeps the learning rate.
     - ``clip_norm``: gradients with a larger total norm are scaled down to it; None leaves them.
+    - ``after_step``: called after every step with how many there have been, and how many make an epoch.
     """
 
     def __init__(
@@ -50,46 +70,51 @@ class TrainingModule(LightningModule):
         make_optimizer: Callable[[Any], torch.optim.Optimizer],
         make_schedule: Callable[[torch.optim.Optimizer], Any] = lambda optimizer: None,
         clip_norm: float | None = None,
+        after_step: Callable[[int, int], None] = lambda step, length: None,
     ) -> None:
         super().__init__()
         self.model = model
         self.task = task
         self.make_optimizer = make_optimizer
         self.make_schedule = make_schedule
-        self.clip_norm = math.inf if clip_norm is None else clip_norm
+        self.after_step = after_step
+        self.automatic_optimization = False
+        self.steps = 0
         self.figures: dict[str, float] = {}
         self.means = {stage: (Mean(), Mean()) for stage in ("train", "val", "test")}
-        self.gradient_norms = GradientNorms(self.clip_norm)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; past the search for weights the hook's name, which Lightning sets 40 times a step."""
-        if name == "_current_fx_name":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
+        self.gradient_norms = GradientNorms(model, math.inf if clip_norm is None else clip_norm)
+        self.by_parameter = pd.DataFrame()
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer and its schedule."""
         optimizer = self.make_optimizer(self.model.parameters())
         schedule = self.make_schedule(optimizer)
-        if schedule is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return optimizer if schedule is None else {"optimizer": optimizer, "lr_scheduler": schedule}
 
-    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        """Clip by the total norm, and count the norm that was there before."""
-        self.gradient_norms.add(self.model.parameters())
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+    def training_step(self, epoch: Batches, index: int) -> None:
+        """Learn from all batches of an epoch."""
+        epoch.epoch = self.current_epoch
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        schedule = self.lr_schedulers()
+        assert not isinstance(optimizer, list)
+        assert not isinstance(schedule, list)
+        for batch in epoch:
+            optimizer.zero_grad()
+            self._losses("train", batch).mean().backward()
+            self.gradient_norms.clip()
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+            self.steps += 1
+            self.after_step(self.steps, len(epoch))
 
-    def on_train_epoch_start(self) -> None:
-        """Choose the epoch's order of the data."""
-        batches = self.trainer.train_dataloader
-        assert isinstance(batches, Batches)
-        batches.epoch = self.current_epoch
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save how many steps there have been: Lightning does not see them."""
+        checkpoint["steps"] = self.steps
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Return the mean loss."""
-        return self._losses("train", batch).mean()
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Count on from there."""
+        self.steps = checkpoint["steps"]
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Count a batch."""
@@ -111,7 +136,8 @@ class TrainingModule(LightningModule):
         """Close the training epoch that this validation belongs to."""
         self._take("train")
         self._take("val")
-        self.figures.update({f"gradient/{name}": value for name, value in self.gradient_norms.take().items()})
+        summary, self.by_parameter = self.gradient_norms.take()
+        self.figures.update({f"gradient/{name}": value for name, value in summary.items()})
 
     def on_test_epoch_end(self) -> None:
         """Close the test."""

@@ -30,10 +30,13 @@ class PlannedSweeper(BasicSweeper):
     Identical runs are done once, finished ones not again, and the launcher is given only what is left.
 
     - ``params``: what an experiment sweeps; what the command line says of the same key wins.
+    - ``parts``: where one grid does not say it, several by name: each is ``params`` and what it says
+      itself, which wins.
     """
 
-    def __init__(self, params: dict[str, str] | None = None) -> None:
+    def __init__(self, params: dict[str, str] | None = None, parts: dict[str, dict[str, str]] | None = None) -> None:
         super().__init__(max_batch_size=None, params=params)
+        self.parts = parts or {"all": {}}
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan, launch, report. Exits with code 1 where a run has failed."""
@@ -44,7 +47,8 @@ class PlannedSweeper(BasicSweeper):
         launcher = self.launcher
         assert launcher is not None
         loader = self.hydra_context.config_loader
-        jobs = combinations(loader, self.params or {}, arguments)
+        grids = [{**(self.params or {}), **part} for part in self.parts.values()]
+        jobs = [job for grid in grids for job in combinations(loader, grid, arguments)]
         composer = Composer(loader, self.config)
         try:
             return sweep(jobs, composer.compose, lambda chosen: launcher.launch(chosen, initial_job_idx=0))

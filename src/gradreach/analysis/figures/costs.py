@@ -1,0 +1,89 @@
+"""What a metric costs."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+from gradreach.analysis.figures.groups import draw_point, grid, labels, legend, point, show_whole_range
+from gradreach.analysis.figures.scores import ACCURACY, draw_chance
+from gradreach.analysis.results import Results
+from gradreach.analysis.tables import Measure
+from gradreach.drawing import PANEL, WIDE, figure_of, saved, series
+
+COSTS = {
+    "parameters": "parameters",
+    "multiply_adds": "multiply-adds per sequence",
+    "seconds": "training time (s)",
+}
+
+
+def metric_by_cost(
+    results: Results,
+    stem: Path,
+    *,
+    costs: Sequence[str] = ("parameters", "multiply_adds", "seconds"),
+    measure: Measure = ACCURACY,
+    lower_is_better: bool = False,
+    by: str = "architecture",
+    seq_len: int | None = None,
+) -> Figure:
+    """Draw a measure against what it costs, a panel for each cost, and mark the Pareto front.
+
+    A point is on the front where nothing cheaper is better: the front is a step line, its points are ringed. Groups
+    that are not complete are drawn, but do not make the front.
+
+    Args:
+        results: what is drawn.
+        stem: the name of the files, without their ending.
+        costs: columns of the run table; their mean over the runs is the place of a point.
+        measure: what is measured of a run.
+        lower_is_better: as it is for an error.
+        by: what makes a point.
+        seq_len: of the runs that are drawn; None takes the longest.
+    """
+    runs = results.runs
+    lengths = runs["seq_len"].dropna()
+    if len(lengths):
+        runs = runs[runs["seq_len"] == (lengths.max() if seq_len is None else seq_len)]
+    with saved(stem, *grid(len(costs)), sharex=False, size=PANEL if len(costs) > 1 else WIDE) as drawn:
+        named = labels(runs, by)
+        for axes, cost in zip(drawn, costs, strict=False):
+            whole = []
+            for i, (key, label) in enumerate(named.items()):
+                some = runs[runs[by] == key]
+                y, x = point(some, measure), point(some, Measure(cost, cost)).mean
+                axes.plot([], [], label=label, **(series(i) | {"linestyle": ""}))
+                if math.isfinite(x) and y.valid:
+                    draw_point(axes, x, y, series(i), f"{key}, {COSTS.get(cost, cost)} {x:,.4g}")
+                    whole += [(x, y.mean)] if y.complete else []
+            front = pareto(whole, lower_is_better=lower_is_better)
+            if front:
+                at, best = np.array(front).T
+                axes.step(at, best, where="post", color="black", linewidth=0.8, zorder=0, label="Pareto front")
+                axes.plot(at, best, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", linewidth=0.8)
+            draw_chance(axes, runs, measure)
+            axes.set(xlabel=COSTS.get(cost, cost), ylabel=measure.label)
+            if math.isfinite(axes.dataLim.minposx):
+                axes.set_xscale("log")
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+                axes.xaxis.set_minor_formatter(NullFormatter())
+            show_whole_range(axes, measure)
+        for axes in drawn[len(costs) :]:
+            axes.remove()
+        legend(figure_of(drawn), named.values())
+    return figure_of(drawn)
+
+
+def pareto(points: Sequence[tuple[float, float]], *, lower_is_better: bool = False) -> list[tuple[float, float]]:
+    """Return the points that nothing at most as costly equals or beats, the cheapest first."""
+    sign = 1 if lower_is_better else -1
+    front: list[tuple[float, float]] = []
+    for cost, value in sorted(points, key=lambda p: (p[0], sign * p[1])):
+        if not front or sign * value < sign * front[-1][1]:
+            front.append((cost, value))
+    return front

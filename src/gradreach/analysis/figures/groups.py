@@ -1,0 +1,186 @@
+"""What all figures share: which runs make a point, how complete it is, how it is drawn and what it says."""
+
+import math
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gradreach.analysis.statistics import estimate
+from gradreach.analysis.tables import Measure
+from gradreach.drawing import PALE, series
+
+TIP = "tip: "
+"""What the ids of those parts of a figure begin with that tell their values where the reader points at them."""
+LISTED = 12
+"""How many run ids a point names."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """The runs of one group at one place.
+
+    - ``mean``, ``low``, ``high``: of their measure, with the 95 % interval; NaN where it has none.
+    - ``valid``: how many runs the mean rests on.
+    - ``states``: how many of the planned runs are finished, diverged, failed, missing.
+    - ``run_ids``: of the finished ones.
+    """
+
+    mean: float
+    low: float
+    high: float
+    valid: int
+    states: dict[str, int]
+    run_ids: tuple[str, ...]
+
+    @property
+    def planned(self) -> int:
+        """How many runs there should be."""
+        return sum(self.states.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of them count."""
+        return self.valid == self.planned
+
+    def __str__(self) -> str:
+        if not self.valid:
+            return f"no value ({counted(self.states)})"
+        interval = "" if math.isnan(self.low) else f", 95 % interval {self.low:.4g} to {self.high:.4g}"
+        more = len(self.run_ids) - LISTED
+        listed = " ".join(self.run_ids[:LISTED]) + (f" and {more} more" if more > 0 else "")
+        return f"{self.mean:.4g}{interval}, of {self.valid}/{self.planned} runs ({counted(self.states)}): {listed}"
+
+
+def point(runs: pd.DataFrame, measure: Measure) -> Point:
+    """Return what a group of runs says of a measure; values that are not finite lower ``valid``."""
+    finished = runs[runs["status"] == "finished"]
+    found = estimate(measure.values(finished))
+    states = {str(state): int(count) for state, count in runs["status"].value_counts().sort_index().items()}
+    low, high = found.mean - found.half_width, found.mean + found.half_width
+    return Point(found.mean, low, high, found.n, states, tuple(finished["run_id"]))
+
+
+def counted(states: dict[str, int]) -> str:
+    """Say how many runs are what: ``2 finished, 1 diverged``."""
+    order = sorted(states, key=lambda state: (state != "finished", state))
+    return ", ".join(f"{states[state]} {state}" for state in order)
+
+
+def labels(runs: pd.DataFrame, by: str) -> dict[Hashable, str]:
+    """Return what the groups are called, in the order of the run table; one that is not complete says how many runs
+    have finished, diverged and failed."""
+    named: dict[Hashable, str] = {}
+    for key, group in runs.groupby(by, sort=False):
+        states = group["status"].value_counts()
+        ended = [f"{states[state]} {state}" for state in ("diverged", "failed") if state in states]
+        short = ", ".join([f"{states.get('finished', 0)}/{len(group)}", *ended])
+        named[key] = str(key) if states.get("finished", 0) == len(group) else f"{key} ({short})"
+    return named
+
+
+def opacity(runs: pd.DataFrame) -> float:
+    """Return how opaque a group's line is: pale where runs are lacking."""
+    return 1.0 if (runs["status"] == "finished").all() else PALE + 0.2
+
+
+def panels_of(runs: pd.DataFrame, key: str | None) -> list[tuple[str, pd.DataFrame]]:
+    """Return title and runs of each panel: one for each value of a key, in order; None makes one of all."""
+    if key is None or runs.empty:
+        return [("", runs)]
+    groups = [(value, group) for value, group in runs.groupby(key, sort=True)]
+    if len(groups) == 1:
+        return [("", groups[0][1])]
+    return [(f"{key} {value}" if isinstance(value, int | float | np.number) else str(value), g) for value, g in groups]
+
+
+def grid(count: int) -> tuple[int, int]:
+    """Return rows and columns for so many panels: at most two beside each other, so that they stay readable."""
+    columns = min(count, 2)
+    return -(-count // columns), columns
+
+
+def fill(panels: Sequence[Axes], contents: Sequence[tuple[str, pd.DataFrame]]) -> Iterator[tuple[Axes, pd.DataFrame]]:
+    """Give each panel its title and its runs, and take away the panels that are left over."""
+    for axes, (title, runs) in zip(panels, contents, strict=False):
+        axes.set_title(title)
+        yield axes, runs
+    for axes in panels[len(contents) :]:
+        axes.remove()
+
+
+def tell(artist: Artist, text: str) -> None:
+    """Let a part of a figure tell its value in the report."""
+    artist.set_gid(TIP + text)
+
+
+def draw_point(axes: Axes, x: float, y: Point, look: dict[str, Any], name: str) -> None:
+    """Draw mean and interval; hollow and pale where runs are lacking, a cross at the foot where there is no value."""
+    alpha = 1.0 if y.complete else PALE
+    if not y.valid:
+        (mark,) = axes.plot(
+            x, 0.02, "x", color=look["color"], alpha=PALE, transform=axes.get_xaxis_transform(), clip_on=False
+        )
+    else:
+        if not math.isnan(y.low):
+            axes.vlines(x, y.low, y.high, color=look["color"], alpha=alpha, linewidth=1.2)
+        face = look["color"] if y.complete else "none"
+        (mark,) = axes.plot(
+            x, y.mean, look["marker"], color=look["color"], markerfacecolor=face, alpha=alpha, markersize=5.5
+        )
+    tell(mark, f"{name}: {y}")
+
+
+def draw_line(
+    axes: Axes, x: Sequence[float], points: Sequence[Point], i: int, label: str, names: Sequence[str]
+) -> None:
+    """Draw the points of a group, each with what it is called, and the line through them."""
+    look = series(i)
+    known = [(at, y.mean) for at, y in zip(x, points, strict=True) if y.valid]
+    complete = all(y.complete for y in points)
+    axes.plot(
+        [at for at, _ in known],
+        [mean for _, mean in known],
+        color=look["color"],
+        linestyle=look["linestyle"],
+        marker=look["marker"],
+        markevery=[],
+        alpha=1.0 if complete else PALE + 0.2,
+        label=label,
+    )
+    for at, y, name in zip(x, points, names, strict=True):
+        draw_point(axes, at, y, look, name)
+
+
+def log_scale(*panels: Axes) -> None:
+    """Make the vertical axis logarithmic, where there is anything that has a logarithm."""
+    if any(math.isfinite(axes.dataLim.minposy) for axes in panels):
+        for axes in panels:
+            axes.set_yscale("log")
+
+
+def show_whole_range(axes: Axes, measure: Measure) -> None:
+    """Show an accuracy from 0 to 1; intervals from few seeds exceed what is possible and are cut there."""
+    if measure.metric.endswith("accuracy"):
+        axes.set_ylim(-0.03 * measure.scale, 1.03 * measure.scale)
+
+
+def legend(figure: Figure, order: Iterable[str] = ()) -> None:
+    """Put one legend below all panels, each label once, and make room for it."""
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if not found:
+        return
+    found = {label: found[label] for label in [*(label for label in order if label in found), *found]}
+    longest = max(len(label) for label in found)
+    columns = max(1, min(len(found), int(figure.get_figwidth() * 14 / (longest + 8))))
+    lines = -(-len(found) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.1 + 0.19 * lines)
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)

@@ -1,0 +1,185 @@
+"""How far back the gradient reaches: norm against lag, and lag against training."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from gradreach.analysis.figures.groups import fill, grid, labels, legend, opacity, panels_of, tell
+from gradreach.analysis.results import Results
+from gradreach.drawing import PANEL, epoch_of, figure_of, saved, series
+
+FLOOR = 1e-12
+"""The smallest share that pictures show."""
+MANY = 20
+"""More seeds than these are drawn as a band."""
+STAGES = {"start": "before training", "end": "after training"}
+
+
+def gradient_by_lag(
+    results: Results,
+    stem: Path,
+    *,
+    quantity: str = "x",
+    by: str = "architecture",
+    panels: str = "seq_len",
+    annotate: Callable[[Axes, int], None] = lambda axes, seq_len: None,
+) -> Figure:
+    """Draw gradient norm against lag: before training on the left, after it on the right, a row for each panel.
+
+    A thin line is the median example of a seed, a thick one the median of the seeds; each relative to its largest norm.
+    Of more than 20 seeds a band shows the middle 80 %. The line at 1 % is where reach ends.
+
+    Args:
+        results: what is drawn.
+        stem: the name of the files, without their ending.
+        quantity: ``x``, ``h`` or ``c``: gradient by the input, the hidden state, the cell state; of several
+            recurrent layers the last one.
+        by: what makes a colour.
+        panels: what makes a row.
+        annotate: adds to a panel, given its axes and the largest sequence length in it.
+    """
+    contents = panels_of(results.runs, panels)
+    data = one_curve_a_run(results.profiles, quantity)
+    with saved(stem, len(contents), 2, sharex="row") as drawn:
+        named = labels(results.runs, by)
+        for row, (title, runs) in enumerate(contents):
+            for axes, (stage, name) in zip(drawn[2 * row : 2 * row + 2], STAGES.items(), strict=True):
+                for i, (key, label) in enumerate(named.items()):
+                    some = runs.loc[runs[by] == key, "run_id"]
+                    curves = matrix(data, list(some), stage, "lag")
+                    if not curves.empty:
+                        draw_seeds(axes, curves, i, label, str(key), opacity(runs[runs[by] == key]))
+                axes.axhline(0.01, color="black", linewidth=0.8)
+                if runs["seq_len"].notna().any():
+                    annotate(axes, int(runs["seq_len"].max()))
+                axes.set_title(f"{title}, {name}" if title else name)
+                if row == len(contents) - 1:
+                    axes.set_xlabel("lag (steps back from the last one)")
+            drawn[2 * row].set_ylabel(f"‖dL/d{quantity}‖ relative to its largest")
+        smallest = min(0.001, *(axes.dataLim.minposy for axes in drawn))
+        drawn[0].set(yscale="log", ylim=(max(FLOOR, smallest / 2), 3))
+        legend(figure_of(drawn), named.values())
+    return figure_of(drawn)
+
+
+def gradient_through_training(
+    results: Results,
+    stem: Path,
+    *,
+    quantity: str = "x",
+    by: str = "architecture",
+    seq_len: int | None = None,
+) -> Figure:
+    """Draw a heat map of lag × epoch for each architecture: the gradient norm relative to the largest of that epoch.
+
+    The median over seeds of the median examples. Bright is large; a dot stands at the largest lag with at
+    least 1 %; what is exactly zero, or no number, is hatched. Needs ``diagnostics.profile=1``.
+
+    Args:
+        results: what is drawn.
+        stem: the name of the files, without their ending.
+        quantity: as for ``gradient_by_lag``.
+        by: what makes a panel.
+        seq_len: of the runs that are drawn; None takes the longest.
+    """
+    runs = results.runs
+    lengths = runs["seq_len"].dropna()
+    if len(lengths):
+        runs = runs[runs["seq_len"] == (lengths.max() if seq_len is None else seq_len)]
+    data = one_curve_a_run(results.profiles, quantity)
+    measured = runs[runs["run_id"].isin(list(data["run_id"].unique()))]
+    named = labels(runs, by)
+    contents = [(named[key], group) for key, group in measured.groupby(by, sort=False)] or [("", measured)]
+    with saved(stem, *grid(len(contents)), sharex=False, size=(PANEL[0], 2.4)) as drawn:
+        mesh = None
+        for axes, some in fill(drawn, contents):
+            axes.set(xlabel="epoch", ylabel="lag (steps back)")
+            values = by_epoch(data, list(some["run_id"]))
+            if values.shape[1] < 2:
+                axes.text(0.5, 0.5, "not measured during training", ha="center", transform=axes.transAxes)
+                continue
+            mesh = draw_heat_map(axes, values)
+        if mesh is not None:
+            shown = [axes for axes in drawn if axes.figure is not None]
+            bar = figure_of(drawn).colorbar(mesh, ax=shown, aspect=40, shrink=0.9)
+            bar.set_label(f"log10 ‖dL/d{quantity}‖ relative to its largest")
+    return figure_of(drawn)
+
+
+def one_curve_a_run(profiles: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Return the rows of one quantity: of several recurrent layers the last, of two directions the forward one."""
+    if profiles.empty:
+        return pd.DataFrame(columns=["run_id", "stage", "layer", "lag", "median"])
+    data = profiles[profiles["quantity"] == quantity]
+    if "direction" in data:
+        data = data[data["direction"] == "forward"]
+    last = data.drop_duplicates(["run_id", "layer"])[["run_id", "layer"]].drop_duplicates("run_id", keep="last")
+    return data.merge(last, on=["run_id", "layer"])
+
+
+def matrix(data: pd.DataFrame, run_ids: list[str], stage: str, index: str) -> pd.DataFrame:
+    """Return log10 of the median norm: a row a lag, a column a run."""
+    mine = data[(data["stage"] == stage) & data["run_id"].isin(run_ids)]
+    mine = mine.assign(run_id=mine["run_id"].astype(str))
+    return mine.pivot_table(index=index, columns="run_id", values="median", aggfunc="first", dropna=False)
+
+
+def by_epoch(data: pd.DataFrame, run_ids: list[str]) -> pd.DataFrame:
+    """Return log10 of the norm relative to the largest of its epoch: a row a lag, a column an epoch, over all seeds."""
+    columns = {}
+    for stage in map(str, data["stage"].unique()):
+        curves = matrix(data, run_ids, stage, "lag")
+        if not curves.empty and not math.isnan(epoch_of(stage)):
+            columns[epoch_of(stage)] = relative(curves).median(axis=1)
+    return pd.DataFrame(columns).sort_index(axis=1)
+
+
+def relative(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return log10 norms relative to the largest finite one of each column."""
+    return curves - curves.replace([np.inf, -np.inf], np.nan).max()
+
+
+def draw_seeds(axes: Axes, curves: pd.DataFrame, i: int, label: str, name: str, alpha: float = 1) -> None:
+    """Draw curves ``(lags, seeds)`` of log10 norms thin (many: a band), their median thick; zeros leave gaps."""
+    look = series(i)
+    lags = curves.index.to_numpy(float)
+    shares = 10.0 ** relative(curves).to_numpy(float)
+    shares[(shares == 0) | ~np.isfinite(shares)] = np.nan
+    if shares.shape[1] > MANY:
+        low, high = np.nanquantile(shares, (0.1, 0.9), axis=1)
+        axes.fill_between(lags, low, high, color=look["color"], alpha=0.2, linewidth=0)
+    else:
+        for run_id, share in zip(curves, shares.T, strict=True):
+            (line,) = axes.plot(lags, share, color=look["color"], linewidth=0.6, alpha=0.4)
+            tell(line, f"{name}, run {run_id}")
+    dashed = {"color": look["color"], "linestyle": look["linestyle"], "alpha": alpha}
+    axes.plot(lags, np.median(shares, 1), label=label, **dashed)
+
+
+def draw_heat_map(axes: Axes, values: pd.DataFrame) -> ScalarMappable:
+    """Draw lag × epoch, the farthest 1 % of every epoch as a dot, and return what a colour bar is made of."""
+    epochs, lags = values.columns.to_numpy(float), values.index.to_numpy(float)
+    shown = np.ma.masked_invalid(values.to_numpy(float))
+    middles = (epochs[1:] + epochs[:-1]) / 2
+    edges = [2 * epochs[0] - middles[0], *middles, 2 * epochs[-1] - middles[-1]]
+    mesh = axes.pcolormesh(
+        edges, [*(lags - 0.5), lags[-1] + 0.5], shown, cmap="cividis", vmin=-6, vmax=0, rasterized=True
+    )
+    axes.grid(visible=False)
+    blank = Rectangle((0, 0), 1, 1, transform=axes.transAxes, zorder=0, fill=False, hatch="////", edgecolor="#999999")
+    blank.set_linewidth(0)
+    axes.add_patch(blank)
+    for epoch in epochs:
+        arrived = values.index[values[epoch] >= -2]
+        if len(arrived):
+            axes.plot(epoch, arrived.max(), "o", color="white", markeredgecolor="#222222", markersize=4, clip_on=False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    return mesh

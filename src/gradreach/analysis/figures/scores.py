@@ -1,0 +1,161 @@
+"""A metric against an axis of the sweep."""
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gradreach.analysis.figures.groups import (
+    draw_line,
+    fill,
+    grid,
+    labels,
+    legend,
+    log_scale,
+    panels_of,
+    point,
+    show_whole_range,
+    tell,
+)
+from gradreach.analysis.results import Results
+from gradreach.analysis.tables import Measure
+from gradreach.drawing import PALE, PANEL, WIDE, figure_of, saved, series
+
+ACCURACY = Measure("test/accuracy", "test accuracy (%)", scale=100)
+EXPONENTIAL = 0.9
+"""The least R² at which a half-life describes a curve."""
+
+
+def metric_against(
+    results: Results,
+    stem: Path,
+    *,
+    x: str = "seq_len",
+    measure: Measure = ACCURACY,
+    by: str = "architecture",
+    panels: str | None = "task",
+    log: bool = False,
+) -> Figure:
+    """Draw a measure against a key: a colour for each group, 95 % intervals, the chance level as a dotted line.
+
+    Groups that have no value of ``x`` (a recurrent model has no kernel size) are horizontal lines.
+
+    Args:
+        results: what is drawn.
+        stem: the name of the files, without their ending.
+        x: a key with numbers, such as ``seq_len`` or ``kernel_size``.
+        measure: what is measured of a run.
+        by: what makes a group; ``model`` where ``x`` is the kernel size.
+        panels: what makes a panel.
+        log: whether the measure stands on a logarithmic axis.
+    """
+    contents = panels_of(results.runs, panels)
+    rows, columns = grid(len(contents))
+    with saved(stem, rows, columns, sharey=False, sharex=False, size=PANEL if columns > 1 else WIDE) as drawn:
+        named = labels(results.runs, by)
+        for axes, runs in fill(drawn, contents):
+            draw_measure(axes, runs, x, measure, by, named)
+            draw_chance(axes, runs, measure, x)
+            axes.set(xlabel=x, ylabel=measure.label)
+            show_whole_range(axes, measure)
+            if log:
+                log_scale(axes)
+        legend(figure_of(drawn), named.values())
+    return figure_of(drawn)
+
+
+def half_life_and_reach(
+    results: Results,
+    stem: Path,
+    *,
+    x: str = "seq_len",
+    quantity: str = "h",
+    stages: tuple[str, ...] = ("start", "end"),
+    by: str = "architecture",
+) -> Figure:
+    """Draw half-life above and reach below against a key, a column for each stage.
+
+    A half-life counts only where the curve is an exponential (R² at least 0.9) and decays. The dotted line is the
+    largest lag there is.
+    """
+    half_life = Measure("half_life", "half-life (steps)")
+    reach = Measure("reach", "reach (steps)")
+    runs = results.runs
+    with saved(stem, 2, len(stages), sharey="row", sharex=True) as drawn:
+        named = labels(runs, by)
+        for row, measure in enumerate((half_life, reach)):
+            for column, stage in enumerate(stages):
+                axes = drawn[row * len(stages) + column]
+                name = f"gradient/{stage}/{quantity}"
+                needs = (f"{name}.r2", EXPONENTIAL) if measure is half_life else None
+                draw_measure(axes, runs, x, replace(measure, metric=f"{name}.{measure.metric}", needs=needs), by, named)
+                axes.set(ylabel="" if column else measure.label, xlabel=x if row else "")
+                axes.set_title("" if row else {"start": "before training", "end": "after training"}.get(stage, stage))
+                if row and x == "seq_len":
+                    lengths = np.array(sorted(runs[x].dropna().unique()), float)
+                    axes.plot(lengths, lengths - 1, ":", color="black", linewidth=1, label="the whole sequence")
+                if row:
+                    axes.set_ylim(0, 1.05 * largest(runs["seq_len"], default=1.0))
+        log_scale(*drawn[: len(stages)])
+        legend(figure_of(drawn), named.values())
+    return figure_of(drawn)
+
+
+def largest(values: pd.Series, default: float) -> float:
+    """Return the largest value, if there is any."""
+    return float(values.max()) if values.notna().any() else default
+
+
+def draw_measure(
+    axes: Axes, runs: pd.DataFrame, x: str, measure: Measure, by: str, named: Mapping[Hashable, str]
+) -> None:
+    """Draw one line for each group that has the measure; at one place, groups stand beside each other."""
+    places = sorted(runs[x].dropna().unique()) if x in runs else []
+    step = 0.01 * float(places[-1] - places[0]) if places else 0.0
+    for i, (key, label) in enumerate(named.items()):
+        some = runs[runs[by] == key]
+        finished = some[some["status"] == "finished"]
+        if some.empty or (len(finished) and (measure.metric not in some or finished[measure.metric].isna().all())):
+            continue
+        found = [(float(at), point(some[some[x] == at], measure)) for at in places if (some[x] == at).any()]
+        if found:
+            aside = step * (i - (len(named) - 1) / 2)
+            names = [f"{key}, {x} {at:g}" for at, _ in found]
+            draw_line(axes, [at + aside for at, _ in found], [y for _, y in found], i, label, names)
+        else:
+            draw_level(axes, some, measure, i, label, str(key))
+    if 0 < len(places) <= 8:
+        axes.set_xticks([float(at) for at in places], [f"{at:g}" for at in places])
+        axes.minorticks_off()
+
+
+def draw_level(axes: Axes, runs: pd.DataFrame, measure: Measure, i: int, label: str, name: str) -> None:
+    """Draw a group that has no place on the axis as a horizontal line with its interval."""
+    y = point(runs, measure)
+    look = series(i)
+    line = axes.axhline(
+        y.mean, color=look["color"], linestyle=look["linestyle"], alpha=1.0 if y.complete else PALE, label=label
+    )
+    tell(line, f"{name}: {y}")
+    if not math.isnan(y.low):
+        axes.axhspan(y.low, y.high, color=look["color"], alpha=0.1, linewidth=0)
+
+
+def draw_chance(axes: Axes, runs: pd.DataFrame, measure: Measure, x: str | None = None) -> None:
+    """Draw the chance level, where the measure is the metric that it belongs to; a curve where it depends on ``x``."""
+    if "chance" not in runs or "metric" not in runs:
+        return
+    look: Any = {"color": "black", "linestyle": ":", "linewidth": 1, "label": "chance"}
+    mine = runs[runs["metric"] == measure.metric.rpartition("/")[2]].dropna(subset=["chance"])
+    levels = mine["chance"].unique() * measure.scale
+    if len(levels) == 1:
+        tell(axes.axhline(levels[0], **look), f"chance: {levels[0]:.4g}")
+    elif x is not None:
+        curve = mine.groupby(x)["chance"].mean() * measure.scale
+        axes.plot(curve.index.to_numpy(float), curve.to_numpy(float), **look)

@@ -1,0 +1,85 @@
+"""The ledger of claims: what the notes say, and what the records say of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradreach.analysis.experiment import known_experiments, load_experiment
+from gradreach.analysis.rendering import markdown
+from gradreach.analysis.verdict import Effect
+from gradreach.errors import ConfigError
+
+INTRODUCTION = """# Results
+
+Every page below is made from records by `gradreach tables`, without training; the sweeps that make the records are
+`python run.py -m experiment=<name>`. Verdicts follow rules that were fixed before the runs: *supported*, *refuted*,
+*mixed* where parts of a claim come out differently, *undecided* where there are too few runs, an interval spans the
+threshold, or the sweep is not complete. Effects stand with their 95 % interval and the number of runs, or pairs of
+runs, that they rest on."""
+
+
+def ledger(results_dir: Path, experiments_dir: Path = Path("experiments")) -> str:
+    """Return ``results/README.md``, from the summaries of what was built and the claims of what was not."""
+    summaries = [_summary(name, results_dir, experiments_dir) for name in known_experiments(experiments_dir)]
+    claims = sorted((s for s in summaries if s["claim"]), key=lambda s: (len(s["claim"]["id"]), s["claim"]["id"]))
+    others = [s for s in summaries if not s["claim"]]
+    parts = [INTRODUCTION]
+    if claims:
+        parts += ["## Claims of the notes", markdown(pd.DataFrame(map(_claim, claims))).rstrip()]
+    if others:
+        parts += ["## Other experiments", markdown(pd.DataFrame(map(_other, others))).rstrip()]
+    return "\n\n".join(parts) + "\n"
+
+
+def is_ledger(path: Path) -> bool:
+    """Return whether a file is the ledger of its folder."""
+    return path.is_file() and path.read_text(encoding="utf-8") == ledger(path.parent)
+
+
+def _summary(name: str, results_dir: Path, experiments_dir: Path) -> dict[str, Any]:
+    path = results_dir / name / "summary.json"
+    if path.is_file():
+        try:
+            built: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ConfigError(f"{path}: cannot be read ({error}); gradreach tables {name} makes it anew") from None
+        return built
+    experiment = load_experiment(name, experiments_dir)
+    claim = None if experiment.claim is None else vars(experiment.claim)
+    return {"name": name, "title": experiment.title, "claim": claim, "verdict": None, "planned": 0}
+
+
+def _claim(summary: dict[str, Any]) -> dict[str, str]:
+    claim, verdict = summary["claim"], summary["verdict"]
+    return {
+        "claim": claim["id"],
+        "§": claim["section"],
+        "what the notes say": claim["translation"],
+        "verdict": f"**{verdict['state']}**" if verdict else "not run yet",
+        "because": verdict["sentence"] if verdict else "",
+        "effect": _effect(verdict) if verdict else "",
+        "runs": _runs(summary),
+        "experiment": _link(summary),
+    }
+
+
+def _effect(verdict: dict[str, Any]) -> str:
+    """Return the first effect that a verdict rests on."""
+    if verdict["effect"]:
+        numbers: dict[str, Any] = {k: float("nan") if v is None else v for k, v in verdict["effect"].items()}
+        return str(Effect(**numbers))
+    return next(filter(None, map(_effect, verdict["parts"])), "")
+
+
+def _other(summary: dict[str, Any]) -> dict[str, str]:
+    return {"experiment": _link(summary), "title": summary["title"], "runs": _runs(summary)}
+
+
+def _runs(summary: dict[str, Any]) -> str:
+    return f"{summary['finished']} of {summary['planned']}" if summary["planned"] else "none yet"
+
+
+def _link(summary: dict[str, Any]) -> str:
+    return f"[{summary['name']}]({summary['name']}/README.md)" if summary["planned"] else summary["name"]

@@ -1,0 +1,161 @@
+"""What was measured within runs, long form: gradient profiles, and the figures of every epoch."""
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.frame import write_csv
+from gradreach.analysis.sources import Source, local
+from gradreach.errors import ConfigError
+from gradreach.files import write_atomically
+
+LABELS = ("run_id", "stage", "layer", "direction", "quantity")
+NUMBERS: dict[str, Any] = {"lag": np.int32, "q10": float, "median": float, "q90": float, "n": np.int32}
+WHOLE = ("lag", "n", "epoch", "step")
+PROFILE = [*LABELS, *NUMBERS]
+DECIMALS = 4
+"""Of log10 of a norm: more than any figure shows; the raw profile keeps them all."""
+DIGITS = 6
+"""Significant ones of a figure of an epoch; the raw history keeps them all."""
+
+
+def load_profiles(
+    runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
+) -> pd.DataFrame:
+    """Return the gradient profiles of finished runs: one row for each run, stage, layer, direction, quantity and lag.
+
+    Args:
+        runs: the run table; its ``run_id`` and ``status`` count.
+        experiment: whose committed profiles do where there are no raw ones.
+        results_dir: the folder of results.
+        source: where raw records are, if not in ``<results_dir>/runs``.
+    """
+    source = source or local(Path(results_dir))
+    finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
+    profiles = _pack((run_id, source.read_profile(run_id)) for run_id in finished)
+    if not profiles.empty or experiment is None:
+        return profiles
+    return _committed(Path(results_dir) / experiment / "profiles.csv", PROFILE, finished)
+
+
+def load_history(
+    runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
+) -> pd.DataFrame:
+    """Return the figures of every epoch: ``run_id``, ``epoch``, ``step``, and a column for each figure.
+
+    The arguments are those of ``load_profiles``; diverged, failed and interrupted runs have a history too.
+    """
+    source = source or local(Path(results_dir))
+    bodies: dict[str, list[str]] = defaultdict(list)
+    for run_id in runs["run_id"]:
+        header, _, body = source.read_history(run_id).partition("\n")
+        bodies[header].extend(f"{run_id},{line}" for line in body.splitlines())
+    bodies.pop("", None)
+    if not bodies and experiment is not None:
+        return _committed(Path(results_dir) / experiment / "history.csv", ["run_id", "epoch"], runs["run_id"].tolist())
+    parts = [_parse("\n".join((f"run_id,{header}", *lines))) for header, lines in bodies.items()]
+    if not parts:
+        return pd.DataFrame(columns=["run_id", "epoch"])
+    whole = pd.concat(parts, ignore_index=True)
+    rank = {run_id: i for i, run_id in enumerate(runs["run_id"])}
+    whole = whole.sort_values(
+        ["run_id", "epoch"], key=lambda c: c.map(rank) if c.name == "run_id" else c, kind="stable", ignore_index=True
+    )
+    figures = sorted(set(whole) - {"run_id", "epoch", "step"})
+    whole = whole[[name for name in ("run_id", "epoch", "step", *figures) if name in whole]]
+    whole[figures] = whole[figures].apply(_rounded)
+    return whole
+
+
+def write_long(path: Path, frame: pd.DataFrame) -> None:
+    """Write millions of lines of CSV in seconds."""
+    from pyarrow import Table
+    from pyarrow.csv import WriteOptions, write_csv
+
+    table = Table.from_pandas(frame, preserve_index=False)
+
+    def into(file: BinaryIO) -> None:
+        file.write((",".join(map(str, frame)) + "\n").encode())
+        write_csv(table, file, WriteOptions(include_header=False, quoting_style="none"))
+
+    write_atomically(path, into)
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write any frame as Parquet or CSV, by the ending of the name.
+
+    Raises:
+        ConfigError: the name ends otherwise.
+    """
+    if path.suffix == ".parquet":
+        texts = {name: "string" for name in frame if frame[name].dtype == object}
+        write_atomically(path, lambda file: frame.astype(texts).to_parquet(file, index=False))
+    elif path.suffix == ".csv":
+        write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_csv(path, frame)
+    else:
+        raise ConfigError(f"{path}: must end in .parquet or .csv")
+
+
+def _committed(path: Path, columns: list[str], run_ids: list[str]) -> pd.DataFrame:
+    committed = _parse(path.read_text(encoding="utf-8")) if path.exists() else pd.DataFrame(columns=columns)
+    if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
+        committed.insert(3, "direction", "forward")
+    committed = committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
+    # categories in the order in which they appear, as in profiles from raw records: groupby follows it
+    labels = [name for name in LABELS if name in columns and columns is PROFILE]
+    return committed.assign(**{name: pd.Categorical(committed[name], committed[name].unique()) for name in labels})
+
+
+def _parse(text: str) -> pd.DataFrame:
+    columns = text.partition("\n")[0].split(",")
+    kinds = dict.fromkeys(columns, float) | dict.fromkeys(LABELS, str) | dict.fromkeys(WHOLE, int)
+    return pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=kinds)
+
+
+def _rounded(values: pd.Series) -> pd.Series:
+    """Round to significant digits."""
+    numbers = values.to_numpy(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(numbers))))
+        rounded = np.rint(numbers * scale) / scale
+    return pd.Series(np.where(np.isfinite(rounded), rounded, numbers) + 0.0, index=values.index)
+
+
+def _pack(profiles: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
+    """Put many profiles into one frame; labels that they share, as runs of one sweep do, are read once."""
+    run_ids: list[str] = []
+    lengths: list[int] = []
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in PROFILE[1:]}
+    labels: dict[str, dict[str, int]] = {name: {} for name in LABELS[1:]}
+    known: dict[tuple[str, str, bytes], np.ndarray] = {}
+    for run_id, columns in profiles:
+        if not columns:
+            continue
+        run_ids.append(run_id)
+        lengths.append(len(columns["lag"]))
+        for name, codes in labels.items():
+            texts = columns.get(name, np.full(lengths[-1], "forward"))
+            key = (name, texts.dtype.str, texts.tobytes())
+            if key not in known:
+                known[key] = np.array([codes.setdefault(label, len(codes)) for label in texts.tolist()], np.int16)
+            parts[name].append(known[key])
+        for name in NUMBERS:
+            parts[name].append(columns[name])
+    packed: dict[str, Any] = {
+        "run_id": _categories(np.repeat(np.arange(len(run_ids), dtype=np.int32), lengths), run_ids)
+    }
+    for name, codes in labels.items():
+        packed[name] = _categories(np.concatenate(parts.pop(name) or [np.empty(0, np.int16)]), list(codes))
+    for name, kind in NUMBERS.items():
+        values = np.concatenate(parts.pop(name) or [np.empty(0)], dtype=kind, casting="unsafe")
+        packed[name] = values.round(DECIMALS, out=values) + 0.0 if kind is float else values  # no −0, which is 0 in CSV
+    return pd.DataFrame(packed, copy=False)  # put together in blocks, it would be held twice
+
+
+def _categories(codes: np.ndarray, labels: list[str]) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes, pd.Index(labels, dtype=object))

@@ -1,0 +1,36 @@
+"""What architectures, columns and cells of an experiment are called."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+CELLS = (
+    "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count of "
+    "those planned."
+)
+CHOSEN_RATE = (
+    "Of the learning rates that were tried (their number stands under “tried”) validation chose one for each row and "
+    "column; the test decided nothing."
+)
+
+
+def named(runs: pd.DataFrame, settings: Mapping[str, str], base: str = "model") -> pd.Series:
+    """Name each run by its model and by the settings that it has.
+
+    Args:
+        runs: the run table.
+        settings: columns and how they are written, as in ``{"model.forget_bias": "b={:g}"}``; what a run does not
+            have, or has as ``none`` or False, is left out. A text without braces stands for the value True or any
+            other.
+        base: the column that begins the name.
+    """
+    names = runs[base].astype(str)
+    for column, form in settings.items():
+        if column in runs:
+            names += [_part(value, form) for value in runs[column].tolist()]
+    return names
+
+
+def _part(value: object, form: str) -> str:
+    absent = value is None or value is pd.NA or value != value or value is False or str(value) == "none"
+    return "" if absent else " " + form.format(value)

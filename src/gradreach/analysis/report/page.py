@@ -1,0 +1,56 @@
+"""Fill the page's template."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from gradreach.analysis.experiment import Experiment
+from gradreach.analysis.report.sections import STATES, Section, coverage
+from gradreach.files import write_text
+
+
+def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, Experiment] | None = None) -> None:
+    """Write the page.
+
+    Args:
+        sections: the experiments that have runs.
+        path: where the page is written.
+        unrun: those that have none yet, by name.
+    """
+    environment = Environment(
+        loader=PackageLoader("gradreach.analysis.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = duration
+    template = environment.get_template("page.html")
+    loader = environment.loader
+    assert loader is not None
+    style, script = (Markup(loader.get_source(environment, name)[0]) for name in ("style.css", "script.js"))
+    counts: Counter[str] = sum((Counter(section.counts) for section in sections), Counter())
+    page = template.render(
+        sections=sections,
+        style=style,
+        script=script,
+        states=[state for state in STATES if counts[state]],
+        counts=counts,
+        verdicts=Counter(section.verdict.state for section in sections if section.verdict is not None),
+        planned=sum(counts.values()),
+        seconds=sum(section.seconds for section in sections),
+        coverage=coverage(sections),
+        unrun=unrun or {},
+        svg=Markup,
+    )
+    write_text(path, page + "\n")
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,60 @@
+"""What tables, figures and rules are given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from gradreach.errors import ConfigError, suggest
+
+
+def _nothing() -> pd.DataFrame:
+    return pd.DataFrame()
+
+
+@dataclass(frozen=True)
+class Results:
+    """The runs of an experiment, and what was measured in them; docs/results.md tells every column.
+
+    - ``runs``: one row a planned run, those not done included; ``architecture`` names what differs between models.
+    - ``read_profiles``, ``read_history``: called when the long tables are first asked for, which is never where no
+      table, figure or rule needs them. What was asked for is committed beside the results.
+
+    Made-up results, for a test: ``Results(pd.DataFrame(...))``.
+    """
+
+    runs: pd.DataFrame
+    read_profiles: Callable[[], pd.DataFrame] = _nothing
+    read_history: Callable[[], pd.DataFrame] = _nothing
+
+    @cached_property
+    def profiles(self) -> pd.DataFrame:
+        """The gradient profiles, one row for each run, stage, layer, direction, quantity and lag."""
+        return self.read_profiles()
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """The figures of every epoch: ``run_id``, ``epoch``, and a column for each figure."""
+        return self.read_history()
+
+    @property
+    def finished(self) -> pd.DataFrame:
+        """The rows of ``runs`` that came to an end."""
+        return self.runs[self.runs["status"] == "finished"]
+
+    def asked(self, table: str) -> bool:
+        """Return whether ``profiles`` or ``history`` was asked for."""
+        return table in vars(self)
+
+
+def has(runs: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column of the run table.
+
+    Raises:
+        ConfigError: no run has it; the message lists those that exist.
+    """
+    if column not in runs or (column.count("/") and runs[column].isna().all()):
+        known = [str(name) for name in runs if ("/" in str(name)) == ("/" in column) and runs[name].notna().any()]
+        raise ConfigError(f"{column}: no run has it; {suggest(column, known)}")
+    return runs[column]

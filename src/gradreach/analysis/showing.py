@@ -1,0 +1,110 @@
+"""What the commands print."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from gradreach.analysis import rendering
+from gradreach.analysis.build import Built, build, differences, mixture_line, state_line
+from gradreach.analysis.experiment import unrun
+from gradreach.analysis.ledger import is_ledger
+from gradreach.analysis.report import Section, section_of, write_report
+from gradreach.analysis.results import Results
+from gradreach.analysis.sources import Source, disagreements
+from gradreach.analysis.tables import Table, chance_line, make
+from gradreach.errors import advise
+
+REPORT = "report.html"
+
+
+def experiment(built: Built) -> None:
+    """Print an experiment: verdict, tables, how to read them, where the rest is."""
+    console = Console(highlight=False, markup=False)
+    console.print(f"\n{built.experiment.title}", style="bold")
+    console.print(built.experiment.question)
+    if built.experiment.claim is not None and built.verdict is not None:
+        console.print(f"\n{built.experiment.claim.id}: {built.experiment.claim.translation}")
+        console.print(f"{built.verdict.state}: {built.verdict.sentence}", style="bold")
+    for view in built.views:
+        console.print()
+        console.print(rendering.terminal(view.text, view.marked, view.table.caption))
+        if view.notes:
+            console.print(view.notes)
+    for reading in dict.fromkeys(view.table.reading for view in built.views):
+        console.print(f"\n{reading}")
+    console.print(f"\n{built.experiment.caveat}")
+    console.print(built.state, style="bold")
+    console.print(f"\nPage, tables (csv, md, tex, html), figures (png, pdf): {built.folder}/README.md", soft_wrap=True)
+    for figure in built.experiment.figures:
+        console.print(f"Look at {built.folder / figure.name}.png", soft_wrap=True)
+
+
+def agreement(name: str, results_dir: Path, source: Source) -> bool:
+    """Say whether records elsewhere and those here tell the same of the same runs."""
+    both, lines = disagreements(name, results_dir, source)
+    for line in lines[:20]:
+        print(line)
+    more = ", the first 20 above" * (len(lines) > 20)
+    verdict = f"{len(lines)} values differ{more}" if lines else "they agree"
+    print(
+        f"{name}: {both} runs are both there and here: {verdict}" if both else f"{name}: none of the runs is here too"
+    )
+    return not lines
+
+
+def report(sections: Sequence[Section], results_dir: Path) -> None:
+    """Write the page of all experiments, and say where it is."""
+    path = results_dir / REPORT
+    write_report(sections, path, unrun(section.name for section in sections))
+    print(f"Everything on one page ({path.stat().st_size / 1e6:.1f} MB), for any browser: {path}")
+
+
+def is_current(names: Sequence[str], results_dir: Path, whole: bool) -> bool:
+    """Say which files are not what the records give, or are made by nothing any more.
+
+    Args:
+        names: of experiments.
+        results_dir: where their results are.
+        whole: whether these are all there are; then the page of all is checked too.
+    """
+    stale, sections = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder)
+        for name in names:
+            sections.append(section_of(build(name, results_dir, into=made)))
+            stale += differences(results_dir / name, made / name)
+        page, there = made / REPORT, results_dir / REPORT
+        if whole:
+            write_report(sections, page, unrun(names))
+            if not there.is_file() or there.read_bytes() != page.read_bytes():
+                stale.append(f"{there}: not what the experiments give")
+    if not is_ledger(results_dir / "README.md"):
+        stale.append(f"{results_dir / 'README.md'}: not what the experiments give")
+    for line in stale:
+        print(line)
+    found = f"{len(stale)} files are not up to date; gradreach tables makes them anew" if stale else "up to date"
+    print(f"{', '.join(names)}: {found}")
+    return not stale
+
+
+def table(asked: Table, runs: pd.DataFrame, form: str) -> None:
+    """Print a table that was asked for once."""
+    view = make(asked, Results(runs))
+    advise(mixture_line(runs) or None)
+    notes = " ".join(filter(None, (asked.reading, view.notes, state_line(runs), chance_line(runs))))
+    text, marked, caption = view.text, view.marked, asked.caption
+    if form == "csv":
+        print(view.numbers.drop(columns="run_ids").to_csv(index=False, lineterminator="\n"), end="")
+    elif form == "markdown":
+        print(f"{caption}\n\n{rendering.markdown(text, marked)}\n{notes}")
+    elif form == "latex":
+        print(rendering.latex(text, marked, f"{caption} {notes}", "tab:table"), end="")
+    elif form == "html":
+        print(rendering.html(text, marked, f"{caption} {notes}"), end="")
+    else:
+        console = Console(highlight=False, markup=False)
+        console.print(rendering.terminal(text, marked, caption))
+        console.print(notes)

@@ -1,0 +1,211 @@
+"""From effects to verdicts, by rules that were fixed before the runs.
+
+def judge(results: Results) -> Verdict:
+    lstm, rnn = {"model": "lstm", "seq_len": 100}, {"model": "rnn", "seq_len": 100}
+    gain = compare(results.runs, "test/accuracy", lstm, rnn, scale=100, unit="points")
+    return judge_threshold(gain, supported_above=5, refuted_below=5)
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.results import has
+from gradreach.analysis.statistics import estimate
+from gradreach.analysis.tables import selected
+
+State = Literal["supported", "refuted", "mixed", "undecided"]
+
+LEAST = 3
+"""Fewer runs (or pairs of runs) than these decide nothing."""
+
+Where = Mapping[str, Any]
+"""Which runs are meant: a value, or a list of values, for columns of the run table."""
+
+
+class Effect(NamedTuple):
+    """A number that a verdict rests on.
+
+    - ``label``: what it is, for people.
+    - ``value``, ``low``, ``high``: estimate and 95 % interval; NaN where there are too few runs.
+    - ``n``: how many runs, or pairs of runs, it rests on.
+    - ``unit``: of the three, such as ``points`` or ``steps``.
+    """
+
+    label: str
+    value: float
+    low: float
+    high: float
+    n: int
+    unit: str = ""
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        if math.isnan(self.low):
+            return f"{self.label}: {self.value:.3g}{unit} (n = {self.n}, too small for an interval)"
+        return f"{self.label}: {self.value:.3g}{unit}, 95 % interval {self.low:.3g} to {self.high:.3g} (n = {self.n})"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the records say of a claim.
+
+    - ``state``: ``mixed`` where one part supports and another refutes; ``undecided`` where there are too few runs, or
+      an interval spans the threshold.
+    - ``effect``: what it rests on; None where only ``parts`` have one.
+    - ``sentence``: the finding, for people.
+    - ``parts``: the verdicts that it combines.
+    """
+
+    state: State
+    effect: Effect | None
+    sentence: str
+    parts: tuple["Verdict", ...] = ()
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """The effects of this verdict and of its parts."""
+        own = () if self.effect is None else (self.effect,)
+        return own + tuple(effect for part in self.parts for effect in part.effects)
+
+
+def chosen(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
+    """Return the finished runs that ``where`` means.
+
+    Raises:
+        ConfigError: there is no such column.
+    """
+    for column in where:
+        has(runs, column)
+    runs = selected(runs, where)
+    return runs[runs["status"] == "finished"]
+
+
+def level(
+    runs: pd.DataFrame, metric: str, where: Where, *, label: str = "", scale: float = 1.0, unit: str = ""
+) -> Effect:
+    """Return the mean of a metric over runs, with its 95 % t-interval."""
+    has(runs, metric)
+    values = chosen(runs, where)[metric].to_numpy(dtype=float, na_value=math.nan)
+    return _effect(label or f"{metric} of {_named(where)}", values * scale, unit)
+
+
+def compare(
+    runs: pd.DataFrame,
+    metric: str,
+    a: Where,
+    b: Where,
+    *,
+    paired_by: str | Sequence[str] = "seed",
+    ratio: bool = False,
+    label: str = "",
+    scale: float = 1.0,
+    unit: str = "",
+) -> Effect:
+    """Return how much more ``a`` has of a metric than ``b``, with its 95 % t-interval.
+
+    Args:
+        runs: the run table.
+        metric: its column.
+        a: which runs are compared.
+        b: with which.
+        paired_by: what two runs share that are compared with each other; a run without a partner does not count, and
+            several partners (of one seed and several tasks, say) count with their mean.
+        ratio: a ÷ b by their logarithms, for what is positive and spans magnitudes; else a − b.
+        label: what it is, for people.
+        scale: 100 for accuracy in per cent; not for ratios.
+        unit: of the result.
+    """
+    has(runs, metric)
+    keys = [paired_by] if isinstance(paired_by, str) else list(paired_by)
+    sides = [chosen(runs, where).groupby(keys)[metric].mean() for where in (a, b)]
+    first, second = (side.to_numpy(float) for side in sides[0].align(sides[1], join="inner"))
+    if ratio:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = _effect("", np.log(first) - np.log(second), unit)
+        sign, values = "÷", [math.exp(value) for value in (logs.value, logs.low, logs.high)]
+        effect = Effect("", values[0], values[1], values[2], logs.n, unit)
+    else:
+        sign, effect = "−", _effect("", (first - second) * scale, unit)
+    return effect._replace(label=label or f"{metric}, {_named(a)} {sign} {_named(b)}")
+
+
+def judge_threshold(
+    effect: Effect,
+    *,
+    supported_above: float | None = None,
+    refuted_below: float | None = None,
+    supported_below: float | None = None,
+    refuted_above: float | None = None,
+    sentence: str = "",
+) -> Verdict:
+    """Return what an effect's whole interval says; one that spans a threshold, or rests on too few runs, is undecided.
+
+    Args:
+        effect: what is judged.
+        supported_above: the claim holds where the interval lies above this.
+        refuted_below: it does not where the interval lies below this.
+        supported_below: for claims that something is small: it holds where the interval lies below this.
+        refuted_above: and does not where the interval lies above this.
+        sentence: the finding; by default the effect and what it is held against.
+
+    Raises:
+        ValueError: no threshold is given, or they overlap.
+    """
+    upward, downward = (supported_above, refuted_below), (supported_below, refuted_above)
+    if (upward == (None, None)) == (downward == (None, None)):
+        raise ValueError("give supported_above and refuted_below, or supported_below and refuted_above")
+    if None not in upward and refuted_below > supported_above:  # type: ignore[operator]
+        raise ValueError(f"refuted_below={refuted_below} lies above supported_above={supported_above}")
+    if None not in downward and refuted_above < supported_below:  # type: ignore[operator]
+        raise ValueError(f"refuted_above={refuted_above} lies below supported_below={supported_below}")
+    state: State = "undecided"
+    if effect.n >= LEAST and not math.isnan(effect.low):
+        if _above(effect, supported_above) or _below(effect, supported_below):
+            state = "supported"
+        elif _below(effect, refuted_below) or _above(effect, refuted_above):
+            state = "refuted"
+    return Verdict(state, effect, sentence or f"{effect}.")
+
+
+def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
+    """Return one verdict of several: ``mixed`` where they contradict each other, undecided where one is, else theirs.
+
+    Args:
+        parts: the verdicts on parts of a claim, or on one claim in several settings.
+        sentence: the finding; by default how many parts say what.
+
+    Raises:
+        ValueError: there are no parts.
+    """
+    if not parts:
+        raise ValueError("a verdict needs at least one part")
+    states = [part.state for part in parts]
+    state: State = "undecided"
+    if "mixed" in states or {"supported", "refuted"} <= set(states):
+        state = "mixed"
+    elif len(set(states)) == 1:
+        state = states[0]
+    counts = ", ".join(f"{states.count(each)} {each}" for each in dict.fromkeys(states))
+    return Verdict(state, None, sentence or f"Of {len(parts)} parts: {counts}.", tuple(parts))
+
+
+def _effect(label: str, values: np.ndarray, unit: str) -> Effect:
+    mean, _, half_width, n = estimate(values)
+    return Effect(label, mean, mean - half_width, mean + half_width, n, unit)
+
+
+def _named(where: Where) -> str:
+    return " ".join(str(value) if column == "model" else f"{column}={value}" for column, value in where.items())
+
+
+def _above(effect: Effect, threshold: float | None) -> bool:
+    return threshold is not None and effect.low > threshold
+
+
+def _below(effect: Effect, threshold: float | None) -> bool:
+    return threshold is not None and effect.high < threshold

@@ -1,0 +1,38 @@
+"""When something is measured in the course of training."""
+
+import re
+
+Schedule = str | int | None
+"""None: never; ``ends``: at the start and of the chosen weights; n: there and after every n-th epoch; ``n steps``:
+there and after every n-th training step."""
+
+STEPS = re.compile(r"([1-9][0-9]*) steps")
+
+
+def checked_schedule(value: object) -> Schedule:
+    """Return a schedule if it is one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    epochs = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    steps = isinstance(value, str) and (value == "ends" or STEPS.fullmatch(value))
+    if value is None or epochs or steps:
+        return value  # type: ignore[return-value]
+    raise ValueError(
+        "must be null (never), ends, a number of epochs such as 5, or of training steps such as '200 steps'"
+    )
+
+
+def due(schedule: Schedule, epoch: float, step: int) -> bool:
+    """Return whether it is time, within training.
+
+    Args:
+        schedule: see ``Schedule``.
+        epoch: how many epochs have passed, a fraction within one.
+        step: how many training steps have passed.
+    """
+    if isinstance(schedule, int):
+        return epoch % schedule == 0
+    steps = STEPS.fullmatch(schedule or "")
+    return steps is not None and step % int(steps[1]) == 0

@@ -1,0 +1,111 @@
+"""IMDB: film reviews by their judgement."""
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from gradreach.errors import ConfigError
+from gradreach.tasks.download import fetch
+from gradreach.tasks.keeping import Keep
+from gradreach.tasks.reading import lines
+from gradreach.tasks.text import Texts, TextTask
+from gradreach.tasks.tokens import Tokens, torchtext
+
+
+class IMDB(TextTask):
+    """Say whether a film review is positive or negative.
+
+    25,000 and 25,000 reviews in English, 234 words long in the mean, half of them positive; a tenth of the former
+    is validation, 123 texts of the latter also stand in training (that is how the set is). Files below ``data_dir``:
+    ``imdb/train.jsonl.xz`` and ``imdb/test.jsonl.xz`` (lines with ``text`` and ``label``), else
+    ``imdb/aclImdb_v1.tar.gz`` as torchtext downloads it, which is read without being unpacked. Source: A. Maas et
+    al., Learning word vectors for sentiment analysis, 2011.
+
+    - ``seq_len``: longer texts are cut; ``keep`` says whether their ``head``, ``tail`` or ``both`` ends stay.
+    - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace`` or ``characters``.
+    - ``min_frequency``: how often training must hold a token for it to be known.
+    - ``max_vocabulary``: only the most frequent; None: all.
+    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
+    - ``train_size``: draw so many of the training texts; None: all.
+    - ``data_seed``: draws validation and ``train_size``.
+    """
+
+    name = "imdb"
+    source = "A. Maas et al., Learning word vectors for sentiment analysis, ACL 2011"
+    licence = "none stated"
+    digest = "md5:7c2ac02c03563afcf9b574c7e56c153a"
+
+    def __init__(
+        self,
+        *,
+        seq_len: PositiveInt = 64,
+        keep: Keep = "head",
+        tokens: Tokens = "basic_english",
+        min_frequency: PositiveInt = 2,
+        max_vocabulary: PositiveInt | None = 30_000,
+        vectors: str | None = None,
+        train_size: PositiveInt | None = None,
+        data_seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(
+            seq_len=seq_len,
+            keep=keep,
+            tokens=tokens,
+            min_frequency=min_frequency,
+            max_vocabulary=max_vocabulary,
+            vectors=vectors,
+            train_size=train_size,
+            data_seed=data_seed,
+        )
+
+    def files(self, data_dir: Path) -> list[Path]:
+        """Return the two files of lines where they are, else the archive."""
+        folder = data_dir / "imdb"
+        line_files = [folder / "train.jsonl.xz", folder / "test.jsonl.xz"]
+        if all(path.exists() for path in line_files):
+            return line_files
+        return [fetch(folder / "aclImdb_v1.tar.gz", torchtext().datasets.IMDB.urls, self.digest)]
+
+    def read(self, files: list[Path]) -> tuple[Texts, None, Texts]:
+        """Read the reviews."""
+        if len(files) == 1:
+            found = list(_from_archive(files[0]))
+            parts = [[(label, text) for part, label, text in found if part == name] for name in ("train", "test")]
+            paths = [files[0], files[0]]
+        else:
+            parts, paths = [list(_from_lines(path)) for path in files], files
+        train, test = (
+            Texts([text for _, text in part], [label for label, _ in part], path, range(1, len(part) + 1))
+            for part, path in zip(parts, paths, strict=True)
+        )
+        return train, None, test
+
+
+def _from_lines(path: Path) -> Iterator[tuple[str, str]]:
+    with lines(path, "utf-8") as source:
+        for number, line in enumerate(source, start=1):
+            try:
+                row = json.loads(line)
+                yield ("negative", "positive")[row["label"]], row["text"]
+            except (ValueError, KeyError, IndexError, TypeError):
+                raise ConfigError(f'{path}: line {number} must be {{"label": 0 or 1, "text": ...}}') from None
+
+
+def _from_archive(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield part, label and text of each review, in the order of their names."""
+    name = re.compile(r"aclImdb/(train|test)/(pos|neg)/\d+_\d+\.txt")
+    reviews = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                found = name.fullmatch(member.name) if member.isfile() else None
+                if found and (file := archive.extractfile(member)):
+                    label = {"neg": "negative", "pos": "positive"}[found[2]]
+                    reviews[member.name] = (found[1], label, file.read().decode())
+    except (OSError, EOFError, tarfile.TarError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); delete or replace it") from None
+    yield from (reviews[name] for name in sorted(reviews))

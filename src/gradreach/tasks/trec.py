@@ -1,0 +1,90 @@
+"""TREC: questions by what they ask for."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from gradreach.errors import ConfigError
+from gradreach.tasks.download import fetch
+from gradreach.tasks.keeping import Keep
+from gradreach.tasks.reading import lines
+from gradreach.tasks.text import Texts, TextTask
+from gradreach.tasks.tokens import Tokens, torchtext
+
+
+class TREC(TextTask):
+    """Say what a question asks for: 6 classes, or 47 to 50 finer ones.
+
+    5,452 and 500 questions in English, 10 words long in the mean; a tenth of the former is validation, 10 of the
+    latter also stand in training (that is how the set is). Files as torchtext wants them: ``trec/train_5500.label`` and
+    ``trec/TREC_10.label`` below ``data_dir``, downloaded where they are absent. Source: X. Li and D. Roth, Learning
+    question classifiers, 2002.
+
+    - ``seq_len``: longer texts are cut; ``keep`` says whether their ``head``, ``tail`` or ``both`` ends stay.
+    - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace`` or ``characters``.
+    - ``min_frequency``: how often training must hold a token for it to be known.
+    - ``max_vocabulary``: only the most frequent; None: all.
+    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
+    - ``fine``: the finer classes.
+    - ``train_size``: draw so many of the training texts; None: all.
+    - ``data_seed``: draws validation and ``train_size``.
+    """
+
+    name = "trec"
+    source = "X. Li and D. Roth, Learning question classifiers, COLING 2002"
+    licence = "none stated"
+    digests: ClassVar = {
+        "train_5500.label": "sha256:9e4c8bdcaffb96ed61041bd64b564183d52793a8e91d84fc3a8646885f466ec3",
+        "TREC_10.label": "sha256:033f22c028c2bbba9ca682f68ffe204dc1aa6e1cf35dd6207f2d4ca67f0d0e8e",
+    }
+
+    def __init__(
+        self,
+        *,
+        seq_len: PositiveInt = 64,
+        keep: Keep = "head",
+        tokens: Tokens = "basic_english",
+        min_frequency: PositiveInt = 1,
+        max_vocabulary: PositiveInt | None = None,
+        fine: bool = False,
+        vectors: str | None = None,
+        train_size: PositiveInt | None = None,
+        data_seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(
+            seq_len=seq_len,
+            keep=keep,
+            tokens=tokens,
+            min_frequency=min_frequency,
+            max_vocabulary=max_vocabulary,
+            vectors=vectors,
+            train_size=train_size,
+            data_seed=data_seed,
+        )
+        self.fine = fine
+
+    def files(self, data_dir: Path) -> list[Path]:
+        """Return the two files."""
+        urls = {url.rpartition("/")[2]: url for url in torchtext().datasets.TREC.urls}
+        return [fetch(data_dir / "trec" / name, [urls[name]], digest) for name, digest in self.digests.items()]
+
+    def read(self, files: list[Path]) -> tuple[Texts, None, Texts]:
+        """Read ``COARSE:fine text`` lines."""
+        train, test = (self._texts(path) for path in files)
+        return train, None, test
+
+    def _texts(self, path: Path) -> Texts:
+        rows = []
+        with lines(path, "latin-1") as source:
+            for number, line in enumerate(source, start=1):
+                label, _, text = (
+                    line.strip().replace("\xf0", " ").partition(" ")
+                )  # one broken byte, as torchtext mends it
+                coarse, colon, _ = label.partition(":")
+                if not colon:
+                    raise ConfigError(
+                        f"{path}: line {number} is no 'COARSE:fine question'; delete or replace this file"
+                    )
+                rows.append((label if self.fine else coarse, text))
+        return Texts([text for _, text in rows], [label for label, _ in rows], path, range(1, len(rows) + 1))

@@ -1,0 +1,251 @@
+"""Whole encoders against loops over steps and taps, written out in double precision: values and gradients."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from test_cells import B, D, H, T, Weights, gru_before, lru, lstm, s4d
+from torch import Tensor, nn
+
+from gradreach import models as m
+
+K = 4
+"""Taps; even, so that left and right differ."""
+
+
+def weights_of(module: nn.Module) -> Weights:
+    return dict(module.named_parameters())
+
+
+def gelu(x: Tensor) -> Tensor:
+    return x * (1 + torch.erf(x / math.sqrt(2))) / 2
+
+
+def layer_norm(x: Tensor, w: Weights) -> Tensor:
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt() * w["weight"] + w["bias"]
+
+
+def batch_norm(x: Tensor, w: Weights) -> Tensor:
+    centred = x - x.mean((0, 1))
+    return centred / (centred.square().mean((0, 1)) + 1e-5).sqrt() * w["weight"] + w["bias"]
+
+
+def linear(x: Tensor, w: Weights) -> Tensor:
+    return x @ w["weight"].T + w["bias"]
+
+
+def convolve(
+    x: Tensor, w: Weights, left: int, right: int, stride: int = 1, dilation: int = 1, wrap: bool = False
+) -> Tensor:
+    length, taps, outputs = x.shape[1], w["weight"].shape[-1], []
+    for start in range(-left, length + right - dilation * (taps - 1), stride):
+        total = w["bias"].expand(len(x), -1)
+        for tap in range(taps):
+            step = start + tap * dilation
+            if wrap or 0 <= step < length:
+                total = total + x[:, step % length] @ w["weight"][:, :, tap].T
+        outputs.append(total)
+    return torch.stack(outputs, 1)
+
+
+def cnn(
+    encoder: m.CNN,
+    x: Tensor,
+    edges: Callable[[int], tuple[int, int]],
+    activate: Callable[[Tensor], Tensor] = torch.relu,
+    stride: int = 1,
+    dilation_base: int = 2,
+    wrap: bool = False,
+    normalize: Callable[[Tensor, Weights], Tensor] | None = None,
+    pool: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Compute a stack; ``edges`` gives what is added left and right where the outer taps are so many steps apart."""
+    for number, layer in enumerate(encoder.stack):
+        if layer.pointwise is not None:
+            x = activate(x @ layer.pointwise.weight[:, :, 0].T + layer.pointwise.bias)
+        dilation = dilation_base**number
+        reach = dilation * (layer.convolution.weight.shape[2] - 1)
+        x = convolve(x, weights_of(layer.convolution), *edges(reach), stride, dilation, wrap)
+        if normalize is not None:
+            assert layer.normalization is not None
+            x = normalize(x, weights_of(layer.normalization))
+        x = activate(x)
+        if pool is not None:
+            x = torch.stack([pool(x[:, i : i + 2]) for i in range(0, x.shape[1] - 1, 2)], 1)
+    return x
+
+
+def centred(reach: int) -> tuple[int, int]:
+    return reach // 2, (reach + 1) // 2
+
+
+def notes_cnn(encoder: m.NotesCNN, x: Tensor) -> Tensor:
+    kernel = encoder.conv.weight[:, 0].transpose(1, 2)
+    return torch.tanh(convolve(x, {"weight": kernel, "bias": encoder.conv.bias}, *centred(K - 1)))
+
+
+def kim_cnn(encoder: m.KimCNN, x: Tensor) -> Tensor:
+    maps = [
+        convolve(x, weights_of(layer), *centred(taps - 1))
+        for layer, taps in zip(encoder.layers, (2, 3, 4), strict=True)
+    ]
+    return torch.relu(torch.cat(maps, 2))
+
+
+def tcn(encoder: m.TCN, x: Tensor) -> Tensor:
+    for level, block in enumerate(encoder.layers):
+        back = (K - 1) * 2**level
+        y = torch.relu(convolve(x, weights_of(block.first), back, 0, dilation=2**level))
+        y = torch.relu(convolve(y, weights_of(block.second), back, 0, dilation=2**level))
+        around = x if level else convolve(x, weights_of(block.around), 0, 0)
+        x = torch.relu(around + y)
+    return x
+
+
+def locally_connected(encoder: m.LocallyConnected, x: Tensor, left: int, right: int) -> Tensor:
+    for layer in encoder.layers:
+        w, length, outputs = weights_of(layer), x.shape[1], []
+        for position in range(length + left + right - K + 1):
+            kernel = w["weight"][position].view(H, -1, K)
+            total = w["bias"][position].expand(B, -1)
+            for tap in range(K):
+                step = position - left + tap
+                if 0 <= step < length:
+                    total = total + x[:, step] @ kernel[:, :, tap].T
+            outputs.append(total)
+        x = torch.relu(torch.stack(outputs, 1))
+    return x
+
+
+def mlp(encoder: m.MLP, x: Tensor) -> Tensor:
+    x = torch.cat([x[:, t] for t in range(T)], 1)
+    for layer in encoder.layers:
+        x = torch.tanh(linear(x, weights_of(layer)))
+    return x.unsqueeze(1)
+
+
+def transformer(encoder: m.Transformer, x: Tensor, heads: int = 2, causal: bool = False) -> Tensor:
+    x = linear(x, weights_of(encoder.project))
+    width = x.shape[2]
+    if not causal:
+        angles = [[t / 10_000 ** (2 * (i // 2) / width) for i in range(width)] for t in range(T)]
+        waves = [[(math.cos if i % 2 else math.sin)(angle) for i, angle in enumerate(row)] for row in angles]
+        x = x + torch.tensor(waves, dtype=x.dtype)
+    size = width // heads
+    for layer in encoder.layers:
+        w = weights_of(layer)
+        y = layer_norm(x, weights_of(layer.norm1))
+        queries, keys, values = (y @ w["self_attn.in_proj_weight"].T + w["self_attn.in_proj_bias"]).split(width, 2)
+        read = []
+        for head in range(heads):
+            part = slice(head * size, (head + 1) * size)
+            scores = queries[:, :, part] @ keys[:, :, part].transpose(1, 2) / math.sqrt(size)
+            shares = torch.exp(scores) * (torch.ones(T, T, dtype=x.dtype).tril() if causal else 1)
+            read.append(shares / shares.sum(2, keepdim=True) @ values[:, :, part])
+        x = x + torch.cat(read, 2) @ w["self_attn.out_proj.weight"].T + w["self_attn.out_proj.bias"]
+        y = layer_norm(x, weights_of(layer.norm2))
+        x = x + linear(torch.relu(linear(y, weights_of(layer.linear1))), weights_of(layer.linear2))
+    return layer_norm(x, weights_of(encoder.normalize))
+
+
+def lru_network(encoder: m.LRU, x: Tensor) -> Tensor:
+    x = linear(x, weights_of(encoder.project))
+    for layer, output, skip in zip(encoder.layers, encoder.outputs, encoder.skips, strict=True):
+        x = x + gelu(lru(weights_of(layer), x) @ output.weight.T + skip * x)
+    return x
+
+
+def s4d_network(encoder: m.S4D, x: Tensor) -> Tensor:
+    x = linear(x, weights_of(encoder.project))
+    for layer, mix in zip(encoder.layers, encoder.mixing, strict=True):
+        x = x + linear(gelu(s4d(weights_of(layer), x)), weights_of(mix))
+    return x
+
+
+def two_ways(encoder: m.Recurrent, x: Tensor, cell: Callable[[Weights, Tensor], Tensor]) -> Tensor:
+    for forwards, backwards in zip(encoder.layers, encoder.backward_layers, strict=True):
+        x = torch.cat([cell(weights_of(forwards), x), cell(weights_of(backwards), x.flip(1)).flip(1)], 2)
+    return x
+
+
+NETWORKS: dict[str, tuple[Callable[[], m.Encoder], Callable[[Any, Tensor], Tensor]]] = {
+    "cnn none": (
+        lambda: m.CNN(D, layers=2, kernel_size=K, padding="none"),
+        lambda e, x: cnn(e, x, lambda reach: (0, 0)),
+    ),
+    "cnn same": (lambda: m.CNN(D, layers=3, kernel_size=K), lambda e, x: cnn(e, x, centred)),
+    "cnn full": (
+        lambda: m.CNN(D, layers=2, kernel_size=K, padding="full", nonlinearity="tanh"),
+        lambda e, x: cnn(e, x, lambda reach: (reach, reach), torch.tanh),
+    ),
+    "cnn causal": (
+        lambda: m.CNN(D, layers=2, kernel_size=K, first_kernel_size=2, padding="causal", nonlinearity="gelu"),
+        lambda e, x: cnn(e, x, lambda reach: (reach, 0), gelu),
+    ),
+    "cnn circular": (
+        lambda: m.CNN(D, layers=2, kernel_size=K, padding="circular"),
+        lambda e, x: cnn(e, x, centred, wrap=True),
+    ),
+    "cnn 3 zeros, stride": (
+        lambda: m.CNN(D, layers=2, kernel_size=K, padding=3, stride=2, dilation_base=1, nonlinearity="none"),
+        lambda e, x: cnn(e, x, lambda reach: (3, 3), lambda x: x, stride=2, dilation_base=1),
+    ),
+    "cnn batch, bottleneck": (
+        lambda: m.CNN(D, layers=2, kernel_size=K, normalization="batch", bottleneck=2, dilation_base=3),
+        lambda e, x: cnn(e, x, centred, normalize=batch_norm, dilation_base=3),
+    ),
+    "cnn layer, avg": (
+        lambda: m.CNN(D, layers=2, kernel_size=K, normalization="layer", pooling="avg"),
+        lambda e, x: cnn(e, x, centred, normalize=layer_norm, pool=lambda window: window.mean(1)),
+    ),
+    "cnn max": (
+        lambda: m.CNN(D, layers=2, kernel_size=K, pooling="max"),
+        lambda e, x: cnn(e, x, centred, pool=lambda window: window.amax(1)),
+    ),
+    "notes_cnn": (lambda: m.NotesCNN(D, kernel_size=K), notes_cnn),
+    "kim_cnn": (lambda: m.KimCNN(D, width=H, kernel_sizes=(2, 3, 4)), kim_cnn),
+    "tcn": (lambda: m.TCN(D, width=H, layers=2, kernel_size=K), tcn),
+    "locally_connected": (
+        lambda: m.LocallyConnected(D, T, width=H, layers=2, kernel_size=K),
+        lambda e, x: locally_connected(e, x, *centred(K - 1)),
+    ),
+    "locally_connected none": (
+        lambda: m.LocallyConnected(D, T, width=H, layers=2, kernel_size=K, padding="none"),
+        lambda e, x: locally_connected(e, x, 0, 0),
+    ),
+    "mlp": (lambda: m.MLP(D, T, width=H, layers=3, nonlinearity="tanh"), mlp),
+    "transformer": (lambda: m.Transformer(D, width=6, heads=2, expansion=3), transformer),
+    "causal transformer": (
+        lambda: m.Transformer(D, width=6, heads=3, causal=True, position="none"),
+        lambda e, x: transformer(e, x, heads=3, causal=True),
+    ),
+    "lru": (lambda: m.LRU(D, width=6, layers=2, states=H), lru_network),
+    "s4d": (lambda: m.S4D(D, width=6, layers=2, states=3), s4d_network),
+    "lstm, two layers, two ways": (
+        lambda: m.LSTM(D, width=H, layers=2, bidirectional=True),
+        lambda e, x: two_ways(e, x, lstm),
+    ),
+    "gru before, two layers, two ways": (
+        lambda: m.GRU(D, width=H, layers=2, bidirectional=True, reset="before"),
+        lambda e, x: two_ways(e, x, gru_before),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_encoder_computes_its_equations_and_their_gradient(name: str) -> None:
+    torch.manual_seed(len(name))
+    make, equations = NETWORKS[name]
+    encoder = make().double()
+    x = torch.randn(B, T, D, dtype=torch.float64, requires_grad=True)
+    given, expected = encoder(x, None)[0], equations(encoder, x)
+    torch.testing.assert_close(given, expected, rtol=1e-10, atol=1e-12)
+
+    seed = torch.randn_like(expected)
+    by_encoder = torch.autograd.grad((given * seed).sum(), [x, *encoder.parameters()])
+    by_equations = torch.autograd.grad((expected * seed).sum(), [x, *encoder.parameters()])
+    for ours, theirs in zip(by_encoder, by_equations, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)

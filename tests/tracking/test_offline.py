@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import wandb
-from wandb_files import PICTURE, TABLE, figures, inspect, logs
 
 from gradreach.interruption import Interrupted
 from gradreach.records import RecordStore
@@ -21,6 +20,7 @@ from gradreach.tracking.sync import marker, waiting
 from gradreach.tracking.wandb import family_name
 from kill import kill
 from project import PROJECT, SMALL
+from wandb_files import PICTURE, TABLE, figures, inspect, logs
 
 FAMILIES = ("train/", "val/", "test/", "gradient/", "gates/", "time/")
 OFFLINE = [*SMALL, "tracking=offline"]

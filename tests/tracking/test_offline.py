@@ -58,7 +58,7 @@ def test_w_and_b_has_what_the_record_has_value_by_value(tracked):
     summary = figures(said["summary"])
     for key, value in {**named(end, "end"), **chosen}.items():
         assert summary[key] == value, key
-    for key in ("chance", "parameters", "multiply_adds", "width", "best_epoch", "steps"):
+    for key in ("chance", "parameters", "multiply_adds", "width", "best_epoch", "steps", "training_seconds"):
         assert summary[key] == record[key]
     assert summary["time/steps_per_second"] == record["steps_per_second"]
     assert said["summary"]["status"] == "finished"

@@ -209,3 +209,9 @@ def test_a_dead_network_has_no_receptive_field():
     nn.init.zeros_(dead.weight)
     with pytest.raises(ValueError, match="sums to 0"):
         effective_receptive_field(lambda x: dead(x.transpose(1, 2)).transpose(1, 2), torch.ones(1, 9, 1))
+
+
+def test_r2_is_the_squared_correlation_of_the_line_with_the_curve():
+    lags = np.arange(1, 12)
+    curve = pd.DataFrame({"lag": lags, "median": -0.2 * lags + np.sin(lags)})
+    assert decay(curve).r2 == pytest.approx(np.corrcoef(lags, curve["median"])[0, 1] ** 2, rel=1e-12)

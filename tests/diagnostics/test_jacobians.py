@@ -106,6 +106,11 @@ def test_gates_of_an_lstm_and_the_notes_own_factor():
         assert table.loc[name, "mean"] == pytest.approx(float(torch.stack(parts).mean()), rel=1e-12)
 
 
+def test_the_gate_that_weighs_a_grus_old_state_is_z():
+    table = gate_statistics(trace(layer_of("gru"), probe(), read_last).layers[0]).set_index("gate")
+    assert table["half_life"].isna().to_dict() == {"r": True, "z": False}
+
+
 def test_projected_states_are_measured_too():
     layer, batch = nn.LSTM(2, 5, proj_size=3, batch_first=True).double(), probe()
     found = trace(layer, batch, read_last)

@@ -135,7 +135,9 @@ EXPERIMENT = Experiment(
                 partial(
                     metric_against,
                     measure=Measure(
-                        "gradient/start/h.half_life", "half-life before training (steps)", needs=("gradient/start/h.r2", 0.9)
+                        "gradient/start/h.half_life",
+                        "half-life before training (steps)",
+                        needs=("gradient/start/h.r2", 0.9),
                     ),
                     log=True,
                 )

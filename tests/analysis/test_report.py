@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 from made_up import results
+from typer.testing import CliRunner
 
 from gradreach.analysis.build import Built
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
@@ -14,6 +15,8 @@ from gradreach.analysis.figures import gradient_by_lag, metric_against
 from gradreach.analysis.report import section_of, write_report
 from gradreach.analysis.tables import Measure, Table, make
 from gradreach.analysis.verdict import Effect, Verdict
+from gradreach.cli import app
+from project import PROJECT
 
 CLAIM = Claim("C3", "3", "LSTM 可以解决梯度消失问题。", "LSTM solves the vanishing gradient.")
 VERDICT = Verdict("refuted", Effect("gain", -3.0, -4.0, -2.0, 3, "points"), "It does not <at all>.")
@@ -240,3 +243,21 @@ def test_pointing_at_a_number_or_a_point_tells_its_runs(opened):
         ActionChains(chrome).move_to_element(part).perform()
         assert tooltip.is_displayed()
         assert re.search(r"0[0-2]0(08|16)00[0-2]", tooltip.text)
+
+
+def test_tables_and_report_write_the_same_page_and_check_knows_it(tmp_path, monkeypatch):
+    results_dir = tmp_path / "results"
+    shutil.copytree(PROJECT / "results" / "quickstart", results_dir / "quickstart")
+    monkeypatch.chdir(PROJECT)
+
+    def call(*arguments):
+        return CliRunner().invoke(app, [*arguments, "--results-dir", str(results_dir)])
+
+    assert call("tables").exit_code == 0
+    page = (results_dir / "report.html").read_bytes()
+    (results_dir / "report.html").write_bytes(page + b" ")
+    checked = call("tables", "--check")
+    assert checked.exit_code == 1
+    assert "report.html: not what the experiments give" in checked.output
+    assert call("report").exit_code == 0
+    assert (results_dir / "report.html").read_bytes() == page

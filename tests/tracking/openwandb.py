@@ -67,9 +67,9 @@ class Server:
 
     def file(self, run_id: str, name: str) -> bytes:
         """Return a file of a run."""
-        with urllib.request.urlopen(f"{self.url}/files/default/gradreach/{run_id}/{name}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/files/default/gradreach/{run_id}/{name}", timeout=60) as answer:
             return answer.read()
 
     def _get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:
             return json.load(answer)

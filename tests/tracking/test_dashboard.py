@@ -12,7 +12,7 @@ from wandb_workspaces.reports.v2 import internal as report_model
 from wandb_workspaces.workspaces import Workspace
 from wandb_workspaces.workspaces import internal as view_model
 
-from gradreach.analysis.frame import read_csv
+from gradreach.analysis.frame import read_runs
 from gradreach.config import parse, plain
 from gradreach.drawing import COLOURS
 from gradreach.errors import ConfigError
@@ -46,7 +46,7 @@ def test_the_view_reads_back_through_the_library(written, results):
     assert all(section.panels for section in view.sections)
     settings = view.runset_settings
     assert [key.name for key in settings.groupby] == ["architecture", "seq_len"]
-    runs = read_csv(results / "quickstart" / "runs.csv")
+    runs = read_runs(results / "quickstart" / "runs.csv")
     assert all(run_id in settings.filters for run_id in runs["run_id"])
     assert "summary-quickstart" in settings.filters
     assert settings.group_colors == dict(zip(["cnn k=3", "cnn k=5", "gru", "lstm", "rnn"], COLOURS, strict=False))
@@ -71,8 +71,10 @@ def test_the_report_holds_the_tables_of_the_page_and_the_figures_of_the_summary_
     assert tables
     assert [line for text in texts for line in text.splitlines() if line.startswith("|")] == tables
     grids = [block for block in report.blocks if isinstance(block, reports.PanelGrid)]
-    assert grids[0].panels[0].media_keys == ["figures/gradient_by_lag"]
-    assert "summary-quickstart" in grids[0].runsets[0].filters
+    figures = [line.split("(")[1].removesuffix(".png)") for line in page.splitlines() if line.startswith("![")]
+    assert "gradient_by_lag" in figures
+    assert [grid.panels[0].media_keys for grid in grids[:-1]] == [[f"figures/{name}"] for name in figures]
+    assert all("summary-quickstart" in grid.runsets[0].filters for grid in grids[:-1])
 
 
 def test_a_second_call_renews_what_the_first_created(results, monkeypatch):

@@ -16,6 +16,7 @@ from gradreach.files import write_atomically
 
 LABELS = ("run_id", "stage", "layer", "direction", "quantity")
 NUMBERS: dict[str, Any] = {"lag": np.int32, "q10": float, "median": float, "q90": float, "n": np.int32}
+WHOLE = ("lag", "n", "epoch", "step")
 PROFILE = [*LABELS, *NUMBERS]
 DECIMALS = 4
 """Of log10 of a norm: more than any figure shows; the raw profile keeps them all."""
@@ -67,8 +68,7 @@ def load_history(
     )
     figures = sorted(set(whole) - {"run_id", "epoch", "step"})
     whole = whole[[name for name in ("run_id", "epoch", "step", *figures) if name in whole]]
-    numbers = [name for name in figures if whole[name].dtype == float]
-    whole[numbers] = whole[numbers].apply(_rounded)
+    whole[figures] = whole[figures].apply(_rounded)
     return whole
 
 
@@ -105,12 +105,16 @@ def _committed(path: Path, columns: list[str], run_ids: list[str]) -> pd.DataFra
     committed = _parse(path.read_text(encoding="utf-8")) if path.exists() else pd.DataFrame(columns=columns)
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
         committed.insert(3, "direction", "forward")
-    labels = {name: "category" for name in LABELS if name in committed and columns is PROFILE}
-    return committed[committed["run_id"].isin(run_ids)].astype(labels).reset_index(drop=True)
+    committed = committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
+    # categories in the order in which they appear, as in profiles from raw records: groupby follows it
+    labels = [name for name in LABELS if name in columns and columns is PROFILE]
+    return committed.assign(**{name: pd.Categorical(committed[name], committed[name].unique()) for name in labels})
 
 
 def _parse(text: str) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=dict.fromkeys(LABELS, str))
+    columns = text.partition("\n")[0].split(",")
+    kinds = dict.fromkeys(columns, float) | dict.fromkeys(LABELS, str) | dict.fromkeys(WHOLE, int)
+    return pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=kinds)
 
 
 def _rounded(values: pd.Series) -> pd.Series:
@@ -119,7 +123,7 @@ def _rounded(values: pd.Series) -> pd.Series:
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(numbers))))
         rounded = np.rint(numbers * scale) / scale
-    return pd.Series(np.where(np.isfinite(rounded), rounded, numbers), index=values.index)
+    return pd.Series(np.where(np.isfinite(rounded), rounded, numbers) + 0.0, index=values.index)
 
 
 def _pack(profiles: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
@@ -149,7 +153,7 @@ def _pack(profiles: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> pd.DataFr
         packed[name] = _categories(np.concatenate(parts.pop(name) or [np.empty(0, np.int16)]), list(codes))
     for name, kind in NUMBERS.items():
         values = np.concatenate(parts.pop(name) or [np.empty(0)], dtype=kind, casting="unsafe")
-        packed[name] = values.round(DECIMALS, out=values) if kind is float else values
+        packed[name] = values.round(DECIMALS, out=values) + 0.0 if kind is float else values  # no −0, which is 0 in CSV
     return pd.DataFrame(packed, copy=False)  # put together in blocks, it would be held twice
 
 

@@ -1,6 +1,7 @@
 """Weights & Biases: one W&B run for each of ours, with the same id."""
 
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,19 @@ from gradreach.config import RunConfig, TrackingSettings, Workplace
 from gradreach.tracking.server import mode_now
 
 FAMILIES = ("train", "val", "test", "gradient", "gates", "time")
-FACTS = ("status", "chance", "parameters", "multiply_adds", "receptive_field", "width", "best_epoch", "steps")
+FACTS = (
+    "status",
+    "error",
+    "metric",
+    "chance",
+    "parameters",
+    "multiply_adds",
+    "receptive_field",
+    "width",
+    "best_epoch",
+    "steps",
+    "training_seconds",
+)
 INIT_SECONDS = 30.0
 """How long a run waits for a server that answers, but does not take it up; then it is tracked offline."""
 FINISH_SECONDS = 30.0
@@ -119,19 +132,29 @@ class WandbRun:
         chosen = {key: value for key, value in result["metrics"].items() if not key.startswith("gradient/")}
         measured = {key: value for key, value in result["metrics"].items() if key.startswith("gradient/end/")}
         row |= {key.replace("/end/", "/"): value for key, value in measured.items()}
-        if profiles:
+        profile = pd.concat(profiles, ignore_index=True) if profiles else None
+        if profile is not None:
             from gradreach.drawing import draw_run_profile
 
-            profile = pd.concat(profiles, ignore_index=True)
-            # a type for all: wandb would else infer one for every cell, which costs more than the picture
-            cells: list[Any] = profile.to_numpy(dtype=object).tolist()
             row["gradient/profile"] = wandb.Image(draw_run_profile(profile))
-            row["gradient/by_lag"] = wandb.Table(columns=[*map(str, profile)], data=cells, allow_mixed_types=True)
         self._log(row, self.end_step)
         facts = {key: result[key] for key in FACTS if result.get(key) is not None}
         if "steps_per_second" in result:
             facts["time/steps_per_second"] = result["steps_per_second"]
         self.run.summary.update({**chosen, **facts})
+        if profile is not None:
+            self._log_table("gradient/by_lag", profile)
+
+    def _log_table(self, name: str, frame: pd.DataFrame) -> None:
+        """Log a table beside the last row; wandb cannot without its server, and then all else is still told."""
+        # a type for all: wandb would else infer one for every cell, which costs more than the picture
+        cells: list[Any] = frame.to_numpy(dtype=object).tolist()
+        table = wandb.Table(columns=[*map(str, frame)], data=cells, allow_mixed_types=True)
+        try:
+            self._log({name: table}, self.end_step)
+        except wandb.errors.Error as error:
+            reason = str(error).splitlines()[0]
+            print(f"gradreach: note: {name} is in the record alone, W&B's server is gone: {reason}", file=sys.stderr)
 
     def close(self, exit_code: int) -> None:
         """End the run."""

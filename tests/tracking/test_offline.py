@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import wandb
-from wandb_files import PICTURE, TABLE, figures, inspect, logs
 
 from gradreach.interruption import Interrupted
 from gradreach.records import RecordStore
@@ -21,6 +20,7 @@ from gradreach.tracking.sync import marker, waiting
 from gradreach.tracking.wandb import family_name
 from kill import kill
 from project import PROJECT, SMALL
+from wandb_files import PICTURE, TABLE, figures, inspect, logs
 
 FAMILIES = ("train/", "val/", "test/", "gradient/", "gates/", "time/")
 OFFLINE = [*SMALL, "tracking=offline"]
@@ -58,7 +58,7 @@ def test_w_and_b_has_what_the_record_has_value_by_value(tracked):
     summary = figures(said["summary"])
     for key, value in {**named(end, "end"), **chosen}.items():
         assert summary[key] == value, key
-    for key in ("chance", "parameters", "multiply_adds", "width", "best_epoch", "steps"):
+    for key in ("chance", "parameters", "multiply_adds", "width", "best_epoch", "steps", "training_seconds"):
         assert summary[key] == record[key]
     assert summary["time/steps_per_second"] == record["steps_per_second"]
     assert said["summary"]["status"] == "finished"

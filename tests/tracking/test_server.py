@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 import wandb
 from openwandb import KEY, PROGRAM, Server
-from wandb_files import PICTURE, TABLE, figures, inspect, logs
 
 from gradreach.config import TrackingSettings
 from gradreach.errors import ConfigError
@@ -23,6 +22,7 @@ from gradreach.tracking import mode_now
 from gradreach.tracking import wandb as tracking
 from gradreach.tracking.sync import marker, sync, waiting
 from project import SMALL
+from wandb_files import PICTURE, TABLE, figures, inspect, logs
 
 needs_server = pytest.mark.skipif(not PROGRAM.exists(), reason="no openwandb here: make openwandb installs it")
 NOBODY = "http://127.0.0.1:9"

@@ -162,8 +162,8 @@ def _layer(cut: Cut, found: Adjoints, lengths: Tensor, columns: int) -> LayerTra
                 "hand it a PackedSequence"
             )
         lengths = torch.full_like(lengths, length)
-    # the backward direction passes the padding first and ends at the first input, from which its lags are counted
-    end = lengths - 1 if cut.direction == "forward" else torch.full_like(lengths, length - 1)
+    # torch's backward direction passes the padding first and ends at the first input, from which its lags are counted
+    end = lengths - 1 if not cut.padding_first else torch.full_like(lengths, length - 1)
     return LayerTrace(cut.layer, cut.direction, cut.steps, found, end, lengths)
 
 

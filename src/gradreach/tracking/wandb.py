@@ -14,7 +14,19 @@ from gradreach.config import RunConfig, TrackingSettings, Workplace
 from gradreach.tracking.server import mode_now
 
 FAMILIES = ("train", "val", "test", "gradient", "gates", "time")
-FACTS = ("status", "chance", "parameters", "multiply_adds", "receptive_field", "width", "best_epoch", "steps")
+FACTS = (
+    "status",
+    "error",
+    "metric",
+    "chance",
+    "parameters",
+    "multiply_adds",
+    "receptive_field",
+    "width",
+    "best_epoch",
+    "steps",
+    "training_seconds",
+)
 INIT_SECONDS = 30.0
 """How long a run waits for a server that answers, but does not take it up; then it is tracked offline."""
 FINISH_SECONDS = 30.0

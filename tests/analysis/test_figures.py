@@ -169,6 +169,11 @@ def test_a_group_of_which_nothing_has_finished_is_there(tmp_path):
     assert len(crosses) == 2
 
 
+def test_a_panel_without_data_says_so(tmp_path):
+    figure = learning_curves(LACKING["nothing finished"], tmp_path / "curves")
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["nothing measured yet"] * 2
+
+
 def test_every_point_knows_its_runs(tmp_path):
     data = results()
     figure = metric_against(data, tmp_path / "accuracy")

@@ -49,6 +49,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.
     results_dir.mkdir(parents=True, exist_ok=True)
     # tables wait there to be sent; wandb's own choice is the home folder, which other machines may not share
     os.environ.setdefault("WANDB_DATA_DIR", str((results_dir / "wandb").resolve()))
+    os.environ.pop("WANDB_SERVICE", None)  # a parent's: each process has wandb's process for itself
     settings = wandb.Settings(
         silent=True,
         console="off",
@@ -64,7 +65,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.
         **what,
         "project": tracking.project,
         "entity": tracking.entity,
-        "dir": results_dir,
+        "dir": results_dir.resolve(),
         "settings": settings,
     }
     if mode_now(tracking) == "online":

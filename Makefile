@@ -6,7 +6,7 @@ DATA_DIR ?= $(wildcard ../shared/data)
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev sweep tables test test-slow bench lint format lock clean
+.PHONY: help install install-dev sweep tables test openwandb test-slow bench lint format lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -26,6 +26,8 @@ tables: .venv/installed ## rebuild all tables and figures from records, without 
 test: .venv/installed-dev ## run the tests (those that take minutes: make test-slow)
 	@echo "== tests"
 	@GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m "not slow"
+
+openwandb: .venv/openwandb/installed ## install the server that some tests of W&B need (its licence: non-commercial use only)
 
 test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna
 	@GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m slow
@@ -73,4 +75,10 @@ clean: ## remove .venv and caches; results stay
 .venv/installed-slow: .venv/installed-dev
 	@echo "== installing the extras ray, slurm and optuna into .venv"
 	@$(INSTALL) --editable '.[dev,ray,slurm,optuna]'
+	@touch $@
+
+.venv/openwandb/installed: .venv/created tests/tracking/openwandb.txt
+	@echo "== installing openwandb into a folder of its own, .venv/openwandb"
+	@$(PYTHON) -m venv .venv/openwandb
+	@.venv/openwandb/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/tracking/openwandb.txt
 	@touch $@

@@ -36,7 +36,10 @@ def main(
                 for size, values in sizes.items()
             },
             "sweep": lambda: sweep(folder, rounds=1, **({"runs": 4, "epochs": 1} if quick else {})),
-            "tables": lambda: command_line.tables(folder, records=20 if quick else 10_000),
+            **{
+                f"tables of {records:,} records": partial(command_line.tables, folder, records)
+                for records in ((20,) if quick else (10_000, 100_000))
+            },
         }
         for name, measure in parts.items():
             console.print(f"{time.perf_counter() - start:4.0f} s  measuring: {name}")

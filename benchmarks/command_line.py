@@ -4,10 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.loop import Setting
 from benchmarks.measure import PROJECT, Row, call, median_row
+from gradreach.analysis.frame import read_runs, run_table, write_csv
 from gradreach.config import RunConfig
-from gradreach.records import RecordStore
+from gradreach.records import RecordStore, sealed
 
 COMMANDS: dict[str, tuple[list[str], float | None]] = {
     "python run.py --help": ([str(PROJECT / "run.py"), "--help"], 1.0),
@@ -40,29 +43,30 @@ def memory(folder: Path) -> list[Row]:
 
 def tables(folder: Path, records: int) -> list[Row]:
     """Measure ``gradreach tables`` over copies of one finished quickstart run, each with a seed of its own."""
-    results = folder / "many"
+    results = folder / f"records-{records}"
     line = ["-m", "experiment=quickstart", "model=lstm", "seq_len=64", "kernel_size=3", "seed=0"]
     call(str(PROJECT / "run.py"), *line, "trainer.epochs=1", f"results_dir={results}", folder=folder)
     store = RecordStore(results / "runs")
     (original,) = (store.read(path.parent.name) for path in store.root.glob("*/record.json"))
     assert original is not None
-    table = (results / "quickstart" / "runs.csv").read_text(encoding="utf-8").splitlines()
-    header, known = table[0].split(","), table[1].split(",")
-    lines = [table[0]]
+    run_ids = []
     for seed in range(records):
         run = RunConfig.model_validate({**original["config"], "seed": seed})
+        run_ids.append(run.run_id)
         if run.run_id != original["run_id"]:
             shutil.copytree(store.folder(original["run_id"]), store.folder(run.run_id))
             record = {**original, "run_id": run.run_id, "config": run.canonical()}
-            (store.folder(run.run_id) / "record.json").write_text(json.dumps(record), encoding="utf-8")
-        own = {"run_id": run.run_id, "seed": str(seed)}
-        lines.append(",".join(own.get(name, value) for name, value in zip(header, known, strict=True)))
-    (results / "quickstart" / "runs.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            (store.folder(run.run_id) / "record.json").write_text(sealed(record), encoding="utf-8")
+    table = run_table(results, "quickstart")
+    plan = read_runs(table).loc[np.zeros(records, int)].assign(run_id=run_ids, seed=range(records))
+    write_csv(table, plan)
     shutil.copytree(PROJECT / "experiments", folder / "experiments", dirs_exist_ok=True)
     made = call("-m", "gradreach", "tables", "quickstart", "--results-dir", str(results), folder=folder)
-    full = records >= 10_000
+    ad_hoc = call("-m", "gradreach", "table", "--results-dir", str(results), folder=folder)
+    budgeted = records == 10_000
     case = f"{records:,} records"
     return [
-        Row("gradreach tables", case, made.seconds, "s", budget=10 if full else None),
-        Row("gradreach tables", f"{case}, peak memory", made.memory, "MiB", budget=1024 if full else None),
+        Row("gradreach tables", case, made.seconds, "s", budget=10 if budgeted else None),
+        Row("gradreach tables", f"{case}, peak memory", made.memory, "MiB", budget=1024 if budgeted else None),
+        Row("gradreach table", f"{case}, no profiles", ad_hoc.seconds, "s"),
     ]

@@ -15,8 +15,8 @@ from gradreach.runner import assemble, execute
 
 MODELS = ("rnn", "lstm", "gru", "cnn")
 SIZES = {
-    "small": {"width": 32, "seq_len": 64, "epochs": 40},
-    "medium": {"width": 64, "seq_len": 128, "epochs": 10},
+    "small": {"width": 32, "seq_len": 64, "epochs": 60},
+    "medium": {"width": 64, "seq_len": 128, "epochs": 15},
 }
 VARIANTS = {
     "bare": ["diagnostics=off", "tracking=off"],

@@ -43,7 +43,7 @@ def gain_of_odd(runs: pd.DataFrame) -> Effect:
         if k % 2 == 0 and {(task, depth, k - 1), (task, depth, k + 1)} <= set(table.columns)
     ]
     values = 100 * pd.concat(gains, axis=1).mean(axis=1, skipna=False) if gains else pd.Series(dtype=float)
-    mean, _, half, n = estimate(values)
+    mean, _, half, n = estimate(values.to_numpy())
     return Effect("accuracy, odd kernels − the even ones between them", mean, mean - half, mean + half, n, "points")
 
 

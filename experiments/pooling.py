@@ -1,6 +1,7 @@
 """Pooling: do small changes of the input change the features?"""
 
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ SMALL = 0.1
 """Of the distance between different examples."""
 SEEDS = range(10)
 STEPS, NOISE = 48, 0.1
-POOLS = {
+POOLS: dict[str, tuple[Literal["none", "avg", "max"], int]] = {
     "none": ("none", 2),
     "avg, windows of 2": ("avg", 2),
     "avg, windows of 4": ("avg", 4),

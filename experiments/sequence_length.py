@@ -21,7 +21,7 @@ REACH = Measure("gradient/end/x.reach", "reach after training (steps)", digits=0
 def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Name the starts, and choose learning rates."""
     settings = {"model.start": "{}", "model.forget_bias": "b={:g}", "model.chrono": "chrono"}
-    names = named(runs.replace({"model.start": {"default": None}}), settings)
+    names = named(runs, settings)
     return choose(runs.assign(architecture=names), ["architecture", "seq_len"])
 
 

@@ -5,10 +5,12 @@ import subprocess
 import sys
 
 import filelock
+import numpy as np
 import pandas as pd
 import pytest
 
 from gradreach import files
+from gradreach.errors import ConfigError
 from gradreach.records import SCHEMA_VERSION, RecordStore
 
 RUN = "0123456789abcdef"
@@ -51,6 +53,63 @@ def test_a_damaged_record_is_put_aside_in_one_line(store, text, capsys):
     assert capsys.readouterr().err.count("\n") == 1
     assert store.read(RUN) is None
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("edit", [("0.5", "0.6"), ("finished", "failed"), ('{\n "checksum', '{\n  "checksum')])
+def test_a_record_that_was_edited_by_hand_is_put_aside(store, edit, capsys):
+    store.write({"run_id": RUN, "config": {}, "status": "finished", "metrics": {"a": 0.5}})
+    path = store.folder(RUN) / "record.json"
+    assert store.read(RUN)["metrics"] == {"a": 0.5}
+    path.write_text(path.read_text().replace(*edit))
+    touched = edit[0].startswith("{")  # white space before the checksum is no part of what was written
+    assert (store.read(RUN) is None) is not touched
+    assert ("changed after it was written" in capsys.readouterr().err) is not touched
+    assert store.settled(RUN) is None or touched
+
+
+def test_a_record_whose_checksum_was_taken_out_is_put_aside(store):
+    store.write({"run_id": RUN, "config": {}, "status": "finished"})
+    path = store.folder(RUN) / "record.json"
+    record = json.loads(path.read_text())
+    assert next(iter(record)) == "checksum"
+    del record["checksum"]
+    path.write_text(json.dumps(record))
+    assert store.read(RUN) is None
+
+
+def test_a_record_written_again_has_a_checksum_of_its_own(store):
+    store.write({"run_id": RUN, "config": {}, "status": "running"})
+    store.write({**store.read(RUN), "status": "finished"})
+    assert store.read(RUN)["status"] == "finished"
+
+
+@pytest.mark.parametrize("version", [None, 1, 2])
+def test_records_of_older_versions_are_read(store, version):
+    folder = store.folder(RUN)
+    folder.mkdir(parents=True)
+    record = {"run_id": RUN, "config": {}, "status": "finished", **({"schema_version": version} if version else {})}
+    (folder / "record.json").write_text(json.dumps(record))
+    assert store.read(RUN) == {**record, "schema_version": version or 1}
+
+
+def test_profiles_of_the_first_version_are_read(store):
+    store.folder(RUN).mkdir(parents=True)
+    arrays = {"lag": np.arange(3), "layer": np.array(["h", "h", "α"]), "bptt/share": np.array([0.5, 0.25, 0.125])}
+    np.savez_compressed(store.folder(RUN) / "profile.npz", **arrays)
+    assert {name: values.tolist() for name, values in store.read_profile(RUN).items()} == {
+        "lag": [0, 1, 2],
+        "layer": ["h", "h", "α"],
+    }
+    assert store.read_table(RUN, "bptt")["share"].tolist() == [0.5, 0.25, 0.125]
+
+
+def test_a_record_of_a_newer_version_is_refused_and_left_alone(store):
+    store.write({"run_id": RUN, "config": {}, "status": "finished"})
+    path = store.folder(RUN) / "record.json"
+    path.write_text(path.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
+    with pytest.raises(ConfigError, match="schema_version=99 is of a newer gradreach"):
+        store.read(RUN)
+    assert path.exists()
 
 
 @pytest.mark.parametrize(

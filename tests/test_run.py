@@ -95,7 +95,7 @@ def test_the_epoch_is_chosen_on_validation_and_ties_by_loss():
             super().__init__()
             self.model = torch.nn.Linear(1, 1)
             self.task = Digits()
-            self.steps = 0
+            self.steps, self.by_parameter = 0, pd.DataFrame()
 
     class Trainer:
         current_epoch = 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
@@ -50,8 +51,7 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
     console.print(f"  causal           {'yes' if encoder.causal else 'no'}")
     if (note := caveat(model, shape)) is not None:
         console.print(f"  note: {note}")
-    if hasattr(task, "card"):
-        console.print(f"\n{task.card(workplace.data_dir)}", markup=False)
+    console.print(f"\n{task.card(workplace.data_dir)}", markup=False)
 
 
 def layer_table(model: SequenceModel, shape: Shape) -> Table:
@@ -61,7 +61,9 @@ def layer_table(model: SequenceModel, shape: Shape) -> Table:
         model: on the device ``meta``, so that running it costs nothing.
         shape: of what it reads.
     """
-    table = Table("layer", "kind", "gives", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("layer", "kind", "output"):
+        table.add_column(column, overflow="fold")
     table.add_column("parameters", justify="right")
     table.add_column("multiply-adds", justify="right")
     shapes = output_shapes(model, shape)
@@ -74,7 +76,7 @@ def layer_table(model: SequenceModel, shape: Shape) -> Table:
             frozen = count and not any(parameter.requires_grad for parameter in module.parameters())
             last = number == len(rows)
             table.add_row(
-                name,
+                name.removeprefix("encoder."),
                 type(module).__name__,
                 " × ".join(map(str, shapes[name])) if name in shapes else "",
                 f"{count:,}" + (" frozen" if frozen else ""),

@@ -88,6 +88,8 @@ def sweep(
                 _do_all(left, store, launch, display)
         except KeyboardInterrupt:
             interrupted = True
+            ids = [job.run.run_id for job in left]
+            _wait_while(lambda: any(store.status(run_id) == "running" for run_id in ids))  # jobs of a cluster
             display.note("stopped: what was finished is kept; the same line goes on from here")
     states = Counter(store.status(job.run.run_id) for job in planned)
     display.summary(states, workplace)
@@ -164,9 +166,7 @@ def stopping(store: RecordStore, run_ids: Sequence[str]) -> Iterator[None]:
         if number == signal.SIGTERM:  # Ctrl-C in a terminal has reached them already
             for worker in _workers(store, run_ids):
                 os.kill(worker, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS + 5
-        while _workers(store, run_ids) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        _wait_while(lambda: bool(_workers(store, run_ids)))
         raise KeyboardInterrupt
 
     for number in previous:
@@ -175,6 +175,13 @@ def stopping(store: RecordStore, run_ids: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         restore()
+
+
+def _wait_while(going: Callable[[], bool]) -> None:
+    """Wait for runs that have been asked to stop, as long as an epoch may take them."""
+    deadline = time.monotonic() + GRACE_SECONDS + 5
+    while going() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _workers(store: RecordStore, run_ids: Sequence[str]) -> set[int]:

@@ -84,12 +84,16 @@ def test_all_of_it_is_in_the_record_without_loss(tmp_path):
     assert len(tables["lyapunov"]["exponent"]) == 2 * 4
     assert tables["bptt"]["share"].sum() == pytest.approx(4)
     assert store.read_table(run.run_id, "factors")["median"].size
+    gradients = pd.DataFrame(store.read_table(run.run_id, "parameters")).set_index(["stage", "name"])
+    assert set(gradients.index.get_level_values("stage")) == {"epoch 1", "epoch 2"}
+    assert {"encoder.layers.0.weight_hh_l0", "encoder.layers.0", "head"} <= set(gradients.loc["epoch 1"].index)
     assert store.read_table(run.run_id, "matrices")["spectral_radius"].size == 8
     for name in ("h.half_life", "h.reach", "h.decay", "h.lyapunov", "h.omega", "gate_f.closed", "gate_f.mean"):
         assert math.isfinite(float(record["metrics"][f"gradient/end/{name}"]))
     history = pd.read_csv(workplace.results_dir / "runs" / run.run_id / "history.csv")
     for name in ("h.half_life", "norm", "clip_rate", "nonfinite"):
         assert history[f"gradient/{name}"].notna().all()
+    assert history["gradient/norm"].tolist() == pytest.approx(gradients.xs("total", level="name")["norm"].tolist())
 
 
 def test_a_cnns_field_is_in_the_record(tmp_path):

@@ -101,7 +101,7 @@ def test_match_params_draws_no_random_numbers() -> None:
         (lambda: build(m.LSTM, {"width": 3}, SERIES, readout="last", match_params=10), r"choose \d+ or more"),
         (lambda: build(m.LSTM, {}, TAGS, readout="last"), "readout=each_step"),
         (lambda: build(m.LSTM, {}, SERIES, readout="each_step"), "one answer a sequence"),
-        (lambda: build(m.CNN, {"stride": 2}, TAGS, readout="each_step"), "2 states for 30 steps"),
+        (lambda: build(m.CNN, {"stride": 2}, TAGS, readout="each_step"), "30 steps into 2"),
         (lambda: build(m.CNN, {}, TEXT, readout="flatten"), "many lengths"),
         (lambda: build(m.MLP, {}, TEXT, readout="flatten"), "shares them"),
         (lambda: build(m.LocallyConnected, {}, TEXT, readout="max"), "shares them"),

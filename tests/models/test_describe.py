@@ -25,7 +25,7 @@ def described(*overrides: str) -> str:
 
 def test_it_prints_what_the_model_is() -> None:
     shown = described("model=cnn", "task=digits", "seq_len=128", "kernel_size=5")
-    assert "encoder.layers.3.convolution" in shown
+    assert "layers.3.convolution" in shown
     _, model = assemble(*parse(compose(["model=cnn", "seq_len=128", "kernel_size=5"], CONF)))
     assert f"parameters       {sum(p.numel() for p in model.parameters()):,}" in shown
     assert f"multiply-adds    {128 * 32 * 5 * (1 + 3 * 32) + 320:,} a sequence of 128 steps" in shown

@@ -1,6 +1,7 @@
 """Every option of conf/model: a mirror of its constructor, and a model that can be made."""
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ def test_the_common_settings_are_those_that_the_program_knows() -> None:
     defaults = {name: ModelSettings.model_fields[name].default for name in ENDS - {"readout"}}
     assert {key: value for key, value in written.items() if key != "readout"} == defaults
     assert written["readout"] == "last"
+
+
+@pytest.mark.parametrize("option", [*OPTIONS, "ends/default"])
+def test_every_setting_says_what_it_is_for(option: str) -> None:
+    for line in (CONF / "model" / f"{option}.yaml").read_text(encoding="utf-8").splitlines():
+        if not line.startswith(("#", " ", "defaults:", "name:", "_target_:")):
+            assert re.search(r"\S  +# \w", line), line
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -100,6 +100,20 @@ def test_what_excludes_each_other_or_does_nothing_is_refused() -> None:
         LSTM(4, dropout=0.5)
 
 
+def test_dropout_and_max_norm_of_the_head_are_those_that_were_asked_for() -> None:
+    shape = Shape(channels=1000, length=1, outputs=1)
+    model = build(Identity, {}, shape, readout="mean", head_dropout=0.8, head_max_norm=0.5)
+    torch.nn.init.constant_(model.head.weight, 1.0)
+    torch.nn.init.zeros_(model.head.bias)
+    x = torch.ones(1, 1, 1000)
+    whole = 1000 * 0.5 / math.sqrt(1000)  # the norm shared by all weights
+    assert math.isclose(model.eval()(x).item(), whole, rel_tol=1e-4)
+    torch.manual_seed(0)
+    kept = model.train()(x).item() / (whole / 1000 / 0.2)  # what is left is scaled up
+    assert math.isclose(kept, round(kept), rel_tol=1e-3)
+    assert 150 < kept < 250
+
+
 def test_max_norm_scales_down_and_never_up() -> None:
     model = SequenceModel(Identity(2), "mean", 1, max_norm=1.0)
     with torch.no_grad():

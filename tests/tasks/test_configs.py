@@ -15,7 +15,7 @@ every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def settings_of(path):
     config = OmegaConf.create({"seq_len": 64, "task": OmegaConf.load(path)})
     settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)["task"]
-    return {key: value for key, value in settings.items() if key not in ("name", "_target_")}
+    return {key: value for key, value in settings.items() if key not in ("defaults", "name", "_target_")}
 
 
 def test_every_task_has_a_file():
@@ -44,6 +44,8 @@ def test_every_setting_says_what_it_is_for(path):
     assert first.startswith("# ")
     for line in rest:
         setting = line.partition(":")[0]
+        if setting == "defaults" or line == "  - _self_":
+            continue
         sizes = setting in ("validation_size", "test_size")  # said at train_size, which stands above
         assert setting in ("name", "_target_") or sizes or " # " in line
 
@@ -55,3 +57,12 @@ def test_the_default_seq_len_makes_every_task(path):
     task = kind(**checked(signature_of(kind), settings).model_dump())
     if hasattr(task, "shape"):
         assert task.shape.length == 64
+
+
+def test_texts_and_copy_are_trained_slowly_unless_something_else_is_said(composed):
+    slow = {path.stem for path in FILES if composed(f"task={path.stem}").optimizer.lr == 0.001}
+    assert slow == {"copy", "imdb", "sst", "text_file", "trec"}
+    assert composed("task=trec", "optimizer=adam").optimizer.lr == 0.01
+    assert composed("optimizer=adam", "task=trec").optimizer.lr == 0.01
+    assert composed("task=trec", "optimizer.lr=0.02").optimizer.lr == 0.02
+    assert composed("task=trec").optimizer.keys() == composed().optimizer.keys()

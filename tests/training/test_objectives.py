@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -48,7 +49,9 @@ def close(metric, scores):
     for epoch, score in enumerate(scores):
         figures = {"train/loss": 1.0, "val/loss": 1.0, f"val/{metric}": score}
         task = SimpleNamespace(metric=metric)
-        module = SimpleNamespace(figures=figures, model=nn.Linear(1, 1), task=task, steps=epoch)
+        module = SimpleNamespace(
+            figures=figures, model=nn.Linear(1, 1), task=task, steps=epoch, by_parameter=pd.DataFrame()
+        )
         end.on_validation_end(SimpleNamespace(current_epoch=epoch), module)
     return end.best_row["epoch"]
 
@@ -62,7 +65,7 @@ def test_accuracy_is_better_when_higher_and_an_error_when_lower():
 def test_a_loss_that_is_not_finite_is_a_divergence(stage):
     end = EpochEnd(lambda row: None)
     figures = {"train/loss": 1.0, "val/loss": 1.0, "val/mse": 1.0, f"{stage}/loss": math.nan}
-    module = SimpleNamespace(figures=figures, model=nn.Linear(1, 1), steps=1)
+    module = SimpleNamespace(figures=figures, model=nn.Linear(1, 1), steps=1, by_parameter=pd.DataFrame())
     with pytest.raises(Diverged, match="loss is nan after epoch 1"):
         end.on_validation_end(SimpleNamespace(current_epoch=0), module)
 

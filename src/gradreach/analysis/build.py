@@ -3,7 +3,6 @@
 import filecmp
 import json
 import math
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -113,13 +112,6 @@ def built_experiments(results_dir: Path) -> list[str]:
         where = results_dir.resolve()
         raise ConfigError(f"{where}: no results here; python run.py -m experiment=quickstart makes some")
     return names
-
-
-def outdated(name: str, results_dir: Path, experiments_dir: Path = Path("experiments")) -> list[str]:
-    """Return the files of an experiment that are not what its records give, and those that nothing makes any more."""
-    with tempfile.TemporaryDirectory() as folder:
-        build(name, results_dir, experiments_dir, into=Path(folder))
-        return differences(results_dir / name, Path(folder) / name)
 
 
 def differences(there: Path, made: Path) -> list[str]:

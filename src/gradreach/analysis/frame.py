@@ -101,13 +101,13 @@ def _ordered(names: Iterable[str]) -> list[str]:
 
 
 def _column(name: str, values: Sequence[Any]) -> Any:
-    """Type a column: text, whole number, number; a setting by what it holds."""
+    """Type a column of plain values and None: text, whole number, number; a setting by what it holds."""
     if name in TEXTS:
-        return np.array([None if pd.isna(value) else str(value) for value in values], dtype=object)
+        return np.array([None if value is None else str(value) for value in values], dtype=object)
     if name in INTEGERS:
-        return pd.array([None if pd.isna(value) else int(value) for value in values], dtype="Int64")
+        return pd.array(values, dtype="Int64")
     if not name.startswith(GROUPS):
-        return np.array([math.nan if value is None or value is pd.NA else float(value) for value in values])
+        return np.array(values, dtype=float)
     texts = {list, dict, tuple}
     held = pd.array([str(value) if type(value) in texts else value for value in values])
     return _setting(pd.Series(held))
@@ -143,7 +143,7 @@ def load_runs(
     """
     folder = Path(results_dir)
     if what is not None and run_table(folder, str(what)).is_file():
-        return _planned(read_runs(run_table(folder, str(what))), source or local(folder))
+        return _planned(run_table(folder, str(what)), source or local(folder))
     if what is not None:
         folder = Path(what)
     store = source or local(folder)
@@ -163,12 +163,16 @@ def load_runs(
     return as_frame({old["run_id"]: old for table in tables for old in _rows(read_runs(table))}.values())
 
 
-def _planned(committed: pd.DataFrame, source: Source) -> pd.DataFrame:
+def _planned(path: Path, source: Source) -> pd.DataFrame:
+    planned = _read(path, ["run_id"])["run_id"]
     found = {}
-    for run_id in committed["run_id"]:
+    for run_id in planned:
         record = source.read(run_id)
         if record is not None:
             found[run_id] = row({**record, "status": source.status_of(record)})
+    if len(found) == len(planned):
+        return as_frame(found.values())
+    committed = read_runs(path)
     if not found:
         return as_frame(_rows(committed))
     absent = committed[~committed["run_id"].isin(list(found))]
@@ -204,30 +208,42 @@ def read_runs(path: Path) -> pd.DataFrame:
     Raises:
         ConfigError: it cannot be read, or names a run twice.
     """
+    frame = _read(path, [])
+    try:
+        return pd.DataFrame({name: _read_column(name, frame[name]) for name in map(str, frame)})
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: cannot be read as a run table ({error}); restore it, or sweep again") from None
+
+
+def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read columns of a run table, or all, and see that it is one."""
     try:
         frame = pd.read_csv(
             path,
+            usecols=columns or None,
             float_precision="round_trip",
             dtype_backend="numpy_nullable",
             keep_default_na=False,
             na_values=[""],
             dtype=dict.fromkeys(TEXTS, "string"),
         )
-        columns = {
-            name: _setting(frame[name]) if name.startswith(GROUPS) else _column(name, frame[name].tolist())
-            for name in map(str, frame)
-        }
     except ValueError as error:
         raise ConfigError(f"{path}: cannot be read as a run table ({error}); restore it, or sweep again") from None
-    if not {"run_id", "status", "model", "task"} <= set(columns):
-        raise ConfigError(
-            f"{path}: not a run table, it lacks run_id, status, model or task; restore it, or sweep again"
-        )
-    ids = frame["run_id"]
-    if ids.duplicated().any():
-        twice = ids[ids.duplicated()].unique().tolist()
-        raise ConfigError(f"{path}: names {len(twice)} runs twice ({', '.join(twice[:3])}, …); keep one row of each")
-    return pd.DataFrame(columns)
+    lacking = set(columns or ("run_id", "status", "model", "task")) - set(frame)
+    if lacking:
+        raise ConfigError(f"{path}: not a run table, it lacks {', '.join(lacking)}; restore it, or sweep again")
+    twice = frame["run_id"][frame["run_id"].duplicated()].unique().tolist()
+    if twice:
+        raise ConfigError(f"{path}: names {len(twice)} runs twice, {twice[0]} among them; keep one row of each")
+    return frame
+
+
+def _read_column(name: str, held: pd.Series) -> Any:
+    if name in TEXTS:
+        return held.astype(object).where(held.notna(), None).to_numpy()
+    if name in INTEGERS:
+        return held.astype("Int64").array
+    return _setting(held) if name.startswith(GROUPS) else held.to_numpy(dtype=float, na_value=math.nan)
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

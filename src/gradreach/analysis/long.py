@@ -15,7 +15,9 @@ from gradreach.errors import ConfigError
 from gradreach.files import write_atomically
 
 LABELS = ("run_id", "stage", "layer", "direction", "quantity")
-PROFILE = [*LABELS, "lag", "q10", "median", "q90", "n"]
+NUMBERS: dict[str, Any] = {"lag": np.int32, "q10": float, "median": float, "q90": float, "n": np.int32}
+WHOLE = ("lag", "n", "epoch", "step")
+PROFILE = [*LABELS, *NUMBERS]
 DECIMALS = 4
 """Of log10 of a norm: more than any figure shows; the raw profile keeps them all."""
 DIGITS = 6
@@ -66,8 +68,7 @@ def load_history(
     )
     figures = sorted(set(whole) - {"run_id", "epoch", "step"})
     whole = whole[[name for name in ("run_id", "epoch", "step", *figures) if name in whole]]
-    numbers = [name for name in figures if whole[name].dtype == float]
-    whole[numbers] = whole[numbers].apply(_rounded)
+    whole[figures] = whole[figures].apply(_rounded)
     return whole
 
 
@@ -104,12 +105,16 @@ def _committed(path: Path, columns: list[str], run_ids: list[str]) -> pd.DataFra
     committed = _parse(path.read_text(encoding="utf-8")) if path.exists() else pd.DataFrame(columns=columns)
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
         committed.insert(3, "direction", "forward")
-    labels = {name: "category" for name in LABELS if name in committed and columns is PROFILE}
-    return committed[committed["run_id"].isin(run_ids)].astype(labels).reset_index(drop=True)
+    committed = committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
+    # categories in the order in which they appear, as in profiles from raw records: groupby follows it
+    labels = [name for name in LABELS if name in columns and columns is PROFILE]
+    return committed.assign(**{name: pd.Categorical(committed[name], committed[name].unique()) for name in labels})
 
 
 def _parse(text: str) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=dict.fromkeys(LABELS, str))
+    columns = text.partition("\n")[0].split(",")
+    kinds = dict.fromkeys(columns, float) | dict.fromkeys(LABELS, str) | dict.fromkeys(WHOLE, int)
+    return pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=kinds)
 
 
 def _rounded(values: pd.Series) -> pd.Series:
@@ -118,37 +123,39 @@ def _rounded(values: pd.Series) -> pd.Series:
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(numbers))))
         rounded = np.rint(numbers * scale) / scale
-    return pd.Series(np.where(np.isfinite(rounded), rounded, numbers), index=values.index)
+    return pd.Series(np.where(np.isfinite(rounded), rounded, numbers) + 0.0, index=values.index)
 
 
 def _pack(profiles: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
     """Put many profiles into one frame; labels that they share, as runs of one sweep do, are read once."""
     run_ids: list[str] = []
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in PROFILE}
-    labels: dict[str, dict[str, int]] = {name: {} for name in LABELS}
+    lengths: list[int] = []
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in PROFILE[1:]}
+    labels: dict[str, dict[str, int]] = {name: {} for name in LABELS[1:]}
     known: dict[tuple[str, str, bytes], np.ndarray] = {}
     for run_id, columns in profiles:
         if not columns:
             continue
-        length = len(columns["lag"])
-        for name in LABELS[1:]:
-            texts = columns.get(name, np.full(length, "forward"))
+        run_ids.append(run_id)
+        lengths.append(len(columns["lag"]))
+        for name, codes in labels.items():
+            texts = columns.get(name, np.full(lengths[-1], "forward"))
             key = (name, texts.dtype.str, texts.tobytes())
             if key not in known:
-                codes = [labels[name].setdefault(label, len(labels[name])) for label in texts.tolist()]
-                known[key] = np.array(codes, np.int16)
+                known[key] = np.array([codes.setdefault(label, len(codes)) for label in texts.tolist()], np.int16)
             parts[name].append(known[key])
-        for name in ("q10", "median", "q90"):
-            parts[name].append(columns[name].round(DECIMALS))
-        for name in ("lag", "n"):
-            parts[name].append(columns[name].astype(np.int32))
-        parts["run_id"].append(np.full(length, len(run_ids), np.int32))
-        run_ids.append(run_id)
-    labels["run_id"] = {run_id: i for i, run_id in enumerate(run_ids)}
-    packed: dict[str, Any] = {}
-    for name in PROFILE:
-        values: Any = np.concatenate(parts.pop(name)) if run_ids else np.empty(0, int)
-        packed[name] = (
-            pd.Categorical.from_codes(values, pd.Index(list(labels[name]), dtype=object)) if name in LABELS else values
-        )
-    return pd.DataFrame(packed)
+        for name in NUMBERS:
+            parts[name].append(columns[name])
+    packed: dict[str, Any] = {
+        "run_id": _categories(np.repeat(np.arange(len(run_ids), dtype=np.int32), lengths), run_ids)
+    }
+    for name, codes in labels.items():
+        packed[name] = _categories(np.concatenate(parts.pop(name) or [np.empty(0, np.int16)]), list(codes))
+    for name, kind in NUMBERS.items():
+        values = np.concatenate(parts.pop(name) or [np.empty(0)], dtype=kind, casting="unsafe")
+        packed[name] = values.round(DECIMALS, out=values) + 0.0 if kind is float else values  # no −0, which is 0 in CSV
+    return pd.DataFrame(packed, copy=False)  # put together in blocks, it would be held twice
+
+
+def _categories(codes: np.ndarray, labels: list[str]) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes, pd.Index(labels, dtype=object))

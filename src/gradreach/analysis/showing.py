@@ -1,5 +1,6 @@
 """What the commands print."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,14 +8,16 @@ import pandas as pd
 from rich.console import Console
 
 from gradreach.analysis import rendering
-from gradreach.analysis.build import Built, mixture_line, outdated, state_line
+from gradreach.analysis.build import Built, build, differences, mixture_line, state_line
 from gradreach.analysis.experiment import unrun
 from gradreach.analysis.ledger import is_ledger
-from gradreach.analysis.report import Section, write_report
+from gradreach.analysis.report import Section, section_of, write_report
 from gradreach.analysis.results import Results
 from gradreach.analysis.sources import Source, disagreements
 from gradreach.analysis.tables import Table, chance_line, make
 from gradreach.errors import advise
+
+REPORT = "report.html"
 
 
 def experiment(built: Built) -> None:
@@ -54,14 +57,30 @@ def agreement(name: str, results_dir: Path, source: Source) -> bool:
 
 def report(sections: Sequence[Section], results_dir: Path) -> None:
     """Write the page of all experiments, and say where it is."""
-    path = results_dir / "report.html"
+    path = results_dir / REPORT
     write_report(sections, path, unrun(section.name for section in sections))
     print(f"Everything on one page ({path.stat().st_size / 1e6:.1f} MB), for any browser: {path}")
 
 
-def is_current(names: Sequence[str], results_dir: Path) -> bool:
-    """Say which files of experiments, and whether the ledger, are not what the records give."""
-    stale = [line for name in names for line in outdated(name, results_dir)]
+def is_current(names: Sequence[str], results_dir: Path, whole: bool) -> bool:
+    """Say which files are not what the records give, or are made by nothing any more.
+
+    Args:
+        names: of experiments.
+        results_dir: where their results are.
+        whole: whether these are all there are; then the page of all is checked too.
+    """
+    stale, sections = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder)
+        for name in names:
+            sections.append(section_of(build(name, results_dir, into=made)))
+            stale += differences(results_dir / name, made / name)
+        page, there = made / REPORT, results_dir / REPORT
+        if whole:
+            write_report(sections, page, unrun(names))
+            if not there.is_file() or there.read_bytes() != page.read_bytes():
+                stale.append(f"{there}: not what the experiments give")
     if not is_ledger(results_dir / "README.md"):
         stale.append(f"{results_dir / 'README.md'}: not what the experiments give")
     for line in stale:

@@ -44,7 +44,7 @@ class Interval(NamedTuple):
     n: int
 
 
-class Test(NamedTuple):
+class Comparison(NamedTuple):
     """A two-sided test of no difference.
 
     - ``p``: NaN where there are too few values.
@@ -113,7 +113,7 @@ def bootstrap(
     return Interval(value, float(low), float(high), n)
 
 
-def paired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> Test:
+def paired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> Comparison:
     """Compare pairs by Wilcoxon's signed ranks, exactly where there are few; ties share ranks, equal pairs drop out.
 
     Below six pairs that differ p cannot reach 0.05, whatever the values, and there is no test.
@@ -123,16 +123,16 @@ def paired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
     difference = difference[difference != 0]
     n = len(difference)
     if 2 / 2**n > LEVEL:
-        return Test(1.0, pairs, "no pair differs") if pairs > n == 0 else Test(math.nan, pairs, TOO_SMALL)
+        return Comparison(1.0, pairs, "no pair differs") if pairs > n == 0 else Comparison(math.nan, pairs, TOO_SMALL)
     name = "Wilcoxon signed-rank"
     if 2**n > ENUMERABLE:
-        return Test(float(stats.wilcoxon(difference).pvalue), pairs, name)
+        return Comparison(float(stats.wilcoxon(difference).pvalue), pairs, name)
     ranks = stats.rankdata(np.abs(difference))
     balance = np.array(list(product((-1, 1), repeat=n))) @ ranks
-    return Test(_share_as_extreme(balance, float(np.sign(difference) @ ranks)), pairs, name)
+    return Comparison(_share_as_extreme(balance, float(np.sign(difference) @ ranks)), pairs, name)
 
 
-def unpaired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> Test:
+def unpaired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> Comparison:
     """Compare two groups by Mann and Whitney's ranks, exactly where there are few; ties share ranks.
 
     Where p cannot reach 0.05, as with three against three, there is no test.
@@ -140,13 +140,13 @@ def unpaired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarr
     a, b = finite(a), finite(b)
     smaller, arrangements = min(len(a), len(b)), math.comb(len(a) + len(b), len(a))
     if smaller == 0 or 2 / arrangements > LEVEL:
-        return Test(math.nan, smaller, TOO_SMALL)
+        return Comparison(math.nan, smaller, TOO_SMALL)
     name = "Mann-Whitney"
     if arrangements > ENUMERABLE:
-        return Test(float(stats.mannwhitneyu(a, b).pvalue), smaller, name)
+        return Comparison(float(stats.mannwhitneyu(a, b).pvalue), smaller, name)
     ranks = stats.rankdata(np.concatenate([a, b]))
     sums = np.array([sum(some) for some in combinations(ranks, len(a))]) - len(a) * ranks.mean()
-    return Test(_share_as_extreme(sums, float(ranks[: len(a)].sum() - len(a) * ranks.mean())), smaller, name)
+    return Comparison(_share_as_extreme(sums, float(ranks[: len(a)].sum() - len(a) * ranks.mean())), smaller, name)
 
 
 def _share_as_extreme(possible: np.ndarray, seen: float) -> float:

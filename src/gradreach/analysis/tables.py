@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gradreach.analysis.results import Results
-from gradreach.analysis.statistics import LEVEL, TOO_SMALL, Test, estimate, holm, paired_test, unpaired_test
+from gradreach.analysis.statistics import LEVEL, TOO_SMALL, Comparison, estimate, holm, paired_test, unpaired_test
 
 KEYS = "architecture"
 COUNTED = ("failed", "diverged", "interrupted", "running")
@@ -135,7 +135,7 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
     for key, group in selected(runs, table.where).groupby(keys, sort=False, dropna=False):
         finished = group[group["status"] == "finished"]
         for measure in table.measures:
-            if measure.metric not in runs or (len(finished) and finished[measure.metric].isna().all()):
+            if len(finished) and _absent(finished, measure.metric):
                 continue  # a measure that this architecture does not have
             numbers = measure.values(finished)
             result = estimate(numbers)
@@ -169,7 +169,7 @@ def _against_best(
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Test the best of every column against the others of it, and correct for all these tests."""
     good = {measure.label: measure.best for measure in table.measures}
-    tests: dict[int, Test] = {}
+    tests: dict[int, Comparison] = {}
     best_of: dict[int, list[int]] = {}
     for (label, *_), column in summary.groupby(["measure", table.lines, *table.column_keys], sort=False, dropna=False):
         means = column["mean"].dropna()
@@ -178,7 +178,9 @@ def _against_best(
         places = means.index.to_numpy()
         best = int(places[means.argmax() if good[str(label)] == "max" else means.argmin()])
         best_of[best] = [int(i) for i in places if i != best]
-        tests |= {other: compare_runs(values[best], values[other]) for other in best_of[best]}
+    family = sum(map(len, best_of.values()))
+    for best, others in best_of.items():
+        tests |= {other: compare_runs(values[best], values[other], family) for other in others}
     p = np.full(len(summary), math.nan)
     p[list(tests)] = holm([test.p for test in tests.values()])
     marked = np.zeros(len(summary), dtype=bool)
@@ -187,13 +189,19 @@ def _against_best(
     return p, marked, [tests[i].note if i in tests else "" for i in range(len(summary))]
 
 
-def compare_runs(a: pd.Series, b: pd.Series) -> Test:
-    """Test two groups of runs: by pairs where at least six seeds are shared, else as independent groups."""
-    shared = a.index.intersection(b.index)
-    if a.index.is_unique and b.index.is_unique and len(shared):
-        paired = paired_test(a[shared].to_numpy(), b[shared].to_numpy())
-        if paired.note != TOO_SMALL:
-            return paired
+def compare_runs(a: pd.Series, b: pd.Series, family: int = 1) -> Comparison:
+    """Test two groups of runs, by pairs that share a seed or as independent groups.
+
+    Args:
+        a: values by seed.
+        b: the others.
+        family: how many tests it is one of. Pairs need about six seeds for one test, one more whenever these double:
+            with fewer, p could not stay below 0.05 once it is corrected, and the groups are compared as independent,
+            which is on the safe side where seeds do what they are shared for.
+    """
+    shared = a.dropna().index.intersection(b.dropna().index)
+    if a.index.is_unique and b.index.is_unique and 2 / 2 ** len(shared) <= LEVEL / family:
+        return paired_test(a[shared].to_numpy(), b[shared].to_numpy())
     return unpaired_test(a.to_numpy(), b.to_numpy())
 
 
@@ -204,7 +212,7 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     line, or beside the rows where it differs between them.
     """
     if summary.empty:
-        return pd.DataFrame(), np.zeros((0, 0), dtype=bool)
+        return pd.DataFrame({"runs": ["none yet"]}), np.zeros((1, 1), dtype=bool)
     digits = {measure.label: measure.digits for measure in table.measures}
     scales = {measure.label: measure.scale for measure in table.measures}
     columns = _sorted_keys(summary, table.column_keys)
@@ -303,8 +311,10 @@ def head_of(label: str, keys: Iterable[str], values: Iterable[Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Return a key as text; what is missing is a dash."""
-    return "–" if pd.isna(value) else str(value)
+    """Return a key as text; what is missing is a dash, and a whole number has no point, whatever pandas made of it."""
+    if pd.isna(value):
+        return "–"
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _cell(cell: Mapping[Any, Any], digits: int) -> str:
@@ -344,6 +354,10 @@ def _chance(finished: pd.DataFrame, measure: Measure) -> float:
 def _common(group: pd.DataFrame, column: str) -> float:
     """Return the value that all rows share, NaN where they have none."""
     return _only(group[column]) if column in group else math.nan
+
+
+def _absent(finished: pd.DataFrame, metric: str) -> bool:
+    return metric not in finished or bool(finished[metric].isna().all())
 
 
 def _only(values: pd.Series) -> float:

@@ -1,49 +1,92 @@
 """The gradient by the parameters: how large it was before it was clipped."""
 
 import math
-from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
+TOTAL = "total"
+
 
 def gradient_norms(model: nn.Module) -> dict[str, float]:
-    """Return the norm of the present gradient by each parameter and, as ``total``, by all; in float64.
+    """Return the norm of the present gradient by each parameter, by each layer and, as ``total``, by all; in float64.
 
-    A gradient that is not finite gives a norm that is not finite. Parameters without one are left out.
+    A gradient that is not finite gives a norm that is not finite; a parameter without one counts as zero.
     """
-    named = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
-    norms = {name: float(torch.linalg.vector_norm(g, dtype=torch.float64)) for name, g in named.items()}
-    return {**norms, "total": math.hypot(*norms.values())}
+    one = GradientNorms(model)
+    one.add()
+    return {name: float(norms[0]) for name, norms in one.by_name().items()} if one.norms else {}
 
 
 class GradientNorms:
-    """Clips step by step, and collects the norm there was before, on the device, so that no step waits.
+    """Clips step by step, and collects the norms there were before, on the device, so that no step waits.
 
+    - ``model``: whose parameters they are.
     - ``clip_norm``: what clips; infinite where nothing does.
     """
 
-    def __init__(self, clip_norm: float = math.inf) -> None:
+    def __init__(self, model: nn.Module, clip_norm: float = math.inf) -> None:
+        self.parameters = dict(model.named_parameters())
         self.clip_norm = clip_norm
         self.norms: list[Tensor] = []
 
-    def clip(self, parameters: Sequence[Tensor]) -> None:
-        """Count the norm of the present gradients of one step, then scale them down where it is too large."""
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if not gradients:
+    def add(self) -> None:
+        """Count the present gradients of one step."""
+        there = {i: p.grad for i, p in enumerate(self.parameters.values()) if p.grad is not None}
+        if not there:
             return
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients, 2, torch.float64)))
-        self.norms.append(norm)
-        if math.isfinite(self.clip_norm):
-            nn.utils.clip_grads_with_norm_(parameters, self.clip_norm, norm.to(gradients[0].dtype))
+        norms = torch.stack(torch._foreach_norm(list(there.values()), 2, torch.float64))
+        if len(there) < len(self.parameters):
+            some = torch.tensor(list(there), device=norms.device)
+            norms = norms.new_zeros(len(self.parameters)).index_copy(0, some, norms)
+        self.norms.append(norms)
 
-    def take(self) -> dict[str, float]:
-        """Return ``norm`` (mean over finite steps), ``clip_rate``, ``nonfinite`` (steps), and begin anew."""
-        norms = torch.stack(self.norms) if self.norms else torch.zeros(0)
+    def clip(self) -> None:
+        """Count the present gradients of one step, then scale them down where their norm is too large."""
+        self.add()
+        if self.norms and math.isfinite(self.clip_norm):
+            total = torch.linalg.vector_norm(self.norms[-1]).to(torch.get_default_dtype())
+            nn.utils.clip_grads_with_norm_(self.parameters.values(), self.clip_norm, total)
+
+    def by_name(self) -> dict[str, np.ndarray]:
+        """Return the norms of all steps so far, ``(steps,)``, by parameters, by layers that hold some, and by all."""
+        norms = torch.stack(self.norms).T.cpu().numpy() if self.norms else np.empty((len(self.parameters), 0))
+        single = dict(zip(self.parameters, norms, strict=True))
+        layers: dict[str, list[np.ndarray]] = {}
+        for name, steps in single.items():
+            layers.setdefault(name.rpartition(".")[0], []).append(steps)
+        whole = {layer: _joined(members) for layer, members in layers.items() if layer}
+        return {**single, **whole, TOTAL: _joined(list(norms))}
+
+    def take(self) -> tuple[dict[str, float], pd.DataFrame]:
+        """Summarise the steps since the last time, and begin anew.
+
+        Returns:
+            Of the total ``norm`` (mean over steps with a finite one), ``clip_rate``, and ``nonfinite`` (how many steps
+            had none); and by parameter and layer a table ``name, norm, largest, nonfinite``.
+        """
+        found = self.by_name()
         self.norms = []
-        finite = norms[norms.isfinite()]
-        return {
-            "norm": float(finite.mean()) if len(finite) else math.nan,
-            "clip_rate": float((norms > self.clip_norm).double().mean()) if len(norms) else math.nan,
-            "nonfinite": float(len(norms) - len(finite)),
+        finite = {name: norms[np.isfinite(norms)] for name, norms in found.items()}
+        table = pd.DataFrame(
+            {
+                "name": list(found),
+                "norm": [norms.mean() if norms.size else math.nan for norms in finite.values()],
+                "largest": [norms.max() if norms.size else math.nan for norms in finite.values()],
+                "nonfinite": [norms.size - finite[name].size for name, norms in found.items()],
+            }
+        )
+        total = found[TOTAL]
+        summary = {
+            "norm": float(table["norm"].iloc[-1]),
+            "clip_rate": float((total > self.clip_norm).mean()) if total.size else math.nan,
+            "nonfinite": float(table["nonfinite"].iloc[-1]),
         }
+        return summary, table
+
+
+def _joined(norms: list[np.ndarray]) -> np.ndarray:
+    """Return the norm of parts whose norms are given; of squares of float32's numbers none is beyond float64."""
+    return np.sqrt(np.sum(np.square(norms), axis=0))

@@ -3,6 +3,7 @@
 import inspect
 from itertools import pairwise
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 SAMPLES = 3
 BARS = " ▁▂▃▄▅▆▇█"
 BINS = 32
-WIDTH = 100
+WIDTH = 56
+NARROW = 79
 BASELINE_EXAMPLES = 10_000
 
 
@@ -26,7 +28,7 @@ def card(task: "Task", data_dir: Path) -> str:
     splits = task.splits(data_dir)
     shape = task.shape
     parts = [
-        (inspect.getdoc(type(task)) or "").split("\n\n- ")[0],
+        _prose(inspect.getdoc(type(task)) or ""),
         "",
         _line("examples", ", ".join(f"{name} {len(part):,}" for name, part in splits._asdict().items())),
         _line("input", _input(task)),
@@ -46,6 +48,12 @@ def card(task: "Task", data_dir: Path) -> str:
         _line("licence", task.licence),
     ]
     return "\n".join(parts)
+
+
+def _prose(docstring: str) -> str:
+    """Return what stands before the list of arguments, for any terminal and without marks of code."""
+    paragraphs = docstring.replace("``", "").split("\n\n- ")[0].split("\n\n")
+    return "\n".join(fill(" ".join(paragraph.split()), NARROW) for paragraph in paragraphs)
 
 
 def linear_baseline(task: "Task", splits: "Splits") -> str:

@@ -70,10 +70,10 @@ class Recall(Symbolic):
 class Copy(Symbolic):
     """Repeat a string of symbols after a delay; only the repeated symbols are counted, in the loss as in the accuracy.
 
-    ``symbols`` random symbols, ``seq_len − 2 · symbols − 1`` blanks, a delimiter, and ``symbols`` blanks at which the
-    string is answered. What the literature calls T (S. Hochreiter and J. Schmidhuber, 1997; M. Arjovsky et al.,
-    2016) is ``seq_len − 2 · symbols``. Their loss also averages over the T + ``symbols`` steps at which a blank is
-    the answer; a model that always gets those right has ours times ``symbols / seq_len``.
+    A string of ``symbols`` random symbols, ``seq_len − 2 · symbols − 1`` blanks, a delimiter, and ``symbols`` blanks
+    at which the string is answered. What the literature calls T (S. Hochreiter and J. Schmidhuber, 1997; M. Arjovsky
+    et al., 2016) is ``seq_len − 2 · symbols``. Their loss also averages over the T + ``symbols`` steps at which a blank
+    is the answer; a model that always gets those right has ours times ``symbols / seq_len``.
 
     - ``seq_len``: steps, at least ``2 · symbols + 1``.
     - ``symbols``: length of the string.
@@ -174,7 +174,7 @@ class TemporalOrder(Symbolic):
 class Adding(ValueTask, Synthetic):
     """Add the two marked values of a sequence. Each step shows a value and a mark, 1 at two steps, else 0.
 
-    Several problems go by this name. ``variant`` says which is meant:
+    Several problems go by this name; ``variant`` says which is meant.
 
     - ``halves``: values from U[0, 1], one mark in each half; the target is the sum. Its variance, the error of a
       constant answer, is 1/6. S. Bai et al., 2018; Q. Le et al., 2015.

@@ -56,7 +56,7 @@ class Task(ABC):
     shape: Shape
     metric: Literal["accuracy", "mse"] = "accuracy"
     source: str = "made on demand from the data seed"
-    licence: str = "that of this project"
+    licence: str = "Apache-2.0, as this project"
 
     def prepare(self, data_dir: Path) -> None:  # noqa: B027  # most tasks know all from their settings
         """Learn from the files what only they tell, first of all ``shape``; safe to call again.

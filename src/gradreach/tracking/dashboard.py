@@ -80,7 +80,7 @@ class Dashboard:
             ],
             settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=100),
             runset_settings=ws.RunsetSettings(
-                filters=[expr.Config("run_id").isin([*self.run_ids, summary_id(self.experiment)])],
+                filters=expr.And(expr.Config("run_id").isin([*self.run_ids, summary_id(self.experiment)])),
                 groupby=[expr.Config("architecture"), expr.Config("seq_len")],
                 group_colors=self.colours,
                 pinned_columns=[f"summary:test/{self.metric}", "summary:gradient/x.reach", "summary:parameters"],
@@ -148,21 +148,15 @@ class Dashboard:
         return f"Made by 'gradreach dashboard {self.experiment}', which renews it."
 
     def _figure(self, name: str) -> wr.PanelGrid:
-        summary = wr.Runset(
-            entity=self.entity,
-            project=self.project,
-            name=SUMMARY,
-            filters=[expr.Config("run_id") == summary_id(self.experiment)],
-        )
+        summary = wr.Runset(name=SUMMARY, filters=expr.And(expr.Config("run_id") == summary_id(self.experiment)))
         panel = wr.MediaBrowser(media_keys=[f"figures/{name}"], layout=wr.Layout(w=24, h=14))
         return wr.PanelGrid(runsets=[summary], panels=[panel])
 
     def _runset(self) -> wr.Runset:
+        """Return the runs of the experiment, of the report's own project."""
         return wr.Runset(
-            entity=self.entity,
-            project=self.project,
             name="runs",
-            filters=[expr.Config("run_id").isin(self.run_ids)],
+            filters=expr.And(expr.Config("run_id").isin(self.run_ids)),
             groupby=["config.architecture", "config.seq_len"],
         )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gradreach.config import Workplace
+from gradreach.provenance import revision
 
 
 def summary_id(experiment: str) -> str:
@@ -27,6 +28,7 @@ def summarize_sweep(workplace: Workplace, experiments_dir: Path = Path("experime
 
 
 def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> None:
+    import pandas as pd
     import wandb
 
     from gradreach.analysis.build import build
@@ -42,13 +44,20 @@ def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> 
         job_type="summary",
         tags=[experiment],
         notes=f"{built.experiment.title}\n\n{built.experiment.question}\n\n{built.state} {built.experiment.caveat}",
-        config={"experiment": experiment, "title": built.experiment.title},
+        config={
+            "run_id": summary_id(experiment),
+            "experiment": experiment,
+            "architecture": "summary",
+            "title": built.experiment.title,
+            "revision": revision(),
+        },
     )
     try:
         shown: dict[str, Any] = {}
-        for table, frame in zip(built.experiment.tables, built.tables.values(), strict=True):
-            cells: list[Any] = frame.to_numpy(dtype=object).tolist()
-            shown[f"tables/{table.name}"] = wandb.Table(columns=[*map(str, frame)], data=cells)
+        for table in built.experiment.tables:
+            frame = pd.read_csv(built.folder / f"{table.name}.csv", float_precision="round_trip")
+            cells: list[Any] = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+            shown[f"tables/{table.name}"] = wandb.Table(columns=[*map(str, frame)], data=cells, allow_mixed_types=True)
         for figure in built.experiment.figures:
             shown[f"figures/{figure.name}"] = wandb.Image(
                 str(built.folder / f"{figure.name}.png"), caption=figure.caption

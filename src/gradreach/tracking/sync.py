@@ -13,7 +13,7 @@ import click
 import filelock
 from rich.console import Console
 
-from gradreach.analysis.frame import read_csv, run_table
+from gradreach.analysis.frame import read_runs, run_table
 from gradreach.display import make_console, progress_bar
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
@@ -23,7 +23,7 @@ from gradreach.tracking.summary import summary_id
 POLL_SECONDS = 0.5
 QUIET_SECONDS = 10.0
 """When nothing has arrived for so long, we ask whether the server is still there."""
-LOST_SECONDS = 60.0
+LOST_SECONDS = 300.0
 """When nothing has arrived for so long and the server is gone, we give up; wandb itself would try for hours."""
 
 
@@ -78,7 +78,7 @@ def _runs_of(results_dir: Path, experiment: str) -> set[str]:
     table = run_table(results_dir, experiment)
     if not table.exists():
         raise ConfigError(f"{experiment}: no runs of it in {results_dir}; python run.py -m experiment={experiment}")
-    return {*read_csv(table)["run_id"], summary_id(experiment)}
+    return {*read_runs(table)["run_id"], summary_id(experiment)}
 
 
 def sync(results_dir: Path, experiment: str | None, parallel: int, base_url: str | None) -> bool:
@@ -99,7 +99,9 @@ def sync(results_dir: Path, experiment: str | None, parallel: int, base_url: str
     Raises:
         ConfigError: the server does not answer or refuses the key, or another sync is at work.
     """
-    console = make_console()
+    console, results_dir = make_console(), results_dir.resolve()
+    os.environ["WANDB_DIR"] = str(results_dir)  # where wandb keeps the log of it
+    os.environ.pop("WANDB_SERVICE", None)  # a worker of our own, which ends with us
     with _alone(results_dir):
         left = waiting(results_dir, experiment)
         if not left:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pandas as pd
@@ -44,7 +44,7 @@ class Listener(Tracker, Protocol):
         """End; the exit code says whether the run raised."""
 
     def abandon(self) -> None:
-        """Let go of what a failure has left behind."""
+        """Let go of what a failure has left behind; must not raise."""
 
 
 class Guarded:
@@ -87,8 +87,7 @@ class Guarded:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             print(f"gradreach: tracking ends here, the run goes on and is recorded: {reason}", file=sys.stderr)
             if self.listener is not None:
-                with suppress(Exception):
-                    self.listener.abandon()
+                self.listener.abandon()
             self.listener = None
 
 

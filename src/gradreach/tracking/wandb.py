@@ -1,6 +1,7 @@
 """Weights & Biases: one W&B run for each of ours, with the same id."""
 
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,19 @@ from gradreach.config import RunConfig, TrackingSettings, Workplace
 from gradreach.tracking.server import mode_now
 
 FAMILIES = ("train", "val", "test", "gradient", "gates", "time")
-FACTS = ("status", "chance", "parameters", "multiply_adds", "receptive_field", "width", "best_epoch", "steps")
+FACTS = (
+    "status",
+    "error",
+    "metric",
+    "chance",
+    "parameters",
+    "multiply_adds",
+    "receptive_field",
+    "width",
+    "best_epoch",
+    "steps",
+    "training_seconds",
+)
 INIT_SECONDS = 30.0
 """How long a run waits for a server that answers, but does not take it up; then it is tracked offline."""
 FINISH_SECONDS = 30.0
@@ -36,6 +49,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.
     results_dir.mkdir(parents=True, exist_ok=True)
     # tables wait there to be sent; wandb's own choice is the home folder, which other machines may not share
     os.environ.setdefault("WANDB_DATA_DIR", str((results_dir / "wandb").resolve()))
+    os.environ.pop("WANDB_SERVICE", None)  # a parent's: each process has wandb's process for itself
     settings = wandb.Settings(
         silent=True,
         console="off",
@@ -51,7 +65,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.
         **what,
         "project": tracking.project,
         "entity": tracking.entity,
-        "dir": results_dir,
+        "dir": results_dir.resolve(),
         "settings": settings,
     }
     if mode_now(tracking) == "online":
@@ -100,10 +114,14 @@ class WandbRun:
             config=configuration(run, workplace, record),
         )
         self.url = None if self.run.offline else self.run.url
-        self.run.define_metric("epoch", hidden=True)
-        self.run.define_metric("step", hidden=True)
-        for family in FAMILIES:
-            self.run.define_metric(f"{family}/*", step_metric="epoch")
+        try:
+            self.run.define_metric("epoch", hidden=True)
+            self.run.define_metric("step", hidden=True)
+            for family in FAMILIES:
+                self.run.define_metric(f"{family}/*", step_metric="epoch")
+        except BaseException:
+            self.abandon()
+            raise
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Log a row of figures."""
@@ -115,27 +133,41 @@ class WandbRun:
         chosen = {key: value for key, value in result["metrics"].items() if not key.startswith("gradient/")}
         measured = {key: value for key, value in result["metrics"].items() if key.startswith("gradient/end/")}
         row |= {key.replace("/end/", "/"): value for key, value in measured.items()}
-        if profiles:
+        profile = pd.concat(profiles, ignore_index=True) if profiles else None
+        if profile is not None:
             from gradreach.drawing import draw_run_profile
 
-            profile = pd.concat(profiles, ignore_index=True)
-            # a type for all: wandb would else infer one for every cell, which costs more than the picture
-            cells: list[Any] = profile.to_numpy(dtype=object).tolist()
             row["gradient/profile"] = wandb.Image(draw_run_profile(profile))
-            row["gradient/by_lag"] = wandb.Table(columns=[*map(str, profile)], data=cells, allow_mixed_types=True)
         self._log(row, self.end_step)
         facts = {key: result[key] for key in FACTS if result.get(key) is not None}
         if "steps_per_second" in result:
             facts["time/steps_per_second"] = result["steps_per_second"]
         self.run.summary.update({**chosen, **facts})
+        if profile is not None:
+            self._log_table("gradient/by_lag", profile)
+
+    def _log_table(self, name: str, frame: pd.DataFrame) -> None:
+        """Log a table beside the last row; wandb cannot without its server, and then all else is still told."""
+        # a type for all: wandb would else infer one for every cell, which costs more than the picture
+        cells: list[Any] = frame.to_numpy(dtype=object).tolist()
+        table = wandb.Table(columns=[*map(str, frame)], data=cells, allow_mixed_types=True)
+        try:
+            self._log({name: table}, self.end_step)
+        except wandb.errors.Error as error:
+            reason = str(error).splitlines()[0]
+            print(f"gradreach: note: {name} is in the record alone, W&B's server is gone: {reason}", file=sys.stderr)
 
     def close(self, exit_code: int) -> None:
         """End the run."""
         end(self.run, exit_code)
 
     def abandon(self) -> None:
-        """End wandb's own process, which the next run starts anew."""
-        wandb.teardown(exit_code=1)
+        """Let go of a run that has failed, and of wandb's own process, which the next run starts anew."""
+        with suppress(Exception):
+            self.run.finish(1)
+        with suppress(Exception):
+            wandb.teardown(1)
+        wandb.run = None
 
     def _log(self, row: Mapping[str, Any], step: int) -> None:
         if step >= self.run.starting_step:

@@ -26,8 +26,8 @@ class EpochEnd(Callback):
     The best epoch is the one with the best validation score; of equals, the lowest validation loss.
 
     - ``tell``: called with each row of figures: one an epoch, and one wherever something was measured within.
-    - ``measure``: asked for further figures after every step, given how many epochs and steps have passed; what it
-      tabulates goes into ``tables``.
+    - ``tables``: what was tabulated, by name; the gradient by each parameter, and what ``measure`` adds.
+    - ``measure``: asked for further figures after every step, given how many epochs and steps have passed.
     - ``saving``: where and when to save; None never.
     - ``interruption``: whether the process was asked to stop.
     """
@@ -88,6 +88,7 @@ class EpochEnd(Callback):
         """
         epoch, step = trainer.current_epoch + 1, module.steps
         measured = self.measure(epoch, step)
+        self.tables.setdefault("parameters", []).append(module.by_parameter.assign(stage=f"epoch {epoch}"))
         row = {"epoch": epoch, "step": step, **module.figures}
         self.history.append({**row, **measured, "time/seconds": round(self.seconds, 3)})
         self.tell(self.history[-1])

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pandas as pd
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
@@ -52,8 +53,9 @@ class TrainingModule(LightningModule):
     """A model that learns a task.
 
     After every training epoch ``figures`` holds what it yielded: ``train/*``, ``val/*``, and of the gradient before
-    clipping its mean norm, how often it was clipped and how often it was no number; after the test, ``test/*``. The
-    score goes by the name of the task's metric: ``val/accuracy`` or ``val/mse``.
+    clipping its mean norm, how often it was clipped and how often it was no number (by parameter and layer in
+    ``by_parameter``); after the test, ``test/*``. The score goes by the name of the task's metric: ``val/accuracy`` or
+    ``val/mse``.
 
     - ``make_optimizer``: given the parameters.
     - ``make_schedule``: given the optimizer; stepped after every batch. What gives None keeps the learning rate.
@@ -80,7 +82,8 @@ class TrainingModule(LightningModule):
         self.steps = 0
         self.figures: dict[str, float] = {}
         self.means = {stage: (Mean(), Mean()) for stage in ("train", "val", "test")}
-        self.gradient_norms = GradientNorms(math.inf if clip_norm is None else clip_norm)
+        self.gradient_norms = GradientNorms(model, math.inf if clip_norm is None else clip_norm)
+        self.by_parameter = pd.DataFrame()
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer and its schedule."""
@@ -95,11 +98,10 @@ class TrainingModule(LightningModule):
         schedule = self.lr_schedulers()
         assert not isinstance(optimizer, list)
         assert not isinstance(schedule, list)
-        parameters = list(self.model.parameters())
         for batch in epoch:
             optimizer.zero_grad()
             self._losses("train", batch).mean().backward()
-            self.gradient_norms.clip(parameters)
+            self.gradient_norms.clip()
             optimizer.step()
             if schedule is not None:
                 schedule.step()
@@ -134,7 +136,8 @@ class TrainingModule(LightningModule):
         """Close the training epoch that this validation belongs to."""
         self._take("train")
         self._take("val")
-        self.figures.update({f"gradient/{name}": value for name, value in self.gradient_norms.take().items()})
+        summary, self.by_parameter = self.gradient_norms.take()
+        self.figures.update({f"gradient/{name}": value for name, value in summary.items()})
 
     def on_test_epoch_end(self) -> None:
         """Close the test."""

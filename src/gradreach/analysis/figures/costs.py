@@ -66,10 +66,12 @@ def metric_by_cost(
                 axes.step(at, best, where="post", color="black", linewidth=0.8, zorder=0, label="Pareto front")
                 axes.plot(at, best, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", linewidth=0.8)
             draw_chance(axes, runs, measure)
-            axes.set(xlabel=COSTS.get(cost, cost), ylabel=measure.label, xscale="log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.set(xlabel=COSTS.get(cost, cost), ylabel=measure.label)
+            if math.isfinite(axes.dataLim.minposx):
+                axes.set_xscale("log")
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+                axes.xaxis.set_minor_formatter(NullFormatter())
             show_whole_range(axes, measure)
         for axes in drawn[len(costs) :]:
             axes.remove()

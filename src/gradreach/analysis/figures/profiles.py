@@ -1,5 +1,6 @@
 """How far back the gradient reaches: norm against lag, and lag against training."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gradreach.analysis.figures.groups import fill, grid, labels, legend, opacity, panels_of, tell
 from gradreach.analysis.results import Results
-from gradreach.drawing import PANEL, figure_of, saved, series
+from gradreach.drawing import PANEL, epoch_of, figure_of, saved, series
 
 FLOOR = 1e-12
 """The smallest share that pictures show."""
@@ -134,12 +135,10 @@ def matrix(data: pd.DataFrame, run_ids: list[str], stage: str, index: str) -> pd
 def by_epoch(data: pd.DataFrame, run_ids: list[str]) -> pd.DataFrame:
     """Return log10 of the norm relative to the largest of its epoch: a row a lag, a column an epoch, over all seeds."""
     columns = {}
-    for stage in data["stage"].unique():
-        if stage == "start" or str(stage).startswith("epoch "):
-            curves = matrix(data, run_ids, str(stage), "lag")
-            epoch = 0 if stage == "start" else int(str(stage).removeprefix("epoch "))
-            if not curves.empty:
-                columns[epoch] = relative(curves).median(axis=1)
+    for stage in map(str, data["stage"].unique()):
+        curves = matrix(data, run_ids, stage, "lag")
+        if not curves.empty and not math.isnan(epoch_of(stage)):
+            columns[epoch_of(stage)] = relative(curves).median(axis=1)
     return pd.DataFrame(columns).sort_index(axis=1)
 
 
@@ -170,7 +169,7 @@ def draw_heat_map(axes: Axes, values: pd.DataFrame) -> ScalarMappable:
     epochs, lags = values.columns.to_numpy(float), values.index.to_numpy(float)
     shown = np.ma.masked_invalid(values.to_numpy(float))
     middles = (epochs[1:] + epochs[:-1]) / 2
-    edges = [epochs[0] - 0.5, *middles, epochs[-1] + 0.5]
+    edges = [2 * epochs[0] - middles[0], *middles, 2 * epochs[-1] - middles[-1]]
     mesh = axes.pcolormesh(
         edges, [*(lags - 0.5), lags[-1] + 0.5], shown, cmap="cividis", vmin=-6, vmax=0, rasterized=True
     )

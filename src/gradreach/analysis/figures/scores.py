@@ -152,7 +152,7 @@ def draw_chance(axes: Axes, runs: pd.DataFrame, measure: Measure, x: str | None 
     if "chance" not in runs or "metric" not in runs:
         return
     look: Any = {"color": "black", "linestyle": ":", "linewidth": 1, "label": "chance"}
-    mine = runs[[measure.metric.endswith(f"/{metric}") for metric in runs["metric"]]].dropna(subset=["chance"])
+    mine = runs[runs["metric"] == measure.metric.rpartition("/")[2]].dropna(subset=["chance"])
     levels = mine["chance"].unique() * measure.scale
     if len(levels) == 1:
         tell(axes.axhline(levels[0], **look), f"chance: {levels[0]:.4g}")

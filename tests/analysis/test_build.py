@@ -10,8 +10,9 @@ from scipy import stats
 
 from gradreach.analysis.build import build
 from gradreach.analysis.frame import load_runs, read_runs, write_csv, write_plan
-from gradreach.analysis.statistics import estimate
-from gradreach.analysis.tables import Measure, Table, markdown, summarize, wide
+from gradreach.analysis.rendering import markdown
+from gradreach.analysis.results import Results
+from gradreach.analysis.tables import Measure, Table, make
 from gradreach.config import parse, plain
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
@@ -63,8 +64,11 @@ def test_the_same_records_give_the_same_bytes(results):
     first = tree(results / "quickstart")
     build("quickstart", results, EXPERIMENTS)
     assert tree(results / "quickstart") == first
-    expected = {f"{t}.{s}" for t in ("accuracy", "gradient_reach", "gradient_half_life") for s in ("csv", "md", "tex")}
-    expected |= {"runs.csv", "profiles.csv", "README.md", "gradient_by_lag.png", "gradient_by_lag.pdf"}
+    expected = {
+        f"{t}.{s}" for t in ("accuracy", "gradient_reach", "gradient_half_life") for s in ("csv", "md", "tex", "html")
+    }
+    expected |= {"runs.csv", "profiles.csv", "summary.json", "README.md", "gradient_by_lag.png", "gradient_by_lag.pdf"}
+    expected |= {"accuracy_by_length.png", "accuracy_by_length.pdf"}
     assert set(first) == expected
 
 
@@ -92,14 +96,14 @@ def test_a_half_finished_sweep_says_so(results):
 def test_a_cell_is_mean_and_interval_of_its_seeds(results):
     built = build("quickstart", results, EXPERIMENTS)
     half = stats.t.ppf(0.975, 2) * 10 / np.sqrt(3)
-    line = built.tables["Test accuracy in per cent."].set_index("architecture").loc["lstm"]
+    line = built.views[0].text.set_index("architecture").loc["lstm"]
     assert line["accuracy, seq_len 64"] == f"60.0 ± {half:.1f} (3/3)"
     assert line["parameters"] == "100"
 
 
 def test_a_half_life_counts_only_where_the_curve_is_exponential(results):
     built = build("quickstart", results, EXPERIMENTS)
-    frame = built.tables["Half-life of the gradient, in steps."]
+    frame = built.views[2].text
     line = frame[(frame["architecture"] == "lstm") & (frame["gradient by"] == "input, end")].iloc[0]
     assert line["half-life, seq_len 64"] == "1.0 ± 0.0 (2/3)"
 
@@ -174,20 +178,6 @@ def test_an_experiment_without_runs_says_how_to_make_them(tmp_path):
         build("quickstart", tmp_path, EXPERIMENTS)
 
 
-@pytest.mark.parametrize("n", [2, 3, 10])
-def test_the_interval_is_students(n):
-    values = np.random.default_rng(n).normal(size=n)
-    result = estimate(values)
-    low, high = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
-    assert result.mean - result.half_width == pytest.approx(low)
-    assert result.mean + result.half_width == pytest.approx(high)
-
-
-def test_what_is_not_finite_lowers_n():
-    assert estimate(np.array([1.0, np.inf, np.nan])).n == 1
-    assert np.isnan(estimate(np.array([])).mean)
-
-
 def test_a_markdown_table_has_a_column_for_each_value():
     runs = pd.DataFrame(
         {
@@ -200,14 +190,8 @@ def test_a_markdown_table_has_a_column_for_each_value():
         }
     )
     table = Table("t", "c", "r", (Measure("x", "x"),), rows="model", columns="T")
-    text = markdown(wide(summarize(runs, table), table))
+    view = make(table, Results(runs))
+    text = markdown(view.text, view.marked)
     assert text.splitlines()[0] == "| model | parameters | x, T 1 | x, T 2 |"
     assert text.splitlines()[3] == "| b | 5 | 3.0 (1/1) |  |"
-
-
-def test_committed_tables_are_what_the_committed_records_give(tmp_path):
-    committed = PROJECT / "results" / "quickstart"
-    copy = Path(shutil.copytree(committed, tmp_path / "results" / "quickstart")).parent
-    build("quickstart", copy, EXPERIMENTS)
-    texts = {name: data for name, data in tree(committed).items() if not name.endswith(("png", "pdf"))}
-    assert {name: data for name, data in tree(copy / "quickstart").items() if name in texts} == texts
+    assert text.splitlines()[4] == "| chance |  | 0.5 | 0.5 |"

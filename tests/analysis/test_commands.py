@@ -1,0 +1,336 @@
+"""``gradreach tables``, ``table`` and ``export``, as they are called: what they make of records, good and bad."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gradreach import cli
+from gradreach.analysis.frame import load_runs, write_plan
+from gradreach.config import parse, plain
+from gradreach.errors import advise
+from gradreach.records import RecordStore
+from project import PROJECT
+
+SEEDS = 5
+
+
+@pytest.fixture(scope="module")
+def made(composed, tmp_path_factory):
+    """Records of the quickstart, two models and two lengths, made up: the CNN is far better than the LSTM."""
+    folder = tmp_path_factory.mktemp("project")
+    results = folder / "results"
+    runs = []
+    for model in ("cnn", "lstm"):
+        for seq_len in (64, 128):
+            for seed in range(SEEDS):
+                overrides = [f"model={model}", f"seq_len={seq_len}", f"seed={seed}", f"results_dir={results}"]
+                runs.append(parse(plain(composed("experiment=quickstart", *overrides))))
+    write_plan(runs[0][1], [run for run, _ in runs])
+    store = RecordStore(results / "runs")
+    for run, _ in runs:
+        store.write(record(run), [{"epoch": e, "step": 4 * e, "train/loss": 1 / 3 / e} for e in (1, 2)], profile())
+    (folder / "experiments").mkdir()
+    known = (PROJECT / "experiments" / "quickstart.py").read_text(encoding="utf-8")
+    (folder / "experiments" / "quickstart.py").write_text(known + TABLES_ONLY, encoding="utf-8")
+    return folder
+
+
+TABLES_ONLY = """
+
+from gradreach.analysis.tables import Computed
+
+
+def steepest(results):
+    loss = results.history.groupby("run_id")["train/loss"].min()
+    return results.profiles.groupby("run_id", observed=True)["median"].min().to_frame().join(loss).reset_index()
+
+
+EXPERIMENT = replace(EXPERIMENT, figures=(), tables=(*EXPERIMENT.tables, Computed("steepest", "c", "r", steepest)))
+"""
+"""Pictures take seconds, and are tested elsewhere; profiles and histories are asked for here."""
+
+
+def record(run):
+    good = run.model.name == "cnn"
+    metrics = {"test/accuracy": (0.9 if good else 0.3) + 0.01 * run.seed, "test/loss": 0.5}
+    metrics |= {f"gradient/{stage}/{q}.{s}": 0.95 for stage in ("start", "end") for q in "xh" for s in ("reach", "r2")}
+    metrics |= {f"gradient/{stage}/{q}.half_life": float("inf") for stage in ("start", "end") for q in "xh"}
+    return {
+        "run_id": run.run_id,
+        "status": "finished",
+        "config": run.canonical(),
+        "metric": "accuracy",
+        "chance": 0.1,
+        "parameters": 1234 if good else 999,
+        "seconds": 2.5,
+        "revision": "abc",
+        "versions": {"torch": "2.13.0"},
+        "host": {"name": "n", "cpu": "C", "system": "Linux", "machine": "x86_64"},
+        "metrics": metrics,
+    }
+
+
+def profile():
+    lag = np.arange(4)
+    labels = {"stage": "end", "layer": "input", "direction": "forward", "quantity": "x"}
+    return {
+        "profile": pd.DataFrame({**labels, "lag": lag, "q10": -1.0 * lag, "median": -0.5 * lag, "q90": -0.1, "n": 4})
+    }
+
+
+@pytest.fixture
+def project(made, tmp_path, monkeypatch):
+    """A project's folder of one's own, and one's place in it."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def gradreach(project, monkeypatch, capsys):
+    """Call the command; return exit code, what it printed, and what it complained of."""
+    monkeypatch.setenv("COLUMNS", "200")
+    advise.cache_clear()
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gradreach", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return end.value.code, out, err
+
+    return call
+
+
+def one_line(err):
+    (line,) = err.splitlines()
+    return line
+
+
+def change(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def some_record(project):
+    return min((project / "results" / "runs").glob("*/record.json"))
+
+
+def test_what_tables_made_is_up_to_date_until_something_changes(gradreach, project):
+    assert gradreach("tables")[0] == 0
+    code, out, err = gradreach("tables", "--check")
+    assert (code, out, err) == (0, "quickstart: up to date\n", "")
+
+    change(project / "results" / "quickstart" / "accuracy.md", "92.0", "99.9")
+    (project / "results" / "quickstart" / "old.csv").write_text("x")
+    (project / "results" / "quickstart" / "gradient_reach.tex").unlink()
+    change(project / "results" / "README.md", "quickstart", "quickstop")
+    code, out, _ = gradreach("tables", "--check")
+    assert code == 1
+    assert out.splitlines() == [
+        "results/quickstart/accuracy.md: not what the records give",
+        "results/quickstart/gradient_reach.tex: absent",
+        "results/quickstart/old.csv: nothing makes it any more, delete it",
+        "results/README.md: not what the experiments give",
+        "quickstart: 4 files are not up to date; gradreach tables makes them anew",
+    ]
+
+
+def test_a_check_writes_nothing(gradreach, project):
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*")}
+    assert gradreach("tables", "--check")[0] == 1  # nothing was ever built
+    assert {path: path.stat().st_mtime_ns for path in project.rglob("*")} == before
+
+
+def test_a_clone_without_raw_records_is_up_to_date(gradreach, project):
+    gradreach("tables")
+    shutil.rmtree(project / "results" / "runs")
+    assert gradreach("tables", "--check")[0] == 0
+
+
+def test_the_best_cell_is_marked_where_every_seed_agrees(gradreach):
+    arguments = ["table", "quickstart", "--rows", "model", "--best", "max", "--format", "markdown"]
+    code, out, err = gradreach(*arguments)
+    assert (code, err) == (0, "")
+    assert "**92.0 ± 2.0 (5/5)**" in out
+    assert "Bold: better than every other in its column, Mann-Whitney, p < 0.05 after Holm's correction." in out
+    assert "n too small" not in out
+
+
+def test_a_half_finished_sweep_says_so(gradreach, project):
+    shutil.rmtree(some_record(project).parent)
+    change_status(project, "diverged")
+    _, out, _ = gradreach("tables", "quickstart")
+    assert "18 of 20 planned runs finished; 1 diverged, 1 missing: not complete." in out
+    assert "1 diverged)" in out
+    assert "18 of 20 planned runs finished" in (project / "results" / "quickstart" / "accuracy.tex").read_text()
+
+
+def change_status(project, status):
+    store = RecordStore(project / "results" / "runs")
+    store.write({**store.read(some_record(project).parent.name), "status": status, "error": "loss is nan\nmore"})
+
+
+def test_runs_of_several_revisions_and_schemas_are_counted(gradreach, project):
+    store = RecordStore(project / "results" / "runs")
+    first, second = store.run_ids()[:2]
+    store.write({**store.read(first), "revision": "def+"})
+    old = {**store.read(second), "schema_version": 2}
+    (store.folder(second) / "record.json").write_text(json.dumps(old))
+    code, out, err = gradreach("tables", "quickstart")
+    assert code == 0
+    assert one_line(err) == (
+        "gradreach: note: quickstart: Runs of 2 revisions: 19 of abc, 1 of def+. "
+        "Runs of 2 schema versions: 1 of 2, 19 of 3."
+    )
+    assert "Runs of 2 revisions: 19 of abc, 1 of def+." in out
+
+
+def test_a_record_that_was_edited_by_hand_is_put_aside(gradreach, project):
+    change(some_record(project), '"test/accuracy": 0.', '"test/accuracy": 1.')
+    code, out, err = gradreach("tables", "quickstart")
+    assert code == 0
+    assert "changed after it was written, says its checksum; moved to" in one_line(err)
+    assert "19 of 20 planned runs finished; 1 missing: not complete." in out
+
+
+def test_a_record_of_a_newer_version_is_left_alone(gradreach, project):
+    change(some_record(project), '"schema_version": 3', '"schema_version": 99')
+    code, _, err = gradreach("tables", "quickstart")
+    assert code == 2
+    assert "schema_version=99 is of a newer gradreach, this one reads up to 3; update gradreach" in one_line(err)
+    assert some_record(project).exists()
+
+
+def test_a_run_that_is_named_twice_is_refused(gradreach, project):
+    table = project / "results" / "quickstart" / "runs.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[3]]) + "\n")
+    code, _, err = gradreach("tables", "quickstart")
+    assert code == 2
+    run_id = lines[3].split(",")[0]
+    assert one_line(err).endswith(f"runs.csv: names 1 runs twice, {run_id} among them; keep one row of each")
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", 'run_id,status\n"x'])
+def test_a_run_table_that_is_none_is_refused(gradreach, project, text):
+    (project / "results" / "quickstart" / "runs.csv").write_text(text)
+    code, _, err = gradreach("tables", "quickstart")
+    assert code == 2
+    assert "restore it, or sweep again" in one_line(err)
+
+
+def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project):
+    change(project / "experiments" / "quickstart.py", '"test/accuracy"', '"test/acuracy"')
+    code, _, err = gradreach("tables", "quickstart")
+    assert code == 2
+    assert "test/acuracy: no run has it; did you mean test/accuracy? Choose from gradient/end/" in one_line(err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            "tables quickstrat",
+            "quickstrat: there is no such experiment; did you mean quickstart? Choose from quickstart",
+        ),
+        (
+            "table quickstrat",
+            "quickstrat: no experiment that has runs, and no folder of results; did you mean quickstart",
+        ),
+        ("table --rows modle", "modle: there is no such key; did you mean model?"),
+        ("table --value test/acuracy", "test/acuracy: no run has it; did you mean test/accuracy? Choose from"),
+        ("table --value host", "host: is text, no number; give it to --rows or --columns"),
+        ("table --where seq_len=65", "where seq_len=65: no run has this; Choose from 128, 64"),
+        ("table --where seq_len", "where=seq_len: must be key=value or key=value,value"),
+        ("table --where modle=lstm", "modle: no run has it; did you mean model?"),
+        ("tables --source mlflow:a/b", "source=mlflow:a/b: must be wandb:entity/project"),
+        ("tables --source wandb:a/b --check", "--check compares with the records here; leave --source out"),
+        ("export runs.xlsx", "runs.xlsx: must end in .parquet or .csv"),
+    ],
+)
+def test_what_cannot_be_is_one_line(gradreach, arguments, message):
+    code, out, err = gradreach(*arguments.split())
+    assert (code, out) == (2, "")
+    assert message in one_line(err)
+
+
+@pytest.mark.parametrize("command", ["tables", "table", "export runs.csv"])
+def test_no_runs_at_all_is_one_line(gradreach, project, command):
+    shutil.rmtree(project / "results")
+    code, _, err = gradreach(*command.split())
+    assert code == 2
+    assert one_line(err).endswith("python run.py -m experiment=quickstart makes some")
+
+
+def test_a_key_that_does_not_vary_is_pointed_out(gradreach):
+    code, out, err = gradreach("table", "--rows", "model", "--columns", "task")
+    assert code == 0
+    assert one_line(err) == "gradreach: note: task does not vary: it is digits in all 20 runs"
+    assert "20 of 20 planned runs finished. Chance level: digits 10.0 %." in out
+
+
+def test_a_table_takes_several_keys_metrics_and_conditions(gradreach):
+    line = "table quickstart --rows model,kernel_size --columns seq_len,seed --value test/loss --value seconds"
+    _, out, _ = gradreach(*line.split(), "--where", "seed=0,1", "--where", "seq_len=64", "--format", "csv")
+    table = pd.read_csv(project_file(out))
+    assert table.columns[:6].tolist() == ["model", "kernel_size", "seq_len", "seed", "line", "measure"]
+    assert len(table) == 2 * 2 * 2
+    assert set(table["seed"]) == {0, 1}
+    assert (table["n"] == 1).all()
+
+
+def project_file(text):
+    Path("out.csv").write_text(text)
+    return "out.csv"
+
+
+@pytest.mark.parametrize(
+    ("form", "sign"),
+    [("terminal", "┏"), ("csv", "ci95_low"), ("markdown", "| --- |"), ("latex", "\\toprule"), ("html", "</table>")],
+)
+def test_every_form_of_a_table(gradreach, form, sign):
+    code, out, _ = gradreach("table", "--format", form)
+    assert code == 0
+    assert sign in out
+
+
+def test_an_export_reads_as_the_frame_in_both_formats(gradreach, project):
+    change_status(project, "failed")
+    runs = load_runs("quickstart")
+    for name in ("runs.parquet", "runs.csv"):
+        code, out, _ = gradreach("export", name, "quickstart")
+        assert (code, out) == (0, f"{name}: 20 rows, {runs.shape[1]} columns\n")
+    parquet = pd.read_parquet("runs.parquet")
+    pd.testing.assert_frame_equal(parquet.astype(runs.dtypes).where(parquet.notna(), runs), runs)
+    assert pd.read_csv("runs.csv")["test/accuracy"].tolist() == pytest.approx(runs["test/accuracy"], nan_ok=True)
+    assert runs.loc[runs["status"] == "failed", "error"].tolist() == ["loss is nan"]
+
+
+def test_profiles_and_histories_are_exported(gradreach):
+    assert gradreach("export", "p.parquet", "--table", "profiles")[1] == "p.parquet: 80 rows, 10 columns\n"
+    assert gradreach("export", "h.csv", "quickstart", "--table", "history")[1] == "h.csv: 40 rows, 4 columns\n"
+    assert pd.read_csv("h.csv")["train/loss"].tolist() == [0.333333, 0.166667] * 20
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex (Debian: texlive-latex-recommended)")
+def test_latex_tables_compile(gradreach, project):
+    gradreach("tables", "quickstart")
+    tables = sorted((project / "results" / "quickstart").glob("*.tex"))
+    _, marked, _ = gradreach("table", "--rows", "model", "--best", "max", "--format", "latex")
+    assert "\\textbf{" in marked
+    assert len(tables) == 4
+    inputs = "".join(f"\\input{{{path}}}\n" for path in tables)
+    page = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{inputs}{marked}\\end{{document}}\n"
+    (project / "page.tex").write_text(page)
+    line = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    done = subprocess.run(line, cwd=project, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Undefined" not in done.stdout

@@ -1,0 +1,225 @@
+"""Figures show what they are given, say what is lacking, and are the same bytes every time."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from made_up import EPOCHS, results
+
+from gradreach import drawing
+from gradreach.analysis import figures
+from gradreach.analysis.figures import (
+    critical_difference,
+    gates_through_training,
+    gradient_by_lag,
+    gradient_through_training,
+    half_life_and_reach,
+    learning_curves,
+    metric_against,
+    metric_by_cost,
+)
+from gradreach.analysis.figures.captions import READING, captioned
+from gradreach.analysis.figures.costs import pareto
+from gradreach.analysis.results import Results
+from gradreach.analysis.statistics import estimate
+from gradreach.drawing import as_svg, series
+from project import PROJECT
+
+FIGURES = {
+    "gradient_by_lag": gradient_by_lag,
+    "gradient_through_training": gradient_through_training,
+    "accuracy": metric_against,
+    "kernels": partial(metric_against, x="kernel_size", by="model", panels="seq_len"),
+    "half_life": half_life_and_reach,
+    "curves": learning_curves,
+    "gates": gates_through_training,
+    "cost": metric_by_cost,
+    "ranks": partial(critical_difference, over=("seq_len",)),
+}
+MANY = [f"model{i}" for i in range(12)]
+LACKING = {
+    "one seed": results(seeds=1),
+    "nothing finished": results(status=lambda *_: "missing"),
+    "some failed, diverged": results(status=lambda model, length, seed: ("failed", "diverged", "finished")[seed]),
+    "not finite": results(**{"test/accuracy": np.nan, "gradient/end/h.half_life": np.inf}),
+    "many models": results(models=MANY, lengths=(8,)),
+    "many seeds, one length": results(seeds=30, lengths=(8,)),
+}
+
+
+def texts(figure):
+    """Return what the legend says."""
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def lines(axes, label=None):
+    return [line for line in axes.get_lines() if label is None or line.get_label() == label]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_panel_names_its_axes(name, tmp_path):
+    figure = FIGURES[name](results(models=("a", "b", "c")), tmp_path / name)
+    labelled = [axes for axes in figure.axes if axes.axison and axes.get_label() != "<colorbar>"]
+    assert all(any(a.get_xlabel() for a in column(figure, axes)) for axes in labelled)
+    assert all(any(a.get_ylabel() for a in row(figure, axes)) for axes in labelled)
+
+
+def column(figure, axes):
+    return [a for a in figure.axes if abs(a.get_position().x0 - axes.get_position().x0) < 0.05]
+
+
+def row(figure, axes):
+    return [a for a in figure.axes if abs(a.get_position().y1 - axes.get_position().y1) < 0.05]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_same_results_give_the_same_bytes(name, tmp_path):
+    data = results(models=("a", "b", "c"), status=lambda model, length, seed: "failed" if seed == 2 else "finished")
+    first, second = (FIGURES[name](data, tmp_path / f"{name}{i}") for i in (1, 2))
+    for suffix in ("png", "pdf"):
+        assert (tmp_path / f"{name}1.{suffix}").read_bytes() == (tmp_path / f"{name}2.{suffix}").read_bytes()
+    assert as_svg(first) == as_svg(second)
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+@pytest.mark.parametrize("name", FIGURES)
+def test_whatever_is_lacking_there_is_a_figure(name, lacking, tmp_path, monkeypatch):
+    monkeypatch.setattr(drawing, "TIMELESS", {"png": {}})
+    monkeypatch.setitem(drawing.STYLE, "figure.constrained_layout.use", False)  # half of the time
+    figure = FIGURES[name](LACKING[lacking], tmp_path / name)
+    assert (tmp_path / f"{name}.png").stat().st_size > 1000
+    assert figure.axes
+
+
+def test_means_and_intervals_are_those_of_the_runs(tmp_path):
+    data = results()
+    (axes,) = metric_against(data, tmp_path / "accuracy").axes
+    for model in ("cnn", "lstm"):
+        groups = data.runs[data.runs["model"] == model].groupby("seq_len")["test/accuracy"]
+        expected = [estimate(100 * values.to_numpy(float)) for _, values in groups]
+        (line,) = lines(axes, model)
+        np.testing.assert_allclose(line.get_ydata(), [e.mean for e in expected])
+        drawn = [c.get_segments()[0] for c in axes.collections]
+        for e in expected:
+            assert any(np.allclose(bar[:, 1], [e.mean - e.half_width, e.mean + e.half_width]) for bar in drawn)
+    (chance,) = lines(axes, "chance")
+    assert set(chance.get_ydata()) == {10.0}
+
+
+def test_gradients_are_the_profiles_relative_to_their_largest(tmp_path):
+    data = results(models=("lstm",), lengths=(8,))
+    start, _ = gradient_by_lag(data, tmp_path / "lag").axes
+    (line,) = lines(start, "lstm")
+    np.testing.assert_allclose(line.get_ydata(), 10 ** (-0.1 * np.arange(8)))
+    assert len(lines(start)) == 3 + 1 + 1  # seeds, their median, the line at 1 %
+
+
+def test_the_heat_map_holds_a_row_a_lag_and_a_column_an_epoch(tmp_path):
+    data = results(models=("lstm",), lengths=(8,))
+    axes = gradient_through_training(data, tmp_path / "map").axes[0]
+    (mesh,) = axes.collections
+    np.testing.assert_allclose(mesh.get_array(), np.tile(-0.1 * np.arange(8)[:, None], EPOCHS + 1))
+    farthest = [line.get_ydata()[0] for line in axes.get_lines()]
+    assert farthest == [7] * (EPOCHS + 1)  # 10^-0.7 is more than 1 %
+
+
+def test_learning_curves_show_every_seed_and_their_median(tmp_path):
+    data = results(models=("lstm",), lengths=(8,), seeds=5)
+    (axes,) = learning_curves(data, tmp_path / "curves").axes
+    thin = [line for line in lines(axes) if line.get_linewidth() < 1 and line.get_label() != "chance"]
+    assert len(thin) == 5
+    (median,) = lines(axes, "lstm")
+    np.testing.assert_allclose(median.get_ydata(), 100 * (0.1 * np.arange(1, EPOCHS + 1) + 0.02))
+
+
+def test_half_lives_of_curves_that_are_no_exponentials_do_not_count(tmp_path):
+    data = results(models=("lstm",), lengths=(8, 16))
+    _, end, _, reach = half_life_and_reach(data, tmp_path / "half").axes
+    (line,) = lines(end, "lstm (half-life)") or lines(end, "lstm")
+    np.testing.assert_allclose(line.get_ydata(), [5.5, 5.5])  # seeds 1 and 2; seed 0 has R² 0.5
+    (line,) = lines(reach, "lstm")
+    np.testing.assert_allclose(line.get_ydata(), [7, 15])
+
+
+def test_gates_begin_before_training(tmp_path):
+    data = results(models=("lstm",), lengths=(8,))
+    mean, *_ = gates_through_training(data, tmp_path / "gates").axes
+    (line,) = lines(mean, "forget gate")
+    np.testing.assert_allclose(line.get_xdata(), range(EPOCHS + 1))
+    np.testing.assert_allclose(line.get_ydata(), [0.5, *(0.5 + 0.05 * np.arange(1, EPOCHS + 1))])
+
+
+def test_what_is_lacking_is_pale_and_counted(tmp_path):
+    data = results(status=lambda model, length, seed: "diverged" if (model, seed) == ("lstm", 0) else "finished")
+    figure = metric_against(data, tmp_path / "accuracy")
+    assert "lstm (4/6, 2 diverged)" in texts(figure)
+    assert "cnn" in texts(figure)
+    points = [line for line in figure.axes[0].get_lines() if (line.get_gid() or "").startswith("tip: lstm")]
+    assert [line.get_alpha() < 1 for line in points] == [True, True]
+    assert all(line.get_markerfacecolor() == "none" for line in points)
+    whole = [line for line in figure.axes[0].get_lines() if (line.get_gid() or "").startswith("tip: cnn")]
+    assert [line.get_alpha() for line in whole] == [1.0, 1.0]
+
+
+def test_a_group_of_which_nothing_has_finished_is_there(tmp_path):
+    data = results(status=lambda model, *_: "missing" if model == "cnn" else "finished")
+    figure = metric_against(data, tmp_path / "accuracy")
+    assert "cnn (0/6)" in texts(figure)
+    crosses = [line for line in figure.axes[0].get_lines() if line.get_marker() == "x"]
+    assert len(crosses) == 2
+
+
+def test_a_panel_without_data_says_so(tmp_path):
+    figure = learning_curves(LACKING["nothing finished"], tmp_path / "curves")
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["nothing measured yet"] * 2
+
+
+def test_every_point_knows_its_runs(tmp_path):
+    data = results()
+    figure = metric_against(data, tmp_path / "accuracy")
+    told = " ".join(line.get_gid() or "" for line in figure.axes[0].get_lines())
+    assert all(run_id in told for run_id in data.runs["run_id"])
+
+
+def test_a_curve_of_a_diverged_run_ends_with_a_cross(tmp_path):
+    data = results(models=("lstm",), lengths=(8,), status=lambda *place: "diverged" if place[2] == 1 else "finished")
+    (axes,) = learning_curves(data, tmp_path / "curves").axes
+    (cross,) = [line for line in axes.get_lines() if line.get_marker() == "x"]
+    assert cross.get_xdata()[0] == EPOCHS
+
+
+def test_the_front_is_what_nothing_cheaper_beats(tmp_path):
+    points = [(1.0, 50.0), (2.0, 40.0), (2.0, 60.0), (3.0, 60.0), (4.0, 90.0)]
+    assert pareto(points) == [(1.0, 50.0), (2.0, 60.0), (4.0, 90.0)]
+    assert pareto(points, lower_is_better=True) == [(1.0, 50.0), (2.0, 40.0)]
+    brute = [p for p in points if not any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in points)]
+    assert pareto(points) == brute
+
+
+def test_unfinished_groups_make_no_front(tmp_path):
+    data = results(status=lambda model, length, seed: "failed" if (model, seed) == ("cnn", 0) else "finished")
+    figure = metric_by_cost(data, tmp_path / "cost", costs=("parameters",))
+    (front,) = lines(figure.axes[0], "Pareto front")
+    assert list(front.get_xdata()) == [2016.0]
+
+
+def test_many_models_look_different():
+    looks = [series(i) for i in range(64)]
+    assert len({(look["color"], str(look["linestyle"])) for look in looks}) == 64
+
+
+def test_no_results_at_all_is_an_empty_figure(tmp_path):
+    data = results()
+    empty = Results(data.runs.iloc[:0], lambda: data.profiles.iloc[:0], lambda: data.history.iloc[:0])
+    for name, draw in FIGURES.items():
+        assert draw(empty, tmp_path / name).axes
+
+
+def test_every_kind_of_figure_has_a_caption_and_a_line_in_the_docs():
+    kinds = {name: getattr(figures, name) for name in figures.__all__ if name != "captioned"}
+    assert set(READING) == set(kinds.values())
+    page = (PROJECT / "docs" / "figures.md").read_text(encoding="utf-8")
+    for name, draw in kinds.items():
+        assert f"| `{name}` |" in page
+        figure = captioned("file", draw, "About it.")
+        assert (figure.name, figure.caption) == ("file", f"About it. {READING[draw]}")

@@ -1,0 +1,115 @@
+import math
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradreach.analysis.frame import AXES, FACTS, as_frame, load_runs, planned_row, read_runs, row, write_csv
+from gradreach.analysis.long import load_history
+from gradreach.records import RecordStore
+from project import PROJECT
+
+CONFIG = {
+    "task": {"name": "recall", "_target_": "t", "seq_len": 50},
+    "model": {"name": "cnn", "_target_": "m", "kernel_size": 3, "widths": [3, 4], "residual": True, "dropout": 0.0},
+    "optimizer": {"name": "adam", "lr": 1.0},
+    "trainer": {"epochs": 2, "clip_norm": None},
+    "diagnostics": {"name": "standard", "profile": "ends"},
+    "seed": 0,
+}
+
+
+def record(number, config=CONFIG, **more):
+    return {"run_id": f"{number:016x}", "status": "finished", "config": config, **more}
+
+
+def test_every_setting_fact_and_metric_has_a_column_of_its_type():
+    host = {"name": "secret", "cpu": "C", "system": "Linux", "machine": "x86_64"}
+    facts = {"chance": 0.1, "parameters": 10, "versions": {"torch": "2.13.0"}, "host": host, "schema_version": 3}
+    whole = record(1, metrics={"test/accuracy": 1, "gradient/end/x.half_life": "inf"}, error="why\nwhere", **facts)
+    frame = as_frame([row(whole)])
+    assert frame.columns[: len(AXES)].tolist() == list(AXES)
+    first = frame.iloc[0]
+    assert (first["seq_len"], first["kernel_size"], first["model.kernel_size"]) == (50, 3, 3)
+    assert (first["model.widths"], first["model.residual"], first["optimizer.lr"]) == ("[3, 4]", True, 1.0)
+    assert (first["torch"], first["host"], first["error"]) == ("2.13.0", "C, Linux, x86_64", "why")
+    assert (first["test/accuracy"], first["gradient/end/x.half_life"]) == (1.0, math.inf)
+    kinds = {str(kind): set(frame.columns[frame.dtypes == kind]) for kind in frame.dtypes.unique()}
+    assert {"seq_len", "seed", "parameters", "model.kernel_size", "trainer.epochs"} <= kinds["Int64"]
+    assert {"chance", "test/accuracy", "optimizer.lr", "model.dropout", "trainer.clip_norm"} <= kinds["float64"]
+    assert kinds["boolean"] == {"model.residual"}
+    assert {"run_id", "host", "diagnostics.profile", "model.widths"} <= kinds["object"]
+
+
+def test_rows_and_columns_stand_in_an_order_that_no_record_changes():
+    other = {**CONFIG, "model": {"name": "a", "_target_": "m", "zeta": 1}, "seed": 1}
+    records = [row(record(1, metrics={"b": 1.0, "a": 2.0})), row(record(2, other, metrics={"a": 1.0, "c": 0.5}))]
+    frame = as_frame(records)
+    pd.testing.assert_frame_equal(as_frame(records[::-1]), frame)
+    assert frame["model"].tolist() == ["a", "cnn"]
+    assert frame.columns[-3:].tolist() == ["a", "b", "c"]
+
+
+TEXTS = st.sampled_from(["ends", "3,4", "a b", "None", "NA"])
+WHOLE = st.integers(-(2**53), 2**53)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+SETTINGS = [st.booleans(), WHOLE, NUMBERS, WHOLE | NUMBERS, TEXTS | WHOLE, st.lists(st.integers(0, 9), max_size=2)]
+COLUMNS = st.one_of(
+    *(
+        st.lists(st.tuples(st.none() | setting, st.floats(), st.integers(0, 2**31)), min_size=1, max_size=4)
+        for setting in SETTINGS
+    )
+)
+
+
+@settings(deadline=None)
+@given(COLUMNS)
+def test_a_run_table_reads_as_it_was_written(tmp_path_factory, values):
+    path = tmp_path_factory.mktemp("table") / "runs.csv"
+    rows = [
+        row(record(i, {**CONFIG, "model": {**CONFIG["model"], "some": some}}, metrics={"m": metric}, parameters=count))
+        for i, (some, metric, count) in enumerate(values)
+    ]
+    frame = as_frame(rows)
+    write_csv(path, frame)
+    text = path.read_text()
+    again = read_runs(path)
+    pd.testing.assert_frame_equal(again, frame)
+    write_csv(path, again)
+    assert path.read_text() == text
+
+
+def test_a_run_table_of_an_older_version_has_all_columns(tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "runs.csv").write_text("run_id,status,model,task,seed\nabc,finished,cnn,recall,0\n")
+    runs = load_runs("old", tmp_path)
+    assert set(AXES) | set(FACTS) == set(runs.columns)
+    assert runs.loc[0, "seed"] == 0
+    assert runs.loc[0, "seq_len"] is pd.NA
+
+
+def test_all_committed_run_tables_together_name_every_run_once(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        rows = [planned_row(CONFIG, f"{i:016x}") for i in (1, 2 if name == "a" else 3)]
+        write_csv(tmp_path / name / "runs.csv", as_frame(rows))
+    assert load_runs(results_dir=tmp_path)["run_id"].tolist() == [f"{i:016x}" for i in (1, 2, 3)]
+    assert load_runs(tmp_path)["status"].unique().tolist() == ["missing"]
+
+
+def test_histories_have_six_digits_and_the_order_of_the_runs(tmp_path):
+    store = RecordStore(tmp_path / "runs")
+    store.write(record(2), [{"epoch": 1, "step": 3, "val/loss": 2 / 3}, {"epoch": 2, "step": 6, "val/loss": 1e-9 / 3}])
+    store.write(record(1), [{"epoch": 1, "step": 3, "val/loss": math.inf, "gradient/x.reach": 5.0}])
+    runs = pd.DataFrame({"run_id": [f"{i:016x}" for i in (2, 3, 1)], "status": ["finished", "missing", "diverged"]})
+    history = load_history(runs, results_dir=tmp_path)
+    assert list(history) == ["run_id", "epoch", "step", "gradient/x.reach", "val/loss"]
+    assert history["run_id"].str[-1].tolist() == ["2", "2", "1"]
+    assert history["val/loss"].tolist() == [0.666667, 3.33333e-10, math.inf]
+    assert np.isnan(history["gradient/x.reach"][0])
+
+
+def test_every_column_is_told_on_the_page_of_results():
+    page = (PROJECT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert [column for column in (*AXES, *FACTS) if f"`{column}`" not in page] == []

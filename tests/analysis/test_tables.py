@@ -1,0 +1,122 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from gradreach.analysis.results import Results
+from gradreach.analysis.statistics import TOO_SMALL, holm, paired_test, unpaired_test
+from gradreach.analysis.tables import Computed, Measure, Table, compare_runs, make
+
+ACCURACY = Measure("test/accuracy", "accuracy", scale=100, best="max")
+
+
+def runs(seeds=5, **models):
+    """Return runs of each model whose accuracy grows with the seed, from what is given; chance is one in ten."""
+    return pd.DataFrame(
+        {
+            "run_id": f"{model}{seed}",
+            "status": "finished",
+            "architecture": model,
+            "task": "digits",
+            "seq_len": 64,
+            "seed": seed,
+            "metric": "accuracy",
+            "chance": 0.1,
+            "parameters": 1000,
+            "test/accuracy": base + 0.01 * seed,
+            "test/loss": 1 - base,
+        }
+        for model, base in models.items()
+        for seed in range(seeds)
+    )
+
+
+def table(*measures, **options):
+    return Table("t", "c", "r", measures or (ACCURACY,), **options)
+
+
+def bold(view):
+    return sorted(view.text.to_numpy()[view.marked])
+
+
+def test_the_best_is_marked_only_where_it_beats_every_other():
+    far = make(table(), Results(runs(a=0.9, b=0.5, c=0.3)))
+    assert bold(far) == ["92.0 ± 2.0 (5/5)"]
+    assert "Bold: better than every other in its column, Mann-Whitney" in far.notes
+    near = make(table(), Results(runs(a=0.9, b=0.89, c=0.3)))
+    assert bold(near) == []
+    p = near.numbers.set_index("architecture")["p_best"]
+    assert p["b"] > 0.05 > p["c"]
+
+
+def test_of_a_loss_the_least_is_best():
+    view = make(table(Measure("test/loss", "loss", digits=2, best="min")), Results(runs(a=0.2, b=0.5)))
+    assert bold(view) == ["0.50 ± 0.00 (5/5)"]
+
+
+def test_with_three_seeds_no_best_is_marked_and_the_table_says_why():
+    view = make(table(), Results(runs(seeds=3, a=0.9, b=0.1)))
+    assert bold(view) == []
+    assert view.notes == f"No best is marked: {TOO_SMALL}."
+
+
+def test_the_tests_of_a_table_are_one_family():
+    some = pd.concat([runs(a=0.9, b=0.87, c=0.88).assign(seq_len=length) for length in (64, 128)])
+    numbers = make(table(), Results(some)).numbers
+    best, b, c = (some.loc[(some["architecture"] == m) & (some["seq_len"] == 64), "test/accuracy"] for m in "abc")
+    alone = [unpaired_test(best.to_numpy(), other.to_numpy()).p for other in (b, c)]
+    expected = holm([*alone, *alone])[:2]
+    assert numbers.set_index(["architecture", "seq_len"]).loc[
+        [("b", 64), ("c", 64)], "p_best"
+    ].tolist() == pytest.approx(expected)
+
+
+def test_pairs_are_compared_once_there_are_so_many_that_they_can_tell():
+    a, b = (pd.Series(np.arange(8) + shift, index=range(8)) for shift in (0.5, 0.0))
+    assert compare_runs(a, b) == paired_test(a, b)
+    assert compare_runs(a, b, family=10) == unpaired_test(a, b)  # 2/2⁸ · 10 > 0.05
+    assert compare_runs(a[:5], b[:5]) == unpaired_test(a[:5], b[:5])
+    apart = b.set_axis(range(100, 108))
+    assert compare_runs(a, apart) == unpaired_test(a, b)
+
+
+def test_runs_without_a_number_are_counted_in_their_cell():
+    some = runs(a=0.5)
+    some.loc[0, ["status", "test/accuracy"]] = ["diverged", np.nan]
+    some.loc[1, ["status", "test/accuracy"]] = ["failed", np.nan]
+    some.loc[2, ["status", "test/accuracy"]] = ["missing", np.nan]
+    some.loc[3, "test/accuracy"] = np.inf
+    view = make(table(), Results(some))
+    assert view.text.iloc[0, -1] == "54.0 (1/5, 1 failed, 1 diverged)"
+
+
+def test_chance_stands_below_its_columns_or_beside_its_rows():
+    below = make(table(ACCURACY, Measure("test/loss", "loss")), Results(runs(a=0.5))).text
+    assert below.iloc[-1].tolist() == ["chance", "", "10.0", ""]  # chance is told of accuracy, not of loss
+    several = pd.concat([runs(a=0.5), runs(a=0.6).assign(task="copy", chance=0.125)])
+    beside = make(table(rows=("architecture", "task")), Results(several)).text
+    assert beside["chance"].tolist() == ["10.0", "12.5"]
+    by_column = make(table(columns="task"), Results(several)).text
+    assert by_column.iloc[-1].tolist() == ["chance", "", "12.5", "10.0"]
+
+
+def test_a_number_leads_to_its_runs():
+    numbers = make(table(), Results(runs(seeds=2, a=0.5, b=0.6))).numbers
+    assert numbers.set_index("architecture")["run_ids"].to_dict() == {"a": "a0 a1", "b": "b0 b1"}
+
+
+def test_keys_may_be_several_missing_or_absent():
+    some = runs(a=0.5, b=0.6).assign(kernel_size=lambda r: r["architecture"].map({"a": 3}).astype("Int64"))
+    text = make(table(rows=("architecture", "kernel_size"), columns=()), Results(some)).text
+    assert list(text) == ["architecture", "kernel_size", "parameters", "accuracy"]
+    assert text["kernel_size"].tolist() == ["3", "–", ""]
+
+
+def test_a_computed_table_shows_what_is_computed():
+    computed = Computed("n", "c", "r", lambda results: pd.DataFrame({"model": ["a"], "x": [1234.5], "y": [np.nan]}))
+    view = make(computed, Results(runs(a=0.5)))
+    assert view.text.to_numpy().tolist() == [["a", "1.23e+03", "–"]]
+    assert not view.marked.any()
+
+
+def test_where_nothing_is_there_is_a_table_that_says_so():
+    assert make(table(where={"task": "copy"}), Results(runs(a=0.5))).text.to_numpy().tolist() == [["none yet"]]

@@ -1,0 +1,129 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from gradreach.analysis.build import judged
+from gradreach.analysis.experiment import Claim, Experiment
+from gradreach.analysis.results import Results
+from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold, level
+from gradreach.errors import ConfigError
+
+
+@pytest.fixture
+def runs():
+    """An LSTM that is 0.2 better than an RNN in every seed, give or take; one of its runs has diverged."""
+    rows = [
+        {
+            "status": "diverged" if (model, seed) == ("lstm", 5) else "finished",
+            "model": model,
+            "seed": seed,
+            "seq_len": 100,
+            "test/accuracy": (0.7 if model == "lstm" else 0.5) + 0.1 * seed + 0.01 * (seed * len(model) % 3),
+            "gradient/end/h.half_life": 8.0 if model == "lstm" else 2.0,
+        }
+        for model in ("rnn", "lstm")
+        for seed in range(6)
+    ]
+    return pd.DataFrame(rows)
+
+
+LSTM, RNN = {"model": "lstm"}, {"model": "rnn"}
+
+
+def test_a_comparison_is_paired_by_seed(runs):
+    effect = compare(runs, "test/accuracy", LSTM, RNN, scale=100, unit="points")
+    by_seed = runs[runs["seed"] < 5].set_index("seed").groupby("model")["test/accuracy"]
+    difference = 100 * (by_seed.get_group("lstm") - by_seed.get_group("rnn"))
+    test = stats.ttest_1samp(difference, 0).confidence_interval()
+    assert effect.value == pytest.approx(difference.mean())
+    assert (effect.low, effect.high) == pytest.approx((test.low, test.high))
+    assert (effect.n, effect.unit) == (5, "points")
+    assert effect.label == "test/accuracy, lstm − rnn"
+
+
+def test_a_ratio_is_that_of_geometric_means(runs):
+    effect = compare(runs, "gradient/end/h.half_life", LSTM, RNN, ratio=True)
+    assert effect[1:4] == pytest.approx((4.0, 4.0, 4.0))
+
+
+def test_a_level_is_the_mean_of_the_runs_that_are_meant(runs):
+    assert level(runs, "test/accuracy", {"model": "rnn", "seed": [0, 1]}).value == pytest.approx(0.555, abs=0.01)
+    assert level(runs, "test/accuracy", LSTM).n == 5
+
+
+@pytest.mark.parametrize(
+    "call", [lambda r: compare(r, "test/acuracy", LSTM, RNN), lambda r: level(r, "test/acuracy", {})]
+)
+def test_a_metric_that_no_run_has_is_named_with_those_that_exist(runs, call):
+    with pytest.raises(ConfigError, match="test/acuracy: no run has it; did you mean test/accuracy"):
+        call(runs)
+
+
+def effect(low, high, n=5):
+    return Effect("gain", (low + high) / 2, low, high, n)
+
+
+@pytest.mark.parametrize(
+    ("interval", "state"),
+    [((6, 8), "supported"), ((4, 8), "undecided"), ((1, 4), "undecided"), ((-1, 1), "refuted"), ((5, 5), "undecided")],
+)
+def test_a_verdict_needs_the_whole_interval_on_one_side(interval, state):
+    verdict = judge_threshold(effect(*interval), supported_above=5, refuted_below=2)
+    assert verdict.state == state
+    assert "95 % interval" in verdict.sentence
+
+
+def test_a_claim_that_something_is_small_is_judged_the_other_way_round():
+    rule = {"supported_below": 0.1, "refuted_above": 0.1}
+    assert judge_threshold(effect(0.01, 0.09), **rule).state == "supported"
+    assert judge_threshold(effect(0.2, 0.3), **rule).state == "refuted"
+
+
+@pytest.mark.parametrize("few", [effect(6, 8, n=2), effect(math.nan, math.nan)])
+def test_too_few_runs_decide_nothing(few):
+    assert judge_threshold(few, supported_above=5, refuted_below=5).state == "undecided"
+
+
+@pytest.mark.parametrize(
+    "thresholds", [{}, {"supported_above": 1, "refuted_below": 2}, {"supported_below": 2, "refuted_above": 1}]
+)
+def test_thresholds_that_overlap_or_are_absent_are_refused(thresholds):
+    with pytest.raises(ValueError, match=r"supported_(above|below)"):
+        judge_threshold(effect(0, 1), **thresholds)
+
+
+@pytest.mark.parametrize(
+    ("states", "whole"),
+    [
+        (["supported", "supported"], "supported"),
+        (["refuted"], "refuted"),
+        (["supported", "refuted"], "mixed"),
+        (["supported", "undecided"], "undecided"),
+        (["refuted", "undecided", "supported"], "mixed"),
+        (["mixed", "supported"], "mixed"),
+    ],
+)
+def test_parts_that_contradict_each_other_are_mixed(states, whole):
+    verdict = combine([Verdict(state, effect(0, 1), "") for state in states])
+    assert verdict.state == whole
+    assert len(verdict.effects) == len(states)
+
+
+def test_a_rule_is_applied_only_when_every_run_has_been_tried(runs):
+    claim = Claim("C1", "4.1", "词", "words")
+    experiment = Experiment(
+        "t", "q", "c", (), (), claim, rule="r", judge=lambda results: Verdict("supported", None, "yes")
+    )
+    assert judged(experiment, Results(runs)).state == "supported"  # a diverged run has been tried
+    for status in ("missing", "running", "interrupted"):
+        waiting = judged(experiment, Results(runs.assign(status=np.where(runs["seed"] == 0, status, "finished"))))
+        assert waiting.state == "undecided"
+        assert "2 of 12 planned runs" in waiting.sentence
+
+
+def test_a_claim_without_a_rule_is_no_experiment():
+    with pytest.raises(ValueError, match="needs a rule"):
+        Experiment("t", "q", "c", (), (), Claim("C1", "4.1", "词", "words"))

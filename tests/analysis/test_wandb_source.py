@@ -1,0 +1,193 @@
+"""The same frame from a W&B server: runs are wandb's own ``Run`` objects, made of what a server answers."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from wandb.apis.public import Run
+
+from gradreach.analysis.frame import load_runs, write_plan
+from gradreach.analysis.long import load_history, load_profiles
+from gradreach.analysis.sources import disagreements, open_source
+from gradreach.analysis.wandb_source import WandbSource
+from gradreach.errors import ConfigError
+from gradreach.records import RecordStore
+
+PROFILE = pd.DataFrame(
+    {
+        "layer": ["input", "encoder", "encoder"],
+        "direction": ["forward", "forward", "backward"],
+        "quantity": ["x", "h", "h"],
+        "lag": [0, 1, 2],
+        "q10": [-1.0, -math.inf, math.nan],
+        "median": [-0.5, -0.25, -0.125],
+        "q90": [0.0, 0.0, 0.0],
+        "n": [4, 4, 4],
+        "stage": ["end", "end", "end"],
+    }
+)
+HISTORY = [
+    {"epoch": 1, "step": 4, "train/loss": 1.5, "val/accuracy": 0.25, "gradient/gate_f.mean": 0.5},
+    {"epoch": 2, "step": 8, "train/loss": 1.25, "val/accuracy": 0.5, "gradient/gate_f.mean": 0.75},
+]
+
+
+class ServerRun(Run):
+    """A run of wandb's public API whose further answers are at hand."""
+
+    def __init__(self, run_id, state, config, summary, history):
+        attrs = {
+            "name": run_id,
+            "state": state,
+            "config": json.dumps({key: {"value": value} for key, value in config.items()}),
+            "summaryMetrics": json.dumps(summary),
+        }
+        super().__init__(None, "team", "gradreach", run_id, attrs=attrs, lazy=False)
+        self.rows = history
+
+    def scan_history(self, keys=None, page_size=1000, min_step=0, max_step=None, use_cache=True):
+        return (row for row in self.rows if max_step is None or row["_step"] < max_step)
+
+    def file(self, name):
+        assert name == "media/table/by_lag.table.json"
+        return ServerFile()
+
+
+class ServerFile:
+    def download(self, root, replace):
+        cells = [["NaN" if v != v else "-Infinity" if v == -math.inf else v for v in row] for row in PROFILE.to_numpy()]
+        path = f"{root}/table.json"
+        with open(path, "w") as file:
+            json.dump({"columns": list(PROFILE), "data": cells}, file)
+        return open(path)
+
+
+class ServerApi:
+    def __init__(self, runs):
+        self.answer = runs
+
+    def runs(self, path=None, filters=None, order="+created_at", per_page=50, include_sweeps=False, lazy=True):
+        assert path == "team/gradreach"
+        return iter(self.answer)
+
+
+def wandbs_name(key):
+    return key.replace("gradient/gate_", "gates/", 1)
+
+
+def told(record):
+    """Return what W&B was told of a run: configuration, summary, rows."""
+    config = {**record["config"], **{key: record[key] for key in ("run_id", "revision", "versions", "host")}}
+    config["wandb_version"] = "0.31.0"
+    metrics = record["metrics"]
+    stages = {
+        stage: {
+            wandbs_name(key.replace(f"/{stage}/", "/", 1)): value
+            for key, value in metrics.items()
+            if key.startswith(f"gradient/{stage}/")
+        }
+        for stage in ("start", "end")
+    }
+    table = {"_type": "table-file", "path": "media/table/by_lag.table.json", "ncols": 9, "nrows": 3}
+    facts = ("status", "chance", "width", "parameters", "multiply_adds", "best_epoch", "steps")
+    rows = [{"_step": 0, "epoch": 0, **stages["start"]}]
+    rows += [{"_step": row["epoch"], **{wandbs_name(k): v for k, v in row.items()}} for row in HISTORY]
+    summary = {**stages["end"], **{key: record[key] for key in facts}, "gradient/by_lag": table, "_step": 3}
+    summary |= {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
+    return ServerRun(record["run_id"], "finished", config, {k: v for k, v in summary.items() if v is not None}, rows)
+
+
+@pytest.fixture
+def both(configured):
+    """Records here, and the same runs on a server."""
+    runs = [configured("experiment=quickstart", "model=lstm", f"seed={seed}") for seed in (0, 1)]
+    workplace = runs[0][1]
+    write_plan(workplace, [run for run, _ in runs])
+    store = RecordStore(workplace.results_dir / "runs")
+    for run, _ in runs:
+        store.write(
+            {
+                "run_id": run.run_id,
+                "status": "finished",
+                "config": run.canonical(),
+                "metric": "accuracy",
+                "chance": 0.1,
+                "width": 32,
+                "parameters": 4810,
+                "multiply_adds": 123456,
+                "best_epoch": 2,
+                "steps": 8,
+                "revision": "abc",
+                "versions": {"torch": "2.13.0"},
+                "host": {"name": "n", "cpu": "C", "system": "Linux", "machine": "x86_64"},
+                "metrics": {
+                    "val/accuracy": 0.5,
+                    "test/accuracy": 0.4 + run.seed,
+                    "gradient/start/h.half_life": 1.5,
+                    "gradient/start/gate_f.mean": 0.5,
+                    "gradient/end/h.half_life": 2.5,
+                    "gradient/end/gate_f.mean": 0.75,
+                },
+            },
+            HISTORY,
+            {"profile": PROFILE},
+        )
+    return workplace.results_dir, [told(store.read(run.run_id)) for run, _ in runs]
+
+
+def test_the_frame_is_the_same_from_both(both):
+    results, runs = both
+    source = WandbSource("team/gradreach", ServerApi(runs))
+    here, there = load_runs("quickstart", results), load_runs("quickstart", results, source)
+    pd.testing.assert_frame_equal(there, here)
+    pd.testing.assert_frame_equal(load_runs(source=source), here)
+    profiles = [load_profiles(here, "quickstart", results, each) for each in (None, source)]
+    pd.testing.assert_frame_equal(*profiles)
+    assert len(profiles[0]) == 6
+    assert np.isneginf(profiles[0]["q10"]).sum() == 2
+    histories = [load_history(here, "quickstart", results, each) for each in (None, source)]
+    pd.testing.assert_frame_equal(*histories)
+    assert histories[0]["gradient/gate_f.mean"].tolist() == [0.5, 0.75] * 2
+
+
+def test_they_agree_until_one_says_something_else(both):
+    results, runs = both
+    assert disagreements("quickstart", results, WandbSource("team/gradreach", ServerApi(runs))) == (2, [])
+    runs[1].summary["test/accuracy"] = 0.9
+    count, (line,) = disagreements("quickstart", results, WandbSource("team/gradreach", ServerApi(runs)))
+    assert count == 2
+    assert line == f"{runs[1].id} test/accuracy: 1.4 here, 0.9 there"
+    assert disagreements("quickstart", results, WandbSource("team/gradreach", ServerApi(runs[:1])))[0] == 1
+
+
+def test_of_a_run_that_goes_on_or_crashed_the_server_knows_the_state(both):
+    _, (finished, _) = both
+    for state, status in (("running", "running"), ("crashed", "interrupted"), ("failed", "failed")):
+        summary = {"train/loss": 1.0}
+        run = ServerRun(finished.id, state, {**finished.config}, summary, finished.rows[:2])
+        record = WandbSource("team/gradreach", ServerApi([run])).read(finished.id)
+        assert record["status"] == status
+        assert record["metrics"]["gradient/start/h.half_life"] == 1.5
+        assert "gradient/end/h.half_life" not in record["metrics"]
+
+
+def test_runs_of_others_are_left_out_and_a_run_begun_again_counts_once(both):
+    _, (first, second) = both
+    stranger = ServerRun("abcdefgh", "finished", {"lr": 0.1}, {"loss": 1.0}, [])
+    source = WandbSource("team/gradreach", ServerApi([stranger, first, second, first]))
+    assert source.run_ids() == sorted([first.id, second.id])
+    assert source.read("abcdefgh") is None
+
+
+def test_a_server_that_cannot_be_read_is_one_line():
+    class Unreachable:
+        def runs(self, *_, **__):
+            raise ValueError("Could not find project team/gradreach\nmore")
+
+    with pytest.raises(ConfigError, match=r"^source=wandb:team/gradreach: cannot be read \(Could not find project"):
+        WandbSource("team/gradreach", Unreachable()).run_ids()
+    with pytest.raises(ConfigError, match="must be wandb:entity/project"):
+        open_source("wandb:gradreach")
+    assert isinstance(open_source("wandb:team/gradreach"), WandbSource)

@@ -1,0 +1,147 @@
+"""The dashboard, in the library's own model; the sweep file, in Hydra's and W&B's own words."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
+from wandb_workspaces.reports.v2 import interface as reports
+from wandb_workspaces.reports.v2 import internal as report_model
+from wandb_workspaces.workspaces import Workspace
+from wandb_workspaces.workspaces import internal as view_model
+
+from gradreach.analysis.frame import read_runs
+from gradreach.config import parse, plain
+from gradreach.drawing import COLOURS
+from gradreach.errors import ConfigError
+from gradreach.status import planned
+from gradreach.tracking.dashboard import Dashboard
+from gradreach.tracking.publish import publish
+from gradreach.tracking.sweep_file import sweep_file
+from project import PROJECT
+
+SECTIONS = ["Overview", "Accuracy by length", "Gradient reach", "Gates", "Cost"]
+
+
+@pytest.fixture
+def results(tmp_path):
+    shutil.copytree(PROJECT / "results" / "quickstart", tmp_path / "results" / "quickstart")
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def written(results, capsys):
+    publish("quickstart", results, "gradreach", "team", "http://127.0.0.1:9", dry_run=True)
+    path = results / "wandb" / "dashboard-quickstart.json"
+    assert str(path) in capsys.readouterr().out
+    return json.loads(path.read_text())
+
+
+def test_the_view_reads_back_through_the_library(written, results):
+    view = Workspace._from_model(view_model.View.model_validate(written["view"]))
+    assert (view.entity, view.project, view.name) == ("team", "gradreach", "gradreach: quickstart")
+    assert [section.name for section in view.sections] == SECTIONS
+    assert all(section.panels for section in view.sections)
+    settings = view.runset_settings
+    assert [key.name for key in settings.groupby] == ["architecture", "seq_len"]
+    runs = read_runs(results / "quickstart" / "runs.csv")
+    assert all(run_id in settings.filters for run_id in runs["run_id"])
+    assert "summary-quickstart" in settings.filters
+    assert settings.group_colors == dict(zip(["cnn k=3", "cnn k=5", "gru", "lstm", "rnn"], COLOURS, strict=False))
+
+
+def test_what_panels_show_is_what_runs_log(written):
+    names = {"test/accuracy", "val/accuracy", "train/loss", "multiply_adds", "time/steps_per_second", "time/seconds"}
+    names |= {"gradient/x.reach", "gradient/h.half_life", "gradient/norm", "gates/f.mean", "gates/z.mean"}
+    shown = set()
+    for section in written["view"]["spec"]["section"]["panelBankConfig"]["sections"]:
+        for panel in section["panels"]:
+            shown |= set(panel["config"].get("metrics", []))
+    assert shown == names
+
+
+def test_the_report_holds_the_tables_of_the_page_and_the_figures_of_the_summary_run(written, results):
+    report = reports.Report._from_model(report_model.ReportViewspec.model_validate(written["report"]))
+    page = (results / "quickstart" / "README.md").read_text()
+    assert page.startswith(f"# {report.title}\n")
+    texts = [block.text for block in report.blocks if isinstance(block, reports.MarkdownBlock)]
+    tables = [line for line in page.splitlines() if line.startswith("|")]
+    assert tables
+    assert [line for text in texts for line in text.splitlines() if line.startswith("|")] == tables
+    grids = [block for block in report.blocks if isinstance(block, reports.PanelGrid)]
+    figures = [line.split("(")[1].removesuffix(".png)") for line in page.splitlines() if line.startswith("![")]
+    assert "gradient_by_lag" in figures
+    assert [grid.panels[0].media_keys for grid in grids[:-1]] == [[f"figures/{name}"] for name in figures]
+    assert all("summary-quickstart" in grid.runsets[0].filters for grid in grids[:-1])
+
+
+def test_a_second_call_renews_what_the_first_created(results, monkeypatch):
+    sent, known = [], {}
+
+    def execute(api, query, variables):
+        if "allViews" in query:
+            edges = [{"node": known[variables["viewName"]]}] if variables["viewName"] in known else []
+            return {"project": {"allViews": {"edges": edges}}}
+        sent.append(variables)
+        node = {"id": f"id of {variables['name']}", "displayName": variables["displayName"], "spec": variables["spec"]}
+        known.setdefault(variables["name"], node)
+        project = {"name": variables["projectName"], "entityName": variables["entityName"]}
+        answer = {**node, "name": variables["name"], "project": project, "description": variables["description"]}
+        return {"upsertView": {"view": answer, "inserted": True}}
+
+    class Api:
+        default_entity = "team"
+        client = type("Client", (), {"app_url": "https://wandb.example"})
+
+        def reports(self, path):
+            assert path == "team/gradreach"
+            found = [v for v in sent if v["type"] == "runs"]
+            return [type("Report", (), {"id": "report 1", "description": v["description"]}) for v in found]
+
+        def projects(self, entity):
+            return [type("Project", (), {"name": "gradreach"})]
+
+    for module in (view_model, reports):
+        monkeypatch.setattr(module, "execute_graphql", execute)
+    monkeypatch.setattr("wandb.Api", Api)
+    monkeypatch.setattr(reports, "_get_api", Api)
+    monkeypatch.setattr("wandb_workspaces.workspaces.interface.get_app_url", lambda api: "https://wandb.example")
+    monkeypatch.setattr(reports, "get_app_url", lambda api: "https://wandb.example")
+    dashboard = Dashboard.of("quickstart", results, "team", "gradreach")
+    dashboard.save()
+    dashboard.save()
+    first_view, first_report, second_view, second_report = sent
+    assert first_view["name"] == second_view["name"] == "nw-gradreachquickstart-v"
+    assert "id" not in first_view
+    assert second_view["id"] == "id of nw-gradreachquickstart-v"
+    assert (first_report["id"], second_report["id"]) == (None, "report 1")
+
+
+def test_an_experiment_without_runs_or_tables_is_refused(tmp_path, results):
+    with pytest.raises(ConfigError, match=r"no runs yet; python run\.py -m experiment=other"):
+        Dashboard.of("other", tmp_path, "", "p")
+    (results / "quickstart" / "README.md").unlink()
+    with pytest.raises(ConfigError, match="no tables yet; gradreach tables quickstart"):
+        Dashboard.of("quickstart", results, "", "p")
+
+
+def test_a_w_and_b_sweep_makes_the_runs_of_the_experiment(composed, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    sweep = yaml.safe_load(sweep_file("quickstart", Path("conf"), "gradreach", None))
+    assert (sweep["program"], sweep["method"]) == ("run.py", "grid")
+    assert sweep["command"][:4] == ["${env}", "${interpreter}", "${program}", "${args_no_hyphens}"]
+    grid = [{}]
+    for name, parameter in sweep["parameters"].items():
+        grid = [{**chosen, name: {"value": value}} for chosen in grid for value in parameter["values"]]
+    ids = set()
+    for chosen in grid:
+        words = create_sweep_command_args({"args": chosen})["args_no_hyphens"]
+        ids.add(parse(plain(composed(*words, *sweep["command"][4:])))[0].run_id)
+    assert ids == {job.run.run_id for job in planned(["quickstart"], Path("conf"))}
+
+
+def test_an_unknown_experiment_has_no_sweep_file():
+    with pytest.raises(ConfigError, match="did you mean quickstart"):
+        sweep_file("quickstrat", PROJECT / "conf", "p", None)

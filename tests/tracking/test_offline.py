@@ -1,0 +1,268 @@
+"""Offline, what W&B's file says is what the record says; and whatever happens to W&B, the record is there."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import wandb
+
+from gradreach.interruption import Interrupted
+from gradreach.records import RecordStore
+from gradreach.runner import execute
+from gradreach.tracking.sync import marker, waiting
+from gradreach.tracking.wandb import family_name
+from kill import kill
+from project import PROJECT, SMALL
+from wandb_files import PICTURE, TABLE, figures, inspect, logs
+
+FAMILIES = ("train/", "val/", "test/", "gradient/", "gates/", "time/")
+OFFLINE = [*SMALL, "tracking=offline"]
+
+
+@pytest.fixture(autouse=True)
+def _tables_wait_here(monkeypatch, tmp_path):
+    """Keep what a run sets for wandb's process out of the next test."""
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "results" / "wandb"))
+
+
+@pytest.fixture
+def do(configured):
+    def call(*overrides, tell=lambda row: None):
+        run, workplace = configured(*OFFLINE, *overrides)
+        return execute(run, workplace, tell), run, workplace.results_dir
+
+    return call
+
+
+@pytest.fixture
+def tracked(do):
+    record, run, results = do("model=lstm", "seed=3", "experiment=quickstart", "seq_len=70")
+    (log,) = logs(results, run.run_id)
+    return record, run, results, inspect(log)
+
+
+def test_w_and_b_has_what_the_record_has_value_by_value(tracked):
+    record, run, results, said = tracked
+    metrics = record["metrics"]
+    end = {key: value for key, value in metrics.items() if key.startswith("gradient/end/")}
+    start = {key: value for key, value in metrics.items() if key.startswith("gradient/start/")}
+    chosen = {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
+    assert end
+    assert start
+    assert {"test/accuracy", "val/accuracy", "train/loss"} <= set(chosen)
+
+    def named(values, stage):
+        return {key.replace(f"/{stage}/", "/").replace("gradient/gate_", "gates/"): v for key, v in values.items()}
+
+    summary = figures(said["summary"])
+    for key, value in {**named(end, "end"), **chosen}.items():
+        assert summary[key] == value, key
+    for key in ("chance", "parameters", "multiply_adds", "width", "best_epoch", "steps", "training_seconds"):
+        assert summary[key] == record[key]
+    assert summary["time/steps_per_second"] == record["steps_per_second"]
+    assert said["summary"]["status"] == "finished"
+
+    first, *epochs, last = said["history"]
+    assert figures(first) == {"epoch": 0, "step": 0, **named(start, "start")}
+    assert figures(last) == {"epoch": 2, **named(end, "end")}
+    stored = pd.read_csv(RecordStore(results / "runs").folder(run.run_id) / "history.csv", float_precision="round_trip")
+    assert [figures(row) for row in epochs] == [row.dropna().to_dict() for _, row in stored.iterrows()]
+
+    assert said["config"].items() >= json.loads(json.dumps(run.canonical())).items()
+    for key in ("revision", "versions", "host"):
+        assert said["config"][key] == record[key]
+
+
+def test_profile_is_a_picture_and_a_table(tracked):
+    _, run, results, said = tracked
+    files = logs(results)[0].parent / "files"
+    stored = RecordStore(results / "runs").read_profile(run.run_id)
+    table = json.loads((files / said["summary"][f"{TABLE}.path"]).read_text())
+    frame = pd.DataFrame(table["data"], columns=table["columns"])
+    assert set(frame) == set(stored)
+    for name, values in stored.items():
+        expected = values if values.dtype.kind == "U" else values.astype(float)
+        np.testing.assert_array_equal(frame[name].to_numpy(expected.dtype), expected)
+    assert (files / said["summary"][f"{PICTURE}.path"]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_is_named_grouped_and_tagged_for_people(tracked, configured):
+    _, run, _, said = tracked
+    assert said["id"] == run.run_id
+    assert said["name"] == "lstm · digits · T=70 · seed 3"
+    assert said["job_type"] == "train"
+    assert sorted(said["tags"]) == ["digits", "lstm", "quickstart"]
+    assert said["project"] == "gradreach"
+    assert said["exit"] == 0
+    other, _ = configured(*OFFLINE, "model=lstm", "seed=4", "seq_len=70")
+    assert said["group"] == f"{other.label} · {other.group_id[:6]}"
+    assert said["config"]["architecture"] == "lstm"
+    assert said["config"]["seq_len"] == 70
+
+
+def test_nothing_else_is_logged_and_epochs_and_steps_are_axes(tracked):
+    said = tracked[3]
+    logged = {key for row in said["history"] for key in row if not key.startswith("_")}
+    assert {key for key in logged if not key.startswith(FAMILIES)} == {"epoch", "step"}
+    assert said["axes"].keys() >= {"epoch", "step"}
+    assert {family: said["axes"][f"{family}*"] for family in FAMILIES} == dict.fromkeys(FAMILIES, "epoch")
+
+
+def test_project_and_entity_come_from_w_and_bs_environment_or_the_configuration(do, monkeypatch):
+    monkeypatch.setenv("WANDB_PROJECT", "from-environment")
+    monkeypatch.setenv("WANDB_ENTITY", "team")
+    wandb.teardown()  # what it read of the environment before
+    said = inspect(*logs(do("model=rnn")[2]))
+    assert (said["project"], said["entity"]) == ("from-environment", "team")
+    _, run, results = do("model=rnn", "seed=1", "tracking.project=mine", "tracking.entity=me")
+    said = inspect(*logs(results, run.run_id))
+    assert (said["project"], said["entity"]) == ("mine", "me")
+    wandb.teardown()
+
+
+def test_a_diverged_run_says_so(do):
+    settings = ["model.nonlinearity=relu", "optimizer.name=sgd", "optimizer.lr=1e30", "trainer.clip_norm=null"]
+    record, _, results = do("model=rnn", *settings)
+    assert record["status"] == "diverged"
+    said = inspect(*logs(results))
+    assert (said["summary"]["status"], said["exit"]) == ("diverged", 0)
+    assert "test/accuracy" not in said["summary"]
+
+
+@pytest.mark.parametrize("method", ["log", "_atexit_cleanup", "define_metric"])
+def test_an_error_of_w_and_b_loses_nothing(do, monkeypatch, capsys, method):
+    def fail(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(wandb.Run, method, fail)
+    broken, run, results = do("model=rnn")
+    told = capsys.readouterr().err
+    assert "gradreach: tracking ends here, the run goes on and is recorded: [Errno 28] No space left" in told
+    assert told.count("\n") == 1
+    monkeypatch.undo()
+    time.sleep(1.1)  # W&B names folders by the second
+    whole, _, _ = do("model=rnn", "force=true")
+    assert broken["status"] == whole["status"] == "finished"
+    assert broken["metrics"] == whole["metrics"]
+    assert inspect(logs(results, run.run_id)[-1])["exit"] == 0
+
+
+def test_w_and_bs_own_process_may_be_killed_and_the_next_run_is_tracked_again(do, capsys):
+    killed = []
+
+    def kill_core(row):
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            process, name, _, parent, *_ = stat.read_text().split()
+            if name.startswith("(wandb-core") and int(parent) == os.getpid() and row["epoch"] == 1:
+                killed.append(kill(int(process)))
+
+    record, _, _ = do("model=rnn", tell=kill_core)
+    assert killed == [True]
+    assert record["status"] == "finished"
+    assert "tracking ends here" in capsys.readouterr().err
+    again, run, results = do("model=rnn", "seed=1")
+    assert again["status"] == "finished"
+    assert inspect(*logs(results, run.run_id))["exit"] == 0
+
+
+def test_another_open_run_is_refused_not_written_into(do, capsys, tmp_path):
+    with wandb.init(mode="offline", dir=tmp_path, settings=wandb.Settings(silent=True, console="off")) as other:
+        record, _, _ = do("model=rnn")
+        assert "is still open in this process" in capsys.readouterr().err
+        assert "train/loss" not in other.summary.keys()  # noqa: SIM118  a summary is no mapping
+    assert record["status"] == "finished"
+
+
+FULL = """
+set -e
+mkdir -p results/wandb
+mount -t tmpfs -o size=100k tmpfs results/wandb
+{python} {run_py} model=lstm tracking=offline {settings}
+df results/wandb | tail -1
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare: a small disk cannot be made")
+def test_a_full_disk_below_w_and_bs_folder_ends_tracking_and_not_the_run(tmp_path):
+    settings = " ".join([*SMALL, "trainer.epochs=40", "diagnostics.gates=1", "diagnostics.profile=1"])
+    script = FULL.format(python=sys.executable, run_py=PROJECT / "run.py", settings=settings)
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no small disk can be made here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].split()[3] == "0", "the disk did not fill: nothing was tested"
+    (path,) = tmp_path.glob("results/runs/*/record.json")
+    record = json.loads(path.read_text())
+    assert record["status"] == "finished"
+    assert len((path.parent / "history.csv").read_text().splitlines()) == 41
+
+
+def test_a_run_that_goes_on_is_one_run_and_its_newest_file_is_whole(do):
+    def stop(row):
+        if row["epoch"] == 3:
+            raise Interrupted("SIGTERM")
+
+    resumable = ["model=rnn", "trainer.checkpoint_seconds=0", "trainer.epochs=4"]
+    assert do(*resumable, tell=stop)[0]["status"] == "interrupted"
+    time.sleep(1.1)  # W&B names folders by the second
+    record, run, results = do(*resumable)
+    assert record["status"] == "finished"
+    first, second = logs(results, run.run_id)
+    assert inspect(first)["exit"] == 1
+    said = inspect(second)
+    assert said["id"] == inspect(first)["id"] == run.run_id
+    assert [row["epoch"] for row in said["history"]] == [0, 1, 2, 3, 4, 4]
+    (one,) = waiting(results)
+    assert (one.newest, list(one.older)) == (second, [first])
+    marker(second).touch()
+    one.close()
+    assert marker(first).exists()
+    assert waiting(results) == []
+
+
+def test_what_somebody_is_doing_is_not_sent(do):
+    _, run, results = do("model=rnn")
+    with RecordStore(results / "runs").claim(run.run_id):
+        assert waiting(results) == []
+    assert [one.run_id for one in waiting(results)] == [run.run_id]
+
+
+def test_the_line_that_shows_curves_works_as_it_is_printed(run_py, tmp_path):
+    done = run_py("model=rnn", *SMALL)
+    (line,) = [line.split("look")[1].strip() for line in done.stdout.splitlines() if "look" in line]
+    inspected = line.replace(" leet ", " leet inspect --summary ")
+    told = subprocess.run(inspected, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr + done.stderr
+    assert "rnn · digits · T=64 · seed 0" in told.stdout
+    assert "finished (exit code 0)" in told.stdout
+
+
+def test_below_an_agent_of_a_w_and_b_sweep_the_run_is_the_one_that_the_server_waits_for(do, monkeypatch, tmp_path):
+    parameters = tmp_path / "config.yaml"
+    parameters.write_text("wandb_version: 1\nmodel: {value: rnn}\nseed: {value: 1}\n")
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    monkeypatch.setenv("WANDB_RUN_ID", "chosenbyserver")
+    monkeypatch.setenv("WANDB_SWEEP_PARAM_PATH", str(parameters))
+    _, run, results = do("model=rnn", "seed=1")
+    said = inspect(*logs(results))
+    assert (said["id"], said["config"]["run_id"]) == ("chosenbyserver", run.run_id)
+    assert said["config"]["model"]["name"] == "rnn"
+
+
+def test_gates_are_a_family_of_their_own():
+    assert family_name("gradient/gate_f.mean") == "gates/f.mean"
+    assert family_name("gradient/h.reach") == "gradient/h.reach"

@@ -1,0 +1,231 @@
+"""Against a server that speaks W&B's protocol."""
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import wandb
+from openwandb import KEY, PROGRAM, Server
+
+from gradreach.config import TrackingSettings
+from gradreach.errors import ConfigError
+from gradreach.records import RecordStore
+from gradreach.runner import execute
+from gradreach.tracking import mode_now
+from gradreach.tracking import wandb as tracking
+from gradreach.tracking.sync import marker, sync, waiting
+from project import SMALL
+from wandb_files import PICTURE, TABLE, figures, inspect, logs
+
+needs_server = pytest.mark.skipif(not PROGRAM.exists(), reason="no openwandb here: make openwandb installs it")
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def _wandb_of_its_own(monkeypatch, tmp_path_factory):
+    """Give wandb a key, a home, and no memory of the servers of other tests."""
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", NOBODY)
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path_factory.mktemp("wandb")))
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    running = Server(tmp_path_factory.mktemp("openwandb"))
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def do(configured):
+    def call(*overrides, tell=lambda row: None):
+        run, workplace = configured(*SMALL, *overrides)
+        return execute(run, workplace, tell), run, workplace.results_dir
+
+    return call
+
+
+def arrived(server, results, run_id, times=1):
+    """Compare what the server has of a run with its record; every value as often as it was sent."""
+    store = RecordStore(results / "runs")
+    record, run, history = store.read(run_id), server.run(run_id), server.history(run_id)
+    assert run["state"] == "finished"
+    assert run["display_name"] == f"{record['label']} · seed {record['config']['seed']}"
+    assert run["config"].items() >= record["config"].items()
+    assert run["config"]["host"] == record["host"]
+    for key, value in record["metrics"].items():
+        if not key.startswith("gradient/"):
+            assert run["summary"][key] == value
+    stored = pd.read_csv(store.folder(run_id) / "history.csv", float_precision="round_trip")
+    for key in ("train/loss", "val/accuracy", "time/seconds"):
+        epochs = list(zip(stored["epoch"], stored[key], strict=True))
+        assert sorted(set(history[key])) == epochs
+        assert len(history[key]) in (range(len(epochs), times * len(epochs) + 1))
+    log = logs(results, run_id)[-1]
+    said = inspect(log)
+    for name in filter(None, (said["summary"].get(f"{key}.path") for key in (PICTURE, TABLE))):
+        assert server.file(run_id, name) == (log.parent / "files" / name).read_bytes(), (run_id, name)
+
+
+def key_is_nowhere(folder, *texts):
+    assert not any(KEY in text for text in texts)
+    assert not [path for path in folder.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+
+
+@needs_server
+def test_eight_online_runs_in_parallel_arrive_whole_and_do_not_mix(run_py, tmp_path, server):
+    line = ["model=rnn,gru", "seed=0,1,2,3", "hydra.launcher.n_jobs=2", *SMALL]
+    done = run_py("-m", *line, "tracking=online", f"tracking.base_url={server.url}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{server.url}/default/gradreach" in done.stdout
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("results/runs/*/record.json")]
+    assert len(records) == 8
+    for record in records:
+        assert f"{TABLE}.path" in inspect(*logs(tmp_path / "results", record["run_id"]))["summary"]
+        arrived(server, tmp_path / "results", record["run_id"])
+        assert record["page"] == f"{server.url}/default/gradreach/runs/{record['run_id']}"
+    assert waiting(tmp_path / "results") == []
+    key_is_nowhere(tmp_path, done.stdout, done.stderr)
+
+
+@needs_server
+def test_offline_runs_arrive_once_though_the_sync_is_killed_half_way(do, server, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY")  # offline needs none
+    results = None
+    for seed in range(4):
+        _, _, results = do("model=rnn", "tracking=offline", f"seed={10 + seed}")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    runs = waiting(results)
+    assert len(runs) == 4
+    command = [sys.executable, "-m", "gradreach", "sync", "-n", "1", "--base-url", server.url]
+    killed = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not any(one.sent for one in runs) and killed.poll() is None:
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    before = [one.run_id for one in runs if one.sent]
+    assert 0 < len(before) < 4, "the sync was not killed half-way: nothing was tested"
+    wandb.teardown()
+    assert sync(results, None, 4, server.url)
+    told = capsys.readouterr().out
+    assert f"{4 - len(before)} of {4 - len(before)} runs sent to {server.url}" in told
+    assert all((f"sent  {one.run_id}  rnn · digits" in told) != (one.run_id in before) for one in runs)
+    for one in runs:
+        # this server keeps what was under way when the sync was killed, where W&B's own overwrites it
+        arrived(server, results, one.run_id, times=1 if one.run_id in before else 2)
+    assert sync(results, None, 4, server.url)
+    assert "nothing to send" in capsys.readouterr().out
+    for one in runs:
+        arrived(server, results, one.run_id, times=1 if one.run_id in before else 2)
+
+
+@needs_server
+def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tracking, "FINISH_SECONDS", 2.0)
+    server = Server(tmp_path / "server")
+    try:
+        record, run, results = do(
+            "model=rnn",
+            "trainer.epochs=4",
+            "tracking=online",
+            f"tracking.base_url={server.url}",
+            tell=lambda row: server.kill() if row["epoch"] == 2 else None,
+        )
+        assert record["status"] == "finished"
+        told = capsys.readouterr().err
+        assert "gradient/by_lag is in the record alone, W&B's server is gone" in told
+        assert "the server has not taken all; 'gradreach sync' sends the rest" in told
+        (log,) = logs(results, run.run_id)
+        assert not marker(log).exists()
+        assert len(RecordStore(results / "runs").read_profile(run.run_id)["lag"]) > 0
+        assert [row["epoch"] for row in inspect(log)["history"]] == [0, 1, 2, 3, 4, 4]
+        with pytest.raises(ConfigError, match=r"does not answer .*; 1 runs wait, try again later"):
+            sync(results, None, 2, server.url)
+        server.start()
+        wandb.teardown()
+        assert sync(results, None, 2, server.url)
+        arrived(server, results, run.run_id, times=2)
+    finally:
+        server.kill()
+
+
+def test_without_a_network_an_online_run_is_tracked_offline(do, capsys):
+    record, run, results = do("model=rnn", "tracking=online", f"tracking.base_url={NOBODY}")
+    assert record["status"] == "finished"
+    assert f"{NOBODY} does not answer" in capsys.readouterr().err
+    said = inspect(*logs(results, run.run_id))
+    assert figures(said["summary"])["test/accuracy"] == record["metrics"]["test/accuracy"]
+
+
+@pytest.fixture
+def refusing():
+    """Serve nobody: every request is answered with 401, as W&B answers a wrong key."""
+
+    class Refuse(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            answer = json.dumps({"errors": [{"message": "permission denied"}]}).encode()
+            self.send_response(401)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuse)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize("mode", [[], ["-m"]])
+def test_a_wrong_key_is_refused_in_one_line_before_anything_starts(run_py, tmp_path, refusing, mode):
+    done = run_py(*mode, "model=rnn", "tracking=online", f"tracking.base_url={refusing}", *SMALL)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("gradreach: tracking=online: W&B's key is refused (")
+    assert "permission denied); 'wandb login' or WANDB_API_KEY sets it; tracking=offline needs none" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("results/runs/*/record.json"))
+    key_is_nowhere(tmp_path, done.stderr)
+
+
+@pytest.mark.parametrize(("key", "reason"), [("", "there is no key for http"), ("short", "has 5")])
+def test_a_missing_or_malformed_key_is_refused_and_nobody_is_asked(refusing, monkeypatch, key, reason):
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    monkeypatch.setenv("NETRC", os.devnull)
+    wandb.teardown()
+    with pytest.raises(ConfigError, match=reason) as refused:
+        mode_now(TrackingSettings(mode="online", project="p", entity=None, base_url=refusing))
+    assert "short" not in str(refused.value)
+
+
+def test_there_is_no_setting_for_a_key(configured):
+    with pytest.raises(Exception, match="api_key"):
+        configured(*SMALL, "+tracking.api_key=secret")
+
+
+def test_two_syncs_at_a_time_are_one_too_many(tmp_path):
+    import filelock
+
+    folder = tmp_path / "wandb"
+    folder.mkdir()
+    with filelock.FileLock(folder / ".sync.lock"), pytest.raises(ConfigError, match="another gradreach sync"):
+        sync(tmp_path, None, 1, NOBODY)
+    with pytest.raises(ConfigError, match="nothing was tracked here"):
+        sync(Path(tmp_path / "elsewhere"), None, 1, NOBODY)

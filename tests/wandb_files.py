@@ -1,0 +1,54 @@
+"""Read back what W&B wrote, with W&B's own reader."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PICTURE, TABLE = "gradient/profile", "gradient/by_lag"
+
+
+def inspect(log: Path) -> dict[str, Any]:
+    """Return what a ``.wandb`` file says of a run."""
+    told = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said: dict[str, Any] = {"history": [], "summary": {}, "axes": {}, "exit": None}
+    for record in map(json.loads, told.stdout.splitlines()):
+        value = record.get(record["type"], {})
+        match record["type"]:
+            case "run":
+                said |= {
+                    "id": value["run_id"],
+                    "name": value["display_name"],
+                    "group": value["run_group"],
+                    "job_type": value["job_type"],
+                    "tags": value.get("tags", []),
+                    "project": value.get("project"),
+                    "entity": value.get("entity"),
+                    "config": value["config"]["update"],
+                }
+            case "history":
+                said["history"].append(value["item"])
+            case "metric":
+                said["axes"][value.get("glob_name") or value["name"]] = value.get("step_metric")
+            case "summary":
+                said["summary"] |= value["update"]
+            case "exit":
+                said["exit"] = value["exit_code"]
+    return said
+
+
+def logs(results: Path, run_id: str = "*") -> list[Path]:
+    """Return the ``.wandb`` files below a folder of results, the oldest first."""
+    return sorted(results.glob(f"wandb/*run-*-{run_id}/run-*.wandb"))
+
+
+def figures(values: dict[str, Any]) -> dict[str, float]:
+    """Return the figures of a row, without W&B's own and without pictures and tables."""
+    kept = {key: value for key, value in values.items() if not key.startswith((PICTURE, TABLE, "_"))}
+    return {key: float(value) for key, value in kept.items() if key not in ("status", "metric", "error")}

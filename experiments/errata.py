@@ -53,7 +53,7 @@ EXPERIMENT = Experiment(
     claim=Claim(
         "C13",
         "5, 3",
-        "s_j = (1-z) ⊙ x_{j-1} + z ⊙ s̃_j；z = tanh(x_j W^{xz} + h_{j-1} W^{xz} + b_z)",
+        "GRU是一种LSTM的替代方案：s_j = (1-z) ⊙ x_{j-1} + z ⊙ s̃_j；LSTM的构成：z = tanh(x_j W^{xz} + h_{j-1} W^{xz} + b_z)",
         "These formulas are a GRU and an LSTM.",
     ),
     prediction=Prediction(

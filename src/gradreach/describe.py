@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from gradreach.config import parse, plain
-from gradreach.errors import ConfigError
+from gradreach.config import configuration, parse, plain
 from gradreach.models import Cell, SequenceModel, caveat
 from gradreach.runner import check
 from gradreach.tasks import Shape
@@ -23,13 +22,9 @@ def compose(overrides: Sequence[str], conf_dir: Path) -> dict[str, Any]:
     Raises:
         ConfigError: there is no configuration in the folder.
     """
-    from hydra import compose, initialize_config_dir
+    from hydra import compose
 
-    if not (conf_dir / "config.yaml").is_file():
-        raise ConfigError(
-            f"conf_dir={conf_dir}: no config.yaml there; run this in the folder that has conf/ and run.py"
-        )
-    with initialize_config_dir(str(conf_dir.resolve()), version_base="1.3"):
+    with configuration(conf_dir):
         return plain(compose("config", overrides=list(overrides)))
 
 

@@ -71,6 +71,31 @@ def test_match_params_comes_as_near_as_a_width_can(kind: type[m.Encoder], target
     assert chosen.parameter_count == parameters(chosen)
 
 
+@pytest.mark.parametrize("kind", [m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU, m.TCN, m.KimCNN, m.Transformer])
+@pytest.mark.parametrize("d_in", [1, 2, 12])
+def test_match_params_is_the_nearest_of_all_widths(kind: type[m.Encoder], d_in: int) -> None:
+    shape = Shape(channels=d_in, length=20, outputs=2)
+    settings = {"width": 4, "heads": 4} if kind is m.Transformer else {"width": 1}
+    step = settings["width"]
+    with torch.device("meta"):
+        sizes = {
+            width: build(kind, {**settings, "width": width}, shape, readout="mean").parameter_count
+            for width in range(step, 30 * step, step)
+        }
+        smallest = min(sizes.values())
+        around = [size + off for width, size in sizes.items() if width <= 16 for off in (-9, 0, 7)]
+        for target in [smallest, *(target for target in around if target > smallest)]:
+            chosen = build(kind, settings, shape, readout="mean", match_params=target)
+            assert abs(chosen.parameter_count - target) == min(abs(size - target) for size in sizes.values())
+            assert chosen.width is not None
+            assert sizes[chosen.width] == chosen.parameter_count
+
+
+def test_match_params_finds_the_width_that_needs_no_map_of_the_input() -> None:
+    shape = Shape(channels=12, length=20, outputs=2)
+    assert build(m.GatedTanhRNN, {"width": 1}, shape, readout="last", match_params=626).width == 12
+
+
 def test_match_params_keeps_what_must_divide_the_width() -> None:
     model = build(m.Transformer, {"heads": 4, "width": 4}, SERIES, readout="mean", match_params=30_000)
     assert model.width is not None

@@ -72,6 +72,15 @@ def test_gradient_is_zero_outside_the_receptive_field_and_not_inside(name: str) 
     assert holes or touched == list(range(min(touched), max(touched) + 1))
 
 
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "s4d"])
+def test_the_last_state_depends_on_the_steps_that_it_is_said_to(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = make(name).double().eval()
+    x = random(64).requires_grad_()
+    (gradient,) = torch.autograd.grad(encoder(x, None)[0][:, -1].square().sum(), x)
+    assert (gradient.abs().amax((0, 2)) > 0).nonzero().flatten().tolist() == list(encoder.seen_by_last(LENGTH))
+
+
 @pytest.mark.parametrize("readout", [name for name in READOUTS if name != "flatten"])
 @pytest.mark.parametrize("name", SHARED)
 def test_padding_never_influences_a_result(name: str, readout: str) -> None:

@@ -11,6 +11,7 @@ from gradreach.errors import ConfigError
 from gradreach.models.embedding import Embedding, make_embedding
 from gradreach.models.encoder import Encoder
 from gradreach.models.model import SequenceModel
+from gradreach.models.recurrent import Recurrent
 from gradreach.tasks.task import Shape
 
 
@@ -79,17 +80,24 @@ def build(
 
 def caveat(model: SequenceModel, shape: Shape) -> str | None:
     """Return what should be known of a model that works, but perhaps not as meant; None: nothing."""
-    encoder, steps = model.encoder, model.encoder.output_length(shape.length)
-    if model.readout_name != "last" or encoder.causal or steps == 1:
+    encoder, length = model.encoder, shape.length
+    if model.readout_name != "last" or encoder.output_length(length) == 1:
         return None
-    if encoder.receptive_field is not None:
-        seen = f"it has seen at most {min(encoder.receptive_field, shape.length)} of {shape.length} steps"
+    kind, seen = type(encoder).__name__, encoder.seen_by_last(length)
+    if len(seen) < length:
+        between = f", from the {1 + seen[0]}. to the {1 + seen[-1]}." if len(seen) else ""
+        told = f"the last state of {kind} sees {len(seen)} of {length} steps{between}"
+    elif encoder.causal:
+        return None
+    elif isinstance(encoder, Recurrent):
+        below = " of what the layer below gives" if len(encoder.layers) > 1 else ""
+        told = (
+            f"in the last state of a bidirectional {kind} the forward half has read all {length} steps, the backward "
+            f"half only the last{below}"
+        )
     else:
-        seen = "of a bidirectional state the backward half has seen one step, and attention gives one step's view"
-    return (
-        f"model.readout=last: {type(encoder).__name__} is not causal here, so its last state does not sum up "
-        f"the sequence: {seen}. readout=max, mean or attention would use all states"
-    )
+        told = f"{kind} is not causal here: its last state can depend on all {length} steps, but as one position's view"
+    return f"model.readout=last: {told}. readout=mean, max or attention would use all states"
 
 
 def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:

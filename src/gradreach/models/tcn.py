@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from gradreach.models.convolutional import dilations
 from gradreach.models.encoder import Encoder, matrix_entries
 
 
@@ -56,7 +57,11 @@ class TCN(Encoder):
         self.d_out = width
         self.receptive_field = 1 + 2 * (kernel_size - 1) * (2**layers - 1)
         sizes = [d_in] + [width] * (layers - 1)
-        self.layers = nn.ModuleList(Block(size, width, kernel_size, 2**i, dropout) for i, size in enumerate(sizes))
+        self.kernels = {"kernel_size": kernel_size}
+        self.layers = nn.ModuleList(
+            Block(size, width, kernel_size, dilation, dropout)
+            for size, dilation in zip(sizes, dilations(2, layers), strict=True)
+        )
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the features of the last level, ``(batch, length, width)``."""

@@ -174,16 +174,6 @@ def test_dropout_follows_torchs_seed_and_is_off_in_evaluation(name: str) -> None
     assert not torch.equal(dropped, seeded())
 
 
-@pytest.mark.parametrize(("name", "layers", "times"), [("lstm", 3, 2), ("tcn", 3, 6), ("lru", 3, 3), ("s4d", 3, 3)])
-def test_dropout_acts_where_it_is_said_to(name: str, layers: int, times: int) -> None:
-    encoder, calls = SHARED[name](3, layers=layers, dropout=0.5), []
-    for module in encoder.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.register_forward_hook(lambda *call: calls.append(call))
-    encoder(torch.randn(1, LENGTH, 3), None)
-    assert len(calls) == times
-
-
 @pytest.mark.parametrize("name", SHARED)
 def test_without_a_gradient_states_are_the_same_and_finite(name: str) -> None:
     torch.manual_seed(0)

@@ -90,7 +90,7 @@ def test_padding_never_influences_a_result(name: str, readout: str) -> None:
     x = random(5)
     padding = torch.arange(LENGTH) >= lengths.unsqueeze(1)
     answer = model(x, lengths)
-    assert torch.equal(answer, model(x.masked_fill(padding.unsqueeze(2), 1000.0), lengths))
+    assert torch.equal(answer, model(x.masked_fill(padding.unsqueeze(2), float("nan")), lengths))
     bias = model.head.bias
     torch.testing.assert_close(answer[-1], bias.expand_as(answer[-1]), msg="no step reads as zero")
     for row, length in enumerate(lengths.tolist()):
@@ -98,6 +98,15 @@ def test_padding_never_influences_a_result(name: str, readout: str) -> None:
             alone = model(x[row : row + 1, :length])[0]
             seen = answer[row][: alone.shape[0]] if readout == "each_step" else answer[row]
             torch.testing.assert_close(seen, alone, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("settings", [{"kernel_size": 5}, {"pooling": "max"}, {"pooling": "avg", "stride": 2}])
+def test_sequences_too_short_for_an_unpadded_stack_read_as_zero(settings: dict[str, Any]) -> None:
+    model = SequenceModel(m.CNN(3, padding="none", dilation_base=1, layers=2, **settings), "mean", 2)
+    for length in (1, 3, 4):
+        x = torch.randn(2, length, 3)
+        for lengths in (None, torch.tensor([length, 1])):
+            torch.testing.assert_close(model(x, lengths), model.head.bias.expand(2, 2))
 
 
 @pytest.mark.parametrize("name", [name for name in SHARED if "batch norm" in name])

@@ -89,6 +89,11 @@ def pad(x: Tensor, left: int, right: int, lengths: Tensor | None, *, circular: b
     return x.gather(2, wrapped.unsqueeze(1).expand(-1, channels, -1))
 
 
+def _without_state(x: Tensor, missing: int) -> tuple[Tensor, Tensor]:
+    """Lengthen what no window fits into, so that there is one position, and it is not valid."""
+    return F.pad(x, (0, missing)), torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
+
+
 class Layer(nn.Module):
     """Bottleneck, convolution, normalisation, nonlinearity, pooling; see ``CNN`` for what they can be."""
 
@@ -125,12 +130,16 @@ class Layer(nn.Module):
             x = activate(self.pointwise(x))
         if lengths is not None:  # so that padding cannot be told from the edge
             x = x.masked_fill(~valid_steps(lengths, x.shape[2]).unsqueeze(1), 0)
+        if (missing := self.dilation * (self.kernel_size - 1) + 1 - x.shape[2] - sum(self.widths)) > 0:
+            x, lengths = _without_state(x, missing)
         x = self.convolution(pad(x, *self.padding, lengths, circular=self.circular))
         lengths = None if lengths is None else self.positions(lengths).clamp(min=0).masked_fill(lengths == 0, 0)
         if self.normalization is not None:
             x = self._normalize(x, lengths)
         x = activate(x)
         if self.pool_size > 1:
+            if (missing := self.pool_size - x.shape[2]) > 0:
+                x, lengths = _without_state(x, missing)
             x = (F.avg_pool1d if self.pooling == "avg" else F.max_pool1d)(x, self.pool_size)
             lengths = None if lengths is None else lengths // self.pool_size
         return x, lengths

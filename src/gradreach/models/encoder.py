@@ -3,12 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+"""What dropout sets to zero."""
 
 
 class Encoder(nn.Module, ABC):

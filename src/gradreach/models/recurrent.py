@@ -9,11 +9,9 @@ from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
 from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
-from gradreach.models.encoder import Encoder, matrix_entries
+from gradreach.models.encoder import Encoder, Share, matrix_entries
 from gradreach.models.initialization import chrono_start, forget_bias_start, recurrent_start
 from gradreach.models.scan import MinGRUCell, MinLSTMCell
-
-Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Recurrent(Encoder):

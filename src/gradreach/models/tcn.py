@@ -1,14 +1,12 @@
 """The temporal convolutional network: residual, dilated, causal."""
 
-from typing import Annotated
-
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from gradreach.models.convolutional import dilations
-from gradreach.models.encoder import Encoder, matrix_entries
+from gradreach.models.encoder import Encoder, Share, matrix_entries
 
 
 class Block(nn.Module):
@@ -51,7 +49,7 @@ class TCN(Encoder):
         width: PositiveInt = 32,
         layers: PositiveInt = 4,
         kernel_size: PositiveInt = 3,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        dropout: Share = 0.0,
     ) -> None:
         super().__init__()
         self.d_out = width

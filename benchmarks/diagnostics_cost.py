@@ -1,11 +1,15 @@
 """What one probe costs beside one training step, and beside the usual way to get the same numbers.
 
 ``python benchmarks/diagnostics_cost.py`` writes ``results/performance/diagnostics_cost.csv`` and ``.md``. All ways are
-timed in turn, in one process with one thread; what counts is the ratio of medians.
+timed in turn, in one process with one thread, by the processor's time; what counts is the ratio of medians. ``runs``
+measures what whole runs pay, by the figures of their own records.
 """
 
+import copy
+import os
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +27,8 @@ from gradreach.models import GRU, LSTM, RNN, SequenceModel
 from gradreach.tasks import Batch
 
 LENGTHS = (100, 400, 1600)
-WIDTH, CHANNELS, TRAINED, PROBED = 32, 1, 64, 32
-REPEATS = 5
+WIDTH, CHANNELS, TRAINED, PROBED, PRESET = 32, 1, 64, 32, 16
+REPEATS, RUNS = 3, 1
 STANDARD: dict[str, Schedule] = {"profile": "ends", "gates": "ends", "lyapunov": "ends"}
 FULL: dict[str, Schedule] = dict.fromkeys(QUANTITIES, "ends")
 FOLDER = Path("results/performance")
@@ -59,10 +63,10 @@ def unrolled(model: SequenceModel, batch: Batch) -> None:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that one call takes."""
-    start = time.perf_counter()
+    """Return the seconds of the processor that one call takes."""
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def medians(kind: type, length: int) -> dict[str, float]:
@@ -70,23 +74,28 @@ def medians(kind: type, length: int) -> dict[str, float]:
     torch.manual_seed(0)
     model = SequenceModel(kind(CHANNELS, width=WIDTH), "last", 10)
     examples = Batch(torch.randn(TRAINED, length, CHANNELS), None, torch.randint(10, (TRAINED,)))
-    probe = examples.take(slice(PROBED))
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    probe, few = examples.take(slice(PROBED)), examples.take(slice(PRESET))
 
-    def train() -> None:
-        optimizer.zero_grad()
-        loss(model(examples.x), examples.target).mean().backward()
-        optimizer.step()
+    def training(model: SequenceModel, batch: Batch) -> Callable[[], object]:
+        optimizer = torch.optim.Adam(model.parameters(), fused=True)
 
-    def measure(schedules: dict[str, Schedule], exponents: int = 1) -> Callable[[], object]:
+        def step() -> None:
+            optimizer.zero_grad()
+            loss(model(batch.x), batch.target).mean().backward()
+            optimizer.step()
+
+        return step
+
+    def measure(schedules: dict[str, Schedule], probe: Batch = probe, exponents: int = 1) -> Callable[[], object]:
         return lambda: Instrument(model, probe, loss, schedules, exponents).measure("start")
 
     ways = {
-        "training step": train,
-        "profile": measure({"profile": "ends"}),
-        "standard": measure(STANDARD),
-        "full": measure(FULL, exponents=4),
+        "training step": training(model, examples),
+        "equal step": training(copy.deepcopy(model).double(), probe.to("cpu", torch.float64)),
         "unrolled": lambda: unrolled(model, probe),
+        "profile": measure({"profile": "ends"}),
+        "standard": measure(STANDARD, few),
+        "full": measure(FULL, exponents=4),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(REPEATS + 1):
@@ -97,9 +106,36 @@ def medians(kind: type, length: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
+def runs() -> pd.DataFrame:
+    """Return what the presets cost whole runs of digits, as a share of their time for training and validation."""
+    from hydra import compose, initialize_config_dir
+
+    from gradreach.config import parse, plain
+    from gradreach.runner import execute
+
+    rows = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        initialize_config_dir(str(Path("conf").resolve()), version_base="1.3"),
+    ):
+        for model in ("lstm", "gru", "rnn", "cnn"):
+            shares = {}
+            for preset in ("standard", "full"):
+                here = [f"model={model}", f"diagnostics={preset}", "tracking=off", f"results_dir={folder}/results"]
+                taken = []
+                for _ in range(RUNS):
+                    record = execute(*parse(plain(compose("config", [*here, "force=true"]))))
+                    taken.append(record["diagnostics_seconds"] / record["training_seconds"])
+                shares[preset] = f"{statistics.median(taken):.1%}"
+            rows.append({"model": model, **shares})
+            print(rows[-1], flush=True)
+    return pd.DataFrame(rows)
+
+
 def main() -> None:
     """Time everything."""
     torch.set_num_threads(1)
+    of_runs = runs()
     rows = []
     for kind in (LSTM, GRU, RNN):
         for length in LENGTHS:
@@ -110,29 +146,45 @@ def main() -> None:
                     "model": kind.__name__,
                     "length": length,
                     **{f"{name} (ms)": round(1e3 * value, 2) for name, value in found.items()},
-                    **{f"{name} / step": round(found[name] / step, 2) for name in found if name != "training step"},
+                    "profile / equal step": round(found["profile"] / found["equal step"], 2),
                     "profile / unrolled": round(found["profile"] / found["unrolled"], 2),
+                    **{
+                        f"{way} / training step": round(found[way] / step, 2) for way in ("profile", "standard", "full")
+                    },
                 }
             )
             print(rows[-1], flush=True)
-    write(pd.DataFrame(rows))
+    write(pd.DataFrame(rows), of_runs)
 
 
-def write(table: pd.DataFrame) -> None:
-    """Write the table, and what people read of it."""
+def write(table: pd.DataFrame, of_runs: pd.DataFrame) -> None:
+    """Write the tables, and what people read of them."""
     write_csv(FOLDER / "diagnostics_cost.csv", table)
     shown = table.drop(
         columns=[name for name in map(str, table) if name.endswith("(ms)") and name != "training step (ms)"]
     )
-    text = (
-        "# What the instrument costs\n\n"
-        f"One measurement of {PROBED} examples in float64, beside one training step of {TRAINED} in float32 and beside "
-        "the usual way (unrolled cells with `retain_grad`, float64, the same examples), which gives the profile only "
-        f"and underflows. Width {WIDTH}, {CHANNELS} input channel, one thread, medians of {REPEATS} in turn in one "
-        f"process; torch {torch.__version__}, {platform.machine()}. Ratios are what counts; a run takes two "
-        f"measurements at the preset `standard`.\n\n{markdown(shown.astype(str))}\n"
-        "Made by `python benchmarks/diagnostics_cost.py`.\n"
-    )
+    text = f"""# What the instrument costs
+
+## A run
+
+What the presets add to a run of digits (64 steps, 15 epochs, all else at its defaults), as a share of the time that it
+spends in training and validation{"" if RUNS == 1 else f"; medians of {RUNS} runs"}.
+
+{markdown(of_runs)}
+## A measurement
+
+`profile` is the exact profile of {PROBED} examples in float64, past underflow; `full` all there is, with four Lyapunov
+exponents. An `equal step` trains on the same examples in float64; `unrolled` is the usual way to get these gradients
+(cells in a loop, `retain_grad`, the same examples, float64), which underflows. The `training step` is what a run does:
+{TRAINED} examples in float32. `standard` is one measurement of that preset, of its {PRESET} examples: a run takes two.
+
+{markdown(shown.astype(str))}
+Width {WIDTH}, {CHANNELS} input channel, one thread, medians of {REPEATS} in turn in one process, in the processor's
+time; torch {torch.__version__}, {platform.machine()}, load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores. Ratios
+are what counts.
+
+Made by `python benchmarks/diagnostics_cost.py`.
+"""
     write_text(FOLDER / "diagnostics_cost.md", text)
 
 

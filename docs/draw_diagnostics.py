@@ -3,17 +3,20 @@
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from gradreach.diagnostics import (
+    Instrument,
     bptt_shares,
     effective_receptive_field,
     gate_histograms,
     gradient_profile,
     trace,
 )
-from gradreach.drawing import COLOURS, draw_band, saved
+from gradreach.drawing import COLOURS, TIMELESS, draw_band, draw_run_profile, saved
+from gradreach.models import LSTM, SequenceModel
 from gradreach.tasks import Batch
 
 FIGURES = Path(__file__).parent / "figures"
@@ -99,8 +102,33 @@ def draw_field() -> None:
         axes.legend()
 
 
+def draw_training() -> None:
+    """Draw what a run draws: an LSTM learns to say the sign of a sequence's first step, and is measured meanwhile."""
+    torch.manual_seed(0)
+    model = SequenceModel(LSTM(1, width=16, forget_bias=1.0), "last", 2)
+    losses = nn.CrossEntropyLoss(reduction="none")
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+
+    def examples() -> Batch:
+        x = torch.randn(64, 20, 1)
+        return Batch(x, None, (x[:, 0, 0] > 0).long())
+
+    instrument = Instrument(model, examples(), losses, {"profile": "20 steps"})
+    instrument.measure("start")
+    for step in range(1, 401):
+        batch = examples()
+        optimizer.zero_grad()
+        losses(model(batch.x), batch.target).mean().backward()
+        optimizer.step()
+        instrument.measure(f"epoch {step / 100}", (step / 100, step))
+    instrument.measure("end")
+    figure = draw_run_profile(pd.concat(instrument.tables["profile"], ignore_index=True))
+    figure.savefig(FIGURES / "training.png", metadata=TIMELESS["png"])
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     draw_profiles()
     draw_terms()
     draw_field()
+    draw_training()

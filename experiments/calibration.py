@@ -49,7 +49,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     known = runs["architecture"].map(KNOWN)
     measured = runs[FACTOR].astype(float) if FACTOR in runs else pd.Series(np.nan, index=runs.index)
     exponent = "gradient/start/h.lyapunov"
-    by_qr = np.exp(runs[exponent].astype(float)) if exponent in runs else measured
+    by_qr = runs[exponent].astype(float).map(math.exp) if exponent in runs else measured
     return runs.assign(
         **{
             "factor/known": known.where(layer),

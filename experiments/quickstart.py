@@ -1,13 +1,12 @@
 """Quickstart: digits, pixel by pixel, and silence after them."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from gradreach.analysis.experiment import Experiment, Figure
-from gradreach.analysis.figures import gradient_by_lag
+from gradreach.analysis.experiment import Experiment
+from gradreach.analysis.figures import captioned, gradient_by_lag, metric_against
 from gradreach.analysis.tables import Measure, Table
 
 PIXELS = 64
@@ -72,13 +71,7 @@ EXPERIMENT = Experiment(
         Table("gradient_half_life", "Half-life of the gradient, in steps.", GRADIENT, half_life(), lines=BY),
     ),
     figures=(
-        Figure(
-            "gradient_by_lag",
-            "Norm of each example's own gradient by the input against lag, relative to its largest; left untrained, right "
-            "the weights that validation chose; a row for each seq_len. Thin: the median example of every seed; thick: the median of the seeds. "
-            "Exact zeros (max pooling that chose no such step) leave gaps. The black line is 1 %: where a line has fallen "
-            "far below it, what was shown there cannot teach the model. Grey: silence.",
-            partial(gradient_by_lag, annotate=silence),
-        ),
+        captioned("accuracy_by_length", metric_against),
+        captioned("gradient_by_lag", gradient_by_lag, "Gradient by the input. Grey: silence.", annotate=silence),
     ),
 )

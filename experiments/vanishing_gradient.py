@@ -22,7 +22,7 @@ VANISHING = 0.9
 def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Name the starts, and choose learning rates."""
     settings = {"model.start": "{}", "model.forget_bias": "b={:g}", "model.chrono": "chrono"}
-    names = named(runs.replace({"model.start": {"default": None}}), settings)
+    names = named(runs, settings)
     runs = choose(runs.assign(architecture=names), ["architecture", "seq_len"])
     return runs.assign(shown=runs["chosen"] & (runs["seq_len"] == LONGEST))
 
@@ -135,7 +135,9 @@ EXPERIMENT = Experiment(
                 partial(
                     metric_against,
                     measure=Measure(
-                        "gradient/start/h.half_life", "half-life before training (steps)", needs=("gradient/start/h.r2", 0.9)
+                        "gradient/start/h.half_life",
+                        "half-life before training (steps)",
+                        needs=("gradient/start/h.r2", 0.9),
                     ),
                     log=True,
                 )

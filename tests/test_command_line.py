@@ -1,6 +1,5 @@
 """The commands as a user types them."""
 
-import json
 import subprocess
 import sys
 
@@ -9,6 +8,7 @@ import pytest
 
 from gradreach.records import RecordStore
 from project import PROJECT, SMALL
+from wandb_files import inspect
 
 TARGETS = "model._target_=gradreach.models.RNN,broken.Broken"
 
@@ -121,7 +121,7 @@ def test_one_run_shows_its_figures_and_closes_its_tracker(run_py, tmp_path):
     assert said["summary"]["test/accuracy"] == record["metrics"]["test/accuracy"]
     assert said["summary"]["gradient/h.reach"] == record["metrics"]["gradient/end/h.reach"]
     assert said["summary"]["gradient/profile._type"] == "image-file"
-    assert len(said["history"]) == 2 + 2 + 1
+    assert len(said["history"]) == 1 + 2 + 1
 
 
 def test_a_failing_run_exits_with_1_and_closes_its_tracker_as_failed(run_py, tmp_path):
@@ -131,33 +131,6 @@ def test_a_failing_run_exits_with_1_and_closes_its_tracker_as_failed(run_py, tmp
     assert "Traceback" not in done.stdout + done.stderr
     (log,) = tmp_path.glob("results/wandb/offline-run-*/*.wandb")
     assert inspect(log)["exit"] == 1
-
-
-def inspect(log):
-    """Read a W&B file back with W&B's own reader."""
-    told = subprocess.run(
-        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    said = {"history": [], "summary": {}}
-    for record in map(json.loads, told.stdout.splitlines()):
-        value = record.get(record["type"], {})
-        match record["type"]:
-            case "run":
-                said |= {
-                    "name": value["display_name"],
-                    "group": value["run_group"],
-                    "config": value["config"]["update"],
-                }
-            case "history":
-                said["history"].append(value["item"])
-            case "summary":
-                said["summary"] |= value["update"]
-            case "exit":
-                said["exit"] = value["exit_code"]
-    return said
 
 
 def test_help_is_hydras_own_however_fast_it_is_made(run_py, tmp_path):

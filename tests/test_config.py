@@ -26,8 +26,9 @@ def test_every_option_composes_and_can_be_built(configured, option):
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_experiment_has_its_meaning(path, composed):
-    assert plain(composed(f"experiment={path.stem}"))["experiment"] == path.stem
-    assert (PROJECT / "experiments" / f"{path.stem}.py").is_file()
+    name = path.stem.removesuffix("_quick")
+    assert plain(composed(f"experiment={path.stem}"))["experiment"] == name
+    assert (PROJECT / "experiments" / f"{name}.py").is_file()
 
 
 @pytest.mark.parametrize(

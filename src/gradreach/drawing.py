@@ -11,6 +11,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from gradreach.files import write_atomically
@@ -91,17 +93,20 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(3.2 * len(curves), 2.8 * rows), dpi=100)
     panels = figure.subplots(rows, len(curves), sharey="row", squeeze=False)
     left = 0.75 / figure.get_figwidth()
-    figure.subplots_adjust(left=left, right=0.99, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.08, hspace=0.35)
+    finite = profile["median"][np.isfinite(profile["median"])]
+    shades = Normalize(finite.min(), finite.max()) if len(finite) else Normalize(0, 1)
+    figure.subplots_adjust(left=left, right=0.98, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.08, hspace=0.35)
     for column, ((layer, direction, quantity), curve) in zip(panels.T, curves.items(), strict=True):
         draw_norms(column[0], curve[curve["stage"].isin(["start", "end"])])
         which = f" of {layer}" if layer != "input" and len(curves) > 3 else ""
         column[0].set_title(QUANTITIES[str(quantity)] + which + (" ←" if direction == "backward" else ""), fontsize=9)
         if rows == 2:
-            draw_heat_map(column[1], curve)
+            draw_heat_map(column[1], curve, shades)
     panels[0, 0].set_ylabel("log10 norm: median, 10–90 %")
     panels[0, 0].legend(frameon=False)
     if rows == 2:
         panels[1, 0].set_ylabel("lag (steps back)")
+        figure.colorbar(ScalarMappable(shades, "viridis"), ax=list(panels[1]), pad=0.01, fraction=0.1 / len(curves))
     return figure
 
 
@@ -113,7 +118,7 @@ def draw_norms(axes: Axes, curves: pd.DataFrame) -> None:
     axes.set_xlabel("lag (steps back)")
 
 
-def draw_heat_map(axes: Axes, curve: pd.DataFrame) -> None:
+def draw_heat_map(axes: Axes, curve: pd.DataFrame, shades: Normalize) -> None:
     """Draw lag × epoch: log10 of the median norm, dark is small; what is zero or no number stays white."""
     grid = curve.dropna(subset=["epoch"]).pivot_table(index="lag", columns="epoch", values="median", dropna=False)
     values = np.ma.masked_invalid(grid.to_numpy(float))
@@ -121,9 +126,8 @@ def draw_heat_map(axes: Axes, curve: pd.DataFrame) -> None:
     middles = (epochs[1:] + epochs[:-1]) / 2
     edges = np.array([2 * epochs[0] - middles[0], *middles, 2 * epochs[-1] - middles[-1]])
     lags = np.arange(len(grid) + 1) - 0.5
-    mesh = axes.pcolormesh(edges, lags, values, cmap="viridis", rasterized=True)
+    axes.pcolormesh(edges, lags, values, cmap="viridis", norm=shades, rasterized=True)
     axes.set_xlabel("epoch")
-    axes.figure.colorbar(mesh, ax=axes, pad=0.02, fraction=0.08)
 
 
 def epoch_of(stage: str) -> float:

@@ -68,6 +68,7 @@ def test_the_same_records_give_the_same_bytes(results):
         f"{t}.{s}" for t in ("accuracy", "gradient_reach", "gradient_half_life") for s in ("csv", "md", "tex", "html")
     }
     expected |= {"runs.csv", "profiles.csv", "summary.json", "README.md", "gradient_by_lag.png", "gradient_by_lag.pdf"}
+    expected |= {"accuracy_by_length.png", "accuracy_by_length.pdf"}
     assert set(first) == expected
 
 

@@ -7,6 +7,7 @@ import pytest
 from made_up import EPOCHS, results
 
 from gradreach import drawing
+from gradreach.analysis import figures
 from gradreach.analysis.figures import (
     critical_difference,
     gates_through_training,
@@ -17,10 +18,12 @@ from gradreach.analysis.figures import (
     metric_against,
     metric_by_cost,
 )
+from gradreach.analysis.figures.captions import READING, captioned
 from gradreach.analysis.figures.costs import pareto
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import estimate
 from gradreach.drawing import as_svg, series
+from project import PROJECT
 
 FIGURES = {
     "gradient_by_lag": gradient_by_lag,
@@ -82,6 +85,7 @@ def test_the_same_results_give_the_same_bytes(name, tmp_path):
 @pytest.mark.parametrize("name", FIGURES)
 def test_whatever_is_lacking_there_is_a_figure(name, lacking, tmp_path, monkeypatch):
     monkeypatch.setattr(drawing, "TIMELESS", {"png": {}})
+    monkeypatch.setitem(drawing.STYLE, "figure.constrained_layout.use", False)  # half of the time
     figure = FIGURES[name](LACKING[lacking], tmp_path / name)
     assert (tmp_path / f"{name}.png").stat().st_size > 1000
     assert figure.axes
@@ -165,6 +169,11 @@ def test_a_group_of_which_nothing_has_finished_is_there(tmp_path):
     assert len(crosses) == 2
 
 
+def test_a_panel_without_data_says_so(tmp_path):
+    figure = learning_curves(LACKING["nothing finished"], tmp_path / "curves")
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["nothing measured yet"] * 2
+
+
 def test_every_point_knows_its_runs(tmp_path):
     data = results()
     figure = metric_against(data, tmp_path / "accuracy")
@@ -204,3 +213,13 @@ def test_no_results_at_all_is_an_empty_figure(tmp_path):
     empty = Results(data.runs.iloc[:0], lambda: data.profiles.iloc[:0], lambda: data.history.iloc[:0])
     for name, draw in FIGURES.items():
         assert draw(empty, tmp_path / name).axes
+
+
+def test_every_kind_of_figure_has_a_caption_and_a_line_in_the_docs():
+    kinds = {name: getattr(figures, name) for name in figures.__all__ if name != "captioned"}
+    assert set(READING) == set(kinds.values())
+    page = (PROJECT / "docs" / "figures.md").read_text(encoding="utf-8")
+    for name, draw in kinds.items():
+        assert f"| `{name}` |" in page
+        figure = captioned("file", draw, "About it.")
+        assert (figure.name, figure.caption) == ("file", f"About it. {READING[draw]}")

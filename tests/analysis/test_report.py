@@ -3,10 +3,12 @@
 import re
 import shutil
 import tempfile
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from made_up import results
+from typer.testing import CliRunner
 
 from gradreach.analysis.build import Built
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
@@ -14,6 +16,8 @@ from gradreach.analysis.figures import gradient_by_lag, metric_against
 from gradreach.analysis.report import section_of, write_report
 from gradreach.analysis.tables import Measure, Table, make
 from gradreach.analysis.verdict import Effect, Verdict
+from gradreach.cli import app
+from project import PROJECT
 
 CLAIM = Claim("C3", "3", "LSTM 可以解决梯度消失问题。", "LSTM solves the vanishing gradient.")
 VERDICT = Verdict("refuted", Effect("gain", -3.0, -4.0, -2.0, 3, "points"), "It does not <at all>.")
@@ -107,8 +111,15 @@ def test_claim_rule_and_verdict_are_told(page):
     text = page.read_text(encoding="utf-8")
     for said in (CLAIM.words, CLAIM.translation, "Refuted below 0.", "It does not &lt;at all&gt;.", "somebody, 2018"):
         assert said in text
-    assert "python run.py -m experiment=not_yet" in text
+    assert re.search("not run yet.*<code>not_yet</code>", text)
     assert "python run.py -m experiment=long_memory" in text
+
+
+def test_claims_stand_in_their_order(tmp_path):
+    ten, two = (replace(EXPERIMENT, claim=replace(CLAIM, id=number)) for number in ("C10", "C2"))
+    write_report([], tmp_path / "report.html", {"ten": ten, "two": two})
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r"<td>(C\d+)</td>", text) == ["C2", "C10"]
 
 
 def test_what_is_lacking_is_counted(page):
@@ -236,7 +247,29 @@ def test_pointing_at_a_number_or_a_point_tells_its_runs(opened):
     assert not tooltip.is_displayed()
     for selector in ("#long_memory td.tip", "#long_memory figure svg g.tip use"):
         part = chrome.find_element("css selector", selector)
-        chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", part)
+        chrome.execute_async_script(  # scrolling hides what is told: wait until it has been seen
+            "arguments[0].scrollIntoView({block: 'center'});"
+            "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(arguments[1], 50)))",
+            part,
+        )
         ActionChains(chrome).move_to_element(part).perform()
         assert tooltip.is_displayed()
         assert re.search(r"0[0-2]0(08|16)00[0-2]", tooltip.text)
+
+
+def test_tables_and_report_write_the_same_page_and_check_knows_it(tmp_path, monkeypatch):
+    results_dir = tmp_path / "results"
+    shutil.copytree(PROJECT / "results" / "quickstart", results_dir / "quickstart")
+    monkeypatch.chdir(PROJECT)
+
+    def call(*arguments):
+        return CliRunner().invoke(app, [*arguments, "--results-dir", str(results_dir)])
+
+    assert call("tables").exit_code == 0
+    page = (results_dir / "report.html").read_bytes()
+    (results_dir / "report.html").write_bytes(page + b" ")
+    checked = call("tables", "--check")
+    assert checked.exit_code == 1
+    assert "report.html: not what the experiments give" in checked.output
+    assert call("report").exit_code == 0
+    assert (results_dir / "report.html").read_bytes() == page

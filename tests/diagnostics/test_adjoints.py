@@ -169,3 +169,13 @@ def test_the_gradient_passes_from_a_decoder_to_its_encoder():
     found = trace(model, Batch(x.detach(), None, target), square)
     assert torch.allclose(found.input.log_norm().exp().T, x.grad.norm(dim=-1), rtol=1e-12)
     assert all(torch.isfinite(layer.adjoints.state.log).all() for layer in found.layers)
+
+
+def test_the_bands_of_a_profile_are_quantiles_over_examples():
+    torch.manual_seed(5)
+    layer = make("tanh", 2, 4)
+    batch = Batch(torch.randn(7, 5, 2).double(), None, torch.zeros(7).double())
+    profile = gradient_profile(Wrapped(layer, READOUTS["last"]), batch, square).query("quantity == 'h'")
+    truth = adjoint_norms(layer, batch.x, lambda output: square(output[:, -1], batch.target))[0, "forward", "h"].log10()
+    for column, share in (("q10", 0.1), ("median", 0.5), ("q90", 0.9)):
+        assert profile[column].to_numpy() == pytest.approx(truth.quantile(share, dim=1).numpy(), abs=1e-10)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -166,8 +167,6 @@ def test_token_ids_without_an_embedding_are_refused():
 
 
 def test_a_curve_that_grows_has_no_half_life_and_one_that_bends_says_so():
-    import pandas as pd
-
     lags = np.arange(30)
     grows = pd.DataFrame({"lag": lags, "median": 0.1 * lags})
     bends = pd.DataFrame({"lag": lags, "median": np.abs(lags - 15.0)})
@@ -175,6 +174,25 @@ def test_a_curve_that_grows_has_no_half_life_and_one_that_bends_says_so():
     assert decay(grows).factor == pytest.approx(10**0.1)
     assert decay(bends).r2 < 0.1
     assert reach(grows) == 29
+
+
+def test_what_arrives_at_lag_zero_is_neither_fitted_nor_compared_with():
+    """There the state is read directly, which says nothing of a step back."""
+    lags = np.arange(30)
+    read = pd.DataFrame({"lag": lags, "median": np.where(lags == 0, 5.0, -0.1 * lags)})
+    assert decay(read).factor == pytest.approx(10**-0.1)
+    assert decay(read).first == 1
+    assert decay(read, 5, 9)[3:] == (5, 9)
+    assert reach(read) == 21  # lag 1 stands at 10^-0.1, a hundredth of it at 10^-2.1
+    assert reach(read, 0.1) == 11
+    assert figures(read.assign(layer="a", direction="forward", quantity="h", nonfinite=0)) == {
+        "h.reach": 21.0,
+        "h.half_life": pytest.approx(math.log10(2) / 0.1),
+        "h.r2": pytest.approx(1.0),
+        "h.decay": pytest.approx(10**-0.1),
+        "h.log10_norm": pytest.approx(-0.1),
+        "nonfinite": 0.0,
+    }
 
 
 def test_terms_of_nothing_are_none_and_those_of_a_dead_gradient_say_so():
@@ -191,3 +209,9 @@ def test_a_dead_network_has_no_receptive_field():
     nn.init.zeros_(dead.weight)
     with pytest.raises(ValueError, match="sums to 0"):
         effective_receptive_field(lambda x: dead(x.transpose(1, 2)).transpose(1, 2), torch.ones(1, 9, 1))
+
+
+def test_r2_is_the_squared_correlation_of_the_line_with_the_curve():
+    lags = np.arange(1, 12)
+    curve = pd.DataFrame({"lag": lags, "median": -0.2 * lags + np.sin(lags)})
+    assert decay(curve).r2 == pytest.approx(np.corrcoef(lags, curve["median"])[0, 1] ** 2, rel=1e-12)

@@ -128,6 +128,9 @@ def test_singular_values_of_a_long_product_past_underflow():
     steps = Maps(symmetric.expand(300, 1, 3, 3))
     found = product_singular_values(steps)[0]
     assert torch.allclose(found, 300 * scales.log(), atol=1e-7)  # the least is 10^-600
+    exponents = lyapunov_spectrum(along(steps), transient=60)
+    assert torch.allclose(exponents[0], scales.log(), atol=1e-9)
+    assert float(log10_condition_number(exponents, 300)) == pytest.approx(600, abs=1e-3)
 
 
 def test_singular_values_of_a_short_product_are_those_of_the_matrix():

@@ -4,7 +4,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradreach.diagnostics import bptt_shares, bptt_terms, cell_jacobian, omega, step_factors, trace
+from gradreach.diagnostics import (
+    bptt_shares,
+    bptt_terms,
+    cell_jacobian,
+    gate_statistics,
+    omega,
+    recurrent_matrices,
+    step_factors,
+    trace,
+)
 from gradreach.diagnostics.scaled import log_norm
 from gradreach.tasks import Batch
 
@@ -78,6 +87,28 @@ def test_the_cell_path_is_its_direct_and_its_indirect_part():
 
     truth = torch.autograd.functional.jacobian(cell_only, steps.states[t - 1, 0, 5:])
     assert torch.allclose(torch.diag(direct[0]) + indirect[0], truth, rtol=0, atol=1e-15)
+
+
+def test_gates_of_an_lstm_and_the_notes_own_factor():
+    layer, batch = layer_of("lstm"), probe()
+    table = gate_statistics(trace(layer, batch, read_last).layers[0]).set_index("gate")
+    values: dict[str, list[Tensor]] = {name: [] for name in ("i", "f", "o", "notes")}
+    state = (torch.zeros(3, 5).double(),) * 2
+    with torch.no_grad():
+        for x_t in batch.x.unbind(1):
+            w, u, b, c = weights_of(layer)
+            i, f, _, o = (x_t @ w.T + b + state[0] @ u.T + c).sigmoid().chunk(4, 1)
+            state = cell(layer, weights_of(layer), x_t, state)
+            slope = 1 / torch.cosh(state[1]) ** 2
+            for name, value in (("i", i), ("f", f), ("o", o), ("notes", slope * f)):
+                values[name].append(value)
+    for name, parts in values.items():
+        assert table.loc[name, "mean"] == pytest.approx(float(torch.stack(parts).mean()), rel=1e-12)
+
+
+def test_the_gate_that_weighs_a_grus_old_state_is_z():
+    table = gate_statistics(trace(layer_of("gru"), probe(), read_last).layers[0]).set_index("gate")
+    assert table["half_life"].isna().to_dict() == {"r": True, "z": False}
 
 
 def test_projected_states_are_measured_too():
@@ -160,3 +191,28 @@ def test_step_factors_of_a_constant_forget_gate_are_its_value():
     assert factors["direct", 2] == pytest.approx(gate, abs=1e-7)
     assert factors["cell", 2] == pytest.approx(gate, abs=1e-7)
     assert factors["indirect", 2] == -float("inf")
+
+
+def test_the_cell_paths_parts_act_on_the_gradient_that_unrolled_cells_retain():
+    layer, batch = layer_of("lstm"), probe()
+    found = trace(layer, batch, read_last).layers[0]
+    table = step_factors(found).set_index(["quantity", "lag"])["median"]
+    steps, t, lag = found.steps, 4, 2
+    of_h, of_c = (found.adjoints.state.direction[t]).split(5, 1)
+    tanh_c = torch.tanh(steps.states[t, :, 5:])
+    retained = of_c + of_h * steps.gates["o"][t] * (1 - tanh_c**2)
+    direct, indirect = cell_jacobian(steps, t)
+    through = torch.einsum("bij,bi->bj", indirect, retained)
+    for name, arrived in (("direct", direct * retained), ("indirect", through), ("cell", direct * retained + through)):
+        factor = (arrived.norm(dim=1) / retained.norm(dim=1)).log10().median()
+        assert table[name, lag] == pytest.approx(float(factor), rel=1e-12)
+
+
+def test_matrices_are_told_apart_by_layer_direction_and_gate():
+    layer = layer_of("lstm", num_layers=2, bidirectional=True)
+    table = recurrent_matrices(layer).set_index(["layer", "direction", "block"])
+    for (number, direction), suffix in {("0", "forward"): "l0", ("1", "backward"): "l1_reverse"}.items():
+        for block, matrix in zip("ifgo", getattr(layer, f"weight_hh_{suffix}").detach().chunk(4), strict=True):
+            row = table.loc[f".{number}", direction, block]
+            assert row["largest_singular_value"] == pytest.approx(float(torch.linalg.svdvals(matrix)[0]), rel=1e-12)
+            assert row["spectral_radius"] == pytest.approx(float(torch.linalg.eigvals(matrix).abs().max()), rel=1e-12)

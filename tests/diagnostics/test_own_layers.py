@@ -21,7 +21,7 @@ from gradreach.diagnostics import (
     step_factors,
     trace,
 )
-from gradreach.models import LRU, IndRNN, MinGRU, MinLSTM, PrintedGRU, PrintedLSTM, SequenceModel
+from gradreach.models import LRU, LSTM, IndRNN, MinGRU, MinLSTM, PrintedGRU, PrintedLSTM, SequenceModel
 from gradreach.models.cells import Cell, GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
 from gradreach.models.scan import LinearRecurrence, MinGRUCell, MinLSTMCell
 from gradreach.tasks import Batch
@@ -136,6 +136,9 @@ def formulas(name: str, cell: Cell, x: Tensor, state: Tensor) -> dict[str, Tenso
 @pytest.mark.parametrize("name", CELLS)
 def test_gates_are_those_of_the_formulas(name):
     cell, batch = made(name)
+    with torch.no_grad():
+        for weight in cell.parameters():
+            weight *= 4  # so that some gates are stuck
     layer = trace(Reads(cell), batch, at_the_end).layers[0]
     values: dict[str, list[Tensor]] = {}
     with torch.no_grad():
@@ -151,6 +154,7 @@ def test_gates_are_those_of_the_formulas(name):
         flat = torch.cat(parts)
         assert table.loc[gate, "mean"] == pytest.approx(float(flat.mean()), rel=1e-12)
         assert table.loc[gate, "open"] == pytest.approx(float((flat > 0.9).double().mean()))
+        assert table.loc[gate, "closed"] == pytest.approx(float((flat < 0.1).double().mean()))
         mean = table.loc[gate, "mean"]
         implied = math.log(0.5) / math.log(mean) if gate == cell.memory_gate else math.nan
         assert table.loc[gate, "half_life"] == pytest.approx(implied, nan_ok=True)
@@ -246,10 +250,16 @@ def test_independent_units_forget_each_at_its_own_rate():
     assert half_life(h_of(model, normal(60))) == pytest.approx(math.log(0.5) / math.log(0.8), rel=1e-9)
 
 
-@pytest.mark.parametrize("kind", [PrintedLSTM, PrintedGRU, MinLSTM])
+@pytest.mark.parametrize("kind", [LSTM, PrintedLSTM, PrintedGRU, MinLSTM])
 def test_stacked_and_bidirectional_layers_of_our_own_are_told_apart(kind):
     torch.manual_seed(0)
     model = SequenceModel(kind(D, width=3, layers=2, bidirectional=True), "mean", 2)
     profile = gradient_profile(model, Batch(torch.randn(3, 7, D), torch.tensor([7, 5, 2]), torch.zeros(3)), last)
-    assert profile[profile["quantity"] == "h"]["layer"].nunique() == 4
+    kinds = profile[profile["quantity"] == "h"][["layer", "direction"]].drop_duplicates()
+    assert [tuple(row) for row in kinds.to_numpy()] == [
+        ("encoder.layers.0", "forward"),
+        ("encoder.backward_layers.0", "backward"),
+        ("encoder.layers.1", "forward"),
+        ("encoder.backward_layers.1", "backward"),
+    ]
     assert profile[profile["lag"] == 6]["n"].unique().tolist() == [1]

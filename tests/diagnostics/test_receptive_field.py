@@ -65,6 +65,7 @@ def test_even_kernels_shift_the_centre_by_half_a_step_a_layer():
     for k, shift in ((4, 5.0), (5, 0.0)):
         found = effective_receptive_field(over_time(uniform(k, 10, padding="same")), torch.zeros(1, 101, 1).double())
         assert abs(found.centroid) == pytest.approx(shift, abs=1e-10)
+        assert found.variance == pytest.approx(10 * (k**2 - 1) / 12, rel=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,9 @@ def test_our_cnn_looks_at_no_more_than_it_says():
     cnn = CNN(2, width=8, layers=3, kernel_size=3).double().eval()
     found = effective_receptive_field(lambda x: cnn(x, None)[0], torch.randn(16, 61, 2).double())
     assert found.extent == cnn.receptive_field == theoretical_receptive_field(windows_of(cnn))
+
+
+def test_offsets_count_from_the_centre_of_what_a_strided_output_stands_for():
+    found = effective_receptive_field(over_time(uniform(2, 2, stride=2)), torch.zeros(1, 40, 1).double())
+    assert found.extent == 4
+    assert found.centroid == pytest.approx(0, abs=1e-12)

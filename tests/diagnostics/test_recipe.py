@@ -27,7 +27,7 @@ def test_the_five_line_recipe_runs(capsys):
 def test_the_pictures_are_drawn_by_the_tool(tmp_path):
     script = runpy.run_path(str(DOCS / "draw_diagnostics.py"))
     text = (DOCS / "diagnostics.md").read_text(encoding="utf-8")
-    for function in ("draw_profiles", "draw_terms", "draw_field"):
+    for function in ("draw_profiles", "draw_terms", "draw_field", "draw_training"):
         script[function].__globals__["FIGURES"] = tmp_path
         script[function]()
     for name in re.findall(r"figures/(\w+\.png)", text):

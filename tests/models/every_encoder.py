@@ -12,6 +12,7 @@ SHARED: dict[str, Any] = {
     "cnn none": partial(m.CNN, padding="none", dilation_base=1, layers=2),
     "cnn full": partial(m.CNN, padding="full", layers=2),
     "cnn causal": partial(m.CNN, padding="causal", layers=2),
+    "cnn causal, pooled": partial(m.CNN, padding="causal", pooling="max", layers=2),
     "cnn circular": partial(m.CNN, padding="circular", layers=2, kernel_size=4),
     "cnn padded by 1, stride 2": partial(m.CNN, padding=1, stride=2, dilation_base=1, layers=2, first_kernel_size=5),
     "cnn even kernel": partial(m.CNN, kernel_size=4, layers=2, dilation_base=3),

@@ -141,10 +141,10 @@ def test_multiply_adds_of_s4d_are_matrices_and_six_a_complex_state() -> None:
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-def test_multiply_adds_of_readout_and_head_are_those_that_torch_counts(readout: str) -> None:
-    model = SequenceModel(make("tcn"), readout, 5, length=LENGTH)
+def test_multiply_adds_of_embedding_readout_and_head_are_those_that_torch_counts(readout: str) -> None:
+    model = SequenceModel(make("tcn"), readout, 5, length=LENGTH, embedding=Projection(2, 3))
     with FlopCounterMode(display=False) as counter:
-        model(torch.randn(1, LENGTH, 3))
+        model(torch.randn(1, LENGTH, 2))
     weighted_mean = LENGTH * model.encoder.d_out if readout == "attention" else 0  # elementwise for torch
     assert model.multiply_adds(LENGTH) - weighted_mean == counter.get_total_flops() / 2
 

@@ -98,10 +98,11 @@ def test_without_a_place_to_keep_it_it_works_all_the_same(source, monkeypatch, t
 
 def test_arrays_are_mapped_and_what_is_written_into_them_stays_in_the_process(source):
     first, again = (Prepared("t", {}, [source], Maker()) for _ in range(2))
-    x = first.arrays()["x"]
+    x, content = first.arrays()["x"], first.path.read_bytes()
     assert isinstance(x, np.memmap)
     x += 1
     assert x.tolist() == [1, 2, 3, 4, 5]
+    assert first.path.read_bytes() == content
     assert again.arrays()["x"].tolist() == [0, 1, 2, 3, 4]
 
 

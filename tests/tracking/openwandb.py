@@ -67,8 +67,11 @@ class Server:
 
     def file(self, run_id: str, name: str) -> bytes:
         """Return a file of a run."""
-        with urllib.request.urlopen(f"{self.url}/files/default/gradreach/{run_id}/{name}", timeout=60) as answer:
-            return answer.read()
+        try:
+            with urllib.request.urlopen(f"{self.url}/files/default/gradreach/{run_id}/{name}", timeout=60) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            return f"{error}".encode()
 
     def _get(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:

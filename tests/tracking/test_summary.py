@@ -1,14 +1,15 @@
 """After a sweep one W&B run says what came out."""
 
 import json
+import math
 import shutil
 
 import pandas as pd
 import pytest
-from wandb_files import inspect, logs
 
 from gradreach.tracking.summary import summarize_sweep
 from project import PROJECT
+from wandb_files import inspect, logs
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_tables_and_figures_of_the_experiment_are_one_run_of_job_type_summary(wo
         table = json.loads((log.parent / "files" / said["summary"][f"tables/{name}.path"]).read_text())
         shown = pd.DataFrame(table["data"], columns=table["columns"])
         built = pd.read_csv(workplace.results_dir / "quickstart" / f"{name}.csv", float_precision="round_trip")
-        pd.testing.assert_frame_equal(shown, built, check_dtype=False)
+        pd.testing.assert_frame_equal(shown.where(shown.notna(), math.nan), built, check_dtype=False)
     picture = log.parent / "files" / said["summary"]["figures/gradient_by_lag.path"]
     assert picture.read_bytes() == (workplace.results_dir / "quickstart" / "gradient_by_lag.png").read_bytes()
 

@@ -20,8 +20,7 @@ def named(runs: pd.DataFrame, settings: Mapping[str, str], base: str = "model") 
     Args:
         runs: the run table.
         settings: columns and how they are written, as in ``{"model.forget_bias": "b={:g}"}``; what a run does not
-            have, or has as ``none`` or False, is left out. A text without braces stands for the value True or any
-            other.
+            have, or has as ``none``, ``default`` or False, is left out.
         base: the column that begins the name.
     """
     names = runs[base].astype(str)
@@ -32,5 +31,5 @@ def named(runs: pd.DataFrame, settings: Mapping[str, str], base: str = "model") 
 
 
 def _part(value: object, form: str) -> str:
-    absent = value is None or value is pd.NA or value != value or value is False or str(value) == "none"
+    absent = value is None or value is pd.NA or value != value or value is False or str(value) in ("none", "default")
     return "" if absent else " " + form.format(value)

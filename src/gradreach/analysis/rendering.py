@@ -96,7 +96,7 @@ def terminal(text: pd.DataFrame, marked: np.ndarray | None = None, caption: str 
     shown = Table(*map(escape, map(str, text)), title=escape(caption), title_justify="left", title_style="")
     first = text.iloc[:, 0].tolist() if len(text) else []
     rows = _cells(text, marked, escape, "[bold]{}[/bold]")
-    for row, own, following in zip(rows, first, [*first[1:], None], strict=True):
+    for row, own, following in zip(rows, first, [*first[1:], None][: len(first)], strict=True):
         shown.add_row(*row, end_section=own != following and len(set(first)) < len(first))
     return shown
 

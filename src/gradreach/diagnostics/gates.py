@@ -46,8 +46,4 @@ def _gates(layer: LayerTrace) -> dict[str, np.ndarray]:
     gates: dict[str, Tensor] = dict(layer.steps.gates)
     if isinstance(layer.steps, LSTMSteps):
         gates["notes"] = gates["f"] * (1 - layer.steps.tanh_c**2)
-    flat = {}
-    for name, gate in gates.items():
-        values, valid = layer.by_lag(gate)
-        flat[name] = values[valid].flatten().cpu().numpy()
-    return flat
+    return {name: layer.valid(gate).cpu().numpy() for name, gate in gates.items()}

@@ -30,6 +30,11 @@ class Scaled(NamedTuple):
         largest = values.abs().amax(-1)
         return cls(values / _nonzero(largest).unsqueeze(-1), largest.log() + log)
 
+    @classmethod
+    def zero(cls, like: Tensor) -> "Scaled":
+        """Return zero vectors of the shape of ``like (..., size)``."""
+        return cls(torch.zeros_like(like, dtype=torch.float64), like.new_full(like.shape[:-1], -math.inf).double())
+
     def log_norm(self) -> Tensor:
         """Return the natural logarithm of the norms, ``(...)``: exact where their squares would underflow."""
         return self.log + log_norm(self.direction)

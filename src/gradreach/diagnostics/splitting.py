@@ -30,6 +30,7 @@ class Cut:
     - ``initial``: the parts of the state before the first step, likewise; empty where it is zero.
     - ``states``: ``(length, batch, size)``, a leaf, from which the graph goes on.
     - ``lengths``: ``(batch,)`` valid steps of a packed sequence, else None.
+    - ``padding_first``: whether padding comes before the valid steps.
     """
 
     layer: str
@@ -39,6 +40,7 @@ class Cut:
     initial: tuple[Tensor, ...]
     states: Tensor
     lengths: Tensor | None
+    padding_first: bool = False
 
 
 def split_recurrent(model: nn.Module) -> list[Cut]:
@@ -70,15 +72,16 @@ def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable:
         finals = []
         for layer in range(module.num_layers):
             outputs = []
-            for i, direction in enumerate(directions):
+            for i, which in enumerate(directions):
                 k = layer * len(directions) + i
-                turned = _turn(x, lengths) if i else x
+                turned, direction = _turn(x, lengths) if i else x, _direction(module, which)
                 initial = tuple(part[k] for part in start)
-                weights = _weights(module, layer, direction)
+                weights = _weights(module, layer, which)
                 steps = _torch_steps(module, weights, turned, initial)
-                states = steps.states.to(x.dtype).requires_grad_()
+                states = steps.states.to(x.dtype).detach().requires_grad_()
                 label = name if module.num_layers == 1 else f"{name}.{layer}"
-                cuts.append(Cut(_unique(label, direction, cuts), direction, steps, turned, initial, states, lengths))
+                known = (_unique(label, direction, cuts), direction, steps, turned, initial, states, lengths)
+                cuts.append(Cut(*known, padding_first=bool(i) and lengths is None))
                 at = torch.full_like(turned[0, :, 0], len(x) - 1, dtype=torch.long) if lengths is None else lengths - 1
                 finals.append(states[at, torch.arange(len(at), device=at.device)].split(list(steps.parts.values()), -1))
                 output = states[..., : steps.parts["h"]]
@@ -111,7 +114,8 @@ def _split_own(module: nn.Module, name: str, cuts: list[Cut]) -> Callable:
             if output.shape == expected.shape and torch.allclose(
                 output, expected, rtol=1e-4, atol=1e-5, equal_nan=True
             ):
-                cuts.append(Cut(_unique(name, "forward", cuts), "forward", steps, turned, (), states, None))
+                direction = _direction(module, "forward")
+                cuts.append(Cut(_unique(name, direction, cuts), direction, steps, turned, (), states, None))
                 return output
             warnings.warn(
                 f"{name}: what {type(module).__name__}.forward gives is not the states of its step(); its adjoints are "
@@ -121,6 +125,11 @@ def _split_own(module: nn.Module, name: str, cuts: list[Cut]) -> Callable:
         return original(x, *arguments, **options)
 
     return forward
+
+
+def _direction(module: nn.Module, which: str) -> str:
+    """Return the way a layer runs; one that is handed turned sequences has ``runs_backward`` set."""
+    return "backward" if getattr(module, "runs_backward", False) else which
 
 
 def _weights(module: nn.RNNBase, layer: int, direction: str) -> Weights:

@@ -8,6 +8,7 @@ states are known after the forward pass, so the gates of all steps follow in one
 can be run backwards by hand (source: P. J. Werbos, Backpropagation through time, 1990).
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor
 
 from gradreach.diagnostics.scaled import Scaled
+
+TINY = torch.finfo(torch.float64).tiny
 
 
 class Weights(NamedTuple):
@@ -119,25 +122,45 @@ def adjoints(steps: Steps, immediate: Scaled) -> Adjoints:
         steps: the layer.
         immediate: the loss's own gradient by each state, ``∂⁺L/∂s_t``, ``(length, batch, size)``.
     """
-    seeded = immediate.log.isneginf().logical_not().any(1).tolist()
-    seeds, seed_logs = immediate.direction.unbind(), immediate.log.unbind()
-    vector, log = seeds[-1], seed_logs[-1]
-    vectors, logs, inners, growths = [], [], [], []
-    for t in range(steps.length - 1, -1, -1):
-        vectors.append(vector)
-        logs.append(log)
-        vector, inner = steps.pull_back(t, vector)
+    seeded = [t for t, some in enumerate((~immediate.log.isneginf()).any(1).tolist()) if some]
+    seeds = Scaled(*(part.unbind() for part in immediate))  # type: ignore[arg-type]
+    vector, log = seeds.direction[-1], seeds.log[-1]
+    stretches, stop = [], steps.length
+    for seed in [t for t in reversed(seeded) if t < steps.length - 1] + [-1]:
+        stretch, vector, log = _between_seeds(steps, range(stop - 1, seed, -1), Scaled(vector, log))
+        stretches.append(stretch)
+        if seed >= 0:
+            vector, log = Scaled(vector, log) + Scaled(seeds.direction[seed], seeds.log[seed])
+        stop = seed + 1
+    directions, logs, inner, growth = (
+        parts[0] if len(parts) == 1 else torch.cat(parts[::-1]) for parts in map(list, zip(*stretches, strict=True))
+    )
+    return Adjoints(Scaled(directions, logs), Scaled(vector, log), Scaled(inner, logs), growth)
+
+
+def _between_seeds(steps: Steps, times: range, start: Scaled) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """Go back through steps to whose states the loss adds nothing of its own.
+
+    Returns:
+        Directions, logarithms, what arrived inside, and growth, each with time running forwards; then what has become
+        of the adjoint before the first of the steps, direction and logarithm.
+    """
+    vector = start.direction
+    vectors, inners, sizes = [vector], [], []
+    for t in times:
+        back, inner = steps.pull_back(t, vector)
+        size = back.abs().amax(-1, keepdim=True)
+        vector = back / size.clamp_min(TINY)
         inners.append(inner)
-        growths.append(vector)
-        largest = vector.abs().amax(-1, keepdim=True)
-        log = log + largest.squeeze(-1).log()
-        vector = vector / largest.masked_fill_(largest == 0, 1)
-        if t and seeded[t - 1]:
-            vector, log = Scaled(vector, log) + Scaled(seeds[t - 1], seed_logs[t - 1])
-    state = Scaled(torch.stack(vectors[::-1]), torch.stack(logs[::-1]))
-    norms = torch.linalg.vector_norm
-    growth = norms(torch.stack(growths[::-1]), dim=-1).log() - norms(state.direction, dim=-1).log()
-    return Adjoints(state, Scaled(vector, log), Scaled(torch.stack(inners[::-1]), state.log), growth)
+        sizes.append(size)
+        vectors.append(vector)
+    largest = torch.stack(sizes[::-1]).squeeze(-1)
+    shrinking = largest.clamp_min(TINY).log().masked_fill_(largest == 0, -math.inf)
+    logs = torch.cat([shrinking, start.log.unsqueeze(0)]).flip(0).cumsum(0).flip(0)
+    directions = torch.stack(vectors[::-1])
+    norms = torch.linalg.vector_norm(directions, dim=-1).log()
+    growth = norms[:-1] + shrinking - norms[1:]
+    return (directions[1:], logs[1:], torch.stack(inners[::-1]), growth), vector, logs[0]
 
 
 def parts_of(steps: Steps, state: Scaled) -> dict[str, Scaled]:

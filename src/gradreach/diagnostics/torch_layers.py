@@ -112,31 +112,35 @@ class LSTMSteps(TorchSteps):
         super().__init__(weights, x, h, initial)
         width = initial[1].shape[-1]
         self.parts = {"h": h.shape[-1], "c": width}
-        raw = torch.addmm(self.from_input().flatten(0, 1), self.previous.flatten(0, 1), self.recurrent.T).add_(
-            weights.recurrent_bias
-        )
+        self.sizes = [h.shape[-1], width]
+        # in place wherever it can be: what costs time here is memory touched for the first time
+        raw = _affine(x, weights.input, weights.input_bias + weights.recurrent_bias)
+        raw.flatten(0, 1).addmm_(self.previous.flatten(0, 1), self.recurrent.T)
         raw = raw.view(self.length, self.batch, 4, width)
-        g = torch.tanh(raw[..., 2, :])
+        g = raw[..., 2, :].tanh()
         i, f, _, o = raw.sigmoid_().unbind(-2)
-        slope_i, slope_f, _, slope_o = (raw * (1 - raw)).unbind(-2)
         self.gates = {"i": i, "f": f, "o": o}
-        c = [initial[1]]
-        for forget, new in zip(f.unbind(), (i * g).unbind(), strict=True):
-            c.append(torch.addcmul(new, forget, c[-1]))
-        before, after = torch.stack(c[:-1]), torch.stack(c[1:])
-        self.states, self.tanh_c = torch.cat([h, after], -1), torch.tanh(after)
-        self.c_by_h = (o * (1 - self.tanh_c * self.tanh_c)).unbind()
-        self.f = f.unbind()
-        self.by_c = torch.stack([g * slope_i, before * slope_f, i * (1 - g * g)], -2).unbind()
-        self.by_o = (self.tanh_c * slope_o).unbind()
+        by_gate = (1 - raw).mul_(raw)
+        new, cells = i * g, initial[1].new_empty(self.length + 1, self.batch, width)
+        cells[0] = initial[1]
+        every = cells.unbind()
+        for before, after, forget, added in zip(every, every[1:], f.unbind(), new.unbind(), strict=False):
+            torch.addcmul(added, forget, before, out=after)
+        self.states, self.tanh_c = torch.cat([h, cells[1:]], -1), cells[1:].tanh()
+        by_gate[..., 0, :] *= g
+        by_gate[..., 1, :] *= cells[:-1]
+        by_gate[..., 2, :] = g.square_().neg_().add_(1).mul_(i)
+        by_gate[..., 3, :] *= self.tanh_c
+        self.by_gate, self.f = by_gate.unbind(), f.unbind()
+        self.c_by_h = self.tanh_c.square().neg_().add_(1).mul_(o).unbind()
 
     def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``J_tᵀ λ`` for ``λ = (λ^h, λ^c)``, and ``δ``."""
-        of_h, of_c = adjoint[..., : self.parts["h"]], adjoint[..., self.parts["h"] :]
+        of_h, of_c = adjoint.split_with_sizes(self.sizes, -1)
         if self.weights.projection is not None:
             of_h = of_h @ self.weights.projection
         of_c = torch.addcmul(of_c, of_h, self.c_by_h[t])
-        gates = torch.cat([(of_c.unsqueeze(-2) * self.by_c[t]).flatten(-2), of_h * self.by_o[t]], -1)
+        gates = torch.stack([of_c, of_c, of_c, of_h], -2).mul_(self.by_gate[t]).flatten(-2)
         return torch.cat([gates @ self.recurrent, of_c * self.f[t]], -1), gates
 
     def through_h(self, t: int, of_h: Tensor) -> Tensor:

@@ -33,6 +33,13 @@ class LayerTrace:
     end: Tensor
     count: Tensor
 
+    def valid(self, values: Tensor) -> Tensor:
+        """Return what of ``(length, batch, ...)`` belongs to valid steps, in any order, flat."""
+        if bool((self.count == self.steps.length).all()):
+            return values.flatten()
+        ago = self.end - torch.arange(len(values), device=values.device).unsqueeze(1)
+        return values[(ago >= 0) & (ago < self.count)].flatten()
+
     def by_lag(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Turn ``(length, batch, ...)`` into ``(lags, batch, ...)``, and say which are valid, ``(lags, batch)``."""
         return _by_lag(values, self.end, self.count)
@@ -113,7 +120,7 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
 def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Adjoints]]:
     """Go back from cut to cut, the last first; between them goes autograd, within them the adjoint recursion."""
     leaves = [x, *(cut.states for cut in cuts)]
-    arrived = [Scaled.of(torch.zeros_like(leaf, dtype=torch.float64)) for leaf in leaves]
+    arrived: list[Scaled | None] = [None] * len(leaves)
 
     def push(output: Tensor, cotangent: Tensor | None, log: float, known: int) -> None:
         """Send what has arrived at an output on to the first ``known`` leaves."""
@@ -123,13 +130,14 @@ def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Ad
         for i, gradient in enumerate(gradients):
             if gradient is not None:
                 new = Scaled.of(gradient.double(), log)
-                arrived[i] = new if bool(arrived[i].log.isneginf().all()) else arrived[i] + new
+                before = arrived[i]
+                arrived[i] = new if before is None else before + new
 
     push(loss, None, 0.0, len(leaves))
     measured = []
     for k, cut in reversed(list(enumerate(cuts, start=1))):
         with torch.no_grad():
-            found = adjoints(cut.steps, arrived[k])
+            found = adjoints(cut.steps, arrived[k] or Scaled.zero(cut.states))
             inner = found.inner
             downward = Scaled(cut.steps.input_cotangent(inner.direction), inner.log)
         measured.append(found)
@@ -140,7 +148,7 @@ def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Ad
             if target.requires_grad:
                 for values, log in cotangent.buckets():
                     push(target, values.to(target.dtype), log, k)
-    return arrived[0], measured[::-1]
+    return arrived[0] or Scaled.zero(x), measured[::-1]
 
 
 def _layer(cut: Cut, found: Adjoints, lengths: Tensor, columns: int) -> LayerTrace:
@@ -154,8 +162,8 @@ def _layer(cut: Cut, found: Adjoints, lengths: Tensor, columns: int) -> LayerTra
                 "hand it a PackedSequence"
             )
         lengths = torch.full_like(lengths, length)
-    # the backward direction passes the padding first and ends at the first input, from which its lags are counted
-    end = lengths - 1 if cut.direction == "forward" else torch.full_like(lengths, length - 1)
+    # torch's backward direction passes the padding first and ends at the first input, from which its lags are counted
+    end = lengths - 1 if not cut.padding_first else torch.full_like(lengths, length - 1)
     return LayerTrace(cut.layer, cut.direction, cut.steps, found, end, lengths)
 
 

@@ -78,10 +78,10 @@ def caveat(model: SequenceModel, shape: Shape) -> str | None:
     if encoder.receptive_field is not None:
         seen = f"it has seen at most {min(encoder.receptive_field, shape.length)} of {shape.length} steps"
     else:
-        seen = "no summary of what came before; of a bidirectional state, the backward half has seen one step"
+        seen = "of a bidirectional state the backward half has seen one step, and attention gives one step's view"
     return (
-        f"model.readout=last: {type(encoder).__name__} is not causal here; its last state is that of the last step: "
-        f"{seen}. readout=max, mean or attention would see all states"
+        f"model.readout=last: {type(encoder).__name__} is not causal here, so its last state does not sum up "
+        f"the sequence: {seen}. readout=max, mean or attention would use all states"
     )
 
 

@@ -162,6 +162,7 @@ class Layer(nn.Module):
 class CNN(Encoder):
     """A stack of one-dimensional convolutions.
 
+    Source: Y. LeCun, Generalization and network design strategies, 1989; dilated: F. Yu and V. Koltun, 2016.
     Padding of short sequences is set to zero before every layer, so that it cannot be told from the edge.
 
     - ``d_in``: size of one step of the input.

@@ -14,8 +14,8 @@ from gradreach.models.initialization import uniform_by_fan_in
 class Identity(Encoder):
     """Nothing: the readout sees the input itself.
 
-    With the readout ``flatten`` the model is linear (logistic regression, for classes: ``model=linear``), with ``mean``
-    over embedded words it is a bag of embeddings (``model=bag``; A. Joulin et al., 2016).
+    With the readout ``flatten`` the model is linear (``model=linear``; for classes logistic regression, D. R. Cox,
+    1958), with ``mean`` over embedded words a bag of embeddings (``model=bag``; A. Joulin et al., 2016).
     """
 
     causal = True
@@ -36,6 +36,8 @@ class Identity(Encoder):
 
 class MLP(Encoder):
     """A multilayer perceptron on all steps side by side; what it gives is one state, ``(batch, 1, width)``.
+
+    Source: D. E. Rumelhart, G. E. Hinton and R. J. Williams, Learning representations by back-propagating errors, 1986.
 
     - ``d_in``: size of one step of the input.
     - ``length``: steps of the input.

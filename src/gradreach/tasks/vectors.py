@@ -74,7 +74,7 @@ def read_vectors(vectors: str, path: Path, words: Sequence[str], seed: int) -> t
                 f"this language and of such tokens"
             )
         with _undisturbed():
-            found = torchtext().vocab.Vectors(wanted.name, cache=folder)
+            found = torchtext().vocab.Vectors(str(wanted), cache=folder)
     start = torch.randn(len(words), found.dim, generator=torch.Generator().manual_seed(seed))
     held = [(number, found.stoi[word]) for number, word in enumerate(words) if word in found.stoi]
     numbers, places = torch.tensor(held).T
@@ -100,7 +100,7 @@ def _lines_of(vectors: str, path: Path, words: set[str]) -> Iterator[bytes]:
             if word in words:
                 if not all(map(_is_number, values)):
                     raise ConfigError(f"{path}: line {number}: the vector of '{word}' holds what is no finite number")
-                yield " ".join([word, *values, "\n"]).encode()
+                yield " ".join([word, *values, "\n"]).encode("utf-8", "surrogateescape")
 
 
 def _is_number(text: str) -> bool:

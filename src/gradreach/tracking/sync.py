@@ -99,7 +99,9 @@ def sync(results_dir: Path, experiment: str | None, parallel: int, base_url: str
     Raises:
         ConfigError: the server does not answer or refuses the key, or another sync is at work.
     """
-    console = make_console()
+    console, results_dir = make_console(), results_dir.resolve()
+    os.environ["WANDB_DIR"] = str(results_dir)  # where wandb keeps the log of it
+    os.environ.pop("WANDB_SERVICE", None)  # a worker of our own, which ends with us
     with _alone(results_dir):
         left = waiting(results_dir, experiment)
         if not left:

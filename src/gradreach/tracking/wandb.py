@@ -14,7 +14,19 @@ from gradreach.config import RunConfig, TrackingSettings, Workplace
 from gradreach.tracking.server import mode_now
 
 FAMILIES = ("train", "val", "test", "gradient", "gates", "time")
-FACTS = ("status", "chance", "parameters", "multiply_adds", "receptive_field", "width", "best_epoch", "steps")
+FACTS = (
+    "status",
+    "error",
+    "metric",
+    "chance",
+    "parameters",
+    "multiply_adds",
+    "receptive_field",
+    "width",
+    "best_epoch",
+    "steps",
+    "training_seconds",
+)
 INIT_SECONDS = 30.0
 """How long a run waits for a server that answers, but does not take it up; then it is tracked offline."""
 FINISH_SECONDS = 30.0
@@ -37,6 +49,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.
     results_dir.mkdir(parents=True, exist_ok=True)
     # tables wait there to be sent; wandb's own choice is the home folder, which other machines may not share
     os.environ.setdefault("WANDB_DATA_DIR", str((results_dir / "wandb").resolve()))
+    os.environ.pop("WANDB_SERVICE", None)  # a parent's: each process has wandb's process for itself
     settings = wandb.Settings(
         silent=True,
         console="off",
@@ -52,7 +65,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.
         **what,
         "project": tracking.project,
         "entity": tracking.entity,
-        "dir": results_dir,
+        "dir": results_dir.resolve(),
         "settings": settings,
     }
     if mode_now(tracking) == "online":

@@ -31,12 +31,12 @@ class PlannedSweeper(BasicSweeper):
 
     - ``params``: what an experiment sweeps; what the command line says of the same key wins.
     - ``parts``: where one grid does not say it, several by name: each is ``params`` and what it says
-      itself, which wins.
+      itself, which wins; null leaves one out.
     """
 
     def __init__(self, params: dict[str, str] | None = None, parts: dict[str, dict[str, str]] | None = None) -> None:
         super().__init__(max_batch_size=None, params=params)
-        self.parts = parts or {"all": {}}
+        self.parts = parts
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan, launch, report. Exits with code 1 where a run has failed."""
@@ -47,14 +47,21 @@ class PlannedSweeper(BasicSweeper):
         launcher = self.launcher
         assert launcher is not None
         loader = self.hydra_context.config_loader
-        grids = [{**(self.params or {}), **part} for part in self.parts.values()]
-        jobs = [job for grid in grids for job in combinations(loader, grid, arguments)]
+        all_grids = grids(self.params or {}, self.parts)
+        jobs = [job for grid in all_grids for job in combinations(loader, grid, arguments)]
         composer = Composer(loader, self.config)
         try:
             return sweep(jobs, composer.compose, lambda chosen: launcher.launch(chosen, initial_job_idx=0))
         finally:
             if isinstance(launcher, CoresLauncher):
                 launcher.close()
+
+
+def grids(params: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any] | None] | None) -> list[dict[str, Any]]:
+    """Return the grids of a sweep: one for each part that is not null; without parts, what is swept itself."""
+    if not parts:
+        return [dict(params)]
+    return [{**params, **part} for part in parts.values() if part is not None]
 
 
 def combinations(loader: Any, params: Mapping[str, Any], arguments: Sequence[str]) -> Sequence[Sequence[str]]:

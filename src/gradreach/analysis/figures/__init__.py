@@ -2,9 +2,10 @@
 
 In ``experiments/<name>.py``::
 
-    Figure("accuracy", "How to read it.", partial(metric_against, x="kernel_size", by="model"))
+    figures=(captioned("accuracy_by_kernel", metric_against, x="kernel_size", by="model"), ...)
 """
 
+from gradreach.analysis.figures.captions import captioned
 from gradreach.analysis.figures.costs import metric_by_cost
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
 from gradreach.analysis.figures.ranks import critical_difference
@@ -12,6 +13,7 @@ from gradreach.analysis.figures.scores import half_life_and_reach, metric_agains
 from gradreach.analysis.figures.training import gates_through_training, learning_curves
 
 __all__ = [
+    "captioned",
     "critical_difference",
     "gates_through_training",
     "gradient_by_lag",

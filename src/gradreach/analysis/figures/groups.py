@@ -171,9 +171,12 @@ def show_whole_range(axes: Axes, measure: Measure) -> None:
 
 
 def legend(figure: Figure, order: Iterable[str] = ()) -> None:
-    """Put one legend below all panels, each label once, and make room for it."""
+    """Put one legend below all panels, each label once, and make room for it; a panel without data says so."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
+        drawn = [*axes.collections, *axes.texts, *(line for line in axes.get_lines() if np.size(line.get_xdata()))]
+        if not drawn:
+            axes.text(0.5, 0.5, "nothing measured yet", ha="center", va="center", transform=axes.transAxes)
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if not found:

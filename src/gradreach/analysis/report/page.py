@@ -7,8 +7,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gradreach.analysis.experiment import Experiment
+from gradreach.analysis.experiment import Claim, Experiment
 from gradreach.analysis.report.sections import STATES, Section, coverage
+from gradreach.analysis.verdict import Verdict
 from gradreach.files import write_text
 
 
@@ -43,10 +44,18 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, Ex
         planned=sum(counts.values()),
         seconds=sum(section.seconds for section in sections),
         coverage=coverage(sections),
-        unrun=unrun or {},
+        claims=claims(sections, unrun or {}),
         svg=Markup,
     )
     write_text(path, page + "\n")
+
+
+def claims(sections: Sequence[Section], unrun: Mapping[str, Experiment]) -> list[tuple[Claim, Verdict | None, str]]:
+    """Return every claim with its verdict, None where nothing was run, and its experiment: C2 before C13."""
+    known = [(s.experiment.claim, s.verdict, s.name) for s in sections]
+    known += [(experiment.claim, None, name) for name, experiment in unrun.items()]
+    found = [(claim, verdict, name) for claim, verdict, name in known if claim is not None]
+    return sorted(found, key=lambda entry: (len(entry[0].id), entry[0].id))
 
 
 def duration(seconds: float) -> str:

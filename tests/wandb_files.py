@@ -50,5 +50,5 @@ def logs(results: Path, run_id: str = "*") -> list[Path]:
 
 def figures(values: dict[str, Any]) -> dict[str, float]:
     """Return the figures of a row, without W&B's own and without pictures and tables."""
-    media = (PICTURE, TABLE, "_")
-    return {key: float(value) for key, value in values.items() if not key.startswith(media) and key != "status"}
+    kept = {key: value for key, value in values.items() if not key.startswith((PICTURE, TABLE, "_"))}
+    return {key: float(value) for key, value in kept.items() if key not in ("status", "metric", "error")}

@@ -1,0 +1,106 @@
+"""Errata: the recurrent cells as the notes print them, beside the real ones."""
+
+from functools import partial
+
+import pandas as pd
+
+from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
+from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.figures import gradient_by_lag, learning_curves
+from gradreach.analysis.naming import CELLS, CHOSEN_RATE
+from gradreach.analysis.results import Results
+from gradreach.analysis.tables import Measure, Table
+from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold
+
+SAME = 10.0
+"""Points of accuracy within which two cells count as the same."""
+
+
+def prepare(runs: pd.DataFrame) -> pd.DataFrame:
+    """Choose learning rates."""
+    return choose(runs, ["architecture", "seq_len"])
+
+
+def judge(results: Results) -> Verdict:
+    """Apply the rule."""
+    runs = results.runs[results.runs["chosen"]]
+
+    def loss_of(printed: str, real: str) -> Effect:
+        return compare(
+            runs,
+            "test/accuracy",
+            {"model": real},
+            {"model": printed},
+            label=f"accuracy, {real} − {printed}",
+            scale=100,
+            unit="points",
+        )
+
+    return combine(
+        [
+            judge_threshold(loss_of(printed, real), supported_below=SAME, refuted_above=SAME)
+            for printed, real in (("gru_as_printed", "gru"), ("lstm_as_printed", "lstm"))
+        ]
+    )
+
+
+EXPERIMENT = Experiment(
+    title="Are the cells that the notes print a GRU and an LSTM?",
+    question=(
+        "The notes print a GRU that keeps the previous input where the state belongs, and an LSTM whose candidate uses one matrix for "
+        "input and state. Do they still remember a symbol over 19 distractors as the real cells do?"
+    ),
+    claim=Claim(
+        "C13",
+        "5, 3",
+        "GRU是一种LSTM的替代方案：s_j = (1-z) ⊙ x_{j-1} + z ⊙ s̃_j；LSTM的构成：z = tanh(x_j W^{xz} + h_{j-1} W^{xz} + b_z)",
+        "These formulas are a GRU and an LSTM.",
+    ),
+    prediction=Prediction(
+        "A GRU is s_j = (1 − z) ∘ s_{j−1} + z ∘ s̃_j: what is carried on unchanged is the state. As printed nothing is, so its gradient "
+        "decays faster than a GRU's and it forgets. An LSTM with a shared matrix is a smaller LSTM and should still learn.",
+        "K. Cho et al. 2014, eq. 7; S. Hochreiter and J. Schmidhuber 1997; F. Gers et al. 2000",
+    ),
+    rule=(
+        f"Test accuracy of the real cell minus that of the printed one, paired by seed: supported if it is below {SAME:g} points, refuted "
+        "if it is above, by its whole 95 % interval; one part for the GRU, one for the LSTM."
+    ),
+    judge=judge,
+    caveat=(
+        "All four have about 5,000 parameters and the same choice of learning rates. The GRUs have 800 steps of Adam; the LSTMs 2,400, because after 800 about half of the runs of either were still at chance, which decides nothing. One length and one task: a cell "
+        "that fails here at 20 steps fails at a task that a GRU finds easy; one that does not may still differ elsewhere."
+    ),
+    prepare=prepare,
+    profiles_of=CHOSEN,
+    tables=(
+        Table(
+            "cells",
+            "Accuracy, and the gradient by the state.",
+            f"{CELLS} {CHOSEN_RATE} The gradient, ‖dL/dh_t‖, decays by a factor at every step back; half-life only where it is an "
+            "exponential (R² at least 0.9).",
+            (
+                Measure("test/accuracy", "accuracy, %", scale=100, best="max"),
+                Measure("gradient/start/h.decay", "factor, before", digits=3),
+                Measure("gradient/end/h.decay", "factor, after", digits=3),
+                Measure("gradient/start/h.half_life", "half-life, before", needs=("gradient/start/h.r2", 0.9)),
+                Measure("gradient/end/h.half_life", "half-life, after", needs=("gradient/end/h.r2", 0.9)),
+            ),
+            rows=("architecture", "tried"),
+            columns=(),
+            where=CHOSEN,
+        ),
+    ),
+    figures=(
+        Figure(
+            "learning_curves",
+            "Validation accuracy from epoch to epoch, of the learning rate that validation chose. Thin: seeds; thick: their median. Dotted: "
+            "chance.",
+            of_chosen(learning_curves),
+        ),
+        Figure(
+            "gradient_by_lag",
+            "Norm of each example's own gradient by the state against lag, relative to its largest. The cue stands at the far right.",
+            of_chosen(partial(gradient_by_lag, quantity="h")),
+        ),
+    ),
+)

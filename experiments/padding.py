@@ -1,0 +1,133 @@
+"""Padding: does it keep the size, and attend to the edges?"""
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
+from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.figures.dots import dots
+from gradreach.analysis.naming import CELLS, CHOSEN_RATE
+from gradreach.analysis.results import Results
+from gradreach.analysis.tables import Computed, Measure, Table
+from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold
+from gradreach.models.convolutional import output_length, padding_widths
+
+KINDS = ("none", "same", "circular", "full")
+STEPS, KERNEL, LAYERS = 48, 5, 2
+GAIN = 1.0
+"""Points of accuracy that count as a difference."""
+
+
+def prepare(runs: pd.DataFrame) -> pd.DataFrame:
+    """Name networks by their padding and tasks by where the pattern stands, and choose learning rates."""
+    runs = runs.assign(architecture="padding " + runs["model.padding"].astype(str), place=runs["task.train_region"])
+    return choose(runs, ["architecture", "place"])
+
+
+def touched(results: Results) -> pd.DataFrame:
+    """Count how long each layer's output is, and how often its windows touch each input: no training is needed."""
+    rows = []
+    for kind in KINDS:
+        length = STEPS
+        for _ in range(LAYERS):
+            length = output_length(length, KERNEL, padding=padding_widths(kind, KERNEL))
+        windows = output_length(STEPS, KERNEL, padding=padding_widths(kind, KERNEL))
+        left, _ = padding_widths(kind, KERNEL)
+        counts = np.zeros(STEPS, dtype=int)
+        for first in range(-left, windows - left):
+            steps = np.arange(first, first + KERNEL)
+            steps = steps % STEPS if kind == "circular" else steps[(steps >= 0) & (steps < STEPS)]
+            np.add.at(counts, steps, 1)
+        rows.append(
+            {
+                "padding": kind,
+                f"length after {LAYERS} layers": length,
+                **{f"step {step + 1}": int(counts[step]) for step in (0, 1, 2, 3, STEPS // 2)},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def judge(results: Results) -> Verdict:
+    """Apply the rule."""
+    runs = results.runs[results.runs["chosen"]]
+
+    def gain(kind: str, place: str) -> Effect:
+        a, b = ({"architecture": f"padding {which}", "place": place} for which in (kind, "none"))
+        return compare(
+            runs,
+            "test/accuracy",
+            a,
+            b,
+            label=f"accuracy with padding {kind} − none, pattern at the {place}",
+            scale=100,
+            unit="points",
+        )
+
+    kept = all(
+        output_length(STEPS, KERNEL, padding=padding_widths(kind, KERNEL)) == STEPS for kind in ("same", "circular")
+    )
+    size = Verdict(
+        "supported" if kept else "refuted",
+        None,
+        f"Arithmetic: with `same` and `circular` {STEPS} steps stay {STEPS}, without padding each layer of kernel {KERNEL} "
+        f"takes {KERNEL - 1}; `full` adds as many.",
+    )
+    parts = [judge_threshold(gain(kind, "edge"), supported_above=GAIN, refuted_below=GAIN) for kind in ("same", "full")]
+    return combine([size, *parts])
+
+
+EXPERIMENT = Experiment(
+    title="Does padding keep the size, and attend to the edges?",
+    question=(
+        "Four patterns in noise, which stand either flush with an end of the sequence or in its middle third. Does padding help a convolutional "
+        "network to tell those at the edge?"
+    ),
+    claim=Claim(
+        "C6",
+        "1.3",
+        "为什么需要padding：防止图像变小；防止边缘像素点关注过少",
+        "Padding keeps the size, and keeps the edges from being attended too little.",
+    ),
+    prediction=Prediction(
+        "The size is arithmetic. Of the attention: with zeros that keep the length, the first step is still touched by 3 windows of 5, instead of by "
+        "1; only `full` padding lets every window touch every step.",
+        "V. Dumoulin and F. Visin 2016, A guide to convolution arithmetic",
+    ),
+    rule=(
+        f"Three parts: the length is kept; and at the edge, accuracy with `same` and with `full` padding minus without, paired by seed: supported if "
+        f"above {GAIN:g} point, refuted if below, by the whole 95 % interval."
+    ),
+    judge=judge,
+    caveat=(
+        f"Two layers of kernel {KERNEL}, 16 channels, maximum over time, {STEPS} steps, noise of the patterns' own strength. Learning rates 0.003 and 0.01 were "
+        "tried for each padding and place. A maximum over time needs one window that sees enough of the pattern, so deeper or "
+        "unpooled networks may differ."
+    ),
+    prepare=prepare,
+    tables=(
+        Computed(
+            "windows",
+            f"How often a kernel of {KERNEL} touches each of {STEPS} steps in one layer.",
+            "By counting; no training. The middle is touched by all 5.",
+            touched,
+        ),
+        Table(
+            "accuracy",
+            "Test accuracy in per cent.",
+            f"{CELLS} {CHOSEN_RATE}",
+            (Measure("test/accuracy", "accuracy", scale=100, best="max"),),
+            rows=("architecture", "tried"),
+            columns="place",
+            where=CHOSEN,
+        ),
+    ),
+    figures=(
+        Figure(
+            "accuracy",
+            "Test accuracy by padding, the pattern at the edge or in the middle: mean of the seeds with its 95 % interval; small points are seeds. The axis "
+            "does not begin at zero.",
+            of_chosen(lambda results, stem: dots(results, stem, by="architecture", beside="place")),
+        ),
+    ),
+)

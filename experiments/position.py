@@ -1,0 +1,95 @@
+"""Position: do convolutional networks ignore where things stand?"""
+
+import pandas as pd
+
+from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
+from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.figures.dots import dots
+from gradreach.analysis.naming import CELLS, CHOSEN_RATE
+from gradreach.analysis.results import Results
+from gradreach.analysis.tables import Measure, Table
+from gradreach.analysis.verdict import Verdict, combine, judge_threshold, level
+
+IGNORED = 55.0
+"""Per cent; chance is 50."""
+TASKS = {"half": "in which half?", "order": "which comes first?"}
+DEEP = 4
+
+
+def prepare(runs: pd.DataFrame) -> pd.DataFrame:
+    """Name networks by what could tell them the place, and choose learning rates."""
+    head = runs["model.readout"].map({"max": "max over time", "flatten": "flatten"})
+    names = runs["model.padding"] + ", " + head + ", layers " + runs["model.layers"].astype(str)
+    runs = runs.assign(architecture=names, question=runs["task.rule"].map(TASKS))
+    return choose(runs, ["architecture", "question"])
+
+
+def judge(results: Results) -> Verdict:
+    """Apply the rule."""
+    runs = results.runs[results.runs["chosen"]]
+    parts = []
+    for padding, readout, words in (
+        ("circular", "max", "no edge, maximum over time"),
+        ("same", "max", "zeros at the edge, maximum over time"),
+        ("circular", "flatten", "no edge, all steps side by side"),
+    ):
+        accuracy = level(
+            runs,
+            "test/accuracy",
+            {"task.rule": "half", "model.padding": padding, "model.readout": readout, "model.layers": DEEP},
+            label=f"accuracy, in which half, {words}",
+            scale=100,
+            unit="%",
+        )
+        parts.append(judge_threshold(accuracy, supported_below=IGNORED, refuted_above=IGNORED))
+    return combine(parts)
+
+
+EXPERIMENT = Experiment(
+    title="Do convolutional networks ignore position?",
+    question=(
+        "Is the pattern in the left or in the right half; does A come before B? What in a convolutional network can answer that: the zeros at the edge, "
+        "the head, the depth?"
+    ),
+    claim=Claim(
+        "C10",
+        "1.3",
+        "CNN有什么不足：信息损失问题；忽略了位置信息",
+        "CNNs ignore position (and lose information).",
+    ),
+    prediction=Prediction(
+        "Right only of a network without an edge and with global pooling, which is the same for every shift. Zeros at the edge tell a deep network where "
+        "it is, and a head on all steps side by side knows every place.",
+        "M. Islam et al. 2020, How much position information do convolutional neural networks encode?; O. Kayhan and J. van Gemert 2020",
+    ),
+    rule=(
+        f"Test accuracy in “in which half?” of networks of {DEEP} layers, which see all steps: supported where it is below {IGNORED:g} % (chance is near 50), refuted where it is "
+        "above, by the whole 95 % interval. Three parts: circular padding with a maximum over time, zero padding with the same, circular "
+        "padding with a head on all steps."
+    ),
+    judge=judge,
+    caveat=(
+        "16 channels, kernel 5, dilations 1, 2, 4, 8, 48 steps, 500 steps of Adam; learning rates 0.003 and 0.01 were tried for each network and task. “Which comes first?” can also be "
+        "answered without knowing any place, by a feature that sees both patterns. That information is lost is not tested."
+    ),
+    prepare=prepare,
+    tables=(
+        Table(
+            "accuracy",
+            "Test accuracy in per cent.",
+            f"{CELLS} {CHOSEN_RATE}",
+            (Measure("test/accuracy", "accuracy", scale=100, best="max"),),
+            rows=("architecture", "tried"),
+            columns="question",
+            where=CHOSEN,
+        ),
+    ),
+    figures=(
+        Figure(
+            "accuracy",
+            "Test accuracy of each network: mean of the seeds with its 95 % interval; small points are seeds. Dotted: chance. A network that ignores position stays there in "
+            "“in which half?”.",
+            of_chosen(lambda results, stem: dots(results, stem, by="architecture", beside="question")),
+        ),
+    ),
+)

@@ -1,0 +1,81 @@
+"""Groups below each other: mean with interval, and every seed."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gradreach.analysis.figures.groups import legend, point, tell
+from gradreach.analysis.figures.scores import ACCURACY
+from gradreach.analysis.results import Results
+from gradreach.analysis.tables import Measure
+from gradreach.drawing import PALE, figure_of, saved, series
+
+
+def dots(
+    results: Results,
+    stem: Path,
+    *,
+    by: str = "architecture",
+    beside: str = "task",
+    measure: Measure = ACCURACY,
+    line: tuple[float, str] | None = None,
+) -> Figure:
+    """Draw a measure of groups that have no order: a line for each, a colour for each value of another key.
+
+    Large: mean with 95 % interval, hollow and pale where runs are lacking; small, beside it: the seeds.
+
+    Args:
+        results: what is drawn.
+        stem: the name of the files, without their ending.
+        by: what stands on a line of its own.
+        beside: what stands beside each other on a line.
+        measure: what is measured of a run.
+        line: a value to compare with, and what it is.
+    """
+    runs = results.runs
+    places = sorted(runs[by].dropna().unique(), key=str)
+    kinds = sorted(runs[beside].dropna().unique(), key=str)
+    height = 0.9 + len(places) * max(0.3, 0.17 * len(kinds))
+    with saved(stem, size=(6.4, height)) as (axes,):
+        for i, kind in enumerate(kinds):
+            look = series(i)
+            if len(kinds) > 1:
+                axes.plot([], [], look["marker"], color=look["color"], label=str(kind))
+            for at, place in enumerate(places):
+                some = runs[(runs[by] == place) & (runs[beside] == kind)]
+                if some.empty:
+                    continue
+                y, found = at + 0.7 * ((i + 0.5) / len(kinds) - 0.5), point(some, measure)
+                alpha = 1.0 if found.complete else PALE
+                values = measure.values(some[some["status"] == "finished"])
+                axes.plot(values, np.full(len(values), y + 0.09), ".", color=look["color"], markersize=3, alpha=0.45)
+                if not math.isnan(found.low):
+                    axes.hlines(y, found.low, found.high, color=look["color"], alpha=alpha, linewidth=1.2)
+                if found.valid:
+                    face = look["color"] if found.complete else "none"
+                    (mark,) = axes.plot(
+                        found.mean, y, look["marker"], color=look["color"], markerfacecolor=face, alpha=alpha
+                    )
+                    tell(mark, f"{place}, {kind}: {found}")
+        if (level := chance_of(runs, measure)) is not None:
+            axes.axvline(level, color="black", linestyle=":", linewidth=1, label="chance")
+        if line is not None:
+            axes.axvline(line[0], color="black", linewidth=0.8, label=line[1])
+        axes.set_yticks(range(len(places)), [str(place) for place in places])
+        axes.set(xlabel=measure.label, ylim=(len(places) - 0.4, -0.6))
+        axes.grid(visible=False, axis="y")
+        legend(figure_of([axes]))
+    return figure_of([axes])
+
+
+def chance_of(runs: pd.DataFrame, measure: Measure) -> float | None:
+    """Return the chance level of a measure, where all runs share one."""
+    if "chance" not in runs or "metric" not in runs:
+        return None
+    mine = runs[[measure.metric.endswith(f"/{metric}") for metric in runs["metric"]]]
+    levels = mine["chance"].dropna().unique() * measure.scale
+    shown = measure.metric.startswith(("test/", "val/"))
+    return float(levels[0]) if len(levels) == 1 and shown else None

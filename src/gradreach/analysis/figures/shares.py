@@ -1,0 +1,51 @@
+"""How the values of a gate are shared out: closed, in between, open."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from gradreach.analysis.figures.groups import legend, tell
+from gradreach.analysis.results import Results
+from gradreach.analysis.tables import Measure
+from gradreach.drawing import figure_of, saved
+
+PARTS = (("closed", "below 0.1", "#0072B2"), ("between", "in between", "#DDDDDD"), ("open", "above 0.9", "#D55E00"))
+
+
+def gate_shares(results: Results, stem: Path, *, gates: Mapping[str, str], by: str = "architecture") -> Figure:
+    """Draw the mean shares of closed and open values as stacked bars: a panel for each gate and stage.
+
+    Args:
+        results: what is drawn.
+        stem: the name of the files, without their ending.
+        gates: as in ``{"notes": "tanh'(c)·f"}``, and what they are called.
+        by: what makes a bar.
+    """
+    runs = results.finished
+    groups = list(runs.groupby(by, sort=True))
+    stages = {"start": "before training", "end": "after training"}
+    size = (3.6, 0.8 + 0.32 * max(len(groups), 1))
+    with saved(stem, len(gates), len(stages), sharex=True, sharey=True, size=size) as drawn:
+        for row, (gate, name) in enumerate(gates.items()):
+            for column, (stage, when) in enumerate(stages.items()):
+                axes = drawn[row * len(stages) + column]
+                axes.set_title(f"{name}, {when}")
+                for at, (key, some) in enumerate(groups):
+                    shares = {
+                        part: float(Measure(f"gradient/{stage}/gate_{gate}.{part}", part).values(some).mean())
+                        for part in ("closed", "open")
+                    }
+                    shares["between"] = 1 - sum(shares.values())
+                    left = 0.0
+                    for part, label, colour in PARTS:
+                        if shares[part] == shares[part]:
+                            (bar,) = axes.barh(at, shares[part] * 100, left=left, color=colour, label=label, height=0.7)
+                            left += shares[part] * 100
+                            tell(bar, f"{key}, {name}, {when}, {label}: {100 * shares[part]:.1f} % of {len(some)} runs")
+                axes.set_yticks(range(len(groups)), [str(key) for key, _ in groups])
+                axes.set(xlim=(0, 100), xlabel="share of values (%)" if row == len(gates) - 1 else "")
+                axes.grid(visible=False)
+                axes.invert_yaxis() if column == 0 and row == 0 else None
+        legend(figure_of(drawn), [label for _, label, _ in PARTS])
+    return figure_of(drawn)

@@ -12,7 +12,7 @@ from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
 
 MARGIN = 2.0
 """Points of accuracy within which neither is better."""
@@ -52,16 +52,21 @@ def judge(results: Results) -> Verdict:
         return compare(runs, metric, a, b, paired_by=[*KEYS, "equal"], scale=100, unit="points", label=label)
 
     accuracy = difference("test/accuracy", "test accuracy, LSTM − GRU")
-    return combine(
-        [
-            judge_threshold(ratio("parameters", "width"), supported_below=1, refuted_above=1),
-            judge_threshold(ratio("multiply_adds", "width"), supported_below=1, refuted_above=1),
-            judge_threshold(ratio("training_seconds", "width"), supported_below=1, refuted_above=1),
-            judge_threshold(
-                difference("gap/accuracy", "training − test accuracy, LSTM − GRU"), supported_above=0, refuted_below=0
-            ),
-            neither_better(accuracy),
-        ]
+    gap = difference("gap/accuracy", "training − test accuracy, LSTM − GRU")
+    smaller = {
+        f"the GRU takes {words}": judge_threshold(ratio(column, "width"), supported_below=1, refuted_above=1)
+        for column, words in (
+            ("parameters", "fewer parameters"),
+            ("multiply_adds", "fewer multiply-adds"),
+            ("training_seconds", "less time"),
+        )
+    }
+    return combine_named(
+        {
+            **smaller,
+            "the LSTM overfits more": judge_threshold(gap, supported_above=0, refuted_below=0),
+            "neither is more accurate": neither_better(accuracy),
+        }
     )
 
 

@@ -10,7 +10,7 @@ from gradreach.analysis.figures import metric_against
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
 
 GAP = Measure("gap/accuracy", "training − test accuracy (points)", scale=100)
 MODELS = {"cnn": "convolution", "locally_connected": "locally connected", "mlp": "dense"}
@@ -39,8 +39,8 @@ def judge(results: Results) -> Verdict:
         )
 
     pairs = (("convolution", "locally connected"), ("locally connected", "dense"))
-    saved = [
-        judge_threshold(
+    saved = {
+        f"fewer parameters: {a} than {b}": judge_threshold(
             compare(
                 runs,
                 "parameters",
@@ -54,17 +54,21 @@ def judge(results: Results) -> Verdict:
             refuted_above=1,
         )
         for a, b in pairs
-    ]
-    overfits = [
-        judge_threshold(difference("gap/accuracy", a, b, equal), supported_below=0, refuted_above=0)
+    }
+    overfits = {
+        f"overfits less, {equal}: {a} than {b}": judge_threshold(
+            difference("gap/accuracy", a, b, equal), supported_below=0, refuted_above=0
+        )
         for a, b in pairs
         for equal in ("equal output", "equal size")
-    ]
-    better = [
-        judge_threshold(difference("test/accuracy", a, b, "equal size"), supported_above=0, refuted_below=0)
+    }
+    better = {
+        f"more accurate, equal size: {a} than {b}": judge_threshold(
+            difference("test/accuracy", a, b, "equal size"), supported_above=0, refuted_below=0
+        )
         for a, b in pairs
-    ]
-    return combine([*saved, *overfits, *better])
+    }
+    return combine_named({**saved, **overfits, **better})
 
 
 def by_examples(name: str, caption: str, measure: Measure) -> Table:

@@ -10,7 +10,7 @@ from gradreach.analysis.figures import metric_by_cost
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
 
 LOSS = 1.0
 """Points of accuracy."""
@@ -38,14 +38,19 @@ def judge(results: Results) -> Verdict:
         a, b = {"architecture": name}, {"architecture": other}
         return compare(runs, "test/accuracy", a, b, scale=100, unit="points", label=f"accuracy, {name} − {other}")
 
-    smaller = [
-        judge_threshold(ratio(column, name), supported_below=1, refuted_above=1)
+    smaller = {
+        f"fewer {column.replace('_', '-')} ({name})": judge_threshold(
+            ratio(column, name), supported_below=1, refuted_above=1
+        )
         for column in ("parameters", "multiply_adds")
         for name in BOTTLENECKS
-    ]
-    no_worse = [judge_threshold(gain(name, PLAIN), supported_above=-LOSS, refuted_below=-LOSS) for name in BOTTLENECKS]
-    worth_it = judge_threshold(gain("1×1 to 16, width 64", NARROW), supported_above=0, refuted_below=0)
-    return combine([*smaller, *no_worse, worth_it])
+    }
+    no_worse = {
+        f"no less accurate ({name})": judge_threshold(gain(name, PLAIN), supported_above=-LOSS, refuted_below=-LOSS)
+        for name in BOTTLENECKS
+    }
+    worth_it = judge_threshold(gain(BOTTLENECKS[1], NARROW), supported_above=0, refuted_below=0)
+    return combine_named({**smaller, **no_worse, "better than a narrower stack of the same size": worth_it})
 
 
 EXPERIMENT = Experiment(

@@ -11,7 +11,7 @@ from gradreach.analysis.figures import gradient_by_lag, metric_against
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Verdict, combine, judge_threshold, level
+from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
 
 TRAINED = [25, 50, 100]
 LONGEST = 100
@@ -36,12 +36,12 @@ def judge(results: Results) -> Verdict:
         effect = level(runs, f"gradient/{stage}/h.decay", where, label=f"factor of one step, {words}")
         return judge_threshold(effect, supported_below=VANISHING, refuted_above=VANISHING)
 
-    return combine(
-        [
-            factor("rnn", "start", "tanh RNN, before training"),
-            factor("rnn", "end", "tanh RNN, after training"),
-            factor("rnn orthogonal", "start", "the same tanh RNN with an orthogonal start"),
-        ]
+    return combine_named(
+        {
+            "before training": factor("rnn", "start", "tanh RNN, before training"),
+            "after training": factor("rnn", "end", "tanh RNN, after training"),
+            "with an orthogonal start": factor("rnn orthogonal", "start", "tanh RNN with an orthogonal start"),
+        }
     )
 
 

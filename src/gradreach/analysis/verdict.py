@@ -194,6 +194,17 @@ def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
     return Verdict(state, None, sentence or f"Of {len(parts)} parts: {counts}.", tuple(parts))
 
 
+def combine_named(parts: Mapping[str, Verdict]) -> Verdict:
+    """Return one verdict of several, with a sentence that says which part came out how."""
+    states = [part.state for part in parts.values()]
+    said = [
+        f"{state}: {', '.join(name for name, part in parts.items() if part.state == state)}"
+        for state in dict.fromkeys(states)
+    ]
+    sentence = "; ".join(said)
+    return combine(list(parts.values()), f"{sentence[:1].upper()}{sentence[1:]}.")
+
+
 def _effect(label: str, values: np.ndarray, unit: str) -> Effect:
     mean, _, half_width, n = estimate(values)
     return Effect(label, mean, mean - half_width, mean + half_width, n, unit)

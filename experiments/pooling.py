@@ -31,6 +31,7 @@ POOLS: dict[str, tuple[Literal["none", "avg", "max"], int]] = {
     "max in windows of 4": ("max", 4),
 }
 HEADS = {"mean over time": lambda features: features.mean(1), "max over time": lambda features: features.amax(1)}
+WINDOWS = tuple(POOLS)[1:]
 CHANGES = {"shift": "shifted by one step", "noise": "noise of a tenth"}
 
 
@@ -107,10 +108,13 @@ def judge(results: Results) -> Verdict:
         for change in CHANGES
     }
     pooled = {
-        f"{features} hides {change}": judge_threshold(
-            effect(features, change), supported_below=SMALL, refuted_above=SMALL
+        f"{words} {'hide' if kinds is WINDOWS else 'hides'} {change}": combine_named(
+            {
+                features: judge_threshold(effect(features, change), supported_below=SMALL, refuted_above=SMALL)
+                for features in kinds
+            }
         )
-        for features in (*list(POOLS)[1:], *HEADS)
+        for words, kinds in (("windows", WINDOWS), ("pooling over all time", tuple(HEADS)))
         for change in CHANGES
     }
     return combine_named({**convolution, **pooled})

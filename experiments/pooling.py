@@ -83,6 +83,7 @@ def effect(features: str, change: str) -> Effect:
     table = changes()
     values = table.loc[(table["features"] == features) & (table["change"] == change), "value"].to_numpy()
     mean, _, half, n = estimate(values)
+    mean, half = round(mean, 4), round(half, 4)  # the last digits depend on the machine
     label = f"features, {'pooling ' * (features not in HEADS)}{features}, input {CHANGES[change]}"
     return Effect(label, mean, mean - half, mean + half, n, "of the distance between examples")
 

@@ -50,6 +50,11 @@ class Effect(NamedTuple):
         return f"{self.label}: {self.value:.3g}{unit}, 95 % interval {self.low:.3g} to {self.high:.3g} (n = {self.n})"
 
 
+def stored_effect(values: Mapping[str, Any]) -> Effect:
+    """Return an effect as ``summary.json`` holds it, where what is not a number is null."""
+    return Effect(**{key: math.nan if value is None else value for key, value in values.items()})
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the records say of a claim.

@@ -41,7 +41,7 @@ def test_numbers_come_from_the_summary(tmp_path):
     summary = {"verdict": {**VERDICT, "parts": [PART]}, "finished": 4, "planned": 5}
     template = (
         "{% set it = of('late') %}{{ it.state }}: {{ it.sentence }} {{ it.runs }}."
-        "{% for state, effect in it.effects %} {{ state }}: {{ effect.label }} {{ effect.value }} {{ effect.high }}.{% endfor %}"
+        "{% for state, e in it.effects %} {{ state }}: {{ e.label }} {{ e.value }} {{ e.high }}.{% endfor %}"
         " {{ it.caption('picture') }}"
     )
     assert page(tmp_path, template, summary) == ("refuted: It is not. 4 of 5. refuted: gain -3.0 nan. How to read it.")

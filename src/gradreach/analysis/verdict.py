@@ -52,7 +52,8 @@ class Effect(NamedTuple):
 
 def stored_effect(values: Mapping[str, Any]) -> Effect:
     """Return an effect as ``summary.json`` holds it, where what is not a number is null."""
-    return Effect(**{key: math.nan if value is None else value for key, value in values.items()})
+    numbers: dict[str, Any] = {key: math.nan if value is None else value for key, value in values.items()}
+    return Effect(**numbers)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     runs = choose(runs, ["architecture", "equal", "task", "examples"])
     runs["setting"] = runs["task"] + ", " + runs["examples"].astype(str) + ", equal " + runs["equal"]
     if "train/accuracy" in runs:
-        runs["gap/accuracy"] = runs["train/accuracy"] - runs["test/accuracy"]
+        runs["gap/points"] = runs["train/accuracy"] - runs["test/accuracy"]
     return runs
 
 
@@ -52,7 +52,7 @@ def judge(results: Results) -> Verdict:
         return compare(runs, metric, a, b, paired_by=[*KEYS, "equal"], scale=100, unit="points", label=label)
 
     accuracy = difference("test/accuracy", "test accuracy, LSTM − GRU")
-    gap = difference("gap/accuracy", "training − test accuracy, LSTM − GRU")
+    gap = difference("gap/points", "training − test accuracy, LSTM − GRU")
     smaller = {
         f"the GRU takes {words}": judge_threshold(ratio(column, "width"), supported_below=1, refuted_above=1)
         for column, words in (
@@ -133,7 +133,7 @@ EXPERIMENT = Experiment(
             "gap",
             "Training minus test accuracy, in points.",
             CELLS,
-            (Measure("gap/accuracy", "gap", scale=100),),
+            (Measure("gap/points", "gap", scale=100),),
             rows=("task", "equal", "architecture"),
             columns="examples",
             where=CHOSEN | {"task": CLASSES},
@@ -153,7 +153,7 @@ EXPERIMENT = Experiment(
                     dots,
                     by="setting",
                     beside="architecture",
-                    measure=Measure("gap/accuracy", "training − test accuracy (points)", scale=100),
+                    measure=Measure("gap/points", "training − test accuracy (points)", scale=100),
                 )
             ),
         ),

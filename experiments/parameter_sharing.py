@@ -12,7 +12,7 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
 from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
 
-GAP = Measure("gap/accuracy", "training − test accuracy (points)", scale=100)
+GAP = Measure("gap/points", "training − test accuracy (points)", scale=100)
 MODELS = {"cnn": "convolution", "locally_connected": "locally connected", "mlp": "dense"}
 
 
@@ -22,7 +22,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs.assign(architecture=runs["model"].map(MODELS), equal=equal, examples=runs["task.train_size"])
     runs = choose(runs, ["architecture", "equal", "examples"])
     if "train/accuracy" in runs:
-        runs["gap/accuracy"] = runs["train/accuracy"] - runs["test/accuracy"]
+        runs["gap/points"] = runs["train/accuracy"] - runs["test/accuracy"]
     return runs
 
 
@@ -57,7 +57,7 @@ def judge(results: Results) -> Verdict:
     }
     overfits = {
         f"overfits less, {equal}: {a} than {b}": judge_threshold(
-            difference("gap/accuracy", a, b, equal), supported_below=0, refuted_above=0
+            difference("gap/points", a, b, equal), supported_below=0, refuted_above=0
         )
         for a, b in pairs
         for equal in ("equal output", "equal size")
@@ -111,7 +111,7 @@ EXPERIMENT = Experiment(
     prepare=prepare,
     tables=(
         by_examples("accuracy", "Test accuracy in per cent.", Measure("test/accuracy", "accuracy", scale=100)),
-        by_examples("gap", "Training minus test accuracy, in points.", Measure("gap/accuracy", "gap", scale=100)),
+        by_examples("gap", "Training minus test accuracy, in points.", Measure("gap/points", "gap", scale=100)),
     ),
     figures=(
         Figure(

@@ -14,7 +14,6 @@ from gradreach.analysis.tables import Measure, Table
 from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
 
 TRAINED = [25, 50, 100]
-LONGEST = 100
 VANISHING = 0.9
 """Of one step; in 50 steps nothing but half a per cent is left."""
 
@@ -24,7 +23,8 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     settings = {"model.start": "{}", "model.forget_bias": "b={:g}", "model.chrono": "chrono"}
     names = named(runs, settings)
     runs = choose(runs.assign(architecture=names), ["architecture", "seq_len"])
-    return runs.assign(shown=runs["chosen"] & (runs["seq_len"] == LONGEST))
+    longest = runs.loc[runs["seq_len"].isin(TRAINED), "seq_len"].max()
+    return runs.assign(shown=runs["chosen"] & (runs["seq_len"] == longest))
 
 
 def judge(results: Results) -> Verdict:
@@ -120,7 +120,7 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "gradient_by_lag",
-            f"Norm of each example's own gradient by the input against lag at {LONGEST} steps, relative to its largest. Thin: the median "
+            f"Norm of each example's own gradient by the input against lag at {max(TRAINED)} steps, relative to its largest. Thin: the median "
             "example of every seed; thick: the median of the seeds. The cue that has to be recalled stands at the far right; where a "
             "line has fallen far below 1 % (black) there, nothing can be learned of it.",
             lambda results, stem: gradient_by_lag(

@@ -24,7 +24,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Say what is equal, choose learning rates, and say how far training is ahead of the test."""
     equal = runs["model.match_params"].map(lambda value: "width" if pd.isna(value) else "size")
     runs = runs.assign(equal=equal, examples=runs["task.train_size"])
-    runs = choose(runs, ["architecture", "equal", "task", "examples"])
+    runs = choose(runs, ["task", "equal", "architecture", "examples"])
     runs["setting"] = runs["task"] + ", " + runs["examples"].astype(str) + ", equal " + runs["equal"]
     if "train/accuracy" in runs:
         runs["gap/points"] = runs["train/accuracy"] - runs["test/accuracy"]

@@ -30,7 +30,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Name the starts, count T as the literature does, and choose learning rates."""
     names = named(runs, {"model.forget_bias": "b={:g}", "model.chrono": "chrono"})
     steps = runs["seq_len"].astype(int).where(runs["task"] == "adding", runs["seq_len"].astype(int) - 20)
-    return choose(runs.assign(architecture=names, T=steps), ["architecture", "task", "T"])
+    return choose(runs.assign(architecture=names, T=steps), ["task", "architecture", "T"])
 
 
 def solved(runs: pd.DataFrame) -> pd.Series:

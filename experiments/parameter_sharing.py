@@ -20,7 +20,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Name networks and what is equal among them, choose learning rates, and say how far training is ahead of the test."""
     equal = runs["model.match_params"].map(lambda value: "equal output" if pd.isna(value) else "equal size")
     runs = runs.assign(architecture=runs["model"].map(MODELS), equal=equal, examples=runs["task.train_size"])
-    runs = choose(runs, ["architecture", "equal", "examples"])
+    runs = choose(runs, ["equal", "architecture", "examples"])
     if "train/accuracy" in runs:
         runs["gap/points"] = runs["train/accuracy"] - runs["test/accuracy"]
     return runs

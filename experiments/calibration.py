@@ -10,7 +10,7 @@ from gradreach.analysis.figures.calibration import against_known
 from gradreach.analysis.naming import CELLS
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.verdict import Verdict, combine, judge_threshold, level
+from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
 
 KNOWN = {
     "gate 0.5": 0.5,
@@ -91,15 +91,15 @@ def _parameters(some: pd.DataFrame) -> str:
 def judge(results: Results) -> Verdict:
     """Apply the rule."""
     runs = results.runs
-    layers = [
-        judge_threshold(
+    layers = {
+        name: judge_threshold(
             level(runs, "factor/deviation", {"architecture": name}, label=f"{name}, |measured ÷ known − 1|"),
             supported_below=TOLERANCE,
             refuted_above=TOLERANCE,
         )
         for name in KNOWN
-    ]
-    tables = []
+    }
+    tables = {}
     for (model, shuffled), values in PUBLISHED.items():
         ours = level(
             runs,
@@ -111,8 +111,9 @@ def judge(results: Results) -> Verdict:
         )
         least = min(values)
         gap = ours._replace(value=ours.value - least, low=ours.low - least, high=ours.high - least)
-        tables.append(judge_threshold(gap, supported_above=-MARGIN, refuted_below=-MARGIN))
-    return combine([*layers, *tables])
+        words = f"MNIST-1D {model}{' shuffled' if shuffled else ''}"
+        tables[words] = judge_threshold(gap, supported_above=-MARGIN, refuted_below=-MARGIN)
+    return combine_named({**layers, **tables})
 
 
 EXPERIMENT = Experiment(

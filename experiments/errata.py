@@ -10,7 +10,7 @@ from gradreach.analysis.figures import gradient_by_lag, learning_curves
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
 
 SAME = 10.0
 """Points of accuracy within which two cells count as the same."""
@@ -36,11 +36,13 @@ def judge(results: Results) -> Verdict:
             unit="points",
         )
 
-    return combine(
-        [
-            judge_threshold(loss_of(printed, real), supported_below=SAME, refuted_above=SAME)
-            for printed, real in (("gru_as_printed", "gru"), ("lstm_as_printed", "lstm"))
-        ]
+    return combine_named(
+        {
+            f"the printed {real.upper()} does as well as {article} {real.upper()}": judge_threshold(
+                loss_of(f"{real}_as_printed", real), supported_below=SAME, refuted_above=SAME
+            )
+            for real, article in (("gru", "a"), ("lstm", "an"))
+        }
     )
 
 

@@ -10,7 +10,7 @@ from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Verdict, combine, judge_threshold, level
+from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
 
 MOSTLY = 50.0
 STAGES = {"start": "before training", "end": "after training"}
@@ -32,7 +32,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
 
 def judge(results: Results) -> Verdict:
     """Apply the rule."""
-    parts = []
+    parts = {}
     for stage, when in STAGES.items():
         for task in ("recall", "adding"):
             share = level(
@@ -43,8 +43,8 @@ def judge(results: Results) -> Verdict:
                 scale=100,
                 unit="%",
             )
-            parts.append(judge_threshold(share, supported_above=MOSTLY, refuted_below=MOSTLY))
-    return combine(parts)
+            parts[f"{task} {when}"] = judge_threshold(share, supported_above=MOSTLY, refuted_below=MOSTLY)
+    return combine_named(parts)
 
 
 EXPERIMENT = Experiment(

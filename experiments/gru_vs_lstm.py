@@ -12,7 +12,7 @@ from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
 
 MARGIN = 2.0
 """Points of accuracy within which neither is better."""
@@ -24,10 +24,10 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Say what is equal, choose learning rates, and say how far training is ahead of the test."""
     equal = runs["model.match_params"].map(lambda value: "width" if pd.isna(value) else "size")
     runs = runs.assign(equal=equal, examples=runs["task.train_size"])
-    runs = choose(runs, ["architecture", "equal", "task", "examples"])
+    runs = choose(runs, ["task", "equal", "architecture", "examples"])
     runs["setting"] = runs["task"] + ", " + runs["examples"].astype(str) + ", equal " + runs["equal"]
     if "train/accuracy" in runs:
-        runs["gap/accuracy"] = runs["train/accuracy"] - runs["test/accuracy"]
+        runs["gap/points"] = runs["train/accuracy"] - runs["test/accuracy"]
     return runs
 
 
@@ -52,16 +52,21 @@ def judge(results: Results) -> Verdict:
         return compare(runs, metric, a, b, paired_by=[*KEYS, "equal"], scale=100, unit="points", label=label)
 
     accuracy = difference("test/accuracy", "test accuracy, LSTM − GRU")
-    return combine(
-        [
-            judge_threshold(ratio("parameters", "width"), supported_below=1, refuted_above=1),
-            judge_threshold(ratio("multiply_adds", "width"), supported_below=1, refuted_above=1),
-            judge_threshold(ratio("training_seconds", "width"), supported_below=1, refuted_above=1),
-            judge_threshold(
-                difference("gap/accuracy", "training − test accuracy, LSTM − GRU"), supported_above=0, refuted_below=0
-            ),
-            neither_better(accuracy),
-        ]
+    gap = difference("gap/points", "training − test accuracy, LSTM − GRU")
+    smaller = {
+        f"the GRU takes {words}": judge_threshold(ratio(column, "width"), supported_below=1, refuted_above=1)
+        for column, words in (
+            ("parameters", "fewer parameters"),
+            ("multiply_adds", "fewer multiply-adds"),
+            ("training_seconds", "less time"),
+        )
+    }
+    return combine_named(
+        {
+            **smaller,
+            "the LSTM overfits more": judge_threshold(gap, supported_above=0, refuted_below=0),
+            "neither is more accurate": neither_better(accuracy),
+        }
     )
 
 
@@ -128,7 +133,7 @@ EXPERIMENT = Experiment(
             "gap",
             "Training minus test accuracy, in points.",
             CELLS,
-            (Measure("gap/accuracy", "gap", scale=100),),
+            (Measure("gap/points", "gap", scale=100),),
             rows=("task", "equal", "architecture"),
             columns="examples",
             where=CHOSEN | {"task": CLASSES},
@@ -148,7 +153,7 @@ EXPERIMENT = Experiment(
                     dots,
                     by="setting",
                     beside="architecture",
-                    measure=Measure("gap/accuracy", "training − test accuracy (points)", scale=100),
+                    measure=Measure("gap/points", "training − test accuracy (points)", scale=100),
                 )
             ),
         ),

@@ -13,7 +13,7 @@ from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import estimate
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine, judge_threshold, level
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold, level
 
 CENTROID = "gradient/start/x.centroid"
 SHIFT, GAIN = 0.25, 1.0
@@ -55,12 +55,12 @@ def judge(results: Results) -> Verdict:
         where = {"parity": parity, **SYNTHETIC}
         return level(runs, "centre/shift", where, label=f"shift of the centre a layer, {parity} kernels", unit="steps")
 
-    return combine(
-        [
-            judge_threshold(shift("even"), supported_above=SHIFT, refuted_below=SHIFT),
-            judge_threshold(shift("odd"), supported_below=SHIFT, refuted_above=SHIFT),
-            judge_threshold(gain_of_odd(runs), supported_above=GAIN, refuted_below=GAIN),
-        ]
+    return combine_named(
+        {
+            "even kernels shift the centre": judge_threshold(shift("even"), supported_above=SHIFT, refuted_below=SHIFT),
+            "odd ones do not": judge_threshold(shift("odd"), supported_below=SHIFT, refuted_above=SHIFT),
+            "odd ones are more accurate": judge_threshold(gain_of_odd(runs), supported_above=GAIN, refuted_below=GAIN),
+        }
     )
 
 

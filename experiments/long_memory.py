@@ -13,7 +13,7 @@ from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import longest_solved
 from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.verdict import Verdict, combine, judge_threshold, level
+from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
 
 SOLVED = {"copy": 90.0, "adding": 0.017}
 """Per cent of the symbols; a tenth of chance."""
@@ -30,7 +30,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Name the starts, count T as the literature does, and choose learning rates."""
     names = named(runs, {"model.forget_bias": "b={:g}", "model.chrono": "chrono"})
     steps = runs["seq_len"].astype(int).where(runs["task"] == "adding", runs["seq_len"].astype(int) - 20)
-    return choose(runs.assign(architecture=names, T=steps), ["architecture", "task", "T"])
+    return choose(runs.assign(architecture=names, T=steps), ["task", "architecture", "T"])
 
 
 def solved(runs: pd.DataFrame) -> pd.Series:
@@ -85,11 +85,13 @@ def judge(results: Results) -> Verdict:
         {"task": "adding", "architecture": ["lstm b=1"], "T": 100},
         label="adding, T = 100, mean squared error of the LSTM",
     )
-    return combine(
-        [
-            judge_threshold(copied, supported_above=SOLVED["copy"], refuted_below=SOLVED["copy"]),
-            judge_threshold(added, supported_below=SOLVED["adding"], refuted_above=SOLVED["adding"]),
-        ]
+    return combine_named(
+        {
+            "copy over 50 steps": judge_threshold(copied, supported_above=SOLVED["copy"], refuted_below=SOLVED["copy"]),
+            "adding over 100 steps": judge_threshold(
+                added, supported_below=SOLVED["adding"], refuted_above=SOLVED["adding"]
+            ),
+        }
     )
 
 

@@ -9,7 +9,7 @@ from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
 from gradreach.models.convolutional import output_length, padding_widths
 
 KINDS = ("none", "same", "circular", "full")
@@ -73,8 +73,13 @@ def judge(results: Results) -> Verdict:
         f"Arithmetic: with `same` and `circular` {STEPS} steps stay {STEPS}, without padding each layer of kernel {KERNEL} "
         f"takes {KERNEL - 1}; `full` adds as many.",
     )
-    parts = [judge_threshold(gain(kind, "edge"), supported_above=GAIN, refuted_below=GAIN) for kind in ("same", "full")]
-    return combine([size, *parts])
+    edges = {
+        f"the edge is seen better with `{kind}`": judge_threshold(
+            gain(kind, "edge"), supported_above=GAIN, refuted_below=GAIN
+        )
+        for kind in ("same", "full")
+    }
+    return combine_named({"the size is kept": size, **edges})
 
 
 EXPERIMENT = Experiment(

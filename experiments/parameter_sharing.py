@@ -10,9 +10,9 @@ from gradreach.analysis.figures import metric_against
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
 
-GAP = Measure("gap/accuracy", "training − test accuracy (points)", scale=100)
+GAP = Measure("gap/points", "training − test accuracy (points)", scale=100)
 MODELS = {"cnn": "convolution", "locally_connected": "locally connected", "mlp": "dense"}
 
 
@@ -20,9 +20,9 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Name networks and what is equal among them, choose learning rates, and say how far training is ahead of the test."""
     equal = runs["model.match_params"].map(lambda value: "equal output" if pd.isna(value) else "equal size")
     runs = runs.assign(architecture=runs["model"].map(MODELS), equal=equal, examples=runs["task.train_size"])
-    runs = choose(runs, ["architecture", "equal", "examples"])
+    runs = choose(runs, ["equal", "architecture", "examples"])
     if "train/accuracy" in runs:
-        runs["gap/accuracy"] = runs["train/accuracy"] - runs["test/accuracy"]
+        runs["gap/points"] = runs["train/accuracy"] - runs["test/accuracy"]
     return runs
 
 
@@ -39,8 +39,8 @@ def judge(results: Results) -> Verdict:
         )
 
     pairs = (("convolution", "locally connected"), ("locally connected", "dense"))
-    saved = [
-        judge_threshold(
+    saved = {
+        f"fewer parameters: {a} than {b}": judge_threshold(
             compare(
                 runs,
                 "parameters",
@@ -54,17 +54,21 @@ def judge(results: Results) -> Verdict:
             refuted_above=1,
         )
         for a, b in pairs
-    ]
-    overfits = [
-        judge_threshold(difference("gap/accuracy", a, b, equal), supported_below=0, refuted_above=0)
+    }
+    overfits = {
+        f"overfits less, {equal}: {a} than {b}": judge_threshold(
+            difference("gap/points", a, b, equal), supported_below=0, refuted_above=0
+        )
         for a, b in pairs
         for equal in ("equal output", "equal size")
-    ]
-    better = [
-        judge_threshold(difference("test/accuracy", a, b, "equal size"), supported_above=0, refuted_below=0)
+    }
+    better = {
+        f"more accurate, equal size: {a} than {b}": judge_threshold(
+            difference("test/accuracy", a, b, "equal size"), supported_above=0, refuted_below=0
+        )
         for a, b in pairs
-    ]
-    return combine([*saved, *overfits, *better])
+    }
+    return combine_named({**saved, **overfits, **better})
 
 
 def by_examples(name: str, caption: str, measure: Measure) -> Table:
@@ -107,7 +111,7 @@ EXPERIMENT = Experiment(
     prepare=prepare,
     tables=(
         by_examples("accuracy", "Test accuracy in per cent.", Measure("test/accuracy", "accuracy", scale=100)),
-        by_examples("gap", "Training minus test accuracy, in points.", Measure("gap/accuracy", "gap", scale=100)),
+        by_examples("gap", "Training minus test accuracy, in points.", Measure("gap/points", "gap", scale=100)),
     ),
     figures=(
         Figure(

@@ -15,7 +15,7 @@ from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import estimate
 from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine, judge_threshold
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold
 from gradreach.models import CNN
 from gradreach.tasks import Motif
 
@@ -25,18 +25,19 @@ SEEDS = range(10)
 STEPS, NOISE = 48, 0.1
 POOLS: dict[str, tuple[Literal["none", "avg", "max"], int]] = {
     "none": ("none", 2),
-    "avg, windows of 2": ("avg", 2),
-    "avg, windows of 4": ("avg", 4),
-    "max, windows of 2": ("max", 2),
-    "max, windows of 4": ("max", 4),
+    "avg in windows of 2": ("avg", 2),
+    "avg in windows of 4": ("avg", 4),
+    "max in windows of 2": ("max", 2),
+    "max in windows of 4": ("max", 4),
 }
 HEADS = {"mean over time": lambda features: features.mean(1), "max over time": lambda features: features.amax(1)}
+WINDOWS = tuple(POOLS)[1:]
 CHANGES = {"shift": "shifted by one step", "noise": "noise of a tenth"}
 
 
 def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Name networks by their pooling, and choose learning rates."""
-    windows = runs["model.pooling"] + ", windows of " + runs["model.pool_size"].astype(str)
+    windows = runs["model.pooling"] + " in windows of " + runs["model.pool_size"].astype(str)
     names = windows.mask(runs["model.pooling"] == "none", "none")
     head = runs["model.readout"].map({"mean": "mean over time", "max": "max over time"})
     return choose(runs.assign(architecture=head.fillna(names)), ["architecture"])
@@ -82,6 +83,7 @@ def effect(features: str, change: str) -> Effect:
     table = changes()
     values = table.loc[(table["features"] == features) & (table["change"] == change), "value"].to_numpy()
     mean, _, half, n = estimate(values)
+    mean, half = round(mean, 4), round(half, 4)  # the last digits depend on the machine
     label = f"features, {'pooling ' * (features not in HEADS)}{features}, input {CHANGES[change]}"
     return Effect(label, mean, mean - half, mean + half, n, "of the distance between examples")
 
@@ -100,15 +102,23 @@ def sensitivity(results: Results) -> pd.DataFrame:
 
 def judge(results: Results) -> Verdict:
     """Apply the rule."""
-    convolution = [
-        judge_threshold(effect("none", change), supported_above=SMALL, refuted_below=SMALL) for change in CHANGES
-    ]
-    pooled = [
-        judge_threshold(effect(features, change), supported_below=SMALL, refuted_above=SMALL)
-        for features in (*list(POOLS)[1:], *HEADS)
+    convolution = {
+        f"a convolution answers to {change}": judge_threshold(
+            effect("none", change), supported_above=SMALL, refuted_below=SMALL
+        )
         for change in CHANGES
-    ]
-    return combine([*convolution, *pooled])
+    }
+    pooled = {
+        f"{words} {'hide' if kinds is WINDOWS else 'hides'} {change}": combine_named(
+            {
+                features: judge_threshold(effect(features, change), supported_below=SMALL, refuted_above=SMALL)
+                for features in kinds
+            }
+        )
+        for words, kinds in (("windows", WINDOWS), ("pooling over all time", tuple(HEADS)))
+        for change in CHANGES
+    }
+    return combine_named({**convolution, **pooled})
 
 
 EXPERIMENT = Experiment(

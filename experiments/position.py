@@ -8,7 +8,7 @@ from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Verdict, combine, judge_threshold, level
+from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
 
 IGNORED = 55.0
 """Per cent; chance is 50."""
@@ -27,7 +27,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
 def judge(results: Results) -> Verdict:
     """Apply the rule."""
     runs = results.runs[results.runs["chosen"]]
-    parts = []
+    parts = {}
     for padding, readout, words in (
         ("circular", "max", "no edge, maximum over time"),
         ("same", "max", "zeros at the edge, maximum over time"),
@@ -41,8 +41,8 @@ def judge(results: Results) -> Verdict:
             scale=100,
             unit="%",
         )
-        parts.append(judge_threshold(accuracy, supported_below=IGNORED, refuted_above=IGNORED))
-    return combine(parts)
+        parts[words] = judge_threshold(accuracy, supported_below=IGNORED, refuted_above=IGNORED)
+    return combine_named(parts)
 
 
 EXPERIMENT = Experiment(

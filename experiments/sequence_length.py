@@ -10,7 +10,7 @@ from gradreach.analysis.figures import metric_against
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Verdict, combine, compare, judge_threshold
+from gradreach.analysis.verdict import Verdict, combine_named, compare, judge_threshold
 
 SHORT, LONG = 64, 192
 KEPT = 10.0
@@ -28,13 +28,13 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
 def judge(results: Results) -> Verdict:
     """Apply the rule."""
     runs = results.runs[results.runs["chosen"]]
-    parts = []
+    parts = {}
     for name in ("lstm", "lstm b=1", "gru"):
         short, long = ({"architecture": name, "seq_len": steps} for steps in (SHORT, LONG))
         label = f"accuracy lost from {SHORT} to {LONG} steps, {name}"
         lost = compare(runs, "test/accuracy", short, long, scale=100, unit="points", label=label)
-        parts.append(judge_threshold(lost, supported_below=KEPT, refuted_above=KEPT))
-    return combine(parts)
+        parts[name] = judge_threshold(lost, supported_below=KEPT, refuted_above=KEPT)
+    return combine_named(parts)
 
 
 EXPERIMENT = Experiment(

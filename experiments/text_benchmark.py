@@ -11,7 +11,7 @@ from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Computed
-from gradreach.analysis.verdict import Verdict, combine, compare, judge_threshold, level
+from gradreach.analysis.verdict import Verdict, combine_named, compare, judge_threshold, level
 
 SETS = {"trec": "TREC", "sst": "SST-2", "text_file": "MR"}
 PUBLISHED = {"TREC": (91.2, 89.8), "SST-2": (82.7, 81.3), "MR": (76.1, 77.5)}
@@ -26,14 +26,14 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
 def judge(results: Results) -> Verdict:
     """Apply the rule."""
     runs = results.runs[results.runs["chosen"]]
-    parts = []
+    parts = {}
     for texts in SETS.values():
         for model in ("notes_cnn", "kim_cnn"):
             a, b = ({"texts": texts, "model": name} for name in (model, "bag"))
             label = f"accuracy, {texts}, {model} − bag of embeddings"
             gain = compare(runs, "test/accuracy", a, b, scale=100, unit="points", label=label)
-            parts.append(judge_threshold(gain, supported_above=0, refuted_below=0))
-    return combine(parts)
+            parts[f"{model} on {texts}"] = judge_threshold(gain, supported_above=0, refuted_below=0)
+    return combine_named(parts)
 
 
 def accuracy(results: Results) -> pd.DataFrame:

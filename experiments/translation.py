@@ -8,7 +8,7 @@ from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine, judge_threshold, level
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold, level
 
 INVARIANT = 5.0
 """Points of accuracy."""
@@ -40,15 +40,21 @@ def judge(results: Results) -> Verdict:
             unit="points",
         )
 
-    pooled = [
-        judge_threshold(loss(f"cnn, max over time, {padding}"), supported_below=INVARIANT, refuted_above=INVARIANT)
+    both = {
+        f"invariant with both, padding {padding}": judge_threshold(
+            loss(f"cnn, max over time, {padding}"), supported_below=INVARIANT, refuted_above=INVARIANT
+        )
         for padding in ("none", "same", "circular")
-    ]
-    without = [
-        judge_threshold(loss(name), supported_above=INVARIANT, refuted_below=INVARIANT)
-        for name in ("cnn, flatten, circular", "locally_connected", "mlp")
-    ]
-    return combine([*pooled, *without])
+    }
+    lacking = {
+        f"not invariant with {words}": judge_threshold(loss(name), supported_above=INVARIANT, refuted_below=INVARIANT)
+        for name, words in (
+            ("cnn, flatten, circular", "sharing but no pooling"),
+            ("locally_connected", "unshared windows"),
+            ("mlp", "neither"),
+        )
+    }
+    return combine_named({**both, **lacking})
 
 
 EXPERIMENT = Experiment(

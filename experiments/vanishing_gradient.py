@@ -11,10 +11,9 @@ from gradreach.analysis.figures import gradient_by_lag, metric_against
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Verdict, combine, judge_threshold, level
+from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
 
 TRAINED = [25, 50, 100]
-LONGEST = 100
 VANISHING = 0.9
 """Of one step; in 50 steps nothing but half a per cent is left."""
 
@@ -24,7 +23,8 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     settings = {"model.start": "{}", "model.forget_bias": "b={:g}", "model.chrono": "chrono"}
     names = named(runs, settings)
     runs = choose(runs.assign(architecture=names), ["architecture", "seq_len"])
-    return runs.assign(shown=runs["chosen"] & (runs["seq_len"] == LONGEST))
+    longest = runs.loc[runs["seq_len"].isin(TRAINED), "seq_len"].max()
+    return runs.assign(shown=runs["chosen"] & (runs["seq_len"] == longest))
 
 
 def judge(results: Results) -> Verdict:
@@ -36,12 +36,12 @@ def judge(results: Results) -> Verdict:
         effect = level(runs, f"gradient/{stage}/h.decay", where, label=f"factor of one step, {words}")
         return judge_threshold(effect, supported_below=VANISHING, refuted_above=VANISHING)
 
-    return combine(
-        [
-            factor("rnn", "start", "tanh RNN, before training"),
-            factor("rnn", "end", "tanh RNN, after training"),
-            factor("rnn orthogonal", "start", "the same tanh RNN with an orthogonal start"),
-        ]
+    return combine_named(
+        {
+            "before training": factor("rnn", "start", "tanh RNN, before training"),
+            "after training": factor("rnn", "end", "tanh RNN, after training"),
+            "with an orthogonal start": factor("rnn orthogonal", "start", "tanh RNN with an orthogonal start"),
+        }
     )
 
 
@@ -120,7 +120,7 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "gradient_by_lag",
-            f"Norm of each example's own gradient by the input against lag at {LONGEST} steps, relative to its largest. Thin: the median "
+            f"Norm of each example's own gradient by the input against lag at {max(TRAINED)} steps, relative to its largest. Thin: the median "
             "example of every seed; thick: the median of the seeds. The cue that has to be recalled stands at the far right; where a "
             "line has fallen far below 1 % (black) there, nothing can be learned of it.",
             lambda results, stem: gradient_by_lag(

@@ -8,7 +8,7 @@ from scipy import stats
 from gradreach.analysis.build import judged
 from gradreach.analysis.experiment import Claim, Experiment
 from gradreach.analysis.results import Results
-from gradreach.analysis.verdict import Effect, Verdict, combine, compare, judge_threshold, level
+from gradreach.analysis.verdict import Effect, Verdict, combine, combine_named, compare, judge_threshold, level
 from gradreach.errors import ConfigError
 
 
@@ -127,3 +127,10 @@ def test_a_rule_is_applied_only_when_every_run_has_been_tried(runs):
 def test_a_claim_without_a_rule_is_no_experiment():
     with pytest.raises(ValueError, match="needs a rule"):
         Experiment("t", "q", "c", (), (), Claim("C1", "4.1", "词", "words"))
+
+
+def test_a_combined_verdict_says_which_part_came_out_how():
+    parts = {name: Verdict(state, None, "") for name, state in (("a", "refuted"), ("b", "supported"), ("c", "refuted"))}
+    combined = combine_named(parts)
+    assert combined.state == "mixed"
+    assert combined.sentence == "Refuted: a, c; supported: b."

@@ -30,8 +30,9 @@ def choose(
         metric: what it is chosen by; by default what the task is scored by, of which a squared error is better low.
 
     Returns:
-        The table with ``chosen``, and ``tried``: how many settings the group tried.
+        The table in the order of the groups, with ``chosen``, and ``tried``: how many settings the group tried.
     """
+    runs = runs.sort_values(list(by), kind="stable", na_position="first")
     runs = runs.assign(chosen=False, tried=runs.groupby(list(by), dropna=False)[setting].transform("nunique"))
     score = _score(runs, metric)
     for _, group in runs.groupby(list(by), dropna=False, sort=False):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from gradreach.analysis.experiment import known_experiments, load_experiment
 from gradreach.analysis.rendering import markdown
-from gradreach.analysis.verdict import Effect
+from gradreach.analysis.verdict import stored_effect
 from gradreach.errors import ConfigError
 
 INTRODUCTION = """# Results
@@ -68,8 +68,7 @@ def _claim(summary: dict[str, Any]) -> dict[str, str]:
 def _effect(verdict: dict[str, Any]) -> str:
     """Return the first effect that a verdict rests on."""
     if verdict["effect"]:
-        numbers: dict[str, Any] = {k: float("nan") if v is None else v for k, v in verdict["effect"].items()}
-        return str(Effect(**numbers))
+        return str(stored_effect(verdict["effect"]))
     return next(filter(None, map(_effect, verdict["parts"])), "")
 
 

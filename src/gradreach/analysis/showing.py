@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from gradreach.analysis import rendering
+from gradreach.analysis import findings, rendering
 from gradreach.analysis.build import Built, build, differences, mixture_line, state_line
 from gradreach.analysis.experiment import unrun
 from gradreach.analysis.ledger import is_ledger
@@ -16,6 +16,7 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.sources import Source, disagreements
 from gradreach.analysis.tables import Table, chance_line, make
 from gradreach.errors import advise
+from gradreach.files import write_text
 
 REPORT = "report.html"
 
@@ -56,10 +57,13 @@ def agreement(name: str, results_dir: Path, source: Source) -> bool:
 
 
 def report(sections: Sequence[Section], results_dir: Path) -> None:
-    """Write the page of all experiments, and say where it is."""
+    """Write the pages of all experiments, and say where they are."""
     path = results_dir / REPORT
     write_report(sections, path, unrun(section.name for section in sections))
     print(f"Everything on one page ({path.stat().st_size / 1e6:.1f} MB), for any browser: {path}")
+    if findings.applies(results_dir):
+        write_text(findings.PAGE, findings.findings(results_dir))
+        print(f"Two pages for readers: {findings.PAGE}")
 
 
 def is_current(names: Sequence[str], results_dir: Path, whole: bool) -> bool:
@@ -81,6 +85,8 @@ def is_current(names: Sequence[str], results_dir: Path, whole: bool) -> bool:
             write_report(sections, page, unrun(names))
             if not there.is_file() or there.read_bytes() != page.read_bytes():
                 stale.append(f"{there}: not what the experiments give")
+    if whole and findings.applies(results_dir) and not findings.is_current(results_dir):
+        stale.append(f"{findings.PAGE}: not what the experiments give")
     if not is_ledger(results_dir / "README.md"):
         stale.append(f"{results_dir / 'README.md'}: not what the experiments give")
     for line in stale:

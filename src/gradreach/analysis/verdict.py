@@ -50,6 +50,12 @@ class Effect(NamedTuple):
         return f"{self.label}: {self.value:.3g}{unit}, 95 % interval {self.low:.3g} to {self.high:.3g} (n = {self.n})"
 
 
+def stored_effect(values: Mapping[str, Any]) -> Effect:
+    """Return an effect as ``summary.json`` holds it, where what is not a number is null."""
+    numbers: dict[str, Any] = {key: math.nan if value is None else value for key, value in values.items()}
+    return Effect(**numbers)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the records say of a claim.
@@ -192,6 +198,17 @@ def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
         state = states[0]
     counts = ", ".join(f"{states.count(each)} {each}" for each in dict.fromkeys(states))
     return Verdict(state, None, sentence or f"Of {len(parts)} parts: {counts}.", tuple(parts))
+
+
+def combine_named(parts: Mapping[str, Verdict]) -> Verdict:
+    """Return one verdict of several, with a sentence that says which part came out how."""
+    states = [part.state for part in parts.values()]
+    said = [
+        f"{state}: {', '.join(name for name, part in parts.items() if part.state == state)}"
+        for state in dict.fromkeys(states)
+    ]
+    sentence = "; ".join(said)
+    return combine(list(parts.values()), f"{sentence[:1].upper()}{sentence[1:]}.")
 
 
 def _effect(label: str, values: np.ndarray, unit: str) -> Effect:

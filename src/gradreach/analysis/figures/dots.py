@@ -75,7 +75,6 @@ def chance_of(runs: pd.DataFrame, measure: Measure) -> float | None:
     """Return the chance level of a measure, where all runs share one."""
     if "chance" not in runs or "metric" not in runs:
         return None
-    mine = runs[[measure.metric.endswith(f"/{metric}") for metric in runs["metric"]]]
+    mine = runs[runs["metric"] == measure.metric.rpartition("/")[2]]
     levels = mine["chance"].dropna().unique() * measure.scale
-    shown = measure.metric.startswith(("test/", "val/"))
-    return float(levels[0]) if len(levels) == 1 and shown else None
+    return float(levels[0]) if len(levels) == 1 else None

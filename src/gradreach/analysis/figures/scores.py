@@ -156,6 +156,6 @@ def draw_chance(axes: Axes, runs: pd.DataFrame, measure: Measure, x: str | None 
     levels = mine["chance"].unique() * measure.scale
     if len(levels) == 1:
         tell(axes.axhline(levels[0], **look), f"chance: {levels[0]:.4g}")
-    elif x is not None:
+    elif len(levels) and x is not None:
         curve = mine.groupby(x)["chance"].mean() * measure.scale
         axes.plot(curve.index.to_numpy(float), curve.to_numpy(float), **look)

@@ -217,10 +217,15 @@ def wandb_sweep(
     entity: Entity = None,
 ) -> None:
     """Write the sweep.yaml by which W&B's agents make the runs of an experiment; one a part where it has several."""
+    from gradreach.errors import ConfigError
     from gradreach.files import write_text
     from gradreach.tracking.sweep_file import sweep_files
 
-    for path, text in sweep_files(experiment, conf_dir, project, entity, output).items():
+    texts = sweep_files(experiment, conf_dir, project, entity, output)
+    for path in texts:
+        if path.exists():
+            raise ConfigError(f"{path}: is there already, and perhaps edited; delete it, or --output names another")
+    for path, text in texts.items():
         write_text(path, text)
         print(f"{path}: start it with 'wandb sweep {path}', then 'wandb agent <the id that it says>' wherever runs go")
 

@@ -17,6 +17,7 @@ from wandb_workspaces.workspaces import Workspace
 from wandb_workspaces.workspaces import internal as view_model
 
 from gradreach.analysis.frame import read_runs
+from gradreach.cli import wandb_sweep
 from gradreach.config import parse, plain
 from gradreach.drawing import COLOURS
 from gradreach.errors import ConfigError
@@ -183,3 +184,20 @@ def test_a_part_that_is_left_out_gets_no_file_and_no_run_in_the_plan(monkeypatch
 def test_an_unknown_experiment_has_no_sweep_file():
     with pytest.raises(ConfigError, match="did you mean quickstart"):
         sweep_files("quickstrat", PROJECT / "conf", "p", None, Path("sweep.yaml"))
+
+
+def test_a_sweep_file_that_is_there_is_not_overwritten(tmp_path):
+    (tmp_path / "sweep_centre.yaml").write_text("mine")
+    with pytest.raises(ConfigError, match=r"sweep_centre\.yaml: is there already"):
+        wandb_sweep("padding", PROJECT / "conf", tmp_path / "sweep.yaml")
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep_centre.yaml"]
+    wandb_sweep("padding", PROJECT / "conf", tmp_path / "other.yaml")
+    assert (tmp_path / "other_edge.yaml").exists()
+
+
+def test_a_figure_of_the_report_is_as_wide_as_the_page(written):
+    grids = [block for block in written["report"]["spec"]["blocks"] if block["type"] == "panel-grid"]
+    panels = [panel for block in grids for panel in block["metadata"]["panelBankSectionConfig"]["panels"]]
+    layouts = [panel["layout"] for panel in panels if panel["viewType"] == "Media Browser"]
+    assert layouts
+    assert all((layout["w"], layout["h"]) == (24, 14) for layout in layouts)

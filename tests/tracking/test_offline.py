@@ -16,8 +16,9 @@ import wandb
 from gradreach.interruption import Interrupted
 from gradreach.records import RecordStore
 from gradreach.runner import execute
+from gradreach.tracking.server import use_server
 from gradreach.tracking.sync import marker, waiting
-from gradreach.tracking.wandb import family_name
+from gradreach.tracking.wandb import family_name, went_well
 from kill import kill
 from project import PROJECT, SMALL
 from wandb_files import PICTURE, TABLE, figures, inspect, logs
@@ -272,3 +273,34 @@ def test_below_an_agent_of_a_w_and_b_sweep_the_run_is_the_one_that_the_server_wa
 def test_gates_are_a_family_of_their_own():
     assert family_name("gradient/gate_f.mean") == "gates/f.mean"
     assert family_name("gradient/h.reach") == "gradient/h.reach"
+
+
+@pytest.mark.parametrize(
+    ("text", "well"),
+    [
+        ('{"level":"INFO","msg":"started"}\n{"level": "WARN"}\n', True),
+        ('{"level":"INFO","msg":"\\"level\\":\\"ERROR"}\n', True),
+        ('{"level":"INFO"}\n{"level" : "ERROR+4"}\n', False),
+        ('{"level":"INFO"}\n{"lev', False),
+        ("level=info\n", False),
+        ('{"severity":"INFO"}\n', False),
+        ("", False),
+    ],
+)
+def test_a_run_counts_as_sent_only_where_the_log_can_be_read_and_has_no_error(text, well, tmp_path):
+    log = tmp_path / "debug-internal.log"
+    assert not went_well(log)
+    log.write_text(text)
+    assert went_well(log) is well
+
+
+def test_the_log_of_wandb_is_such_a_log(do):
+    _, _, results = do("model=rnn")
+    (log,) = results.glob("wandb/offline-run-*/logs/debug-internal.log")
+    assert went_well(log)
+
+
+def test_without_an_address_the_server_is_the_one_of_wandbs_own_settings(monkeypatch):
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
+    monkeypatch.setattr("wandb.setup", lambda: type("Setup", (), {"settings": wandb.Settings()}))
+    assert use_server(None) == wandb.Settings.model_fields["base_url"].default.rstrip("/")

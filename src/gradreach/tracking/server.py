@@ -13,7 +13,6 @@ from gradreach.config import TrackingSettings
 from gradreach.errors import ConfigError, advise
 
 ANSWER_SECONDS = 5.0
-CLOUD = "https://api.wandb.ai"
 
 
 def mode_now(tracking: TrackingSettings) -> Literal["offline", "online"]:
@@ -43,7 +42,7 @@ def use_server(base_url: str | None) -> str:
         return os.environ["WANDB_BASE_URL"].rstrip("/")
     import wandb
 
-    return str(wandb.setup().settings.base_url or CLOUD).rstrip("/")
+    return str(wandb.setup().settings.base_url).rstrip("/")
 
 
 def unreachable(url: str) -> str | None:

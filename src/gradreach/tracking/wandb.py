@@ -1,5 +1,6 @@
 """Weights & Biases: one W&B run for each of ours, with the same id."""
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -85,8 +86,17 @@ def end(run: "wandb.Run", exit_code: int) -> None:
         run.finish(exit_code)
     except TimeoutError:
         raise TimeoutError("the server has not taken all; 'gradreach sync' sends the rest") from None
-    if not run.offline and '"level":"ERROR' not in Path(run.settings.log_internal).read_text("utf-8"):
+    if not run.offline and went_well(Path(run.settings.log_internal)):
         Path(f"{run.settings.sync_file}.synced").touch()  # as ``wandb sync`` does
+
+
+def went_well(log: Path) -> bool:
+    """Return whether the log of wandb's process has no error; one that cannot be read is no proof."""
+    try:
+        levels = [json.loads(line)["level"] for line in log.read_text("utf-8").splitlines()]
+        return bool(levels) and not any(level.startswith("ERROR") for level in levels)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
 
 
 class WandbRun:

@@ -1,6 +1,5 @@
 """``sweep.yaml`` for those who launch from W&B: an experiment's axes as grids, and an agent that calls ``run.py``."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def sweep_files(experiment: str, conf_dir: Path, project: str, entity: str | Non
             )
         path = output if name is None else output.with_stem(f"{output.stem}_{name}")
         overrides = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
-        sweep: Mapping[str, Any] = {
+        sweep: dict[str, Any] = {
             "program": "run.py",
             "name": experiment if name is None else f"{experiment}: {name}",
             "project": project,

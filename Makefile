@@ -34,6 +34,7 @@ test-slow: .venv/installed-slow ## run the tests that take minutes; installs the
 
 bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (twenty minutes on a quiet machine)
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python benchmarks/model_speed.py
 
 lint: .venv/installed-dev ## check format, style and types
 	@echo "== ruff, mypy"

@@ -15,6 +15,7 @@ from torch import nn
 from gradreach.files import write_text
 from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
 from gradreach.models.scan import LinearRecurrence, MinGRUCell, MinLSTMCell
+from gradreach.models.state_space import S4DKernel
 
 LENGTH, WIDTH, BATCH, ROUNDS = 200, 64, 64, 15
 BUDGET = 3.0
@@ -35,6 +36,7 @@ def layers() -> dict[str, nn.Module]:
         "mingru (scan)": MinGRUCell(WIDTH, WIDTH),
         "minlstm (scan)": MinLSTMCell(WIDTH, WIDTH),
         "lru (scan)": LinearRecurrence(WIDTH, WIDTH // 2),
+        "s4d (long convolution)": S4DKernel(WIDTH, 16),
     }
 
 

@@ -81,7 +81,8 @@ def tables(
     for name in names:
         built = build(name, results_dir, source=records)
         showing.experiment(built)
-        sections.append(section_of(built))
+        if not experiments:
+            sections.append(section_of(built))
         if records is not None:
             agreed.append(showing.agreement(name, results_dir, records))
     write_text(results_dir / "README.md", ledger(results_dir))

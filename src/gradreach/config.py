@@ -4,7 +4,9 @@ import hashlib
 import inspect
 import json
 import pkgutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -231,6 +233,26 @@ def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") 
             first["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
         )
         raise ConfigError(f"{key}={first['input']}: {message}") from None
+
+
+@contextmanager
+def configuration(conf_dir: Path) -> Iterator[None]:
+    """Let Hydra compose from a folder; the modules beside it can be imported from then on, as they can by ``run.py``.
+
+    Raises:
+        ConfigError: there is no configuration in the folder.
+    """
+    from hydra import initialize_config_dir
+
+    if not (conf_dir / "config.yaml").is_file():
+        raise ConfigError(
+            f"conf_dir={conf_dir}: no config.yaml there; run this in the folder that has conf/ and run.py"
+        )
+    beside = str(conf_dir.resolve().parent)
+    if beside not in sys.path:
+        sys.path.insert(0, beside)
+    with initialize_config_dir(str(conf_dir.resolve()), version_base="1.3"):
+        yield
 
 
 def resolve(target: str) -> Any:

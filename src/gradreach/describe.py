@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from gradreach.config import parse, plain
-from gradreach.errors import ConfigError
+from gradreach.config import configuration, parse, plain
 from gradreach.models import Cell, SequenceModel, caveat
 from gradreach.runner import check
 from gradreach.tasks import Shape
@@ -23,13 +22,9 @@ def compose(overrides: Sequence[str], conf_dir: Path) -> dict[str, Any]:
     Raises:
         ConfigError: there is no configuration in the folder.
     """
-    from hydra import compose, initialize_config_dir
+    from hydra import compose
 
-    if not (conf_dir / "config.yaml").is_file():
-        raise ConfigError(
-            f"conf_dir={conf_dir}: no config.yaml there; run this in the folder that has conf/ and run.py"
-        )
-    with initialize_config_dir(str(conf_dir.resolve()), version_base="1.3"):
+    with configuration(conf_dir):
         return plain(compose("config", overrides=list(overrides)))
 
 
@@ -55,7 +50,10 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
 
 
 def layer_table(model: SequenceModel, shape: Shape) -> Table:
-    """Return a table of all layers: what comes out for one sequence, and what is in it.
+    """Return a table of the parts and the layers in each: what comes out for one sequence, and what is in it.
+
+    A part's row is the sum of its layers'. Multiply-adds are a part's own statement, so layers have none. Weights that
+    are no layer, such as the skips of an LRU, give nothing of their own, so their output is empty.
 
     Args:
         model: on the device ``meta``, so that running it costs nothing.
@@ -67,22 +65,19 @@ def layer_table(model: SequenceModel, shape: Shape) -> Table:
     table.add_column("parameters", justify="right")
     table.add_column("multiply-adds", justify="right")
     shapes = output_shapes(model, shape)
+
+    def row(title: str, name: str, module: nn.Module, cost: str, last: bool) -> None:
+        count = sum(parameter.numel() for parameter in module.parameters())
+        frozen = count and not any(parameter.requires_grad for parameter in module.parameters())
+        output = " × ".join(map(str, shapes.get(name, ())))
+        number = f"{count:,}" + (" frozen" if frozen else "")
+        table.add_row(title, type(module).__name__, output, number, cost, end_section=last)
+
     for part, cost in model.multiply_adds_by_part(shape.length).items():
-        rows = [(name, module) for name, module in layers(model) if name.split(".")[0] == part]
-        if not rows and part == "readout":
-            rows = [("readout", model.readout)]
-        for number, (name, module) in enumerate(rows, start=1):
-            count = sum(parameter.numel() for parameter in module.parameters())
-            frozen = count and not any(parameter.requires_grad for parameter in module.parameters())
-            last = number == len(rows)
-            table.add_row(
-                name.removeprefix("encoder."),
-                type(module).__name__,
-                " × ".join(map(str, shapes[name])) if name in shapes else "",
-                f"{count:,}" + (" frozen" if frozen else ""),
-                f"{cost:,}" if last else "",
-                end_section=last,
-            )
+        inside = [(name, module) for name, module in layers(model) if name.startswith(f"{part}.")]
+        row(part, part, model.get_submodule(part), f"{cost:,}", last=not inside)
+        for number, (name, module) in enumerate(inside, start=1):
+            row(f"  {name.removeprefix(f'{part}.')}", name, module, "", last=number == len(inside))
     return table
 
 
@@ -97,12 +92,19 @@ def layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module
 
 
 def output_shapes(model: SequenceModel, shape: Shape) -> dict[str, tuple[int, ...]]:
-    """Run one sequence through a model on the device ``meta`` and return the shape that each module gives."""
+    """Run one sequence through a model on the device ``meta`` and return the shape that each module gives.
+
+    Steps come first, then features, also where a module has them the other way round.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
 
     def remember(name: str) -> Any:
         def hook(module: nn.Module, arguments: tuple, given: Tensor | tuple) -> None:
-            shapes[name] = tuple((given[0] if isinstance(given, tuple) else given).shape[1:])
+            size = tuple((given[0] if isinstance(given, tuple) else given).shape)
+            if isinstance(module, nn.Conv1d | nn.Conv2d):
+                shapes[name] = (size[2], size[1])
+            else:  # batch normalisation sees the steps of the batch in one row
+                shapes[name] = size if isinstance(module, nn.BatchNorm1d) else size[1:]
 
         return hook
 
@@ -112,7 +114,7 @@ def output_shapes(model: SequenceModel, shape: Shape) -> dict[str, tuple[int, ..
     model(torch.empty(size, dtype=kind, device="meta"))
     for hook in hooks:
         hook.remove()
-    return shapes
+    return {**shapes, "head": shapes[""]}  # its weights may be used without calling it
 
 
 def _off_target(model: SequenceModel, target: int | None) -> str:

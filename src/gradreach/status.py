@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradreach.errors import ConfigError
+from gradreach.config import configuration
 from gradreach.records import SETTLED, RecordStore
 from gradreach.sweep import Job, plan
 
@@ -20,15 +20,13 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
     Raises:
         ConfigError: the folder has no configuration, or a setting cannot be.
     """
-    from hydra import compose, initialize_config_dir
+    from hydra import compose
     from hydra.core.global_hydra import GlobalHydra
 
     from hydra_plugins.gradreach_sweeper import Composer, combinations
 
-    if not (conf_dir / "config.yaml").is_file():
-        raise ConfigError(f"{conf_dir}: no config.yaml there; call this in the folder that has conf/ and run.py")
     overrides = [word if "=" in word else f"experiment={word}" for word in line]
-    with initialize_config_dir(str(conf_dir.resolve()), version_base="1.3"):
+    with configuration(conf_dir):
         experiment = [override for override in overrides if override.startswith("experiment=")]
         master = compose("config", overrides=experiment, return_hydra_config=True)
         loader = GlobalHydra.instance().config_loader()

@@ -56,6 +56,7 @@ def test_the_interquartile_mean_cuts_a_quarter_at_either_end():
     values = generator().permutation([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 1000.0])
     assert interquartile_mean(values) == np.mean([2, 3, 4, 5])
     assert interquartile_mean(np.array([[1.0, 2.0, 30.0]])) == 11.0  # three: nothing to cut
+    assert interquartile_mean(np.array([0.0, 1.0, 5.0, 1000.0])) == 3.0  # four: one at either end
 
 
 def test_the_bootstrap_of_a_mean_agrees_with_scipys():

@@ -48,6 +48,7 @@ class ServerRun(Run):
         self.rows = history
 
     def scan_history(self, keys=None, page_size=1000, min_step=0, max_step=None, use_cache=True):
+        assert max_step in (None, 1), "what was measured before training is one row"
         return (row for row in self.rows if max_step is None or row["_step"] < max_step)
 
     def file(self, name):

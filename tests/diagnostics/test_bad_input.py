@@ -9,15 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.diagnostics import (
+    Instrument,
     bptt_shares,
     bptt_terms,
+    cell_jacobian,
     decay,
     effective_receptive_field,
     figures,
+    gate_statistics,
     gradient_profile,
     half_life,
     lyapunov_spectrum,
+    omega,
     reach,
+    step_factors,
     trace,
     windows_of,
 )
@@ -104,7 +109,7 @@ def test_weights_that_are_no_numbers_give_nan_and_a_flag(poison):
     profile = gradient_profile(sick, batch(), score)
     assert profile.loc[(profile["quantity"] == "h") & (profile["lag"] == 0), "median"].isna().all()
     found = figures(profile)
-    assert found["nonfinite"] > 0
+    assert found["profile.nonfinite"] > 0
     assert math.isnan(found["h.reach"])
     assert math.isnan(found["h.half_life"])
 
@@ -116,6 +121,57 @@ def test_one_sick_example_is_flagged_and_not_hidden():
     assert (profile["nonfinite"] <= 1).all()
     assert profile["nonfinite"].sum() > 0
     assert profile.loc[profile["nonfinite"] > 0, "median"].isna().all()
+
+
+def test_what_follows_from_weights_that_are_no_numbers_is_none_either():
+    sick = model()
+    sick.encoder.layers[0].weight_hh_l0.data[0, 0] = math.nan
+    layer = trace(sick, batch(), score).layers[0]
+    assert omega(layer).isnan().all()
+    gates = gate_statistics(layer).set_index("gate")
+    assert gates.loc["i", ["mean", "closed", "open"]].isna().all()
+    assert lyapunov_spectrum(layer, 1).isnan().all()
+
+
+def test_without_a_step_back_there_is_no_omega():
+    assert omega(trace(model(), batch(1), score).layers[0]).isnan().all()
+    padded = trace(model(), batch(6, torch.tensor([6, 0, 1])), score).layers[0]
+    assert omega(padded).isnan().tolist() == [False, True, True]
+
+
+def test_figures_over_examples_are_nan_where_one_of_them_is_sick_and_leave_padding_out():
+    sick = batch()
+    sick.x[1, 2, 0] = math.nan
+    names = ("h.lyapunov", "h.log10_condition", "h.omega")
+    schedules = {"lyapunov": "ends", "jacobians": "ends"}
+    found = Instrument(model(), sick, score, schedules, exponents=2).measure("start")
+    assert all(math.isnan(found[name]) for name in names)
+    padded = Instrument(model(), batch(6, torch.tensor([6, 0, 6])), score, schedules, exponents=2).measure("start")
+    assert all(math.isfinite(padded[name]) for name in names)
+
+
+def test_a_step_without_one_before_it_is_undefined_and_not_sick():
+    lengths = torch.tensor([6, 4, 6])
+    layer = trace(model(), batch(6, lengths), score).layers[0]
+    table = step_factors(layer).set_index(["quantity", "lag"])
+    assert table["nonfinite"].sum() == 0
+    assert table.loc["step", "n"].tolist() == [3, 3, 3, 3, 2, 2]
+    for quantity in ("direct", "indirect", "cell"):
+        assert table.loc[quantity, "n"].tolist() == [3, 3, 3, 2, 2, 0]
+        assert table.loc[quantity, "median"].notna().tolist() == [True] * 5 + [False]
+    with pytest.raises(ValueError, match="t=0: choose a step that has one before it, 1 to 5"):
+        cell_jacobian(layer.steps, 0)
+
+
+def test_steps_at_which_no_gradient_arrives_have_no_factor():
+    layer = nn.LSTM(2, 3, batch_first=True)
+    middle = trace(layer, batch(), lambda output, target: output[0][:, 3].sum(1)).layers[0]
+    table = step_factors(middle).set_index(["quantity", "lag"])
+    assert table.loc["step", "n"].tolist() == [0, 0, 3, 3, 3, 3]
+    assert table.loc["cell", "n"].tolist() == [0, 0, 3, 3, 3, 0]
+    assert table["nonfinite"].sum() == 0
+    early = trace(layer, Batch(batch().x[:, :4], None, batch().target), lambda output, target: output[0][:, 3].sum(1))
+    assert torch.allclose(omega(middle), omega(early.layers[0]))
 
 
 def test_half_precision_is_computed_in_double_and_refused_as_a_dtype():
@@ -161,6 +217,46 @@ def test_token_ids_are_measured_by_what_the_embedding_gives():
     assert np.allclose(profile[profile["quantity"] == "x"]["median"], truth, atol=1e-12)
 
 
+class Twice(nn.Module):
+    """Embeds the same token ids twice."""
+
+    def __init__(self, shared: bool) -> None:
+        super().__init__()
+        self.first, self.second = nn.Embedding(9, 3), nn.Embedding(9, 3)
+        self.shared = shared
+
+    def forward(self, ids: Tensor) -> Tensor:
+        one, other = self.first(ids), (self.first if self.shared else self.second)(ids)
+        return (one + other**2).sum(1)
+
+
+def test_an_embedding_that_is_asked_twice_is_one_input_and_two_are_refused():
+    torch.manual_seed(0)
+    ids, twice = torch.randint(9, (3, 5)), Twice(shared=True).double()
+    profile = gradient_profile(twice, Batch(ids, None, torch.zeros(3)), score)
+    truth = (1 + 2 * twice.first(ids)).norm(dim=2).log10().flip(1).median(0)[0]
+    assert np.allclose(profile["median"], truth.detach(), atol=1e-12)
+    with pytest.raises(ValueError, match="first and second both embed the token ids"):
+        gradient_profile(Twice(shared=False), Batch(ids, None, torch.zeros(3)), score)
+
+
+def test_a_loss_that_holds_numbers_of_its_own_is_computed_in_double_too():
+    weight = torch.tensor([1.0, 3.0])
+    loss = nn.CrossEntropyLoss(weight=weight, reduction="none")
+    profile = gradient_profile(model(), batch(), loss)
+    assert loss.weight is weight
+    assert loss.weight.dtype == torch.float32
+    plain = gradient_profile(model(), batch(), nn.CrossEntropyLoss(reduction="none"))
+    assert np.allclose(profile["median"], plain["median"], atol=1e-12)  # all targets are 0, of weight 1
+
+    def hidden(output: Tensor, target: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(output, target, weight, reduction="none")
+
+    with pytest.raises(ValueError, match=r"the loss holds tensors of float32.*dtype=torch\.float32"):
+        gradient_profile(model(), batch(), hidden)
+    assert np.allclose(gradient_profile(model(), batch(), hidden, torch.float32)["median"], plain["median"], atol=1e-5)
+
+
 def test_token_ids_without_an_embedding_are_refused():
     with pytest.raises(ValueError, match=r"no nn\.Embedding"):
         gradient_profile(Tokens(embed=False), Batch(torch.ones(2, 5).long(), None, torch.zeros(2)), score)
@@ -191,7 +287,7 @@ def test_what_arrives_at_lag_zero_is_neither_fitted_nor_compared_with():
         "h.r2": pytest.approx(1.0),
         "h.decay": pytest.approx(10**-0.1),
         "h.log10_norm": pytest.approx(-0.1),
-        "nonfinite": 0.0,
+        "profile.nonfinite": 0.0,
     }
 
 

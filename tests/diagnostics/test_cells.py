@@ -134,3 +134,53 @@ def test_a_layer_whose_output_is_no_state_is_not_measured_and_says_so():
     with pytest.warns(UserWarning, match="output\\(x_t, state\\)"):
         profile = gradient_profile(Doubled(2, 3, 0.5), inputs(2, 5, 2), read_last)
     assert list(profile["quantity"].unique()) == ["x"]
+
+
+class Other(nn.LSTM):
+    """Not what its name says: its output is halved."""
+
+    def forward(self, x: Tensor, hx=None):
+        output, state = super().forward(x, hx)
+        return output / 2, state
+
+
+class Loop(nn.Module):
+    """A loop over torch's own cell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.LSTMCell(2, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        state, outputs = None, []
+        for x_t in x.unbind(1):
+            state = self.cell(x_t, state)
+            outputs.append(state[0])
+        return torch.stack(outputs, 1), None
+
+
+class Pair(Leaky):
+    """Gives its last state beside its output, as torch's layers do."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        output = super().forward(x)
+        return output, output[:, -1]
+
+
+@pytest.mark.parametrize(
+    ("layer", "why"),
+    [
+        (Other(2, 3, batch_first=True), "Other has a forward of its own"),
+        (Loop(), "LSTMCell is one step of a loop"),
+        (Pair(2, 3, 0.5), r"Let it give a tensor"),
+    ],
+)
+def test_a_layer_that_is_not_understood_is_left_as_it_is_and_said_so(layer, why):
+    batch = inputs(3, 5, 2)
+    with pytest.warns(UserWarning, match=why):
+        profile = gradient_profile(layer, batch, lambda output, target: read_last(output[0], target))
+    x = batch.x.clone().requires_grad_()
+    read_last(layer.double()(x)[0], batch.target).sum().backward()
+    assert list(profile["quantity"].unique()) == ["x"]
+    truth = x.grad.norm(dim=2).log10().flip(1).median(0)[0]
+    assert profile["median"].to_numpy() == pytest.approx(truth.numpy(), abs=1e-12)

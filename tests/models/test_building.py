@@ -1,6 +1,8 @@
 """A model that fits a task: sizes, parameter budgets, refusals."""
 
+import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -71,6 +73,31 @@ def test_match_params_comes_as_near_as_a_width_can(kind: type[m.Encoder], target
     assert chosen.parameter_count == parameters(chosen)
 
 
+@pytest.mark.parametrize("kind", [m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU, m.TCN, m.KimCNN, m.Transformer])
+@pytest.mark.parametrize("d_in", [1, 2, 12])
+def test_match_params_is_the_nearest_of_all_widths(kind: type[m.Encoder], d_in: int) -> None:
+    shape = Shape(channels=d_in, length=20, outputs=2)
+    settings = {"width": 4, "heads": 4} if kind is m.Transformer else {"width": 1}
+    step = settings["width"]
+    with torch.device("meta"):
+        sizes = {
+            width: build(kind, {**settings, "width": width}, shape, readout="mean").parameter_count
+            for width in range(step, 30 * step, step)
+        }
+        smallest = min(sizes.values())
+        around = [size + off for width, size in sizes.items() if width <= 16 for off in (-9, 0, 7)]
+        for target in [smallest, *(target for target in around if target > smallest)]:
+            chosen = build(kind, settings, shape, readout="mean", match_params=target)
+            assert abs(chosen.parameter_count - target) == min(abs(size - target) for size in sizes.values())
+            assert chosen.width is not None
+            assert sizes[chosen.width] == chosen.parameter_count
+
+
+def test_match_params_finds_the_width_that_needs_no_map_of_the_input() -> None:
+    shape = Shape(channels=12, length=20, outputs=2)
+    assert build(m.GatedTanhRNN, {"width": 1}, shape, readout="last", match_params=626).width == 12
+
+
 def test_match_params_keeps_what_must_divide_the_width() -> None:
     model = build(m.Transformer, {"heads": 4, "width": 4}, SERIES, readout="mean", match_params=30_000)
     assert model.width is not None
@@ -106,7 +133,18 @@ def test_match_params_draws_no_random_numbers() -> None:
         (lambda: build(m.MLP, {}, TEXT, readout="flatten"), "shares them"),
         (lambda: build(m.LocallyConnected, {}, TEXT, readout="max"), "shares them"),
         (lambda: build(m.CNN, {"padding": "none", "layers": 6}, SERIES, readout="max"), "seq_len=40: too short"),
-        (lambda: build(m.CNN, {"kernel_size": 41}, SERIES, readout="max"), "kernel_size=41"),
+        *(
+            (
+                partial(build, kind, {"kernel_size": 41}, SERIES, readout="max"),
+                "^kernel_size=41: .* choose 1 to 40$",
+            )
+            for kind in (m.CNN, m.TCN, m.NotesCNN, m.LocallyConnected)
+        ),
+        (lambda: build(m.KimCNN, {"kernel_sizes": (3, 41, 5)}, SERIES, readout="max"), "^kernel_sizes=41: larger"),
+        (lambda: build(m.CNN, {"first_kernel_size": 41}, SERIES, readout="max"), "^first_kernel_size=41: larger"),
+        (lambda: build(m.CNN, {"kernel_size": 41, "first_kernel_size": 3}, SERIES, readout="max"), "^kernel_size=41"),
+        (lambda: m.CNN(1, dilation_base=100, layers=12), r"layers=12: .* every 100\^11-th step"),
+        (lambda: m.TCN(1, layers=70), r"layers=70: .* every 2\^69-th step"),
         (lambda: build(m.Transformer, {"width": 30}, SERIES, readout="mean"), "choose 32"),
         (lambda: build(m.LRU, {"r_min": 0.9, "r_max": 0.5}, SERIES, readout="last"), "r_min=0.9"),
         (lambda: SequenceModel(m.GRU(1), "flatten", 2), "length"),
@@ -133,9 +171,36 @@ def test_tokens_are_embedded_and_lengths_kept() -> None:
     assert parameters(model.embedding) == 50 * 100
 
 
-def test_a_last_state_that_has_not_seen_all_gets_a_note() -> None:
-    assert "31 of 40 steps" in str(caveat(build(m.CNN, {}, SERIES, readout="last"), SERIES))
-    two_ways = build(m.LSTM, {"bidirectional": True}, SERIES, readout="last")
-    assert "backward half has seen one step" in str(caveat(two_ways, SERIES))
-    for kind, settings, readout in [(m.CNN, {}, "max"), (m.TCN, {}, "last"), (m.CNN, {"padding": "causal"}, "last")]:
-        assert caveat(build(kind, settings, SERIES, readout=readout), SERIES) is None  # type: ignore[type-abstract]
+def note(kind: Any, readout: str = "last", **settings: Any) -> str | None:
+    return caveat(build(kind, settings, SERIES, readout=readout), SERIES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (m.CNN, {}, r"CNN sees 16 of 40 steps, from the 25\. to the 40\."),
+        (m.CNN, {"padding": "causal"}, r"CNN sees 31 of 40 steps, from the 10\. to the 40\."),
+        (m.CNN, {"padding": "causal", "stride": 3, "layers": 1}, r"sees 3 of 40 steps, from the 38\. to the 40\."),
+        (m.CNN, {"padding": "causal", "stride": 4, "layers": 1}, r"sees 3 of 40 steps, from the 35\. to the 37\."),
+        (m.CNN, {"padding": 9, "layers": 1}, r"sees 0 of 40 steps\. readout"),
+        (m.CNN, {"layers": 9}, "CNN is not causal here: its last state can depend on all 40 steps, but as one"),
+        (m.TCN, {"layers": 3}, r"TCN sees 29 of 40 steps, from the 12\. to the 40\."),
+        (m.KimCNN, {}, r"KimCNN sees 3 of 40 steps, from the 38\. to the 40\."),
+        (m.Identity, {}, r"Identity sees 1 of 40 steps"),
+        (m.GRU, {"bidirectional": True}, r"forward half has read all 40 steps, the backward half only the last\. "),
+        (m.GRU, {"bidirectional": True, "layers": 2}, r"backward half only the last of what the layer below gives\. "),
+        (m.Transformer, {}, "can depend on all 40 steps, but as one position's view"),
+    ],
+)
+def test_a_last_state_that_does_not_sum_up_the_sequence_gets_a_note(
+    kind: Any, settings: dict[str, Any], message: str
+) -> None:
+    assert re.search(message, str(note(kind, **settings)))
+    for readout in ("mean", "max", "attention", "flatten"):
+        assert note(kind, readout, **settings) is None
+
+
+def test_a_last_state_that_sums_up_the_sequence_gets_none() -> None:
+    for kind, settings in [(m.TCN, {}), (m.CNN, {"padding": "causal", "layers": 5}), (m.GRU, {}), (m.MLP, {})]:
+        assert note(kind, **settings) is None
+    assert note(m.Transformer, causal=True) is None

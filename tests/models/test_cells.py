@@ -252,3 +252,11 @@ def test_scan_in_single_precision_is_near_the_loop_over_a_long_sequence(name: st
     for x_t in x.unbind(1):
         state = layer.step(x_t, state)
     torch.testing.assert_close(layer(x)[:, -1], state, rtol=1e-4, atol=1e-5)
+
+
+def test_the_kernel_of_s4d_is_exact_at_the_smallest_steps() -> None:
+    torch.manual_seed(0)
+    layer = S4DKernel(8, 2)
+    torch.nn.init.constant_(layer.log_step, -9.0)
+    single = layer.kernel(4)
+    torch.testing.assert_close(single.double(), layer.double().kernel(4), rtol=2e-6, atol=1e-9)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gradreach.models import CNN, TCN, KimCNN, LocallyConnected, NotesCNN, SequenceModel, output_length
+from gradreach.models.convolutional import padding_widths
 
 
 @settings(deadline=None, max_examples=200)
@@ -90,6 +91,11 @@ def test_even_kernels_shift_the_centre_by_half_a_step_a_layer(kernel_size: int, 
     variance = (share * (torch.arange(101) - centroid) ** 2).sum()
     torch.testing.assert_close(centroid.item(), 50 + shift)
     torch.testing.assert_close(variance.item(), 10 * (kernel_size**2 - 1) / 12)
+
+
+def test_an_even_kernel_is_lopsided_at_odd_dilations_only() -> None:
+    assert [padding_widths("same", 4, dilation) for dilation in (1, 2, 3, 4)] == [(1, 2), (3, 3), (4, 5), (6, 6)]
+    assert [padding_widths("circular", 5, dilation) for dilation in (1, 2)] == [(2, 2), (4, 4)]
 
 
 @pytest.mark.parametrize("layers", [1, 2, 5])

@@ -1,6 +1,7 @@
 """``gradreach describe``: what is known before training."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,30 @@ def described(*overrides: str) -> str:
 
 def test_it_prints_what_the_model_is() -> None:
     shown = described("model=cnn", "task=digits", "seq_len=128", "kernel_size=5")
-    assert "layers.3.convolution" in shown
+    assert re.search(r"encoder +CNN +128 × 32 +15,648 +1,986,560 *$", shown, re.MULTILINE)
+    assert re.search(r"  layers.3.convolution +Conv1d +128 × 32 +5,152 *$", shown, re.MULTILINE)
     _, model = assemble(*parse(compose(["model=cnn", "seq_len=128", "kernel_size=5"], CONF)))
     assert f"parameters       {sum(p.numel() for p in model.parameters()):,}" in shown
     assert f"multiply-adds    {128 * 32 * 5 * (1 + 3 * 32) + 320:,} a sequence of 128 steps" in shown
     assert "receptive field  61 steps of 128" in shown
     assert "causal           no" in shown
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rows"),
+    [
+        (["model=kim_cnn"], ["encoder KimCNN 64 × 300 1,500 76,800", "layers.0 Conv1d 64 × 100 400"]),
+        (["model=kim_cnn"], ["readout Max 300 0 0", "head Linear 10 3,010 3,000"]),
+        (["model=cnn", "model.normalization=batch"], ["layers.2.normalization BatchNorm1d 64 × 32 64"]),
+        (["model=cnn", "model.padding=none", "model.layers=1"], ["layers.0.convolution Conv1d 62 × 32 128"]),
+        (["model=notes_cnn"], ["encoder NotesCNN 64 × 50 200 9,600", "conv Conv2d 64 × 50 200"]),
+        (["model=lru"], ["layers.0 LinearRecurrence 64 × 64 2,144", "skips ParameterList 32"]),
+        (["model=gru", "model.embedding_size=4"], ["embedding Projection 64 × 4 8 256", "layers.0 GRU 64 × 32 3,648"]),
+    ],
+)
+def test_a_part_tells_its_cost_and_a_layer_its_steps_and_features(overrides: list[str], rows: list[str]) -> None:
+    lines = [" ".join(line.split()) for line in described("seq_len=64", *overrides).splitlines()]
+    assert set(rows) <= set(lines)
 
 
 def test_it_tells_how_near_a_budget_was_reached_and_what_to_note() -> None:

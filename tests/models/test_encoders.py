@@ -72,6 +72,15 @@ def test_gradient_is_zero_outside_the_receptive_field_and_not_inside(name: str) 
     assert holes or touched == list(range(min(touched), max(touched) + 1))
 
 
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "s4d"])
+def test_the_last_state_depends_on_the_steps_that_it_is_said_to(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = make(name).double().eval()
+    x = random(64).requires_grad_()
+    (gradient,) = torch.autograd.grad(encoder(x, None)[0][:, -1].square().sum(), x)
+    assert (gradient.abs().amax((0, 2)) > 0).nonzero().flatten().tolist() == list(encoder.seen_by_last(LENGTH))
+
+
 @pytest.mark.parametrize("readout", [name for name in READOUTS if name != "flatten"])
 @pytest.mark.parametrize("name", SHARED)
 def test_padding_never_influences_a_result(name: str, readout: str) -> None:
@@ -81,7 +90,7 @@ def test_padding_never_influences_a_result(name: str, readout: str) -> None:
     x = random(5)
     padding = torch.arange(LENGTH) >= lengths.unsqueeze(1)
     answer = model(x, lengths)
-    assert torch.equal(answer, model(x.masked_fill(padding.unsqueeze(2), 1000.0), lengths))
+    assert torch.equal(answer, model(x.masked_fill(padding.unsqueeze(2), float("nan")), lengths))
     bias = model.head.bias
     torch.testing.assert_close(answer[-1], bias.expand_as(answer[-1]), msg="no step reads as zero")
     for row, length in enumerate(lengths.tolist()):
@@ -89,6 +98,15 @@ def test_padding_never_influences_a_result(name: str, readout: str) -> None:
             alone = model(x[row : row + 1, :length])[0]
             seen = answer[row][: alone.shape[0]] if readout == "each_step" else answer[row]
             torch.testing.assert_close(seen, alone, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("settings", [{"kernel_size": 5}, {"pooling": "max"}, {"pooling": "avg", "stride": 2}])
+def test_sequences_too_short_for_an_unpadded_stack_read_as_zero(settings: dict[str, Any]) -> None:
+    model = SequenceModel(m.CNN(3, padding="none", dilation_base=1, layers=2, **settings), "mean", 2)
+    for length in (1, 3, 4):
+        x = torch.randn(2, length, 3)
+        for lengths in (None, torch.tensor([length, 1])):
+            torch.testing.assert_close(model(x, lengths), model.head.bias.expand(2, 2))
 
 
 @pytest.mark.parametrize("name", [name for name in SHARED if "batch norm" in name])
@@ -163,16 +181,6 @@ def test_dropout_follows_torchs_seed_and_is_off_in_evaluation(name: str) -> None
     dropped = seeded()
     encoder.eval()
     assert not torch.equal(dropped, seeded())
-
-
-@pytest.mark.parametrize(("name", "layers", "times"), [("lstm", 3, 2), ("tcn", 3, 6), ("lru", 3, 3), ("s4d", 3, 3)])
-def test_dropout_acts_where_it_is_said_to(name: str, layers: int, times: int) -> None:
-    encoder, calls = SHARED[name](3, layers=layers, dropout=0.5), []
-    for module in encoder.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.register_forward_hook(lambda *call: calls.append(call))
-    encoder(torch.randn(1, LENGTH, 3), None)
-    assert len(calls) == times
 
 
 @pytest.mark.parametrize("name", SHARED)

@@ -62,3 +62,25 @@ def test_every_option_is_a_model_that_can_be_made_without_memory(option: str) ->
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
     assert model.parameter_count > 0
     assert model.multiply_adds(task.shape.length) > 0
+
+
+READ_BY = {
+    "cnn": "max",
+    "kim_cnn": "max",
+    "notes_cnn": "mean",
+    "bag": "mean",
+    "transformer": "mean",
+    "linear": "flatten",
+    "mlp": "flatten",
+    "locally_connected": "flatten",
+}
+"""The readouts that are not ``last``."""
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_reads_out_and_takes_up_the_axes_as_its_source_does(option: str) -> None:
+    _, model = check(*parse(compose([f"model={option}", "seq_len=64", "kernel_size=5"], CONF)))
+    assert model.readout_name == READ_BY.get(option, "last")
+    assert (model.dropout.p, model.max_norm) == ((0.5, 3.0) if option == "kim_cnn" else (0.0, None))
+    of_kernels = {"cnn": 5, "tcn": 5, "notes_cnn": 5, "locally_connected": 5}
+    assert model.encoder.kernels.get("kernel_size") == of_kernels.get(option)

@@ -2,14 +2,9 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
-
-import pytest
-import torch
-
-from gradreach.config import parse
-from gradreach.describe import compose
-from gradreach.runner import assemble, check
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
@@ -19,17 +14,24 @@ def block(language: str) -> str:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[0]
 
 
-def test_the_new_encoder_of_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def call(folder: Path, *command: str) -> str:
+    """Run what the page says in a folder, and return what it prints."""
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def test_the_new_encoder_of_the_page_works(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copy(ROOT / "run.py", tmp_path)
     (tmp_path / "conf" / "model" / "smooth.yaml").write_text(block("yaml"), encoding="utf-8")
     (tmp_path / "smooth.py").write_text(block("python"), encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    run, workplace = parse(compose(["model=smooth", "model.match_params=1000"], tmp_path / "conf"))
-    task, planned = check(run, workplace)
-    model = assemble(run, workplace)[1]
-    assert abs(planned.parameter_count - 1000) <= 7
-    assert model(torch.randn(3, task.shape.length, 1)).shape == (3, 10)
     assert len(block("python").splitlines()) <= 40
+
+    gradreach = str(Path(sys.executable).with_name("gradreach"))
+    described = call(tmp_path, gradreach, "describe", "model=smooth", "model.match_params=1000")
+    assert "smooth.Smooth" in described
+    assert abs(int(re.findall(r"parameters +(\d[\d,]*)", described)[-1].replace(",", "")) - 1000) <= 7
+    call(tmp_path, sys.executable, "run.py", "model=smooth", "trainer.epochs=1", "diagnostics=off")
+    assert "1 finished" in call(tmp_path, gradreach, "status", "model=smooth", "trainer.epochs=1", "diagnostics=off")
 
 
 def test_every_model_stands_on_the_page() -> None:

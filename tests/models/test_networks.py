@@ -2,17 +2,24 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from test_cells import B, D, H, T, Weights, gru_before, lru, lstm, s4d
+from test_cells import B, D, H, T, Weights, gru_before, indrnn, lru, lstm, rnn, s4d
 from torch import Tensor, nn
 
 from gradreach import models as m
 
+Activation = Callable[[Tensor], Tensor]
+
 K = 4
 """Taps; even, so that left and right differ."""
+
+
+def same(x: Tensor) -> Tensor:
+    return x
 
 
 def weights_of(module: nn.Module) -> Weights:
@@ -55,7 +62,7 @@ def cnn(
     encoder: m.CNN,
     x: Tensor,
     edges: Callable[[int], tuple[int, int]],
-    activate: Callable[[Tensor], Tensor] = torch.relu,
+    activate: Activation = torch.relu,
     stride: int = 1,
     dilation_base: int = 2,
     wrap: bool = False,
@@ -95,17 +102,19 @@ def kim_cnn(encoder: m.KimCNN, x: Tensor) -> Tensor:
     return torch.relu(torch.cat(maps, 2))
 
 
-def tcn(encoder: m.TCN, x: Tensor) -> Tensor:
+def tcn(encoder: m.TCN, x: Tensor, drop: Activation = same) -> Tensor:
     for level, block in enumerate(encoder.layers):
         back = (K - 1) * 2**level
-        y = torch.relu(convolve(x, weights_of(block.first), back, 0, dilation=2**level))
-        y = torch.relu(convolve(y, weights_of(block.second), back, 0, dilation=2**level))
+        y = drop(torch.relu(convolve(x, weights_of(block.first), back, 0, dilation=2**level)))
+        y = drop(torch.relu(convolve(y, weights_of(block.second), back, 0, dilation=2**level)))
         around = x if level else convolve(x, weights_of(block.around), 0, 0)
         x = torch.relu(around + y)
     return x
 
 
-def locally_connected(encoder: m.LocallyConnected, x: Tensor, left: int, right: int) -> Tensor:
+def locally_connected(
+    encoder: m.LocallyConnected, x: Tensor, left: int, right: int, activate: Activation = torch.relu
+) -> Tensor:
     for layer in encoder.layers:
         w, length, outputs = weights_of(layer), x.shape[1], []
         for position in range(length + left + right - K + 1):
@@ -116,14 +125,14 @@ def locally_connected(encoder: m.LocallyConnected, x: Tensor, left: int, right: 
                 if 0 <= step < length:
                     total = total + x[:, step] @ kernel[:, :, tap].T
             outputs.append(total)
-        x = torch.relu(torch.stack(outputs, 1))
+        x = activate(torch.stack(outputs, 1))
     return x
 
 
-def mlp(encoder: m.MLP, x: Tensor) -> Tensor:
+def mlp(encoder: m.MLP, x: Tensor, activate: Activation = torch.relu) -> Tensor:
     x = torch.cat([x[:, t] for t in range(T)], 1)
     for layer in encoder.layers:
-        x = torch.tanh(linear(x, weights_of(layer)))
+        x = activate(linear(x, weights_of(layer)))
     return x.unsqueeze(1)
 
 
@@ -151,22 +160,25 @@ def transformer(encoder: m.Transformer, x: Tensor, heads: int = 2, causal: bool 
     return layer_norm(x, weights_of(encoder.normalize))
 
 
-def lru_network(encoder: m.LRU, x: Tensor) -> Tensor:
+def lru_network(encoder: m.LRU, x: Tensor, drop: Activation = same) -> Tensor:
     x = linear(x, weights_of(encoder.project))
     for layer, output, skip in zip(encoder.layers, encoder.outputs, encoder.skips, strict=True):
-        x = x + gelu(lru(weights_of(layer), x) @ output.weight.T + skip * x)
+        x = x + drop(gelu(lru(weights_of(layer), x) @ output.weight.T + skip * x))
     return x
 
 
-def s4d_network(encoder: m.S4D, x: Tensor) -> Tensor:
+def s4d_network(encoder: m.S4D, x: Tensor, drop: Activation = same) -> Tensor:
     x = linear(x, weights_of(encoder.project))
     for layer, mix in zip(encoder.layers, encoder.mixing, strict=True):
-        x = x + linear(gelu(s4d(weights_of(layer), x)), weights_of(mix))
+        x = x + drop(linear(gelu(s4d(weights_of(layer), x)), weights_of(mix)))
     return x
 
 
-def two_ways(encoder: m.Recurrent, x: Tensor, cell: Callable[[Weights, Tensor], Tensor]) -> Tensor:
-    for forwards, backwards in zip(encoder.layers, encoder.backward_layers, strict=True):
+def two_ways(
+    encoder: m.Recurrent, x: Tensor, cell: Callable[[Weights, Tensor], Tensor], drop: Activation = same
+) -> Tensor:
+    for number, (forwards, backwards) in enumerate(zip(encoder.layers, encoder.backward_layers, strict=True)):
+        x = drop(x) if number else x
         x = torch.cat([cell(weights_of(forwards), x), cell(weights_of(backwards), x.flip(1)).flip(1)], 2)
     return x
 
@@ -216,7 +228,12 @@ NETWORKS: dict[str, tuple[Callable[[], m.Encoder], Callable[[Any, Tensor], Tenso
         lambda: m.LocallyConnected(D, T, width=H, layers=2, kernel_size=K, padding="none"),
         lambda e, x: locally_connected(e, x, 0, 0),
     ),
-    "mlp": (lambda: m.MLP(D, T, width=H, layers=3, nonlinearity="tanh"), mlp),
+    "locally_connected tanh": (
+        lambda: m.LocallyConnected(D, T, width=H, kernel_size=K, nonlinearity="tanh"),
+        lambda e, x: locally_connected(e, x, *centred(K - 1), torch.tanh),
+    ),
+    "mlp": (lambda: m.MLP(D, T, width=H, layers=3), mlp),
+    "mlp tanh": (lambda: m.MLP(D, T, width=H, nonlinearity="tanh"), lambda e, x: mlp(e, x, torch.tanh)),
     "transformer": (lambda: m.Transformer(D, width=6, heads=2, expansion=3), transformer),
     "causal transformer": (
         lambda: m.Transformer(D, width=6, heads=3, causal=True, position="none"),
@@ -224,6 +241,14 @@ NETWORKS: dict[str, tuple[Callable[[], m.Encoder], Callable[[Any, Tensor], Tenso
     ),
     "lru": (lambda: m.LRU(D, width=6, layers=2, states=H), lru_network),
     "s4d": (lambda: m.S4D(D, width=6, layers=2, states=3), s4d_network),
+    **{
+        f"{kind.__name__} {nonlinearity}, two ways": (
+            partial(kind, D, width=H, bidirectional=True, nonlinearity=nonlinearity),
+            partial(two_ways, cell=partial(cell, f=activate)),
+        )
+        for kind, cell in ((m.RNN, rnn), (m.IndRNN, indrnn))
+        for nonlinearity, activate in (("tanh", torch.tanh), ("relu", torch.relu))
+    },
     "lstm, two layers, two ways": (
         lambda: m.LSTM(D, width=H, layers=2, bidirectional=True),
         lambda e, x: two_ways(e, x, lstm),
@@ -249,3 +274,35 @@ def test_encoder_computes_its_equations_and_their_gradient(name: str) -> None:
     by_equations = torch.autograd.grad((expected * seed).sum(), [x, *encoder.parameters()])
     for ours, theirs in zip(by_encoder, by_equations, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
+
+
+RATE = 0.3
+
+
+@pytest.mark.parametrize(
+    ("make", "equations"),
+    [
+        (partial(m.TCN, D, width=H, layers=3, kernel_size=K), tcn),
+        (partial(m.LRU, D, width=6, layers=2, states=H), lru_network),
+        (partial(m.S4D, D, width=6, layers=2, states=3), s4d_network),
+        (partial(m.LSTM, D, width=H, layers=3, bidirectional=True), partial(two_ways, cell=lstm)),
+    ],
+    ids=["tcn", "lru", "s4d", "lstm"],
+)
+def test_dropout_acts_at_its_rate_in_its_places(
+    make: Callable[..., m.Encoder], equations: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # in the place of chance: something that is not linear, so that it shows where it acts, and depends on the rate
+    monkeypatch.setattr(nn.Dropout, "forward", lambda self, x: x + self.p * x.square())
+    torch.manual_seed(0)
+    encoder = make(dropout=RATE).double()
+    x = torch.randn(B, T, D, dtype=torch.float64)
+    expected = equations(encoder, x, drop=lambda y: y + RATE * y.square())
+    torch.testing.assert_close(encoder(x, None)[0], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_dropout_of_the_transformer_is_that_of_torchs_layer() -> None:
+    for layer in m.Transformer(D, dropout=RATE).layers:
+        assert isinstance(layer, nn.TransformerEncoderLayer)
+        rates = [module.p for module in layer.modules() if isinstance(module, nn.Dropout)]
+        assert [*rates, layer.self_attn.dropout] == [RATE] * 4

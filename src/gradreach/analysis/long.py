@@ -81,7 +81,7 @@ def write_long(path: Path, frame: pd.DataFrame) -> None:
 
     def into(file: BinaryIO) -> None:
         file.write((",".join(map(str, frame)) + "\n").encode())
-        write_csv(table, file, WriteOptions(include_header=False, quoting_style="none"))
+        write_csv(table, file, WriteOptions(include_header=False, quoting_style="none", batch_size=16384))
 
     write_atomically(path, into)
 
@@ -144,15 +144,15 @@ def _pack(profiles: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> pd.DataFr
             if key not in known:
                 known[key] = np.array([codes.setdefault(label, len(codes)) for label in texts.tolist()], np.int16)
             parts[name].append(known[key])
-        for name in NUMBERS:
-            parts[name].append(columns[name])
+        for name, kind in NUMBERS.items():
+            parts[name].append(columns[name].astype(kind))  # a copy: a column would keep the whole table in memory
     packed: dict[str, Any] = {
         "run_id": _categories(np.repeat(np.arange(len(run_ids), dtype=np.int32), lengths), run_ids)
     }
     for name, codes in labels.items():
         packed[name] = _categories(np.concatenate(parts.pop(name) or [np.empty(0, np.int16)]), list(codes))
     for name, kind in NUMBERS.items():
-        values = np.concatenate(parts.pop(name) or [np.empty(0)], dtype=kind, casting="unsafe")
+        values = np.concatenate(parts.pop(name) or [np.empty(0, kind)])
         packed[name] = values.round(DECIMALS, out=values) + 0.0 if kind is float else values  # no −0, which is 0 in CSV
     return pd.DataFrame(packed, copy=False)  # put together in blocks, it would be held twice
 

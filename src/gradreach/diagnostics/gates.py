@@ -20,13 +20,14 @@ def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
     Returns:
         Columns ``layer, direction, gate, mean, closed, open, half_life``: the mean; the shares below 0.1 and above 0.9;
         for the gate that weighs the old state the half-life ``ln ½ / ln mean`` that it alone would imply, else NaN.
-        An LSTM has a line ``notes`` too: the factor tanh'(c_t) · f_t that the founding notes reason with.
+        All NaN where one value is. An LSTM has a line ``notes`` too: the factor tanh'(c_t) · f_t of the founding notes.
     """
     rows = []
     for name, values in _gates(layer).items():
         mean = float(values.mean()) if len(values) else math.nan
         implied = math.log(0.5) / math.log(mean) if name == layer.steps.memory_gate and 0 < mean < 1 else math.nan
-        closed, opened = ((values < CLOSED).mean(), (values > OPEN).mean()) if len(values) else (math.nan, math.nan)
+        shares = ((values < CLOSED).mean(), (values > OPEN).mean())
+        closed, opened = (math.nan, math.nan) if math.isnan(mean) else shares
         rows.append((layer.layer, layer.direction, name, mean, float(closed), float(opened), implied))
     return pd.DataFrame(rows, columns=["layer", "direction", "gate", "mean", "closed", "open", "half_life"])
 

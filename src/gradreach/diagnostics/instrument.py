@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gradreach.diagnostics.bptt import bptt_shares
 from gradreach.diagnostics.gates import gate_histograms, gate_statistics
@@ -109,16 +109,21 @@ def _lyapunov(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], 
     names = curve_names(traced.names)
     for layer in traced.layers:
         k = min(instrument.exponents, layer.steps.size)
-        exponents = lyapunov_spectrum(layer, k)
-        medians = exponents.nanmedian(0)[0].tolist()
+        there = layer.count > 0  # of the others there is nothing to know; a NaN among these must show
+        exponents, counts = lyapunov_spectrum(layer, k)[there], layer.count[there]
+        medians = _median(exponents).tolist()
         name = names[layer.layer, layer.direction]
         scalars[f"h{name}.lyapunov"] = medians[0]
         if k > 1:
-            condition = log10_condition_number(exponents, layer.steps.length).nanmedian()
-            scalars[f"h{name}.log10_condition"] = float(condition)
+            scalars[f"h{name}.log10_condition"] = float(_median(log10_condition_number(exponents, counts)))
         facts = {"layer": layer.layer, "direction": layer.direction}
         frames.append(pd.DataFrame({**facts, "index": range(1, k + 1), "exponent": medians}))
     return scalars, {"lyapunov": pd.concat(frames, ignore_index=True)} if frames else {}
+
+
+def _median(values: Tensor) -> Tensor:
+    """Return the median over examples; NaN where one of them is, or where there are none."""
+    return values.median(0)[0] if len(values) else values.new_full(values.shape[1:], math.nan)
 
 
 def _bptt(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
@@ -132,7 +137,7 @@ def _jacobians(instrument: Instrument, traced: Trace) -> tuple[dict[str, float],
     names = curve_names(traced.names)
 
     def middle(layer: LayerTrace) -> float:
-        return float(omega(layer).nanmedian())
+        return float(_median(omega(layer)[layer.count > 1]))
 
     scalars = {f"h{names[layer.layer, layer.direction]}.omega": middle(layer) for layer in traced.layers}
     factors = pd.concat([step_factors(layer) for layer in traced.layers], ignore_index=True)

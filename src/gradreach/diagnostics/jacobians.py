@@ -50,8 +50,8 @@ def lyapunov_spectrum(layer: LayerTrace, k: int | None = None, transient: int | 
     return torch.where(number > 0, total / number, math.nan).sort(1, descending=True)[0]
 
 
-def log10_condition_number(exponents: Tensor, steps: int) -> Tensor:
-    """Return ``log10`` of ``exp(T (λ_1 − λ_k))`` for exponents ``(batch, k)``."""
+def log10_condition_number(exponents: Tensor, steps: int | Tensor) -> Tensor:
+    """Return ``log10`` of ``exp(T (λ_1 − λ_k))`` for exponents ``(batch, k)``; T may be each example's own."""
     return steps * (exponents[:, 0] - exponents[:, -1]) / math.log(10)
 
 
@@ -85,13 +85,15 @@ def product_singular_values(steps: Steps, sweeps: int = 100, tolerance: float = 
 def omega(layer: LayerTrace) -> Tensor:
     """Return Pascanu's Ω of each example, ``(batch,)``: ``Σ_t (‖J_tᵀ λ_t‖ / ‖λ_t‖ − 1)²`` over its valid steps.
 
-    The first step is left out: behind it there is no state that training could use. Source: R. Pascanu, T. Mikolov and
-    Y. Bengio, On the difficulty of training recurrent neural networks, 2013, equation 9.
+    The first step is left out: behind it there is no state that training could use; so is one at which no gradient
+    arrives. NaN where none is left, and where one growth is no number. Source: R. Pascanu, T. Mikolov and Y. Bengio,
+    On the difficulty of training recurrent neural networks, 2013, equation 9.
     """
     growth, valid = layer.by_lag(layer.adjoints.growth)
     lags = torch.arange(len(growth), device=growth.device).unsqueeze(1)
-    counted = valid & (lags < layer.count - 1) & ~growth.isnan()
-    return torch.where(counted, (growth.exp() - 1) ** 2, 0).sum(0)
+    counted = valid & (lags < layer.count - 1) & ~layer.by_lag(layer.adjoints.state.log)[0].isneginf()
+    total = torch.where(counted, (growth.exp() - 1) ** 2, 0).sum(0)
+    return torch.where(counted.any(0), total, math.nan)
 
 
 def step_factors(layer: LayerTrace) -> pd.DataFrame:
@@ -100,19 +102,30 @@ def step_factors(layer: LayerTrace) -> pd.DataFrame:
     ``step`` is ``‖J_tᵀ λ_t‖ / ‖λ_t‖``. For an LSTM also the factors of the cell path alone, for the gradient that
     ``c.retain_grad()`` shows, ``dc_t/dc_{t-1} = diag(f_t) + A diag(o_{t-1} (1 − tanh² c_{t-1}))``: ``direct`` of the
     first term (the forget gate), ``indirect`` of the second (through h and the gates), ``cell`` of their sum.
+    What is not defined counts in no ``n``: a step at which no gradient arrives, the cell path of an example's first.
     """
-    factors = {"step": layer.adjoints.growth}
+    (growth, valid), (log, _) = layer.by_lag(layer.adjoints.growth), layer.by_lag(layer.adjoints.state.log)
+    curves = [quantiles_by_lag(layer.layer, layer.direction, "step", growth, valid & ~log.isneginf())]
     if isinstance(layer.steps, LSTMSteps):
-        factors |= _cell_factors(layer, layer.steps)
-    return as_profile([quantiles_by_lag(layer.layer, layer.direction, q, *layer.by_lag(f)) for q, f in factors.items()])
+        lags = torch.arange(len(valid), device=valid.device).unsqueeze(1)
+        parts, arrived = _cell_factors(layer, layer.steps)
+        defined = valid & (lags < layer.count - 1) & layer.by_lag(arrived)[0]
+        for name, factors in parts.items():
+            curves.append(quantiles_by_lag(layer.layer, layer.direction, name, layer.by_lag(factors)[0], defined))
+    return as_profile(curves)
 
 
 @torch.no_grad()
 def cell_jacobian(steps: LSTMSteps, t: int) -> tuple[Tensor, Tensor]:
     """Return the direct part of ``dc_t/dc_{t-1}``, ``(batch, width)`` on the diagonal, and the indirect, a matrix.
 
-    The gate ``o_{t-1}`` is held fixed. ``t`` is at least 1.
+    The gate ``o_{t-1}`` is held fixed.
+
+    Raises:
+        ValueError: t is no step with another before it.
     """
+    if not 1 <= t < steps.length:
+        raise ValueError(f"t={t}: choose a step that has one before it, 1 to {steps.length - 1}")
     identity = torch.eye(steps.parts["c"], dtype=torch.float64, device=steps.device)
     rows = identity.unsqueeze(1).expand(-1, steps.batch, -1)
     direct, indirect = _cell_pull(steps, t, rows)
@@ -127,15 +140,18 @@ def _cell_pull(steps: LSTMSteps, t: int, of_c: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _cell_factors(layer: LayerTrace, steps: LSTMSteps) -> dict[str, Tensor]:
+def _cell_factors(layer: LayerTrace, steps: LSTMSteps) -> tuple[dict[str, Tensor], Tensor]:
+    """Return logarithms of the factors, and where there is a gradient for them to act on, ``(length, batch)``."""
     of_h, of_c = layer.adjoints.state.direction.split(list(steps.parts.values()), -1)
     parts: dict[str, list[Tensor]] = {"direct": [], "indirect": [], "cell": []}
+    arrived = []
     for t in range(steps.length):
         whole = of_c[t] + steps.through_h(t, of_h[t])
         direct, indirect = _cell_pull(steps, t, whole) if t else (torch.full_like(whole, math.nan),) * 2
         for name, part in (("direct", direct), ("indirect", indirect), ("cell", direct + indirect)):
             parts[name].append(log_norm(part) - log_norm(whole))
-    return {name: torch.stack(logs) for name, logs in parts.items()}
+        arrived.append((whole != 0).any(-1))
+    return {name: torch.stack(logs) for name, logs in parts.items()}, torch.stack(arrived)
 
 
 def recurrent_matrices(model: nn.Module) -> pd.DataFrame:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-BUCKET = 200 * math.log(10)
-"""How many orders of magnitude may go through autograd at once; float64 has 308 on either side of 1."""
+BUCKETS = {torch.float64: 200 * math.log(10), torch.float32: 20 * math.log(10)}
+"""What range may go through autograd at once; float64 has 308 orders of magnitude on either side of 1, float32 38."""
 
 
 class Scaled(NamedTuple):
@@ -47,18 +47,19 @@ class Scaled(NamedTuple):
         total = Scaled.of(a + b)
         return Scaled(total.direction, total.log + reference)
 
-    def buckets(self) -> Iterator[tuple[Tensor, float]]:
-        """Cut into parts that floating-point numbers can hold: pairs ``(values, log)`` whose sum this is."""
+    def buckets(self, dtype: torch.dtype) -> Iterator[tuple[Tensor, float]]:
+        """Cut into parts that numbers of a kind can hold: pairs ``(values, log)`` whose sum this is."""
+        bucket = BUCKETS[dtype]
         finite = self.log[self.log.isfinite()]
         top = float(finite.max()) if len(finite) else 0.0
         bottom = float(finite.min()) if len(finite) else 0.0
-        for k in range(int((top - bottom) / BUCKET) + 1):
-            reference = top - k * BUCKET
-            here = (self.log <= reference) & (self.log > reference - BUCKET)
+        for k in range(int((top - bottom) / bucket) + 1):
+            reference = top - k * bucket
+            here = (self.log <= reference) & (self.log > reference - bucket)
             if k == 0:
                 here |= ~self.log.isfinite()  # what is not a number must arrive as such
             scale = (self.log - reference).exp().masked_fill(~here, 0).unsqueeze(-1)
-            yield torch.where(here.unsqueeze(-1), self.direction * scale, 0), reference
+            yield torch.where(here.unsqueeze(-1), self.direction * scale, 0).to(dtype), reference
 
 
 def log_norm(values: Tensor) -> Tensor:

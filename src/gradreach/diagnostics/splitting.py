@@ -17,6 +17,7 @@ from gradreach.diagnostics.cells import CellSteps, is_stepwise, outputs_of
 from gradreach.diagnostics.steps import Steps, Weights
 from gradreach.diagnostics.torch_layers import GRUSteps, LSTMSteps, RNNSteps
 
+FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
 FUSED: Any = {"RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu, "GRU": torch.gru, "LSTM": torch.lstm}
 
 
@@ -46,12 +47,28 @@ class Cut:
 def split_recurrent(model: nn.Module) -> list[Cut]:
     """Replace the forward pass of all recurrent layers; return the list that a call of the model will fill."""
     cuts: list[Cut] = []
+    own: list[str] = []
     for name, module in model.named_modules():
-        if isinstance(module, nn.RNNBase):
-            module.forward = _split_torch(module, name, cuts)
-        elif is_stepwise(module):
+        inside = any(name.startswith(f"{other}." if other else "") for other in own)
+        if is_stepwise(module):
+            own.append(name)
             module.forward = _split_own(module, name, cuts)
+        elif isinstance(module, nn.RNNBase):
+            if getattr(module.forward, "__func__", None) in FORWARDS:
+                module.forward = _split_torch(module, name, cuts)
+            elif not inside:
+                _not_measured(name, module, "has a forward of its own, which only it knows")
+        elif isinstance(module, nn.RNNCellBase) and not inside:
+            _not_measured(name, module, "is one step of a loop that only its owner knows")
     return cuts
+
+
+def _not_measured(name: str, module: nn.Module, why: str) -> None:
+    warnings.warn(
+        f"{name or 'the model'}: {type(module).__name__} {why}; its states are not measured. Give the layer "
+        "initial_state() and step() (see gradreach.diagnostics.Stepwise).",
+        stacklevel=2,
+    )
 
 
 def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable:
@@ -117,11 +134,12 @@ def _split_own(module: nn.Module, name: str, cuts: list[Cut]) -> Callable:
                 direction = _direction(module, "forward")
                 cuts.append(Cut(_unique(name, direction, cuts), direction, steps, turned, (), states, None))
                 return output
-            warnings.warn(
-                f"{name}: what {type(module).__name__}.forward gives is not the states of its step(); its adjoints are "
-                "not measured. Give it a method output(x_t, state) that says what it is.",
-                stacklevel=2,
-            )
+        warnings.warn(
+            f"{name}: what {type(module).__name__}.forward gives is not the states of its step(); its adjoints are "
+            "not measured. Let it give a tensor (batch, length, d_out) alone, and a method output(x_t, state) say what "
+            "that is where it is not the state.",
+            stacklevel=2,
+        )
         return original(x, *arguments, **options)
 
     return forward

@@ -100,8 +100,11 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
             inputs.append(x)
         else:
             _watch_embeddings(probe, x, inputs)
+        if isinstance(loss, nn.Module):
+            loss = copy.deepcopy(loss)._apply(lambda tensor: _cast(tensor, dtype))
         cuts = split_recurrent(probe)
-        losses = loss(probe(x) if batch.lengths is None else probe(x, batch.lengths), batch.target)
+        output = probe(x) if batch.lengths is None else probe(x, batch.lengths)
+        losses = _losses(loss, output, batch.target, dtype)
         if not inputs:
             raise ValueError(
                 f"x holds {batch.x.dtype}, and the model has no nn.Embedding that takes it: nothing to measure by"
@@ -146,8 +149,8 @@ def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Ad
         targets = [(cut.x, downward), *zip(cut.initial, (Scaled(s, found.initial.log) for s in starts), strict=True)]
         for target, cotangent in targets:
             if target.requires_grad:
-                for values, log in cotangent.buckets():
-                    push(target, values.to(target.dtype), log, k)
+                for values, log in cotangent.buckets(target.dtype):
+                    push(target, values, log, k)
     return arrived[0] or Scaled.zero(x), measured[::-1]
 
 
@@ -173,6 +176,18 @@ def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]
     return values[(end - lags).clamp(min=0), examples], lags < count
 
 
+def _losses(loss: Loss, output: Any, target: Tensor, dtype: torch.dtype) -> Tensor:
+    try:
+        return loss(output, target)
+    except RuntimeError as error:
+        if dtype == torch.float64 and "Float" in str(error):
+            raise ValueError(
+                f"dtype={dtype}: the loss holds tensors of float32 ({error}); hand over an nn.Module that holds them "
+                "as buffers, or measure with dtype=torch.float32"
+            ) from error
+        raise
+
+
 def _lengths(batch: Batch) -> Tensor:
     columns = batch.x.shape[1]
     if batch.lengths is None:
@@ -185,17 +200,25 @@ def _lengths(batch: Batch) -> Tensor:
 
 
 def _watch_embeddings(probe: nn.Module, ids: Tensor, found: list[Tensor]) -> None:
-    """Cut the graph behind the embedding that is given the token ids."""
+    """Cut the graph behind the embedding that is given the token ids; called again, it gives the same leaf."""
+    givers: list[str] = []
 
-    def hook(module: nn.Module, arguments: Any, output: Tensor) -> Tensor:
-        if found or arguments[0].shape != ids.shape or not torch.equal(arguments[0], ids):
+    def hook(name: str, arguments: Any, output: Tensor) -> Tensor:
+        if arguments[0].shape != ids.shape or not torch.equal(arguments[0], ids):
             return output
-        found.append(output.detach().requires_grad_())
+        if not found:
+            givers.append(name)
+            found.append(output.detach().requires_grad_())
+        elif givers[0] != name:
+            raise ValueError(
+                f"{givers[0]} and {name} both embed the token ids: there is no one input to measure by; put both in "
+                "one embedding whose vectors are theirs side by side"
+            )
         return found[0]
 
-    for module in probe.modules():
+    for name, module in probe.named_modules():
         if isinstance(module, nn.Embedding):
-            module.register_forward_hook(hook)
+            module.register_forward_hook(lambda _, arguments, output, name=name: hook(name, arguments, output))
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:

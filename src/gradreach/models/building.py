@@ -1,14 +1,17 @@
 """A model that fits a task: what goes together is put together, what cannot is refused with the reason."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Literal
 
 import torch
 
 from gradreach.errors import ConfigError
-from gradreach.models.embedding import make_embedding
+from gradreach.models.embedding import Embedding, make_embedding
 from gradreach.models.encoder import Encoder
 from gradreach.models.model import SequenceModel
+from gradreach.models.recurrent import Recurrent
 from gradreach.tasks.task import Shape
 
 
@@ -42,9 +45,13 @@ def build(
         ConfigError: where they cannot work together.
     """
 
-    def made(arguments: Mapping[str, Any]) -> SequenceModel:
+    def embedded() -> tuple[Embedding, int]:
         embed = make_embedding(shape.channels, shape.vocabulary, embedding_size, embedding, shape.vectors)
-        sizes = [getattr(embed, "d_out", shape.channels)] + [shape.length] * kind.fixed_length
+        return embed, getattr(embed, "d_out", shape.channels)
+
+    def made(arguments: Mapping[str, Any]) -> SequenceModel:
+        embed, d_in = embedded()
+        sizes = [d_in] + [shape.length] * kind.fixed_length
         encoder = kind(*sizes, **arguments)
         encoder.check_length(shape.length)
         _check_readout(encoder, readout, shape)
@@ -64,7 +71,8 @@ def build(
             "choose a model that shares them, such as model=cnn or model=lstm"
         )
     if match_params is not None:
-        arguments = {**arguments, "width": _matched_width(kind, arguments, made, match_params)}
+        with torch.device("meta"):
+            arguments = {**arguments, "width": _matched_width(kind, arguments, made, embedded()[1], match_params)}
     model = made(arguments)
     model.width = arguments.get("width")
     return model
@@ -72,17 +80,24 @@ def build(
 
 def caveat(model: SequenceModel, shape: Shape) -> str | None:
     """Return what should be known of a model that works, but perhaps not as meant; None: nothing."""
-    encoder, steps = model.encoder, model.encoder.output_length(shape.length)
-    if model.readout_name != "last" or encoder.causal or steps == 1:
+    encoder, length = model.encoder, shape.length
+    if model.readout_name != "last" or encoder.output_length(length) == 1:
         return None
-    if encoder.receptive_field is not None:
-        seen = f"it has seen at most {min(encoder.receptive_field, shape.length)} of {shape.length} steps"
+    kind, seen = type(encoder).__name__, encoder.seen_by_last(length)
+    if len(seen) < length:
+        between = f", from the {1 + seen[0]}. to the {1 + seen[-1]}." if len(seen) else ""
+        told = f"the last state of {kind} sees {len(seen)} of {length} steps{between}"
+    elif encoder.causal:
+        return None
+    elif isinstance(encoder, Recurrent):
+        below = " of what the layer below gives" if len(encoder.layers) > 1 else ""
+        told = (
+            f"in the last state of a bidirectional {kind} the forward half has read all {length} steps, the backward "
+            f"half only the last{below}"
+        )
     else:
-        seen = "of a bidirectional state the backward half has seen one step, and attention gives one step's view"
-    return (
-        f"model.readout=last: {type(encoder).__name__} is not causal here, so its last state does not sum up "
-        f"the sequence: {seen}. readout=max, mean or attention would use all states"
-    )
+        told = f"{kind} is not causal here: its last state can depend on all {length} steps, but as one position's view"
+    return f"model.readout=last: {told}. readout=mean, max or attention would use all states"
 
 
 def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:
@@ -109,27 +124,34 @@ def _matched_width(
     kind: type[Encoder],
     arguments: Mapping[str, Any],
     made: Callable[[Mapping[str, Any]], SequenceModel],
+    d_in: int,
     target: int,
 ) -> int:
-    """Return the width at which the number of parameters, which grows with it, is nearest to the target."""
+    """Return the width at which the number of parameters is nearest to the target; of two as near the smaller.
+
+    The number grows with the width, but that some encoders do without a map of their input where it has that width
+    already. So this one width is looked at by itself, and the search goes through the others.
+    """
     if "width" not in arguments:
         raise ConfigError(f"model.match_params={target}: {kind.__name__} has no width to choose; set match_params=null")
     unit = int(arguments[kind.width_divisor]) if kind.width_divisor else 1
 
-    def parameters(units: int) -> int:
-        with torch.device("meta"):
-            return made({**arguments, "width": units * unit}).parameter_count
+    @cache
+    def parameters(width: int) -> int:
+        return made({**arguments, "width": width}).parameter_count
 
-    smallest = parameters(1)
-    if smallest > target:
+    def nth(number: int) -> int:
+        """Return the width of this number, from 1, among those that are not ``d_in``."""
+        return unit * (number + (d_in % unit == 0 and unit * number >= d_in))
+
+    if parameters(unit) > target:
         raise ConfigError(
-            f"model.match_params={target}: {kind.__name__} has {smallest} parameters at width {unit} already; "
-            f"choose {smallest} or more"
+            f"model.match_params={target}: {kind.__name__} has {parameters(unit)} parameters at width {unit} already; "
+            f"choose {parameters(unit)} or more"
         )
-    low, high = 1, 2
-    while parameters(high) < target:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if parameters(middle) < target else (low, middle)
-    return unit * min((low, high), key=lambda units: (abs(parameters(units) - target), units))
+    high = 1
+    while parameters(nth(high)) < target:
+        high *= 2
+    reached = 1 + bisect_left(range(1, high), target, key=lambda number: parameters(nth(number)))
+    candidates = {nth(reached), nth(max(1, reached - 1))} | ({d_in} if d_in % unit == 0 else set())
+    return min(candidates, key=lambda width: (abs(parameters(width) - target), width))

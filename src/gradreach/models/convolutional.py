@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeVar, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import PlainValidator, PositiveInt
@@ -60,8 +61,9 @@ def output_length(
 def padding_widths(padding: Padding, kernel_size: int, dilation: int = 1) -> tuple[int, int]:
     """Return how many steps a kind of padding adds on the left and on the right.
 
-    ``same`` and ``circular`` keep the length (at stride 1), an even kernel looking one tap further to the right;
-    ``full`` lets every tap touch every step; ``causal`` looks back only; a number is added on both sides.
+    ``same`` and ``circular`` keep the length (at stride 1). They split the reach, ``dilation (kernel_size − 1)``, in
+    halves; where it is odd, for an even kernel at an odd dilation, one step more goes to the right. ``full`` lets
+    every tap touch every step; ``causal`` looks back only; a number is added on both sides.
     """
     reach = dilation * (kernel_size - 1)
     if isinstance(padding, int):
@@ -85,6 +87,11 @@ def pad(x: Tensor, left: int, right: int, lengths: Tensor | None, *, circular: b
         return x[:, :, steps % length]
     wrapped = steps % lengths.clamp(min=1).unsqueeze(1)  # beyond the own end it wraps on, and is never read
     return x.gather(2, wrapped.unsqueeze(1).expand(-1, channels, -1))
+
+
+def _without_state(x: Tensor, missing: int) -> tuple[Tensor, Tensor]:
+    """Lengthen what no window fits into, so that there is one position, and it is not valid."""
+    return F.pad(x, (0, missing)), torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
 
 
 class Layer(nn.Module):
@@ -123,12 +130,16 @@ class Layer(nn.Module):
             x = activate(self.pointwise(x))
         if lengths is not None:  # so that padding cannot be told from the edge
             x = x.masked_fill(~valid_steps(lengths, x.shape[2]).unsqueeze(1), 0)
+        if (missing := self.dilation * (self.kernel_size - 1) + 1 - x.shape[2] - sum(self.widths)) > 0:
+            x, lengths = _without_state(x, missing)
         x = self.convolution(pad(x, *self.padding, lengths, circular=self.circular))
         lengths = None if lengths is None else self.positions(lengths).clamp(min=0).masked_fill(lengths == 0, 0)
         if self.normalization is not None:
             x = self._normalize(x, lengths)
         x = activate(x)
         if self.pool_size > 1:
+            if (missing := self.pool_size - x.shape[2]) > 0:
+                x, lengths = _without_state(x, missing)
             x = (F.avg_pool1d if self.pooling == "avg" else F.max_pool1d)(x, self.pool_size)
             lengths = None if lengths is None else lengths // self.pool_size
         return x, lengths
@@ -153,6 +164,15 @@ class Layer(nn.Module):
         """Return how many steps come out."""
         return self.positions(length) // self.pool_size
 
+    def seen(self, steps: np.ndarray, length: int) -> np.ndarray:
+        """Return which of ``length`` steps below these steps depend on, in rising order."""
+        positions = (steps[:, None] * self.pool_size + np.arange(self.pool_size)).flatten()
+        read = np.zeros(length, dtype=bool)
+        for tap in range(self.kernel_size):
+            below = positions * self.stride - self.widths[0] + tap * self.dilation
+            read[below % length if self.circular else below[(below >= 0) & (below < length)]] = True
+        return read.nonzero()[0]
+
     def multiply_adds(self, length: int) -> int:
         """Count those of all positions, edges included."""
         pointwise = 0 if self.pointwise is None else length * self.pointwise.weight.numel()
@@ -168,7 +188,8 @@ class CNN(Encoder):
     - ``d_in``: size of one step of the input.
     - ``width``: channels of every layer.
     - ``layers``: how many.
-    - ``kernel_size``: steps that one unit sees of the layer below; an even one sees one more on the right.
+    - ``kernel_size``: steps that one unit sees of the layer below; with the paddings ``same`` and ``circular`` an even
+      one sees one more on the right where its dilation is odd, and as many on both sides where it is even.
     - ``first_kernel_size``: that of the lowest layer; None: as the others.
     - ``stride``: steps from one unit to the next, in every layer.
     - ``dilation_base``: layer i (from 0) looks at every ``dilation_base**i``-th step; 1 is no dilation.
@@ -203,10 +224,13 @@ class CNN(Encoder):
         self.causal = padding == "causal" and pooling == "none"
         sizes = [d_in] + [width] * (layers - 1)
         kernels = [first_kernel_size or kernel_size] + [kernel_size] * (layers - 1)
+        self.kernels = {"kernel_size": kernel_size} if first_kernel_size is None or layers > 1 else {}
+        if first_kernel_size is not None:
+            self.kernels["first_kernel_size"] = first_kernel_size
         options = (padding, nonlinearity, normalization, bottleneck, pooling, pool_size)
         self.layers = nn.ModuleList(
-            Layer(size, width, kernel, stride, dilation_base**i, *options)
-            for i, (size, kernel) in enumerate(zip(sizes, kernels, strict=True))
+            Layer(size, width, kernel, stride, dilation, *options)
+            for size, kernel, dilation in zip(sizes, kernels, dilations(dilation_base, layers), strict=True)
         )
         windows = [
             ((layer.kernel_size, layer.dilation, layer.stride), (layer.pool_size, 1, layer.pool_size))
@@ -240,14 +264,29 @@ class CNN(Encoder):
             length = layer.output_length(length)
         return total
 
-    def check_length(self, length: int) -> None:
-        """Refuse a kernel that is larger than the input, and a stack that leaves nothing."""
-        kernel_size = max(layer.kernel_size for layer in self.stack)
-        if kernel_size > length:
-            raise ConfigError(
-                f"kernel_size={kernel_size}: larger than the input of {length} steps (seq_len); choose 1 to {length}"
-            )
-        super().check_length(length)
+    def seen_by_last(self, length: int) -> Sequence[int]:
+        """Return the steps, from 0, that the last state can depend on; what a stride leaves over is not among them."""
+        lengths = [length]
+        for layer in self.stack:
+            lengths.append(layer.output_length(lengths[-1]))
+        seen = np.array([lengths[-1] - 1])
+        for layer, below in zip(reversed(self.stack), reversed(lengths[:-1]), strict=True):
+            seen = layer.seen(seen, below)
+        return seen.tolist()
+
+
+def dilations(base: int, layers: int) -> list[int]:
+    """Return the dilations of a stack, from the lowest layer: 1, base, base², …
+
+    Raises:
+        ConfigError: the largest is above 2^20 steps.
+    """
+    if base ** (layers - 1) > 2**20:
+        raise ConfigError(
+            f"model.layers={layers}: the highest would look at every {base}^{layers - 1}-th step; choose so few that "
+            "it is at most every 2^20-th"
+        )
+    return [base**i for i in range(layers)]
 
 
 def receptive_field(windows: list[tuple[int, int, int]]) -> int:

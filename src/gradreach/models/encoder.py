@@ -1,12 +1,18 @@
 """What every encoder does and says of itself."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+"""What dropout sets to zero."""
 
 
 class Encoder(nn.Module, ABC):
@@ -17,6 +23,8 @@ class Encoder(nn.Module, ABC):
     - ``d_out``: size of each state it gives.
     - ``causal``: whether a state depends on no later input.
     - ``receptive_field``: how many neighbouring steps of the input a state can depend on; None: all of them.
+    - ``beyond_end``: how many of these lie beyond the end of the sequence for the last state.
+    - ``kernels``: sizes of its kernels by the settings that give them; none is larger than the input.
     - ``fixed_length``: whether its weights are made for one length, which the constructor then takes as its second
       argument; such an encoder takes no padded sequences.
     - ``width_divisor``: the name of a setting that must divide the width, where there is one.
@@ -25,6 +33,8 @@ class Encoder(nn.Module, ABC):
     d_out: int
     causal: bool
     receptive_field: int | None
+    beyond_end: int = 0
+    kernels: Mapping[str, int] = MappingProxyType({})
     fixed_length: ClassVar[bool] = False
     width_divisor: ClassVar[str | None] = None
 
@@ -44,8 +54,19 @@ class Encoder(nn.Module, ABC):
         """Return how many states a sequence of this length gives."""
         return length
 
+    def seen_by_last(self, length: int) -> Sequence[int]:
+        """Return the steps, from 0, that the last state of a sequence of this length can depend on."""
+        if self.receptive_field is None:
+            return range(length)
+        return range(max(0, length + self.beyond_end - self.receptive_field), length)
+
     def check_length(self, length: int) -> None:
-        """Raise a ConfigError where sequences of this length cannot be encoded."""
+        """Raise a ConfigError where sequences of this length cannot be encoded, or are shorter than a kernel."""
+        for name, size in self.kernels.items():
+            if size > length:
+                raise ConfigError(
+                    f"{name}={size}: larger than the input of {length} steps (seq_len); choose 1 to {length}"
+                )
         if self.output_length(length) < 1:
             raise ConfigError(
                 f"seq_len={length}: too short, {type(self).__name__} would give no state; choose a longer one, or "

@@ -134,10 +134,13 @@ class LocallyConnected(Encoder):
         self.d_out = width
         self.nonlinearity = nonlinearity
         self.receptive_field = 1 + layers * (kernel_size - 1)
+        self.kernels = {"kernel_size": kernel_size}
+        widths = padding_widths(padding, kernel_size)
+        self.beyond_end = layers * widths[1]
         self.layers = nn.ModuleList()
         self.steps = length
         for _ in range(layers):
-            self.layers.append(Unshared(d_in, self.steps, width, kernel_size, padding_widths(padding, kernel_size)))
+            self.layers.append(Unshared(d_in, self.steps, width, kernel_size, widths))
             d_in, self.steps = width, self.layers[-1].positions  # type: ignore[assignment]
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -9,11 +9,9 @@ from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
 from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
-from gradreach.models.encoder import Encoder, matrix_entries
+from gradreach.models.encoder import Encoder, Share, matrix_entries
 from gradreach.models.initialization import chrono_start, forget_bias_start, recurrent_start
 from gradreach.models.scan import MinGRUCell, MinLSTMCell
-
-Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Recurrent(Encoder):
@@ -118,9 +116,17 @@ class RNN(Recurrent):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory: ``c_t = f ∘ c_{t-1} + i ∘ g``, ``h_t = o ∘ tanh(c_t)``.
+    """Long short-term memory.
 
-    Source: S. Hochreiter and J. Schmidhuber, 1997, with the forget gate of F. Gers et al., 2000.
+    ::
+
+        i = σ(W_ii x_t + b_ii + W_hi h_{t-1} + b_hi)         c_t = f ∘ c_{t-1} + i ∘ g
+        f = σ(W_if x_t + b_if + W_hf h_{t-1} + b_hf)         h_t = o ∘ tanh(c_t)
+        g = tanh(W_ig x_t + b_ig + W_hg h_{t-1} + b_hg)
+        o = σ(W_io x_t + b_io + W_ho h_{t-1} + b_ho)
+
+    Source: S. Hochreiter and J. Schmidhuber, 1997, with the forget gate of F. Gers et al., 2000. It is ``nn.LSTM``,
+    whose parameters have their rows in the order i, f, g, o.
 
     - ``forget_bias``: what the forget gate's bias starts from; None: torch's start, about 0.
     - ``chrono``: the longest time to be bridged, in steps, over which memory is spread at the start; None: it is not.
@@ -153,9 +159,17 @@ class LSTM(Recurrent):
 
 
 class GRU(Recurrent):
-    """Gated recurrent unit: ``h_t = z ∘ h_{t-1} + (1 − z) ∘ n``.
+    """Gated recurrent unit.
 
-    Source: K. Cho et al., 2014.
+    ::
+
+        r = σ(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)         h_t = z ∘ h_{t-1} + (1 − z) ∘ n
+        z = σ(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)
+
+        reset=after:   n = tanh(W_in x_t + b_in + r ∘ (W_hn h_{t-1} + b_hn))
+        reset=before:  n = tanh(W_in x_t + b_in + W_hn (r ∘ h_{t-1}) + b_hn)
+
+    Source: K. Cho et al., 2014. Parameters as in ``nn.GRU``, rows in the order r, z, n.
 
     - ``reset``: where the reset gate acts on the way to n: ``after`` the matrix product (``nn.GRU``, cuDNN; fused), or
       ``before`` it (Cho; a loop).

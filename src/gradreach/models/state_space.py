@@ -8,9 +8,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
-from gradreach.models.encoder import Encoder, matrix_entries, valid_steps
+from gradreach.models.encoder import Encoder, Share, matrix_entries, valid_steps
 from gradreach.models.initialization import s4d_lin_start, skip_start
-from gradreach.models.recurrent import Share
 from gradreach.models.scan import LinearRecurrence
 
 Radius = Annotated[float, Field(ge=0, lt=1)]
@@ -21,7 +20,7 @@ class LRU(Encoder):
 
     Source: A. Orvieto et al., Resurrecting recurrent neural networks for long sequences, 2023; without their layer
     normalisation, and with ``Re(C s)`` as a real matrix on the two parts of s. First the input is projected to
-    ``width``.
+    ``width``. C starts as torch's linear layers do, where the paper draws it from a normal distribution.
 
     - ``d_in``: size of one step of the input.
     - ``width``: features between the layers.
@@ -98,7 +97,7 @@ class S4DKernel(nn.Module):
         """Return what an impulse gives, ``(width, length)``."""
         a = torch.complex(-torch.exp(self.log_decay), self.frequency)
         exponent = a * torch.exp(self.log_step)
-        weight = torch.view_as_complex(self.output) * (torch.exp(exponent) - 1) / a
+        weight = torch.view_as_complex(self.output) * torch.expm1(exponent) / a
         steps = torch.arange(length, device=a.device)
         powers = torch.exp(exponent.unsqueeze(2) * steps)  # (width, states, length)
         return 2 * torch.einsum("cn,cnl->cl", weight, powers).real

@@ -1,13 +1,12 @@
 """The temporal convolutional network: residual, dilated, causal."""
 
-from typing import Annotated
-
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from gradreach.models.encoder import Encoder, matrix_entries
+from gradreach.models.convolutional import dilations
+from gradreach.models.encoder import Encoder, Share, matrix_entries
 
 
 class Block(nn.Module):
@@ -50,13 +49,17 @@ class TCN(Encoder):
         width: PositiveInt = 32,
         layers: PositiveInt = 4,
         kernel_size: PositiveInt = 3,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        dropout: Share = 0.0,
     ) -> None:
         super().__init__()
         self.d_out = width
         self.receptive_field = 1 + 2 * (kernel_size - 1) * (2**layers - 1)
         sizes = [d_in] + [width] * (layers - 1)
-        self.layers = nn.ModuleList(Block(size, width, kernel_size, 2**i, dropout) for i, size in enumerate(sizes))
+        self.kernels = {"kernel_size": kernel_size}
+        self.layers = nn.ModuleList(
+            Block(size, width, kernel_size, dilation, dropout)
+            for size, dilation in zip(sizes, dilations(2, layers), strict=True)
+        )
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the features of the last level, ``(batch, length, width)``."""

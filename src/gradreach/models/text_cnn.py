@@ -28,7 +28,9 @@ class NotesCNN(Encoder):
         super().__init__()
         self.d_out = width
         self.receptive_field = kernel_size
+        self.kernels = {"kernel_size": kernel_size}
         before, after = padding_widths("same", kernel_size)
+        self.beyond_end = after
         self.one_more = after - before
         self.conv = nn.Conv2d(1, width, [kernel_size, d_in], stride=1, padding=[before, 0])  # type: ignore[arg-type]
 
@@ -69,6 +71,8 @@ class KimCNN(Encoder):
         self.d_out = width * len(kernel_sizes)
         before, after = zip(*(padding_widths("same", size) for size in kernel_sizes), strict=True)
         self.receptive_field = 1 + max(before) + max(after)
+        self.beyond_end = max(after)
+        self.kernels = {"kernel_sizes": max(kernel_sizes)}
         self.layers = nn.ModuleList(
             nn.Conv1d(d_in, width, size, padding=left) for size, left in zip(kernel_sizes, before, strict=True)
         )

@@ -8,8 +8,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
-from gradreach.models.encoder import Encoder, matrix_entries, valid_steps
-from gradreach.models.recurrent import Share
+from gradreach.models.encoder import Encoder, Share, matrix_entries, valid_steps
 
 
 class Transformer(Encoder):
@@ -63,6 +62,7 @@ class Transformer(Encoder):
             x = x + sinusoids(length, x)
         unseen = None
         if lengths is not None:
+            x = x.masked_fill(~valid_steps(lengths, length).unsqueeze(2), 0)  # a weight of zero would not hide a NaN
             unseen = ~valid_steps(lengths.clamp(min=1), length)  # attention over nothing would be not a number
         later = None
         if self.causal:

@@ -98,7 +98,7 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
     figure.subplots_adjust(left=left, right=0.98, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.08, hspace=0.35)
     for column, ((layer, direction, quantity), curve) in zip(panels.T, curves.items(), strict=True):
         draw_norms(column[0], curve[curve["stage"].isin(["start", "end"])])
-        which = f" of {layer}" if layer != "input" and len(curves) > 3 else ""
+        which = f" of {layer}" if quantity != "x" and len(curves) > 3 else ""
         column[0].set_title(QUANTITIES[str(quantity)] + which + (" ←" if direction == "backward" else ""), fontsize=9)
         if rows == 2:
             draw_heat_map(column[1], curve, shades)

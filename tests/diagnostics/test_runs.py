@@ -10,7 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from gradreach.config import DiagnosticsSettings, RunConfig, Workplace, parse, plain
-from gradreach.diagnostics import QUANTITIES, Instrument
+from gradreach.diagnostics import QUANTITIES, Instrument, lyapunov_spectrum, omega, trace
 from gradreach.diagnostics.instrument import Schedule
 from gradreach.drawing import draw_run_profile
 from gradreach.models import LSTM, SequenceModel
@@ -129,6 +129,23 @@ def test_each_quantity_keeps_its_own_schedule():
     assert [table["stage"].iloc[0] for table in one.tables["gates"]] == ["start", "end"]
     assert "bptt" not in one.tables
     assert one.seconds > 0
+
+
+def test_figures_of_a_layer_are_medians_over_examples_each_with_its_own_length():
+    torch.manual_seed(0)
+    model = SequenceModel(LSTM(2, width=2), "last", 2)
+    probe = Batch(torch.randn(5, 20, 2), torch.tensor([20, 5, 14, 9, 17]), torch.zeros(5).long())
+    schedules: dict[str, Schedule] = {"gates": "ends", "lyapunov": "ends", "jacobians": "ends"}
+    one = Instrument(model, probe, lambda o, t: o.sum(1), schedules, exponents=9)  # more than the state has
+    found = one.measure("start")
+    layer = trace(model, probe, lambda o, t: o.sum(1)).layers[0]
+    exponents = lyapunov_spectrum(layer).numpy()
+    assert found["h.lyapunov"] == np.median(exponents[:, 0])
+    assert one.tables["lyapunov"][0]["exponent"].tolist() == np.median(exponents, 0).tolist()
+    own = probe.lengths.numpy() * (exponents[:, 0] - exponents[:, 3]) / math.log(10)
+    assert found["h.log10_condition"] == pytest.approx(np.median(own), rel=1e-12)
+    assert found["h.omega"] == np.median(omega(layer).numpy())
+    assert [name for name in found if name.endswith(".mean")] == ["gate_f.mean"]
 
 
 def test_a_quantity_or_a_schedule_that_is_not_known_is_refused():

@@ -1,6 +1,7 @@
 """Diagnostics in runs: on their schedule, in the record, and without a trace in the weights."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -197,5 +198,17 @@ def test_a_heat_map_is_drawn_where_training_was_watched():
     for one in (watched, ends):
         figure = draw_run_profile(pd.concat(one.tables["profile"], ignore_index=True))
         meshes.append([axes.collections[0] for axes in figure.axes if axes.get_xlabel() == "epoch"])
+        figure.canvas.draw()
+        width, height = figure.get_size_inches() * figure.dpi
+        for axes in figure.axes:  # nothing is cut off, and no two panels' numbers meet
+            box = axes.get_tightbbox()
+            assert box.x0 >= 0
+            assert box.x1 <= width
+            assert box.y0 >= 0
+            assert box.y1 <= height
+        if one is watched:
+            assert figure.axes[-1].get_ylabel() == "log10 of the median norm"
+            assert all(axes.get_xlim() == (0, 3) for axes in figure.axes[3:6])
+            assert not any(a.get_tightbbox().overlaps(b.get_tightbbox()) for a, b in pairwise(figure.axes[3:7]))
     assert list(map(len, meshes)) == [3, 0]
     assert meshes[0][0].get_array().shape == (7, 4)  # lags × (start and three epochs)

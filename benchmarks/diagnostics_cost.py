@@ -128,7 +128,7 @@ def runs() -> pd.DataFrame:
         mock.patch("time.perf_counter", time.process_time),  # what others do on this machine is not the instrument's
     ):
         for model, presets in KINDS.items():
-            shares = dict.fromkeys(("standard", "full"), "")
+            shares = dict.fromkeys(("standard", "full"), "–")
             for preset in presets:
                 here = [f"model={model}", f"diagnostics={preset}", "tracking=off", f"results_dir={folder}/results"]
                 taken = []

@@ -111,7 +111,7 @@ def test_weights_that_are_no_numbers_give_nan_and_a_flag(poison):
     profile = gradient_profile(sick, batch(), score)
     assert profile.loc[(profile["quantity"] == "h") & (profile["lag"] == 0), "median"].isna().all()
     found = figures(profile)
-    assert found["profile.nonfinite"] > 0
+    assert found["probe.nonfinite"] > 0
     assert math.isnan(found["h.reach"])
     assert math.isnan(found["h.half_life"])
 
@@ -372,7 +372,7 @@ def test_what_arrives_at_lag_zero_is_neither_fitted_nor_compared_with():
         "h.r2": pytest.approx(1.0),
         "h.decay": pytest.approx(10**-0.1),
         "h.log10_norm": pytest.approx(-0.1),
-        "profile.nonfinite": 0.0,
+        "probe.nonfinite": 0.0,
     }
 
 

@@ -92,7 +92,7 @@ def test_all_of_it_is_in_the_record_without_loss(tmp_path):
     for name in ("h.half_life", "h.reach", "h.decay", "h.lyapunov", "h.omega", "gate_f.closed", "gate_f.mean"):
         assert math.isfinite(float(record["metrics"][f"gradient/end/{name}"]))
     history = pd.read_csv(workplace.results_dir / "runs" / run.run_id / "history.csv")
-    for name in ("h.half_life", "norm", "clip_rate", "nonfinite", "profile.nonfinite"):
+    for name in ("h.half_life", "norm", "clip_rate", "nonfinite", "probe.nonfinite"):
         assert history[f"gradient/{name}"].notna().all()
     assert history["gradient/norm"].tolist() == pytest.approx(gradients.xs("total", level="name")["norm"].tolist())
 

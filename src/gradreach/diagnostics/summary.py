@@ -101,7 +101,7 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
     Returns:
         ``reach``, ``half_life``, ``r2`` of the fit, ``decay`` (factor of one step) and ``log10_norm`` at lag 1 under
         the names ``x.*`` (input), ``h.*`` and ``c.*``; with several recurrent layers ``h1.*``, ``h2.*`` and so on
-        from the bottom; backward directions as ``h_backward.*``. ``profile.nonfinite`` counts norms that are none.
+        from the bottom; backward directions as ``h_backward.*``. ``probe.nonfinite`` counts norms that are none.
     """
     rows: dict[tuple[str, str, str], list[int]] = {}  # by hand: grouping by pandas takes longer than all the rest
     for row, key in enumerate(zip(*(profile[name] for name in ("layer", "direction", "quantity")), strict=True)):
@@ -121,7 +121,7 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
             f"{name}.decay": fitted.factor,
             f"{name}.log10_norm": float(at_one[0]) if len(at_one) else math.nan,
         }
-    return {**summary, "profile.nonfinite": float(profile["nonfinite"].sum())}
+    return {**summary, "probe.nonfinite": float(profile["nonfinite"].sum())}
 
 
 def curve_names(kinds: list[tuple[str, str]]) -> dict[tuple[str, str], str]:

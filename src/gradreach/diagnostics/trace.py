@@ -88,6 +88,9 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         raise ValueError(
             f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64"
         )
+    if not isinstance(batch, Batch) or not isinstance(batch.lengths, Tensor | None):
+        found = type(batch).__name__ if not isinstance(batch, Batch) else f"Batch whose lengths are {batch.lengths!r}"
+        raise ValueError(f"batch is a {found}; hand over Batch(x, lengths, target), lengths a tensor (batch,) or None")
     with undisturbed():
         probe = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype)).eval().requires_grad_(False)
         device = next((parameter.device for parameter in probe.parameters()), batch.x.device)

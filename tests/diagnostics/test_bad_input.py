@@ -254,6 +254,21 @@ def trace_halved(x: Tensor, lengths: Tensor):
     return trace(Halved(), Batch(x, lengths, torch.zeros(3)), score)
 
 
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [((None, None, None), "tuple"), (batch()._replace(lengths=[6, 6, 6]), r"lengths are \[6, 6, 6\]")],
+)
+def test_what_is_no_batch_is_refused(given, found):
+    with pytest.raises(ValueError, match=rf"{found}; hand over Batch\(x, lengths, target\)"):
+        gradient_profile(model(), given, score)
+
+
+@pytest.mark.parametrize("k", [0, 9])
+def test_no_more_exponents_than_there_are(k):
+    with pytest.raises(ValueError, match=f"k={k}: the state has 8 exponents; choose 1 to 8"):
+        lyapunov_spectrum(trace(model(), batch(), score).layers[0], k)
+
+
 def test_infinite_norms_are_counted():
     logs = torch.tensor([[0.0, 1.0], [0.0, math.inf], [math.nan, math.inf]])
     there = torch.tensor([[True, True], [True, True], [True, False]])

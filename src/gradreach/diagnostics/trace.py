@@ -88,6 +88,7 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         raise ValueError(
             f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64"
         )
+    _check_batch(batch)
     with undisturbed():
         probe = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype)).eval().requires_grad_(False)
         device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
@@ -174,6 +175,12 @@ def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]
     lags = torch.arange(int(count.max()) if len(count) else 0, device=values.device).unsqueeze(1)
     examples = torch.arange(values.shape[1], device=values.device)
     return values[(end - lags).clamp(min=0), examples], lags < count
+
+
+def _check_batch(batch: Any) -> None:
+    if not isinstance(batch, Batch) or not isinstance(batch.lengths, Tensor | None):
+        found = f"Batch whose lengths are {batch.lengths!r}" if isinstance(batch, Batch) else type(batch).__name__
+        raise ValueError(f"batch is a {found}; hand over Batch(x, lengths, target), lengths a tensor (batch,) or None")
 
 
 def _losses(loss: Loss, output: Any, target: Tensor, dtype: torch.dtype) -> Tensor:

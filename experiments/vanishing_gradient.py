@@ -63,16 +63,16 @@ def lines(stage: str) -> tuple[Measure, ...]:
 
 
 GRADIENT = (
-    f"{CELLS} By the hidden state, ‖dL/dh_t‖ (the total derivative), each example's own, median of 16. Half-life: only where the "
-    "curve is an exponential (R² at least 0.9). Reach: the largest lag with at least 1 % of the norm at lag 1; at most seq_len − "
-    "1. λ_1: the largest Lyapunov exponent. A TCN has no state."
+    f"{CELLS} By the hidden state, ‖dL/dh_t‖ (the total derivative), each example's own, median of 16. Half-life: "
+    "only where the curve is an exponential (R² at least 0.9). Reach: the largest lag with at least 1 % of the norm "
+    "at lag 1; at most seq_len − 1. λ_1: the largest Lyapunov exponent. A TCN has no state."
 )
 
 EXPERIMENT = Experiment(
     title="Do gradients vanish with length, and for whom?",
     question=(
-        "The class of a sequence is its first symbol; all that follows distracts. How fast does the gradient decay on its way back, "
-        "before and after training, and what does that do to the accuracy?"
+        "The class of a sequence is its first symbol; all that follows distracts. How fast does the gradient decay "
+        "on its way back, before and after training, and what does that do to the accuracy?"
     ),
     claim=Claim(
         "C1",
@@ -81,21 +81,22 @@ EXPERIMENT = Experiment(
         "The product of tanh' tends to 0, so gradients vanish where sequences are long.",
     ),
     prediction=Prediction(
-        "True of the default start, where a step multiplies the gradient by about 1/√3 = 0.577; but the rate is the Lyapunov exponent "
-        "of the whole step Jacobian diag(1 − h²) W, not of tanh' alone: with an orthogonal W it nearly does not vanish. An LSTM "
-        "with torch's start vanishes nearly as fast as the RNN.",
+        "True of the default start, where a step multiplies the gradient by about 1/√3 = 0.577; but the rate is the "
+        "Lyapunov exponent of the whole step Jacobian diag(1 − h²) W, not of tanh' alone: with an orthogonal W it "
+        "nearly does not vanish. An LSTM with torch's start vanishes nearly as fast as the RNN.",
         "R. Pascanu et al. 2013; A. Saxe et al. 2014; C. Tallec and Y. Ollivier 2018",
     ),
     rule=(
-        f"Per step, the gradient by the state is multiplied by a factor. Supported if it is below {VANISHING} (over 50 steps less than a "
-        "hundredth is left) for the tanh RNN before training, after training, and also with an orthogonal start, which has the same "
-        "tanh; a part is refuted if the factor is above that. All seeds and lengths, whole 95 % interval."
+        f"Per step, the gradient by the state is multiplied by a factor. Supported if it is below {VANISHING} (over "
+        "50 steps less than a hundredth is left) for the tanh RNN before training, after training, and also with an "
+        "orthogonal start, which has the same tanh; a part is refuted if the factor is above that. All seeds and "
+        "lengths, whole 95 % interval."
     ),
     judge=judge,
     caveat=(
-        "All architectures have about 5,000 parameters and 1,000 steps of Adam; learning rates 0.003 and 0.01 were tried for each "
-        "architecture and length. Longer lengths than those of the accuracy table are measured before training only. A gradient that arrives is necessary for "
-        "learning, not sufficient."
+        "All architectures have about 5,000 parameters and 1,000 steps of Adam; learning rates 0.003 and 0.01 were "
+        "tried for each architecture and length. Longer lengths than those of the accuracy table are measured "
+        "before training only. A gradient that arrives is necessary for learning, not sufficient."
     ),
     prepare=prepare,
     profiles_of={"shown": True},
@@ -121,17 +122,18 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "gradient_by_lag",
-            "Norm of each example's own gradient by the input against lag at the longest length that was trained, relative to its largest. Thin: the median "
-            "example of every seed; thick: the median of the seeds. The cue that has to be recalled stands at the far right; where a "
-            "line has fallen far below 1 % (black) there, nothing can be learned of it.",
+            "Norm of each example's own gradient by the input against lag at the longest length that was trained, "
+            "relative to its largest. Thin: the median example of every seed; thick: the median of the seeds. The "
+            "cue that has to be recalled stands at the far right; where a line has fallen far below 1 % (black) "
+            "there, nothing can be learned of it.",
             lambda results, stem: gradient_by_lag(
                 replace(results, runs=results.runs[results.runs["shown"]], read_profiles=lambda: results.profiles), stem
             ),
         ),
         Figure(
             "half_life_at_start",
-            "Half-life of the gradient by the state before training: it is a property of the start, not of the length. Missing where the curve "
-            "is no exponential, or does not decay.",
+            "Half-life of the gradient by the state before training: it is a property of the start, not of the "
+            "length. Missing where the curve is no exponential, or does not decay.",
             of_chosen(
                 partial(
                     metric_against,

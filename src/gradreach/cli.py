@@ -216,12 +216,13 @@ def wandb_sweep(
     project: Project = "gradreach",
     entity: Entity = None,
 ) -> None:
-    """Write the sweep.yaml by which W&B's agents make the runs of an experiment."""
+    """Write the sweep.yaml by which W&B's agents make the runs of an experiment; one a part where it has several."""
     from gradreach.files import write_text
-    from gradreach.tracking.sweep_file import sweep_file
+    from gradreach.tracking.sweep_file import sweep_files
 
-    write_text(output, sweep_file(experiment, conf_dir, project, entity))
-    print(f"{output}: start it with 'wandb sweep {output}', then 'wandb agent <the id that it says>' wherever runs go")
+    for path, text in sweep_files(experiment, conf_dir, project, entity, output).items():
+        write_text(path, text)
+        print(f"{path}: start it with 'wandb sweep {path}', then 'wandb agent <the id that it says>' wherever runs go")
 
 
 def main() -> None:

@@ -23,14 +23,17 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
     from hydra import compose
     from hydra.core.global_hydra import GlobalHydra
 
-    from hydra_plugins.gradreach_sweeper import Composer, combinations
+    from hydra_plugins.gradreach_sweeper import Composer, combinations, grids
 
     overrides = [word if "=" in word else f"experiment={word}" for word in line]
     with configuration(conf_dir):
         experiment = [override for override in overrides if override.startswith("experiment=")]
         master = compose("config", overrides=experiment, return_hydra_config=True)
         loader = GlobalHydra.instance().config_loader()
-        jobs = combinations(loader, master.hydra.sweeper.params or {}, overrides)
+        own = master.hydra.sweeper
+        jobs = [
+            job for grid in grids(own.params or {}, own.get("parts")) for job in combinations(loader, grid, overrides)
+        ]
         return plan(jobs, Composer(loader, master).compose)
 
 

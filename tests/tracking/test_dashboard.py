@@ -2,10 +2,14 @@
 
 import json
 import shutil
+from collections import Counter
+from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from wandb_workspaces.reports.v2 import interface as reports
 from wandb_workspaces.reports.v2 import internal as report_model
@@ -19,7 +23,7 @@ from gradreach.errors import ConfigError
 from gradreach.status import planned
 from gradreach.tracking.dashboard import Dashboard
 from gradreach.tracking.publish import publish
-from gradreach.tracking.sweep_file import sweep_file
+from gradreach.tracking.sweep_file import sweep_files
 from project import PROJECT
 
 SECTIONS = ["Overview", "Accuracy by length", "Gradient reach", "Gates", "Cost"]
@@ -127,21 +131,55 @@ def test_an_experiment_without_runs_or_tables_is_refused(tmp_path, results):
         Dashboard.of("quickstart", results, "", "p")
 
 
-def test_a_w_and_b_sweep_makes_the_runs_of_the_experiment(composed, monkeypatch):
-    monkeypatch.chdir(PROJECT)
-    sweep = yaml.safe_load(sweep_file("quickstart", Path("conf"), "gradreach", None))
+def grid(sweep):
+    """Return the command line of each run of a W&B sweep, as wandb's own agent writes it."""
     assert (sweep["program"], sweep["method"]) == ("run.py", "grid")
     assert sweep["command"][:4] == ["${env}", "${interpreter}", "${program}", "${args_no_hyphens}"]
-    grid = [{}]
-    for name, parameter in sweep["parameters"].items():
-        grid = [{**chosen, name: {"value": value}} for chosen in grid for value in parameter["values"]]
-    ids = set()
-    for chosen in grid:
-        words = create_sweep_command_args({"args": chosen})["args_no_hyphens"]
-        ids.add(parse(plain(composed(*words, *sweep["command"][4:])))[0].run_id)
-    assert ids == {job.run.run_id for job in planned(["quickstart"], Path("conf"))}
+    for values in product(*(parameter["values"] for parameter in sweep["parameters"].values())):
+        chosen = {name: {"value": value} for name, value in zip(sweep["parameters"], values, strict=True)}
+        yield create_sweep_command_args({"args": chosen})["args_no_hyphens"] + sweep["command"][4:]
+
+
+@cache
+def said(word):
+    """Return what Hydra reads in an override."""
+    override = OverridesParser.create().parse_override(word)
+    return override.key_or_group, repr(override.value())
+
+
+@pytest.mark.parametrize("experiment", sorted(file.stem for file in (PROJECT / "conf" / "experiment").glob("*.yaml")))
+def test_w_and_b_sweeps_have_every_combination_of_the_experiment_once(experiment, monkeypatch):
+    monkeypatch.setattr("gradreach.status.plan", lambda jobs, compose: jobs)  # the checks would read all data sets
+    files = sweep_files(experiment, PROJECT / "conf", "gradreach", None, Path("sweep.yaml"))
+    jobs = [job for text in files.values() for job in grid(yaml.safe_load(text))]
+    ours = Counter(frozenset(map(said, job)) for job in planned([experiment, "tracking=online"], PROJECT / "conf"))
+    assert Counter(frozenset(map(said, job)) for job in jobs) == ours
+
+
+def test_a_w_and_b_sweep_makes_the_runs_of_the_experiment(composed):
+    files = sweep_files("errata_quick", PROJECT / "conf", "gradreach", None, Path("sweep.yaml"))
+    jobs = [job for text in files.values() for job in grid(yaml.safe_load(text))]
+    ids = [parse(plain(composed(*job)))[0].run_id for job in jobs]
+    assert sorted(ids) == sorted(job.run.run_id for job in planned(["errata_quick"], PROJECT / "conf"))
+
+
+def test_an_experiment_of_several_grids_gets_a_file_for_each_with_all_seeds(tmp_path):
+    files = sweep_files("padding", PROJECT / "conf", "gradreach", "team", tmp_path / "mine.yaml")
+    assert [path.name for path in files] == ["mine_edge.yaml", "mine_centre.yaml"]
+    edge, centre = map(yaml.safe_load, files.values())
+    assert (edge["name"], edge["entity"]) == ("padding: edge", "team")
+    assert edge["parameters"]["seed"] == centre["parameters"]["seed"] == {"values": list(range(10))}
+    assert edge["parameters"]["task.train_region"] == {"values": ["edge"]}
+    assert centre["parameters"]["task.train_region"] == {"values": ["centre"]}
+
+
+def test_a_part_that_is_left_out_gets_no_file_and_no_run_in_the_plan(monkeypatch):
+    files = sweep_files("kernel_size_quick", PROJECT / "conf", "gradreach", None, Path("sweep.yaml"))
+    assert [path.name for path in files] == ["sweep_motif.yaml", "sweep_mnist1d.yaml"]
+    monkeypatch.setattr("gradreach.status.plan", lambda jobs, compose: jobs)
+    assert len(planned(["kernel_size_quick"], PROJECT / "conf")) == 36  # 2 parts, 2 depths, 3 kernels, 3 seeds
 
 
 def test_an_unknown_experiment_has_no_sweep_file():
     with pytest.raises(ConfigError, match="did you mean quickstart"):
-        sweep_file("quickstrat", PROJECT / "conf", "p", None)
+        sweep_files("quickstrat", PROJECT / "conf", "p", None, Path("sweep.yaml"))

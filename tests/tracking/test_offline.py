@@ -261,6 +261,12 @@ def test_below_an_agent_of_a_w_and_b_sweep_the_run_is_the_one_that_the_server_wa
     said = inspect(*logs(results))
     assert (said["id"], said["config"]["run_id"]) == ("chosenbyserver", run.run_id)
     assert said["config"]["model"]["name"] == "rnn"
+    table = results / "mine" / "runs.csv"
+    table.parent.mkdir()
+    table.write_text(f"run_id,status,model,task\n{run.run_id},finished,rnn,digits\n")
+    assert [one.run_id for one in waiting(results, "mine")] == [run.run_id]
+    with RecordStore(results / "runs").claim(run.run_id):
+        assert waiting(results) == [], "an agent is at it"
 
 
 def test_gates_are_a_family_of_their_own():

@@ -32,11 +32,14 @@ class Waiting:
 
     Every file of a run tells it from its beginning, so the newest says all: it is sent, and the older ones are noted
     as sent with it.
+
+    - ``run_id``: that of the record, which below an agent of a W&B sweep is not W&B's.
     """
 
-    def __init__(self, run_id: str, files: Sequence[Path]) -> None:
-        self.run_id = run_id
+    def __init__(self, wandb_id: str, files: Sequence[Path]) -> None:
         self.newest, self.older = files[-1], files[:-1]
+        note = run_id_note(self.newest)
+        self.run_id = note.read_text("utf-8") if note.exists() else wandb_id
 
     @property
     def sent(self) -> bool:
@@ -54,6 +57,11 @@ def marker(file: Path) -> Path:
     return file.with_name(f"{file.name}.synced")
 
 
+def run_id_note(file: Path) -> Path:
+    """Return the file beside a W&B file that says which record it tells of, where W&B's id is another."""
+    return file.with_name(f"{file.name}.run_id")
+
+
 def waiting(results_dir: Path, experiment: str | None = None) -> list[Waiting]:
     """Return what has not been sent, the oldest first; runs that somebody is doing now are left alone.
 
@@ -65,7 +73,8 @@ def waiting(results_dir: Path, experiment: str | None = None) -> list[Waiting]:
     files: dict[str, list[Path]] = {}
     for file in sorted((results_dir / "wandb").glob("*run-*/run-*.wandb"), key=_begun):
         files.setdefault(file.stem.removeprefix("run-"), []).append(file)
-    found = [Waiting(run_id, paths) for run_id, paths in files.items() if wanted is None or run_id in wanted]
+    found = [Waiting(wandb_id, paths) for wandb_id, paths in files.items()]
+    found = [one for one in found if wanted is None or one.run_id in wanted]
     return [one for one in found if not one.sent and not store.claimed(one.run_id)]
 
 

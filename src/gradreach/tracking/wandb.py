@@ -12,6 +12,7 @@ import wandb
 
 from gradreach.config import RunConfig, TrackingSettings, Workplace
 from gradreach.tracking.server import mode_now
+from gradreach.tracking.sync import run_id_note
 
 FAMILIES = ("train", "val", "test", "gradient", "gates", "time")
 FACTS = (
@@ -115,6 +116,8 @@ class WandbRun:
         )
         self.url = None if self.run.offline else self.run.url
         try:
+            if agent:
+                run_id_note(Path(self.run.settings.sync_file)).write_text(run.run_id, "utf-8")
             self.run.define_metric("epoch", hidden=True)
             self.run.define_metric("step", hidden=True)
             for family in FAMILIES:

@@ -126,28 +126,30 @@ EXPERIMENT = Experiment(
         "C16", "–", "（笔记中没有这一条。）", "The instrument reads true (not of the notes; all else rests on it)."
     ),
     prediction=Prediction(
-        "A diagonal linear recurrence multiplies the gradient by |λ| each step, exactly; a matrix of entries U(±1/√n) has "
-        "spectral radius 1/√3; MNIST-1D gives 32, 68, 94 and 91 % to logistic regression, MLP, CNN and GRU.",
+        "A diagonal linear recurrence multiplies the gradient by |λ| each step, exactly; a matrix of entries "
+        "U(±1/√n) has spectral radius 1/√3; MNIST-1D gives 32, 68, 94 and 91 % to logistic regression, MLP, CNN and "
+        "GRU.",
         "A. Orvieto et al. 2023; V. Girko's circular law; S. Greydanus and D. Kobak 2020",
     ),
     rule=(
-        f"Supported if the measured factor of one step lies within {TOLERANCE:.0%} of the known one for every layer, and if "
-        f"the test accuracy of every published model lies no more than {MARGIN:g} points below the lower of its two published "
-        "values; each by its whole 95 % interval over seeds."
+        f"Supported if the measured factor of one step lies within {TOLERANCE:.0%} of the known one for every layer, "
+        f"and if the test accuracy of every published model lies no more than {MARGIN:g} points below the lower of "
+        "its two published values; each by its whole 95 % interval over seeds."
     ),
     judge=judge,
     caveat=(
-        "The published MNIST-1D numbers are of one seed each and of the last step; ours are of the epoch that validation chose, "
-        "from 3,601 training signals where theirs had 4,000. The GRU is read as published: both directions, all steps side "
-        "by side, so it need not remember."
+        "The published MNIST-1D numbers are of one seed each and of the last step; ours are of the epoch that "
+        "validation chose, from 3,601 training signals where theirs had 4,000. The GRU is read as published: both "
+        "directions, all steps side by side, so it need not remember."
     ),
     prepare=prepare,
     tables=(
         Table(
             "factor",
             "By what one step back multiplies the gradient, before training.",
-            f"{CELLS} Measured: slope of ln ‖dL/dh_t‖ against lag, of 100 steps. By QR: e to the largest Lyapunov exponent, found "
-            "by another computation, forwards and without a loss. Deviations are of each run from its own reference.",
+            f"{CELLS} Measured: slope of ln ‖dL/dh_t‖ against lag, of 100 steps. By QR: e to the largest Lyapunov "
+            "exponent, found by another computation, forwards and without a loss. Deviations are of each run from "
+            "its own reference.",
             (
                 Measure("factor/known", "known", digits=4),
                 Measure(FACTOR, "measured", digits=4),
@@ -161,17 +163,17 @@ EXPERIMENT = Experiment(
         Computed(
             "mnist1d",
             "MNIST-1D, test accuracy in per cent: ours beside the published ones.",
-            "Ours: mean over seeds with its 95 % interval (Student's t). LSTM and RNN are not in the published table; they have "
-            "the GRU's width, both directions and readout. Chance: 10 %.",
+            "Ours: mean over seeds with its 95 % interval (Student's t). LSTM and RNN are not in the published "
+            "table; they have the GRU's width, both directions and readout. Chance: 10 %.",
             published,
         ),
     ),
     figures=(
         Figure(
             "against_known",
-            "Each point is one layer: the factor by which a step back multiplies the gradient, as measured (mean of the seeds) "
-            "against what is known (filled) or, where there is no closed form, what the Lyapunov exponent says (hollow). A true "
-            "instrument puts all of them on the diagonal.",
+            "Each point is one layer: the factor by which a step back multiplies the gradient, as measured (mean of "
+            "the seeds) against what is known (filled) or, where there is no closed form, what the Lyapunov "
+            "exponent says (hollow). A true instrument puts all of them on the diagonal.",
             against_known,
         ),
     ),

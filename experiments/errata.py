@@ -49,8 +49,9 @@ def judge(results: Results) -> Verdict:
 EXPERIMENT = Experiment(
     title="Are the cells that the notes print a GRU and an LSTM?",
     question=(
-        "The notes print a GRU that keeps the previous input where the state belongs, and an LSTM whose candidate uses one matrix for "
-        "input and state. Do they still remember a symbol over 19 distractors as the real cells do?"
+        "The notes print a GRU that keeps the previous input where the state belongs, and an LSTM whose candidate "
+        "uses one matrix for input and state. Do they still remember a symbol over 19 distractors as the real cells "
+        "do?"
     ),
     claim=Claim(
         "C13",
@@ -59,18 +60,22 @@ EXPERIMENT = Experiment(
         "These formulas are a GRU and an LSTM.",
     ),
     prediction=Prediction(
-        "A GRU is s_j = (1 − z) ∘ s_{j−1} + z ∘ s̃_j: what is carried on unchanged is the state. As printed nothing is, so its gradient "
-        "decays faster than a GRU's and it forgets. An LSTM with a shared matrix is a smaller LSTM and should still learn.",
+        "A GRU is s_j = (1 − z) ∘ s_{j−1} + z ∘ s̃_j: what is carried on unchanged is the state. As printed nothing "
+        "is, so its gradient decays faster than a GRU's and it forgets. An LSTM with a shared matrix is a smaller "
+        "LSTM and should still learn.",
         "K. Cho et al. 2014, eq. 7; S. Hochreiter and J. Schmidhuber 1997; F. Gers et al. 2000",
     ),
     rule=(
-        f"Test accuracy of the real cell minus that of the printed one, paired by seed: supported if it is below {SAME:g} points, refuted "
-        "if it is above, by its whole 95 % interval; one part for the GRU, one for the LSTM."
+        "Test accuracy of the real cell minus that of the printed one, paired by seed: supported if it is below "
+        f"{SAME:g} points, refuted if it is above, by its whole 95 % interval; one part for the GRU, one for the "
+        "LSTM."
     ),
     judge=judge,
     caveat=(
-        "All four have about 5,000 parameters and the same choice of learning rates. The GRUs have 800 steps of Adam; the LSTMs 2,400, because after 800 about half of the runs of either were still at chance, which decides nothing. One length and one task: a cell "
-        "that fails here at 20 steps fails at a task that a GRU finds easy; one that does not may still differ elsewhere."
+        "All four have about 5,000 parameters and the same choice of learning rates. The GRUs have 800 steps of "
+        "Adam; the LSTMs 2,400, because after 800 about half of the runs of either were still at chance, which "
+        "decides nothing. One length and one task: a cell that fails here at 20 steps fails at a task that a GRU "
+        "finds easy; one that does not may still differ elsewhere."
     ),
     prepare=prepare,
     profiles_of=CHOSEN,
@@ -78,8 +83,8 @@ EXPERIMENT = Experiment(
         Table(
             "cells",
             "Accuracy, and the gradient by the state.",
-            f"{CELLS} {CHOSEN_RATE} The gradient, ‖dL/dh_t‖, decays by a factor at every step back; half-life only where it is an "
-            "exponential (R² at least 0.9).",
+            f"{CELLS} {CHOSEN_RATE} The gradient, ‖dL/dh_t‖, decays by a factor at every step back; half-life only "
+            "where it is an exponential (R² at least 0.9).",
             (
                 Measure("test/accuracy", "accuracy, %", scale=100, best="max"),
                 Measure("gradient/start/h.decay", "factor, before", digits=3),
@@ -95,13 +100,14 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "learning_curves",
-            "Validation accuracy from epoch to epoch, of the learning rate that validation chose. Thin: seeds; thick: their median. Dotted: "
-            "chance.",
+            "Validation accuracy from epoch to epoch, of the learning rate that validation chose. Thin: seeds; "
+            "thick: their median. Dotted: chance.",
             of_chosen(learning_curves),
         ),
         Figure(
             "gradient_by_lag",
-            "Norm of each example's own gradient by the state against lag, relative to its largest. The cue stands at the far right.",
+            "Norm of each example's own gradient by the state against lag, relative to its largest. The cue stands "
+            "at the far right.",
             of_chosen(partial(gradient_by_lag, quantity="h")),
         ),
     ),

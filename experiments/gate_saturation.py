@@ -50,8 +50,8 @@ def judge(results: Results) -> Verdict:
 EXPERIMENT = Experiment(
     title="Are the factors of an LSTM mostly 0 or 1?",
     question=(
-        "The notes reason that an LSTM keeps its gradient because each step multiplies it by tanh'·σ, whose values are mostly 0 or 1: some "
-        "paths are cut, others kept. What values do these factors have in real LSTMs?"
+        "The notes reason that an LSTM keeps its gradient because each step multiplies it by tanh'·σ, whose values "
+        "are mostly 0 or 1: some paths are cut, others kept. What values do these factors have in real LSTMs?"
     ),
     claim=Claim(
         "C2",
@@ -60,20 +60,21 @@ EXPERIMENT = Experiment(
         "The factor of one step of an LSTM, tanh'·σ, is mostly 0 or 1.",
     ),
     prediction=Prediction(
-        "No. At torch's start gates stand near 0.5, so next to no factor is below 0.1 or above 0.9; a forget bias of 3 opens the gates before "
-        "any training. What keeps the gradient are gates near 1, by a bias or by learning, not a switch between 0 and 1.",
+        "No. At torch's start gates stand near 0.5, so next to no factor is below 0.1 or above 0.9; a forget bias "
+        "of 3 opens the gates before any training. What keeps the gradient are gates near 1, by a bias or by "
+        "learning, not a switch between 0 and 1.",
         "F. Gers et al. 2000; R. Jozefowicz et al. 2015; K. Greff et al. 2017",
     ),
     rule=(
-        f"The share of factors tanh'(c_t)·f_t below 0.1 or above 0.9, over units, steps and examples: supported if it is above {MOSTLY:g} %, refuted "
-        "if it is below, by its whole 95 % interval over the runs of all three starts; four parts: recall and adding, before and after "
-        "training."
+        "The share of factors tanh'(c_t)·f_t below 0.1 or above 0.9, over units, steps and examples: supported if "
+        f"it is above {MOSTLY:g} %, refuted if it is below, by its whole 95 % interval over the runs of all three "
+        "starts; four parts: recall and adding, before and after training."
     ),
     judge=judge,
     caveat=(
-        "tanh'·σ is the notes' factor, read as tanh'(c_t)·f_t; the step Jacobian of an LSTM is more than that, as docs/diagnostics.md says. Of the "
-        "simplified cell only the gates are shown. About 5,000 parameters, 1,000 steps of Adam. The interval is over runs of three starts "
-        "together; the table shows each."
+        "tanh'·σ is the notes' factor, read as tanh'(c_t)·f_t; the step Jacobian of an LSTM is more than that, as "
+        "docs/diagnostics.md says. Of the simplified cell only the gates are shown. About 5,000 parameters, 1,000 "
+        "steps of Adam. The interval is over runs of three starts together; the table shows each."
     ),
     prepare=prepare,
     tables=(
@@ -93,7 +94,8 @@ EXPERIMENT = Experiment(
         Table(
             "trained",
             "What was learned, and by which gradient.",
-            f"{CELLS} Accuracy in per cent, of adding the mean squared error (chance: 1/6); the gradient decays by a factor at every step back.",
+            f"{CELLS} Accuracy in per cent, of adding the mean squared error (chance: 1/6); the gradient decays by a "
+            "factor at every step back.",
             (
                 Measure("test/accuracy", "accuracy, %", scale=100),
                 Measure("test/mse", "squared error", digits=4),
@@ -108,9 +110,10 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "shares",
-            "How the values of the notes' factor tanh'(c)·f, and of the forget gate alone, are shared out: below 0.1, in between, above 0.9; mean "
-            "over seeds. Were the claim right, there would be next to no grey. Blue that stands above and not below comes from tanh'(c), which is not on the cell's own path from step to step. The simplified cell (gated_tanh) has no bar above: its "
-            "factor is not measured.",
+            "How the values of the notes' factor tanh'(c)·f, and of the forget gate alone, are shared out: below "
+            "0.1, in between, above 0.9; mean over seeds. Were the claim right, there would be next to no grey. "
+            "Blue that stands above and not below comes from tanh'(c), which is not on the cell's own path from "
+            "step to step. The simplified cell (gated_tanh) has no bar above: its factor is not measured.",
             of_chosen(partial(gate_shares, gates={"notes": "tanh'(c)·f", "f": "forget gate"})),
         ),
     ),

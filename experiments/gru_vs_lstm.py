@@ -87,21 +87,28 @@ EXPERIMENT = Experiment(
         "C5",
         "5",
         "GRU，简单有效，效率更高；LSTM，灵活，复杂导致过拟合风险高；并没有一个很普适一致的观点，来说明到底那一个更好",
-        "A GRU is simpler and more efficient; an LSTM is flexible, and overfits more; there is no agreement on which is better.",
+        "A GRU is simpler and more efficient; an LSTM is flexible, and overfits more; there is no agreement on "
+        "which is better.",
     ),
     prediction=Prediction(
-        "Three quarters of the parameters and multiply-adds at equal width. On a CPU nn.GRU is no quicker than nn.LSTM. Comparisons at equal size found no consistent winner and no consistent overfitting.",
+        "Three quarters of the parameters and multiply-adds at equal width. On a CPU nn.GRU is no quicker than "
+        "nn.LSTM. Comparisons at equal size found no consistent winner and no consistent overfitting.",
         "J. Chung et al. 2014; R. Jozefowicz et al. 2015; K. Greff et al. 2017",
     ),
     rule=(
-        "Pairs share seed, task and number of examples; whole 95 % intervals. At equal width: parameters, multiply-adds and training time, GRU ÷ LSTM, supported below 1, refuted above. The LSTM overfits more: training minus test "
-        f"accuracy, LSTM − GRU, supported above 0, refuted below. Neither is better: test accuracy, LSTM − GRU, supported within ±{MARGIN:g} points, refuted beyond. The last two "
-        "over the tasks with classes, at equal width and equal size together."
+        "Pairs share seed, task and number of examples; whole 95 % intervals. At equal width: parameters, "
+        "multiply-adds and training time, GRU ÷ LSTM, supported below 1, refuted above. The LSTM overfits more: "
+        "training minus test accuracy, LSTM − GRU, supported above 0, refuted below. Neither is better: test "
+        f"accuracy, LSTM − GRU, supported within ±{MARGIN:g} points, refuted beyond. The last two over the tasks "
+        "with classes, at equal width and equal size together."
     ),
     judge=judge,
     caveat=(
-        "Torch's default start for both. Learning rates 0.003 and 0.01 were tried for each cell, task, size and number of examples. Training times were taken while other work ran on the machine; the ratio is over pairs, and its interval shows the "
-        "noise. Equal size is not shown for TREC, where the embedding makes up most of the parameters. MNIST-1D is read at the last step here, which is harder than in its published table."
+        "Torch's default start for both. Learning rates 0.003 and 0.01 were tried for each cell, task, size and "
+        "number of examples. Training times were taken while other work ran on the machine; the ratio is over "
+        "pairs, and its interval shows the noise. Equal size is not shown for TREC, where the embedding makes up "
+        "most of the parameters. MNIST-1D is read at the last step here, which is harder than in its published "
+        "table."
     ),
     prepare=prepare,
     tables=(
@@ -142,7 +149,8 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "accuracy",
-            "Test accuracy on MNIST-1D and TREC by number of examples and what is equal: mean of the seeds with its 95 % interval; small points are seeds.",
+            "Test accuracy on MNIST-1D and TREC by number of examples and what is equal: mean of the seeds with its "
+            "95 % interval; small points are seeds.",
             with_classes(partial(dots, by="setting", beside="architecture")),
         ),
         Figure(

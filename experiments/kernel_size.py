@@ -87,19 +87,23 @@ EXPERIMENT = Experiment(
         "Kernels are of odd size, because even ones shift the centre and cannot be padded evenly.",
     ),
     prediction=Prediction(
-        "An even kernel padded to keep the length shifts the centre by half a step a layer; that does not matter for accuracy, since the weights can move. The "
-        "best size depends on the task: about the length of what is to be found.",
-        "Y. Zhang and B. Wallace 2015 (best sizes for text vary from 1 to 10 and more); S. Wu et al. 2019 on even-sized kernels",
+        "An even kernel padded to keep the length shifts the centre by half a step a layer; that does not matter "
+        "for accuracy, since the weights can move. The best size depends on the task: about the length of what is "
+        "to be found.",
+        "Y. Zhang and B. Wallace 2015 (best sizes for text vary from 1 to 10 and more); S. Wu et al. 2019 on "
+        "even-sized kernels",
     ),
     rule=(
-        f"Three parts, by whole 95 % intervals. The centre of the gradient of the middle output, in steps a layer, before training: more than {SHIFT} for even kernels, and "
-        f"less for odd ones. And accuracy of odd kernels minus the mean of the even ones between them (2 to 8; by seed, over tasks and depths): "
-        f"supported above {GAIN:g} point, refuted below."
+        "Three parts, by whole 95 % intervals. The centre of the gradient of the middle output, in steps a layer, "
+        f"before training: more than {SHIFT} for even kernels, and less for odd ones. And accuracy of odd kernels "
+        "minus the mean of the even ones between them (2 to 8; by seed, over tasks and depths): supported above "
+        f"{GAIN:g} point, refuted below."
     ),
     judge=judge,
     caveat=(
-        "16 channels, padding that keeps the length, maximum over time; the number of parameters grows with the kernel and is not equalised (the tables show it). Two learning "
-        "rates were tried for each kernel, depth and task. The centre of TREC, whose inputs are words, is not measured."
+        "16 channels, padding that keeps the length, maximum over time; the number of parameters grows with the "
+        "kernel and is not equalised (the tables show it). Two learning rates were tried for each kernel, depth and "
+        "task. The centre of TREC, whose inputs are words, is not measured."
     ),
     prepare=prepare,
     tables=(
@@ -117,7 +121,8 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "accuracy",
-            "Test accuracy against kernel size, with 95 % intervals, at the learning rate that validation chose. Dotted: chance. Were even kernels worse, the lines would be saw-toothed.",
+            "Test accuracy against kernel size, with 95 % intervals, at the learning rate that validation chose. "
+            "Dotted: chance. Were even kernels worse, the lines would be saw-toothed.",
             of_chosen(partial(metric_against, x="kernel_size")),
         ),
         Figure(

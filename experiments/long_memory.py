@@ -111,25 +111,30 @@ EXPERIMENT = Experiment(
         "The LSTM solves vanishing gradients, and catches long-range dependence.",
     ),
     prediction=Prediction(
-        "Not in general: at 10,000 parameters an LSTM recalls less than 20 % of the symbols beyond T = 50, where a TCN recalls all. The adding problem is solved by LSTMs with enough training.",
+        "Not in general: at 10,000 parameters an LSTM recalls less than 20 % of the symbols beyond T = 50, where a "
+        "TCN recalls all. The adding problem is solved by LSTMs with enough training.",
         "S. Bai, J. Kolter and V. Koltun 2018, table 1 and figure 5; S. Hochreiter and J. Schmidhuber 1997",
     ),
     rule=(
-        f"The LSTM with forget bias 1 at the longest length tried. Copy, T = 50: supported where it recalls more than {SOLVED['copy']:g} % of the symbols, refuted below. Adding, T = 100: supported where its squared error is below "
-        f"{SOLVED['adding']} (a tenth of chance), refuted above. Whole 95 % intervals over seeds."
+        "The LSTM with forget bias 1 at the longest length tried. Copy, T = 50: supported where it recalls more "
+        f"than {SOLVED['copy']:g} % of the symbols, refuted below. Adding, T = 100: supported where its squared "
+        f"error is below {SOLVED['adding']} (a tenth of chance), refuted above. Whole 95 % intervals over seeds."
     ),
     judge=judge,
     caveat=(
-        "The budget is small: 1,500 steps of batches of 64, where the literature has tens of thousands; what is not solved here may be solved with more. What counts is who solves it in the same budget. Learning rates 0.003 and 0.01 were tried "
-        "for each architecture, task and length. Bai et al. trained longer, with a learning rate and clipping found for each; their accuracy too is that of the ten recalled symbols."
+        "The budget is small: 1,500 steps of batches of 64, where the literature has tens of thousands; what is not "
+        "solved here may be solved with more. What counts is who solves it in the same budget. Learning rates 0.003 "
+        "and 0.01 were tried for each architecture, task and length. Bai et al. trained longer, with a learning "
+        "rate and clipping found for each; their accuracy too is that of the ten recalled symbols."
     ),
     prepare=prepare,
     tables=(
         Computed(
             "longest",
             "The longest T solved.",
-            f"Solved: at least {SOLVED['copy']:g} % of the symbols recalled (copy), a squared error of at most {SOLVED['adding']} (adding). A seed counts up to the T to which it solved that and every shorter one; median over seeds, "
-            "bootstrap interval. 0: not even the shortest.",
+            f"Solved: at least {SOLVED['copy']:g} % of the symbols recalled (copy), a squared error of at most "
+            f"{SOLVED['adding']} (adding). A seed counts up to the T to which it solved that and every shorter one; "
+            "median over seeds, bootstrap interval. 0: not even the shortest.",
             longest,
         ),
         Table(

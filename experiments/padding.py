@@ -70,8 +70,8 @@ def judge(results: Results) -> Verdict:
     size = Verdict(
         "supported" if kept else "refuted",
         None,
-        f"Arithmetic: with `same` and `circular` {STEPS} steps stay {STEPS}, without padding each layer of kernel {KERNEL} "
-        f"takes {KERNEL - 1}; `full` adds as many.",
+        f"Arithmetic: with `same` and `circular` {STEPS} steps stay {STEPS}, without padding each layer of kernel "
+        f"{KERNEL} takes {KERNEL - 1}; `full` adds as many.",
     )
     edges = {
         f"the edge is seen better with `{kind}`": judge_threshold(
@@ -85,8 +85,8 @@ def judge(results: Results) -> Verdict:
 EXPERIMENT = Experiment(
     title="Does padding keep the size, and attend to the edges?",
     question=(
-        "Four patterns in noise, which stand either flush with an end of the sequence or in its middle third. Does padding help a convolutional "
-        "network to tell those at the edge?"
+        "Four patterns in noise, which stand either flush with an end of the sequence or in its middle third. Does "
+        "padding help a convolutional network to tell those at the edge?"
     ),
     claim=Claim(
         "C6",
@@ -95,19 +95,19 @@ EXPERIMENT = Experiment(
         "Padding keeps the size, and keeps the edges from being attended too little.",
     ),
     prediction=Prediction(
-        "The size is arithmetic. Of the attention: with zeros that keep the length, the first step is still touched by 3 windows of 5, instead of by "
-        "1; only `full` padding lets every window touch every step.",
+        "The size is arithmetic. Of the attention: with zeros that keep the length, the first step is still touched "
+        "by 3 windows of 5, instead of by 1; only `full` padding lets every window touch every step.",
         "V. Dumoulin and F. Visin 2016, A guide to convolution arithmetic",
     ),
     rule=(
-        f"Three parts: the length is kept; and at the edge, accuracy with `same` and with `full` padding minus without, paired by seed: supported if "
-        f"above {GAIN:g} point, refuted if below, by the whole 95 % interval."
+        "Three parts: the length is kept; and at the edge, accuracy with `same` and with `full` padding minus "
+        f"without, paired by seed: supported if above {GAIN:g} point, refuted if below, by the whole 95 % interval."
     ),
     judge=judge,
     caveat=(
-        f"Two layers of kernel {KERNEL}, 16 channels, maximum over time, {STEPS} steps, noise of the patterns' own strength. Learning rates 0.003 and 0.01 were "
-        "tried for each padding and place. A maximum over time needs one window that sees enough of the pattern, so deeper or "
-        "unpooled networks may differ."
+        f"Two layers of kernel {KERNEL}, 16 channels, maximum over time, {STEPS} steps, noise of the patterns' own "
+        "strength. Learning rates 0.003 and 0.01 were tried for each padding and place. A maximum over time needs "
+        "one window that sees enough of the pattern, so deeper or unpooled networks may differ."
     ),
     prepare=prepare,
     tables=(
@@ -130,8 +130,8 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "accuracy",
-            "Test accuracy by padding, the pattern at the edge or in the middle: mean of the seeds with its 95 % interval; small points are seeds. The axis "
-            "does not begin at zero.",
+            "Test accuracy by padding, the pattern at the edge or in the middle: mean of the seeds with its 95 % "
+            "interval; small points are seeds. The axis does not begin at zero.",
             of_chosen(lambda results, stem: dots(results, stem, by="architecture", beside="place")),
         ),
     ),

@@ -76,7 +76,8 @@ def by_examples(name: str, caption: str, measure: Measure) -> Table:
     return Table(
         name,
         caption,
-        f"{CELLS} {CHOSEN_RATE} Equal output: 40 × 8 features and a linear head on all of them. Equal size: about 5,000 parameters.",
+        f"{CELLS} {CHOSEN_RATE} Equal output: 40 × 8 features and a linear head on all of them. Equal size: about "
+        "5,000 parameters.",
         (measure,),
         rows=("equal", "architecture", "tried"),
         columns="examples",
@@ -87,7 +88,8 @@ def by_examples(name: str, caption: str, measure: Measure) -> Table:
 EXPERIMENT = Experiment(
     title="Do sharing and sparsity save parameters and curb overfitting?",
     question=(
-        "One layer on a signal of 40 steps: a convolution (sparse, shared), a locally connected layer (sparse), a dense one (neither), with 200 to 3,200 training examples."
+        "One layer on a signal of 40 steps: a convolution (sparse, shared), a locally connected layer (sparse), a "
+        "dense one (neither), with 200 to 3,200 training examples."
     ),
     claim=Claim(
         "C8",
@@ -96,17 +98,21 @@ EXPERIMENT = Experiment(
         "Sparse interaction and weight sharing save parameters and curb overfitting.",
     ),
     prediction=Prediction(
-        "Parameters: by arithmetic. Overfitting: sharing helps most with few examples, and also at equal size where what is shared is true of the data; signals of MNIST-1D are shifted at random, which it is.",
+        "Parameters: by arithmetic. Overfitting: sharing helps most with few examples, and also at equal size where "
+        "what is shared is true of the data; signals of MNIST-1D are shifted at random, which it is.",
         "Y. LeCun 1989; I. Goodfellow et al. 2016, Deep Learning, §9.2",
     ),
     rule=(
-        "Steps from dense to locally connected to convolution, paired by seed and number of examples, whole 95 % intervals. Supported where each step takes parameters away at equal output, makes the gap of training and "
-        "test accuracy smaller (at equal output, and at equal size), and raises test accuracy at equal size; refuted where it does the contrary."
+        "Steps from dense to locally connected to convolution, paired by seed and number of examples, whole 95 % "
+        "intervals. Supported where each step takes parameters away at equal output, makes the gap of training and "
+        "test accuracy smaller (at equal output, and at equal size), and raises test accuracy at equal size; "
+        "refuted where it does the contrary."
     ),
     judge=judge,
     caveat=(
-        "MNIST-1D with few training signals, 40 epochs, the epoch chosen on validation (399 signals in every case), which is a mild form of early stopping; learning rates 0.001, 0.003 and 0.01 were tried for each "
-        "network and number of examples. At equal output most parameters of the convolution are those of the head."
+        "MNIST-1D with few training signals, 40 epochs, the epoch chosen on validation (399 signals in every case), "
+        "which is a mild form of early stopping; learning rates 0.001, 0.003 and 0.01 were tried for each network "
+        "and number of examples. At equal output most parameters of the convolution are those of the head."
     ),
     prepare=prepare,
     tables=(

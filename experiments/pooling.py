@@ -131,25 +131,32 @@ EXPERIMENT = Experiment(
         "A convolution answers to small changes of its input; pooling does not, within its window.",
     ),
     prediction=Prediction(
-        "Half right: windows lessen what a shift does and do not remove it, since a shift by one step crosses the borders of windows; pooling over all time removes it up to the edges. Of noise an average keeps the mean, "
+        "Half right: windows lessen what a shift does and do not remove it, since a shift by one step crosses the "
+        "borders of windows; pooling over all time removes it up to the edges. Of noise an average keeps the mean, "
         "a maximum hardly anything is taken away.",
-        "A. Azulay and Y. Weiss 2019, Why do deep convolutional networks generalize so poorly to small image transformations?; R. Zhang 2019",
+        "A. Azulay and Y. Weiss 2019, Why do deep convolutional networks generalize so poorly to small image "
+        "transformations?; R. Zhang 2019",
     ),
     rule=(
-        f"How far features move, in units of the mean distance between different examples. A convolution answers to small changes: supported where it is above {SMALL}, for a shift by one step and for noise of a tenth. Pooling "
-        f"does not: supported where it is below {SMALL}, refuted above, for averages and maxima in windows of 2 and 4 and over all time. Whole 95 % intervals over ten untrained networks."
+        "How far features move, in units of the mean distance between different examples. A convolution answers to "
+        f"small changes: supported where it is above {SMALL}, for a shift by one step and for noise of a tenth. "
+        f"Pooling does not: supported where it is below {SMALL}, refuted above, for averages and maxima in windows "
+        "of 2 and 4 and over all time. Whole 95 % intervals over ten untrained networks."
     ),
     judge=judge,
     caveat=(
-        "The features are those of untrained networks (two layers of kernel 5, 16 channels, seeds 0 to 9): what pooling does by itself; training can make features more or less sensitive. The accuracies are of trained networks whose head "
-        "sees all steps side by side (but for the two that pool over all time), so that nothing but the pooling could make them indifferent. Learning rates 0.003 and 0.01 were tried for each."
+        "The features are those of untrained networks (two layers of kernel 5, 16 channels, seeds 0 to 9): what "
+        "pooling does by itself; training can make features more or less sensitive. The accuracies are of trained "
+        "networks whose head sees all steps side by side (but for the two that pool over all time), so that nothing "
+        "but the pooling could make them indifferent. Learning rates 0.003 and 0.01 were tried for each."
     ),
     prepare=prepare,
     tables=(
         Computed(
             "sensitivity",
             "How far features move, in units of the mean distance between different examples.",
-            "Untrained networks, 64 signals with a pattern. 1 would be as far as another example; ± is the half-width of the 95 % interval.",
+            "Untrained networks, 64 signals with a pattern. 1 would be as far as another example; ± is the "
+            "half-width of the 95 % interval.",
             sensitivity,
         ),
         Table(

@@ -48,8 +48,8 @@ def judge(results: Results) -> Verdict:
 EXPERIMENT = Experiment(
     title="Do convolutional networks ignore position?",
     question=(
-        "Is the pattern in the left or in the right half; does A come before B? What in a convolutional network can answer that: the zeros at the edge, "
-        "the head, the depth?"
+        "Is the pattern in the left or in the right half; does A come before B? What in a convolutional network can "
+        "answer that: the zeros at the edge, the head, the depth?"
     ),
     claim=Claim(
         "C10",
@@ -58,19 +58,22 @@ EXPERIMENT = Experiment(
         "CNNs ignore position (and lose information).",
     ),
     prediction=Prediction(
-        "Right only of a network without an edge and with global pooling, which is the same for every shift. Zeros at the edge tell a deep network where "
-        "it is, and a head on all steps side by side knows every place.",
-        "M. Islam et al. 2020, How much position information do convolutional neural networks encode?; O. Kayhan and J. van Gemert 2020",
+        "Right only of a network without an edge and with global pooling, which is the same for every shift. Zeros "
+        "at the edge tell a deep network where it is, and a head on all steps side by side knows every place.",
+        "M. Islam et al. 2020, How much position information do convolutional neural networks encode?; O. Kayhan "
+        "and J. van Gemert 2020",
     ),
     rule=(
-        f"Test accuracy in “in which half?” of networks of {DEEP} layers, which see all steps: supported where it is below {IGNORED:g} % (chance is near 50), refuted where it is "
-        "above, by the whole 95 % interval. Three parts: circular padding with a maximum over time, zero padding with the same, circular "
-        "padding with a head on all steps."
+        f"Test accuracy in “in which half?” of networks of {DEEP} layers, which see all steps: supported where it is "
+        f"below {IGNORED:g} % (chance is near 50), refuted where it is above, by the whole 95 % interval. Three "
+        "parts: circular padding with a maximum over time, zero padding with the same, circular padding with a head "
+        "on all steps."
     ),
     judge=judge,
     caveat=(
-        "16 channels, kernel 5, dilations 1, 2, 4, 8, 48 steps, 500 steps of Adam; learning rates 0.003 and 0.01 were tried for each network and task. “Which comes first?” can also be "
-        "answered without knowing any place, by a feature that sees both patterns. That information is lost is not tested."
+        "16 channels, kernel 5, dilations 1, 2, 4, 8, 48 steps, 500 steps of Adam; learning rates 0.003 and 0.01 "
+        "were tried for each network and task. “Which comes first?” can also be answered without knowing any place, "
+        "by a feature that sees both patterns. That information is lost is not tested."
     ),
     prepare=prepare,
     tables=(
@@ -87,8 +90,8 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "accuracy",
-            "Test accuracy of each network: mean of the seeds with its 95 % interval; small points are seeds. Dotted: chance. A network that ignores position stays there in "
-            "“in which half?”.",
+            "Test accuracy of each network: mean of the seeds with its 95 % interval; small points are seeds. "
+            "Dotted: chance. A network that ignores position stays there in “in which half?”.",
             of_chosen(lambda results, stem: dots(results, stem, by="architecture", beside="question")),
         ),
     ),

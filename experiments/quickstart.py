@@ -42,15 +42,16 @@ def half_life() -> tuple[Measure, ...]:
 
 
 CELLS = (
-    "Cells: mean over seeds ± half-width of its 95 % interval (Student's t; from three seeds it is wide, and may exceed "
-    "what is possible), and in brackets the seeds that count of those planned."
+    "Cells: mean over seeds ± half-width of its 95 % interval (Student's t; from three seeds it is wide, and may "
+    "exceed what is possible), and in brackets the seeds that count of those planned."
 )
 GRADIENT = (
-    f"{CELLS} The gradient is each example's own: by the input, ‖dL/dx_t‖, or by the hidden state, ‖dL/dh_t‖ (the total "
-    "derivative), before training (start) and of the weights that validation chose (end). Lag counts steps back from the "
-    "last one. Reach: the largest lag at which the norm is at least 1 % of that at lag 1, at most seq_len − 1; where the "
-    "norm at lag 1 is exactly zero, as with max pooling, the largest lag at which any gradient arrives. Half-life: the "
-    "steps in which the norm halves; it counts only where the curve is an exponential (R² at least 0.9)."
+    f"{CELLS} The gradient is each example's own: by the input, ‖dL/dx_t‖, or by the hidden state, ‖dL/dh_t‖ (the "
+    "total derivative), before training (start) and of the weights that validation chose (end). Lag counts steps "
+    "back from the last one. Reach: the largest lag at which the norm is at least 1 % of that at lag 1, at most "
+    "seq_len − 1; where the norm at lag 1 is exactly zero, as with max pooling, the largest lag at which any "
+    "gradient arrives. Half-life: the steps in which the norm halves; it counts only where the curve is an "
+    "exponential (R² at least 0.9)."
 )
 
 EXPERIMENT = Experiment(
@@ -61,9 +62,9 @@ EXPERIMENT = Experiment(
     ),
     caveat=(
         "This shows what happens out of the box, not what each architecture could do at best: torch's default "
-        "initialisation, one learning rate and one short budget for all, sizes that differ. The recurrent models are read "
-        "at the last step, so they must carry the digit through the silence; the CNN is read by a maximum over all steps, "
-        "so it need not. A gradient that arrives is necessary for learning, not sufficient."
+        "initialisation, one learning rate and one short budget for all, sizes that differ. The recurrent models "
+        "are read at the last step, so they must carry the digit through the silence; the CNN is read by a maximum "
+        "over all steps, so it need not. A gradient that arrives is necessary for learning, not sufficient."
     ),
     tables=(
         Table("accuracy", "Test accuracy in per cent.", CELLS, (Measure("test/accuracy", "accuracy", scale=100),)),

@@ -47,17 +47,21 @@ EXPERIMENT = Experiment(
         "Gated networks keep their accuracy as the sequence grows.",
     ),
     prediction=Prediction(
-        "With torch's start LSTM and GRU forget within tens of steps and do not find the digit behind a long silence; a forget bias, chrono, or an orthogonal start help. Convolutions with a maximum over time need not remember.",
+        "With torch's start LSTM and GRU forget within tens of steps and do not find the digit behind a long "
+        "silence; a forget bias, chrono, or an orthogonal start help. Convolutions with a maximum over time need "
+        "not remember.",
         "C. Tallec and Y. Ollivier 2018; R. Jozefowicz et al. 2015",
     ),
     rule=(
-        f"Test accuracy at {SHORT} steps (no silence) minus that at {LONG}, paired by seed, for LSTM, LSTM with forget bias 1, and GRU: supported where less than {KEPT:g} points are lost, refuted where more, by the whole "
-        "95 % interval."
+        f"Test accuracy at {SHORT} steps (no silence) minus that at {LONG}, paired by seed, for LSTM, LSTM with "
+        f"forget bias 1, and GRU: supported where less than {KEPT:g} points are lost, refuted where more, by the "
+        "whole 95 % interval."
     ),
     judge=judge,
     caveat=(
-        "About 5,000 parameters each, 1,020 steps of Adam with a cosine schedule; learning rates 0.003 and 0.01 were tried for each architecture and length. A network that has learned little at 64 steps has little to lose: "
-        "the table shows both."
+        "About 5,000 parameters each, 1,020 steps of Adam with a cosine schedule; learning rates 0.003 and 0.01 "
+        "were tried for each architecture and length. A network that has learned little at 64 steps has little to "
+        "lose: the table shows both."
     ),
     prepare=prepare,
     tables=(
@@ -80,7 +84,8 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "accuracy",
-            "Test accuracy against length, with 95 % intervals, of the learning rate that validation chose. Dotted: chance.",
+            "Test accuracy against length, with 95 % intervals, of the learning rate that validation chose. Dotted: "
+            "chance.",
             of_chosen(metric_against),
         ),
         Figure(

@@ -68,31 +68,37 @@ EXPERIMENT = Experiment(
         "Convolutions extract local features; they do so from text.",
     ),
     prediction=Prediction(
-        "Kim's network reaches 91.2, 82.7 and 76.1 % with random embeddings (TREC, SST-2 with phrases, MR). Word order matters most for TREC. A linear model on words and pairs of words is about as good.",
+        "Kim's network reaches 91.2, 82.7 and 76.1 % with random embeddings (TREC, SST-2 with phrases, MR). Word "
+        "order matters most for TREC. A linear model on words and pairs of words is about as good.",
         "Y. Kim 2014, table 2, CNN-rand; Y. Zhang and B. Wallace 2015",
     ),
     rule=(
-        "If local features (several words at once) matter, a convolutional network beats a bag of single embeddings: test accuracy of the notes' network, and of Kim's, minus that of the bag, paired by seed, on each of three data sets: supported above 0, refuted "
-        "below, by the whole 95 % interval."
+        "If local features (several words at once) matter, a convolutional network beats a bag of single "
+        "embeddings: test accuracy of the notes' network, and of Kim's, minus that of the bag, paired by seed, on "
+        "each of three data sets: supported above 0, refuted below, by the whole 95 % interval."
     ),
     judge=judge,
     caveat=(
-        "Random embeddings of size 100 (Kim: 300), Adam for 8 epochs (Kim: Adadelta), no phrases of SST; MR has one split of ours, a tenth each for validation and test (Kim: ten folds). Learning rates 0.001 and 0.003 were tried for each network and "
-        "data set. A recurrent network without pretrained vectors or dropout overfits such small sets. IMDB, at its lengths, is not part of this sweep."
+        "Random embeddings of size 100 (Kim: 300), Adam for 8 epochs (Kim: Adadelta), no phrases of SST; MR has one "
+        "split of ours, a tenth each for validation and test (Kim: ten folds). Learning rates 0.001 and 0.003 were "
+        "tried for each network and data set. A recurrent network without pretrained vectors or dropout overfits "
+        "such small sets. IMDB, at its lengths, is not part of this sweep."
     ),
     prepare=prepare,
     tables=(
         Computed(
             "accuracy",
             "Test accuracy in per cent, beside published numbers.",
-            f"Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count of those planned. {CHOSEN_RATE}",
+            "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that "
+            f"count of those planned. {CHOSEN_RATE}",
             accuracy,
         ),
     ),
     figures=(
         Figure(
             "accuracy",
-            "Test accuracy by network and data set: mean of the seeds with its 95 % interval; small points are seeds. The axis does not begin at zero.",
+            "Test accuracy by network and data set: mean of the seeds with its 95 % interval; small points are "
+            "seeds. The axis does not begin at zero.",
             of_chosen(partial(dots, by="architecture", beside="texts")),
         ),
     ),

@@ -60,7 +60,8 @@ def judge(results: Results) -> Verdict:
 EXPERIMENT = Experiment(
     title="Is a pattern that was learned on the left known on the right?",
     question=(
-        "In training one of four patterns stands in the left half of a noisy sequence; in the test it stands in the right half. Who still knows it?"
+        "In training one of four patterns stands in the left half of a noisy sequence; in the test it stands in the "
+        "right half. Who still knows it?"
     ),
     claim=Claim(
         "C9",
@@ -69,20 +70,22 @@ EXPERIMENT = Experiment(
         "Translation invariance comes from parameter sharing and pooling.",
     ),
     prediction=Prediction(
-        "Sharing gives equivariance: features move with the pattern. Invariance takes global pooling. A head on all steps side by side, weights that are not "
-        "shared, or an MLP do not have it.",
+        "Sharing gives equivariance: features move with the pattern. Invariance takes global pooling. A head on all "
+        "steps side by side, weights that are not shared, or an MLP do not have it.",
         "I. Goodfellow et al. 2016, Deep Learning, §9.2–9.4; O. Kayhan and J. van Gemert 2020",
     ),
     rule=(
-        f"Accuracy on the left (validation) minus on the right (test). Supported where a network with both, sharing and a maximum over time, loses less than {INVARIANT:g} "
-        f"points (three paddings, three parts), and where one that lacks either loses more than that (flatten head; locally connected; MLP; "
-        "three parts). Whole 95 % intervals over seeds."
+        "Accuracy on the left (validation) minus on the right (test). Supported where a network with both, sharing "
+        f"and a maximum over time, loses less than {INVARIANT:g} points (three paddings, three parts), and where one "
+        "that lacks either loses more than that (flatten head; locally connected; MLP; three parts). Whole 95 % "
+        "intervals over seeds."
     ),
     judge=judge,
     caveat=(
-        "Three layers of kernel 5 and 16 channels (locally connected and MLP as by default), 48 steps, 500 steps of Adam; learning rates 0.003 and 0.01 were tried for each "
-        "network, chosen on the left. What is lost says nothing where little was learned on the left: the table has both. The "
-        "GRU stands beside them; the pattern is nearer to its last step in the test."
+        "Three layers of kernel 5 and 16 channels (locally connected and MLP as by default), 48 steps, 500 steps of "
+        "Adam; learning rates 0.003 and 0.01 were tried for each network, chosen on the left. What is lost says "
+        "nothing where little was learned on the left: the table has both. The GRU stands beside them; the pattern "
+        "is nearer to its last step in the test."
     ),
     prepare=prepare,
     tables=(
@@ -103,7 +106,8 @@ EXPERIMENT = Experiment(
     figures=(
         Figure(
             "lost",
-            "Points of accuracy that are lost where the pattern stands on the other side: mean of the seeds with its 95 % interval; small points are seeds. Zero: invariant.",
+            "Points of accuracy that are lost where the pattern stands on the other side: mean of the seeds with "
+            "its 95 % interval; small points are seeds. Zero: invariant.",
             of_chosen(
                 lambda results, stem: dots(
                     results,

@@ -62,7 +62,7 @@ def test_no_run_is_condemned_for_the_company_in_which_its_workers_died(jobs, sto
 def test_on_a_terminal_a_sweep_is_one_picture_with_the_latest_results(jobs, store, monkeypatch):
     said = io.StringIO()
     console = Console(file=said, force_terminal=True, width=120, highlight=False)
-    monkeypatch.setattr(gradreach.display, "_console", lambda: console)
+    monkeypatch.setattr(gradreach.display, "make_console", lambda: console)
     store.write(record(jobs[3], "finished", **FINISHED))
     with SweepDisplay(store, 4, 4, [job.run for job in jobs[:3]]) as display:
         store.write(record(jobs[0], "running"))

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gradreach.files import write_atomically
 
@@ -92,13 +93,13 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
     rows = 2 if profile["epoch"].nunique() > 2 else 1
     figure = Figure(figsize=(3.2 * len(curves), 2.8 * rows), dpi=100)
     panels = figure.subplots(rows, len(curves), sharey="row", squeeze=False)
-    left = 0.75 / figure.get_figwidth()
+    left, right = 0.75 / figure.get_figwidth(), 1 - (0.95 if rows == 2 else 0.15) / figure.get_figwidth()
     finite = profile["median"][np.isfinite(profile["median"])]
     shades = Normalize(finite.min(), finite.max()) if len(finite) else Normalize(0, 1)
-    figure.subplots_adjust(left=left, right=0.98, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.08, hspace=0.35)
+    figure.subplots_adjust(left=left, right=right, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.12, hspace=0.35)
     for column, ((layer, direction, quantity), curve) in zip(panels.T, curves.items(), strict=True):
         draw_norms(column[0], curve[curve["stage"].isin(["start", "end"])])
-        which = f" of {layer}" if layer != "input" and len(curves) > 3 else ""
+        which = f" of {layer}" if quantity != "x" and len(curves) > 3 else ""
         column[0].set_title(QUANTITIES[str(quantity)] + which + (" ←" if direction == "backward" else ""), fontsize=9)
         if rows == 2:
             draw_heat_map(column[1], curve, shades)
@@ -106,7 +107,9 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
     panels[0, 0].legend(frameon=False)
     if rows == 2:
         panels[1, 0].set_ylabel("lag (steps back)")
-        figure.colorbar(ScalarMappable(shades, "viridis"), ax=list(panels[1]), pad=0.01, fraction=0.1 / len(curves))
+        low, high = panels[1, -1].get_position().intervaly
+        bar = figure.add_axes((right + 0.12 / figure.get_figwidth(), low, 0.12 / figure.get_figwidth(), high - low))
+        figure.colorbar(ScalarMappable(shades, "viridis"), bar, label="log10 of the median norm")
     return figure
 
 
@@ -124,9 +127,10 @@ def draw_heat_map(axes: Axes, curve: pd.DataFrame, shades: Normalize) -> None:
     values = np.ma.masked_invalid(grid.to_numpy(float))
     epochs = grid.columns.to_numpy(float)
     middles = (epochs[1:] + epochs[:-1]) / 2
-    edges = np.array([2 * epochs[0] - middles[0], *middles, 2 * epochs[-1] - middles[-1]])
+    edges = np.array([epochs[0], *middles, epochs[-1]])
     lags = np.arange(len(grid) + 1) - 0.5
     axes.pcolormesh(edges, lags, values, cmap="viridis", norm=shades, rasterized=True)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, prune="upper"))  # or panels' numbers meet
     axes.set_xlabel("epoch")
 
 

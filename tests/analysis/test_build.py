@@ -195,3 +195,15 @@ def test_a_markdown_table_has_a_column_for_each_value():
     assert text.splitlines()[0] == "| model | parameters | x, T 1 | x, T 2 |"
     assert text.splitlines()[3] == "| b | 5 | 3.0 (1/1) |  |"
     assert text.splitlines()[4] == "| chance |  | 0.5 | 0.5 |"
+
+
+def test_profiles_are_committed_only_of_the_runs_that_an_experiment_shows(results, tmp_path):
+    whole = (EXPERIMENTS / "quickstart.py").read_text(encoding="utf-8")
+    (tmp_path / "quickstart.py").write_text(
+        f"{whole}\nEXPERIMENT = replace(EXPERIMENT, profiles_of={{'seq_len': 64}})\n", encoding="utf-8"
+    )
+    build("quickstart", results, tmp_path)
+    runs = read_runs(results / "quickstart" / "runs.csv").set_index("run_id")
+    shown = pd.read_csv(results / "quickstart" / "profiles.csv")["run_id"].unique()
+    assert len(shown) > 0
+    assert set(runs.loc[shown, "seq_len"]) == {64}

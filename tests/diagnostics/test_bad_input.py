@@ -26,6 +26,8 @@ from gradreach.diagnostics import (
     trace,
     windows_of,
 )
+from gradreach.diagnostics.profile import quantiles_by_lag
+from gradreach.diagnostics.scaled import Scaled
 from gradreach.models import LSTM, SequenceModel
 from gradreach.tasks import Batch
 
@@ -109,7 +111,7 @@ def test_weights_that_are_no_numbers_give_nan_and_a_flag(poison):
     profile = gradient_profile(sick, batch(), score)
     assert profile.loc[(profile["quantity"] == "h") & (profile["lag"] == 0), "median"].isna().all()
     found = figures(profile)
-    assert found["profile.nonfinite"] > 0
+    assert found["probe.nonfinite"] > 0
     assert math.isnan(found["h.reach"])
     assert math.isnan(found["h.half_life"])
 
@@ -217,6 +219,104 @@ def test_token_ids_are_measured_by_what_the_embedding_gives():
     assert np.allclose(profile[profile["quantity"] == "x"]["median"], truth, atol=1e-12)
 
 
+class TimeFirst(Tokens):
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.gru(self.embed(ids.T).transpose(0, 1))[0][:, -1]
+
+
+def test_token_ids_may_be_turned_time_first():
+    torch.manual_seed(0)
+    tokens, ids = Tokens().double(), torch.randint(1, 9, (3, 5))
+    turned = TimeFirst().double()
+    turned.load_state_dict(tokens.state_dict())
+    batch = Batch(ids, None, torch.zeros(3))
+    assert gradient_profile(turned, batch, score).equals(gradient_profile(tokens, batch, score))
+
+
+def test_a_layer_of_another_length_than_the_padded_input_is_refused():
+    x = torch.randn(3, 6, 6)
+    with pytest.raises(ValueError, match="nobody says which are valid"):
+        trace_halved(x, torch.tensor([6, 4, 2]))
+    assert trace_halved(x, torch.tensor([6, 6, 6])).layers[0].count.tolist() == [3, 3, 3]
+
+
+def trace_halved(x: Tensor, lengths: Tensor):
+    class Halved(nn.Module):
+        """Reads every second step."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(6, 3, batch_first=True)
+
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            return self.lstm(x[:, ::2])[0][:, -1]
+
+    return trace(Halved(), Batch(x, lengths, torch.zeros(3)), score)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [((None, None, None), "tuple"), (batch()._replace(lengths=[6, 6, 6]), r"lengths are \[6, 6, 6\]")],
+)
+def test_what_is_no_batch_is_refused(given, found):
+    with pytest.raises(ValueError, match=rf"{found}; hand over Batch\(x, lengths, target\)"):
+        gradient_profile(model(), given, score)
+
+
+@pytest.mark.parametrize("k", [0, 9])
+def test_no_more_exponents_than_there_are(k):
+    with pytest.raises(ValueError, match=f"k={k}: the state has 8 exponents; choose 1 to 8"):
+        lyapunov_spectrum(trace(model(), batch(), score).layers[0], k)
+
+
+def test_infinite_norms_are_counted():
+    logs = torch.tensor([[0.0, 1.0], [0.0, math.inf], [math.nan, math.inf]])
+    there = torch.tensor([[True, True], [True, True], [True, False]])
+    found = quantiles_by_lag("layer", "forward", "h", logs, there)
+    assert found["nonfinite"].tolist() == [0, 1, 1]
+    assert np.isnan(found["median"]).tolist() == [False, True, True]
+
+
+def test_what_is_no_number_goes_through_the_buckets_as_such():
+    values = Scaled(torch.ones(2, 1).double(), torch.tensor([math.nan, 0.0]).double())
+    ((found, log),) = values.buckets(torch.float64)
+    assert log == 0
+    assert found.isnan().flatten().tolist() == [True, False]
+
+
+def test_a_fit_over_what_is_no_number_is_none():
+    lags = np.arange(30)
+    curve = pd.DataFrame({"lag": lags, "median": np.where(lags == 9, np.nan, -0.1 * lags)})
+    assert math.isnan(half_life(curve))
+    assert half_life(curve, 10) == pytest.approx(math.log10(2) / 0.1)
+    with pytest.raises(ValueError, match="threshold=0: it must be above 0"):
+        reach(curve, 0)
+
+
+def test_a_whole_profile_gives_each_of_its_curves_a_figure():
+    profile = gradient_profile(model(), batch(), score)
+    halves, fits, reaches = half_life(profile), decay(profile), reach(profile)
+    assert halves.index.names == ["layer", "direction", "quantity"]
+    assert halves.index.get_level_values("quantity").tolist() == ["x", "h", "c"]
+    for kind, curve in profile.groupby(["layer", "direction", "quantity"]):
+        assert halves[kind] == half_life(curve)
+        assert tuple(fits.loc[kind]) == decay(curve)
+        assert reaches[kind] == reach(curve)
+
+
+def test_a_layer_may_be_called_input():
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.input = nn.LSTM(2, 3, batch_first=True, bidirectional=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.input(x)[0].mean(1)
+
+    found = figures(gradient_profile(Named(), batch(), score))
+    assert {"x.reach", "h.reach", "h_backward.reach"} <= set(found)
+
+
 class Twice(nn.Module):
     """Embeds the same token ids twice."""
 
@@ -287,7 +387,7 @@ def test_what_arrives_at_lag_zero_is_neither_fitted_nor_compared_with():
         "h.r2": pytest.approx(1.0),
         "h.decay": pytest.approx(10**-0.1),
         "h.log10_norm": pytest.approx(-0.1),
-        "profile.nonfinite": 0.0,
+        "probe.nonfinite": 0.0,
     }
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradreach.diagnostics import gradient_profile, lyapunov_spectrum, trace
+from gradreach.diagnostics import bptt_terms, gradient_profile, lyapunov_spectrum, trace
+from gradreach.models import IndRNN, MinGRU, MinLSTM, SequenceModel
 from gradreach.tasks import Batch
 
 
@@ -184,3 +185,27 @@ def test_a_layer_that_is_not_understood_is_left_as_it_is_and_said_so(layer, why)
     assert list(profile["quantity"].unique()) == ["x"]
     truth = x.grad.norm(dim=2).log10().flip(1).median(0)[0]
     assert profile["median"].to_numpy() == pytest.approx(truth.numpy(), abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", [IndRNN, MinGRU, MinLSTM])
+def test_elementwise_steps_are_those_that_autograd_takes_one_by_one(kind, monkeypatch):
+    torch.manual_seed(0)
+    model = SequenceModel(kind(2, width=4, layers=2, bidirectional=True), "last", 3).double()
+    batch, found = inputs(3, 9, 2), []
+    for elementwise in (True, False):
+        monkeypatch.setattr(type(model.encoder.layers[0]), "elementwise", elementwise)
+        found.append(trace(model, batch, lambda output, target: output.square().sum(1)))
+        assert bool(found[-1].layers[0].steps.graphs) != elementwise
+    assert torch.allclose(found[0].input.log_norm(), found[1].input.log_norm(), atol=1e-10)
+    for one, other in zip(found[0].layers, found[1].layers, strict=True):
+        assert torch.allclose(one.adjoints.state.log_norm(), other.adjoints.state.log_norm(), atol=1e-10)
+        assert torch.allclose(one.steps.jacobian(4), other.steps.jacobian(4), atol=1e-14)
+        for name, terms in bptt_terms(one).items():
+            assert torch.allclose(terms, bptt_terms(other)[name], atol=1e-12)
+
+
+def test_a_layer_that_is_not_as_elementwise_as_it_says_is_refused():
+    lying = OwnLSTM(2, 3)
+    lying.elementwise = True
+    with pytest.raises(ValueError, match="OwnLSTM says elementwise = True"):
+        gradient_profile(lying, inputs(2, 5, 2), read_last)

@@ -9,6 +9,7 @@ from gradreach.diagnostics import (
     bptt_terms,
     cell_jacobian,
     gate_statistics,
+    lyapunov_spectrum,
     omega,
     recurrent_matrices,
     step_factors,
@@ -177,6 +178,62 @@ def test_pascanus_omega_is_the_sum_of_squared_deviations_from_one():
     norms = log_norm(found.adjoints.state.direction).add(found.adjoints.state.log).exp()
     ratios = norms[:-1] / norms[1:]  # the loss reads one step only, so every ratio is that of a step
     assert torch.allclose(omega(found), ((ratios - 1) ** 2).sum(0), rtol=1e-12)
+
+
+def padded_trace(direction: str, lengths: Tensor):
+    """Trace a layer over a padded batch, read at each example's end; its backward direction passes padding first."""
+    torch.manual_seed(0)
+
+    class Reads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.RNN(2, 3, batch_first=True, bidirectional=True).double()
+
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            output = self.layer(x)[0]
+            last = output[torch.arange(len(x)), lengths - 1, :3]
+            return last if direction == "forward" else output[:, 0, 3:]
+
+    x = torch.randn(len(lengths), int(lengths.max()), 2).double()
+    traced = trace(Reads(), Batch(x, lengths, torch.zeros(len(x))), lambda output, target: output.square().sum(1))
+    return traced.layers[["forward", "backward"].index(direction)]
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("transient", [None, 0, 4])
+def test_lyapunov_exponents_sum_to_the_mean_logarithm_of_the_determinants(direction, transient):
+    lengths = torch.tensor([25, 12, 7])
+    layer = padded_trace(direction, lengths)
+    found = lyapunov_spectrum(layer, transient=transient).sum(1)
+    for i, length in enumerate(lengths.tolist()):
+        skip = length // 10 if transient is None else transient
+        end = length if direction == "forward" else 25
+        steps = range(end - length, end - skip)
+        truth = [torch.linalg.slogdet(layer.steps.jacobian(t)[i])[1] for t in steps]
+        assert float(found[i]) == pytest.approx(float(sum(truth)) / len(truth), rel=1e-10)
+
+
+def test_lyapunov_exponents_of_a_padded_example_are_those_of_it_alone():
+    layer = padded_trace("forward", torch.tensor([25, 12, 7]))
+    found = lyapunov_spectrum(layer, 2)
+    for i, length in enumerate((25, 12, 7)):
+        generator = torch.Generator().manual_seed(0)
+        q = torch.linalg.qr(torch.randn(3, 2, generator=generator, dtype=torch.float64))[0]
+        total = torch.zeros(2).double()
+        for t in reversed(range(length)):
+            q, r = torch.linalg.qr(layer.steps.jacobian(t)[i].T @ q)
+            if t < length - length // 10:
+                total += r.diagonal().abs().log()
+        assert torch.allclose(found[i], (total / (length - length // 10)).sort(descending=True)[0], rtol=1e-10)
+
+
+def test_omega_of_a_padded_example_counts_its_own_steps_alone():
+    for direction in ("forward", "backward"):
+        layer = padded_trace(direction, torch.tensor([9, 4, 2]))
+        norms, _ = layer.by_lag(layer.adjoints.state.log_norm())
+        for i, length in enumerate((9, 4, 2)):
+            ratios = (norms[1:length, i] - norms[: length - 1, i]).exp()
+            assert float(omega(layer)[i]) == pytest.approx(float(((ratios - 1) ** 2).sum()), rel=1e-10)
 
 
 def test_step_factors_of_a_constant_forget_gate_are_its_value():

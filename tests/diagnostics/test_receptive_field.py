@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gradreach.diagnostics import Window, effective_receptive_field, theoretical_receptive_field, touched, windows_of
-from gradreach.models import CNN
+from gradreach.models import CNN, TCN, KimCNN
 
 
 def uniform(kernel_size: int, layers: int, **options) -> nn.Sequential:
@@ -61,10 +61,10 @@ def test_the_variance_of_uniform_kernels_is_that_of_a_sum_of_uniform_numbers(k, 
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
-def test_even_kernels_shift_the_centre_by_half_a_step_a_layer():
+def test_even_kernels_shift_the_centre_to_later_steps_by_half_a_step_a_layer():
     for k, shift in ((4, 5.0), (5, 0.0)):
         found = effective_receptive_field(over_time(uniform(k, 10, padding="same")), torch.zeros(1, 101, 1).double())
-        assert abs(found.centroid) == pytest.approx(shift, abs=1e-10)
+        assert found.centroid == pytest.approx(shift, abs=1e-10)  # torch pads the longer side at the end
         assert found.variance == pytest.approx(10 * (k**2 - 1) / 12, rel=1e-10)
 
 
@@ -79,6 +79,35 @@ def test_even_kernels_shift_the_centre_by_half_a_step_a_layer():
 def test_how_often_each_input_is_touched(padding, counts):
     x = torch.zeros(1, 1, 12, dtype=torch.float64, requires_grad=True)
     assert touched(x, uniform(5, 1, padding=padding)(x))[0, 0].tolist() == counts
+
+
+def test_an_output_that_reads_what_comes_later_has_its_centre_there():
+    stack = uniform(3, 1, padding="same")
+    stack[0].weight.data[0, 0] = torch.tensor([0.0, 0.0, 1.0])
+    found = effective_receptive_field(over_time(stack), torch.zeros(1, 21, 1).double())
+    assert found.centroid == 1
+    assert found.weights.set_index("offset")["weight"][1] == 1
+
+
+def test_gradients_of_opposite_examples_do_not_cancel():
+    x = torch.linspace(1, 2, 21).double().reshape(1, -1, 1)
+    squares = lambda x: over_time(uniform(5, 1, padding="same"))(x**2)  # noqa: E731
+    one, both = (effective_receptive_field(squares, examples) for examples in (x, torch.cat([x, -x])))
+    assert both.weights["weight"].to_numpy() == pytest.approx(one.weights["weight"].to_numpy(), abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.ConvTranspose1d(2, 2, 3), nn.AdaptiveAvgPool1d(1), nn.Conv2d(2, 2, 3), nn.Upsample(scale_factor=2)]
+)
+def test_layers_whose_window_cannot_be_counted_are_refused(layer):
+    with pytest.raises(ValueError, match="cannot be counted through it"):
+        windows_of(nn.Sequential(nn.Conv1d(2, 2, 3), layer))
+
+
+def test_convolutions_beside_each_other_are_refused():
+    with pytest.raises(ValueError, match="do not follow each other"):
+        windows_of(KimCNN(3, width=8))
+    assert windows_of(TCN(3, width=8, layers=2))  # its shortcut of one step is no trouble
 
 
 def test_our_cnn_looks_at_no_more_than_it_says():

@@ -1,6 +1,7 @@
 """Diagnostics in runs: on their schedule, in the record, and without a trace in the weights."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from gradreach.config import DiagnosticsSettings, RunConfig, Workplace, parse, plain
-from gradreach.diagnostics import QUANTITIES, Instrument
+from gradreach.diagnostics import QUANTITIES, Instrument, lyapunov_spectrum, omega, trace
 from gradreach.diagnostics.instrument import Schedule
 from gradreach.drawing import draw_run_profile
 from gradreach.models import LSTM, SequenceModel
@@ -91,7 +92,7 @@ def test_all_of_it_is_in_the_record_without_loss(tmp_path):
     for name in ("h.half_life", "h.reach", "h.decay", "h.lyapunov", "h.omega", "gate_f.closed", "gate_f.mean"):
         assert math.isfinite(float(record["metrics"][f"gradient/end/{name}"]))
     history = pd.read_csv(workplace.results_dir / "runs" / run.run_id / "history.csv")
-    for name in ("h.half_life", "norm", "clip_rate", "nonfinite", "profile.nonfinite"):
+    for name in ("h.half_life", "norm", "clip_rate", "nonfinite", "probe.nonfinite"):
         assert history[f"gradient/{name}"].notna().all()
     assert history["gradient/norm"].tolist() == pytest.approx(gradients.xs("total", level="name")["norm"].tolist())
 
@@ -129,6 +130,23 @@ def test_each_quantity_keeps_its_own_schedule():
     assert [table["stage"].iloc[0] for table in one.tables["gates"]] == ["start", "end"]
     assert "bptt" not in one.tables
     assert one.seconds > 0
+
+
+def test_figures_of_a_layer_are_medians_over_examples_each_with_its_own_length():
+    torch.manual_seed(0)
+    model = SequenceModel(LSTM(2, width=2), "last", 2)
+    probe = Batch(torch.randn(5, 20, 2), torch.tensor([20, 5, 14, 9, 17]), torch.zeros(5).long())
+    schedules: dict[str, Schedule] = {"gates": "ends", "lyapunov": "ends", "jacobians": "ends"}
+    one = Instrument(model, probe, lambda o, t: o.sum(1), schedules, exponents=9)  # more than the state has
+    found = one.measure("start")
+    layer = trace(model, probe, lambda o, t: o.sum(1)).layers[0]
+    exponents = lyapunov_spectrum(layer).numpy()
+    assert found["h.lyapunov"] == np.median(exponents[:, 0])
+    assert one.tables["lyapunov"][0]["exponent"].tolist() == np.median(exponents, 0).tolist()
+    own = probe.lengths.numpy() * (exponents[:, 0] - exponents[:, 3]) / math.log(10)
+    assert found["h.log10_condition"] == pytest.approx(np.median(own), rel=1e-12)
+    assert found["h.omega"] == np.median(omega(layer).numpy())
+    assert [name for name in found if name.endswith(".mean")] == ["gate_f.mean"]
 
 
 def test_a_quantity_or_a_schedule_that_is_not_known_is_refused():
@@ -180,5 +198,17 @@ def test_a_heat_map_is_drawn_where_training_was_watched():
     for one in (watched, ends):
         figure = draw_run_profile(pd.concat(one.tables["profile"], ignore_index=True))
         meshes.append([axes.collections[0] for axes in figure.axes if axes.get_xlabel() == "epoch"])
+        figure.canvas.draw()
+        width, height = figure.get_size_inches() * figure.dpi
+        for axes in figure.axes:  # nothing is cut off, and no two panels' numbers meet
+            box = axes.get_tightbbox()
+            assert box.x0 >= 0
+            assert box.x1 <= width
+            assert box.y0 >= 0
+            assert box.y1 <= height
+        if one is watched:
+            assert figure.axes[-1].get_ylabel() == "log10 of the median norm"
+            assert all(axes.get_xlim() == (0, 3) for axes in figure.axes[3:6])
+            assert not any(a.get_tightbbox().overlaps(b.get_tightbbox()) for a, b in pairwise(figure.axes[3:7]))
     assert list(map(len, meshes)) == [3, 0]
     assert meshes[0][0].get_array().shape == (7, 4)  # lags × (start and three epochs)

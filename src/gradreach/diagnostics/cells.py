@@ -17,6 +17,7 @@ class Stepwise(Protocol):
     Its output at t must be the first part of the state that step t gives, or what ``output`` makes of it, where it
     has a method ``output(x_t, state) -> (batch, d_out)``. Where it has a method ``gates(x_t, state)``, a dictionary of
     tensors ``(batch, width)``, these are measured too; ``memory_gate`` may name the one that weighs the old state.
+    Where each number of a state depends on none of the state before but itself, ``elementwise = True`` saves time.
     """
 
     def initial_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> State:
@@ -27,9 +28,12 @@ class Stepwise(Protocol):
 
 
 class CellSteps(Steps):
-    """Steps of such a layer; each is run backwards by autograd.
+    """Steps of such a layer; each is run backwards by autograd, those of an elementwise layer all at once.
 
     - ``x``: ``(length, batch, d_in)``.
+
+    Raises:
+        ValueError: the layer says that it is elementwise, and is not.
     """
 
     def __init__(self, cell: nn.Module, x: Tensor) -> None:
@@ -42,15 +46,20 @@ class CellSteps(Steps):
         self.cell, self.x = cell, x
         self.memory_gate = getattr(cell, "memory_gate", None)
         initial = self.flat(start)
-        state, self.graphs = initial, []
+        elementwise = getattr(cell, "elementwise", False)
+        state, states, self.graphs = initial, [], []
         for x_t in x.unbind():
-            with torch.enable_grad():
-                before, now = state.detach().requires_grad_(), x_t.detach().requires_grad_()
-                state = self.flat(cell.step(now, self.shaped(before)))  # type: ignore[operator]
-            self.graphs.append((before, now, state))
-        self.states = torch.stack([state.detach() for _, _, state in self.graphs])
+            if elementwise:
+                with torch.no_grad():
+                    state = self.flat(cell.step(x_t, self.shaped(state)))  # type: ignore[operator]
+            else:
+                self.graphs.append(self._graph(x_t, state))
+                state = self.graphs[-1][2].detach()
+            states.append(state)
+        self.states = torch.stack(states)
         self.previous = torch.cat([initial.unsqueeze(0), self.states[:-1]])
         self.gates = self._gates()
+        self.slopes = self._slopes() if elementwise else ()
 
     @property
     def device(self) -> torch.device:
@@ -72,8 +81,13 @@ class CellSteps(Steps):
         return parts if self.tuple else parts[0]
 
     def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``J_tᵀ λ``, and what arrives at the input."""
-        before, now, after = self.graphs[t]
+        """Return ``J_tᵀ λ``, and what arrives at the input; of an elementwise layer λ itself in its place."""
+        if self.slopes:
+            return adjoint * self.slopes[t], adjoint
+        return self._pull_back(self.graphs[t], adjoint)
+
+    def _pull_back(self, graph: tuple[Tensor, Tensor, Tensor], adjoint: Tensor) -> tuple[Tensor, Tensor]:
+        before, now, after = graph
         # scalar products, as autograd's own argument for cotangents costs the import of sympy
         options: Any = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
         with torch.enable_grad():
@@ -85,8 +99,10 @@ class CellSteps(Steps):
         return states.reshape(adjoint.shape), inputs.reshape(*adjoint.shape[:-1], -1)
 
     def input_cotangent(self, inner: Tensor) -> Tensor:
-        """Return it unchanged: the inputs are where the steps end."""
-        return inner
+        """Return it unchanged: the inputs are where the steps end; of an elementwise layer take it there."""
+        if not self.slopes:
+            return inner
+        return self._pull_back(self.all_steps, inner.flatten(0, 1))[1].unflatten(0, inner.shape[:2])
 
     def weight_gradients(self, step: Step) -> dict[str, Tensor]:
         """Return those of the layer's parameters, by their names."""
@@ -98,6 +114,22 @@ class CellSteps(Steps):
             found = torch.autograd.grad((after * step.adjoint.to(after.dtype)).sum(), list(weights.values()), **options)
         self.cell.requires_grad_(False)
         return {name: _real(gradient) for name, gradient in zip(weights, found, strict=True)}
+
+    def _graph(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Take one step: the state before it, its input, and the state after it, tied to both."""
+        with torch.enable_grad():
+            before, now = state.detach().requires_grad_(), x.detach().requires_grad_()
+            return before, now, self.flat(self.cell.step(now, self.shaped(before)))  # type: ignore[operator]
+
+    def _slopes(self) -> tuple[Tensor, ...]:
+        """Compute the diagonals of all Jacobians at once: how a step works does not depend on when it is."""
+        self.all_steps = self._graph(self.x.flatten(0, 1), self.previous.flatten(0, 1))
+        ones = torch.ones_like(self.all_steps[2])
+        slopes = self._pull_back(self.all_steps, ones)[0]
+        weights = torch.linspace(1, 2, self.size, dtype=ones.dtype, device=ones.device).expand_as(ones)
+        if not torch.allclose(self._pull_back(self.all_steps, weights)[0], weights * slopes, equal_nan=True):
+            raise ValueError(f"{type(self.cell).__name__} says elementwise = True, and its state is mixed in a step")
+        return slopes.unflatten(0, (self.length, self.batch)).unbind()
 
     @torch.no_grad()
     def _gates(self) -> dict[str, Tensor]:

@@ -30,8 +30,13 @@ def lyapunov_spectrum(layer: LayerTrace, k: int | None = None, transient: int | 
 
     Returns:
         NaN for an example without steps to count. −inf where the product loses a direction altogether.
+
+    Raises:
+        ValueError: k is not between 1 and the size of the state.
     """
     steps = layer.steps
+    if k is not None and not 1 <= k <= steps.size:
+        raise ValueError(f"k={k}: the state has {steps.size} exponents; choose 1 to {steps.size}")
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(steps.size, k or steps.size, generator=generator, dtype=torch.float64)
     q = torch.linalg.qr(start)[0].to(steps.device).expand(steps.batch, -1, -1)

@@ -2,13 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from gradreach.diagnostics.trace import undisturbed
+
+OTHERS: Any = (
+    *(nn.ConvTranspose1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d, nn.LPPool1d, nn.Upsample),
+    *(nn.Conv2d, nn.Conv3d),
+)
 
 
 class Window(NamedTuple):
@@ -32,9 +38,24 @@ def theoretical_receptive_field(windows: Iterable[Window]) -> int:
 
 
 def windows_of(stack: nn.Module) -> list[Window]:
-    """Read the windows of a stack's convolutions and pools over time, which must run in the order they are held in."""
+    """Read the windows of a stack's convolutions and pools over time, which must run in the order they are held in.
+
+    Raises:
+        ValueError: there are none; one has no window of fixed size; or a convolution does not take the channels that
+            the one before it gives, as where several run beside each other.
+    """
     kinds = (nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d)
     layers = [module for module in stack.modules() if isinstance(module, kinds)]
+    for module in stack.modules():
+        if isinstance(module, OTHERS):
+            raise ValueError(f"{type(module).__name__}: a receptive field cannot be counted through it; measure it")
+    # a convolution of one step changes no field, so a shortcut of such may run beside the others
+    wide = [module for module in layers if isinstance(module, nn.Conv1d) and _one(module.kernel_size) > 1]
+    for one, after in pairwise(wide):
+        if after.in_channels != one.out_channels:
+            raise ValueError(
+                f"{one} and {after} do not follow each other: hand over the layers of one path, or Windows of your own"
+            )
     if not layers:
         raise ValueError(
             f"{type(stack).__name__} holds no one-dimensional convolution or pool: it has no receptive field"

@@ -1,13 +1,18 @@
 """One number for a profile: how fast it decays, and how far it reaches."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 REACH_THRESHOLD = 0.01
 """A gradient counts as arrived while its norm is at least this share of the norm at lag 1."""
+
+
+CURVE = ("stage", "layer", "direction", "quantity")
+"""What tells the curves of a profile apart."""
 
 
 class Decay(NamedTuple):
@@ -26,18 +31,20 @@ class Decay(NamedTuple):
     last: float
 
 
-def decay(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> Decay:
+def decay(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> Decay | pd.DataFrame:
     """Fit the exponential decay of the median.
 
     Args:
-        curve: the rows of one layer and quantity of a profile.
+        curve: the rows of one layer and quantity of a profile, or a whole profile.
         first: the smallest lag that counts.
         last: the largest; default all.
 
     Returns:
-        The fit over the lags with a finite norm; NaN with fewer than three of them.
+        The fit over the lags with a finite norm; NaN with fewer than three of them. Of several curves a table of such,
+        a line for each.
     """
-    return _decay(*_arrays(curve), first, math.inf if last is None else last)
+    found = _of_each(curve, lambda lags, medians: _decay(lags, medians, first, math.inf if last is None else last))
+    return pd.DataFrame(found.tolist(), found.index, Decay._fields) if isinstance(found, pd.Series) else found
 
 
 def _decay(lags: np.ndarray, medians: np.ndarray, first: float = 1, last: float = math.inf) -> Decay:
@@ -54,26 +61,31 @@ def _decay(lags: np.ndarray, medians: np.ndarray, first: float = 1, last: float 
     return Decay(math.exp(slope), half_life, r2, x[0], x[-1])
 
 
-def half_life(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> float:
+def half_life(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> float | pd.Series:
     """Return the steps in which the median norm halves: ``decay(curve, first, last).half_life``."""
     return decay(curve, first, last).half_life
 
 
-def reach(curve: pd.DataFrame, threshold: float = REACH_THRESHOLD) -> float:
+def reach(curve: pd.DataFrame, threshold: float = REACH_THRESHOLD) -> float | pd.Series:
     """Return the largest lag whose median norm is at least ``threshold`` of that at lag 1.
 
     Where the norm at lag 1 is exactly zero (max pooling that chose no late step), that is the largest lag at which
     any gradient arrives.
 
     Args:
-        curve: the rows of one layer and quantity of a profile.
-        threshold: the share that counts as arrived.
+        curve: the rows of one layer and quantity of a profile, or a whole profile.
+        threshold: the share that counts as arrived, above 0.
 
     Returns:
         A lag; the longest lag of the curve means "at least so far". NaN where the norm is not a number, where there
-        is no lag 1, or where no gradient arrives anywhere.
+        is no lag 1, or where no gradient arrives anywhere. Of several curves a value for each.
+
+    Raises:
+        ValueError: the threshold is not above 0.
     """
-    return _reach(*_arrays(curve), threshold)
+    if not threshold > 0:
+        raise ValueError(f"threshold={threshold}: it must be above 0; every gradient is at least that")
+    return _of_each(curve, lambda lags, medians: _reach(lags, medians, threshold))
 
 
 def _reach(lags: np.ndarray, medians: np.ndarray, threshold: float = REACH_THRESHOLD) -> float:
@@ -89,17 +101,17 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
     Returns:
         ``reach``, ``half_life``, ``r2`` of the fit, ``decay`` (factor of one step) and ``log10_norm`` at lag 1 under
         the names ``x.*`` (input), ``h.*`` and ``c.*``; with several recurrent layers ``h1.*``, ``h2.*`` and so on
-        from the bottom; backward directions as ``h_backward.*``. ``profile.nonfinite`` counts norms that are none.
+        from the bottom; backward directions as ``h_backward.*``. ``probe.nonfinite`` counts norms that are none.
     """
     rows: dict[tuple[str, str, str], list[int]] = {}  # by hand: grouping by pandas takes longer than all the rest
     for row, key in enumerate(zip(*(profile[name] for name in ("layer", "direction", "quantity")), strict=True)):
         rows.setdefault(key, []).append(row)
-    kinds = list(dict.fromkeys((layer, direction) for layer, direction, _ in rows if layer != "input"))
-    names = {("input", "forward"): "", **curve_names(kinds)}
+    kinds = list(dict.fromkeys((layer, direction) for layer, direction, quantity in rows if quantity != "x"))
+    names = curve_names(kinds)
     all_lags, all_medians = (profile[name].to_numpy(float) for name in ("lag", "median"))
     summary: dict[str, float] = {}
     for (layer, direction, quantity), curve in rows.items():
-        name = f"{quantity}{names[layer, direction]}"
+        name = quantity if quantity == "x" else f"{quantity}{names[layer, direction]}"
         lags, medians = all_lags[curve], all_medians[curve]
         fitted, at_one = _decay(lags, medians), medians[lags == 1]
         summary |= {
@@ -109,7 +121,7 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
             f"{name}.decay": fitted.factor,
             f"{name}.log10_norm": float(at_one[0]) if len(at_one) else math.nan,
         }
-    return {**summary, "profile.nonfinite": float(profile["nonfinite"].sum())}
+    return {**summary, "probe.nonfinite": float(profile["nonfinite"].sum())}
 
 
 def curve_names(kinds: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -119,15 +131,23 @@ def curve_names(kinds: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     return {kind: numbers[kind[0]] + ("_backward" if kind[1] == "backward" else "") for kind in kinds}
 
 
-def _arrays(curve: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return lags and medians of one curve; a line through two curves would mean nothing."""
-    columns = [name for name in ("stage", "layer", "direction", "quantity") if name in curve]
-    kinds = curve[columns].drop_duplicates()
-    if columns and len(kinds) != 1:
-        found = ", ".join(" ".join(map(str, kind)) for kind in kinds.to_numpy()) or "none"
-        raise ValueError(
-            f"a profile of {len(kinds)} curves ({found}); choose one, as in "
-            "profile[(profile.layer == 'lstm') & (profile.quantity == 'h')]"
-        )
-    curve = curve.sort_values("lag")
-    return curve["lag"].to_numpy(float), curve["median"].to_numpy(float)
+def _of_each(profile: pd.DataFrame, measure: Callable[[np.ndarray, np.ndarray], Any]) -> Any:
+    """Measure lags and medians: of one curve the value itself, of several one for each.
+
+    Raises:
+        ValueError: there is no curve.
+    """
+    if profile.empty:
+        raise ValueError("a profile of 0 curves: the layer or quantity that was chosen is not in it")
+
+    def of(curve: pd.DataFrame) -> Any:
+        curve = curve.sort_values("lag")
+        return measure(curve["lag"].to_numpy(float), curve["median"].to_numpy(float))
+
+    columns = [name for name in CURVE if name in profile]
+    if not columns:
+        return of(profile)
+    found = {kind: of(curve) for kind, curve in profile.groupby(columns, sort=False)}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return pd.Series(list(found.values()), pd.MultiIndex.from_tuples(found, names=columns))

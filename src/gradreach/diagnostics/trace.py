@@ -88,6 +88,7 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         raise ValueError(
             f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64"
         )
+    _check_batch(batch)
     with undisturbed():
         probe = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype)).eval().requires_grad_(False)
         device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
@@ -107,7 +108,7 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         losses = _losses(loss, output, batch.target, dtype)
         if not inputs:
             raise ValueError(
-                f"x holds {batch.x.dtype}, and the model has no nn.Embedding that takes it: nothing to measure by"
+                f"x holds {batch.x.dtype}, and no nn.Embedding of the model is given it as it is: nothing to measure by"
             )
         if losses.shape != (len(batch),):
             raise ValueError(
@@ -176,6 +177,12 @@ def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]
     return values[(end - lags).clamp(min=0), examples], lags < count
 
 
+def _check_batch(batch: Any) -> None:
+    if not isinstance(batch, Batch) or not isinstance(batch.lengths, Tensor | None):
+        found = f"Batch whose lengths are {batch.lengths!r}" if isinstance(batch, Batch) else type(batch).__name__
+        raise ValueError(f"batch is a {found}; hand over Batch(x, lengths, target), lengths a tensor (batch,) or None")
+
+
 def _losses(loss: Loss, output: Any, target: Tensor, dtype: torch.dtype) -> Tensor:
     try:
         return loss(output, target)
@@ -203,22 +210,23 @@ def _watch_embeddings(probe: nn.Module, ids: Tensor, found: list[Tensor]) -> Non
     """Cut the graph behind the embedding that is given the token ids; called again, it gives the same leaf."""
     givers: list[str] = []
 
-    def hook(name: str, arguments: Any, output: Tensor) -> Tensor:
-        if arguments[0].shape != ids.shape or not torch.equal(arguments[0], ids):
+    def hook(name: str, given: Tensor, output: Tensor) -> Tensor:
+        time_first = given.dim() == 2 and not torch.equal(given, ids)
+        if not torch.equal(given.T if time_first else given, ids):
             return output
         if not found:
             givers.append(name)
-            found.append(output.detach().requires_grad_())
+            found.append((output.transpose(0, 1) if time_first else output).detach().requires_grad_())
         elif givers[0] != name:
             raise ValueError(
                 f"{givers[0]} and {name} both embed the token ids: there is no one input to measure by; put both in "
                 "one embedding whose vectors are theirs side by side"
             )
-        return found[0]
+        return found[0].transpose(0, 1) if time_first else found[0]
 
     for name, module in probe.named_modules():
         if isinstance(module, nn.Embedding):
-            module.register_forward_hook(lambda _, arguments, output, name=name: hook(name, arguments, output))
+            module.register_forward_hook(lambda _, arguments, output, name=name: hook(name, arguments[0], output))
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:

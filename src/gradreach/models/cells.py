@@ -21,10 +21,12 @@ class Cell(nn.Module, ABC):
     A state is a tensor ``(batch, size)``, or several of which the hidden state comes first.
 
     - ``memory_gate``: the gate that weighs the old state, where there is one.
+    - ``elementwise``: whether each number of the state depends on none of the state before but itself.
     """
 
     width: int
     memory_gate: ClassVar[str | None] = None
+    elementwise: ClassVar[bool] = False
 
     def initial_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> State:
         """Return the state before the first step: zero."""
@@ -252,6 +254,8 @@ class IndRNNCell(Cell):
 
     - ``nonlinearity``: f, ``relu`` or ``tanh``.
     """
+
+    elementwise = True
 
     def __init__(self, d_in: int, width: int, nonlinearity: str = "relu") -> None:
         super().__init__()

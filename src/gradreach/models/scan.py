@@ -37,6 +37,7 @@ class MinGRUCell(Cell):
     """
 
     memory_gate = "keep"
+    elementwise = True
 
     def __init__(self, d_in: int, width: int) -> None:
         super().__init__()

@@ -141,12 +141,18 @@ def export(
     from gradreach.analysis.frame import load_runs
     from gradreach.analysis.long import load_history, load_profiles, write_table
     from gradreach.analysis.sources import open_source
+    from gradreach.errors import ConfigError
 
     records = open_source(source)
     frame = load_runs(what, results_dir, records)
     if long is not Long.runs:
         load = load_profiles if long is Long.profiles else load_history
         frame = load(frame, what, results_dir, records)
+        if frame.empty and what is None:
+            raise ConfigError(
+                f"{results_dir / 'runs'}: no {long.value} of raw records there; name an experiment, "
+                "for what is committed of it"
+            )
     write_table(to, frame)
     print(f"{to}: {len(frame)} rows, {frame.shape[1]} columns")
 

@@ -314,6 +314,15 @@ def test_an_export_reads_as_the_frame_in_both_formats(gradreach, project):
     assert runs.loc[runs["status"] == "failed", "error"].tolist() == ["loss is nan"]
 
 
+def test_what_is_committed_alone_is_exported_by_the_experiments_name(gradreach, project):
+    gradreach("tables", "quickstart")
+    shutil.rmtree(project / "results" / "runs")
+    code, _, err = gradreach("export", "p.parquet", "--table", "profiles")
+    assert code == 2
+    assert "no profiles of raw records there; name an experiment" in one_line(err)
+    assert "80 rows" in gradreach("export", "p.parquet", "quickstart", "--table", "profiles")[1]
+
+
 def test_profiles_and_histories_are_exported(gradreach):
     assert gradreach("export", "p.parquet", "--table", "profiles")[1] == "p.parquet: 80 rows, 10 columns\n"
     assert gradreach("export", "h.csv", "quickstart", "--table", "history")[1] == "h.csv: 40 rows, 4 columns\n"

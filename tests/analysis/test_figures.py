@@ -20,6 +20,7 @@ from gradreach.analysis.figures import (
 )
 from gradreach.analysis.figures.captions import READING, captioned
 from gradreach.analysis.figures.costs import pareto
+from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import estimate
 from gradreach.drawing import as_svg, series
@@ -223,3 +224,13 @@ def test_every_kind_of_figure_has_a_caption_and_a_line_in_the_docs():
         assert f"| `{name}` |" in page
         figure = captioned("file", draw, "About it.")
         assert (figure.name, figure.caption) == ("file", f"About it. {READING[draw]}")
+
+
+def test_bars_are_data_and_a_panel_without_any_says_so(tmp_path):
+    measured = results(
+        **{f"gradient/{stage}/gate_f.{part}": 0.25 for stage in ("start", "end") for part in ("closed", "open")}
+    )
+    for given, said in ((measured, 0), (results(status=lambda *_: "missing"), 2)):
+        figure = gate_shares(given, tmp_path / "shares", gates={"f": "forget"})
+        words = [text.get_text() for axes in figure.axes for text in axes.texts]
+        assert words.count("nothing measured yet") == said

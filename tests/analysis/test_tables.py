@@ -1,7 +1,11 @@
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from gradreach.analysis import rendering
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import TOO_SMALL, holm, paired_test, unpaired_test
 from gradreach.analysis.tables import Computed, Measure, Table, compare_runs, make
@@ -120,3 +124,14 @@ def test_a_computed_table_shows_what_is_computed():
 
 def test_where_nothing_is_there_is_a_table_that_says_so():
     assert make(table(where={"task": "copy"}), Results(runs(a=0.5))).text.to_numpy().tolist() == [["none yet"]]
+
+
+def test_the_terminal_shows_a_marked_cell_in_bold_and_no_markup():
+    said = io.StringIO()
+    table = rendering.terminal(
+        pd.DataFrame({"[a]": ["x", "y"], "b": ["1", "2"]}), np.array([[False, True], [False, False]])
+    )
+    Console(file=said, force_terminal=True, markup=False).print(table)
+    assert "[bold]" not in said.getvalue()
+    assert "[a]" in said.getvalue()
+    assert "\x1b[1m 1" in said.getvalue() or "\x1b[1m1" in said.getvalue()

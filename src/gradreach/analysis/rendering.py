@@ -90,14 +90,19 @@ def html(text: pd.DataFrame, marked: np.ndarray | None = None, caption: str = ""
 
 def terminal(text: pd.DataFrame, marked: np.ndarray | None = None, caption: str = "") -> "RichTable":
     """Return a table for rich; lines of one group stand together."""
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    shown = Table(*map(escape, map(str, text)), title=escape(caption), title_justify="left", title_style="")
+    shown = Table(title=Text(caption), title_justify="left", title_style="")
+    for name in text:
+        shown.add_column(Text(str(name)))
     first = text.iloc[:, 0].tolist() if len(text) else []
-    rows = _cells(text, marked, escape, "[bold]{}[/bold]")
-    for row, own, following in zip(rows, first, [*first[1:], None][: len(first)], strict=True):
-        shown.add_row(*row, end_section=own != following and len(set(first)) < len(first))
+    best = np.zeros(text.shape, dtype=bool) if marked is None else marked
+    for row, marks, own, following in zip(
+        text.to_numpy().tolist(), best.tolist(), first, [*first[1:], None][: len(first)], strict=True
+    ):
+        cells = [Text(str(cell), style="bold" if mark else "") for cell, mark in zip(row, marks, strict=True)]
+        shown.add_row(*cells, end_section=own != following and len(set(first)) < len(first))
     return shown
 
 

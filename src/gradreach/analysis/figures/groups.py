@@ -174,7 +174,8 @@ def legend(figure: Figure, order: Iterable[str] = ()) -> None:
     """Put one legend below all panels, each label once, and make room for it; a panel without data says so."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
-        drawn = [*axes.collections, *axes.texts, *(line for line in axes.get_lines() if np.size(line.get_xdata()))]
+        lines = [line for line in axes.get_lines() if np.size(line.get_xdata())]
+        drawn = [*axes.collections, *axes.patches, *axes.texts, *lines]
         if not drawn:
             axes.text(0.5, 0.5, "nothing measured yet", ha="center", va="center", transform=axes.transAxes)
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -184,6 +185,6 @@ def legend(figure: Figure, order: Iterable[str] = ()) -> None:
     found = {label: found[label] for label in [*(label for label in order if label in found), *found]}
     longest = max(len(label) for label in found)
     columns = max(1, min(len(found), int(figure.get_figwidth() * 14 / (longest + 8))))
-    lines = -(-len(found) // columns)
-    figure.set_figheight(figure.get_figheight() + 0.1 + 0.19 * lines)
+    rows = -(-len(found) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.1 + 0.19 * rows)
     figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)

@@ -253,6 +253,7 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("table --where modle=lstm", "modle: no run has it; did you mean model?"),
         ("tables --source mlflow:a/b", "source=mlflow:a/b: must be wandb:entity/project"),
         ("tables --source wandb:a/b --check", "--check compares with the records here; leave --source out"),
+        ("table --rows , --value test/accuracy", "rows: empty; name a key or several"),
         ("export runs.xlsx", "runs.xlsx: must end in .parquet or .csv"),
     ],
 )
@@ -275,6 +276,16 @@ def test_a_key_that_does_not_vary_is_pointed_out(gradreach):
     assert code == 0
     assert one_line(err) == "gradreach: note: task does not vary: it is digits in all 20 runs"
     assert "20 of 20 planned runs finished. Chance level: digits 10.0 %." in out
+
+
+def test_cells_that_mix_settings_say_so_and_have_no_best(gradreach):
+    apart = gradreach("table", "quickstart", "--rows", "model,kernel_size", "--columns", "seq_len")[1]
+    assert "Cells mix" not in apart
+    line = ("table", "quickstart", "--rows", "model", "--columns", "")
+    assert "Cells mix runs of different settings (task.seq_len" in " ".join(gradreach(*line)[1].split())
+    code, _, err = gradreach(*line, "--best", "max")
+    assert code == 2
+    assert "best=max: cells mix runs of different settings (task.seq_len" in one_line(err)
 
 
 def test_a_table_takes_several_keys_metrics_and_conditions(gradreach):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from gradreach.analysis.frame import GROUPS
 from gradreach.analysis.results import has
 from gradreach.analysis.tables import Measure, Table, selected
 from gradreach.errors import ConfigError, advise, suggest
@@ -13,6 +14,10 @@ from gradreach.errors import ConfigError, advise, suggest
 READING = (
     "Cells: mean over runs ± half-width of its 95 % interval (Student's t), and in brackets the runs that count of "
     "those planned."
+)
+MIXED = (
+    "Cells mix runs of different settings ({settings}): means and intervals are over these too, not over seeds alone; "
+    "--rows, --columns or --where tell them apart."
 )
 PER_CENT = ("accuracy", "closed", "open")
 
@@ -27,10 +32,13 @@ def table(
     """Check what is asked for against the runs there are, and say what keys do not vary.
 
     Raises:
-        ConfigError: there are no runs, a key or a metric does not exist, or a metric is no number.
+        ConfigError: there are no runs, a key or a metric does not exist, a metric is no number, or the best is asked
+            for among cells that mix settings.
     """
     if runs.empty:
         raise ConfigError("no runs to make a table of; python run.py makes some, --where may leave none")
+    if not rows:
+        raise ConfigError("rows: empty; name a key or several, such as --rows model,kernel_size")
     for key in (*rows, *columns):
         if key not in runs:
             raise ConfigError(
@@ -42,14 +50,30 @@ def table(
     for value in values:
         if has(runs, value).dtype == object:
             raise ConfigError(f"{value}: is text, no number; give it to --rows or --columns")
+    settings = mixed(runs, [*rows, *columns])
+    if settings and best:
+        raise ConfigError(
+            f"best={best}: cells mix runs of different settings ({settings}), whose best means nothing; tell them "
+            "apart by --rows, --columns or --where"
+        )
     return Table(
         "table",
         f"{', '.join(values)} of {len(runs)} runs.",
-        READING,
+        " ".join([READING, *([MIXED.format(settings=settings)] if settings else [])]),
         tuple(_measure(runs, value, best) for value in values),
         rows=tuple(rows),
         columns=tuple(columns),
     )
+
+
+def mixed(runs: pd.DataFrame, keys: Sequence[str]) -> str:
+    """Name the settings that vary within a cell, the first few of them; empty where only the seed does."""
+    settings = ["task", "model", *(key for key in map(str, runs) if key.startswith(GROUPS) and "._" not in key)]
+    cells = runs[[*dict.fromkeys([*settings, *keys])]].astype(str).groupby(list(keys), sort=False)
+    values = cells[[key for key in settings if key not in keys]].nunique()
+    vary = [key for key in values if values[key].max() > 1]
+    others = [key for key in vary if not key.endswith(".name")]
+    return ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
 
 
 def _measure(runs: pd.DataFrame, value: str, best: Literal["max", "min"] | None) -> Measure:

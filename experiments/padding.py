@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
+from gradreach.analysis.choosing import choose, chosen_accuracy, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures.dots import dots
-from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Computed, Measure, Table
+from gradreach.analysis.tables import Computed
 from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
 from gradreach.models.convolutional import output_length, padding_widths
 
@@ -117,15 +116,7 @@ EXPERIMENT = Experiment(
             "By counting; no training. The middle is touched by all 5.",
             touched,
         ),
-        Table(
-            "accuracy",
-            "Test accuracy in per cent.",
-            f"{CELLS} {CHOSEN_RATE}",
-            (Measure("test/accuracy", "accuracy", scale=100, best="max"),),
-            rows=("architecture", "tried"),
-            columns="place",
-            where=CHOSEN,
-        ),
+        chosen_accuracy("place"),
     ),
     figures=(
         Figure(

@@ -2,12 +2,10 @@
 
 import pandas as pd
 
-from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
+from gradreach.analysis.choosing import choose, chosen_accuracy, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures.dots import dots
-from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Measure, Table
 from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
 
 IGNORED = 55.0
@@ -76,17 +74,7 @@ EXPERIMENT = Experiment(
         "by a feature that sees both patterns. That information is lost is not tested."
     ),
     prepare=prepare,
-    tables=(
-        Table(
-            "accuracy",
-            "Test accuracy in per cent.",
-            f"{CELLS} {CHOSEN_RATE}",
-            (Measure("test/accuracy", "accuracy", scale=100, best="max"),),
-            rows=("architecture", "tried"),
-            columns="question",
-            where=CHOSEN,
-        ),
-    ),
+    tables=(chosen_accuracy("question"),),
     figures=(
         Figure(
             "accuracy",

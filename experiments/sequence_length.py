@@ -4,10 +4,10 @@ from functools import partial
 
 import pandas as pd
 
-from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
+from gradreach.analysis.choosing import CHOSEN, choose, chosen_accuracy, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures import metric_against
-from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named
+from gradreach.analysis.naming import CELLS, named
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
 from gradreach.analysis.verdict import Verdict, combine_named, compare, judge_threshold
@@ -65,14 +65,7 @@ EXPERIMENT = Experiment(
     ),
     prepare=prepare,
     tables=(
-        Table(
-            "accuracy",
-            "Test accuracy in per cent.",
-            f"{CELLS} {CHOSEN_RATE}",
-            (Measure("test/accuracy", "accuracy", scale=100, best="max"),),
-            rows=("architecture", "tried"),
-            where=CHOSEN,
-        ),
+        chosen_accuracy(),
         Table(
             "reach",
             "How far back the gradient by the input reaches after training, in steps.",

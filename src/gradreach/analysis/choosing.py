@@ -9,10 +9,25 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gradreach.analysis.experiment import Draw
+from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
+from gradreach.analysis.tables import Measure, Table
 
 CHOSEN = {"chosen": True}
 """For ``where``: the runs whose setting was chosen."""
+
+
+def chosen_accuracy(columns: str = "seq_len") -> Table:
+    """Return the table of test accuracies at the learning rates that validation chose, by a key of the run table."""
+    return Table(
+        "accuracy",
+        "Test accuracy in per cent.",
+        f"{CELLS} {CHOSEN_RATE}",
+        (Measure("test/accuracy", "accuracy", scale=100, best="max"),),
+        rows=("architecture", "tried"),
+        columns=columns,
+        where=CHOSEN,
+    )
 
 
 def choose(

@@ -12,21 +12,9 @@ import numpy as np
 
 from gradreach.errors import ConfigError
 from gradreach.records import SCHEMA_VERSION
+from gradreach.tracking.wandb import FACTS
 
 GROUPS = ("task", "model", "optimizer", "trainer", "diagnostics", "seed")
-FACTS = (
-    "chance",
-    "width",
-    "parameters",
-    "multiply_adds",
-    "receptive_field",
-    "best_epoch",
-    "steps",
-    "metric",
-    "seconds",
-    "training_seconds",
-    "error",
-)
 FIGURES = ("train/", "val/", "test/")
 PROFILE = "gradient/by_lag"
 STATES = {"running": "running", "finished": "finished", "crashed": "interrupted", "killed": "interrupted"}
@@ -77,12 +65,12 @@ class WandbSource:
         if status == "finished":
             metrics |= _gradients(summary, "end")
         return {
+            **{key: summary.get(key) for key in FACTS},
             "schema_version": SCHEMA_VERSION,
             "run_id": run_id,
             "status": status,
             "config": {key: config[key] for key in GROUPS},
             "metrics": metrics,
-            **{key: summary.get(key) for key in FACTS},
             "metric": summary.get("metric") or next((m for m in ("mse", "accuracy") if f"val/{m}" in metrics), None),
             "steps_per_second": summary.get("time/steps_per_second"),
             **{key: config.get(key) for key in ("revision", "versions", "host")},

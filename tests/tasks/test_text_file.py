@@ -111,6 +111,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
         ("a.csv.gz", b"no gzip", {}, "a.csv.gz: cannot be read"),
         ("a.csv.xz", b"no xz", {}, "a.csv.xz: cannot be read"),
         ("a.csv", b"label,text\n1,x\n0,y\n", {}, "a.csv: no text is left for the validation split"),
+        ("a.jsonl", b"[" * 100_000 + b"\n", {}, "a.jsonl: line 1 is no JSON"),
         (
             "a.csv",
             b"label,text\n" + b"".join(b"%d,x\n" % i for i in range(1001)),

@@ -23,6 +23,7 @@ Format = Literal["auto", "csv", "tsv", "jsonl", "lines"]
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 MOST_CLASSES = 1000
 LONGEST_FIELD = 100_000_000
+ENCODING = "set task.encoding to the file's own, such as latin-1 or gb18030"
 DECIMAL = re.compile(r"[-+]?((\d+\.\d*|\.\d+)(e[-+]?\d+)?|\d+e[-+]?\d+|nan|inf)", re.IGNORECASE)
 
 
@@ -114,7 +115,7 @@ class TextFile(TextTask):
         texts: list[str] = []
         labels: list[str] = []
         numbers = array("q")
-        with lines(path, self.encoding) as source:
+        with lines(path, self.encoding, remedy=ENCODING) as source:
             for number, text, label in progress(self._rows(path, source), f"reading {path.name}"):
                 self._check_row(path, number, label, len(texts))
                 texts.append(text)
@@ -191,7 +192,7 @@ class TextFile(TextTask):
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ConfigError(f"{path}: line {number} is no JSON ({error})") from None
             if not isinstance(row, dict):
                 raise ConfigError(f"{path}: line {number} is no JSON object with a text and a label")

@@ -88,7 +88,7 @@ def _lines(path: Path, encoding: str, remedy: str, member: str | None, strict: b
             f"task.encoding={encoding}: there is no such encoding; try utf-8, latin-1 or gb18030"
         ) from None
     except (OSError, EOFError, KeyError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path}: cannot be read after line {number} ({error})") from None
+        raise ConfigError(f"{path}: cannot be read after line {number} ({error}); is it whole?") from None
 
 
 def _open(path: Path, encoding: str, member: str | None) -> IO[str]:

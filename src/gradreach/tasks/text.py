@@ -196,7 +196,10 @@ class TextTask(Task):
         drawn = [train.take(learned_from), chosen_by.take(clean), reported]
         for name, part in zip(Splits._fields, drawn, strict=True):
             if not part.texts:
-                raise ConfigError(f"{part.path}: no text is left for the {name} split; use more texts or other shares")
+                why = f" (the test holds {also_in_test} that it had)" if name == "validation" and also_in_test else ""
+                raise ConfigError(
+                    f"{part.path}: no text is left for the {name} split{why}; use more texts or other shares"
+                )
         return drawn, also_in_test
 
 

@@ -122,7 +122,7 @@ class TextFile(TextTask):
                 labels.append(intern(label))
                 numbers.append(number)
         if not texts:
-            raise ConfigError(f"{path}: there is no text in this file")
+            raise ConfigError(f"{path}: there is no text in this file; is it whole?")
         if (count := len(set(labels))) > MOST_CLASSES:
             raise ConfigError(
                 f"{path}: column '{self.label_column}' holds {count:,} different values; more than {MOST_CLASSES} "
@@ -178,12 +178,14 @@ class TextFile(TextTask):
                     )
                 yield rows.line_num, row[text], row[label].strip()
         except csv.Error as error:
-            raise ConfigError(f"{path}: line {rows.line_num} cannot be read ({error})") from None
+            raise ConfigError(f"{path}: line {rows.line_num} cannot be read ({error}); is a quote left open?") from None
 
     def _column(self, path: Path, setting: str, header: list[str]) -> int:
         name = getattr(self, setting)
         if name not in header:
-            raise ConfigError(f"task.{setting}={name}: {path.name} has no such column, but {', '.join(header)}")
+            raise ConfigError(
+                f"task.{setting}={name}: {path.name} has no such column, but {', '.join(_legible(header))}"
+            )
         return header.index(name)
 
     def _from_objects(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
@@ -193,7 +195,7 @@ class TextFile(TextTask):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise ConfigError(f"{path}: line {number} is no JSON ({error})") from None
+                raise ConfigError(f"{path}: line {number} is no JSON ({error}); write one object a line") from None
             if not isinstance(row, dict):
                 raise ConfigError(f"{path}: line {number} is no JSON object with a text and a label")
             for setting in ("text_column", "label_column"):
@@ -216,3 +218,8 @@ class TextFile(TextTask):
             if line.strip():
                 label, _, text = line.strip().partition(" ")
                 yield number, text, label
+
+
+def _legible(names: list[str]) -> list[str]:
+    """Return names that a terminal can show: a header may be anything."""
+    return [name if name.isprintable() else repr(name) for name in names]

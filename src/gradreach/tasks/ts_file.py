@@ -179,10 +179,13 @@ def read_ts(path: Path) -> Series:
                 one, label = _series(path, number, line)
                 if series and one.shape[1] != series[0].shape[1]:
                     raise ConfigError(
-                        f"{path}: line {number} has {one.shape[1]} channels, those before have {series[0].shape[1]}"
+                        f"{path}: line {number} has {one.shape[1]} channels, those before have {series[0].shape[1]}; "
+                        "all series must have the same"
                     )
                 if classes and label not in classes:
-                    raise ConfigError(f"{path}: line {number}: class '{label}' is none of {', '.join(classes)}")
+                    raise ConfigError(
+                        f"{path}: line {number}: class '{label}' is none of {', '.join(classes)}; mend one of them"
+                    )
                 series.append(one)
                 labels.append(label)
                 continue
@@ -201,7 +204,7 @@ def read_ts(path: Path) -> Series:
                         f"{path}: line {number}: values with time stamps cannot be read; resample the series"
                     )
     if not series:
-        raise ConfigError(f"{path}: there is no series in this file")
+        raise ConfigError(f"{path}: there is no series in this file; is it whole?")
     present = sorted(set(labels))
     if len(present) < 2:
         raise ConfigError(f"{path}: all {len(labels)} series are of class '{present[0]}'; there must be two classes")
@@ -223,11 +226,11 @@ def _values(path: Path, number: int, channel: str) -> Iterator[float]:
         try:
             value = float("nan") if word.strip() == "?" else float(word)
         except ValueError:
-            raise ConfigError(f"{path}: line {number}: '{word.strip()[:40]}' is no number") from None
-        if abs(value) > LARGEST:
             raise ConfigError(
-                f"{path}: line {number}: {word.strip()[:40]} is too large; write ? where a value is missing"
-            )
+                f"{path}: line {number}: '{word.strip()[:40]}' is no number; write ? where it is missing"
+            ) from None
+        if abs(value) > LARGEST:
+            raise ConfigError(f"{path}: line {number}: {word.strip()[:40]} is too large; write ? where it is missing")
         yield value
 
 
@@ -239,7 +242,10 @@ def _check_fit(paths: list[Path], train: Series, test: Series) -> None:
         )
     unknown = sorted(set(test.labels) - set(train.labels))
     if unknown:
-        raise ConfigError(f"{paths[1]}: class '{unknown[0]}' does not occur in {paths[0].name}")
+        raise ConfigError(
+            f"{paths[1]}: class '{unknown[0]}' does not occur in {paths[0].name}; take its series out, or add training "
+            "series of this class"
+        )
 
 
 def _keys(series: list[np.ndarray]) -> list[bytes]:

@@ -138,7 +138,7 @@ def test_a_label_that_training_lacks_is_named_with_its_line(tmp_path):
 
 def test_a_test_that_holds_all_of_validation_is_named_as_the_reason(tmp_path):
     (tmp_path / "a.csv").write_text(csv_of(ROWS))
-    with pytest.raises(ConfigError, match=r"left for the validation split \(the test holds 3 that it had\); use more"):
+    with pytest.raises(ConfigError, match=r"left for the validation split \(the test holds 4 that it had\); use more"):
         TextFile(file="a.csv", test_file="a.csv").prepare(tmp_path)
 
 

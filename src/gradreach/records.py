@@ -178,7 +178,7 @@ class RecordStore:
         """
         folder = self.folder(record["run_id"])
         if history:
-            write_text(folder / "history.csv", _csv(history))
+            write_text(folder / "history.csv", as_csv(history))
         if tables:
             arrays: Any = {name: _structured(table) for name, table in tables.items()}
             write_atomically(folder / "profile.npz", lambda file: np.savez_compressed(file, **arrays))
@@ -268,7 +268,8 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows of figures as CSV, a column for each that any of them has."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -2,11 +2,14 @@
 
 import http.server
 import json
+import math
 import os
+import random
 import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +19,7 @@ from openwandb import KEY, PROGRAM, Server
 
 from gradreach.config import TrackingSettings
 from gradreach.errors import ConfigError
+from gradreach.interruption import Interrupted
 from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.tracking import mode_now
@@ -47,6 +51,14 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
+def by_place(tmp_path):
+    """Keep every line of history where the protocol says that it stands, as W&B's own server does."""
+    running = Server(tmp_path / "server", by_place=True)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
 def do(configured):
     def call(*overrides, tell=lambda row: None):
         run, workplace = configured(*SMALL, *overrides)
@@ -55,26 +67,41 @@ def do(configured):
     return call
 
 
-def arrived(server, results, run_id, times=1):
-    """Compare what the server has of a run with its record; every value as often as it was sent."""
+def arrived(server, results, run_id):
+    """Compare all that the server has of a run with its record; every value is there once."""
     store = RecordStore(results / "runs")
-    record, run, history = store.read(run_id), server.run(run_id), server.history(run_id)
+    record, run, metrics = store.read(run_id), server.run(run_id), store.read(run_id)["metrics"]
     assert run["state"] == "finished"
     assert run["display_name"] == f"{record['label']} · seed {record['config']['seed']}"
     assert run["config"].items() >= record["config"].items()
     assert run["config"]["host"] == record["host"]
-    for key, value in record["metrics"].items():
-        if not key.startswith("gradient/"):
-            assert run["summary"][key] == value
-    stored = pd.read_csv(store.folder(run_id) / "history.csv", float_precision="round_trip")
-    for key in ("train/loss", "val/accuracy", "time/seconds"):
-        epochs = list(zip(stored["epoch"], stored[key], strict=True))
-        assert sorted(set(history[key])) == epochs
-        assert len(history[key]) in (range(len(epochs), times * len(epochs) + 1))
+    summary = json.loads(server.file(run_id, "wandb-summary.json"))
+    measured = {f"gradient/{stage}/{k}": v for stage in ("start", "end") for k, v in summary[f"gradient/{stage}"].items()}
+    told = {**run["summary"], **measured}
+    assert {key: float(told[key]) for key in metrics} == metrics
+    assert server.history(run_id) == history(record, store)
+    assert server.file(run_id, "history.csv").decode() == store.read_history(run_id)
     log = logs(results, run_id)[-1]
-    said = inspect(log)
-    for name in filter(None, (said["summary"].get(f"{key}.path") for key in (PICTURE, TABLE))):
+    for name in filter(None, (inspect(log)["summary"].get(f"{key}.path") for key in (PICTURE, TABLE))):
         assert server.file(run_id, name) == (log.parent / "files" / name).read_bytes(), (run_id, name)
+
+
+def history(record, store):
+    """Return what W&B's history has to be by a record: (step, value) of every curve, as far as they are numbers."""
+    stored = pd.read_csv(store.folder(record["run_id"]) / "history.csv", float_precision="round_trip")
+    rows = [row.dropna().to_dict() for _, row in stored.iterrows()]
+    ends = {
+        stage: {k.replace(f"/{stage}/", "/"): v for k, v in record["metrics"].items() if f"gradient/{stage}/" in k}
+        for stage in ("start", "end")
+    }
+    rows = [{"epoch": 0, "step": 0, **ends["start"]}, *rows, {"epoch": rows[-1]["epoch"], **ends["end"]}]
+    steps = [*(row["step"] for row in rows[:-1]), rows[-2]["step"] + 1]
+    curves = defaultdict(list)
+    for step, row in zip(steps, rows, strict=True):
+        for key, value in tracking.curves(row).items():
+            if math.isfinite(float(value)):
+                curves[key].append((step, float(value)))
+    return curves
 
 
 def key_is_nowhere(folder, *texts):
@@ -98,41 +125,66 @@ def test_eight_online_runs_in_parallel_arrive_whole_and_do_not_mix(run_py, tmp_p
     key_is_nowhere(tmp_path, done.stdout, done.stderr)
 
 
-@needs_server
-def test_offline_runs_arrive_once_though_the_sync_is_killed_half_way(do, server, tmp_path, capsys, monkeypatch):
-    monkeypatch.delenv("WANDB_API_KEY")  # offline needs none
-    results = None
-    for seed in range(4):
-        _, _, results = do("model=rnn", "tracking=offline", f"seed={10 + seed}")
+@pytest.fixture
+def offline_runs(do, monkeypatch):
+    """Do four runs offline, without a key."""
+    monkeypatch.delenv("WANDB_API_KEY")
+    results = [do("model=rnn", "tracking=offline", f"seed={10 + seed}")[2] for seed in range(4)][0]
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    runs = waiting(results)
-    assert len(runs) == 4
-    command = [sys.executable, "-m", "gradreach", "sync", "-n", "1", "--base-url", server.url]
-    killed = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not any(one.sent for one in runs) and killed.poll() is None:
+    wandb.teardown()
+    assert len(waiting(results)) == 4
+    return results
+
+
+def start_sync(folder, server, parallel):
+    command = [sys.executable, "-m", "gradreach", "sync", "-n", str(parallel), "--base-url", server.url]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@needs_server
+def test_offline_runs_arrive_exactly_once_though_the_sync_is_killed_half_way(by_place, offline_runs, tmp_path, capsys):
+    runs, chance = waiting(offline_runs), random.Random(8)
+    for kills in range(1, 4):
+        killed = start_sync(tmp_path, by_place, parallel=1)
+        while sum(one.sent for one in runs) < kills and killed.poll() is None:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.2))
+        killed.kill()
+        killed.wait()
+    before = [one.run_id for one in runs if one.sent]
+    assert 0 < len(before) < 4, "the sync was not killed half-way: nothing was tested"
+    assert sync(offline_runs, None, 4, by_place.url)
+    told = capsys.readouterr().out
+    assert f"{4 - len(before)} of {4 - len(before)} runs sent to {by_place.url}" in told
+    assert all((f"sent  {one.run_id}  rnn · digits" in told) != (one.run_id in before) for one in runs)
+    for one in runs:
+        arrived(by_place, offline_runs, one.run_id)
+    assert sync(offline_runs, None, 4, by_place.url)
+    assert "nothing to send" in capsys.readouterr().out
+
+
+@needs_server
+def test_a_run_that_the_server_got_while_the_sync_never_learned_of_it_is_sent_again_into_its_place(
+    by_place, offline_runs, tmp_path
+):
+    (by_place.folder / "deaf").touch()
+    killed = start_sync(tmp_path, by_place, parallel=4)
+    while by_place.lines() < 4 * 4 and killed.poll() is None:
         time.sleep(0.05)
     killed.kill()
     killed.wait()
-    before = [one.run_id for one in runs if one.sent]
-    assert 0 < len(before) < 4, "the sync was not killed half-way: nothing was tested"
-    wandb.teardown()
-    assert sync(results, None, 4, server.url)
-    told = capsys.readouterr().out
-    assert f"{4 - len(before)} of {4 - len(before)} runs sent to {server.url}" in told
-    assert all((f"sent  {one.run_id}  rnn · digits" in told) != (one.run_id in before) for one in runs)
+    (by_place.folder / "deaf").unlink()
+    runs = waiting(offline_runs)
+    assert len(runs) == 4
+    assert sync(offline_runs, None, 4, by_place.url)
     for one in runs:
-        # this server keeps what was under way when the sync was killed, where W&B's own overwrites it
-        arrived(server, results, one.run_id, times=1 if one.run_id in before else 2)
-    assert sync(results, None, 4, server.url)
-    assert "nothing to send" in capsys.readouterr().out
-    for one in runs:
-        arrived(server, results, one.run_id, times=1 if one.run_id in before else 2)
+        arrived(by_place, offline_runs, one.run_id)
 
 
 @needs_server
 def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tracking, "FINISH_SECONDS", 2.0)
-    server = Server(tmp_path / "server")
+    server = Server(tmp_path / "server", by_place=True)
     try:
         record, run, results = do(
             "model=rnn",
@@ -154,9 +206,25 @@ def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do,
         server.start()
         wandb.teardown()
         assert sync(results, None, 2, server.url)
-        arrived(server, results, run.run_id, times=2)
+        arrived(server, results, run.run_id)
     finally:
         server.kill()
+
+
+@needs_server
+def test_an_interrupted_run_goes_on_as_the_same_run_of_the_server(do, by_place):
+    def stop(row):
+        if row["epoch"] == 3:
+            raise Interrupted("SIGTERM")
+
+    online = ["model=lstm", "trainer.epochs=5", "tracking=online", f"tracking.base_url={by_place.url}"]
+    assert do(*online, "trainer.checkpoint_seconds=0", tell=stop)[0]["status"] == "interrupted"
+    time.sleep(1.1)  # W&B names folders by the second
+    record, run, results = do(*online, "trainer.checkpoint_seconds=0")
+    assert record["status"] == "finished"
+    assert len(logs(results, run.run_id)) == 2
+    assert waiting(results) == []
+    arrived(by_place, results, run.run_id)
 
 
 def test_without_a_network_an_online_run_is_tracked_offline(do, capsys):

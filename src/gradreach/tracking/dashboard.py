@@ -118,7 +118,7 @@ class Dashboard:
                 wr.MediaBrowser(title="gradient/profile", media_keys=["gradient/profile"]),
             ],
             "Gates": [bars(f"gates/{gate}.mean") for gate in ("f", "z")]
-            + [over_epochs(metric_regex="^gates/.*(closed|open)$", title="gates: share closed, share open")],
+            + [over_epochs(metric_regex="^gates/.*saturated$", title="gates: share closed or open")],
             "Cost": [
                 wr.ScatterPlot(title="size", x=wr.SummaryMetric("parameters"), y=wr.SummaryMetric(score), log_x=True),
                 bars("multiply_adds"),

@@ -12,11 +12,14 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import wandb
 from openwandb import KEY, PROGRAM, Server
 
+from gradreach.analysis.frame import as_frame, row
+from gradreach.analysis.wandb_source import WandbSource
 from gradreach.config import TrackingSettings
 from gradreach.errors import ConfigError
 from gradreach.interruption import Interrupted
@@ -26,6 +29,7 @@ from gradreach.tracking import mode_now
 from gradreach.tracking import wandb as tracking
 from gradreach.tracking.sync import marker, sync, waiting
 from project import SMALL
+from wandb_api import ServerApi, ServerRun
 from wandb_files import PICTURE, TABLE, figures, inspect, logs
 
 needs_server = pytest.mark.skipif(not PROGRAM.exists(), reason="no openwandb here: make openwandb installs it")
@@ -78,9 +82,19 @@ def arrived(server, results, run_id):
     summary = json.loads(server.file(run_id, "wandb-summary.json"))
     measured = {f"gradient/{stage}/{k}": v for stage in ("start", "end") for k, v in summary[f"gradient/{stage}"].items()}
     told = {**run["summary"], **measured}
-    assert {key: float(told[key]) for key in metrics} == metrics
+    assert {key: float(told[key]) for key in metrics} == {key: float(value) for key, value in metrics.items()}
+    table = summary.get(TABLE, {}).get("path")  # not there, where the server was gone
+    files = {name: server.file(run_id, name).decode() for name in ("history.csv", table) if name}
+    there = WandbSource("team/gradreach", ServerApi([ServerRun(run_id, "finished", run["config"], summary, files)]))
+    unknown = {"seconds": None}
+    read_back, kept = (as_frame([row({**each, **unknown})]) for each in (there.read(run_id), record))
+    pd.testing.assert_frame_equal(read_back, kept)
+    assert there.read_history(run_id) == store.read_history(run_id)
+    if table:
+        mine, theirs = store.read_profile(run_id), there.read_profile(run_id)
+        assert list(mine) == list(theirs)
+        assert all(np.array_equal(mine[k], theirs[k], equal_nan=mine[k].dtype.kind == "f") for k in mine)
     assert server.history(run_id) == history(record, store)
-    assert server.file(run_id, "history.csv").decode() == store.read_history(run_id)
     log = logs(results, run_id)[-1]
     for name in filter(None, (inspect(log)["summary"].get(f"{key}.path") for key in (PICTURE, TABLE))):
         assert server.file(run_id, name) == (log.parent / "files" / name).read_bytes(), (run_id, name)

@@ -38,6 +38,7 @@ def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> 
     run = begin(
         workplace.tracking,
         workplace.results_dir,
+        goes_on=False,
         id=summary_id(experiment),
         name=f"{experiment} · summary",
         group=experiment,

@@ -40,12 +40,13 @@ FINISH_SECONDS = 30.0
 """How long a run's end waits for the server; what it has not got then is on disk, for ``gradreach sync``."""
 
 
-def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.Run":
+def begin(tracking: TrackingSettings, results_dir: Path, goes_on: bool = True, **what: Any) -> "wandb.Run":
     """Begin a W&B run that says nothing, asks nothing, and measures nothing of the machine.
 
     Args:
         tracking: where it is sent.
         results_dir: its files go below.
+        goes_on: online, whether it adds to what the server has of this id, or takes its place.
         what: id, name and the like, for ``wandb.init``.
 
     Raises:
@@ -77,7 +78,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.
     }
     if mode_now(tracking) == "online":
         with suppress(wandb.errors.CommError):
-            return wandb.init(mode="online", resume="allow", **common)
+            return wandb.init(mode="online", resume="allow" if goes_on else None, **common)
     return wandb.init(mode="offline", **common)
 
 
@@ -172,6 +173,9 @@ class WandbRun:
 
     def _log_table(self, name: str, frame: pd.DataFrame) -> None:
         """Log a table beside the last row; wandb cannot without its server, and then all else is still told."""
+        wandb.Table.MAX_ROWS = wandb.Table.MAX_ARTIFACT_ROWS  # of a longer one it would drop the end without a word
+        if len(frame) > wandb.Table.MAX_ROWS:
+            frame = frame[frame["stage"].isin(STAGES)]
         # a type for all: wandb would else infer one for every cell, which costs more than the picture
         cells: list[Any] = frame.to_numpy(dtype=object).tolist()
         table = wandb.Table(columns=[*map(str, frame)], data=cells, allow_mixed_types=True)

@@ -18,7 +18,7 @@ from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.tracking.server import use_server
 from gradreach.tracking.sync import marker, waiting
-from gradreach.tracking.wandb import went_well
+from gradreach.tracking.wandb import WandbRun, went_well
 from kill import kill
 from project import PROJECT, SMALL
 from wandb_files import PICTURE, TABLE, figures, inspect, logs
@@ -118,6 +118,20 @@ def test_profile_is_a_picture_and_a_table(tracked):
         expected = values if values.dtype.kind == "U" else values.astype(float)
         np.testing.assert_array_equal(frame[name].to_numpy(expected.dtype), expected)
     assert (files / said["summary"][f"{PICTURE}.path"]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_long_profile_is_told_whole(configured, capsys):
+    run, workplace = configured(*OFFLINE, "model=rnn")
+    record = {"revision": "", "versions": {}, "host": {}}
+    stages = ["start", *(f"epoch {n}" for n in range(1, 5)), "end"]
+    profile = pd.DataFrame({"stage": np.repeat(stages, 2500), "lag": np.tile(np.arange(2500), 6)})
+    tracker = WandbRun(run, workplace, record)
+    tracker.log({"epoch": 0, "step": 0})
+    tracker._log_table(TABLE, profile)
+    tracker.close(0)
+    (log,) = logs(workplace.results_dir)
+    table = json.loads((log.parent / "files" / inspect(log)["summary"][f"{TABLE}.path"]).read_text())
+    assert table["data"] == profile.to_numpy(dtype=object).tolist()
 
 
 def test_a_run_is_named_grouped_and_tagged_for_people(tracked, configured):

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -27,8 +28,9 @@ from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.tracking import mode_now
 from gradreach.tracking import wandb as tracking
+from gradreach.tracking.summary import summarize_sweep
 from gradreach.tracking.sync import marker, sync, waiting
-from project import SMALL
+from project import PROJECT, SMALL
 from wandb_api import ServerApi, ServerRun
 from wandb_files import PICTURE, TABLE, figures, inspect, logs
 
@@ -175,6 +177,7 @@ def test_offline_runs_arrive_exactly_once_though_the_sync_is_killed_half_way(by_
         arrived(by_place, offline_runs, one.run_id)
     assert sync(offline_runs, None, 4, by_place.url)
     assert "nothing to send" in capsys.readouterr().out
+    key_is_nowhere(offline_runs, told)
 
 
 @needs_server
@@ -223,6 +226,23 @@ def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do,
         arrived(server, results, run.run_id)
     finally:
         server.kill()
+
+
+@needs_server
+def test_the_summary_of_an_experiment_is_one_run_however_often_it_is_made(configured, by_place):
+    _, workplace = configured("tracking=online", f"tracking.base_url={by_place.url}", "experiment=quickstart")
+    shutil.copytree(PROJECT / "results" / "quickstart", workplace.results_dir / "quickstart")
+    for _ in range(2):
+        summarize_sweep(workplace, PROJECT / "experiments")
+        time.sleep(1.1)  # W&B names folders by the second
+    assert len(logs(workplace.results_dir, "summary-quickstart")) == 2
+    assert by_place.lines() == 1
+    assert by_place.run("summary-quickstart")["state"] == "finished"
+    table = inspect(logs(workplace.results_dir)[-1])["summary"]["tables/accuracy.path"]
+    shown = json.loads(by_place.file("summary-quickstart", table))
+    built = pd.read_csv(workplace.results_dir / "quickstart" / "accuracy.csv")
+    assert shown["columns"] == list(built)
+    assert len(shown["data"]) == len(built)
 
 
 @needs_server

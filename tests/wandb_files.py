@@ -49,6 +49,8 @@ def logs(results: Path, run_id: str = "*") -> list[Path]:
 
 
 def figures(values: dict[str, Any]) -> dict[str, float]:
-    """Return the figures of a row, without W&B's own and without pictures and tables."""
+    """Return the figures of a row or a summary, without W&B's own and without pictures, tables and texts."""
+    numbers = (int, float, str)  # a string is what JSON has no number for
     kept = {key: value for key, value in values.items() if not key.startswith((PICTURE, TABLE, "_"))}
-    return {key: float(value) for key, value in kept.items() if key not in ("status", "metric", "error")}
+    texts = ("status", "metric", "error")
+    return {key: float(value) for key, value in kept.items() if isinstance(value, numbers) and key not in texts}

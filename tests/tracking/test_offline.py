@@ -51,13 +51,13 @@ def tracked(do):
 
 def test_w_and_b_has_what_the_record_has_value_by_value(tracked):
     record, run, results, said = tracked
-    metrics = record["metrics"]
-    summary = figures(said["summary"])
-    measured = {f"gradient/{stage}": f"gradient/{stage}." for stage in ("start", "end")}  # nested, as W&B shows it
-    named = {key: next((key.replace(f"{a}/", b) for a, b in measured.items() if key.startswith(a)), key) for key in metrics}
+    metrics, summary = record["metrics"], figures(said["summary"])
+    for stage in ("start", "end"):
+        measured = said["summary"][f"gradient/{stage}"]
+        assert len([key for key in measured if key.startswith("gate_")]) == 9
+        summary |= {f"gradient/{stage}/{key}": float(value) for key, value in measured.items()}
     assert {"test/accuracy", "val/accuracy", "train/loss"} <= set(metrics)
-    assert len([key for key in metrics if key.startswith("gradient/end/gate_")]) == 9
-    assert {key: summary[name] for key, name in named.items()} == metrics
+    assert {key: summary[key] for key in metrics} == {key: float(value) for key, value in metrics.items()}
     for key in ("chance", "parameters", "multiply_adds", "width", "best_epoch", "steps", "training_seconds"):
         assert summary[key] == record[key]
     assert summary["time/steps_per_second"] == record["steps_per_second"]
@@ -66,6 +66,7 @@ def test_w_and_b_has_what_the_record_has_value_by_value(tracked):
     for key in ("revision", "versions", "host"):
         assert said["config"][key] == record[key]
     assert summary["gradient/h.reach"] == metrics["gradient/end/h.reach"]
+    assert summary["gates/i.saturated"] == metrics["gradient/end/gate_i.closed"] + metrics["gradient/end/gate_i.open"]
 
 
 def test_curves_are_few_and_say_what_the_record_says(tracked):
@@ -90,7 +91,7 @@ def test_curves_are_few_and_say_what_the_record_says(tracked):
 
 
 def test_what_is_measured_within_epochs_is_in_the_file_of_all_epochs(do):
-    schedules = ["diagnostics.gates=20 steps", "diagnostics.profile=20 steps"]
+    schedules = ["diagnostics.gates=5 steps", "diagnostics.profile=5 steps"]
     record, run, results = do("model=gru", *schedules)
     (log,) = logs(results, run.run_id)
     store = RecordStore(results / "runs")

@@ -176,9 +176,8 @@ class WandbRun:
         wandb.Table.MAX_ROWS = wandb.Table.MAX_ARTIFACT_ROWS  # of a longer one it would drop the end without a word
         if len(frame) > wandb.Table.MAX_ROWS:
             frame = frame[frame["stage"].isin(STAGES)]
-        # a type for all: wandb would else infer one for every cell, which costs more than the picture
-        cells: list[Any] = frame.to_numpy(dtype=object).tolist()
-        table = wandb.Table(columns=[*map(str, frame)], data=cells, allow_mixed_types=True)
+        table = wandb.Table(columns=[*map(str, frame)], allow_mixed_types=True)
+        table.data = frame.to_numpy(dtype=object).tolist()  # given at once, wandb would look at every cell's type
         try:
             self._log({name: table}, self.last["step"] + 1)
         except wandb.errors.Error as error:

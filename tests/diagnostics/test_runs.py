@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from gradreach.config import DiagnosticsSettings, RunConfig, Workplace, parse, plain
 from gradreach.diagnostics import QUANTITIES, Instrument, lyapunov_spectrum, omega, trace
 from gradreach.diagnostics.instrument import Schedule
-from gradreach.drawing import draw_run_profile
+from gradreach.drawing import as_image, draw_run_profile
 from gradreach.models import LSTM, SequenceModel
 from gradreach.records import RecordStore
 from gradreach.runner import execute
@@ -185,6 +185,21 @@ def test_a_step_that_ends_an_epoch_is_measured_once_with_it(tmp_path):
     execute(*configured(tmp_path, *BY_STEP, "diagnostics.profile=2 steps", "diagnostics.gates=2"), told.append)
     assert [row["epoch"] for row in told] == [0.5, 1, 1.5, 2]
     assert all("gradient/h.reach" in row for row in told)
+
+
+@pytest.mark.parametrize("schedule", ["ends", 1])
+def test_a_picture_shows_nothing_of_the_run_before(schedule):
+    def picture(scale):
+        one = instrument({"profile": schedule})
+        for stage, passed in (("start", None), ("epoch 1", (1, 10)), ("epoch 2", (2, 20)), ("end", None)):
+            one.measure(stage, passed)
+        profile = pd.concat(one.tables["profile"], ignore_index=True)
+        norms = ["q10", "median", "q90"]
+        return np.asarray(as_image(draw_run_profile(profile.assign(**(profile[norms] * scale)))))
+
+    first, other, again = picture(1), picture(3), picture(1)
+    assert (first != other).any()
+    assert np.array_equal(first, again)
 
 
 def test_a_heat_map_is_drawn_where_training_was_watched():

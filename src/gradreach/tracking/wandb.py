@@ -158,9 +158,9 @@ class WandbRun:
         row: dict[str, Any] = {"epoch": self.last["epoch"], **curves(end)}
         profile = pd.concat(profiles, ignore_index=True) if profiles else None
         if profile is not None:
-            from gradreach.drawing import draw_run_profile
+            from gradreach.drawing import as_image, draw_run_profile
 
-            row["gradient/profile"] = wandb.Image(draw_run_profile(profile))
+            row["gradient/profile"] = wandb.Image(as_image(draw_run_profile(profile)))
         self._log(row, self.last["step"] + 1)
         facts = {key: result[key] for key in FACTS if result.get(key) is not None}
         if "steps_per_second" in result:

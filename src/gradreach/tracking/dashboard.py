@@ -22,6 +22,11 @@ SUMMARY = "summary"
 FIGURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\.png\)")
 
 
+def those(run_ids: list[str]) -> expr.Or:
+    """Return the filter that keeps these runs: by W&B's id, or, where a W&B sweep gave another, by their configuration."""
+    return expr.Or(expr.Metric("ID").isin(run_ids), expr.Config("run_id.value").isin(run_ids))
+
+
 @dataclass(frozen=True)
 class Dashboard:
     """What a dashboard is made of: the runs that an experiment consists of, and the page it has led to.
@@ -80,7 +85,7 @@ class Dashboard:
             ],
             settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=100),
             runset_settings=ws.RunsetSettings(
-                filters=expr.And(expr.Config("run_id").isin([*self.run_ids, summary_id(self.experiment)])),
+                filters=those([*self.run_ids, summary_id(self.experiment)]),
                 groupby=[expr.Config("architecture"), expr.Config("seq_len")],
                 group_colors=self.colours,
                 pinned_columns=[f"summary:test/{self.metric}", "summary:gradient/x.reach", "summary:parameters"],
@@ -148,7 +153,7 @@ class Dashboard:
         return f"Made by 'gradreach dashboard {self.experiment}', which renews it."
 
     def _figure(self, name: str) -> wr.PanelGrid:
-        summary = wr.Runset(name=SUMMARY, filters=expr.And(expr.Config("run_id") == summary_id(self.experiment)))
+        summary = wr.Runset(name=SUMMARY, filters=those([summary_id(self.experiment)]))
         panel = wr.MediaBrowser(media_keys=[f"figures/{name}"], layout=wr.Layout(w=24, h=14))
         return wr.PanelGrid(runsets=[summary], panels=[panel])
 
@@ -156,7 +161,7 @@ class Dashboard:
         """Return the runs of the experiment, of the report's own project."""
         return wr.Runset(
             name="runs",
-            filters=expr.And(expr.Config("run_id").isin(self.run_ids)),
+            filters=those(self.run_ids),
             groupby=["config.architecture", "config.seq_len"],
         )
 

@@ -43,6 +43,12 @@ def inspect(log: Path) -> dict[str, Any]:
     return said
 
 
+def path_of(said: dict[str, Any], name: str) -> str | None:
+    """Return where below its files the picture or table stands that a summary names; None where it names none."""
+    summary = said["summary"]
+    return summary[name]["path"] if name in summary else summary.get(f"{name}.path")
+
+
 def logs(results: Path, run_id: str = "*") -> list[Path]:
     """Return the ``.wandb`` files below a folder of results, the oldest first."""
     return sorted(results.glob(f"wandb/*run-*-{run_id}/run-*.wandb"))

@@ -32,7 +32,7 @@ from gradreach.tracking.summary import summarize_sweep
 from gradreach.tracking.sync import marker, sync, waiting
 from project import PROJECT, SMALL
 from wandb_api import ServerApi, ServerRun
-from wandb_files import PICTURE, TABLE, figures, inspect, logs
+from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
 
 needs_server = pytest.mark.skipif(not PROGRAM.exists(), reason="no openwandb here: make openwandb installs it")
 NOBODY = "http://127.0.0.1:9"
@@ -98,7 +98,7 @@ def arrived(server, results, run_id):
         assert all(np.array_equal(mine[k], theirs[k], equal_nan=mine[k].dtype.kind == "f") for k in mine)
     assert server.history(run_id) == history(record, store)
     log = logs(results, run_id)[-1]
-    for name in filter(None, (inspect(log)["summary"].get(f"{key}.path") for key in (PICTURE, TABLE))):
+    for name in filter(None, (path_of(inspect(log), key) for key in (PICTURE, TABLE))):
         assert server.file(run_id, name) == (log.parent / "files" / name).read_bytes(), (run_id, name)
 
 
@@ -134,7 +134,7 @@ def test_eight_online_runs_in_parallel_arrive_whole_and_do_not_mix(run_py, tmp_p
     records = [json.loads(path.read_text()) for path in tmp_path.glob("results/runs/*/record.json")]
     assert len(records) == 8
     for record in records:
-        assert f"{TABLE}.path" in inspect(*logs(tmp_path / "results", record["run_id"]))["summary"]
+        assert path_of(inspect(*logs(tmp_path / "results", record["run_id"])), TABLE)
         arrived(server, tmp_path / "results", record["run_id"])
         assert record["page"] == f"{server.url}/default/gradreach/runs/{record['run_id']}"
     assert waiting(tmp_path / "results") == []
@@ -238,7 +238,7 @@ def test_the_summary_of_an_experiment_is_one_run_however_often_it_is_made(config
     assert len(logs(workplace.results_dir, "summary-quickstart")) == 2
     assert by_place.lines() == 1
     assert by_place.run("summary-quickstart")["state"] == "finished"
-    table = inspect(logs(workplace.results_dir)[-1])["summary"]["tables/accuracy.path"]
+    table = path_of(inspect(logs(workplace.results_dir)[-1]), "tables/accuracy")
     shown = json.loads(by_place.file("summary-quickstart", table))
     built = pd.read_csv(workplace.results_dir / "quickstart" / "accuracy.csv")
     assert shown["columns"] == list(built)

@@ -151,7 +151,7 @@ class WandbRun:
         self._log(curves(row), row["step"])
 
     def summarize(self, result: Mapping[str, Any], profiles: list[pd.DataFrame]) -> None:
-        """Log what was measured of the chosen weights, the profiles as picture and table; write the summary."""
+        """Log what was measured of the chosen weights, the profile's picture with it; write the summary, its table too."""
         metrics = result["metrics"]
         stages = {stage: under(f"gradient/{stage}/", metrics) for stage in STAGES}
         end = {f"gradient/{name}": value for name, value in stages["end"].items()}
@@ -169,17 +169,15 @@ class WandbRun:
         measured = {f"gradient/{stage}": figures for stage, figures in stages.items() if figures}
         self.run.summary.update({**chosen, **facts, **measured})
         if profile is not None:
-            self._log_table("gradient/by_lag", profile)
+            self._tell_table("gradient/by_lag", profile)
 
-    def _log_table(self, name: str, frame: pd.DataFrame) -> None:
-        """Log a table beside the last row; wandb cannot without its server, and then all else is still told."""
+    def _tell_table(self, name: str, frame: pd.DataFrame) -> None:
+        """Put a table into the summary; wandb cannot without its server, and then all else is still told."""
         wandb.Table.MAX_ROWS = wandb.Table.MAX_ARTIFACT_ROWS  # of a longer one it would drop the end without a word
         if len(frame) > wandb.Table.MAX_ROWS:
             frame = frame[frame["stage"].isin(STAGES)]
-        table = wandb.Table(columns=[*map(str, frame)], allow_mixed_types=True)
-        table.data = frame.to_numpy(dtype=object).tolist()  # given at once, wandb would look at every cell's type
         try:
-            self._log({name: table}, self.last["step"] + 1)
+            self.run.summary[name] = as_table(frame)
         except wandb.errors.Error as error:
             reason = str(error).splitlines()[0]
             print(f"gradreach: note: {name} is in the record alone, W&B's server is gone: {reason}", file=sys.stderr)
@@ -203,6 +201,13 @@ class WandbRun:
     def _log(self, row: Mapping[str, Any], step: int) -> None:
         if step >= self.run.starting_step:
             self.run.log(dict(row), step=step)
+
+
+def as_table(frame: pd.DataFrame) -> wandb.Table:
+    """Return a frame as W&B's table, its cells as they are."""
+    table = wandb.Table(columns=[*map(str, frame)], allow_mixed_types=True)
+    table.data = frame.to_numpy(dtype=object).tolist()  # given at once, wandb would look at every cell's type
+    return table
 
 
 def curves(row: Mapping[str, Any]) -> dict[str, Any]:

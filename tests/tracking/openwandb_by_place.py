@@ -1,8 +1,10 @@
 """openwandb, but a line of history stands where W&B's protocol says; run by openwandb's own Python.
 
 Every line is sent with its place in the file (``offset``), and W&B's own server writes it there, over what was there.
-openwandb adds it at the end, and does not say how many lines it has to who goes on with a run. While there is a file
-``deaf`` in its folder, the server takes the last that there is of a run, and answers with an error.
+openwandb adds it at the end, and tells nobody who goes on with a run that it has begun, and how many lines there are.
+Who begins a run anew under its id is told none: W&B documents that it overwrites what was there.
+
+While there is a file ``deaf`` in its folder, the server takes the last that there is of a run, and answers with an error.
 """
 
 import json
@@ -15,7 +17,7 @@ from openwandb import database as db
 LINES = """
 CREATE TABLE IF NOT EXISTS lines (run_id TEXT, place INTEGER, step INTEGER, line TEXT, PRIMARY KEY (run_id, place))
 """
-take, tell = file_stream.process_file_stream, graphql_schema._run_to_type
+take, tell, begun = file_stream.process_file_stream, graphql_schema._run_to_type, graphql_schema.UpsertBucketPayload
 
 
 def take_by_place(entity, project, run_id, payload, user_id=None):
@@ -41,8 +43,15 @@ def tell_how_far(run):
         rows = connection.execute("SELECT line FROM lines WHERE run_id = ? ORDER BY place", (run["run_id"],)).fetchall()
     told.history_line_count = len(rows)
     told.history_tail = json.dumps([line for (line,) in rows[-1:]])
+    told._config_json = json.dumps({**json.loads(told._config_json), "t": {}})  # by which wandb knows that it has begun
     return told
 
 
-file_stream.process_file_stream, graphql_schema._run_to_type = take_by_place, tell_how_far
+def begin_anew(bucket, **more):
+    bucket.history_line_count = 0
+    return begun(bucket=bucket, **more)
+
+
+file_stream.process_file_stream = take_by_place
+graphql_schema._run_to_type, graphql_schema.UpsertBucketPayload = tell_how_far, begin_anew
 cli.main()

@@ -82,7 +82,9 @@ def arrived(server, results, run_id):
     assert run["config"].items() >= record["config"].items()
     assert run["config"]["host"] == record["host"]
     summary = json.loads(server.file(run_id, "wandb-summary.json"))
-    measured = {f"gradient/{stage}/{k}": v for stage in ("start", "end") for k, v in summary[f"gradient/{stage}"].items()}
+    measured = {
+        f"gradient/{stage}/{k}": v for stage in ("start", "end") for k, v in summary[f"gradient/{stage}"].items()
+    }
     told = {**run["summary"], **measured}
     assert {key: float(told[key]) for key in metrics} == {key: float(value) for key, value in metrics.items()}
     table = summary.get(TABLE, {}).get("path")  # not there, where the server was gone
@@ -105,16 +107,16 @@ def arrived(server, results, run_id):
 def history(record, store):
     """Return what W&B's history has to be by a record: (step, value) of every curve, as far as they are numbers."""
     stored = pd.read_csv(store.folder(record["run_id"]) / "history.csv", float_precision="round_trip")
-    rows = [row.dropna().to_dict() for _, row in stored.iterrows()]
+    rows = [each.dropna().to_dict() for _, each in stored.iterrows()]
     ends = {
         stage: {k.replace(f"/{stage}/", "/"): v for k, v in record["metrics"].items() if f"gradient/{stage}/" in k}
         for stage in ("start", "end")
     }
     rows = [{"epoch": 0, "step": 0, **ends["start"]}, *rows, {"epoch": rows[-1]["epoch"], **ends["end"]}]
-    steps = [*(row["step"] for row in rows[:-1]), rows[-2]["step"] + 1]
+    steps = [*(each["step"] for each in rows[:-1]), rows[-2]["step"] + 1]
     curves = defaultdict(list)
-    for step, row in zip(steps, rows, strict=True):
-        for key, value in tracking.curves(row).items():
+    for step, each in zip(steps, rows, strict=True):
+        for key, value in tracking.curves(each).items():
             if math.isfinite(float(value)):
                 curves[key].append((step, float(value)))
     return curves
@@ -145,7 +147,8 @@ def test_eight_online_runs_in_parallel_arrive_whole_and_do_not_mix(run_py, tmp_p
 def offline_runs(do, monkeypatch):
     """Do four runs offline, without a key."""
     monkeypatch.delenv("WANDB_API_KEY")
-    results = [do("model=rnn", "tracking=offline", f"seed={10 + seed}")[2] for seed in range(4)][0]
+    for seed in range(4):
+        _, _, results = do("model=rnn", "tracking=offline", f"seed={10 + seed}")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     wandb.teardown()
     assert len(waiting(results)) == 4

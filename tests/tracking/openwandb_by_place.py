@@ -4,7 +4,7 @@ Every line is sent with its place in the file (``offset``), and W&B's own server
 openwandb adds it at the end, and tells nobody who goes on with a run that it has begun, and how many lines there are.
 Who begins a run anew under its id is told none: W&B documents that it overwrites what was there.
 
-While there is a file ``deaf`` in its folder, the server takes the last that there is of a run, and answers with an error.
+While there is a file ``deaf`` in its folder, the server takes the last of a run, and answers with an error.
 """
 
 import json
@@ -43,6 +43,7 @@ def tell_how_far(run):
         rows = connection.execute("SELECT line FROM lines WHERE run_id = ? ORDER BY place", (run["run_id"],)).fetchall()
     told.history_line_count = len(rows)
     told.history_tail = json.dumps([line for (line,) in rows[-1:]])
+    told.events_tail = "[]"
     told._config_json = json.dumps({**json.loads(told._config_json), "t": {}})  # by which wandb knows that it has begun
     return told
 

@@ -50,7 +50,7 @@ def tracked(do):
 
 
 def test_w_and_b_has_what_the_record_has_value_by_value(tracked):
-    record, run, results, said = tracked
+    record, run, _, said = tracked
     metrics, summary = record["metrics"], figures(said["summary"])
     for stage in ("start", "end"):
         measured = said["summary"][f"gradient/{stage}"]

@@ -23,7 +23,7 @@ FIGURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\.png\)")
 
 
 def those(run_ids: list[str]) -> expr.Or:
-    """Return the filter that keeps these runs: by W&B's id, or, where a W&B sweep gave another, by their configuration."""
+    """Return the filter that keeps these runs: by W&B's id, or, where a W&B sweep gave another, by `run_id`."""
     return expr.Or(expr.Metric("ID").isin(run_ids), expr.Config("run_id.value").isin(run_ids))
 
 

@@ -151,7 +151,7 @@ class WandbRun:
         self._log(curves(row), row["step"])
 
     def summarize(self, result: Mapping[str, Any], profiles: list[pd.DataFrame]) -> None:
-        """Log what was measured of the chosen weights, with a picture; write the summary, the profile's table with it."""
+        """Log what was measured of the chosen weights, with a picture; write the summary, with the profile's table."""
         metrics = result["metrics"]
         stages = {stage: under(f"gradient/{stage}/", metrics) for stage in STAGES}
         end = {f"gradient/{name}": value for name, value in stages["end"].items()}

@@ -20,7 +20,7 @@ from gradreach.tasks.batch import Batch
 from gradreach.tasks.task import IGNORED
 
 DECODED = 1024
-"""Examples of a run's validation split that are decoded. A map from a state of 32 numbers needs hundreds of examples; one half is fitted, the other tests it."""
+"""So many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""
 LEAST = 32
 """With fewer examples than these in a half nothing is fitted."""
 POSITIONS = tuple(eighth / 8 for eighth in range(1, 9))
@@ -66,7 +66,7 @@ def linear_decoding(
                     step = layer.passed[i] - 1 - lag
                     before, there = there, (layer.count > 0) & (step >= 0)
                     if not bool(there.any()):
-                        break
+                        continue
                     if not torch.equal(there, before):
                         decoder = Decoder(states[i][there])
                     column = step if layer.direction == "forward" else layer.count - 1 - step

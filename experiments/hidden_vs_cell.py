@@ -90,7 +90,9 @@ def told(results: Results, of: str, by: str, head: str) -> pd.DataFrame:
             for part, name in PARTS.items():
                 mine = known[(known["task"] == task) & (known["stage"] == stage) & (known["quantity"] == part)]
                 means = mine.groupby(by)["r2"].mean()
-                rows.append({"task": task, "read from": f"{name}, {when}"} | {head.format(at): v for at, v in means.items()})
+                rows.append(
+                    {"task": task, "read from": f"{name}, {when}"} | {head.format(at): v for at, v in means.items()}
+                )
     return pd.DataFrame(rows)
 
 

@@ -69,7 +69,13 @@ def decoding(run_id, stage, seed):
     """Of h and c: inputs at two lags from two positions, of which one reaches both; the target at both."""
     what = [("input", 0.5, 0), ("input", 1.0, 0), ("input", 1.0, 2), ("target", 0.5, np.nan), ("target", 1.0, np.nan)]
     rows = [
-        {"quantity": quantity, "of": of, "position": position, "lag": lag, "r2": r2 - 0.01 * seed - 0.3 * (stage == "start")}
+        {
+            "quantity": quantity,
+            "of": of,
+            "position": position,
+            "lag": lag,
+            "r2": r2 - 0.01 * seed - 0.3 * (stage == "start"),
+        }
         for quantity, r2 in (("h", 0.6), ("c", 0.8))
         for of, position, lag in what
     ]

@@ -129,7 +129,9 @@ def test_the_heat_map_holds_a_row_a_lag_and_a_column_an_epoch(tmp_path):
 def test_what_states_tell_is_the_mean_over_runs_by_lag_and_by_position(tmp_path):
     told = decoding_by_lag(results(models=("lstm",), lengths=(8,)), tmp_path / "decoding")
     inputs, target = told.axes
-    assert texts(told) == [f"{part}, {when} training" for when in ("before", "after") for part in ("hidden state h", "cell c")]
+    assert texts(told) == [
+        f"{part}, {when} training" for when in ("before", "after") for part in ("hidden state h", "cell c")
+    ]
     for axes, places in ((inputs, ["0", "2"]), (target, ["50", "100"])):
         assert [label.get_text() for label in axes.get_xticklabels()] == places
         for label, r2 in (("hidden state h, after training", 0.6), ("cell c, before training", 0.5)):

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import decoding
 
 from gradreach.analysis.frame import AXES, FACTS, as_frame, load_runs, planned_row, read_runs, row, write_csv
 from gradreach.analysis.long import load_decoding, load_history, write_long
 from gradreach.records import RecordStore
-from made_up import decoding
 from project import PROJECT
 
 CONFIG = {

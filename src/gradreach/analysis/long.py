@@ -81,7 +81,7 @@ def load_history(
 def load_decoding(
     runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
 ) -> pd.DataFrame:
-    """Return what a linear map reads from the states of finished runs: the columns of ``linear_decoding``, by run and stage.
+    """Return what a linear map reads from the states of finished runs: ``linear_decoding`` by run and stage.
 
     The arguments are those of ``load_profiles``.
     """

@@ -8,7 +8,6 @@ import pandas as pd
 
 from gradreach.errors import ConfigError, suggest
 
-
 LONG = ("profiles", "history", "decoding")
 """Tables of more rows than one a run."""
 
@@ -22,8 +21,8 @@ class Results:
     """The runs of an experiment, and what was measured in them; docs/results.md tells every column.
 
     - ``runs``: one row a planned run, those not done included; ``architecture`` names what differs between models.
-    - ``read_profiles``, ``read_history``, ``read_decoding``: called when the long tables are first asked for, which is never where no
-      table, figure or rule needs them. What was asked for is committed beside the results.
+    - ``read_profiles``, ``read_history``, ``read_decoding``: called when the long tables are first asked for,
+      which is never where no table, figure or rule needs them. What was asked for is committed beside the results.
 
     Made-up results, for a test: ``Results(pd.DataFrame(...))``.
     """

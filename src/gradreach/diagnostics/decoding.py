@@ -1,7 +1,7 @@
 """Linear decoding: how much of the past, and of the target, a linear map reads from a recurrent layer's states.
 
-What a state holds and what a linear map finds in it are not the same: this is about what lies open to whatever reads the
-state next, a matrix of weights. Source: G. Alain and Y. Bengio, Understanding intermediate layers using linear
+What a state holds and what a linear map finds in it are not the same: this is about what lies open to whatever reads
+the state next, a matrix of weights. Source: G. Alain and Y. Bengio, Understanding intermediate layers using linear
 classifier probes, 2016; here by ridge regression, which has a closed form.
 """
 
@@ -45,10 +45,10 @@ def linear_decoding(
         lags: how many steps back, as the layer runs.
 
     Returns:
-        One row for each layer, direction, part of the state (``quantity``: ``h``, ``c``), position, and what is decoded:
-        ``of`` is ``input`` (the model's input ``lag`` steps before, token ids as one-hot vectors; only lags that some
-        example reaches, and none where the layer sees other steps than the model does) or ``target`` (classes as
-        one-hot vectors; where each step has one, that of the last that counts; ``lag`` NaN). ``r2`` is
+        One row for each layer, direction, part of the state (``quantity``: ``h``, ``c``), position, and what is
+        decoded: ``of`` is ``input`` (the model's input ``lag`` steps before, token ids as one-hot vectors; only lags
+        that some example reaches, and none where the layer sees other steps than the model does) or ``target`` (classes
+        as one-hot vectors; where each step has one, that of the last that counts; ``lag`` NaN). ``r2`` is
         ``1 − Σ‖y − ŷ‖² / Σ‖y − ȳ‖²`` over the ``n`` examples that test, ȳ the mean of the fitted: 1 is perfect, 0 as
         good as knowing nothing, less is worse. NaN with fewer than 32 examples in a half, where nothing differs
         between those that test, and where a state is not a number.
@@ -78,9 +78,9 @@ def linear_decoding(
 class Decoder:
     """Ridge regressions on one half of some states, tested on the other: every second example is fitted.
 
-    With the fitted half's standardised states ``Z (n, size)``, ``W = (ZᵀZ + n s)⁻¹ Zᵀ (Y − ȳ)``; of the strengths s that
-    one is taken whose error is least on examples of the fitted half left out one at a time, which has a closed form too
-    (D. Allen 1974; G. Golub, M. Heath and G. Wahba 1979).
+    With the fitted half's standardised states ``Z (n, size)``, ``W = (ZᵀZ + n s)⁻¹ Zᵀ (Y − ȳ)``; of the strengths s
+    that one is taken whose error is least on examples of the fitted half left out one at a time, which has a closed
+    form too (D. Allen 1974; G. Golub, M. Heath and G. Wahba 1979).
 
     - ``states``: ``(examples, size)``, float64.
     """

@@ -139,7 +139,7 @@ EXPERIMENT = Experiment(
     caveat=(
         "“Stores” is read as: a linear map finds it. A state can hold more than that, in forms that take more than one "
         "matrix to read; but what reads h and c within an LSTM is a matrix too. One LSTM of 32 units with forget "
-        "bias 1, 30 steps, 1,500 steps of Adam. In recall the target is a past input as well, the first; none of the "
+        "bias 1, 30 steps, 2,000 steps of Adam. In recall the target is a past input as well, the first; none of the "
         "lags falls on it. In adding it is not known before both marks have passed, which caps R² until then, for both "
         "alike. In every comparison h and c have the same size, the same examples and the same choice of ridge."
     ),

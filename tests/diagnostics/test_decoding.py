@@ -77,7 +77,7 @@ def test_every_example_is_read_at_shares_of_its_own_length_and_padding_changes_n
     lengths = torch.arange(N) % 9 + 8
     batch = series(lengths)
     known = torch.stack([batch.x[i, n - 4] for i, n in enumerate(lengths)])
-    batch = batch._replace(target=(known[:, 0] > 0).long())
+    batch = Batch(batch.x, lengths, (known[:, 0] > 0).long())
     table = linear_decoding(Reading(Delay()), batch, lags=(0, 3, 8))
     assert r2_of_target(table, "h") > 0.4  # a sign, of what is read as a number: 2/π at best
     assert by_lag(table, "h")[3] == pytest.approx(1, abs=1e-9)
@@ -85,7 +85,8 @@ def test_every_example_is_read_at_shares_of_its_own_length_and_padding_changes_n
     assert n[[3.0, 8.0]].tolist() == [N // 2, int((lengths > 8).sum()) // 2]
     filled = batch.x.clone()
     filled[torch.arange(T) >= lengths.unsqueeze(1)] = 1e3
-    pd.testing.assert_frame_equal(linear_decoding(Reading(Delay()), batch._replace(x=filled), lags=(0, 3, 8)), table)
+    filled = Batch(filled, lengths, batch.target)
+    pd.testing.assert_frame_equal(linear_decoding(Reading(Delay()), filled, lags=(0, 3, 8)), table)
 
 
 class Backwards(nn.Module):
@@ -163,19 +164,19 @@ def test_of_steps_that_all_have_a_target_the_last_that_counts_is_wanted():
     target[:, :3] = target[::2, 12:] = IGNORED
     last = torch.where(torch.arange(N) % 2 == 0, 11, 15)
     whole, single = (
-        linear_decoding(Reading(Delay()), batch._replace(target=t)) for t in (target, target[torch.arange(N), last])
+        linear_decoding(Reading(Delay()), Batch(batch.x, None, t)) for t in (target, target[torch.arange(N), last])
     )
     pd.testing.assert_frame_equal(whole, single)
-    values = series()._replace(target=series().x[:, 12, 1])
+    values = Batch(batch.x, None, batch.x[:, 12, 1])
     assert r2_of_target(linear_decoding(Reading(Delay()), values), "h") == pytest.approx(1, abs=1e-9)
 
 
 def test_who_mixes_up_examples_reads_nothing():
-    batch = series()
-    batch = batch._replace(target=(batch.x[:, 12, 0] > 0).long())
+    x = series().x
+    target = (x[:, 12, 0] > 0).long()
     torch.manual_seed(1)
-    mixed = batch._replace(target=batch.target[torch.randperm(N)])
-    right, wrong = (r2_of_target(linear_decoding(Reading(Delay()), each), "h") for each in (batch, mixed))
+    mixed = target[torch.randperm(N)]
+    right, wrong = (r2_of_target(linear_decoding(Reading(Delay()), Batch(x, None, t)), "h") for t in (target, mixed))
     assert right > 0.5
     assert abs(wrong) < 0.1
 

@@ -1,20 +1,25 @@
 """Hidden state against cell: which of the two tells what has been, and which what will be needed?"""
 
-import pandas as pd
+from dataclasses import replace
+from pathlib import Path
 
-from gradreach.analysis.choosing import CHOSEN, choose, chosen_results, of_chosen
+import pandas as pd
+from matplotlib.figure import Figure as Picture
+
+from gradreach.analysis.choosing import CHOSEN, choose, chosen_results
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures.captions import READING
 from gradreach.analysis.figures.decoding import by_run, decoding_by_lag
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import estimate
-from gradreach.analysis.tables import Computed, Measure, Table
+from gradreach.analysis.tables import Computed, Measure, Table, selected
 from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold
 
 MARGIN = 0.02
 """Of R²: who tells no more than this more tells the same."""
 ACCURATE, OF_CHANCE = 0.9, 0.1
+SOLVED = {**CHOSEN, "solved": True}
 TASKS = ("recall", "adding")
 STAGES = {"start": "before training", "end": "after training"}
 PARTS = {"h": "hidden state", "c": "cell"}
@@ -44,8 +49,7 @@ def difference(stage: str, what: str) -> str:
 def effect(results: Results, task: str, stage: str, what: str) -> Effect:
     """Return by how much more the part that should tell more does, over the runs that have solved a task."""
     more, less, of = STATEMENTS[what]
-    runs = results.finished
-    runs = runs[runs["chosen"] & runs["solved"] & (runs["task"] == task)]
+    runs = selected(results.finished, {**SOLVED, "task": task})
     values = runs[difference(stage, what)].to_numpy(float) if difference(stage, what) in runs else []
     mean, _, half, n = estimate(values)
     label = f"R² of {of}, {PARTS[more]} − {PARTS[less]}, {task}, {STAGES[stage]}"
@@ -78,9 +82,20 @@ def differences(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def solved(results: Results) -> Results:
+    """Return the results of the runs that the rule is about."""
+    chosen = chosen_results(results)
+    return replace(chosen, runs=selected(chosen.finished, SOLVED))
+
+
+def draw(results: Results, stem: Path) -> Picture:
+    """Draw them."""
+    return decoding_by_lag(solved(results), stem)
+
+
 def told(results: Results, of: str, by: str, head: str) -> pd.DataFrame:
     """Tabulate mean R² over runs: a row for each task, stage and part of the state, a column for each lag or position."""
-    runs = chosen_results(results).finished
+    runs = solved(results).runs
     tables = [by_run(results.decoding, list(runs.loc[runs["task"] == task, "run_id"])) for task in TASKS]
     known = pd.concat([table.assign(task=task) for task, table in zip(TASKS, tables, strict=True)])
     known = known[known["of"] == of]
@@ -144,7 +159,7 @@ EXPERIMENT = Experiment(
         "alike. In every comparison h and c have the same size, the same examples and the same choice of ridge."
     ),
     prepare=prepare,
-    profiles_of=CHOSEN,
+    profiles_of=SOLVED,
     tables=(
         Computed(
             "differences",
@@ -156,7 +171,7 @@ EXPERIMENT = Experiment(
         Table(
             "decoded",
             "R² of a linear map from h and from c, on examples that it was not fitted to.",
-            f"{CELLS} {CHOSEN_RATE} Inputs: mean over lags and positions; target: over the positions before the end. "
+            f"{CELLS} {CHOSEN_RATE} Of the runs that have solved their task. Inputs: mean over lags and positions; target: over the positions before the end. "
             "1 is perfect; 0 as good as knowing nothing.",
             tuple(
                 Measure(f"gradient/{stage}/{part}.decoded_{what}", f"{what} from {part}, {when}", digits=3)
@@ -166,18 +181,19 @@ EXPERIMENT = Experiment(
             ),
             rows=("architecture", "tried"),
             columns=(),
-            where=CHOSEN,
+            where=SOLVED,
         ),
         Computed(
             "by_lag",
             "R² of the input some steps back.",
-            "Mean over seeds, and over those of eight positions that lie so far from the start.",
+            "Mean over the runs that have solved their task, and over those of eight positions that lie so far from the "
+            "start.",
             by_lag,
         ),
         Computed(
             "by_position",
             "R² of the target, by how much of the sequence has passed.",
-            "Mean over seeds.",
+            "Mean over the runs that have solved their task.",
             by_position,
         ),
         Table(
@@ -198,8 +214,8 @@ EXPERIMENT = Experiment(
         Figure(
             "decoding",
             "Were the notes right, the solid blue line would lie above the solid orange one on the left, and below it on "
-            f"the right. {READING[decoding_by_lag]}",
-            of_chosen(decoding_by_lag),
+            f"the right. Of the runs that have solved their task. {READING[decoding_by_lag]}",
+            draw,
         ),
     ),
 )

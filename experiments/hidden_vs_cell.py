@@ -214,7 +214,8 @@ EXPERIMENT = Experiment(
         Figure(
             "decoding",
             "Were the notes right, the solid blue line would lie above the solid orange one on the left, and below it on "
-            f"the right. Of the runs that have solved their task. {READING[decoding_by_lag]}",
+            "the right; where one is hidden, both tell the same. Of the runs that have solved their task. "
+            f"{READING[decoding_by_lag]}",
             draw,
         ),
     ),

@@ -51,8 +51,8 @@ READING: dict[Callable[..., Any], str] = {
         "that are not complete do not count for it. Times are of whatever machine made the runs, with others beside them."
     ),
     decoding_by_lag: (
-        "How much a linear map reads from the hidden state (blue) and from the cell (orange), on examples that it was not "
-        "fitted to: left of the inputs some steps back, right of the target, by how much of the sequence has passed. 1 is "
+        "How much a linear map reads from the hidden state (blue) and from the cell (orange), dotted before training and "
+        "solid of the weights that validation chose, on examples that it was not fitted to: left of the inputs some steps back, right of the target, by how much of the sequence has passed. 1 is "
         f"perfect, 0 as good as knowing nothing. {POINTS}"
     ),
     critical_difference: (

@@ -6,11 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradreach.analysis.figures.groups import draw_line, legend, panels_of, point
+from gradreach.analysis.figures.groups import draw_point, legend, panels_of, point
 from gradreach.analysis.figures.profiles import STAGES
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure
-from gradreach.drawing import COLOURS, figure_of, saved
+from gradreach.drawing import COLOURS, figure_of, saved, series
 
 PARTS = {"h": "hidden state h", "c": "cell c"}
 R2 = Measure("r2", "R² on other examples")
@@ -19,7 +19,7 @@ R2 = Measure("r2", "R² on other examples")
 def decoding_by_lag(results: Results, stem: Path, *, panels: str = "task") -> Figure:
     """Draw R² of past inputs against lag on the left, and of the target against position on the right.
 
-    A colour a part of the state, a dash before and after training; a row for each panel. Needs
+    A colour a part of the state, dotted before training and solid after it; a row for each panel. Needs
     ``diagnostics.decoding=ends``.
 
     Args:
@@ -56,19 +56,21 @@ def by_run(decoding: pd.DataFrame, run_ids: list[str]) -> pd.DataFrame:
 def draw_told(axes: Axes, runs: pd.DataFrame, told: pd.DataFrame, x: str) -> None:
     """Draw a line for each part and stage; places stand at equal distances, as lags grow by factors."""
     places = sorted(told[x].dropna().unique()) if x in told else []
-    for at_stage, (stage, when) in enumerate(STAGES.items()):
+    for stage, when in STAGES.items():
         for i, (part, name) in enumerate(PARTS.items()):
             mine = told[(told["stage"] == stage) & (told["quantity"] == part)]
-            if mine.empty:
+            if mine["r2"].isna().all():
                 continue
             points = []
             for place in places:
                 values = mine[mine[x] == place].set_index("run_id")["r2"]
                 points.append(point(runs.assign(r2=runs["run_id"].map(values)), R2))
-            label = f"{name}, {when}"
-            look = i + (1 - at_stage) * len(COLOURS)  # of one part the same colour, before training another dash
-            names = [f"{label}, {x} {place:g}" for place in places]
-            draw_line(axes, [float(at) for at in range(len(places))], points, look, label, names)
+            # of one part the same colour; before training another marker
+            look = {**series(i if stage == "end" else i + len(COLOURS)), "linestyle": "-" if stage == "end" else ":"}
+            known = [(at, y.mean) for at, y in enumerate(points) if y.valid]
+            axes.plot(*zip(*known, strict=True), **look, markevery=[], label=f"{name}, {when}")
+            for at, (place, y) in enumerate(zip(places, points, strict=True)):
+                draw_point(axes, at, y, look, f"{name}, {when}, {x} {place:g}")
     if places:
         axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(places)), [f"{place if x == 'lag' else 100 * place:g}" for place in places])

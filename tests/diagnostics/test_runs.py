@@ -58,7 +58,8 @@ pytestmark = [
 @pytest.mark.parametrize("model", ["lstm", "cnn"])
 def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weights, tmp_path):
     for preset in ("off", "standard", "full"):
-        run, workplace = configured(tmp_path, f"model={model}", f"diagnostics={preset}", "model.width=6")
+        here = [f"model={model}", f"diagnostics={preset}", "model.width=6"]
+        run, workplace = configured(tmp_path, *here, *["diagnostics.decoding=1"] * (preset == "full"))
         record = execute(run, workplace)
         assert record["status"] == "finished", record.get("traceback")
         if preset == "off":
@@ -69,7 +70,8 @@ def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weight
 
 
 def test_all_of_it_is_in_the_record_without_loss(tmp_path):
-    run, workplace = configured(tmp_path, "model=lstm", "diagnostics=full", "model.width=5", "seed=3")
+    here = ("model=lstm", "diagnostics=full", "diagnostics.decoding=ends", "model.width=5", "seed=3")
+    run, workplace = configured(tmp_path, *here)
     record = execute(run, workplace)
     assert record["status"] == "finished", record.get("traceback")
     store = RecordStore(workplace.results_dir / "runs")

@@ -109,14 +109,13 @@ class Decoder:
 
     def _strength(self, y: Tensor, along: Tensor) -> float:
         """Choose the strength. Of the residuals their lengths do, so that many outputs (words) cost little."""
-        square, with_fit, gram = y.square().sum(1), y @ along.T, along @ along.T
-        errors = []
-        for strength in STRENGTHS:
-            part = self.left * (self.sizes**2 / (self.sizes**2 + self.n * strength))
-            residual = square - 2 * (part * with_fit).sum(1) + ((part @ gram) * part).sum(1)
-            own = 1 / self.n + (part * self.left).sum(1)  # the weight of an example in the fit to itself
-            errors.append(float((residual / (1 - own).clamp(min=1e-9) ** 2).sum()))
-        return STRENGTHS[errors.index(min(errors))]
+        kept = self.sizes**2 / (self.sizes**2 + self.n * torch.tensor(STRENGTHS, dtype=y.dtype).unsqueeze(1))
+        part = self.left * kept.unsqueeze(1)  # (strengths, n, size)
+        fit = 2 * y @ along.T - part @ (along @ along.T)
+        residual = y.square().sum(1) - (part * fit).sum(2)
+        own = 1 / self.n + kept @ self.left.square().T  # the weight of an example in the fit to itself
+        errors = (residual / (1 - own).clamp(min=1e-9) ** 2).sum(1)
+        return STRENGTHS[int(errors.argmin())]
 
 
 def decoding_figures(table: pd.DataFrame) -> dict[str, float]:

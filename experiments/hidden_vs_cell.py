@@ -50,8 +50,8 @@ def effect(results: Results, task: str, stage: str, what: str) -> Effect:
     """Return by how much more the part that should tell more does, over the runs that have solved a task."""
     more, less, of = STATEMENTS[what]
     runs = selected(results.finished, {**SOLVED, "task": task})
-    values = runs[difference(stage, what)].to_numpy(float) if difference(stage, what) in runs else []
-    mean, _, half, n = estimate(values)
+    name = difference(stage, what)
+    mean, _, half, n = estimate(runs[name].to_numpy(float) if name in runs else [])
     label = f"R² of {of}, {PARTS[more]} − {PARTS[less]}, {task}, {STAGES[stage]}"
     return Effect(label, mean, mean - half, mean + half, n)
 

@@ -10,6 +10,7 @@ from gradreach import drawing
 from gradreach.analysis import figures
 from gradreach.analysis.figures import (
     critical_difference,
+    decoding_by_lag,
     gates_through_training,
     gradient_by_lag,
     gradient_through_training,
@@ -34,6 +35,7 @@ FIGURES = {
     "half_life": half_life_and_reach,
     "curves": learning_curves,
     "gates": gates_through_training,
+    "decoding": decoding_by_lag,
     "cost": metric_by_cost,
     "ranks": partial(critical_difference, over=("seq_len",)),
 }
@@ -122,6 +124,19 @@ def test_the_heat_map_holds_a_row_a_lag_and_a_column_an_epoch(tmp_path):
     np.testing.assert_allclose(mesh.get_array(), np.tile(-0.1 * np.arange(8)[:, None], EPOCHS + 1))
     farthest = [line.get_ydata()[0] for line in axes.get_lines()]
     assert farthest == [7] * (EPOCHS + 1)  # 10^-0.7 is more than 1 %
+
+
+def test_what_states_tell_is_the_mean_over_runs_by_lag_and_by_position(tmp_path):
+    told = decoding_by_lag(results(models=("lstm",), lengths=(8,)), tmp_path / "decoding")
+    inputs, target = told.axes
+    assert texts(told) == [
+        f"{part}, {when} training" for when in ("before", "after") for part in ("hidden state h", "cell c")
+    ]
+    for axes, places in ((inputs, ["0", "2"]), (target, ["50", "100"])):
+        assert [label.get_text() for label in axes.get_xticklabels()] == places
+        for label, r2 in (("hidden state h, after training", 0.6), ("cell c, before training", 0.5)):
+            (line,) = lines(axes, label)
+            assert line.get_ydata() == pytest.approx([r2 - 0.01] * 2)  # the middle of three seeds
 
 
 def test_learning_curves_show_every_seed_and_their_median(tmp_path):

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.experiment import Experiment, load_experiment
 from gradreach.analysis.frame import MISSING, load_runs, run_table, write_csv
-from gradreach.analysis.long import load_history, load_profiles, write_long
+from gradreach.analysis.long import load_decoding, load_history, load_profiles, write_long
 from gradreach.analysis.rendering import html, latex, markdown
-from gradreach.analysis.results import Results, has
+from gradreach.analysis.results import LONG, Results, has
 from gradreach.analysis.sources import Source
 from gradreach.analysis.tables import Computed, View, chance_line, make, selected
 from gradreach.analysis.verdict import Effect, Verdict
@@ -78,10 +78,12 @@ def build(
     folder = (into or results_dir) / name
     write_csv(folder / "runs.csv", runs)
     prepared = experiment.prepare(runs.assign(architecture=architectures(runs)))
+    shown = selected(prepared, experiment.profiles_of)
     results = Results(
         prepared,
-        partial(load_profiles, selected(prepared, experiment.profiles_of), name, results_dir, source),
+        partial(load_profiles, shown, name, results_dir, source),
         partial(load_history, runs, name, results_dir, source),
+        partial(load_decoding, shown, name, results_dir, source),
     )
     check_metrics(experiment, results.runs)
     mixture = mixture_line(runs)
@@ -93,7 +95,7 @@ def build(
         _write_view(folder, name, view, state)
     pictures = {figure.name: figure.draw(results, folder / figure.name) for figure in experiment.figures}
     built = Built(name, experiment, results, views, pictures, judged(experiment, results), state, folder)
-    for table in ("profiles", "history"):
+    for table in LONG:
         if results.asked(table):
             write_long(folder / f"{table}.csv", getattr(results, table))
     write_text(folder / "summary.json", json.dumps(summary(built), indent=1, ensure_ascii=False) + "\n")
@@ -239,7 +241,7 @@ def page(built: Built) -> str:
     for figure in experiment.figures:
         heading = _heading(figure.name)
         parts += [f"## {heading}", f"![{heading}]({figure.name}.png)", figure.caption]
-    made_of = ["runs", *(table for table in ("profiles", "history") if built.results.asked(table))]
+    made_of = ["runs", *(table for table in LONG if built.results.asked(table))]
     files = " and ".join(f"[{table}.csv]({table}.csv)" for table in made_of)
     parts.append(
         f"The sweep is `python run.py -m experiment={built.name}`; this page is made of {files} by "

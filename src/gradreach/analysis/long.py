@@ -1,9 +1,10 @@
-"""What was measured within runs, long form: gradient profiles, and the figures of every epoch."""
+"""What was measured within runs, long form: gradient profiles, the figures of every epoch, and what states tell."""
 
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,8 +19,13 @@ LABELS = ("run_id", "stage", "layer", "direction", "quantity")
 NUMBERS: dict[str, Any] = {"lag": np.int32, "q10": float, "median": float, "q90": float, "n": np.int32}
 WHOLE = ("lag", "n", "epoch", "step")
 PROFILE = [*LABELS, *NUMBERS]
+DECODING: dict[str, Any] = {
+    **dict.fromkeys((*LABELS, "of"), str),
+    **dict.fromkeys(("position", "lag", "r2"), float),
+    "n": int,
+}
 DECIMALS = 4
-"""Of log10 of a norm: more than any figure shows; the raw profile keeps them all."""
+"""Of log10 of a norm, and of R²: more than any figure shows; the raw tables keep them all."""
 DIGITS = 6
 """Significant ones of a figure of an epoch; the raw history keeps them all."""
 
@@ -72,6 +78,25 @@ def load_history(
     return whole
 
 
+def load_decoding(
+    runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
+) -> pd.DataFrame:
+    """Return what a linear map reads from the states of finished runs: ``linear_decoding`` by run and stage.
+
+    The arguments are those of ``load_profiles``.
+    """
+    source = source or local(Path(results_dir))
+    finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
+    tables = {run_id: source.read_table(run_id, "decoding") for run_id in finished}
+    frames = [pd.DataFrame({**table, "run_id": run_id}) for run_id, table in tables.items() if table]
+    if frames:
+        whole = pd.concat(frames, ignore_index=True)[list(DECODING)]
+        return whole.assign(r2=whole["r2"].round(DECIMALS) + 0.0)
+    if experiment is None:
+        return pd.DataFrame(columns=list(DECODING))
+    return _committed(Path(results_dir) / experiment / "decoding.csv", list(DECODING), finished, DECODING)
+
+
 def write_long(path: Path, frame: pd.DataFrame) -> None:
     """Write millions of lines of CSV in seconds."""
     from pyarrow import Table
@@ -101,8 +126,11 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
         raise ConfigError(f"{path}: must end in .parquet or .csv")
 
 
-def _committed(path: Path, columns: list[str], run_ids: list[str]) -> pd.DataFrame:
-    committed = _parse(path.read_text(encoding="utf-8")) if path.exists() else pd.DataFrame(columns=columns)
+def _committed(
+    path: Path, columns: list[str], run_ids: list[str], known: Mapping[str, Any] = MappingProxyType({})
+) -> pd.DataFrame:
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    committed = _parse(text, known) if text else pd.DataFrame(columns=columns)
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
         committed.insert(3, "direction", "forward")
     committed = committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
@@ -111,9 +139,9 @@ def _committed(path: Path, columns: list[str], run_ids: list[str]) -> pd.DataFra
     return committed.assign(**{name: pd.Categorical(committed[name], committed[name].unique()) for name in labels})
 
 
-def _parse(text: str) -> pd.DataFrame:
+def _parse(text: str, known: Mapping[str, Any] = MappingProxyType({})) -> pd.DataFrame:
     columns = text.partition("\n")[0].split(",")
-    kinds = dict.fromkeys(columns, float) | dict.fromkeys(LABELS, str) | dict.fromkeys(WHOLE, int)
+    kinds = {**dict.fromkeys(columns, float), **dict.fromkeys(LABELS, str), **dict.fromkeys(WHOLE, int), **known}
     return pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=kinds)
 
 

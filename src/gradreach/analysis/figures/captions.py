@@ -6,6 +6,7 @@ from typing import Any
 
 from gradreach.analysis.experiment import Figure
 from gradreach.analysis.figures.costs import metric_by_cost
+from gradreach.analysis.figures.decoding import decoding_by_lag
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
 from gradreach.analysis.figures.ranks import critical_difference
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
@@ -48,6 +49,11 @@ READING: dict[Callable[..., Any], str] = {
     metric_by_cost: (
         f"Further left is cheaper. {POINTS} The line and the rings are the Pareto front: what nothing cheaper equals. Groups "
         "that are not complete do not count for it. Times are of whatever machine made the runs, with others beside them."
+    ),
+    decoding_by_lag: (
+        "How much a linear map reads from the hidden state (blue) and from the cell (orange), dotted before training and "
+        "solid of the weights that validation chose, on examples that it was not fitted to: left of the inputs some steps back, right of the target, by how much of the sequence has passed. 1 is "
+        f"perfect, 0 as good as knowing nothing. {POINTS}"
     ),
     critical_difference: (
         "Each model stands at its mean rank over the tasks; left is best. A thick bar joins those that are not told apart: "

@@ -233,7 +233,7 @@ def typed_by_hand(lines):
 
 
 EDITS = {
-    "a number": lambda lines: [*lines[:3], lines[3].replace("0.3", "0.9"), *lines[4:]],
+    "a number": lambda lines: [*lines[:3], lines[3].replace(",0.5,", ",0.75,"), *lines[4:]],
     "a status": typed_by_hand,
     "a row less": lambda lines: lines[:-1],
     "the first row gone": lambda lines: [lines[0], *lines[2:]],

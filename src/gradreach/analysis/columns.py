@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -82,21 +84,19 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
 def as_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return rows as a frame, rows and columns in a fixed order, typed so that writing and reading it give the same.
 
-    Rows are taken one by one and kept as columns, their texts once each: of a hundred thousand that saves gigabytes.
+    Of each row only the values are kept, beside those that have the same columns: names of a hundred thousand rows
+    take gigabytes.
     """
-    columns: dict[str, list[Any]] = {}
-    texts: dict[str, str] = {}
-    count = 0
+    alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
     for row in rows:
-        for name, value in row.items():
-            if name not in columns:
-                columns[name] = [None] * count
-            columns[name].append(texts.setdefault(value, value) if type(value) is str else value)
-        count += 1
-        for column in columns.values():
-            if len(column) < count:
-                column.append(None)
-    frame = pd.DataFrame({name: typed(name, columns.pop(name, [None] * count)) for name in _ordered(columns)})
+        alike.setdefault(tuple(row), []).append(tuple(row.values()))
+    columns: dict[str, list[Any]] = {name: [] for name in _ordered({name for names in alike for name in names})}
+    while alike:
+        names, values = alike.popitem()
+        known = dict(zip(names, zip(*values, strict=True), strict=True))
+        for name, column in columns.items():
+            column.extend(known.get(name, repeat(None, len(values))))
+    frame = pd.DataFrame({name: typed(name, columns.pop(name)) for name in list(columns)})
     return frame if frame.empty else frame.sort_values(ORDER, na_position="first", ignore_index=True)
 
 
@@ -110,7 +110,7 @@ def _ordered(names: Iterable[str]) -> list[str]:
 def typed(name: str, values: Sequence[Any]) -> Any:
     """Type a column of plain values and None: text, whole number, number; a setting by what it holds."""
     if name in TEXTS:
-        return np.array([None if value is None else str(value) for value in values], dtype=object)
+        return np.array([None if value is None else intern(str(value)) for value in values], dtype=object)
     if name in INTEGERS:
         return pd.array(values, dtype="Int64")
     if not name.startswith(GROUPS):
@@ -118,7 +118,7 @@ def typed(name: str, values: Sequence[Any]) -> Any:
     texts = {list, dict, tuple}
     held = [str(value) if type(value) in texts else value for value in values]
     if set(map(type, held)) - {type(None)} == {str}:
-        return np.array(held, dtype=object)
+        return np.array([None if value is None else intern(value) for value in held], dtype=object)
     return setting(pd.Series(pd.array(held)))
 
 

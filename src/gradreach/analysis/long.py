@@ -128,9 +128,9 @@ def _parse(file: Path | io.StringIO, name: Path | str) -> pd.DataFrame:
     Raises:
         ConfigError: it cannot be read.
     """
-    kinds = dict.fromkeys(LABELS, str) | dict.fromkeys(WHOLE, int)
+    kinds: dict[str, Any] = dict.fromkeys(LABELS, str) | dict.fromkeys(WHOLE, int)
     try:
-        return pd.read_csv(file, float_precision="round_trip", dtype=defaultdict(lambda: float, kinds))
+        return pd.read_csv(file, float_precision="round_trip", dtype=defaultdict[str, Any](lambda: float, kinds))
     except ValueError as error:
         raise ConfigError(f"{name}: cannot be read as CSV ({error}); restore it, or delete it") from None
 

@@ -41,7 +41,7 @@ def write_plan(workplace: Workplace, runs: Iterable[RunConfig]) -> None:
 
 def write_runs(path: Path, runs: pd.DataFrame) -> None:
     """Write a run table. The column ``checksum`` has one cell, in the first row: the SHA-256 of the file without it."""
-    text = csv(runs.assign(checksum=[UNSEALED, *[None] * (len(runs) - 1)]))
+    text = csv(runs.assign(checksum=pd.Series({0: UNSEALED}).reindex(range(len(runs))).to_numpy()))
     write_text(path, text.replace(UNSEALED, hashlib.sha256(text.replace(UNSEALED, "", 1).encode()).hexdigest(), 1))
 
 

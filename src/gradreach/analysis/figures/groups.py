@@ -208,9 +208,9 @@ def show_whole_range(axes: Axes, measure: Measure) -> None:
         axes.set_ylim(-0.03 * measure.scale, 1.03 * measure.scale)
 
 
-def _has_values(line: Line2D) -> bool:
+def _has_values(axes: Axes, line: Line2D) -> bool:
     """Return whether a line shows what was measured, and is not there for comparison, or to say that nothing is."""
-    own = line.get_transform().contains_branch_seperately(line.axes.transData)[1]  # the spelling is matplotlib's
+    own = line.get_transform().contains_branch_seperately(axes.transData)[1]  # the spelling is matplotlib's
     return own and bool(np.isfinite(line.get_ydata()).any()) and line.get_label() not in REFERENCES
 
 
@@ -218,7 +218,12 @@ def legend(figure: Figure, order: Iterable[str] = ()) -> None:
     """Put one legend below all panels, each label once, and make room for it; a panel without data says so."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
-        drawn = [*axes.collections, *axes.patches, *axes.texts, *filter(_has_values, axes.get_lines())]
+        drawn = [
+            *axes.collections,
+            *axes.patches,
+            *axes.texts,
+            *(line for line in axes.get_lines() if _has_values(axes, line)),
+        ]
         if not drawn:
             axes.text(0.5, 0.5, "nothing measured yet", ha="center", va="center", transform=axes.transAxes)
             beside = axes.get_shared_y_axes().get_siblings(axes)

@@ -98,7 +98,6 @@ def bootstrap(
         resamples: how many.
     """
     kept = [finite(stratum) for stratum in strata]
-    kept = [stratum for stratum in kept if len(stratum)]
     n = sum(map(len, kept))
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, 0)

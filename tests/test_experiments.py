@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from gradreach.analysis.build import build
 from gradreach.analysis.experiment import known_experiments, load_experiment
-from gradreach.analysis.frame import write_plan
+from gradreach.analysis.run_table import write_plan
 from gradreach.diagnostics.decoding import LAGS, POSITIONS
 from gradreach.runner import check
 from hydra_plugins.gradreach_sweeper import grids

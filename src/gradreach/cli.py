@@ -86,7 +86,7 @@ def tables(
             sections.append(section_of(built))
         if records is not None:
             agreed.append(showing.agreement(name, results_dir, records))
-    write_text(results_dir / "README.md", ledger(results_dir))
+    write_text(results_dir / "README.md", ledger([results_dir]))
     print(f"\nAll experiments and verdicts: {results_dir}/README.md")
     if not experiments:
         showing.report(sections, results_dir)

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import decoding
 
-from gradreach.analysis.frame import AXES, FACTS, as_frame, load_runs, planned_row, read_runs, row, write_csv
+from gradreach.analysis.columns import AXES, FACTS, as_frame, planned_row, row
+from gradreach.analysis.frame import load_runs
 from gradreach.analysis.long import load_decoding, load_history, write_long
+from gradreach.analysis.run_table import read_runs, write_runs
 from gradreach.records import RecordStore
 from project import PROJECT
 
@@ -74,11 +76,11 @@ def test_a_run_table_reads_as_it_was_written(tmp_path_factory, values):
         for i, (some, metric, count) in enumerate(values)
     ]
     frame = as_frame(rows)
-    write_csv(path, frame)
+    write_runs(path, frame)
     text = path.read_text()
     again = read_runs(path)
     pd.testing.assert_frame_equal(again, frame)
-    write_csv(path, again)
+    write_runs(path, again)
     assert path.read_text() == text
 
 
@@ -95,7 +97,7 @@ def test_all_committed_run_tables_together_name_every_run_once(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         rows = [planned_row(CONFIG, f"{i:016x}") for i in (1, 2 if name == "a" else 3)]
-        write_csv(tmp_path / name / "runs.csv", as_frame(rows))
+        write_runs(tmp_path / name / "runs.csv", as_frame(rows))
     assert load_runs(results_dir=tmp_path)["run_id"].tolist() == [f"{i:016x}" for i in (1, 2, 3)]
     assert load_runs(tmp_path)["status"].unique().tolist() == ["missing"]
 

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.frame import write_csv
+from gradreach.analysis.rendering import csv
 from gradreach.analysis.sources import Source, local
-from gradreach.errors import ConfigError
-from gradreach.files import write_atomically
+from gradreach.errors import ConfigError, advise
+from gradreach.files import write_atomically, write_text
 
 LABELS = ("run_id", "stage", "layer", "direction", "quantity")
 NUMBERS: dict[str, Any] = {"lag": np.int32, "q10": float, "median": float, "q90": float, "n": np.int32}
@@ -24,6 +24,8 @@ DECODING: dict[str, Any] = {
     **dict.fromkeys(("position", "lag", "r2"), float),
     "n": int,
 }
+AT_ONCE = 1_000_000
+"""How many lines are put into the form in which they are written."""
 DECIMALS = 4
 """Of log10 of a norm, and of R²: more than any figure shows; the raw tables keep them all."""
 DIGITS = 6
@@ -64,7 +66,10 @@ def load_history(
     bodies.pop("", None)
     if not bodies and experiment is not None:
         return _committed(Path(results_dir) / experiment / "history.csv", ["run_id", "epoch"], runs["run_id"].tolist())
-    parts = [_parse("\n".join((f"run_id,{header}", *lines))) for header, lines in bodies.items()]
+    parts = [
+        _parse(io.StringIO("\n".join((f"run_id,{header}", *lines))), "history.csv of runs")
+        for header, lines in bodies.items()
+    ]
     if not parts:
         return pd.DataFrame(columns=["run_id", "epoch"])
     whole = pd.concat(parts, ignore_index=True)
@@ -102,11 +107,12 @@ def write_long(path: Path, frame: pd.DataFrame) -> None:
     from pyarrow import Table
     from pyarrow.csv import WriteOptions, write_csv
 
-    table = Table.from_pandas(frame, preserve_index=False)
+    options = WriteOptions(include_header=False, quoting_style="none", batch_size=16384)
 
     def into(file: BinaryIO) -> None:
         file.write((",".join(map(str, frame)) + "\n").encode())
-        write_csv(table, file, WriteOptions(include_header=False, quoting_style="none", batch_size=16384))
+        for start in range(0, len(frame), AT_ONCE):  # or all of it would stand in memory twice
+            write_csv(Table.from_pandas(frame.iloc[start : start + AT_ONCE], preserve_index=False), file, options)
 
     write_atomically(path, into)
 
@@ -121,7 +127,7 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
         texts = {name: "string" for name in frame if frame[name].dtype == object}
         write_atomically(path, lambda file: frame.astype(texts).to_parquet(file, index=False))
     elif path.suffix == ".csv":
-        write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_csv(path, frame)
+        write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_text(path, csv(frame))
     else:
         raise ConfigError(f"{path}: must end in .parquet or .csv")
 
@@ -129,20 +135,31 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 def _committed(
     path: Path, columns: list[str], run_ids: list[str], known: Mapping[str, Any] = MappingProxyType({})
 ) -> pd.DataFrame:
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    committed = _parse(text, known) if text else pd.DataFrame(columns=columns)
+    committed = _parse(path, path, known) if path.exists() else pd.DataFrame(columns=columns)
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
         committed.insert(3, "direction", "forward")
+    lacking = [name for name in columns if name not in committed]
+    if lacking:
+        raise ConfigError(f"{path}: lacks {', '.join(lacking)}; restore it, or delete it")
+    if path.exists() and committed.empty and run_ids:
+        advise(f"{path}: is empty, though {len(run_ids)} runs should stand in it; figures of them show nothing")
     committed = committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
     # categories in the order in which they appear, as in profiles from raw records: groupby follows it
     labels = [name for name in LABELS if name in columns and columns is PROFILE]
     return committed.assign(**{name: pd.Categorical(committed[name], committed[name].unique()) for name in labels})
 
 
-def _parse(text: str, known: Mapping[str, Any] = MappingProxyType({})) -> pd.DataFrame:
-    columns = text.partition("\n")[0].split(",")
-    kinds = {**dict.fromkeys(columns, float), **dict.fromkeys(LABELS, str), **dict.fromkeys(WHOLE, int), **known}
-    return pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=kinds)
+def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] = MappingProxyType({})) -> pd.DataFrame:
+    """Read what we wrote; errors call it by its name. Columns are numbers unless their kind is known.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    kinds: dict[str, Any] = {**dict.fromkeys(LABELS, str), **dict.fromkeys(WHOLE, int), **known}
+    try:
+        return pd.read_csv(file, float_precision="round_trip", dtype=defaultdict[str, Any](lambda: float, kinds))
+    except ValueError as error:
+        raise ConfigError(f"{name}: cannot be read as CSV ({error}); restore it, or delete it") from None
 
 
 def _rounded(values: pd.Series) -> pd.Series:

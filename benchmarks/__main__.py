@@ -20,11 +20,12 @@ QUICK = {"small": {"width": 8, "seq_len": 64, "epochs": 1}}
 
 def main(
     quick: Annotated[bool, typer.Option(help="Tiny sizes, one round: whether it works, not what it costs.")] = False,
+    only: Annotated[str, typer.Option(help="Parts whose name has this in it; what is known of the others stays.")] = "",
     into: Annotated[Path, typer.Option(help="The folder of speed.csv and speed.md.")] = PROJECT / "results/performance",
 ) -> None:
     """Measure, print, write."""
     start = time.perf_counter()
-    rows: list[Row] = []
+    known = report.read(into)
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="gradreach-bench-") as temporary:
         folder = Path(temporary)
@@ -43,11 +44,15 @@ def main(
                 for records in ((20,) if quick else (10_000, 100_000))
             },
         }
-        for name, measure in parts.items():
+        chosen = {name: measure for name, measure in parts.items() if only in name}
+        if not chosen:
+            raise typer.BadParameter(f"--only {only}: no part has this in its name; choose from {', '.join(parts)}")
+        for name, measure in chosen.items():
             console.print(f"{time.perf_counter() - start:4.0f} s  measuring: {name}")
-            rows += measure()
-            report.write(rows, into, time.perf_counter() - start)  # what there is, should it be interrupted
-    report.show(rows)
+            known[name] = report.Part.now(measure())
+            # at once, should the rest be interrupted
+            report.write({name: known[name] for name in parts if name in known}, into)
+    report.show([row for name in chosen for row in known[name].rows])
     console.print(f"written: {into / 'speed.md'}, speed.csv")
 
 

@@ -3,17 +3,32 @@
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Row
+from benchmarks.measure import AT_MOST, Row
 from gradreach.files import write_text
 from gradreach.provenance import host, revision, versions
+
+
+class Part(NamedTuple):
+    """What was measured in one go, and when: the day, the revision, the load average of the five minutes before."""
+
+    rows: list[Row]
+    measured: str
+
+    @classmethod
+    def now(cls, rows: list[Row]) -> "Part":
+        """Return rows that were measured just now."""
+        load = os.getloadavg()[1] if hasattr(os, "getloadavg") else float("nan")
+        return cls(rows, f"{datetime.now(timezone.utc):%Y-%m-%d} at revision {revision()}, load {load:.1f}")
+
 
 COLUMNS = ("what", "case", "median", "range", "budget", "verdict", "note")
 READING = (
@@ -42,30 +57,58 @@ def show(rows: Sequence[Row]) -> None:
     Console(highlight=False, width=None if Console().is_terminal else 140).print(table)
 
 
-def write(rows: Sequence[Row], folder: Path, seconds: float) -> None:
+def read(folder: Path) -> dict[str, Part]:
+    """Return what ``write`` wrote, by part; nothing where there is no such file."""
+    parts: dict[str, Part] = {}
+    if not (folder / "speed.csv").is_file():
+        return parts
+    with (folder / "speed.csv").open(newline="") as file:
+        for line in csv.DictReader(file):
+            low, high, budget = (float(line[name]) if line[name] else None for name in ("low", "high", "budget"))
+            row = Row(
+                line["what"],
+                line["case"],
+                float(line["value"]),
+                line["unit"],
+                low,
+                high,
+                budget,
+                line["sign"] or AT_MOST,
+                line["note"],
+            )
+            parts.setdefault(line["part"], Part([], line["measured"])).rows.append(row)
+    return parts
+
+
+def write(parts: Mapping[str, Part], folder: Path) -> None:
     """Write ``speed.csv`` and ``speed.md``, with what machine and which versions they hold for."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["what", "case", "value", "unit", "low", "high", "sign", "budget", "verdict", "note"])
-    for row in rows:
-        figures = [None if number is None else round(number, 4) for number in (row.low, row.high)]
-        bound = ["" if row.budget is None else row.sign, row.budget]
-        writer.writerow([row.what, row.case, round(row.value, 4), row.unit, *figures, *bound, row.verdict, row.note])
+    writer.writerow(
+        ["part", "what", "case", "value", "unit", "low", "high", "sign", "budget", "verdict", "note", "measured"]
+    )
+    for name, part in parts.items():
+        for row in part.rows:
+            figures = [None if number is None else round(number, 4) for number in (row.low, row.high)]
+            bound = ["" if row.budget is None else row.sign, row.budget]
+            front = [name, row.what, row.case, round(row.value, 4), row.unit]
+            writer.writerow([*front, *figures, *bound, row.verdict, row.note, part.measured])
     write_text(folder / "speed.csv", text.getvalue())
 
-    machine, load = host(), os.getloadavg()[1] if hasattr(os, "getloadavg") else float("nan")
+    machine = host()
     state = (
-        f"Measured on {datetime.now(timezone.utc):%Y-%m-%d} in {seconds / 60:.1f} minutes at revision {revision()}, "
-        f"on {os.cpu_count()} cores of {machine['cpu']}, Python {versions()['python']}, torch {torch.__version__}; "
-        f"load average of the last five minutes at the end: {load:.1f} (above the number of cores others were at work)."
+        f"Measured on {os.cpu_count()} cores of {machine['cpu']}, Python {versions()['python']}, "
+        f"torch {torch.__version__} (a load average above the number of cores: others were at work):"
     )
+    when = "\n".join(f"- {name}: {part.measured}" for name, part in parts.items())
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
+    lines += ["| " + " | ".join(cells(row)) + " |" for part in parts.values() for row in part.rows]
     page = [
         "# What gradreach costs",
         READING,
-        state,
         "\n".join(lines),
+        state,
+        when,
         "Made by `make bench`; as data: [speed.csv](speed.csv).",
     ]
     write_text(folder / "speed.md", "\n\n".join(page) + "\n")

@@ -5,6 +5,7 @@ import sys
 
 import pandas as pd
 import pytest
+from benchmarks import report
 from benchmarks.loop import Setting, train
 from benchmarks.measure import AT_LEAST, Row, alternate, ratios
 from benchmarks.one_run import MODELS
@@ -41,6 +42,15 @@ def test_a_budget_is_met_or_missed_or_the_range_leaves_it_open():
     assert Row("a", "b", 1.8, "×").verdict == ""
 
 
+def test_a_part_that_is_measured_anew_leaves_the_others_as_they_were_written(tmp_path):
+    start = report.Part([Row("start-up", "--help", 0.33, "s", 0.32, 0.34, budget=1.0)], "2026-01-01 at revision a")
+    swept = report.Part([Row("throughput", "24 runs", 1.8, "×", budget=1.7, sign=AT_LEAST, note="n")], "2026-01-02")
+    assert report.read(tmp_path) == {}
+    report.write({"start-up": start, "sweep": swept}, tmp_path)
+    assert report.read(tmp_path) == {"start-up": start, "sweep": swept}
+    assert "- sweep: 2026-01-02" in (tmp_path / "speed.md").read_text()
+
+
 @pytest.mark.slow
 def test_the_quick_benchmark_measures_every_budget(tmp_path):
     done = subprocess.run(
@@ -58,7 +68,7 @@ def test_the_quick_benchmark_measures_every_budget(tmp_path):
         "one run ÷ loop, all on",
         "W&B offline adds to start and end",
         "sweep on all cores ÷ loop in sequence",
-        "gradient diagnostics ÷ run, CPU time",
+        "gradient diagnostics ÷ training",
     } <= measured
     assert {
         "a finished run met again",

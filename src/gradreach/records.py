@@ -149,7 +149,8 @@ class RecordStore:
     def read_table(self, run_id: str, table: str) -> dict[str, np.ndarray]:
         """Return the columns of a table of the diagnostics, such as ``bptt``; empty where it was not measured."""
         try:
-            with zipfile.ZipFile(self.folder(run_id) / "profile.npz") as archive:
+            data = (self.folder(run_id) / "profile.npz").read_bytes()  # at once: an archive is sought through in it
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 arrays = [name.removesuffix(".npy") for name in archive.namelist()]
                 if table in arrays:
                     rows = _array(archive.read(f"{table}.npy"))

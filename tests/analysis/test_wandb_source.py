@@ -2,13 +2,15 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from gradreach.analysis.frame import load_runs, write_plan
+from gradreach.analysis.frame import load_runs
 from gradreach.analysis.long import load_history, load_profiles
+from gradreach.analysis.run_table import write_plan
 from gradreach.analysis.sources import disagreements, open_source
 from gradreach.analysis.wandb_source import WandbSource
 from gradreach.errors import ConfigError
@@ -114,6 +116,18 @@ def test_they_agree_until_one_says_something_else(both):
     assert count == 2
     assert line == f"{runs[1].id} test/accuracy: 1.4 here, 0.9 there"
     assert disagreements("quickstart", results, WandbSource("team/gradreach", ServerApi(runs[:1])))[0] == 1
+
+
+def test_only_runs_that_are_both_here_and_there_are_compared(both):
+    results, runs = both
+    store = RecordStore(results / "runs")
+    runs[0].summary["test/accuracy"] = runs[1].summary["test/accuracy"] = 0.9
+    shutil.rmtree(store.folder(runs[0].id))
+    for there, count in ((runs, 1), (runs[:1], 0), ([], 0)):
+        source = WandbSource("team/gradreach", ServerApi(there))
+        if there:
+            found, lines = disagreements("quickstart", results, source)
+            assert (found, len(lines)) == (count, count)
 
 
 def test_of_a_run_that_goes_on_or_crashed_the_server_knows_the_state(both):

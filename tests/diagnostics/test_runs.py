@@ -58,7 +58,8 @@ pytestmark = [
 @pytest.mark.parametrize("model", ["lstm", "cnn"])
 def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weights, tmp_path):
     for preset in ("off", "standard", "full"):
-        run, workplace = configured(tmp_path, f"model={model}", f"diagnostics={preset}", "model.width=6")
+        here = [f"model={model}", f"diagnostics={preset}", "model.width=6"]
+        run, workplace = configured(tmp_path, *here, *["diagnostics.decoding=1"] * (preset == "full"))
         record = execute(run, workplace)
         assert record["status"] == "finished", record.get("traceback")
         if preset == "off":
@@ -69,7 +70,8 @@ def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weight
 
 
 def test_all_of_it_is_in_the_record_without_loss(tmp_path):
-    run, workplace = configured(tmp_path, "model=lstm", "diagnostics=full", "model.width=5", "seed=3")
+    here = ("model=lstm", "diagnostics=full", "diagnostics.decoding=ends", "model.width=5", "seed=3")
+    run, workplace = configured(tmp_path, *here)
     record = execute(run, workplace)
     assert record["status"] == "finished", record.get("traceback")
     store = RecordStore(workplace.results_dir / "runs")
@@ -89,6 +91,12 @@ def test_all_of_it_is_in_the_record_without_loss(tmp_path):
     assert set(gradients.index.get_level_values("stage")) == {"epoch 1", "epoch 2"}
     assert {"encoder.layers.0.weight_hh_l0", "encoder.layers.0", "head"} <= set(gradients.loc["epoch 1"].index)
     assert store.read_table(run.run_id, "matrices")["spectral_radius"].size == 8
+    decoding = pd.DataFrame(store.read_table(run.run_id, "decoding"))
+    assert set(decoding["quantity"]) == {"h", "c"}
+    assert (decoding["n"] == 32).all()  # half of what there is
+    late = decoding[(decoding["stage"] == "end") & (decoding["quantity"] == "c")]
+    told = late.loc[(late["of"] == "target") & (late["position"] < 1), "r2"].mean()
+    assert record["metrics"]["gradient/end/c.decoded_target"] == pytest.approx(told)
     for name in ("h.half_life", "h.reach", "h.decay", "h.lyapunov", "h.omega", "gate_f.closed", "gate_f.mean"):
         assert math.isfinite(float(record["metrics"][f"gradient/end/{name}"]))
     history = pd.read_csv(workplace.results_dir / "runs" / run.run_id / "history.csv")

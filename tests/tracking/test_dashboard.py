@@ -16,7 +16,7 @@ from wandb_workspaces.reports.v2 import internal as report_model
 from wandb_workspaces.workspaces import Workspace
 from wandb_workspaces.workspaces import internal as view_model
 
-from gradreach.analysis.frame import read_runs
+from gradreach.analysis.run_table import read_runs
 from gradreach.cli import wandb_sweep
 from gradreach.config import parse, plain
 from gradreach.drawing import COLOURS

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces import expr
 
 from gradreach.analysis.build import architectures
-from gradreach.analysis.frame import run_table
+from gradreach.analysis.run_table import read_runs, run_table
 from gradreach.drawing import COLOURS
 from gradreach.errors import ConfigError
 from gradreach.tracking.summary import summary_id
@@ -56,7 +55,7 @@ class Dashboard:
             raise ConfigError(f"{experiment}: no runs yet; python run.py -m experiment={experiment} makes them")
         if not page.exists():
             raise ConfigError(f"{experiment}: no tables yet; gradreach tables {experiment} makes them")
-        runs = pd.read_csv(table, dtype={"run_id": str})
+        runs = read_runs(table)
         metrics = runs["metric"].dropna().tolist() if "metric" in runs else []
         return cls(
             experiment=experiment,

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.loop import Setting
 from benchmarks.measure import PROJECT, Row, call, median_row
-from gradreach.analysis.frame import read_runs, run_table, write_csv
+from gradreach.analysis.run_table import read_runs, run_table, write_runs
 from gradreach.config import RunConfig
 from gradreach.records import RecordStore, sealed
 
@@ -59,7 +59,7 @@ def tables(folder: Path, records: int) -> list[Row]:
             (store.folder(run.run_id) / "record.json").write_text(sealed(record), encoding="utf-8")
     table = run_table(results, "quickstart")
     plan = read_runs(table).loc[np.zeros(records, int)].assign(run_id=run_ids, seed=range(records))
-    write_csv(table, plan)
+    write_runs(table, plan)
     shutil.copytree(PROJECT / "experiments", folder / "experiments", dirs_exist_ok=True)
     made = call("-m", "gradreach", "tables", "quickstart", "--results-dir", str(results), folder=folder)
     ad_hoc = call("-m", "gradreach", "table", "--results-dir", str(results), folder=folder)

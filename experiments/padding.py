@@ -9,7 +9,6 @@ from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Computed
 from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
-from gradreach.models.convolutional import output_length, padding_widths
 
 KINDS = ("none", "same", "circular", "full")
 STEPS, KERNEL, LAYERS = 48, 5, 2
@@ -23,14 +22,23 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     return choose(runs, ["architecture", "place"])
 
 
+def after_a_layer(length: int, kind: str) -> int:
+    """Return how long the output of one layer is."""
+    from gradreach.models.convolutional import output_length, padding_widths  # brings torch, which takes seconds
+
+    return output_length(length, KERNEL, padding=padding_widths(kind, KERNEL))
+
+
 def touched(results: Results) -> pd.DataFrame:
     """Count how long each layer's output is, and how often its windows touch each input: no training is needed."""
+    from gradreach.models.convolutional import padding_widths
+
     rows = []
     for kind in KINDS:
         length = STEPS
         for _ in range(LAYERS):
-            length = output_length(length, KERNEL, padding=padding_widths(kind, KERNEL))
-        windows = output_length(STEPS, KERNEL, padding=padding_widths(kind, KERNEL))
+            length = after_a_layer(length, kind)
+        windows = after_a_layer(STEPS, kind)
         left, _ = padding_widths(kind, KERNEL)
         counts = np.zeros(STEPS, dtype=int)
         for first in range(-left, windows - left):
@@ -63,9 +71,7 @@ def judge(results: Results) -> Verdict:
             unit="points",
         )
 
-    kept = all(
-        output_length(STEPS, KERNEL, padding=padding_widths(kind, KERNEL)) == STEPS for kind in ("same", "circular")
-    )
+    kept = all(after_a_layer(STEPS, kind) == STEPS for kind in ("same", "circular"))
     size = Verdict(
         "supported" if kept else "refuted",
         None,

@@ -1,12 +1,10 @@
 """Pooling: do small changes of the input change the features?"""
 
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
@@ -16,8 +14,9 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import estimate
 from gradreach.analysis.tables import Computed, Measure, Table
 from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold
-from gradreach.models import CNN
-from gradreach.tasks import Motif
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SMALL = 0.1
 """Of the distance between different examples."""
@@ -50,6 +49,11 @@ def changes() -> pd.DataFrame:
     Of untrained networks, the same ones that the runs start from: two layers of kernel 5, 16 channels. By the signals
     themselves, before any layer, for comparison.
     """
+    import torch  # here, as in no other table: all others are made without it, two seconds sooner
+
+    from gradreach.models import CNN
+    from gradreach.tasks import Motif
+
     task = Motif(seq_len=STEPS, noise=0.5, train_size=64, validation_size=64, test_size=64)
     x = torch.from_numpy(task.draw(np.random.default_rng(0), 64, "train")[0]).float()
     changed = {
@@ -72,8 +76,10 @@ def changes() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def relative_change(before: Tensor, after: Tensor) -> float:
+def relative_change(before: "Tensor", after: "Tensor") -> float:
     """Return the mean distance that features moved, in units of that between different examples."""
+    import torch
+
     apart = torch.pdist(before).mean()
     return float((after - before).norm(dim=1).mean() / apart)
 

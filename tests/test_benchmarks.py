@@ -66,6 +66,7 @@ def test_the_quick_benchmark_measures_every_budget(tmp_path):
     measured = set(rows["what"])
     assert {
         "one run ÷ loop, all on",
+        "W&B offline adds to start and end",
         "sweep on all cores ÷ loop in sequence",
         "gradient diagnostics ÷ training",
     } <= measured

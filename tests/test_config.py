@@ -88,10 +88,21 @@ def test_what_cannot_change_the_result_is_no_part_of_the_identity(configured):
         "optimizer.lr=0.02",
         "trainer.epochs=3",
         "task.data_seed=1",
+        "diagnostics.decoding=ends",
     ],
 )
 def test_what_can_change_the_result_is(configured, override):
     assert configured("model=lstm")[0].run_id != configured("model=lstm", override)[0].run_id
+
+
+def test_a_quantity_that_came_later_is_part_of_the_identity_only_where_it_is_measured(configured):
+    """Runs of before there was such a quantity keep theirs; see default_run_id.txt."""
+    before, measured = configured()[0], configured("diagnostics.decoding=ends")[0]
+    assert "decoding" not in before.canonical()["diagnostics"]
+    assert measured.canonical()["diagnostics"]["decoding"] == "ends"
+    old = before.canonical()
+    assert RunConfig.model_validate(old).run_id == before.run_id
+    assert RunConfig.model_validate({**old, "diagnostics": {**old["diagnostics"], "decoding": None}}) == before
 
 
 def test_a_kernel_size_makes_no_new_run_of_a_recurrent_model(configured):

@@ -43,12 +43,20 @@ def inspect(log: Path) -> dict[str, Any]:
     return said
 
 
+def path_of(said: dict[str, Any], name: str) -> str | None:
+    """Return where below its files the picture or table stands that a summary names; None where it names none."""
+    summary = said["summary"]
+    return summary[name]["path"] if name in summary else summary.get(f"{name}.path")
+
+
 def logs(results: Path, run_id: str = "*") -> list[Path]:
     """Return the ``.wandb`` files below a folder of results, the oldest first."""
     return sorted(results.glob(f"wandb/*run-*-{run_id}/run-*.wandb"))
 
 
 def figures(values: dict[str, Any]) -> dict[str, float]:
-    """Return the figures of a row, without W&B's own and without pictures and tables."""
+    """Return the figures of a row or a summary, without W&B's own and without pictures, tables and texts."""
+    numbers = (int, float, str)  # a string is what JSON has no number for
     kept = {key: value for key, value in values.items() if not key.startswith((PICTURE, TABLE, "_"))}
-    return {key: float(value) for key, value in kept.items() if key not in ("status", "metric", "error")}
+    texts = ("status", "metric", "error")
+    return {key: float(value) for key, value in kept.items() if isinstance(value, numbers) and key not in texts}

@@ -48,6 +48,7 @@ class Long(str, Enum):
     runs = "runs"
     profiles = "profiles"
     history = "history"
+    decoding = "decoding"
 
 
 @app.callback()
@@ -85,7 +86,7 @@ def tables(
             sections.append(section_of(built))
         if records is not None:
             agreed.append(showing.agreement(name, results_dir, records))
-    write_text(results_dir / "README.md", ledger(results_dir))
+    write_text(results_dir / "README.md", ledger([results_dir]))
     print(f"\nAll experiments and verdicts: {results_dir}/README.md")
     if not experiments:
         showing.report(sections, results_dir)
@@ -137,16 +138,16 @@ def export(
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Write runs, gradient profiles or histories into one file, for other tools; docs/results.md tells the columns."""
+    """Write runs, gradient profiles, histories or what states tell into one file; docs/results.md tells the columns."""
     from gradreach.analysis.frame import load_runs
-    from gradreach.analysis.long import load_history, load_profiles, write_table
+    from gradreach.analysis.long import load_decoding, load_history, load_profiles, write_table
     from gradreach.analysis.sources import open_source
     from gradreach.errors import ConfigError
 
     records = open_source(source)
     frame = load_runs(what, results_dir, records)
     if long is not Long.runs:
-        load = load_profiles if long is Long.profiles else load_history
+        load = {Long.profiles: load_profiles, Long.history: load_history, Long.decoding: load_decoding}[long]
         frame = load(frame, what, results_dir, records)
         if frame.empty and what is None:
             raise ConfigError(

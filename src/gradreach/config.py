@@ -98,8 +98,12 @@ class TrainerSettings(Settings):
 When = Annotated[Schedule, BeforeValidator(checked_schedule)]
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class DiagnosticsSettings(Settings):
-    """What is measured of the gradient, when, on how many examples."""
+    """What is measured of gradient and states, when, on how many examples."""
 
     name: Literal["off", "standard", "full"]
     examples: PositiveInt
@@ -111,11 +115,13 @@ class DiagnosticsSettings(Settings):
     bptt: When
     jacobians: When
     receptive_field: When
+    # what came later and is not used is no part of the identity: runs of before it keep theirs
+    decoding: When = Field(default=None, exclude_if=_is_none)
 
     @property
     def schedules(self) -> dict[str, Schedule]:
         """Return when each quantity is measured."""
-        return self.model_dump(exclude={"name", "examples", "exponents"})
+        return {name: value for name, value in self if name not in ("name", "examples", "exponents")}
 
 
 class RunConfig(Settings):

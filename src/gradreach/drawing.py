@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -11,10 +11,12 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL.Image import Image, fromarray
 
 from gradreach.files import write_atomically
 
@@ -87,30 +89,61 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
     Args:
         profile: rows of ``gradient_profile`` with a column ``stage``: ``start``, ``end`` or ``epoch n``, n a fraction
             within an epoch.
+
+    Returns:
+        The figure; the next run of as many curves is drawn on the same.
     """
     profile = profile.assign(epoch=[epoch_of(stage) for stage in profile["stage"]])
     curves = dict(list(profile.groupby(["layer", "direction", "quantity"], sort=False)))
-    rows = 2 if profile["epoch"].nunique() > 2 else 1
-    figure = Figure(figsize=(3.2 * len(curves), 2.8 * rows), dpi=100)
-    panels = figure.subplots(rows, len(curves), sharey="row", squeeze=False)
-    left, right = 0.75 / figure.get_figwidth(), 1 - (0.95 if rows == 2 else 0.15) / figure.get_figwidth()
+    figure, panels, bar = _run_profile_panels(2 if profile["epoch"].nunique() > 2 else 1, len(curves))
     finite = profile["median"][np.isfinite(profile["median"])]
     shades = Normalize(finite.min(), finite.max()) if len(finite) else Normalize(0, 1)
-    figure.subplots_adjust(left=left, right=right, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.12, hspace=0.35)
     for column, ((layer, direction, quantity), curve) in zip(panels.T, curves.items(), strict=True):
         draw_norms(column[0], curve[curve["stage"].isin(["start", "end"])])
         which = f" of {layer}" if quantity != "x" and len(curves) > 3 else ""
-        column[0].set_title(QUANTITIES[str(quantity)] + which + (" ←" if direction == "backward" else ""), fontsize=9)
-        if rows == 2:
+        title = QUANTITIES[str(quantity)] + which + (" ←" if direction == "backward" else "")
+        column[0].set_title(title, fontsize=9, y=1)  # where it would stand anyway, but for a measurement
+        if bar is not None:
             draw_heat_map(column[1], curve, shades)
-    panels[0, 0].set_ylabel("log10 norm: median, 10–90 %")
     panels[0, 0].legend(frameon=False)
-    if rows == 2:
-        panels[1, 0].set_ylabel("lag (steps back)")
-        low, high = panels[1, -1].get_position().intervaly
-        bar = figure.add_axes((right + 0.12 / figure.get_figwidth(), low, 0.12 / figure.get_figwidth(), high - low))
+    if bar is not None:
         figure.colorbar(ScalarMappable(shades, "viridis"), bar, label="log10 of the median norm")
     return figure
+
+
+def as_image(figure: Figure) -> Image:
+    """Return a figure as pixels, drawn once."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _run_profile_panels(rows: int, columns: int) -> tuple[Figure, Any, Axes | None]:
+    """Return a figure, its empty panels, and that of the colour bar if there are heat maps."""
+    figure, panels, bar = _made_run_profile_panels(rows, columns)
+    for axes in panels.flat:
+        for artist in (*axes.lines, *axes.collections):
+            artist.remove()
+        axes.relim()
+    if bar is not None:
+        bar.clear()
+    return figure, panels, bar
+
+
+@lru_cache(maxsize=4)
+def _made_run_profile_panels(rows: int, columns: int) -> tuple[Figure, Any, Axes | None]:
+    """Make them once: it takes as long as to draw on them."""
+    figure = Figure(figsize=(3.2 * columns, 2.8 * rows), dpi=100)
+    panels = figure.subplots(rows, columns, sharey="row", squeeze=False)
+    width = figure.get_figwidth()
+    left, right = 0.75 / width, 1 - (0.95 if rows == 2 else 0.15) / width
+    figure.subplots_adjust(left=left, right=right, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.12, hspace=0.35)
+    panels[0, 0].set_ylabel("log10 norm: median, 10–90 %")
+    if rows == 1:
+        return figure, panels, None
+    panels[1, 0].set_ylabel("lag (steps back)")
+    low, high = panels[1, -1].get_position().intervaly
+    return figure, panels, figure.add_axes((right + 0.12 / width, low, 0.12 / width, high - low))
 
 
 def draw_norms(axes: Axes, curves: pd.DataFrame) -> None:

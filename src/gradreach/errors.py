@@ -22,7 +22,7 @@ def suggest(wrong: str, known: Iterable[str]) -> str:
     """Name the known word nearest to a wrong one, or list them all."""
     options = sorted(known)
     near = get_close_matches(wrong, options, n=1)
-    return (f"did you mean {near[0]}? " if near else "") + f"Choose from {', '.join(options)}"
+    return f"did you mean {near[0]}? Choose from {', '.join(options)}" if near else f"choose from {', '.join(options)}"
 
 
 def refuse(message: str) -> NoReturn:

@@ -20,12 +20,20 @@ PACKAGES = (
 
 @cache
 def revision() -> str | None:
-    """Return the git revision of the working folder, with ``+`` where it has changes; None without git."""
+    """Return the git revision of the working folder, with ``+`` where its code has changes; None without git.
+
+    What lies under ``results/`` gradreach writes itself: a page that was made anew changes no run.
+    """
     try:
-        described = ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(described, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        head = _git("describe", "--always", "--abbrev=12", "--exclude=*")
+        changes = _git("status", "--porcelain", "--untracked-files=no", "--", ":(top,exclude)results")
     except (OSError, subprocess.SubprocessError):
         return None
+    return head + "+" * bool(changes)
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 @cache

@@ -149,7 +149,8 @@ class RecordStore:
     def read_table(self, run_id: str, table: str) -> dict[str, np.ndarray]:
         """Return the columns of a table of the diagnostics, such as ``bptt``; empty where it was not measured."""
         try:
-            with zipfile.ZipFile(self.folder(run_id) / "profile.npz") as archive:
+            data = (self.folder(run_id) / "profile.npz").read_bytes()  # at once: an archive is sought through in it
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 arrays = [name.removesuffix(".npy") for name in archive.namelist()]
                 if table in arrays:
                     rows = _array(archive.read(f"{table}.npy"))
@@ -178,7 +179,7 @@ class RecordStore:
         """
         folder = self.folder(record["run_id"])
         if history:
-            write_text(folder / "history.csv", _csv(history))
+            write_text(folder / "history.csv", as_csv(history))
         if tables:
             arrays: Any = {name: _structured(table) for name, table in tables.items()}
             write_atomically(folder / "profile.npz", lambda file: np.savez_compressed(file, **arrays))
@@ -268,7 +269,8 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows of figures as CSV, a column for each that any of them has."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

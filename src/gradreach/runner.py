@@ -15,7 +15,7 @@ import torch
 from omegaconf import DictConfig
 
 from gradreach.config import RunConfig, Workplace, parse, plain, resolve
-from gradreach.diagnostics import Instrument
+from gradreach.diagnostics import DECODED, Instrument
 from gradreach.errors import ConfigError, advise, refuse
 from gradreach.interruption import Interrupted, Interruption, asked_to_stop, watched
 from gradreach.models import SequenceModel, build, caveat
@@ -222,8 +222,8 @@ def _train_and_measure(
     }
     metrics: dict[str, float] = {}
 
-    probe = splits.validation.take(slice(run.diagnostics.examples))
-    instrument = Instrument(model, probe, task.loss, run.diagnostics.schedules, run.diagnostics.exponents)
+    probe, decoded = (splits.validation.take(slice(n)) for n in (run.diagnostics.examples, DECODED))
+    instrument = Instrument(model, probe, task.loss, run.diagnostics.schedules, run.diagnostics.exponents, decoded)
     instrument.tables = epochs.tables
 
     def measure(stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:

@@ -78,7 +78,7 @@ def sweep(
     left = [job for job in planned if workplace.force or not _done(store, job, workplace)]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     if workplace.experiment is not None:
-        from gradreach.analysis.frame import write_plan
+        from gradreach.analysis.run_table import write_plan
 
         write_plan(workplace, [job.run for job in planned])
     interrupted = False

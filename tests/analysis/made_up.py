@@ -10,7 +10,7 @@ EPOCHS = 4
 
 def results(models=("cnn", "lstm"), lengths=(8, 16), seeds=3, status=lambda model, length, seed: "finished", **columns):
     """Return results in which every number follows from its place: accuracy falls with length and rises with seed."""
-    rows, profiles, history = [], [], []
+    rows, profiles, history, told = [], [], [], []
     for m, model in enumerate(models):
         for length in lengths:
             for seed in range(seeds):
@@ -19,10 +19,11 @@ def results(models=("cnn", "lstm"), lengths=(8, 16), seeds=3, status=lambda mode
                 rows.append(row(run_id, m, model, length, seed, state))
                 if state == "finished":
                     profiles += [profile(run_id, stage, m, length, seed) for stage in STAGES]
+                    told += [decoding(run_id, stage, seed) for stage in ("start", "end")]
                 if state != "missing":
                     history.append(epochs(run_id, m, length, seed))
     runs = pd.DataFrame(rows).astype({"seq_len": "Int64", "kernel_size": "Int64"}).assign(**columns)
-    return Results(runs, lambda: together(profiles), lambda: together(history))
+    return Results(runs, lambda: together(profiles), lambda: together(history), lambda: together(told))
 
 
 def together(frames):
@@ -62,6 +63,23 @@ def profile(run_id, stage, m, length, seed):
     median = -0.1 * (m + 1) * lag - 0.01 * seed
     labels = {"run_id": run_id, "stage": stage, "layer": "input", "direction": "forward", "quantity": "x"}
     return pd.DataFrame({**labels, "lag": lag, "q10": median - 0.1, "median": median, "q90": median + 0.1, "n": 4})
+
+
+def decoding(run_id, stage, seed):
+    """Of h and c: inputs at two lags from two positions, of which one reaches both; the target at both."""
+    what = [("input", 0.5, 0), ("input", 1.0, 0), ("input", 1.0, 2), ("target", 0.5, np.nan), ("target", 1.0, np.nan)]
+    rows = [
+        {
+            "quantity": quantity,
+            "of": of,
+            "position": position,
+            "lag": lag,
+            "r2": r2 - 0.01 * seed - 0.3 * (stage == "start"),
+        }
+        for quantity, r2 in (("h", 0.6), ("c", 0.8))
+        for of, position, lag in what
+    ]
+    return pd.DataFrame(rows).assign(run_id=run_id, stage=stage, layer="lstm", direction="forward", n=100)
 
 
 def epochs(run_id, m, length, seed):

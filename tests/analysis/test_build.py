@@ -9,10 +9,12 @@ import pytest
 from scipy import stats
 
 from gradreach.analysis.build import build
-from gradreach.analysis.frame import load_runs, read_runs, write_csv, write_plan
+from gradreach.analysis.frame import load_runs
 from gradreach.analysis.rendering import markdown
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Measure, Table, make
+from gradreach.analysis.run_table import read_runs, write_plan, write_runs
+from gradreach.analysis.tables import Measure, Table
+from gradreach.analysis.view import make
 from gradreach.config import parse, plain
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
@@ -157,7 +159,7 @@ def test_a_run_table_reads_as_it_was_written(results):
     build("quickstart", results, EXPERIMENTS)
     path = results / "quickstart" / "runs.csv"
     text = path.read_text()
-    write_csv(path, read_runs(path))
+    write_runs(path, read_runs(path))
     assert path.read_text() == text
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from gradreach import cli
-from gradreach.analysis.frame import load_runs, write_plan
+from gradreach.analysis.frame import load_runs
+from gradreach.analysis.run_table import write_plan
 from gradreach.config import parse, plain
 from gradreach.errors import advise
 from gradreach.records import RecordStore
@@ -211,20 +212,115 @@ def test_a_record_of_a_newer_version_is_left_alone(gradreach, project):
 
 def test_a_run_that_is_named_twice_is_refused(gradreach, project):
     table = project / "results" / "quickstart" / "runs.csv"
-    lines = table.read_text().splitlines()
-    table.write_text("\n".join([*lines, lines[3]]) + "\n")
+    table.write_text("run_id,status,model,task\na,missing,cnn,digits\nb,missing,cnn,digits\na,missing,cnn,digits\n")
     code, _, err = gradreach("tables", "quickstart")
     assert code == 2
-    run_id = lines[3].split(",")[0]
-    assert one_line(err).endswith(f"runs.csv: names 1 runs twice, {run_id} among them; keep one row of each")
+    assert err.splitlines()[-1].endswith("runs.csv: names 1 runs twice, a among them; keep one row of each")
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", 'run_id,status\n"x'])
-def test_a_run_table_that_is_none_is_refused(gradreach, project, text):
+@pytest.mark.parametrize("text", ["", "\n", "a,b\n1,2\n", 'run_id,status\n"x', "run_id,status,model,task\n"])
+@pytest.mark.parametrize("arguments", ["tables quickstart", "tables --check", "export r.csv quickstart"])
+def test_a_run_table_that_is_none_is_refused(gradreach, project, arguments, text):
     (project / "results" / "quickstart" / "runs.csv").write_text(text)
-    code, _, err = gradreach("tables", "quickstart")
+    code, _, err = gradreach(*arguments.split())
     assert code == 2
-    assert "restore it, or sweep again" in one_line(err)
+    assert "restore it, or delete it and sweep again" in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def typed_by_hand(lines):
+    return [*lines[:-1], lines[-1].replace("finished", "diverged")]
+
+
+EDITS = {
+    "a number": lambda lines: [*lines[:3], lines[3].replace(",0.5,", ",0.75,"), *lines[4:]],
+    "a status": typed_by_hand,
+    "a row less": lambda lines: lines[:-1],
+    "the first row gone": lambda lines: [lines[0], *lines[2:]],
+    "a row more": lambda lines: [*lines, lines[-1].replace("finished", "missing")],
+    "another order": lambda lines: [lines[0], *lines[:0:-1]],
+    "a head": lambda lines: [lines[0].replace("test/accuracy", "test/loss2"), *lines[1:]],
+    "the checksum": lambda lines: [lines[0], lines[1][:-1] + ("0" if lines[1][-1] != "0" else "1"), *lines[2:]],
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_run_table_that_was_edited_by_hand_is_refused(gradreach, project, edit):
+    gradreach("tables", "quickstart")
+    shutil.rmtree(project / "results" / "runs")
+    assert gradreach("tables", "quickstart", "--check")[0] == 0
+    table = project / "results" / "quickstart" / "runs.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    edited = EDITS[edit](lines)
+    assert edited != lines
+    table.write_text("\n".join(edited) + "\n", encoding="utf-8")
+    for arguments in ("tables quickstart --check", "tables quickstart", "table", "export runs.parquet quickstart"):
+        code, out, err = gradreach(*arguments.split())
+        assert (code, out) == (2, "")
+        assert "runs.csv: changed after it was written, says its checksum; restore it" in one_line(err)
+
+
+def test_a_run_table_without_a_checksum_is_read_with_a_note_and_is_not_up_to_date(gradreach, project):
+    gradreach("tables", "quickstart")
+    table = project / "results" / "quickstart" / "runs.csv"
+    pd.read_csv(table, dtype=str).drop(columns="checksum").to_csv(table, index=False)
+    code, out, err = gradreach("tables", "quickstart", "--check")
+    assert code == 1
+    assert "runs.csv: has no checksum, as of an older gradreach; gradreach tables quickstart writes one" in one_line(
+        err
+    )
+    assert "results/quickstart/runs.csv: not what the records give" in out
+    gradreach("tables", "quickstart")
+    assert gradreach("tables", "quickstart", "--check")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["profiles.csv", "history.csv"])
+def test_long_tables_that_are_empty_or_none_are_one_line(gradreach, project, name):
+    gradreach("tables", "quickstart")
+    shutil.rmtree(project / "results" / "runs")
+    path = project / "results" / "quickstart" / name
+    head = path.read_text(encoding="utf-8").partition("\n")[0]
+    for text, said in (
+        ("", "cannot be read as CSV (No columns to parse from file); restore it, or delete it"),
+        ("a,b\n1,2\n", "lacks run_id, "),
+        (f"{head}\nx,y\n", "restore it, or delete it"),
+    ):
+        path.write_text(text, encoding="utf-8")
+        code, _, err = gradreach("tables", "quickstart")
+        assert code == 2
+        assert f"{name}: " in one_line(err)
+        assert said in one_line(err)
+    path.write_text(head + "\n", encoding="utf-8")
+    assert (
+        "is empty, though 20 runs should stand in it"
+        in gradreach("export", "x.csv", "quickstart", "--table", name[:-4])[2]
+    )
+
+
+def test_a_check_names_the_ledger_that_a_stale_summary_makes_stale(gradreach, project):
+    gradreach("tables", "quickstart")
+    change(project / "results" / "quickstart" / "summary.json", '"finished": 20', '"finished": 19')
+    change(project / "results" / "README.md", "20 of 20", "19 of 20")  # what the summary that stands there gives
+    code, out, _ = gradreach("tables", "quickstart", "--check")
+    assert code == 1
+    stale = [line.split(":")[0] for line in out.splitlines()[:-1]]
+    before = files(project)
+    gradreach("tables", "quickstart")
+    assert sorted(stale) == sorted(path for path, data in files(project).items() if before.get(path) != data)
+
+
+def files(project):
+    return {str(path.relative_to(project)): path.read_bytes() for path in project.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("columns", ["80", "100"])
+def test_tables_fit_the_terminal(gradreach, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    wide = "table quickstart --rows model --columns seq_len,seed --value test/accuracy --value test/loss"
+    for arguments in ("tables quickstart", wide):
+        out = gradreach(*arguments.split())[1]
+        assert max(len(line) for line in out.splitlines() if line[:1] in "┏┃┡│├└") <= int(columns)
+        assert "…" not in out
 
 
 def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project):
@@ -248,7 +344,7 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("table --rows modle", "modle: there is no such key; did you mean model?"),
         ("table --value test/acuracy", "test/acuracy: no run has it; did you mean test/accuracy? Choose from"),
         ("table --value host", "host: is text, no number; give it to --rows or --columns"),
-        ("table --where seq_len=65", "where seq_len=65: no run has this; Choose from 128, 64"),
+        ("table --where seq_len=65", "where seq_len=65: no run has this; choose from 128, 64"),
         ("table --where seq_len", "where=seq_len: must be key=value or key=value,value"),
         ("table --where modle=lstm", "modle: no run has it; did you mean model?"),
         ("tables --source mlflow:a/b", "source=mlflow:a/b: must be wandb:entity/project"),

@@ -10,6 +10,7 @@ from gradreach import drawing
 from gradreach.analysis import figures
 from gradreach.analysis.figures import (
     critical_difference,
+    decoding_by_lag,
     gates_through_training,
     gradient_by_lag,
     gradient_through_training,
@@ -23,6 +24,7 @@ from gradreach.analysis.figures.costs import pareto
 from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import estimate
+from gradreach.analysis.tables import Measure
 from gradreach.drawing import as_svg, series
 from project import PROJECT
 
@@ -34,6 +36,7 @@ FIGURES = {
     "half_life": half_life_and_reach,
     "curves": learning_curves,
     "gates": gates_through_training,
+    "decoding": decoding_by_lag,
     "cost": metric_by_cost,
     "ranks": partial(critical_difference, over=("seq_len",)),
 }
@@ -124,6 +127,19 @@ def test_the_heat_map_holds_a_row_a_lag_and_a_column_an_epoch(tmp_path):
     assert farthest == [7] * (EPOCHS + 1)  # 10^-0.7 is more than 1 %
 
 
+def test_what_states_tell_is_the_mean_over_runs_by_lag_and_by_position(tmp_path):
+    told = decoding_by_lag(results(models=("lstm",), lengths=(8,)), tmp_path / "decoding")
+    inputs, target = told.axes
+    assert texts(told) == [
+        f"{part}, {when} training" for when in ("before", "after") for part in ("hidden state h", "cell c")
+    ]
+    for axes, places in ((inputs, ["0", "2"]), (target, ["50", "100"])):
+        assert [label.get_text() for label in axes.get_xticklabels()] == places
+        for label, r2 in (("hidden state h, after training", 0.6), ("cell c, before training", 0.5)):
+            (line,) = lines(axes, label)
+            assert line.get_ydata() == pytest.approx([r2 - 0.01] * 2)  # the middle of three seeds
+
+
 def test_learning_curves_show_every_seed_and_their_median(tmp_path):
     data = results(models=("lstm",), lengths=(8,), seeds=5)
     (axes,) = learning_curves(data, tmp_path / "curves").axes
@@ -171,8 +187,14 @@ def test_a_group_of_which_nothing_has_finished_is_there(tmp_path):
 
 
 def test_a_panel_without_data_says_so(tmp_path):
-    figure = learning_curves(LACKING["nothing finished"], tmp_path / "curves")
-    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["nothing measured yet"] * 2
+    for name, panels in (("curves", 2), ("gradient_by_lag", 4), ("half_life", 4), ("accuracy", 1)):
+        figure = FIGURES[name](LACKING["nothing finished"], tmp_path / name)
+        assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["nothing measured yet"] * panels
+    assert len(figure.axes[0].get_yticks()) > 0  # of an accuracy the range is known
+    assert len(half_life_and_reach(LACKING["nothing finished"], tmp_path / "h").axes[0].get_yticks()) == 0
+    some = half_life_and_reach(LACKING["not finite"], tmp_path / "h")
+    assert [text.get_text() for axes in some.axes for text in axes.texts] == ["nothing measured yet"]
+    assert len(some.axes[1].get_yticks()) > 0  # it shares its axis with one that has values
 
 
 def test_every_point_knows_its_runs(tmp_path):
@@ -207,6 +229,41 @@ def test_unfinished_groups_make_no_front(tmp_path):
 def test_many_models_look_different():
     looks = [series(i) for i in range(64)]
     assert len({(look["color"], str(look["linestyle"])) for look in looks}) == 64
+
+
+@pytest.mark.parametrize("draw", [metric_by_cost, gradient_through_training, gates_through_training])
+def test_a_figure_of_one_length_among_several_says_which(draw, tmp_path):
+    assert draw(results(), tmp_path / "a").get_suptitle() == "seq_len 16 (not shown: 8)"
+    assert draw(results(), tmp_path / "b", seq_len=8).get_suptitle() == "seq_len 8 (not shown: 16)"
+    assert draw(results(lengths=(8,)), tmp_path / "c").get_suptitle() == ""
+    assert "the head says which" in READING[draw]
+
+
+def ticks(axis):
+    axis.figure.canvas.draw()
+    low, high = sorted(axis.get_view_interval())
+    at = axis.get_majorticklocs()
+    return [label.get_text() for label, where in zip(axis.get_ticklabels(), at, strict=True) if low <= where <= high]
+
+
+@pytest.mark.parametrize("lengths", [(8, 16), (25, 50, 100, 200, 400)])
+def test_the_axis_of_lengths_ticks_where_there_are_lengths(lengths, tmp_path):
+    (axes,) = metric_against(results(lengths=lengths), tmp_path / "accuracy").axes
+    assert ticks(axes.xaxis) == [str(length) for length in lengths]
+    (line,) = lines(axes, "cnn")
+    assert axes.transData.transform([line.get_xdata(), line.get_xdata()])[0] == pytest.approx(
+        axes.transData.transform([lengths, lengths])[0], abs=8
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.1, 1.9), (0.5, 40.0), (3e-4, 0.2), (3.0, 70.0)])
+def test_logarithmic_axes_have_plain_ticks_or_decades(low, high, tmp_path):
+    data = results(models=("lstm",), seeds=1, **{"test/loss": [low, high]})
+    (axes,) = metric_against(data, tmp_path / "loss", measure=Measure("test/loss", "loss"), log=True).axes
+    found = ticks(axes.yaxis)
+    assert 2 <= len(found) <= 9
+    assert all("times" not in label for label in found)
+    assert {label.get_text() for label in axes.yaxis.get_ticklabels(minor=True)} <= {""}
 
 
 def test_no_results_at_all_is_an_empty_figure(tmp_path):

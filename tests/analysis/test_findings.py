@@ -29,7 +29,7 @@ def page(tmp_path, template, summary=None):
         (results / "late").mkdir(parents=True)
         (results / "late" / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     (tmp_path / "page.jinja").write_text(template, encoding="utf-8")
-    return findings(results, experiments, tmp_path / "page.jinja")
+    return findings([results], experiments, tmp_path / "page.jinja")
 
 
 def test_claims_stand_in_their_order_and_what_was_not_run_is_said(tmp_path):

@@ -1,12 +1,16 @@
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import decoding
 
-from gradreach.analysis.frame import AXES, FACTS, as_frame, load_runs, planned_row, read_runs, row, write_csv
-from gradreach.analysis.long import load_history
+from gradreach.analysis.columns import AXES, FACTS, as_frame, planned_row, row
+from gradreach.analysis.frame import load_runs
+from gradreach.analysis.long import load_decoding, load_history, write_long
+from gradreach.analysis.run_table import read_runs, write_runs
 from gradreach.records import RecordStore
 from project import PROJECT
 
@@ -72,11 +76,11 @@ def test_a_run_table_reads_as_it_was_written(tmp_path_factory, values):
         for i, (some, metric, count) in enumerate(values)
     ]
     frame = as_frame(rows)
-    write_csv(path, frame)
+    write_runs(path, frame)
     text = path.read_text()
     again = read_runs(path)
     pd.testing.assert_frame_equal(again, frame)
-    write_csv(path, again)
+    write_runs(path, again)
     assert path.read_text() == text
 
 
@@ -93,7 +97,7 @@ def test_all_committed_run_tables_together_name_every_run_once(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         rows = [planned_row(CONFIG, f"{i:016x}") for i in (1, 2 if name == "a" else 3)]
-        write_csv(tmp_path / name / "runs.csv", as_frame(rows))
+        write_runs(tmp_path / name / "runs.csv", as_frame(rows))
     assert load_runs(results_dir=tmp_path)["run_id"].tolist() == [f"{i:016x}" for i in (1, 2, 3)]
     assert load_runs(tmp_path)["status"].unique().tolist() == ["missing"]
 
@@ -108,6 +112,21 @@ def test_histories_have_six_digits_and_the_order_of_the_runs(tmp_path):
     assert history["run_id"].str[-1].tolist() == ["2", "2", "1"]
     assert history["val/loss"].tolist() == [0.666667, 3.33333e-10, math.inf]
     assert np.isnan(history["gradient/x.reach"][0])
+
+
+def test_what_states_tell_is_the_same_from_records_and_from_what_is_committed(tmp_path):
+    store, ids = RecordStore(tmp_path / "runs"), [f"{i:016x}" for i in (2, 1)]
+    for i in ids:
+        told = pd.concat([decoding(i, stage, 1 / 3) for stage in ("start", "end")], ignore_index=True)
+        store.write(record(int(i)), tables={"decoding": told.drop(columns="run_id")})
+    runs = pd.DataFrame({"run_id": [*ids, f"{3:016x}"], "status": ["finished", "finished", "missing"]})
+    raw = load_decoding(runs, "named", tmp_path)
+    assert raw["run_id"].unique().tolist() == ids
+    assert raw["r2"][0] == 0.2967  # four decimals of 0.6 − 0.01 / 3 − 0.3
+    write_long(tmp_path / "named" / "decoding.csv", raw)
+    shutil.rmtree(tmp_path / "runs")
+    pd.testing.assert_frame_equal(load_decoding(runs, "named", tmp_path), raw)
+    assert load_decoding(runs, results_dir=tmp_path).empty
 
 
 def test_every_column_is_told_on_the_page_of_results():

@@ -14,8 +14,9 @@ from gradreach.analysis.build import Built
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures import gradient_by_lag, metric_against
 from gradreach.analysis.report import section_of, write_report
-from gradreach.analysis.tables import Measure, Table, make
+from gradreach.analysis.tables import Measure, Table
 from gradreach.analysis.verdict import Effect, Verdict
+from gradreach.analysis.view import make
 from gradreach.cli import app
 from project import PROJECT
 
@@ -29,7 +30,7 @@ FIGURES = (
 EXPERIMENT = Experiment(
     title="Long memory",
     question="How long?",
-    caveat="Made up.",
+    caveat="Made up of `made_up` alone.",
     tables=(ACCURACY,),
     figures=FIGURES,
     claim=CLAIM,
@@ -39,10 +40,13 @@ EXPERIMENT = Experiment(
 )
 
 
-def built(name, folder, data):
-    views = tuple(make(table, data) for table in EXPERIMENT.tables)
-    pictures = {figure.name: figure.draw(data, folder / figure.name) for figure in FIGURES}
-    return Built(name, EXPERIMENT, data, views, pictures, VERDICT, "The state.", folder)
+WIDE = replace(EXPERIMENT, tables=(replace(ACCURACY, columns=("seq_len", "seed")),), figures=())
+
+
+def built(name, folder, data, experiment=EXPERIMENT):
+    views = tuple(make(table, data) for table in experiment.tables)
+    pictures = {figure.name: figure.draw(data, folder / figure.name) for figure in experiment.figures}
+    return Built(name, experiment, data, views, pictures, VERDICT, "The state.", folder)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,9 @@ def sections(tmp_path_factory):
     ten = results(models=("cnn", "lstm", "rnn"))
     ten.runs["seconds"] = [9.5, 10.0, 100.0] * (len(ten.runs) // 3)
     lacking = results(status=lambda model, length, seed: ("failed", "diverged", "finished")[seed])
-    return [section_of(built("long_memory", folder, ten)), section_of(built("lacking", folder, lacking))]
+    wide = results(seeds=6, **{"test/loss": -0.25})
+    given = (("long_memory", ten), ("lacking", lacking), ("wide", wide, WIDE))
+    return [section_of(built(name, folder, *rest)) for name, *rest in given]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +131,7 @@ def test_claims_stand_in_their_order(tmp_path):
 def test_what_is_lacking_is_counted(page):
     text = re.sub(r"<[^>]+>", " ", page.read_text(encoding="utf-8"))
     text = re.sub(r"\s+", " ", text)
-    assert "22 of 30 planned runs finished" in text
+    assert "46 of 54 planned runs finished" in text
     assert "4 diverged" in text
     assert "4 failed" in text
 
@@ -168,7 +174,7 @@ def opened(browser, page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1366, 1280, 390])
 def test_it_opens_without_errors_and_without_scrolling_sideways(opened, width, scheme):
     chrome = opened(width, scheme)
     assert chrome.get_log("browser") == []
@@ -178,6 +184,33 @@ def test_it_opens_without_errors_and_without_scrolling_sideways(opened, width, s
     )
     assert len(boxes) == 4
     assert all(box["width"] > 300 and box["height"] > 200 for box in boxes)
+
+
+@pytest.mark.parametrize("width", [1366, 390])
+def test_a_wide_table_scrolls_in_its_own_box_whose_edge_is_seen(opened, width):
+    chrome = opened(width)
+    box = chrome.find_element("css selector", "#wide > .scroll")
+    inner, outer, right = chrome.execute_script(
+        "const box = arguments[0]; return [box.scrollWidth, box.clientWidth, box.getBoundingClientRect().right]", box
+    )
+    assert inner > outer
+    assert right <= width
+    assert box.value_of_css_property("border-right-style") == "solid"
+    assert box.value_of_css_property("background-image").count("linear-gradient") == 2
+    chrome.execute_script("arguments[0].scrollLeft = 9999", box)
+    assert chrome.execute_script("return document.documentElement.scrollWidth") == width
+    first, last = box.find_elements("css selector", "tbody tr:first-child td")[
+        :: len(box.find_elements("css selector", "thead th")) - 1
+    ]
+    assert first.is_displayed()  # the key of a line stays where it is
+    assert last.rect["x"] + last.rect["width"] <= right
+
+
+def test_what_stands_in_backticks_is_code_and_a_minus_is_one(page):
+    text = page.read_text(encoding="utf-8")
+    assert "<code>made_up</code> alone" in text
+    assert "`" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert '<td data-key="-0.25">−0.25</td>' in text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from gradreach.analysis import statistics
 from gradreach.analysis.statistics import (
     TOO_SMALL,
     bootstrap,
@@ -70,6 +71,13 @@ def test_the_bootstrap_of_a_mean_agrees_with_scipys():
 def test_the_bootstrap_draws_within_strata():
     strata = [np.full(5, 0.0), np.full(5, 100.0)]  # without strata the mean would vary, within them it cannot
     assert bootstrap(strata, np.mean, generator()) == (50.0, 50.0, 50.0, 10)
+
+
+def test_a_stratum_without_a_number_is_left_out_of_the_bootstrap():
+    values = generator(2).normal(size=10)
+    alone = bootstrap([values], np.mean, generator(3))
+    assert bootstrap([np.array([math.nan]), values, np.array([])], np.mean, generator(3)) == alone
+    assert bootstrap([np.array([]), np.array([math.inf])], np.mean, generator()).n == 0
 
 
 def test_the_bootstrap_is_what_its_generator_makes_it():
@@ -190,6 +198,15 @@ def test_ranks_over_tasks_agree_with_friedmans_formula():
     assert {pair for group in ranks.groups for pair in itertools.combinations(sorted(group), 2)} == {
         (i, j) for i, j in itertools.combinations(range(4), 2) if abs(by_hand[i] - by_hand[j]) < critical
     }
+
+
+def test_ranks_that_differ_by_just_the_critical_difference_are_told_apart(monkeypatch):
+    """Demšar 2006, section 3.2.2: significantly different if they differ by at least the critical difference."""
+    scores = np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])  # mean ranks 1, 2, 3
+    monkeypatch.setattr(statistics, "nemenyi_critical_difference", lambda *_: 1.0)
+    assert critical_difference_ranks(scores).groups == ()
+    monkeypatch.setattr(statistics, "nemenyi_critical_difference", lambda *_: 1.0 + 1e-9)
+    assert critical_difference_ranks(scores).groups == ((0, 1), (1, 2))
 
 
 def test_of_errors_the_smallest_ranks_first_and_nan_last():

@@ -6,9 +6,11 @@ import pytest
 from rich.console import Console
 
 from gradreach.analysis import rendering
+from gradreach.analysis.grouped import compare_runs
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import TOO_SMALL, holm, paired_test, unpaired_test
-from gradreach.analysis.tables import Computed, Measure, Table, compare_runs, make
+from gradreach.analysis.tables import Computed, Measure, Table
+from gradreach.analysis.view import make
 
 ACCURACY = Measure("test/accuracy", "accuracy", scale=100, best="max")
 
@@ -98,9 +100,39 @@ def test_chance_stands_below_its_columns_or_beside_its_rows():
     assert below.iloc[-1].tolist() == ["chance", "", "10.0", ""]  # chance is told of accuracy, not of loss
     several = pd.concat([runs(a=0.5), runs(a=0.6).assign(task="copy", chance=0.125)])
     beside = make(table(rows=("architecture", "task")), Results(several)).text
-    assert beside["chance"].tolist() == ["10.0", "12.5"]
+    assert beside["chance"].tolist() == ["10.0 %", "12.5 %"]
     by_column = make(table(columns="task"), Results(several)).text
     assert by_column.iloc[-1].tolist() == ["chance", "", "12.5", "10.0"]
+
+
+def test_a_chance_level_beside_a_row_is_in_the_unit_of_its_own_metric():
+    adding = runs(a=0.5).assign(task="adding", metric="mse", chance=1 / 6).rename(columns={"test/accuracy": "test/mse"})
+    several = pd.concat([runs(a=0.5), adding])
+    measures = (ACCURACY, Measure("test/mse", "squared error", digits=4))
+    text = make(table(*measures, rows=("task",), columns=()), Results(several)).text
+    assert text.set_index("task")["chance"].to_dict() == {"adding": "mse 0.1667", "digits": "10.0 %"}
+
+
+def test_a_number_at_the_least_that_is_needed_counts():
+    measure = Measure("x", "x", needs=("r2", 0.9))
+    some = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "r2": [0.9, np.nextafter(0.9, 0), 0.95, np.nan]})
+    np.testing.assert_array_equal(measure.values(some), [1.0, np.nan, 3.0, np.nan])
+
+
+def test_people_read_a_minus_and_no_negative_zero():
+    below = make(table(Measure("test/loss", "loss", digits=1)), Results(runs(seeds=1, a=3.0, b=1.04))).text
+    assert below.iloc[:, -1].tolist()[:2] == ["−2.0 (1/1)", "0.0 (1/1)"]
+    computed = Computed("n", "c", "r", lambda _: pd.DataFrame({"x": [-1.5, -2e-7], "shift": [-1, 0]}))
+    view = make(computed, Results(runs(a=0.5)))
+    assert view.text.to_numpy().tolist() == [["−1.5", "−1"], ["−2e−07", "0"]]
+    assert rendering.csv(view.numbers) == "x,shift\n-1.5,-1\n-2e-07,0\n"
+
+
+def test_what_stands_in_backticks_is_code():
+    text = pd.DataFrame({"a": ["with `same_x` & none"]})
+    assert "with <code>same_x</code> &amp; none" in rendering.html(text)
+    assert "with \\texttt{same\\_x} \\& none" in rendering.latex(text, None, "c", "l")
+    assert rendering.prose("a ` alone <") == "a ` alone &lt;"
 
 
 def test_a_number_leads_to_its_runs():
@@ -126,10 +158,39 @@ def test_where_nothing_is_there_is_a_table_that_says_so():
     assert make(table(where={"task": "copy"}), Results(runs(a=0.5))).text.to_numpy().tolist() == [["none yet"]]
 
 
+def printed(view, width):
+    said = io.StringIO()
+    console = Console(file=said, width=width)
+    for part in rendering.terminal(view.text, view.marked, view.keys, width):
+        console.print(part)
+    return said.getvalue().splitlines()
+
+
+def test_a_table_wider_than_the_terminal_stands_in_parts_that_lack_nothing():
+    some = pd.concat([runs(a_long_name=0.9, b=0.5).assign(seq_len=length) for length in (10, 20, 50, 100, 200)])
+    view = make(table(), Results(some))
+    lines = printed(view, 80)
+    assert max(map(len, lines)) <= 80
+    assert sum("a_long_name" in line for line in lines) == 2  # parts, each with its key
+    for cell in view.text.iloc[:2].to_numpy().ravel():
+        assert any(f" {cell} " in line for line in lines)  # whole, on one line
+    assert sum(line.count("seq_len") for line in lines) == 5
+    assert sum("a_long_name" in line for line in printed(view, 200)) == 1
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_a_long_text_is_folded_and_no_line_is_longer_than_the_terminal(width):
+    words = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+    view = make(Computed("n", "c", "r", lambda _: pd.DataFrame({"k": ["a"], "said": [words]})), Results(runs(a=0.5)))
+    lines = printed(view, width)
+    assert max(map(len, lines)) <= width
+    assert [word for word in words.split() if not any(word in line for line in lines)] == []
+
+
 def test_the_terminal_shows_a_marked_cell_in_bold_and_no_markup():
     said = io.StringIO()
-    table = rendering.terminal(
-        pd.DataFrame({"[a]": ["x", "y"], "b": ["1", "2"]}), np.array([[False, True], [False, False]])
+    (table,) = rendering.terminal(
+        pd.DataFrame({"[a]": ["x", "y"], "b": ["1", "2"]}), np.array([[False, True], [False, False]]), ["[a]"], 80
     )
     Console(file=said, force_terminal=True, markup=False).print(table)
     assert "[bold]" not in said.getvalue()

@@ -1,19 +1,21 @@
-"""The same frame from a W&B server: runs are wandb's own ``Run`` objects, made of what a server answers."""
+"""The same frame from a W&B server: what its public API answers is at hand."""
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
-from wandb.apis.public import Run
 
-from gradreach.analysis.frame import load_runs, write_plan
+from gradreach.analysis.frame import load_runs
 from gradreach.analysis.long import load_history, load_profiles
+from gradreach.analysis.run_table import write_plan
 from gradreach.analysis.sources import disagreements, open_source
 from gradreach.analysis.wandb_source import WandbSource
 from gradreach.errors import ConfigError
-from gradreach.records import RecordStore
+from gradreach.records import RecordStore, as_csv
+from wandb_api import ServerApi, ServerRun
 
 PROFILE = pd.DataFrame(
     {
@@ -34,70 +36,23 @@ HISTORY = [
 ]
 
 
-class ServerRun(Run):
-    """A run of wandb's public API whose further answers are at hand."""
-
-    def __init__(self, run_id, state, config, summary, history):
-        attrs = {
-            "name": run_id,
-            "state": state,
-            "config": json.dumps({key: {"value": value} for key, value in config.items()}),
-            "summaryMetrics": json.dumps(summary),
-        }
-        super().__init__(None, "team", "gradreach", run_id, attrs=attrs, lazy=False)
-        self.rows = history
-
-    def scan_history(self, keys=None, page_size=1000, min_step=0, max_step=None, use_cache=True):
-        assert max_step in (None, 1), "what was measured before training is one row"
-        return (row for row in self.rows if max_step is None or row["_step"] < max_step)
-
-    def file(self, name):
-        assert name == "media/table/by_lag.table.json"
-        return ServerFile()
-
-
-class ServerFile:
-    def download(self, root, replace):
-        cells = [["NaN" if v != v else "-Infinity" if v == -math.inf else v for v in row] for row in PROFILE.to_numpy()]
-        path = f"{root}/table.json"
-        with open(path, "w") as file:
-            json.dump({"columns": list(PROFILE), "data": cells}, file)
-        return open(path)
-
-
-class ServerApi:
-    def __init__(self, runs):
-        self.answer = runs
-
-    def runs(self, path=None, filters=None, order="+created_at", per_page=50, include_sweeps=False, lazy=True):
-        assert path == "team/gradreach"
-        return iter(self.answer)
-
-
-def wandbs_name(key):
-    return key.replace("gradient/gate_", "gates/", 1)
-
-
 def told(record):
-    """Return what W&B was told of a run: configuration, summary, rows."""
+    """Return what W&B was told of a run: configuration, summary, files."""
     config = {**record["config"], **{key: record[key] for key in ("run_id", "revision", "versions", "host")}}
     config["wandb_version"] = "0.31.0"
     metrics = record["metrics"]
-    stages = {
-        stage: {
-            wandbs_name(key.replace(f"/{stage}/", "/", 1)): value
-            for key, value in metrics.items()
-            if key.startswith(f"gradient/{stage}/")
-        }
+    measured = {
+        f"gradient/{stage}": {k.split("/")[-1]: v for k, v in metrics.items() if k.startswith(f"gradient/{stage}/")}
         for stage in ("start", "end")
     }
+    cells = [["NaN" if v != v else "-Infinity" if v == -math.inf else v for v in row] for row in PROFILE.to_numpy()]
     table = {"_type": "table-file", "path": "media/table/by_lag.table.json", "ncols": 9, "nrows": 3}
+    files = {table["path"]: json.dumps({"columns": list(PROFILE), "data": cells}), "history.csv": as_csv(HISTORY)}
     facts = ("status", "chance", "width", "parameters", "multiply_adds", "best_epoch", "steps")
-    rows = [{"_step": 0, "epoch": 0, **stages["start"]}]
-    rows += [{"_step": row["epoch"], **{wandbs_name(k): v for k, v in row.items()}} for row in HISTORY]
-    summary = {**stages["end"], **{key: record[key] for key in facts}, "gradient/by_lag": table, "_step": 3}
+    summary = {**measured, **{key: record[key] for key in facts}, "gradient/by_lag": table, "_step": 3}
+    summary |= {"gradient/h.half_life": metrics["gradient/end/h.half_life"], "gates/f.saturated": 0.5}
     summary |= {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
-    return ServerRun(record["run_id"], "finished", config, {k: v for k, v in summary.items() if v is not None}, rows)
+    return ServerRun(record["run_id"], "finished", config, {k: v for k, v in summary.items() if v is not None}, files)
 
 
 @pytest.fixture
@@ -156,27 +111,38 @@ def test_the_frame_is_the_same_from_both(both):
 def test_they_agree_until_one_says_something_else(both):
     results, runs = both
     assert disagreements("quickstart", results, WandbSource("team/gradreach", ServerApi(runs))) == (2, [])
-    runs[1].summary["test/accuracy"] = 0.9
+    runs[1].summary_metrics["test/accuracy"] = 0.9
     count, (line,) = disagreements("quickstart", results, WandbSource("team/gradreach", ServerApi(runs)))
     assert count == 2
     assert line == f"{runs[1].id} test/accuracy: 1.4 here, 0.9 there"
     assert disagreements("quickstart", results, WandbSource("team/gradreach", ServerApi(runs[:1])))[0] == 1
 
 
+def test_only_runs_that_are_both_here_and_there_are_compared(both):
+    results, runs = both
+    store = RecordStore(results / "runs")
+    runs[0].summary["test/accuracy"] = runs[1].summary["test/accuracy"] = 0.9
+    shutil.rmtree(store.folder(runs[0].id))
+    for there, count in ((runs, 1), (runs[:1], 0), ([], 0)):
+        source = WandbSource("team/gradreach", ServerApi(there))
+        if there:
+            found, lines = disagreements("quickstart", results, source)
+            assert (found, len(lines)) == (count, count)
+
+
 def test_of_a_run_that_goes_on_or_crashed_the_server_knows_the_state(both):
     _, (finished, _) = both
     for state, status in (("running", "running"), ("crashed", "interrupted"), ("failed", "failed")):
-        summary = {"train/loss": 1.0}
-        run = ServerRun(finished.id, state, {**finished.config}, summary, finished.rows[:2])
-        record = WandbSource("team/gradreach", ServerApi([run])).read(finished.id)
-        assert record["status"] == status
-        assert record["metrics"]["gradient/start/h.half_life"] == 1.5
-        assert "gradient/end/h.half_life" not in record["metrics"]
+        run = ServerRun(finished.id, state, {**finished.config}, {"train/loss": 1.0}, {})
+        source = WandbSource("team/gradreach", ServerApi([run]))
+        record = source.read(finished.id)
+        assert (record["status"], record["metrics"]) == (status, {"train/loss": 1.0})
+        assert (source.read_history(finished.id), source.read_profile(finished.id)) == ("", {})
 
 
 def test_runs_of_others_are_left_out_and_a_run_begun_again_counts_once(both):
     _, (first, second) = both
-    stranger = ServerRun("abcdefgh", "finished", {"lr": 0.1}, {"loss": 1.0}, [])
+    stranger = ServerRun("abcdefgh", "finished", {"lr": 0.1}, {"loss": 1.0}, {})
     source = WandbSource("team/gradreach", ServerApi([stranger, first, second, first]))
     assert source.run_ids() == sorted([first.id, second.id])
     assert source.read("abcdefgh") is None

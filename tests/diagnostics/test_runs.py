@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from gradreach.config import DiagnosticsSettings, RunConfig, Workplace, parse, plain
 from gradreach.diagnostics import QUANTITIES, Instrument, lyapunov_spectrum, omega, trace
 from gradreach.diagnostics.instrument import Schedule
-from gradreach.drawing import draw_run_profile
+from gradreach.drawing import as_image, draw_run_profile
 from gradreach.models import LSTM, SequenceModel
 from gradreach.records import RecordStore
 from gradreach.runner import execute
@@ -58,7 +58,8 @@ pytestmark = [
 @pytest.mark.parametrize("model", ["lstm", "cnn"])
 def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weights, tmp_path):
     for preset in ("off", "standard", "full"):
-        run, workplace = configured(tmp_path, f"model={model}", f"diagnostics={preset}", "model.width=6")
+        here = [f"model={model}", f"diagnostics={preset}", "model.width=6"]
+        run, workplace = configured(tmp_path, *here, *["diagnostics.decoding=1"] * (preset == "full"))
         record = execute(run, workplace)
         assert record["status"] == "finished", record.get("traceback")
         if preset == "off":
@@ -69,7 +70,8 @@ def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weight
 
 
 def test_all_of_it_is_in_the_record_without_loss(tmp_path):
-    run, workplace = configured(tmp_path, "model=lstm", "diagnostics=full", "model.width=5", "seed=3")
+    here = ("model=lstm", "diagnostics=full", "diagnostics.decoding=ends", "model.width=5", "seed=3")
+    run, workplace = configured(tmp_path, *here)
     record = execute(run, workplace)
     assert record["status"] == "finished", record.get("traceback")
     store = RecordStore(workplace.results_dir / "runs")
@@ -89,6 +91,12 @@ def test_all_of_it_is_in_the_record_without_loss(tmp_path):
     assert set(gradients.index.get_level_values("stage")) == {"epoch 1", "epoch 2"}
     assert {"encoder.layers.0.weight_hh_l0", "encoder.layers.0", "head"} <= set(gradients.loc["epoch 1"].index)
     assert store.read_table(run.run_id, "matrices")["spectral_radius"].size == 8
+    decoding = pd.DataFrame(store.read_table(run.run_id, "decoding"))
+    assert set(decoding["quantity"]) == {"h", "c"}
+    assert (decoding["n"] == 32).all()  # half of what there is
+    late = decoding[(decoding["stage"] == "end") & (decoding["quantity"] == "c")]
+    told = late.loc[(late["of"] == "target") & (late["position"] < 1), "r2"].mean()
+    assert record["metrics"]["gradient/end/c.decoded_target"] == pytest.approx(told)
     for name in ("h.half_life", "h.reach", "h.decay", "h.lyapunov", "h.omega", "gate_f.closed", "gate_f.mean"):
         assert math.isfinite(float(record["metrics"][f"gradient/end/{name}"]))
     history = pd.read_csv(workplace.results_dir / "runs" / run.run_id / "history.csv")
@@ -185,6 +193,21 @@ def test_a_step_that_ends_an_epoch_is_measured_once_with_it(tmp_path):
     execute(*configured(tmp_path, *BY_STEP, "diagnostics.profile=2 steps", "diagnostics.gates=2"), told.append)
     assert [row["epoch"] for row in told] == [0.5, 1, 1.5, 2]
     assert all("gradient/h.reach" in row for row in told)
+
+
+@pytest.mark.parametrize("schedule", ["ends", 1])
+def test_a_picture_shows_nothing_of_the_run_before(schedule):
+    def picture(scale):
+        one = instrument({"profile": schedule})
+        for stage, passed in (("start", None), ("epoch 1", (1, 10)), ("epoch 2", (2, 20)), ("end", None)):
+            one.measure(stage, passed)
+        profile = pd.concat(one.tables["profile"], ignore_index=True)
+        norms = ["q10", "median", "q90"]
+        return np.asarray(as_image(draw_run_profile(profile.assign(**(profile[norms] * scale)))))
+
+    first, other, again = picture(1), picture(3), picture(1)
+    assert (first != other).any()
+    assert np.array_equal(first, again)
 
 
 def test_a_heat_map_is_drawn_where_training_was_watched():

@@ -16,7 +16,7 @@ from wandb_workspaces.reports.v2 import internal as report_model
 from wandb_workspaces.workspaces import Workspace
 from wandb_workspaces.workspaces import internal as view_model
 
-from gradreach.analysis.frame import read_runs
+from gradreach.analysis.run_table import read_runs
 from gradreach.cli import wandb_sweep
 from gradreach.config import parse, plain
 from gradreach.drawing import COLOURS
@@ -54,6 +54,9 @@ def test_the_view_reads_back_through_the_library(written, results):
     runs = read_runs(results / "quickstart" / "runs.csv")
     assert all(run_id in settings.filters for run_id in runs["run_id"])
     assert "summary-quickstart" in settings.filters
+    (told,) = written["view"]["spec"]["section"]["runSets"]
+    keys = [tuple(each["key"].values()) for each in told["filters"]["filters"]]
+    assert keys == [("run", "name"), ("config", "run_id.value")], "W&B keeps a setting under its name and .value"
     assert settings.group_colors == dict(zip(["cnn k=3", "cnn k=5", "gru", "lstm", "rnn"], COLOURS, strict=False))
 
 

@@ -18,10 +18,10 @@ from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.tracking.server import use_server
 from gradreach.tracking.sync import marker, waiting
-from gradreach.tracking.wandb import family_name, went_well
+from gradreach.tracking.wandb import WandbRun, went_well
 from kill import kill
 from project import PROJECT, SMALL
-from wandb_files import PICTURE, TABLE, figures, inspect, logs
+from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
 
 FAMILIES = ("train/", "val/", "test/", "gradient/", "gates/", "time/")
 OFFLINE = [*SMALL, "tracking=offline"]
@@ -50,48 +50,89 @@ def tracked(do):
 
 
 def test_w_and_b_has_what_the_record_has_value_by_value(tracked):
-    record, run, results, said = tracked
-    metrics = record["metrics"]
-    end = {key: value for key, value in metrics.items() if key.startswith("gradient/end/")}
-    start = {key: value for key, value in metrics.items() if key.startswith("gradient/start/")}
-    chosen = {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
-    assert end
-    assert start
-    assert {"test/accuracy", "val/accuracy", "train/loss"} <= set(chosen)
-
-    def named(values, stage):
-        return {key.replace(f"/{stage}/", "/").replace("gradient/gate_", "gates/"): v for key, v in values.items()}
-
-    summary = figures(said["summary"])
-    for key, value in {**named(end, "end"), **chosen}.items():
-        assert summary[key] == value, key
+    record, run, _, said = tracked
+    metrics, summary = record["metrics"], figures(said["summary"])
+    for stage in ("start", "end"):
+        measured = said["summary"][f"gradient/{stage}"]
+        assert len([key for key in measured if key.startswith("gate_")]) == 9
+        summary |= {f"gradient/{stage}/{key}": float(value) for key, value in measured.items()}
+    assert {"test/accuracy", "val/accuracy", "train/loss"} <= set(metrics)
+    assert {key: summary[key] for key in metrics} == {key: float(value) for key, value in metrics.items()}
     for key in ("chance", "parameters", "multiply_adds", "width", "best_epoch", "steps", "training_seconds"):
         assert summary[key] == record[key]
     assert summary["time/steps_per_second"] == record["steps_per_second"]
     assert said["summary"]["status"] == "finished"
-
-    first, *epochs, last = said["history"]
-    assert figures(first) == {"epoch": 0, "step": 0, **named(start, "start")}
-    assert figures(last) == {"epoch": 2, **named(end, "end")}
-    stored = pd.read_csv(RecordStore(results / "runs").folder(run.run_id) / "history.csv", float_precision="round_trip")
-    assert [figures(row) for row in epochs] == [row.dropna().to_dict() for _, row in stored.iterrows()]
-
     assert said["config"].items() >= json.loads(json.dumps(run.canonical())).items()
     for key in ("revision", "versions", "host"):
         assert said["config"][key] == record[key]
+    assert summary["gradient/h.reach"] == metrics["gradient/end/h.reach"]
+    assert summary["gates/i.saturated"] == metrics["gradient/end/gate_i.closed"] + metrics["gradient/end/gate_i.open"]
+
+
+def test_curves_are_few_and_say_what_the_record_says(tracked):
+    record, run, results, said = tracked
+    first, *epochs, last = map(figures, said["history"])
+    measured = [f"gradient/{norm}.{figure}" for norm in "xhc" for figure in ("reach", "half_life")]
+    measured += ["gates/f.mean", "gates/i.saturated", "gates/f.saturated", "gates/o.saturated"]
+    assert set(first) == {"epoch", "step", *measured}
+    assert set(last) == {"epoch", *measured}
+    for row, stage in ((first, "start"), (last, "end")):
+        of = {key.removeprefix(f"gradient/{stage}/"): v for key, v in record["metrics"].items() if f"/{stage}/" in key}
+        for norm in "xhc":
+            assert row[f"gradient/{norm}.reach"] == of[f"{norm}.reach"]
+            assert row[f"gradient/{norm}.half_life"] == of[f"{norm}.half_life"]
+        for gate in "ifo":
+            assert row[f"gates/{gate}.saturated"] == of[f"gate_{gate}.closed"] + of[f"gate_{gate}.open"]
+        assert row["gates/f.mean"] == of["gate_f.mean"]
+    stored = pd.read_csv(RecordStore(results / "runs").folder(run.run_id) / "history.csv", float_precision="round_trip")
+    assert epochs == [row.dropna().to_dict() for _, row in stored.iterrows()]
+    logged = {key for row in said["history"] for key in row if not key.startswith("_")}
+    assert len({PICTURE if key.startswith(PICTURE) else key for key in logged} - {"epoch", "step"}) == 19, "few"
+
+
+def test_what_is_measured_within_epochs_is_in_the_file_of_all_epochs(do):
+    schedules = ["diagnostics.gates=5 steps", "diagnostics.profile=5 steps"]
+    record, run, results = do("model=gru", *schedules)
+    (log,) = logs(results, run.run_id)
+    store = RecordStore(results / "runs")
+    assert (log.parent / "files" / "history.csv").read_text() == store.read_history(run.run_id)
+    stored = pd.read_csv(store.folder(run.run_id) / "history.csv", float_precision="round_trip")
+    within = stored[stored["epoch"] % 1 > 0]
+    assert len(within) >= 2
+    told = {row["_step"]: figures(row) for row in inspect(log)["history"]}
+    for _, row in within.iterrows():
+        there = told[row["step"]]
+        assert there["gates/z.saturated"] == row["gradient/gate_z.closed"] + row["gradient/gate_z.open"]
+        assert there["gradient/h.reach"] == row["gradient/h.reach"]
+        assert there["epoch"] == row["epoch"]
+    assert record["status"] == "finished"
 
 
 def test_profile_is_a_picture_and_a_table(tracked):
     _, run, results, said = tracked
     files = logs(results)[0].parent / "files"
     stored = RecordStore(results / "runs").read_profile(run.run_id)
-    table = json.loads((files / said["summary"][f"{TABLE}.path"]).read_text())
+    table = json.loads((files / path_of(said, TABLE)).read_text())
     frame = pd.DataFrame(table["data"], columns=table["columns"])
     assert set(frame) == set(stored)
     for name, values in stored.items():
         expected = values if values.dtype.kind == "U" else values.astype(float)
         np.testing.assert_array_equal(frame[name].to_numpy(expected.dtype), expected)
-    assert (files / said["summary"][f"{PICTURE}.path"]).read_bytes().startswith(b"\x89PNG")
+    assert (files / path_of(said, PICTURE)).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_long_profile_is_told_whole(configured, capsys):
+    run, workplace = configured(*OFFLINE, "model=rnn")
+    record = {"revision": "", "versions": {}, "host": {}}
+    stages = ["start", *(f"epoch {n}" for n in range(1, 5)), "end"]
+    profile = pd.DataFrame({"stage": np.repeat(stages, 2500), "lag": np.tile(np.arange(2500), 6)})
+    tracker = WandbRun(run, workplace, record)
+    tracker.log({"epoch": 0, "step": 0})
+    tracker._tell_table(TABLE, profile)
+    tracker.close(0)
+    (log,) = logs(workplace.results_dir)
+    table = json.loads((log.parent / "files" / path_of(inspect(log), TABLE)).read_text())
+    assert table["data"] == profile.to_numpy(dtype=object).tolist()
 
 
 def test_a_run_is_named_grouped_and_tagged_for_people(tracked, configured):
@@ -268,11 +309,6 @@ def test_below_an_agent_of_a_w_and_b_sweep_the_run_is_the_one_that_the_server_wa
     assert [one.run_id for one in waiting(results, "mine")] == [run.run_id]
     with RecordStore(results / "runs").claim(run.run_id):
         assert waiting(results) == [], "an agent is at it"
-
-
-def test_gates_are_a_family_of_their_own():
-    assert family_name("gradient/gate_f.mean") == "gates/f.mean"
-    assert family_name("gradient/h.reach") == "gradient/h.reach"
 
 
 @pytest.mark.parametrize(

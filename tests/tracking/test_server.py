@@ -2,27 +2,37 @@
 
 import http.server
 import json
+import math
 import os
+import random
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import wandb
 from openwandb import KEY, PROGRAM, Server
 
+from gradreach.analysis.frame import as_frame, row
+from gradreach.analysis.wandb_source import WandbSource
 from gradreach.config import TrackingSettings
 from gradreach.errors import ConfigError
+from gradreach.interruption import Interrupted
 from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.tracking import mode_now
 from gradreach.tracking import wandb as tracking
+from gradreach.tracking.summary import summarize_sweep
 from gradreach.tracking.sync import marker, sync, waiting
-from project import SMALL
-from wandb_files import PICTURE, TABLE, figures, inspect, logs
+from project import PROJECT, SMALL
+from wandb_api import ServerApi, ServerRun
+from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
 
 needs_server = pytest.mark.skipif(not PROGRAM.exists(), reason="no openwandb here: make openwandb installs it")
 NOBODY = "http://127.0.0.1:9"
@@ -47,6 +57,14 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
+def by_place(tmp_path):
+    """Keep every line of history where the protocol says that it stands, as W&B's own server does."""
+    running = Server(tmp_path / "server", by_place=True)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
 def do(configured):
     def call(*overrides, tell=lambda row: None):
         run, workplace = configured(*SMALL, *overrides)
@@ -55,26 +73,55 @@ def do(configured):
     return call
 
 
-def arrived(server, results, run_id, times=1):
-    """Compare what the server has of a run with its record; every value as often as it was sent."""
+def arrived(server, results, run_id, but=()):
+    """Compare all that the server has of a run with its record, but some curves; every value is there once."""
     store = RecordStore(results / "runs")
-    record, run, history = store.read(run_id), server.run(run_id), server.history(run_id)
+    record, run, metrics = store.read(run_id), server.run(run_id), store.read(run_id)["metrics"]
     assert run["state"] == "finished"
     assert run["display_name"] == f"{record['label']} · seed {record['config']['seed']}"
     assert run["config"].items() >= record["config"].items()
     assert run["config"]["host"] == record["host"]
-    for key, value in record["metrics"].items():
-        if not key.startswith("gradient/"):
-            assert run["summary"][key] == value
-    stored = pd.read_csv(store.folder(run_id) / "history.csv", float_precision="round_trip")
-    for key in ("train/loss", "val/accuracy", "time/seconds"):
-        epochs = list(zip(stored["epoch"], stored[key], strict=True))
-        assert sorted(set(history[key])) == epochs
-        assert len(history[key]) in (range(len(epochs), times * len(epochs) + 1))
+    summary = json.loads(server.file(run_id, "wandb-summary.json"))
+    measured = {
+        f"gradient/{stage}/{k}": v for stage in ("start", "end") for k, v in summary[f"gradient/{stage}"].items()
+    }
+    told = {**run["summary"], **measured}
+    assert {key: float(told[key]) for key in metrics} == {key: float(value) for key, value in metrics.items()}
+    table = summary.get(TABLE, {}).get("path")  # not there, where the server was gone
+    files = {name: server.file(run_id, name).decode() for name in ("history.csv", table) if name}
+    there = WandbSource("team/gradreach", ServerApi([ServerRun(run_id, "finished", run["config"], summary, files)]))
+    unknown = {"seconds": None}
+    read_back, kept = (as_frame([row({**each, **unknown})]) for each in (there.read(run_id), record))
+    pd.testing.assert_frame_equal(read_back, kept, check_dtype=False)  # W&B makes 0 of 0.0
+    assert there.read_history(run_id) == store.read_history(run_id)
+    if table:
+        mine, theirs = store.read_profile(run_id), there.read_profile(run_id)
+        assert list(mine) == list(theirs)
+        assert all(np.array_equal(mine[k], theirs[k], equal_nan=mine[k].dtype.kind == "f") for k in mine)
+    told, meant = server.history(run_id), history(record, store)
+    assert told.keys() == meant.keys()
+    assert {key: told[key] for key in told if key not in but} == {key: meant[key] for key in meant if key not in but}
     log = logs(results, run_id)[-1]
-    said = inspect(log)
-    for name in filter(None, (said["summary"].get(f"{key}.path") for key in (PICTURE, TABLE))):
+    for name in filter(None, (path_of(inspect(log), key) for key in (PICTURE, TABLE))):
         assert server.file(run_id, name) == (log.parent / "files" / name).read_bytes(), (run_id, name)
+
+
+def history(record, store):
+    """Return what W&B's history has to be by a record: (step, value) of every curve, as far as they are numbers."""
+    stored = pd.read_csv(store.folder(record["run_id"]) / "history.csv", float_precision="round_trip")
+    rows = [each.dropna().to_dict() for _, each in stored.iterrows()]
+    ends = {
+        stage: {k.replace(f"/{stage}/", "/"): v for k, v in record["metrics"].items() if f"gradient/{stage}/" in k}
+        for stage in ("start", "end")
+    }
+    rows = [{"epoch": 0, "step": 0, **ends["start"]}, *rows, {"epoch": rows[-1]["epoch"], **ends["end"]}]
+    steps = [*(each["step"] for each in rows[:-1]), rows[-2]["step"] + 1]
+    curves = defaultdict(list)
+    for step, each in zip(steps, rows, strict=True):
+        for key, value in tracking.curves(each).items():
+            if math.isfinite(float(value)):
+                curves[key].append((step, float(value)))
+    return curves
 
 
 def key_is_nowhere(folder, *texts):
@@ -91,48 +138,75 @@ def test_eight_online_runs_in_parallel_arrive_whole_and_do_not_mix(run_py, tmp_p
     records = [json.loads(path.read_text()) for path in tmp_path.glob("results/runs/*/record.json")]
     assert len(records) == 8
     for record in records:
-        assert f"{TABLE}.path" in inspect(*logs(tmp_path / "results", record["run_id"]))["summary"]
+        assert path_of(inspect(*logs(tmp_path / "results", record["run_id"])), TABLE)
         arrived(server, tmp_path / "results", record["run_id"])
         assert record["page"] == f"{server.url}/default/gradreach/runs/{record['run_id']}"
     assert waiting(tmp_path / "results") == []
     key_is_nowhere(tmp_path, done.stdout, done.stderr)
 
 
-@needs_server
-def test_offline_runs_arrive_once_though_the_sync_is_killed_half_way(do, server, tmp_path, capsys, monkeypatch):
-    monkeypatch.delenv("WANDB_API_KEY")  # offline needs none
-    results = None
+@pytest.fixture
+def offline_runs(do, monkeypatch):
+    """Do four runs offline, without a key."""
+    monkeypatch.delenv("WANDB_API_KEY")
     for seed in range(4):
         _, _, results = do("model=rnn", "tracking=offline", f"seed={10 + seed}")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    runs = waiting(results)
-    assert len(runs) == 4
-    command = [sys.executable, "-m", "gradreach", "sync", "-n", "1", "--base-url", server.url]
-    killed = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not any(one.sent for one in runs) and killed.poll() is None:
+    wandb.teardown()
+    assert len(waiting(results)) == 4
+    return results
+
+
+def start_sync(folder, server, parallel):
+    command = [sys.executable, "-m", "gradreach", "sync", "-n", str(parallel), "--base-url", server.url]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@needs_server
+def test_offline_runs_arrive_exactly_once_though_the_sync_is_killed_half_way(by_place, offline_runs, tmp_path, capsys):
+    runs, chance = waiting(offline_runs), random.Random(8)
+    for kills in range(1, 4):
+        killed = start_sync(tmp_path, by_place, parallel=1)
+        while sum(one.sent for one in runs) < kills and killed.poll() is None:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.2))
+        killed.kill()
+        killed.wait()
+    before = [one.run_id for one in runs if one.sent]
+    assert 0 < len(before) < 4, "the sync was not killed half-way: nothing was tested"
+    assert sync(offline_runs, None, 4, by_place.url)
+    told = capsys.readouterr().out
+    assert f"{4 - len(before)} of {4 - len(before)} runs sent to {by_place.url}" in told
+    assert all((f"sent  {one.run_id}  rnn · digits" in told) != (one.run_id in before) for one in runs)
+    for one in runs:
+        arrived(by_place, offline_runs, one.run_id)
+    assert sync(offline_runs, None, 4, by_place.url)
+    assert "nothing to send" in capsys.readouterr().out
+    key_is_nowhere(offline_runs, told)
+
+
+@needs_server
+def test_a_run_that_the_server_got_while_the_sync_never_learned_of_it_is_sent_again_into_its_place(
+    by_place, offline_runs, tmp_path
+):
+    (by_place.folder / "deaf").touch()
+    killed = start_sync(tmp_path, by_place, parallel=4)
+    while by_place.lines() < 4 * 4 and killed.poll() is None:
         time.sleep(0.05)
     killed.kill()
     killed.wait()
-    before = [one.run_id for one in runs if one.sent]
-    assert 0 < len(before) < 4, "the sync was not killed half-way: nothing was tested"
-    wandb.teardown()
-    assert sync(results, None, 4, server.url)
-    told = capsys.readouterr().out
-    assert f"{4 - len(before)} of {4 - len(before)} runs sent to {server.url}" in told
-    assert all((f"sent  {one.run_id}  rnn · digits" in told) != (one.run_id in before) for one in runs)
+    (by_place.folder / "deaf").unlink()
+    runs = waiting(offline_runs)
+    assert len(runs) == 4
+    assert sync(offline_runs, None, 4, by_place.url)
     for one in runs:
-        # this server keeps what was under way when the sync was killed, where W&B's own overwrites it
-        arrived(server, results, one.run_id, times=1 if one.run_id in before else 2)
-    assert sync(results, None, 4, server.url)
-    assert "nothing to send" in capsys.readouterr().out
-    for one in runs:
-        arrived(server, results, one.run_id, times=1 if one.run_id in before else 2)
+        arrived(by_place, offline_runs, one.run_id)
 
 
 @needs_server
 def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tracking, "FINISH_SECONDS", 2.0)
-    server = Server(tmp_path / "server")
+    server = Server(tmp_path / "server", by_place=True)
     try:
         record, run, results = do(
             "model=rnn",
@@ -154,9 +228,42 @@ def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do,
         server.start()
         wandb.teardown()
         assert sync(results, None, 2, server.url)
-        arrived(server, results, run.run_id, times=2)
+        arrived(server, results, run.run_id)
     finally:
         server.kill()
+
+
+@needs_server
+def test_the_summary_of_an_experiment_is_one_run_however_often_it_is_made(configured, by_place):
+    _, workplace = configured("tracking=online", f"tracking.base_url={by_place.url}", "experiment=quickstart")
+    shutil.copytree(PROJECT / "results" / "quickstart", workplace.results_dir / "quickstart")
+    for _ in range(2):
+        summarize_sweep(workplace, PROJECT / "experiments")
+        time.sleep(1.1)  # W&B names folders by the second
+    assert len(logs(workplace.results_dir, "summary-quickstart")) == 2
+    assert by_place.lines() == 1
+    assert by_place.run("summary-quickstart")["state"] == "finished"
+    table = path_of(inspect(logs(workplace.results_dir)[-1]), "tables/accuracy")
+    shown = json.loads(by_place.file("summary-quickstart", table))
+    built = pd.read_csv(workplace.results_dir / "quickstart" / "accuracy.csv")
+    assert shown["columns"] == list(built)
+    assert len(shown["data"]) == len(built)
+
+
+@needs_server
+def test_an_interrupted_run_goes_on_as_the_same_run_of_the_server(do, by_place):
+    def stop(row):
+        if row["epoch"] == 3:
+            raise Interrupted("SIGTERM")
+
+    online = ["model=lstm", "trainer.epochs=5", "tracking=online", f"tracking.base_url={by_place.url}"]
+    assert do(*online, "trainer.checkpoint_seconds=0", tell=stop)[0]["status"] == "interrupted"
+    time.sleep(1.1)  # W&B names folders by the second
+    record, run, results = do(*online, "trainer.checkpoint_seconds=0")
+    assert record["status"] == "finished"
+    assert len(logs(results, run.run_id)) == 2
+    assert waiting(results) == []
+    arrived(by_place, results, run.run_id, but=["time/seconds"])  # the epoch that was done twice took two times
 
 
 def test_without_a_network_an_online_run_is_tracked_offline(do, capsys):

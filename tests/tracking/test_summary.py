@@ -9,7 +9,7 @@ import pytest
 
 from gradreach.tracking.summary import summarize_sweep
 from project import PROJECT
-from wandb_files import inspect, logs
+from wandb_files import inspect, logs, path_of
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def test_tables_and_figures_of_the_experiment_are_one_run_of_job_type_summary(wo
     assert (said["id"], said["job_type"], said["exit"]) == ("summary-quickstart", "summary", 0)
     assert said["config"]["run_id"] == "summary-quickstart"
     for name in ("accuracy", "gradient_reach", "gradient_half_life"):
-        table = json.loads((log.parent / "files" / said["summary"][f"tables/{name}.path"]).read_text())
+        table = json.loads((log.parent / "files" / path_of(said, f"tables/{name}")).read_text())
         shown = pd.DataFrame(table["data"], columns=table["columns"])
         built = pd.read_csv(workplace.results_dir / "quickstart" / f"{name}.csv", float_precision="round_trip")
         pd.testing.assert_frame_equal(shown.where(shown.notna(), math.nan), built, check_dtype=False)
-    picture = log.parent / "files" / said["summary"]["figures/gradient_by_lag.path"]
+    picture = log.parent / "files" / path_of(said, "figures/gradient_by_lag")
     assert picture.read_bytes() == (workplace.results_dir / "quickstart" / "gradient_by_lag.png").read_bytes()
 
 

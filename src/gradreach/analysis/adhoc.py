@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.frame import GROUPS
+from gradreach.analysis.columns import GROUPS
 from gradreach.analysis.results import has
 from gradreach.analysis.tables import Measure, Table, selected
 from gradreach.errors import ConfigError, advise, suggest

@@ -2,29 +2,27 @@
 
 import filecmp
 import json
-import math
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.experiment import Experiment, load_experiment
-from gradreach.analysis.frame import MISSING, load_runs, run_table, write_csv
-from gradreach.analysis.long import load_history, load_profiles, write_long
-from gradreach.analysis.rendering import html, latex, markdown
-from gradreach.analysis.results import Results, has
+from gradreach.analysis.frame import load_runs
+from gradreach.analysis.long import load_decoding, load_history, load_profiles, write_long
+from gradreach.analysis.rendering import csv, html, latex, markdown
+from gradreach.analysis.results import LONG, Results, has
+from gradreach.analysis.run_table import run_table, write_runs
 from gradreach.analysis.sources import Source
-from gradreach.analysis.tables import Computed, View, chance_line, make, selected
-from gradreach.analysis.verdict import Effect, Verdict
+from gradreach.analysis.state import PENDING, chance_line, mixture_line, state_line
+from gradreach.analysis.summary import summary
+from gradreach.analysis.tables import Computed, selected
+from gradreach.analysis.verdict import Verdict
+from gradreach.analysis.view import View, make
 from gradreach.errors import ConfigError, advise
 from gradreach.files import write_text
-
-PENDING = (MISSING, "running", "interrupted")
-"""Runs that have not been tried to the end: until then no rule is applied."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +74,14 @@ def build(
         raise ConfigError(f"{name}: no runs yet; python run.py -m experiment={name} makes them")
     runs = load_runs(name, results_dir, source)
     folder = (into or results_dir) / name
-    write_csv(folder / "runs.csv", runs)
+    write_runs(folder / "runs.csv", runs)
     prepared = experiment.prepare(runs.assign(architecture=architectures(runs)))
+    shown = selected(prepared, experiment.profiles_of)
     results = Results(
         prepared,
-        partial(load_profiles, selected(prepared, experiment.profiles_of), name, results_dir, source),
+        partial(load_profiles, shown, name, results_dir, source),
         partial(load_history, runs, name, results_dir, source),
+        partial(load_decoding, shown, name, results_dir, source),
     )
     check_metrics(experiment, results.runs)
     mixture = mixture_line(runs)
@@ -93,7 +93,7 @@ def build(
         _write_view(folder, name, view, state)
     pictures = {figure.name: figure.draw(results, folder / figure.name) for figure in experiment.figures}
     built = Built(name, experiment, results, views, pictures, judged(experiment, results), state, folder)
-    for table in ("profiles", "history"):
+    for table in LONG:
         if results.asked(table):
             write_long(folder / f"{table}.csv", getattr(results, table))
     write_text(folder / "summary.json", json.dumps(summary(built), indent=1, ensure_ascii=False) + "\n")
@@ -158,63 +158,11 @@ def architectures(runs: pd.DataFrame) -> pd.Series:
     ]
 
 
-def state_line(runs: pd.DataFrame) -> str:
-    """Say how many of the planned runs are there."""
-    states = runs["status"].value_counts()
-    finished = int(states.get("finished", 0))
-    others = ", ".join(f"{count} {state}" for state, count in sorted(states.items()) if state != "finished")
-    line = f"{finished} of {len(runs)} planned runs finished"
-    if not others:
-        return f"{line}."
-    return f"{line}; {others}{': not complete' if runs['status'].isin(PENDING).any() else ''}."
-
-
-def mixture_line(runs: pd.DataFrame) -> str:
-    """Count the runs of each revision and schema where there are several; empty where there is one."""
-    lines = []
-    for column, what in (("revision", "revisions"), ("schema_version", "schema versions")):
-        counts = Counter(str(value) for value in runs[column].dropna()) if column in runs else Counter()
-        if len(counts) > 1:
-            each = ", ".join(f"{count} of {value}" for value, count in sorted(counts.items()))
-            lines.append(f"Runs of {len(counts)} {what}: {each}.")
-    return " ".join(lines)
-
-
-def summary(built: Built) -> dict[str, Any]:
-    """Return what the ledger and the report need to know of an experiment."""
-    runs, experiment = built.results.runs, built.experiment
-    seconds = runs["seconds"].sum() if "seconds" in runs else 0.0
-    return {
-        "name": built.name,
-        "title": experiment.title,
-        "claim": None if experiment.claim is None else vars(experiment.claim),
-        "rule": experiment.rule,
-        "verdict": None if built.verdict is None else _plain(built.verdict),
-        "planned": len(runs),
-        "finished": int((runs["status"] == "finished").sum()),
-        "seconds": round(float(seconds), 1),
-        "state": built.state,
-    }
-
-
-def _plain(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "state": verdict.state,
-        "sentence": verdict.sentence,
-        "effect": None if verdict.effect is None else _finite(verdict.effect),
-        "parts": [_plain(part) for part in verdict.parts],
-    }
-
-
-def _finite(effect: Effect) -> dict[str, Any]:
-    values = effect._asdict().items()
-    return {k: (v if math.isfinite(v) else None) if isinstance(v, float) else v for k, v in values}
-
-
 def _write_view(folder: Path, name: str, view: View, state: str) -> None:
     table, text, marked = view.table, view.text, view.marked
     notes = " ".join(filter(None, (table.reading, view.notes, state)))
-    write_csv(folder / f"{table.name}.csv", view.numbers.drop(columns="run_ids", errors="ignore").round(6))
+    numbers = view.numbers.drop(columns="run_ids", errors="ignore").round(6)
+    write_text(folder / f"{table.name}.csv", csv(numbers))
     write_text(folder / f"{table.name}.md", f"{table.caption}\n\n{markdown(text, marked)}\n{notes}\n")
     write_text(folder / f"{table.name}.html", html(text, marked, f"{table.caption} {notes}"))
     label = f"tab:{name}-{table.name}"
@@ -239,7 +187,7 @@ def page(built: Built) -> str:
     for figure in experiment.figures:
         heading = _heading(figure.name)
         parts += [f"## {heading}", f"![{heading}]({figure.name}.png)", figure.caption]
-    made_of = ["runs", *(table for table in ("profiles", "history") if built.results.asked(table))]
+    made_of = ["runs", *(table for table in LONG if built.results.asked(table))]
     files = " and ".join(f"[{table}.csv]({table}.csv)" for table in made_of)
     parts.append(
         f"The sweep is `python run.py -m experiment={built.name}`; this page is made of {files} by "

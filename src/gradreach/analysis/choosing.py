@@ -76,6 +76,7 @@ def chosen_results(results: Results) -> Results:
         runs=results.runs[results.runs["chosen"]],
         read_profiles=lambda: results.profiles,
         read_history=lambda: results.history,
+        read_decoding=lambda: results.decoding,
     )
 
 

@@ -78,8 +78,8 @@ class Experiment:
     - ``rule``: how the verdict is found, in one sentence fixed before the runs.
     - ``judge``: the same as code; called with results in which every planned run has been tried.
     - ``prepare``: adds columns of its own to the run table, or names its ``architecture`` anew.
-    - ``profiles_of``: of which runs figures show gradient profiles, which are committed for them alone: a value, or a
-      list of values, for columns of the run table.
+    - ``profiles_of``: of which runs figures show gradient profiles or what states tell, which are committed for them
+      alone: a value, or a list of values, for columns of the run table.
 
     Raises:
         ValueError: of claim, rule and judge only some are given.

@@ -1,7 +1,6 @@
 """What came out, in two pages: a template filled from the summaries of experiments, so that no number is typed."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gradreach.analysis.experiment import Experiment, known_experiments, load_experiment
+from gradreach.analysis.summary import stored_summary
 from gradreach.analysis.verdict import Effect, stored_effect
 
 PAGE = Path("docs/findings.md")
@@ -67,13 +67,16 @@ def applies(results_dir: Path) -> bool:
     return TEMPLATE.is_file() and results_dir == Path("results")
 
 
-def findings(results_dir: Path, experiments_dir: Path = Path("experiments"), template: Path = TEMPLATE) -> str:
-    """Fill the template.
+def findings(folders: Sequence[Path], experiments_dir: Path = Path("experiments"), template: Path = TEMPLATE) -> str:
+    """Fill the template, from the summaries in folders of results: of an experiment the first that has it counts.
 
     It is given ``claims``, the findings of all experiments that test one, in order; and ``of(name)``, the finding
     of one experiment.
     """
-    known = {name: _finding(name, results_dir, experiments_dir) for name in known_experiments(experiments_dir)}
+    known = {
+        name: Finding(name, load_experiment(name, experiments_dir), stored_summary(name, folders))
+        for name in known_experiments(experiments_dir)
+    }
     claims = [(finding.experiment.claim, finding) for finding in known.values()]
     ordered = sorted((len(claim.id), claim.id, finding.name) for claim, finding in claims if claim is not None)
     environment = Environment(  # of Markdown, so nothing is escaped
@@ -85,14 +88,3 @@ def findings(results_dir: Path, experiments_dir: Path = Path("experiments"), tem
         autoescape=False,
     )
     return environment.get_template(template.name).render(claims=[known[name] for *_, name in ordered], of=known.get)
-
-
-def is_current(results_dir: Path) -> bool:
-    """Return whether the page is what the template and the summaries give."""
-    return PAGE.is_file() and PAGE.read_text(encoding="utf-8") == findings(results_dir)
-
-
-def _finding(name: str, results_dir: Path, experiments_dir: Path) -> Finding:
-    path = results_dir / name / "summary.json"
-    summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return Finding(name, load_experiment(name, experiments_dir), summary)

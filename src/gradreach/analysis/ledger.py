@@ -1,6 +1,6 @@
 """The ledger of claims: what the notes say, and what the records say of it."""
 
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,8 @@ import pandas as pd
 
 from gradreach.analysis.experiment import known_experiments, load_experiment
 from gradreach.analysis.rendering import markdown
+from gradreach.analysis.summary import stored_summary
 from gradreach.analysis.verdict import stored_effect
-from gradreach.errors import ConfigError
 
 INTRODUCTION = """# Results
 
@@ -20,9 +20,14 @@ threshold, or the sweep is not complete. Effects stand with their 95 % interval 
 runs, that they rest on."""
 
 
-def ledger(results_dir: Path, experiments_dir: Path = Path("experiments")) -> str:
-    """Return ``results/README.md``, from the summaries of what was built and the claims of what was not."""
-    summaries = [_summary(name, results_dir, experiments_dir) for name in known_experiments(experiments_dir)]
+def ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments")) -> str:
+    """Return ``results/README.md``, from the summaries of what was built and the claims of what was not.
+
+    Args:
+        folders: of results; of an experiment the first that has it counts.
+        experiments_dir: where experiments are.
+    """
+    summaries = [_summary(name, folders, experiments_dir) for name in known_experiments(experiments_dir)]
     claims = sorted((s for s in summaries if s["claim"]), key=lambda s: (len(s["claim"]["id"]), s["claim"]["id"]))
     others = [s for s in summaries if not s["claim"]]
     parts = [INTRODUCTION]
@@ -33,25 +38,16 @@ def ledger(results_dir: Path, experiments_dir: Path = Path("experiments")) -> st
     return "\n\n".join(parts) + "\n"
 
 
-def is_ledger(path: Path) -> bool:
-    """Return whether a file is the ledger of its folder."""
-    return path.is_file() and path.read_text(encoding="utf-8") == ledger(path.parent)
-
-
-def _summary(name: str, results_dir: Path, experiments_dir: Path) -> dict[str, Any]:
-    path = results_dir / name / "summary.json"
-    if path.is_file():
-        try:
-            built: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ConfigError(f"{path}: cannot be read ({error}); gradreach tables {name} makes it anew") from None
-        return built
+def _summary(name: str, folders: Sequence[Path], experiments_dir: Path) -> Mapping[str, Any]:
+    stored = stored_summary(name, folders)
+    if stored:
+        return stored
     experiment = load_experiment(name, experiments_dir)
     claim = None if experiment.claim is None else vars(experiment.claim)
     return {"name": name, "title": experiment.title, "claim": claim, "verdict": None, "planned": 0}
 
 
-def _claim(summary: dict[str, Any]) -> dict[str, str]:
+def _claim(summary: Mapping[str, Any]) -> dict[str, str]:
     claim, verdict = summary["claim"], summary["verdict"]
     return {
         "claim": claim["id"],
@@ -65,20 +61,20 @@ def _claim(summary: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _effect(verdict: dict[str, Any]) -> str:
+def _effect(verdict: Mapping[str, Any]) -> str:
     """Return the first effect that a verdict rests on."""
     if verdict["effect"]:
         return str(stored_effect(verdict["effect"]))
     return next(filter(None, map(_effect, verdict["parts"])), "")
 
 
-def _other(summary: dict[str, Any]) -> dict[str, str]:
+def _other(summary: Mapping[str, Any]) -> dict[str, str]:
     return {"experiment": _link(summary), "title": summary["title"], "runs": _runs(summary)}
 
 
-def _runs(summary: dict[str, Any]) -> str:
+def _runs(summary: Mapping[str, Any]) -> str:
     return f"{summary['finished']} of {summary['planned']}" if summary["planned"] else "none yet"
 
 
-def _link(summary: dict[str, Any]) -> str:
+def _link(summary: Mapping[str, Any]) -> str:
     return f"[{summary['name']}]({summary['name']}/README.md)" if summary["planned"] else summary["name"]

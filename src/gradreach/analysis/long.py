@@ -1,25 +1,33 @@
-"""What was measured within runs, long form: gradient profiles, and the figures of every epoch."""
+"""What was measured within runs, long form: gradient profiles, the figures of every epoch, and what states tell."""
 
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.frame import write_csv
+from gradreach.analysis.rendering import csv
 from gradreach.analysis.sources import Source, local
-from gradreach.errors import ConfigError
-from gradreach.files import write_atomically
+from gradreach.errors import ConfigError, advise
+from gradreach.files import write_atomically, write_text
 
 LABELS = ("run_id", "stage", "layer", "direction", "quantity")
 NUMBERS: dict[str, Any] = {"lag": np.int32, "q10": float, "median": float, "q90": float, "n": np.int32}
 WHOLE = ("lag", "n", "epoch", "step")
 PROFILE = [*LABELS, *NUMBERS]
+DECODING: dict[str, Any] = {
+    **dict.fromkeys((*LABELS, "of"), str),
+    **dict.fromkeys(("position", "lag", "r2"), float),
+    "n": int,
+}
+AT_ONCE = 1_000_000
+"""How many lines are put into the form in which they are written."""
 DECIMALS = 4
-"""Of log10 of a norm: more than any figure shows; the raw profile keeps them all."""
+"""Of log10 of a norm, and of R²: more than any figure shows; the raw tables keep them all."""
 DIGITS = 6
 """Significant ones of a figure of an epoch; the raw history keeps them all."""
 
@@ -58,7 +66,10 @@ def load_history(
     bodies.pop("", None)
     if not bodies and experiment is not None:
         return _committed(Path(results_dir) / experiment / "history.csv", ["run_id", "epoch"], runs["run_id"].tolist())
-    parts = [_parse("\n".join((f"run_id,{header}", *lines))) for header, lines in bodies.items()]
+    parts = [
+        _parse(io.StringIO("\n".join((f"run_id,{header}", *lines))), "history.csv of runs")
+        for header, lines in bodies.items()
+    ]
     if not parts:
         return pd.DataFrame(columns=["run_id", "epoch"])
     whole = pd.concat(parts, ignore_index=True)
@@ -72,16 +83,36 @@ def load_history(
     return whole
 
 
+def load_decoding(
+    runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
+) -> pd.DataFrame:
+    """Return what a linear map reads from the states of finished runs: ``linear_decoding`` by run and stage.
+
+    The arguments are those of ``load_profiles``.
+    """
+    source = source or local(Path(results_dir))
+    finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
+    tables = {run_id: source.read_table(run_id, "decoding") for run_id in finished}
+    frames = [pd.DataFrame({**table, "run_id": run_id}) for run_id, table in tables.items() if table]
+    if frames:
+        whole = pd.concat(frames, ignore_index=True)[list(DECODING)]
+        return whole.assign(r2=whole["r2"].round(DECIMALS) + 0.0)
+    if experiment is None:
+        return pd.DataFrame(columns=list(DECODING))
+    return _committed(Path(results_dir) / experiment / "decoding.csv", list(DECODING), finished, DECODING)
+
+
 def write_long(path: Path, frame: pd.DataFrame) -> None:
     """Write millions of lines of CSV in seconds."""
     from pyarrow import Table
     from pyarrow.csv import WriteOptions, write_csv
 
-    table = Table.from_pandas(frame, preserve_index=False)
+    options = WriteOptions(include_header=False, quoting_style="none", batch_size=16384)
 
     def into(file: BinaryIO) -> None:
         file.write((",".join(map(str, frame)) + "\n").encode())
-        write_csv(table, file, WriteOptions(include_header=False, quoting_style="none", batch_size=16384))
+        for start in range(0, len(frame), AT_ONCE):  # or all of it would stand in memory twice
+            write_csv(Table.from_pandas(frame.iloc[start : start + AT_ONCE], preserve_index=False), file, options)
 
     write_atomically(path, into)
 
@@ -96,25 +127,39 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
         texts = {name: "string" for name in frame if frame[name].dtype == object}
         write_atomically(path, lambda file: frame.astype(texts).to_parquet(file, index=False))
     elif path.suffix == ".csv":
-        write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_csv(path, frame)
+        write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_text(path, csv(frame))
     else:
         raise ConfigError(f"{path}: must end in .parquet or .csv")
 
 
-def _committed(path: Path, columns: list[str], run_ids: list[str]) -> pd.DataFrame:
-    committed = _parse(path.read_text(encoding="utf-8")) if path.exists() else pd.DataFrame(columns=columns)
+def _committed(
+    path: Path, columns: list[str], run_ids: list[str], known: Mapping[str, Any] = MappingProxyType({})
+) -> pd.DataFrame:
+    committed = _parse(path, path, known) if path.exists() else pd.DataFrame(columns=columns)
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
         committed.insert(3, "direction", "forward")
+    lacking = [name for name in columns if name not in committed]
+    if lacking:
+        raise ConfigError(f"{path}: lacks {', '.join(lacking)}; restore it, or delete it")
+    if path.exists() and committed.empty and run_ids:
+        advise(f"{path}: is empty, though {len(run_ids)} runs should stand in it; figures of them show nothing")
     committed = committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
     # categories in the order in which they appear, as in profiles from raw records: groupby follows it
     labels = [name for name in LABELS if name in columns and columns is PROFILE]
     return committed.assign(**{name: pd.Categorical(committed[name], committed[name].unique()) for name in labels})
 
 
-def _parse(text: str) -> pd.DataFrame:
-    columns = text.partition("\n")[0].split(",")
-    kinds = dict.fromkeys(columns, float) | dict.fromkeys(LABELS, str) | dict.fromkeys(WHOLE, int)
-    return pd.read_csv(io.StringIO(text), float_precision="round_trip", dtype=kinds)
+def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] = MappingProxyType({})) -> pd.DataFrame:
+    """Read what we wrote; errors call it by its name. Columns are numbers unless their kind is known.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    kinds: dict[str, Any] = {**dict.fromkeys(LABELS, str), **dict.fromkeys(WHOLE, int), **known}
+    try:
+        return pd.read_csv(file, float_precision="round_trip", dtype=defaultdict[str, Any](lambda: float, kinds))
+    except ValueError as error:
+        raise ConfigError(f"{name}: cannot be read as CSV ({error}); restore it, or delete it") from None
 
 
 def _rounded(values: pd.Series) -> pd.Series:

@@ -1,7 +1,9 @@
-"""What architectures, columns and cells of an experiment are called."""
+"""What architectures, columns and cells of an experiment are called, and how numbers are written."""
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 CELLS = (
@@ -33,3 +35,18 @@ def named(runs: pd.DataFrame, settings: Mapping[str, str], base: str = "model") 
 def _part(value: object, form: str) -> str:
     absent = value is None or value is pd.NA or value != value or value is False or str(value) in ("none", "default")
     return "" if absent else " " + form.format(value)
+
+
+def number(value: float, form: str) -> str:
+    """Return a number for people: its minus is one, no hyphen, and zero has none; CSV keeps what Python writes."""
+    text = format(value, form)
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def plain(value: Any) -> str:
+    """Return a key as text; what is missing is a dash, and a whole number has no point, whatever pandas made of it."""
+    if pd.isna(value):
+        return "–"
+    if isinstance(value, float):
+        return number(value, ".0f" if value.is_integer() else "")
+    return str(value).replace("-", "−") if isinstance(value, int | np.integer) else str(value)

@@ -8,6 +8,9 @@ import pandas as pd
 
 from gradreach.errors import ConfigError, suggest
 
+LONG = ("profiles", "history", "decoding")
+"""Tables of more rows than one a run."""
+
 
 def _nothing() -> pd.DataFrame:
     return pd.DataFrame()
@@ -18,8 +21,8 @@ class Results:
     """The runs of an experiment, and what was measured in them; docs/results.md tells every column.
 
     - ``runs``: one row a planned run, those not done included; ``architecture`` names what differs between models.
-    - ``read_profiles``, ``read_history``: called when the long tables are first asked for, which is never where no
-      table, figure or rule needs them. What was asked for is committed beside the results.
+    - ``read_profiles``, ``read_history``, ``read_decoding``: called when the long tables are first asked for,
+      which is never where no table, figure or rule needs them. What was asked for is committed beside the results.
 
     Made-up results, for a test: ``Results(pd.DataFrame(...))``.
     """
@@ -27,6 +30,7 @@ class Results:
     runs: pd.DataFrame
     read_profiles: Callable[[], pd.DataFrame] = _nothing
     read_history: Callable[[], pd.DataFrame] = _nothing
+    read_decoding: Callable[[], pd.DataFrame] = _nothing
 
     @cached_property
     def profiles(self) -> pd.DataFrame:
@@ -38,13 +42,18 @@ class Results:
         """The figures of every epoch: ``run_id``, ``epoch``, and a column for each figure."""
         return self.read_history()
 
+    @cached_property
+    def decoding(self) -> pd.DataFrame:
+        """What a linear map reads from states, one row for each run, stage, layer, part, position and what is read."""
+        return self.read_decoding()
+
     @property
     def finished(self) -> pd.DataFrame:
         """The rows of ``runs`` that came to an end."""
         return self.runs[self.runs["status"] == "finished"]
 
     def asked(self, table: str) -> bool:
-        """Return whether ``profiles`` or ``history`` was asked for."""
+        """Return whether a table of ``LONG`` was asked for."""
         return table in vars(self)
 
 

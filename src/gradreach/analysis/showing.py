@@ -8,13 +8,15 @@ import pandas as pd
 from rich.console import Console
 
 from gradreach.analysis import findings, rendering
-from gradreach.analysis.build import Built, build, differences, mixture_line, state_line
+from gradreach.analysis.build import Built, build, differences
 from gradreach.analysis.experiment import unrun
-from gradreach.analysis.ledger import is_ledger
+from gradreach.analysis.ledger import ledger
 from gradreach.analysis.report import Section, section_of, write_report
 from gradreach.analysis.results import Results
 from gradreach.analysis.sources import Source, disagreements
-from gradreach.analysis.tables import Table, chance_line, make
+from gradreach.analysis.state import chance_line, mixture_line, state_line
+from gradreach.analysis.tables import Table
+from gradreach.analysis.view import View, make
 from gradreach.errors import advise
 from gradreach.files import write_text
 
@@ -31,7 +33,7 @@ def experiment(built: Built) -> None:
         console.print(f"{built.verdict.state}: {built.verdict.sentence}", style="bold")
     for view in built.views:
         console.print()
-        console.print(rendering.terminal(view.text, view.marked, view.table.caption))
+        _print(console, view)
         if view.notes:
             console.print(view.notes)
     for reading in dict.fromkeys(view.table.reading for view in built.views):
@@ -62,7 +64,7 @@ def report(sections: Sequence[Section], results_dir: Path) -> None:
     write_report(sections, path, unrun(section.name for section in sections))
     print(f"Everything on one page ({path.stat().st_size / 1e6:.1f} MB), for any browser: {path}")
     if findings.applies(results_dir):
-        write_text(findings.PAGE, findings.findings(results_dir))
+        write_text(findings.PAGE, findings.findings([results_dir]))
         print(f"Two pages for readers: {findings.PAGE}")
 
 
@@ -80,20 +82,22 @@ def is_current(names: Sequence[str], results_dir: Path, whole: bool) -> bool:
         for name in names:
             sections.append(section_of(build(name, results_dir, into=made)))
             stale += differences(results_dir / name, made / name)
-        page, there = made / REPORT, results_dir / REPORT
         if whole:
-            write_report(sections, page, unrun(names))
-            if not there.is_file() or there.read_bytes() != page.read_bytes():
-                stale.append(f"{there}: not what the experiments give")
-    if whole and findings.applies(results_dir) and not findings.is_current(results_dir):
-        stale.append(f"{findings.PAGE}: not what the experiments give")
-    if not is_ledger(results_dir / "README.md"):
-        stale.append(f"{results_dir / 'README.md'}: not what the experiments give")
+            write_report(sections, made / REPORT, unrun(names))
+            stale += _unlike(results_dir / REPORT, (made / REPORT).read_bytes())
+            if findings.applies(results_dir):
+                stale += _unlike(findings.PAGE, findings.findings([made, results_dir]).encode())
+        stale += _unlike(results_dir / "README.md", ledger([made, results_dir]).encode())
     for line in stale:
         print(line)
-    found = f"{len(stale)} files are not up to date; gradreach tables makes them anew" if stale else "up to date"
+    count = "1 file is" if len(stale) == 1 else f"{len(stale)} files are"
+    found = f"{count} not up to date; gradreach tables makes them anew" if stale else "up to date"
     print(f"{', '.join(names)}: {found}")
     return not stale
+
+
+def _unlike(path: Path, made: bytes) -> list[str]:
+    return [] if path.is_file() and path.read_bytes() == made else [f"{path}: not what the experiments give"]
 
 
 def table(asked: Table, runs: pd.DataFrame, form: str) -> None:
@@ -103,7 +107,7 @@ def table(asked: Table, runs: pd.DataFrame, form: str) -> None:
     notes = " ".join(filter(None, (asked.reading, view.notes, state_line(runs), chance_line(runs))))
     text, marked, caption = view.text, view.marked, asked.caption
     if form == "csv":
-        print(view.numbers.drop(columns="run_ids").to_csv(index=False, lineterminator="\n"), end="")
+        print(rendering.csv(view.numbers.drop(columns="run_ids")), end="")
     elif form == "markdown":
         print(f"{caption}\n\n{rendering.markdown(text, marked)}\n{notes}")
     elif form == "latex":
@@ -112,5 +116,11 @@ def table(asked: Table, runs: pd.DataFrame, form: str) -> None:
         print(rendering.html(text, marked, f"{caption} {notes}"), end="")
     else:
         console = Console(highlight=False, markup=False)
-        console.print(rendering.terminal(text, marked, caption))
+        _print(console, view)
         console.print(notes)
+
+
+def _print(console: Console, view: View) -> None:
+    console.print(view.table.caption)
+    for part in rendering.terminal(view.text, view.marked, view.keys, console.width):
+        console.print(part)

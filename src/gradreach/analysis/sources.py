@@ -27,6 +27,9 @@ class Source(Protocol):
     def read_profile(self, run_id: str) -> Mapping[str, np.ndarray]:
         """Return the columns of a run's gradient profiles; empty where it has none."""
 
+    def read_table(self, run_id: str, table: str) -> Mapping[str, np.ndarray]:
+        """Return the columns of a table of the diagnostics, such as ``decoding``; empty where there is none."""
+
     def read_history(self, run_id: str) -> str:
         """Return the figures of a run's epochs as CSV; empty where it has none."""
 

@@ -10,7 +10,7 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy  # whose parts are imported where they are first used: a table of means needs none of scipy.stats
 
 LEVEL = 0.05
 """Of significance; intervals cover 95 %."""
@@ -75,12 +75,12 @@ def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
     if n == 1:
         return Estimate(float(values[0]), math.nan, math.nan, 1)
     sd = float(values.std(ddof=1))
-    return Estimate(float(values.mean()), sd, float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * sd / math.sqrt(n), n)
+    return Estimate(float(values.mean()), sd, float(scipy.special.stdtrit(n - 1, 1 - LEVEL / 2)) * sd / math.sqrt(n), n)
 
 
 def interquartile_mean(values: np.ndarray) -> float:
     """Return the mean of the middle half: ⌊n/4⌋ values are cut at either end (Agarwal et al. 2021)."""
-    return float(stats.trim_mean(np.ravel(values), 0.25))
+    return float(scipy.stats.trim_mean(np.ravel(values), 0.25))
 
 
 def bootstrap(
@@ -98,7 +98,6 @@ def bootstrap(
         resamples: how many.
     """
     kept = [finite(stratum) for stratum in strata]
-    kept = [stratum for stratum in kept if len(stratum)]
     n = sum(map(len, kept))
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
@@ -126,8 +125,8 @@ def paired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
         return Comparison(1.0, pairs, "no pair differs") if pairs > n == 0 else Comparison(math.nan, pairs, TOO_SMALL)
     name = "Wilcoxon signed-rank"
     if 2**n > ENUMERABLE:
-        return Comparison(float(stats.wilcoxon(difference).pvalue), pairs, name)
-    ranks = stats.rankdata(np.abs(difference))
+        return Comparison(float(scipy.stats.wilcoxon(difference).pvalue), pairs, name)
+    ranks = scipy.stats.rankdata(np.abs(difference))
     balance = np.array(list(product((-1, 1), repeat=n))) @ ranks
     return Comparison(_share_as_extreme(balance, float(np.sign(difference) @ ranks)), pairs, name)
 
@@ -143,8 +142,8 @@ def unpaired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarr
         return Comparison(math.nan, smaller, TOO_SMALL)
     name = "Mann-Whitney"
     if arrangements > ENUMERABLE:
-        return Comparison(float(stats.mannwhitneyu(a, b).pvalue), smaller, name)
-    ranks = stats.rankdata(np.concatenate([a, b]))
+        return Comparison(float(scipy.stats.mannwhitneyu(a, b).pvalue), smaller, name)
+    ranks = scipy.stats.rankdata(np.concatenate([a, b]))
     sums = np.array([sum(some) for some in combinations(ranks, len(a))]) - len(a) * ranks.mean()
     return Comparison(_share_as_extreme(sums, float(ranks[: len(a)].sum() - len(a) * ranks.mean())), smaller, name)
 
@@ -239,9 +238,9 @@ def critical_difference_ranks(scores: np.ndarray, higher_is_better: bool = True)
         raise ValueError(f"scores of shape {scores.shape}: ranks need at least two tasks and three competitors")
     tasks, competitors = scores.shape
     ordered = np.where(np.isnan(scores), math.inf, -scores if higher_is_better else scores)
-    mean = stats.rankdata(ordered, axis=1).mean(axis=0)
+    mean = scipy.stats.rankdata(ordered, axis=1).mean(axis=0)
     same = (ordered == ordered[:, :1]).all()
-    p = 1.0 if same else float(stats.friedmanchisquare(*ordered.T).pvalue)
+    p = 1.0 if same else float(scipy.stats.friedmanchisquare(*ordered.T).pvalue)
     critical = nemenyi_critical_difference(competitors, tasks)
     order = np.argsort(mean, kind="stable")
     groups: list[tuple[int, ...]] = []
@@ -254,5 +253,5 @@ def critical_difference_ranks(scores: np.ndarray, higher_is_better: bool = True)
 
 def nemenyi_critical_difference(competitors: int, tasks: int) -> float:
     """Return how far two mean ranks must lie apart to be told apart at 5 %."""
-    q = float(stats.studentized_range.ppf(1 - LEVEL, competitors, math.inf)) / math.sqrt(2)
+    q = float(scipy.stats.studentized_range.ppf(1 - LEVEL, competitors, math.inf)) / math.sqrt(2)
     return q * math.sqrt(competitors * (competitors + 1) / (6 * tasks))

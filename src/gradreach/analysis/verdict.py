@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gradreach.analysis.naming import number
 from gradreach.analysis.results import has
 from gradreach.analysis.statistics import estimate
 from gradreach.analysis.tables import selected
@@ -44,10 +45,11 @@ class Effect(NamedTuple):
     unit: str = ""
 
     def __str__(self) -> str:
+        value, low, high = (number(each, ".3g") for each in (self.value, self.low, self.high))
         unit = f" {self.unit}" if self.unit else ""
         if math.isnan(self.low):
-            return f"{self.label}: {self.value:.3g}{unit} (n = {self.n}, too small for an interval)"
-        return f"{self.label}: {self.value:.3g}{unit}, 95 % interval {self.low:.3g} to {self.high:.3g} (n = {self.n})"
+            return f"{self.label}: {value}{unit} (n = {self.n}, too small for an interval)"
+        return f"{self.label}: {value}{unit}, 95 % interval {low} to {high} (n = {self.n})"
 
 
 def stored_effect(values: Mapping[str, Any]) -> Effect:
@@ -129,7 +131,7 @@ def compare(
     has(runs, metric)
     keys = [paired_by] if isinstance(paired_by, str) else list(paired_by)
     sides = [chosen(runs, where).groupby(keys)[metric].mean() for where in (a, b)]
-    first, second = (side.to_numpy(float) for side in sides[0].align(sides[1], join="inner"))
+    first, second = (side.to_numpy(float) for side in sides[0].align(sides[1]))  # without a partner: NaN
     if ratio:
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = _effect("", np.log(first) - np.log(second), unit)

@@ -1,7 +1,5 @@
 """Records on a W&B server, read through its public API: for teams whose runs lie there."""
 
-import csv
-import io
 import json
 import tempfile
 from collections.abc import Mapping
@@ -12,7 +10,7 @@ import numpy as np
 
 from gradreach.errors import ConfigError
 from gradreach.records import SCHEMA_VERSION
-from gradreach.tracking.wandb import FACTS
+from gradreach.tracking.wandb import FACTS, HISTORY, STAGES
 
 GROUPS = ("task", "model", "optimizer", "trainer", "diagnostics", "seed")
 FIGURES = ("train/", "val/", "test/")
@@ -58,12 +56,12 @@ class WandbSource:
         run = self._runs.get(run_id)
         if run is None:
             return None
-        config, summary = dict(run.config), dict(run.summary)
+        config, summary = dict(run.config), dict(run.summary_metrics)
         metrics = {key: float(value) for key, value in summary.items() if key.startswith(FIGURES)}
-        metrics |= _gradients(self._measured(run_id, first=True), "start")
+        for stage in STAGES:
+            measured = summary.get(f"gradient/{stage}") or {}
+            metrics |= {f"gradient/{stage}/{name}": float(value) for name, value in measured.items()}
         status = summary.get("status") or STATES.get(run.state, "failed")
-        if status == "finished":
-            metrics |= _gradients(summary, "end")
         return {
             **{key: summary.get(key) for key in FACTS},
             "schema_version": SCHEMA_VERSION,
@@ -80,22 +78,13 @@ class WandbSource:
         """Return the status: the server knows who is gone."""
         return str(record["status"])
 
-    def _measured(self, run_id: str, first: bool = False) -> Any:
-        """Return the rows of a run, or the one of before training."""
-        rows = self._runs[run_id].scan_history(**({"max_step": 1} if first else {}))
-        return next(iter(rows), {}) if first else list(rows)
-
     def read_profile(self, run_id: str) -> Mapping[str, np.ndarray]:
         """Return the columns of a run's gradient profiles, from the table that it logged."""
         run = self._runs.get(run_id)
-        told = None if run is None else dict(run.summary).get(PROFILE)
-        if run is None or not told:
+        told = None if run is None else run.summary_metrics.get(PROFILE)
+        if not told:
             return {}
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            run.file(told["path"]).download(root=folder, replace=True) as file,
-        ):
-            held = json.load(file)
+        held = json.loads(_text(run, told["path"]))
         columns = dict(zip(held["columns"], zip(*held["data"], strict=True), strict=True))
         texts, whole = ("stage", "layer", "direction", "quantity"), ("lag", "n")
         kinds: dict[str, Any] = {**dict.fromkeys(texts, str), **dict.fromkeys(whole, int)}
@@ -103,36 +92,23 @@ class WandbSource:
             name: np.array([_number(v, kinds.get(name, float)) for v in values]) for name, values in columns.items()
         }
 
+    def read_table(self, run_id: str, table: str) -> Mapping[str, np.ndarray]:
+        """Return the profile, where that is asked for: W&B was told of no other table."""
+        return self.read_profile(run_id) if table == "profile" else {}
+
     def read_history(self, run_id: str) -> str:
-        """Return the figures of a run's epochs as CSV."""
-        if run_id not in self._runs:
-            return ""
-        rows = [_epoch(told) for told in self._measured(run_id) if "train/loss" in told]
-        names = list(dict.fromkeys(name for epoch in rows for name in epoch))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue() if rows else ""
+        """Return the figures of a run's epochs as CSV; empty until the run has ended."""
+        run = self._runs.get(run_id)
+        return "" if run is None else _text(run, HISTORY)
 
 
-def _epoch(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {_local(k): v for k, v in told.items() if not k.startswith("_") and not isinstance(v, Mapping)}
-
-
-def _gradients(told: Mapping[str, Any], stage: str) -> dict[str, float]:
-    """Return the figures of the gradient that were told at one stage, under the names that records give them."""
-    figures = {_local(key): value for key, value in told.items()}
-    return {
-        key.replace("gradient/", f"gradient/{stage}/", 1): float(value)
-        for key, value in figures.items()
-        if key.startswith("gradient/") and isinstance(value, int | float | str)
-    }
-
-
-def _local(name: str) -> str:
-    """Return what records call a figure: W&B has the gates as a family of their own."""
-    return name.replace("gates/", "gradient/gate_", 1) if name.startswith("gates/") else name
+def _text(run: Any, name: str) -> str:
+    """Return a file of a run; empty where it has none."""
+    found = next(iter(run.files(names=[name])), None)
+    if found is None or not found.size:
+        return ""
+    with tempfile.TemporaryDirectory() as folder, found.download(root=folder, replace=True) as file:
+        return str(file.read())
 
 
 def _number(value: Any, kind: type) -> Any:

@@ -2,6 +2,7 @@
 
 from gradreach.diagnostics.bptt import bptt_shares, bptt_terms
 from gradreach.diagnostics.cells import Stepwise
+from gradreach.diagnostics.decoding import DECODED, linear_decoding
 from gradreach.diagnostics.gates import gate_histograms, gate_statistics
 from gradreach.diagnostics.instrument import QUANTITIES, Instrument, Schedule
 from gradreach.diagnostics.jacobians import (
@@ -27,6 +28,7 @@ from gradreach.diagnostics.summary import Decay, decay, figures, half_life, reac
 from gradreach.diagnostics.trace import LayerTrace, Trace, trace
 
 __all__ = [
+    "DECODED",
     "QUANTITIES",
     "Decay",
     "EffectiveField",
@@ -48,6 +50,7 @@ __all__ = [
     "gradient_norms",
     "gradient_profile",
     "half_life",
+    "linear_decoding",
     "log10_condition_number",
     "lyapunov_spectrum",
     "omega",

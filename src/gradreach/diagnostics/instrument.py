@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.diagnostics.bptt import bptt_shares
+from gradreach.diagnostics.decoding import decoding_figures, linear_decoding
 from gradreach.diagnostics.gates import gate_histograms, gate_statistics
 from gradreach.diagnostics.jacobians import (
     log10_condition_number,
@@ -36,12 +37,19 @@ class Instrument:
     - ``probe``, ``loss``: see ``trace``.
     - ``schedules``: when each quantity is measured; those that are not named are not.
     - ``exponents``: how many Lyapunov exponents.
+    - ``decoded``: what linear decoding is fitted and tested on, hundreds of examples; the probe if it is not given.
 
     ``tables`` holds what was measured, by name, each with a column ``stage``; ``seconds`` what it cost.
     """
 
     def __init__(
-        self, model: nn.Module, probe: Batch, loss: Loss, schedules: Mapping[str, Schedule], exponents: int = 1
+        self,
+        model: nn.Module,
+        probe: Batch,
+        loss: Loss,
+        schedules: Mapping[str, Schedule],
+        exponents: int = 1,
+        decoded: Batch | None = None,
     ) -> None:
         unknown = set(schedules) - set(QUANTITIES)
         if unknown:
@@ -49,6 +57,7 @@ class Instrument:
         self.model, self.probe, self.loss = model, probe, loss
         self.schedules = {name: checked_schedule(schedule) for name, schedule in schedules.items()}
         self.exponents = exponents
+        self.decoded = probe if decoded is None else decoded
         self.tables: dict[str, list[pd.DataFrame]] = {}
         self.seconds = 0.0
 
@@ -159,6 +168,13 @@ def _receptive_field(instrument: Instrument, traced: Trace) -> tuple[dict[str, f
     return scalars, {"receptive_field": found.weights}
 
 
+def _decoding(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+    if not traced.layers:
+        return {}, {}
+    table = linear_decoding(instrument.model, instrument.decoded)
+    return decoding_figures(table), {"decoding": table}
+
+
 QUANTITIES: dict[str, Callable[[Instrument, Trace], tuple[dict[str, float], Tables]]] = {
     "profile": _profile,
     "gates": _gates,
@@ -167,4 +183,5 @@ QUANTITIES: dict[str, Callable[[Instrument, Trace], tuple[dict[str, float], Tabl
     "bptt": _bptt,
     "jacobians": _jacobians,
     "receptive_field": _receptive_field,
+    "decoding": _decoding,
 }

@@ -88,12 +88,12 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         raise ValueError(
             f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64"
         )
-    _check_batch(batch)
+    check_batch(batch)
     with undisturbed():
-        probe = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype)).eval().requires_grad_(False)
+        probe = copy_of(model, dtype)
         device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
         batch = batch.to(device, dtype)
-        lengths = _lengths(batch)
+        lengths = lengths_of(batch)
         inputs: list[Tensor] = []
         x = batch.x
         if x.is_floating_point():
@@ -156,9 +156,23 @@ def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Ad
 
 
 def _layer(cut: Cut, found: Adjoints, lengths: Tensor, columns: int) -> LayerTrace:
+    return LayerTrace(cut.layer, cut.direction, cut.steps, found, *ends_of(cut, lengths, columns))
+
+
+def ends_of(cut: Cut, lengths: Tensor, columns: int) -> tuple[Tensor, Tensor]:
+    """Return at which step each example's run through a layer ends, and how many valid steps there are up to that one.
+
+    Args:
+        cut: the layer.
+        lengths: ``(batch,)`` valid steps of the model's input.
+        columns: how many steps that has with its padding.
+
+    Raises:
+        ValueError: the layer sees other steps than the model, and nobody says which of them are valid.
+    """
     length = cut.steps.length
     if cut.lengths is not None:
-        return LayerTrace(cut.layer, cut.direction, cut.steps, found, cut.lengths - 1, cut.lengths)
+        return cut.lengths - 1, cut.lengths
     if length != columns:
         if bool((lengths != columns).any()):
             raise ValueError(
@@ -167,8 +181,7 @@ def _layer(cut: Cut, found: Adjoints, lengths: Tensor, columns: int) -> LayerTra
             )
         lengths = torch.full_like(lengths, length)
     # torch's backward direction passes the padding first and ends at the first input, from which its lags are counted
-    end = lengths - 1 if not cut.padding_first else torch.full_like(lengths, length - 1)
-    return LayerTrace(cut.layer, cut.direction, cut.steps, found, end, lengths)
+    return lengths - 1 if not cut.padding_first else torch.full_like(lengths, length - 1), lengths
 
 
 def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
@@ -177,7 +190,17 @@ def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]
     return values[(end - lags).clamp(min=0), examples], lags < count
 
 
-def _check_batch(batch: Any) -> None:
+def copy_of(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return a copy that computes in a dtype, in evaluation, without gradients of its weights."""
+    return copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype)).eval().requires_grad_(False)
+
+
+def check_batch(batch: Any) -> None:
+    """Refuse what is no batch.
+
+    Raises:
+        ValueError: saying what it is, and what to hand over.
+    """
     if not isinstance(batch, Batch) or not isinstance(batch.lengths, Tensor | None):
         found = f"Batch whose lengths are {batch.lengths!r}" if isinstance(batch, Batch) else type(batch).__name__
         raise ValueError(f"batch is a {found}; hand over Batch(x, lengths, target), lengths a tensor (batch,) or None")
@@ -195,7 +218,12 @@ def _losses(loss: Loss, output: Any, target: Tensor, dtype: torch.dtype) -> Tens
         raise
 
 
-def _lengths(batch: Batch) -> Tensor:
+def lengths_of(batch: Batch) -> Tensor:
+    """Return how many steps of each example are valid, ``(batch,)``.
+
+    Raises:
+        ValueError: it is fewer than none, or more than there are.
+    """
     columns = batch.x.shape[1]
     if batch.lengths is None:
         return torch.full((len(batch),), columns, device=batch.x.device)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces import expr
 
 from gradreach.analysis.build import architectures
-from gradreach.analysis.frame import run_table
+from gradreach.analysis.run_table import read_runs, run_table
 from gradreach.drawing import COLOURS
 from gradreach.errors import ConfigError
 from gradreach.tracking.summary import summary_id
@@ -20,6 +19,11 @@ from gradreach.tracking.summary import summary_id
 SUMMARY = "summary"
 """What stands for the architecture of the run that holds tables and figures."""
 FIGURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\.png\)")
+
+
+def those(run_ids: list[str]) -> expr.Or:
+    """Return the filter that keeps these runs: by W&B's id, or, where a W&B sweep gave another, by `run_id`."""
+    return expr.Or(expr.Metric("ID").isin(run_ids), expr.Config("run_id.value").isin(run_ids))
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Dashboard:
             raise ConfigError(f"{experiment}: no runs yet; python run.py -m experiment={experiment} makes them")
         if not page.exists():
             raise ConfigError(f"{experiment}: no tables yet; gradreach tables {experiment} makes them")
-        runs = pd.read_csv(table, dtype={"run_id": str})
+        runs = read_runs(table)
         metrics = runs["metric"].dropna().tolist() if "metric" in runs else []
         return cls(
             experiment=experiment,
@@ -80,7 +84,7 @@ class Dashboard:
             ],
             settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=100),
             runset_settings=ws.RunsetSettings(
-                filters=expr.And(expr.Config("run_id").isin([*self.run_ids, summary_id(self.experiment)])),
+                filters=those([*self.run_ids, summary_id(self.experiment)]),
                 groupby=[expr.Config("architecture"), expr.Config("seq_len")],
                 group_colors=self.colours,
                 pinned_columns=[f"summary:test/{self.metric}", "summary:gradient/x.reach", "summary:parameters"],
@@ -118,7 +122,7 @@ class Dashboard:
                 wr.MediaBrowser(title="gradient/profile", media_keys=["gradient/profile"]),
             ],
             "Gates": [bars(f"gates/{gate}.mean") for gate in ("f", "z")]
-            + [over_epochs(metric_regex="^gates/.*(closed|open)$", title="gates: share closed, share open")],
+            + [over_epochs(metric_regex="^gates/.*saturated$", title="gates: share closed or open")],
             "Cost": [
                 wr.ScatterPlot(title="size", x=wr.SummaryMetric("parameters"), y=wr.SummaryMetric(score), log_x=True),
                 bars("multiply_adds"),
@@ -148,7 +152,7 @@ class Dashboard:
         return f"Made by 'gradreach dashboard {self.experiment}', which renews it."
 
     def _figure(self, name: str) -> wr.PanelGrid:
-        summary = wr.Runset(name=SUMMARY, filters=expr.And(expr.Config("run_id") == summary_id(self.experiment)))
+        summary = wr.Runset(name=SUMMARY, filters=those([summary_id(self.experiment)]))
         panel = wr.MediaBrowser(media_keys=[f"figures/{name}"], layout=wr.Layout(w=24, h=14))
         return wr.PanelGrid(runsets=[summary], panels=[panel])
 
@@ -156,7 +160,7 @@ class Dashboard:
         """Return the runs of the experiment, of the report's own project."""
         return wr.Runset(
             name="runs",
-            filters=expr.And(expr.Config("run_id").isin(self.run_ids)),
+            filters=those(self.run_ids),
             groupby=["config.architecture", "config.seq_len"],
         )
 

@@ -32,12 +32,13 @@ def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> 
     import wandb
 
     from gradreach.analysis.build import build
-    from gradreach.tracking.wandb import begin, end
+    from gradreach.tracking.wandb import as_table, begin, end
 
     built = build(experiment, workplace.results_dir, experiments_dir)
     run = begin(
         workplace.tracking,
         workplace.results_dir,
+        goes_on=False,
         id=summary_id(experiment),
         name=f"{experiment} · summary",
         group=experiment,
@@ -53,17 +54,16 @@ def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> 
         },
     )
     try:
-        shown: dict[str, Any] = {}
+        figures = {
+            f"figures/{figure.name}": wandb.Image(str(built.folder / f"{figure.name}.png"), caption=figure.caption)
+            for figure in built.experiment.figures
+        }
+        run.log(figures)
+        said: dict[str, Any] = {"state": built.state}
         for table in built.experiment.tables:
             frame = pd.read_csv(built.folder / f"{table.name}.csv", float_precision="round_trip")
-            cells: list[Any] = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
-            shown[f"tables/{table.name}"] = wandb.Table(columns=[*map(str, frame)], data=cells, allow_mixed_types=True)
-        for figure in built.experiment.figures:
-            shown[f"figures/{figure.name}"] = wandb.Image(
-                str(built.folder / f"{figure.name}.png"), caption=figure.caption
-            )
-        run.log(shown)
-        run.summary["state"] = built.state
+            said[f"tables/{table.name}"] = as_table(frame.astype(object).where(frame.notna(), None))
+        run.summary.update(said)
     except BaseException:
         end(run, 1)
         raise

@@ -13,7 +13,7 @@ import click
 import filelock
 from rich.console import Console
 
-from gradreach.analysis.frame import read_runs, run_table
+from gradreach.analysis.run_table import read_runs, run_table
 from gradreach.display import make_console, progress_bar
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore

@@ -19,7 +19,7 @@ class Tracker(Protocol):
     url: str | None
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Take the figures of a moment; ``epoch`` among them says when."""
+        """Take the figures of a moment; ``epoch`` and ``step`` among them say when."""
 
     def summarize(self, result: Mapping[str, Any], profiles: list[pd.DataFrame]) -> None:
         """Take what the record will say of the result, ``metrics`` among it, and the gradient profiles."""

@@ -12,6 +12,7 @@ import pandas as pd
 import wandb
 
 from gradreach.config import RunConfig, TrackingSettings, Workplace
+from gradreach.records import as_csv
 from gradreach.tracking.server import mode_now
 from gradreach.tracking.sync import run_id_note
 
@@ -29,18 +30,23 @@ FACTS = (
     "steps",
     "training_seconds",
 )
+HISTORY = "history.csv"
+"""The file of a run in which stands all that was measured from epoch to epoch, as in its record."""
+STAGES = ("start", "end")
+"""What was measured of the gradient before training, and of the chosen weights: ``gradient/<stage>`` of the summary."""
 INIT_SECONDS = 30.0
 """How long a run waits for a server that answers, but does not take it up; then it is tracked offline."""
 FINISH_SECONDS = 30.0
 """How long a run's end waits for the server; what it has not got then is on disk, for ``gradreach sync``."""
 
 
-def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.Run":
+def begin(tracking: TrackingSettings, results_dir: Path, goes_on: bool = True, **what: Any) -> "wandb.Run":
     """Begin a W&B run that says nothing, asks nothing, and measures nothing of the machine.
 
     Args:
         tracking: where it is sent.
         results_dir: its files go below.
+        goes_on: online, whether it adds to what the server has of this id, or takes its place.
         what: id, name and the like, for ``wandb.init``.
 
     Raises:
@@ -72,7 +78,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, **what: Any) -> "wandb.
     }
     if mode_now(tracking) == "online":
         with suppress(wandb.errors.CommError):
-            return wandb.init(mode="online", resume="allow", **common)
+            return wandb.init(mode="online", resume="allow" if goes_on else None, **common)
     return wandb.init(mode="offline", **common)
 
 
@@ -110,7 +116,8 @@ class WandbRun:
     """
 
     def __init__(self, run: RunConfig, workplace: Workplace, record: Mapping[str, Any]) -> None:
-        self.end_step = run.trainer.epochs + 1
+        self.last: Mapping[str, Any] = {}
+        self.history: list[Mapping[str, Any]] = []
         agent = "WANDB_SWEEP_ID" in os.environ  # the server has made the run already, and waits for it under its id
         if agent:
             os.environ.pop("WANDB_SWEEP_PARAM_PATH", None)  # its flat `model` would displace our `model.*`
@@ -138,40 +145,49 @@ class WandbRun:
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Log a row of figures."""
-        self._log(row, row["epoch"])
+        self.last = row
+        if row["epoch"]:
+            self.history.append(row)
+        self._log(curves(row), row["step"])
 
     def summarize(self, result: Mapping[str, Any], profiles: list[pd.DataFrame]) -> None:
-        """Log what was measured of the chosen weights, the profiles as picture and table; write the summary."""
-        row: dict[str, Any] = {"epoch": self.end_step - 1}
-        chosen = {key: value for key, value in result["metrics"].items() if not key.startswith("gradient/")}
-        measured = {key: value for key, value in result["metrics"].items() if key.startswith("gradient/end/")}
-        row |= {key.replace("/end/", "/"): value for key, value in measured.items()}
+        """Log what was measured of the chosen weights, with a picture; write the summary, with the profile's table."""
+        metrics = result["metrics"]
+        stages = {stage: under(f"gradient/{stage}/", metrics) for stage in STAGES}
+        end = {f"gradient/{name}": value for name, value in stages["end"].items()}
+        row: dict[str, Any] = {"epoch": self.last["epoch"], **curves(end)}
         profile = pd.concat(profiles, ignore_index=True) if profiles else None
         if profile is not None:
-            from gradreach.drawing import draw_run_profile
+            from gradreach.drawing import as_image, draw_run_profile
 
-            row["gradient/profile"] = wandb.Image(draw_run_profile(profile))
-        self._log(row, self.end_step)
+            row["gradient/profile"] = wandb.Image(as_image(draw_run_profile(profile)))
+        self._log(row, self.last["step"] + 1)
         facts = {key: result[key] for key in FACTS if result.get(key) is not None}
         if "steps_per_second" in result:
             facts["time/steps_per_second"] = result["steps_per_second"]
-        self.run.summary.update({**chosen, **facts})
+        chosen = {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
+        measured = {f"gradient/{stage}": figures for stage, figures in stages.items() if figures}
+        self.run.summary.update({**chosen, **facts, **measured})
         if profile is not None:
-            self._log_table("gradient/by_lag", profile)
+            self._tell_table("gradient/by_lag", profile)
 
-    def _log_table(self, name: str, frame: pd.DataFrame) -> None:
-        """Log a table beside the last row; wandb cannot without its server, and then all else is still told."""
-        # a type for all: wandb would else infer one for every cell, which costs more than the picture
-        cells: list[Any] = frame.to_numpy(dtype=object).tolist()
-        table = wandb.Table(columns=[*map(str, frame)], data=cells, allow_mixed_types=True)
+    def _tell_table(self, name: str, frame: pd.DataFrame) -> None:
+        """Put a table into the summary; wandb cannot without its server, and then all else is still told."""
+        wandb.Table.MAX_ROWS = wandb.Table.MAX_ARTIFACT_ROWS  # of a longer one it would drop the end without a word
+        if len(frame) > wandb.Table.MAX_ROWS:
+            frame = frame[frame["stage"].isin(STAGES)]
         try:
-            self._log({name: table}, self.end_step)
+            self.run.summary[name] = as_table(frame)
         except wandb.errors.Error as error:
             reason = str(error).splitlines()[0]
             print(f"gradreach: note: {name} is in the record alone, W&B's server is gone: {reason}", file=sys.stderr)
 
     def close(self, exit_code: int) -> None:
-        """End the run."""
+        """End the run; its file of all epochs goes with it."""
+        if self.history:
+            file = Path(self.run.settings.files_dir) / HISTORY
+            file.write_text(as_csv(self.history), "utf-8")
+            self.run.save(file, base_path=file.parent, policy="end", glob=False)
         end(self.run, exit_code)
 
     def abandon(self) -> None:
@@ -184,12 +200,35 @@ class WandbRun:
 
     def _log(self, row: Mapping[str, Any], step: int) -> None:
         if step >= self.run.starting_step:
-            self.run.log({family_name(key): value for key, value in row.items()}, step=step)
+            self.run.log(dict(row), step=step)
 
 
-def family_name(key: str) -> str:
-    """Return what a figure is called in W&B: gates are a family of their own."""
-    return key.replace("gradient/gate_", "gates/", 1)
+def as_table(frame: pd.DataFrame) -> wandb.Table:
+    """Return a frame as W&B's table, its cells as they are."""
+    table = wandb.Table(columns=[*map(str, frame)], allow_mixed_types=True)
+    table.data = frame.to_numpy(dtype=object).tolist()  # given at once, wandb would look at every cell's type
+    return table
+
+
+def curves(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a row of figures is a curve in W&B, where gates are a family of their own.
+
+    Of the gradient by lag these are reach and half-life; of a gate the share that is saturated, closed or open, and of
+    the one that weighs the old state the mean. The finer figures are in the summary and in the file of all epochs.
+    """
+    shown: dict[str, Any] = {}
+    for key, value in row.items():
+        name, dot, figure = key.replace("gradient/gate_", "gates/", 1).rpartition(".")
+        if not dot or figure in ("reach", "half_life", "mean"):
+            shown[f"{name}{dot}{figure}"] = value
+        elif figure == "closed" and not name.startswith("gates/notes"):  # which is no gate
+            shown[f"{name}.saturated"] = value + row[f"{key.removesuffix(figure)}open"]
+    return shown
+
+
+def under(prefix: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures whose names begin so, without that beginning."""
+    return {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
 
 
 def configuration(run: RunConfig, workplace: Workplace, record: Mapping[str, Any]) -> dict[str, Any]:

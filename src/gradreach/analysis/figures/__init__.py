@@ -7,6 +7,7 @@ In ``experiments/<name>.py``::
 
 from gradreach.analysis.figures.captions import captioned
 from gradreach.analysis.figures.costs import metric_by_cost
+from gradreach.analysis.figures.decoding import decoding_by_lag
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
 from gradreach.analysis.figures.ranks import critical_difference
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
@@ -15,6 +16,7 @@ from gradreach.analysis.figures.training import gates_through_training, learning
 __all__ = [
     "captioned",
     "critical_difference",
+    "decoding_by_lag",
     "gates_through_training",
     "gradient_by_lag",
     "gradient_through_training",

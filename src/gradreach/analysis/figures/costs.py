@@ -8,7 +8,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from gradreach.analysis.figures.groups import draw_point, grid, labels, legend, point, show_whole_range
+from gradreach.analysis.figures.groups import (
+    draw_point,
+    grid,
+    head,
+    labels,
+    legend,
+    of_one_length,
+    point,
+    show_whole_range,
+)
 from gradreach.analysis.figures.scores import ACCURACY, draw_chance
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure
@@ -45,10 +54,7 @@ def metric_by_cost(
         by: what makes a point.
         seq_len: of the runs that are drawn; None takes the longest.
     """
-    runs = results.runs
-    lengths = runs["seq_len"].dropna()
-    if len(lengths):
-        runs = runs[runs["seq_len"] == (lengths.max() if seq_len is None else seq_len)]
+    runs, length = of_one_length(results.runs, seq_len)
     with saved(stem, *grid(len(costs)), sharex=False, size=PANEL if len(costs) > 1 else WIDE) as drawn:
         named = labels(runs, by)
         for axes, cost in zip(drawn, costs, strict=False):
@@ -75,6 +81,7 @@ def metric_by_cost(
             show_whole_range(axes, measure)
         for axes in drawn[len(costs) :]:
             axes.remove()
+        head(figure_of(drawn), length)
         legend(figure_of(drawn), named.values())
     return figure_of(drawn)
 

@@ -9,14 +9,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from gradreach.analysis.naming import number
 from gradreach.analysis.statistics import estimate
 from gradreach.analysis.tables import Measure
 from gradreach.drawing import PALE, series
 
+ONE_PER_CENT = "_1 %"
+"""What the line where reach ends is called; legends leave out what begins with an underscore."""
 TIP = "tip: "
 """What the ids of those parts of a figure begin with that tell their values where the reader points at them."""
+REFERENCES = ("chance", "the whole sequence", ONE_PER_CENT)
 LISTED = 12
 """How many run ids a point names."""
 
@@ -51,10 +58,11 @@ class Point:
     def __str__(self) -> str:
         if not self.valid:
             return f"no value ({counted(self.states)})"
-        interval = "" if math.isnan(self.low) else f", 95 % interval {self.low:.4g} to {self.high:.4g}"
+        mean, low, high = (number(value, ".4g") for value in (self.mean, self.low, self.high))
+        interval = "" if math.isnan(self.low) else f", 95 % interval {low} to {high}"
         more = len(self.run_ids) - LISTED
         listed = " ".join(self.run_ids[:LISTED]) + (f" and {more} more" if more > 0 else "")
-        return f"{self.mean:.4g}{interval}, of {self.valid}/{self.planned} runs ({counted(self.states)}): {listed}"
+        return f"{mean}{interval}, of {self.valid}/{self.planned} runs ({counted(self.states)}): {listed}"
 
 
 def point(runs: pd.DataFrame, measure: Measure) -> Point:
@@ -157,11 +165,41 @@ def draw_line(
         draw_point(axes, at, y, look, name)
 
 
+def of_one_length(runs: pd.DataFrame, seq_len: int | None) -> tuple[pd.DataFrame, str]:
+    """Return the runs of one length, the longest if none is named, and which it is; no word where there is but one."""
+    lengths = sorted(runs["seq_len"].dropna().unique())
+    if not lengths:
+        return runs, ""
+    one = lengths[-1] if seq_len is None else seq_len
+    others = ", ".join(str(length) for length in lengths if length != one)
+    return runs[runs["seq_len"] == one], f"seq_len {one} (not shown: {others})" if others else ""
+
+
+def head(figure: Figure, text: str) -> None:
+    """Put a line above all panels, and make room for it."""
+    if text:
+        figure.set_figheight(figure.get_figheight() + 0.25)
+        figure.suptitle(text, fontsize=9)
+
+
 def log_scale(*panels: Axes) -> None:
     """Make the vertical axis logarithmic, where there is anything that has a logarithm."""
-    if any(math.isfinite(axes.dataLim.minposy) for axes in panels):
+    low = min(axes.dataLim.minposy for axes in panels)
+    if math.isfinite(low):
         for axes in panels:
             axes.set_yscale("log")
+            few_decades(axes.yaxis, max(axes.dataLim.y1 for axes in panels) / low)
+
+
+def few_decades(axis: Axis, ratio: float) -> None:
+    """Tick a logarithmic axis that shows few decades at 1, 2, 5, 10, 20, …, or evenly where it shows less than one."""
+    if ratio < 5:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    elif ratio < 500:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    if ratio < 500:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def show_whole_range(axes: Axes, measure: Measure) -> None:
@@ -170,14 +208,27 @@ def show_whole_range(axes: Axes, measure: Measure) -> None:
         axes.set_ylim(-0.03 * measure.scale, 1.03 * measure.scale)
 
 
+def _has_values(axes: Axes, line: Line2D) -> bool:
+    """Return whether a line shows what was measured, and is not there for comparison, or to say that nothing is."""
+    own = line.get_transform().contains_branch_seperately(axes.transData)[1]  # the spelling is matplotlib's
+    return own and bool(np.isfinite(line.get_ydata()).any()) and line.get_label() not in REFERENCES
+
+
 def legend(figure: Figure, order: Iterable[str] = ()) -> None:
     """Put one legend below all panels, each label once, and make room for it; a panel without data says so."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
-        lines = [line for line in axes.get_lines() if np.size(line.get_xdata())]
-        drawn = [*axes.collections, *axes.patches, *axes.texts, *lines]
+        drawn = [
+            *axes.collections,
+            *axes.patches,
+            *axes.texts,
+            *(line for line in axes.get_lines() if _has_values(axes, line)),
+        ]
         if not drawn:
             axes.text(0.5, 0.5, "nothing measured yet", ha="center", va="center", transform=axes.transAxes)
+            beside = axes.get_shared_y_axes().get_siblings(axes)
+            if axes.get_autoscaley_on() and not any(np.isfinite(each.dataLim.y1) for each in beside):
+                axes.set_yticks([])  # those that would stand there are of no value
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if not found:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from gradreach.analysis.figures.groups import (
     draw_line,
@@ -115,23 +116,33 @@ def largest(values: pd.Series, default: float) -> float:
 def draw_measure(
     axes: Axes, runs: pd.DataFrame, x: str, measure: Measure, by: str, named: Mapping[Hashable, str]
 ) -> None:
-    """Draw one line for each group that has the measure; at one place, groups stand beside each other."""
-    places = sorted(runs[x].dropna().unique()) if x in runs else []
-    step = 0.01 * float(places[-1] - places[0]) if places else 0.0
+    """Draw one line for each group that has the measure; at one place, groups stand beside each other.
+
+    Places that lie as far apart as 25 and 400 stand on a logarithmic axis, with ticks at those there are.
+    """
+    places = sorted(float(at) for at in runs[x].dropna().unique()) if x in runs else []
+    far = len(places) > 1 and 0 < 8 * places[0] < places[-1]
+    if far:
+        axes.set_xscale("log")
     for i, (key, label) in enumerate(named.items()):
         some = runs[runs[by] == key]
         finished = some[some["status"] == "finished"]
         if some.empty or (len(finished) and (measure.metric not in some or finished[measure.metric].isna().all())):
             continue
-        found = [(float(at), point(some[some[x] == at], measure)) for at in places if (some[x] == at).any()]
+        found = [(at, point(some[some[x] == at], measure)) for at in places if (some[x] == at).any()]
         if found:
-            aside = step * (i - (len(named) - 1) / 2)
+            aside = 0.01 * (i - (len(named) - 1) / 2)
             names = [f"{key}, {x} {at:g}" for at, _ in found]
-            draw_line(axes, [at + aside for at, _ in found], [y for _, y in found], i, label, names)
+            beside = [
+                at * (places[-1] / places[0]) ** aside if far else at + aside * (places[-1] - places[0])
+                for at, _ in found
+            ]
+            draw_line(axes, beside, [y for _, y in found], i, label, names)
         else:
             draw_level(axes, some, measure, i, label, str(key))
-    if 0 < len(places) <= 8:
-        axes.set_xticks([float(at) for at in places], [f"{at:g}" for at in places])
+    if places:
+        axes.xaxis.set_major_locator(FixedLocator(places, nbins=8))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
         axes.minorticks_off()
 
 

@@ -37,6 +37,8 @@ def gate_shares(results: Results, stem: Path, *, gates: Mapping[str, str], by: s
                         for part in ("closed", "open")
                     }
                     shares["between"] = 1 - sum(shares.values())
+                    if shares["between"] != shares["between"]:
+                        axes.text(2, at, "has none", va="center", color="#666666")
                     left = 0.0
                     for part, label, colour in PARTS:
                         if shares[part] == shares[part]:

@@ -11,15 +11,18 @@ from matplotlib.figure import Figure
 from gradreach.analysis.figures.groups import (
     fill,
     grid,
+    head,
     labels,
     legend,
     log_scale,
+    of_one_length,
     opacity,
     panels_of,
     show_whole_range,
     tell,
 )
 from gradreach.analysis.figures.scores import draw_chance
+from gradreach.analysis.naming import number
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure
 from gradreach.drawing import PANEL, WIDE, figure_of, saved, series
@@ -90,7 +93,7 @@ def draw_curves(
             values = curve.to_numpy(float) * measure.scale
             status = some.set_index("run_id").loc[run_id, "status"]
             (line,) = axes.plot(curve.index, values, color=look["color"], linewidth=0.6, alpha=0.45)
-            tell(line, f"{key}, run {run_id} ({status}): {values[-1]:.4g} at epoch {curve.index[-1]:g}")
+            tell(line, f"{key}, run {run_id} ({status}): {number(values[-1], '.4g')} at epoch {curve.index[-1]:g}")
             if status in ("diverged", "failed"):
                 axes.plot(curve.index[-1], values[np.isfinite(values)][-1:].sum(), "x", color=look["color"])
         middle = pd.DataFrame(curves).median(axis=1) * measure.scale
@@ -132,10 +135,7 @@ def gates_through_training(
         seq_len: of the runs that are drawn; None takes the longest.
         layer: of several recurrent layers the number, as in ``2``, or ``2_backward``.
     """
-    runs = results.runs
-    lengths = runs["seq_len"].dropna()
-    if len(lengths):
-        runs = runs[runs["seq_len"] == (lengths.max() if seq_len is None else seq_len)]
+    runs, length = of_one_length(results.runs, seq_len)
     gated = [key for key, group in runs.groupby(by, sort=False) if any(_has_gates(group, g, layer) for g in GATES)]
     with saved(stem, max(len(gated), 1), len(shares), sharex=False, sharey=False, size=(2.5, 2.2)) as drawn:
         for i, axes in enumerate(drawn):
@@ -145,6 +145,7 @@ def gates_through_training(
             else:
                 axes.text(0.5, 0.5, "no gates measured", ha="center", transform=axes.transAxes)
             axes.set(title=gated[row] if gated else "", ylim=(-0.03, 1.03), ylabel=SHARES[share], xlabel="epoch")
+        head(figure_of(drawn), length)
         legend(figure_of(drawn), GATES.values())
     return figure_of(drawn)
 

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gradreach.analysis.experiment import Claim, Experiment
+from gradreach.analysis.rendering import prose
 from gradreach.analysis.report.sections import STATES, Section, coverage
 from gradreach.analysis.verdict import Verdict
 from gradreach.files import write_text
@@ -29,6 +30,7 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, Ex
         lstrip_blocks=True,
     )
     environment.filters["duration"] = duration
+    environment.filters["prose"] = lambda text: Markup(prose(str(text)))
     template = environment.get_template("page.html")
     loader = environment.loader
     assert loader is not None

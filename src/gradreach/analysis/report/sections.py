@@ -10,9 +10,12 @@ import pandas as pd
 
 from gradreach.analysis.build import Built
 from gradreach.analysis.experiment import Experiment
+from gradreach.analysis.grouped import COUNTED
+from gradreach.analysis.naming import number, plain
 from gradreach.analysis.report.svg import inline_svg
-from gradreach.analysis.tables import COUNTED, Table, View, head_of
+from gradreach.analysis.tables import Table
 from gradreach.analysis.verdict import Verdict
+from gradreach.analysis.view import View, head_of
 
 STATES = ("finished", "diverged", "failed", "interrupted", "running", "missing")
 AXES = ("task", "model", "seq_len", "kernel_size", "seed")
@@ -167,10 +170,11 @@ def tips_of(view: View) -> dict[tuple[int, str], str]:
 
 def told(cell: Mapping[Any, Any]) -> str:
     """Say what a cell rests on: mean, sd, interval, counts, run ids."""
-    parts = [f"mean {cell['mean']:.5g}" if math.isfinite(cell["mean"]) else "no value"]
+    mean, low, high = (number(cell[key], ".5g") for key in ("mean", "ci95_low", "ci95_high"))
+    parts = [f"mean {mean}" if math.isfinite(cell["mean"]) else "no value"]
     if math.isfinite(cell["sd"]):
         parts.append(f"sd {cell['sd']:.3g}")
-        parts.append(f"95 % interval {cell['ci95_low']:.5g} to {cell['ci95_high']:.5g}")
+        parts.append(f"95 % interval {low} to {high}")
     parts.append(f"{cell['n_valid']} values of {cell['n_finished']} finished runs of {cell['n']} planned")
     parts += [f"{cell[f'n_{status}']} {status}" for status in COUNTED if cell[f"n_{status}"]]
     return ", ".join(parts) + (f"; runs {cell['run_ids']}" if cell["run_ids"] else "")
@@ -179,9 +183,9 @@ def told(cell: Mapping[Any, Any]) -> str:
 def sort_key(value: Any) -> str:
     """Return what a column is sorted by: the number that a text begins with, else the text; nothing for a dash."""
     text = shown(value)
-    number = re.match(r"[-−]?[\d,]*\.?\d+(e[-+]?\d+)?(?![\w.])", text)
-    if number:
-        return number[0].replace(",", "").replace("−", "-")
+    found = re.match(r"−?[\d,]*\.?\d+(e[−+]?\d+)?(?![\w.])", text)
+    if found:
+        return found[0].replace(",", "").replace("−", "-")
     return "" if text.startswith("–") else text
 
 
@@ -189,7 +193,7 @@ def shown(value: Any) -> str:
     """Return a value of the run table as people read it."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return number(value, ".4g") if isinstance(value, float) else plain(value)
 
 
 def distinct(runs: pd.DataFrame, column: str) -> list[str]:

@@ -1,0 +1,119 @@
+"""``results/<experiment>/runs.csv``: the plan of a sweep, and what is known of its runs; sealed by a checksum."""
+
+import hashlib
+import io
+import math
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradreach.analysis.columns import GROUPS, INTEGERS, TEXTS, as_frame, planned_row, setting
+from gradreach.analysis.rendering import csv
+from gradreach.config import RunConfig, Workplace
+from gradreach.errors import ConfigError, advise
+from gradreach.files import write_text
+
+SEAL = re.compile(rb",([0-9a-f]{64})$", re.MULTILINE)
+"""The cell that holds the checksum: the last of the first row."""
+UNSEALED = "0" * 64
+MEND = "restore it, or delete it and sweep again: runs that have a record are not done again"
+
+
+def run_table(results_dir: Path, experiment: str) -> Path:
+    """Return where an experiment's compact run table stands."""
+    return results_dir / experiment / "runs.csv"
+
+
+def write_plan(workplace: Workplace, runs: Iterable[RunConfig]) -> None:
+    """Write which runs an experiment consists of; what its table knows of them already is kept."""
+    assert workplace.experiment is not None
+    path = run_table(workplace.results_dir, workplace.experiment)
+    planned = {run.run_id: run for run in runs}
+    known = read_runs(path) if path.exists() else pd.DataFrame({"run_id": []})
+    kept = known[known["run_id"].isin(planned)]
+    new = planned.keys() - set(kept["run_id"])
+    write_runs(path, as_frame(chain(rows_of(kept), (planned_row(planned[i].canonical(), i) for i in new))))
+
+
+def write_runs(path: Path, runs: pd.DataFrame) -> None:
+    """Write a run table. The column ``checksum`` has one cell, in the first row: the SHA-256 of the file without it."""
+    text = csv(runs.assign(checksum=pd.Series({0: UNSEALED}).reindex(range(len(runs))).to_numpy()))
+    write_text(path, text.replace(UNSEALED, hashlib.sha256(text.replace(UNSEALED, "", 1).encode()).hexdigest(), 1))
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """Read a run table that we wrote; one of an older version lacks columns, which are empty then.
+
+    Raises:
+        ConfigError: it cannot be read, was changed by hand, names no run, or names one twice.
+    """
+    frame = _read(path).drop(columns="checksum", errors="ignore")
+    try:
+        return pd.DataFrame({name: _read_column(name, frame[name]) for name in map(str, frame)})
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: cannot be read as a run table ({error}); {MEND}") from None
+
+
+def planned_ids(path: Path) -> list[str]:
+    """Return the runs that a run table names.
+
+    Raises:
+        ConfigError: as ``read_runs``.
+    """
+    ids: list[str] = _read(path, ["run_id"])["run_id"].tolist()
+    return ids
+
+
+def rows_of(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Go through the rows of a run table, as plain values and None."""
+    columns = [values.astype(object).where(values.notna(), None).tolist() for _, values in frame.items()]
+    for values in zip(*columns, strict=True):
+        yield dict(zip(map(str, frame), values, strict=True))
+
+
+def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read columns of a run table, or all, and see that it is one."""
+    data = path.read_bytes()
+    _check_seal(path, data)
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(data),
+            usecols=columns,
+            float_precision="round_trip",
+            dtype_backend="numpy_nullable",
+            keep_default_na=False,
+            na_values=[""],
+            dtype=dict.fromkeys(TEXTS, "string"),
+        )
+    except ValueError as error:
+        raise ConfigError(f"{path}: cannot be read as a run table ({error}); {MEND}") from None
+    lacking = set(columns or ("run_id", "status", "model", "task")) - set(frame)
+    if lacking:
+        raise ConfigError(f"{path}: not a run table, it lacks {', '.join(sorted(lacking))}; {MEND}")
+    if frame.empty:
+        raise ConfigError(f"{path}: names no run; {MEND}")
+    twice = frame["run_id"][frame["run_id"].duplicated()].unique().tolist()
+    if twice:
+        raise ConfigError(f"{path}: names {len(twice)} runs twice, {twice[0]} among them; keep one row of each")
+    return frame
+
+
+def _check_seal(path: Path, data: bytes) -> None:
+    if not data.partition(b"\n")[0].endswith(b",checksum"):
+        advise(f"{path}: has no checksum, as of an older gradreach; gradreach tables {path.parent.name} writes one")
+        return
+    seal = SEAL.search(data)
+    if seal is None or hashlib.sha256(data[: seal.start(1)] + data[seal.end(1) :]).hexdigest().encode() != seal[1]:
+        raise ConfigError(f"{path}: changed after it was written, says its checksum; {MEND}")
+
+
+def _read_column(name: str, held: pd.Series) -> Any:
+    if name in TEXTS:
+        return held.astype(object).where(held.notna(), None).to_numpy()
+    if name in INTEGERS:
+        return held.astype("Int64").array
+    return setting(held) if name.startswith(GROUPS) else held.to_numpy(dtype=float, na_value=math.nan)

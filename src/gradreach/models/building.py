@@ -46,7 +46,9 @@ def build(
     """
 
     def embedded() -> tuple[Embedding, int]:
-        embed = make_embedding(shape.channels, shape.vocabulary, embedding_size, embedding, shape.vectors)
+        embed = make_embedding(
+            shape.channels, shape.vocabulary, embedding_size, embedding, shape.vectors, shape.vector_std
+        )
         return embed, getattr(embed, "d_out", shape.channels)
 
     def made(arguments: Mapping[str, Any]) -> SequenceModel:

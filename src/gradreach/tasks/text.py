@@ -18,7 +18,7 @@ from gradreach.tasks.prepared import Arrays, Prepared, progress
 from gradreach.tasks.splitting import draw_some, grouped_split, key
 from gradreach.tasks.task import Shape, Splits, Task
 from gradreach.tasks.tokens import UNKNOWN, Tokens, bare, encode, vocabulary
-from gradreach.tasks.vectors import locate_vectors, read_vectors
+from gradreach.tasks.vectors import VECTOR_STD, locate_vectors, read_vectors
 
 
 class Texts(NamedTuple):
@@ -94,6 +94,7 @@ class TextTask(Task):
             vocabulary=facts["vocabulary"],
             variable_length=True,
             vectors=None if pretrained is None else torch.from_numpy(self.prepared.arrays()["vectors"]),
+            vector_std=VECTOR_STD,
         )
 
     def splits(self, data_dir: Path) -> Splits:

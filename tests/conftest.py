@@ -45,7 +45,7 @@ def run_py(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1200,  # against what hangs; a busy machine may be slow
             check=False,
         )
 

@@ -78,3 +78,20 @@ def test_on_a_terminal_a_sweep_is_one_picture_with_the_latest_results(jobs, stor
     assert "3 done · 1 running · 0 waiting" in shown
     assert "1 failed" in shown
     assert "3/4" in shown
+
+
+def test_the_end_of_a_sweep_says_how_many_runs_wait_to_be_sent(jobs, store, monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(gradreach.display, "make_console", lambda: Console(file=screen, width=200))
+    display = SweepDisplay(store, 4, 4, [job.run for job in jobs])
+    told = [{"page": "https://there/team/gradreach/runs/1"}, {}, {}, {"untracked": "disk full"}]
+    for job, more in zip(jobs, told, strict=True):
+        store.write(record(job, "finished", **FINISHED, **more))
+    workplace = jobs[0].workplace
+    online = workplace.tracking.model_copy(update={"mode": "online"})
+    display.summary({"finished": 4}, workplace.model_copy(update={"tracking": online}))
+    assert "not tracked to the end: 1 of 4 runs; the first: disk full\n" in screen.getvalue()
+    assert "tracked offline: 2 runs; 'gradreach sync' sends them\n" in screen.getvalue()
+    assert "curves" not in screen.getvalue()
+    display.summary({"finished": 4}, workplace)
+    assert screen.getvalue().count("tracked offline") == 1

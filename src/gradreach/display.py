@@ -54,8 +54,10 @@ def progress_bar(console: Console) -> Progress:
     )
 
 
-def leet_line(results_dir: Path) -> str:
-    """Return the line that opens the curves in the terminal, as it works in this shell."""
+def leet_line(results_dir: Path) -> str | None:
+    """Return the line that opens the curves in the terminal, as it works in this shell; None where there are none."""
+    if not any((results_dir / "wandb").glob("*run-*/*.wandb")):
+        return None
     here = shutil.which("wandb") is not None
     wandb = ["wandb"] if here else [sys.executable, "-m", "wandb"]
     return shlex.join([*wandb, "leet", str(results_dir / "wandb")])
@@ -115,8 +117,9 @@ class RunDisplay:
             f"{record['multiply_adds']:,} multiply-adds a sequence, {record['seconds']:.1f} s"
         )
         self.console.print(f"  record          {folder}/record.json, history.csv, profile.npz")
-        if workplace.tracking.mode != "off":
-            self.console.print(f"  look            {leet_line(workplace.results_dir)}")
+        look = leet_line(workplace.results_dir)
+        if workplace.tracking.mode != "off" and look is not None:
+            self.console.print(f"  look            {look}")
         if "page" in record:
             self.console.print(f"                  {record['page']}")
 
@@ -195,11 +198,24 @@ class SweepDisplay:
         if workplace.experiment is not None:
             self.console.print(f"  tables and figures: gradreach tables {workplace.experiment}")
         if workplace.tracking.mode != "off":
-            self.console.print(f"  curves: {leet_line(workplace.results_dir)}")
+            self._tracked([record for _, record in records if record is not None], workplace)
         for project in sorted(
             {record["page"].rpartition("/runs/")[0] for _, record in records if record and "page" in record}
         ):
             self.console.print(f"          {project}")
+
+    def _tracked(self, records: Sequence[Mapping[str, Any]], workplace: Workplace) -> None:
+        """Say where the curves are, and of which runs they are not, or not yet."""
+        reasons = [record["untracked"] for record in records if "untracked" in record]
+        if reasons:
+            line = f"  not tracked to the end: {len(reasons)} of {len(records)} runs; the first: {reasons[0]}"
+            self.console.print(line, markup=False)
+        offline = sum("page" not in record and "untracked" not in record for record in records)
+        if workplace.tracking.mode == "online" and offline:
+            self.console.print(f"  tracked offline: {offline} runs; 'gradreach sync' sends them")
+        curves = leet_line(workplace.results_dir)
+        if curves is not None:
+            self.console.print(f"  curves: {curves}")
 
     def _watch(self) -> None:
         while not self.closing.wait(POLL_SECONDS):

@@ -70,22 +70,22 @@ def explain(error: BaseException) -> str | None:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         return f"{group}={choice}: there is no such option; {suggest(choice, error.options)}"
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read as key=value ({_first_line(error)})"
+        return f"{error.override}: cannot be read as key=value ({first_line(error)})"
     if isinstance(error, HydraException):
         override = re.match(r"Could not override '([^']+)'", str(error))
         if override:
             return f"{override[1]}: there is no such setting; {_known_keys(error.__cause__, override[1])}"
         if "Ambiguous value for argument" in str(error):
-            return f"{_first_line(error)}: to sweep over several values, add -m"
-        cause = f" ({_first_line(error.__cause__)})" if error.__cause__ else ""
-        return _first_line(error) + cause
+            return f"{first_line(error)}: to sweep over several values, add -m"
+        cause = f" ({first_line(error.__cause__)})" if error.__cause__ else ""
+        return first_line(error) + cause
     if isinstance(error, OSError) and error.errno in DISK:
         return (
             f"{error.filename or 'results_dir'}: {error.strerror}; make room or choose another results_dir: "
             "what was finished is kept, and the same line goes on from there"
         )
     if isinstance(error, OmegaConfBaseException):
-        return f"{error.full_key or 'configuration'}: {_first_line(error)}"
+        return f"{error.full_key or 'configuration'}: {first_line(error)}"
     return None
 
 
@@ -99,5 +99,6 @@ def _known_keys(cause: Any, key: str) -> str:
     return suggest(name, (k for k in known if k != "_target_")) + (f" below {prefix}" if prefix else "")
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0]
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, its name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -172,7 +172,6 @@ def execute(
         epochs = EpochEnd(tell, saving, interruption)
         try:
             with track(run, workplace, record) as tracker:
-                record |= {"page": tracker.url} if tracker.url else {}
                 record |= _train_and_measure(run, workplace, tracker, epochs)
         except Interrupted as reason:
             record |= {"status": "interrupted", "error": f"stopped by {reason} after epoch {epochs.done}"}

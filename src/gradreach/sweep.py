@@ -23,7 +23,7 @@ from gradreach.models import caveat
 from gradreach.records import SETTLED, RecordStore
 from gradreach.runner import check
 from gradreach.tracking import mode_now
-from gradreach.tracking.summary import summarize_sweep
+from gradreach.tracking.summary import is_summarized, summarize_sweep
 
 ATTEMPTS = 3
 """How often a run may end without a result before it is taken for the cause; the last time it is alone."""
@@ -95,7 +95,7 @@ def sweep(
     display.summary(states, workplace)
     if interrupted:
         sys.exit(130)
-    if left:
+    if left or not is_summarized(workplace):
         summarize_sweep(workplace)
     if set(states) - set(SETTLED):
         sys.exit(1)

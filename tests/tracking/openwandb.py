@@ -23,6 +23,8 @@ from project import PROJECT
 PROGRAM = PROJECT / ".venv" / "openwandb" / "bin" / "openwandb"
 BY_PLACE = [str(PROGRAM.with_name("python")), "-I", str(Path(__file__).with_name("openwandb_by_place.py"))]
 KEY = "local" + "0" * 40
+PATIENCE = 600.0
+"""Seconds that an answer may take: of a busy machine, not of a server that hangs."""
 
 
 class Server:
@@ -53,9 +55,10 @@ class Server:
             self.process = subprocess.Popen(
                 [*self.command, "serve"], env=environment, cwd=self.folder, stdout=log, stderr=log
             )
-        for _ in range(300):
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until and self.process.poll() is None:
             try:
-                urllib.request.urlopen(self.url, timeout=5).close()
+                urllib.request.urlopen(self.url, timeout=PATIENCE).close()
                 return
             except urllib.error.URLError:
                 time.sleep(0.2)
@@ -86,11 +89,13 @@ class Server:
     def file(self, run_id: str, name: str) -> bytes:
         """Return a file of a run."""
         try:
-            with urllib.request.urlopen(f"{self.url}/files/default/gradreach/{run_id}/{name}", timeout=60) as answer:
+            with urllib.request.urlopen(
+                f"{self.url}/files/default/gradreach/{run_id}/{name}", timeout=PATIENCE
+            ) as answer:
                 return answer.read()
         except urllib.error.HTTPError as error:
             return f"{error}".encode()
 
     def _get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=PATIENCE) as answer:
             return json.load(answer)

@@ -18,19 +18,13 @@ from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.tracking.server import use_server
 from gradreach.tracking.sync import marker, waiting
-from gradreach.tracking.wandb import WandbRun, went_well
+from gradreach.tracking.wandb import WandbRun, tell_table, went_well
 from kill import kill
 from project import PROJECT, SMALL
 from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
 
 FAMILIES = ("train/", "val/", "test/", "gradient/", "gates/", "time/")
 OFFLINE = [*SMALL, "tracking=offline"]
-
-
-@pytest.fixture(autouse=True)
-def _tables_wait_here(monkeypatch, tmp_path):
-    """Keep what a run sets for wandb's process out of the next test."""
-    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "results" / "wandb"))
 
 
 @pytest.fixture
@@ -128,11 +122,12 @@ def test_a_long_profile_is_told_whole(configured, capsys):
     profile = pd.DataFrame({"stage": np.repeat(stages, 2500), "lag": np.tile(np.arange(2500), 6)})
     tracker = WandbRun(run, workplace, record)
     tracker.log({"epoch": 0, "step": 0})
-    tracker._tell_table(TABLE, profile)
+    tell_table(tracker.run, TABLE, profile)
     tracker.close(0)
     (log,) = logs(workplace.results_dir)
     table = json.loads((log.parent / "files" / path_of(inspect(log), TABLE)).read_text())
     assert table["data"] == profile.to_numpy(dtype=object).tolist()
+    assert not list(workplace.results_dir.rglob("staging"))
 
 
 def test_a_run_is_named_grouped_and_tagged_for_people(tracked, configured):
@@ -220,6 +215,15 @@ def test_another_open_run_is_refused_not_written_into(do, capsys, tmp_path):
         assert "is still open in this process" in capsys.readouterr().err
         assert "train/loss" not in other.summary.keys()  # noqa: SIM118  a summary is no mapping
     assert record["status"] == "finished"
+
+
+def test_a_sweep_says_which_runs_are_not_tracked_and_shows_no_curves_where_there_are_none(run_py, tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "wandb").write_text("a file, where a folder should be")
+    done = run_py("-m", "model=rnn", "seed=0,1", *OFFLINE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not tracked to the end: 2 of 2 runs; the first: [Errno 20] Not a directory" in done.stdout
+    assert "leet" not in done.stdout
 
 
 FULL = """

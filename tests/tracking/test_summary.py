@@ -2,12 +2,17 @@
 
 import json
 import math
+import os
 import shutil
+import time
 
 import pandas as pd
 import pytest
 
-from gradreach.tracking.summary import summarize_sweep
+from gradreach.analysis.build import build
+from gradreach.records import RecordStore
+from gradreach.sweep import sweep
+from gradreach.tracking.summary import is_summarized, summarize_sweep
 from project import PROJECT
 from wandb_files import inspect, logs, path_of
 
@@ -26,6 +31,7 @@ def test_tables_and_figures_of_the_experiment_are_one_run_of_job_type_summary(wo
     said = inspect(log)
     assert (said["id"], said["job_type"], said["exit"]) == ("summary-quickstart", "summary", 0)
     assert said["config"]["run_id"] == "summary-quickstart"
+    assert said["summary"]["state"] == build("quickstart", workplace.results_dir, PROJECT / "experiments").state
     for name in ("accuracy", "gradient_reach", "gradient_half_life"):
         table = json.loads((log.parent / "files" / path_of(said, f"tables/{name}")).read_text())
         shown = pd.DataFrame(table["data"], columns=table["columns"])
@@ -46,3 +52,40 @@ def test_nothing_is_summarized_without_tracking(workplace):
     off = workplace.model_copy(update={"tracking": workplace.tracking.model_copy(update={"mode": "off"})})
     summarize_sweep(off, PROJECT / "experiments")
     assert logs(workplace.results_dir) == []
+
+
+def test_a_summary_that_is_missing_failed_or_older_than_the_tables_is_made_again(workplace, tmp_path, monkeypatch):
+    assert not is_summarized(workplace)
+    monkeypatch.setattr("gradreach.tracking.wandb.tell_table", lambda *_: 1 / 0)
+    summarize_sweep(workplace, PROJECT / "experiments")
+    assert not is_summarized(workplace)
+    monkeypatch.undo()
+    time.sleep(1.1)  # W&B names folders by the second
+    summarize_sweep(workplace, PROJECT / "experiments")
+    assert is_summarized(workplace)
+    page = workplace.results_dir / "quickstart" / "README.md"
+    later = page.stat().st_mtime + 1000
+    os.utime(page, (later, later))
+    assert not is_summarized(workplace)
+    off = workplace.model_copy(update={"tracking": workplace.tracking.model_copy(update={"mode": "off"})})
+    assert is_summarized(off)
+
+
+@pytest.mark.parametrize(
+    ("done", "summarized", "made"), [(False, True, True), (True, False, True), (True, True, False)]
+)
+def test_a_sweep_makes_the_summary_after_runs_and_where_there_is_none(
+    configured, composed, tmp_path, monkeypatch, done, summarized, made
+):
+    line = ["tracking=offline", f"results_dir={tmp_path / 'results'}", "experiment=quickstart", "model=rnn"]
+    run, workplace = configured(*line)
+    store = RecordStore(workplace.results_dir / "runs")
+    record = {"run_id": run.run_id, "config": run.canonical(), "label": run.label, "status": "finished"}
+    record |= {"metric": "accuracy", "metrics": {"test/accuracy": 0.5}}
+    if done:
+        store.write(record)
+    calls = []
+    monkeypatch.setattr("gradreach.sweep.summarize_sweep", calls.append)
+    monkeypatch.setattr("gradreach.sweep.is_summarized", lambda workplace: summarized)
+    sweep([line], lambda overrides: composed(*overrides), lambda lines: store.write(record) or [])
+    assert len(calls) == made

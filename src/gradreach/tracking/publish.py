@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gradreach.errors import ConfigError
 from gradreach.files import write_text
-from gradreach.tracking.server import check_key, unreachable, use_server
+from gradreach.tracking.server import Unreachable, check_server, use_server
 
 
 def publish(
@@ -27,10 +27,10 @@ def publish(
         write_text(path, json.dumps(specification, indent=1, ensure_ascii=False) + "\n")
         print(f"{path}: view and report, as they would be sent")
         return
-    silent = unreachable(url)
-    if silent is not None:
-        raise ConfigError(f"{url} does not answer ({silent}); --dry-run needs no server")
-    check_key(url, "gradreach dashboard")
+    try:
+        check_server(url, "gradreach dashboard")
+    except Unreachable as error:
+        raise ConfigError(f"{error}; --dry-run needs no server") from None
     import wandb
 
     dashboard = Dashboard.of(experiment, results_dir, entity or wandb.Api().default_entity or "", project)

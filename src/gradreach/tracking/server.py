@@ -1,6 +1,8 @@
 """W&B's server: whether it answers, and takes the key, before a run depends on it."""
 
+import http.client
 import io
+import json
 import os
 import ssl
 import urllib.error
@@ -12,7 +14,19 @@ from typing import Literal
 from gradreach.config import TrackingSettings
 from gradreach.errors import ConfigError, advise
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 5
+"""How long a server may take to answer; ``WANDB_HTTP_TIMEOUT`` says another number."""
+QUESTION = json.dumps({"query": "query { viewer { id } }"}).encode()
+"""What any W&B server answers, with or without a key."""
+ABOUT_KEYS = (400, 401, 403)
+"""Codes by which a server says that it is well, and wants a key."""
+
+
+class Unreachable(ConfigError):
+    """The server does not answer, or not as one of W&B's does."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"{url} does not answer ({reason})")
 
 
 def mode_now(tracking: TrackingSettings) -> Literal["offline", "online"]:
@@ -25,12 +39,11 @@ def mode_now(tracking: TrackingSettings) -> Literal["offline", "online"]:
     """
     if tracking.mode != "online":
         return "offline"
-    url = use_server(tracking.base_url)
-    silent = unreachable(url)
-    if silent is not None:
-        advise(f"{url} does not answer ({silent}): tracked offline; 'gradreach sync' sends it later")
+    try:
+        check_server(use_server(tracking.base_url), "tracking=online")
+    except Unreachable as error:
+        advise(f"{error}: tracked offline; 'gradreach sync' sends it later")
         return "offline"
-    check_key(url, "tracking=online")
     return "online"
 
 
@@ -45,17 +58,35 @@ def use_server(base_url: str | None) -> str:
     return str(wandb.setup().settings.base_url).rstrip("/")
 
 
+def check_server(url: str, asked_by: str) -> None:
+    """Make sure that a server answers and takes the key.
+
+    Raises:
+        Unreachable: it does not answer.
+        ConfigError: there is no key, or it does not take it.
+    """
+    silent = unreachable(url)
+    if silent is not None:
+        raise Unreachable(url, silent)
+    check_key(url, asked_by)
+
+
 def unreachable(url: str) -> str | None:
-    """Return why a server does not answer, None where it does, whatever it answers."""
+    """Return why a server does not answer as W&B does, None where it does, whatever it thinks of a key."""
+    from wandb.env import get_http_timeout
+
+    request = urllib.request.Request(f"{url}/graphql", QUESTION, {"Content-Type": "application/json"})
     try:
-        urllib.request.urlopen(url, timeout=ANSWER_SECONDS).close()
-    except urllib.error.HTTPError:
-        return None
+        with urllib.request.urlopen(request, timeout=get_http_timeout(ANSWER_SECONDS)) as answer:
+            return None if isinstance(json.load(answer), dict) else "no answer of W&B's"
+    except urllib.error.HTTPError as error:
+        return None if error.code in ABOUT_KEYS else f"{error.code} {error.reason}".strip()
     except urllib.error.URLError as error:
-        return None if isinstance(error.reason, ssl.SSLError) else str(error.reason)
-    except OSError as error:
-        return str(error)
-    return None
+        return None if isinstance(error.reason, ssl.SSLError) else str(error.reason)  # wandb may know its certificate
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    except ValueError:
+        return "no answer of W&B's"
 
 
 @cache
@@ -63,6 +94,7 @@ def check_key(url: str, asked_by: str) -> None:
     """Let wandb find its key and show it to the server; we never see it, and nobody is prompted for one.
 
     Raises:
+        Unreachable: the server has ceased to answer.
         ConfigError: there is none, or the server does not take it.
     """
     import wandb
@@ -73,6 +105,9 @@ def check_key(url: str, asked_by: str) -> None:
             known = wandb.login(verify=True, prompt=False)
     except wandb.errors.AuthenticationError as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
+        silent = unreachable(url) or (reason if reason.endswith("in time") else None)  # wandb names no other sign of it
+        if silent is not None:
+            raise Unreachable(url, silent) from None
         raise ConfigError(f"{asked_by}: W&B's key is refused ({reason}); {remedy}") from None
     if not known:
         raise ConfigError(f"{asked_by}: there is no key for {url}; {remedy}")

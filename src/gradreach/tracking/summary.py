@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from gradreach.config import Workplace
 from gradreach.provenance import revision
@@ -11,6 +10,19 @@ from gradreach.provenance import revision
 def summary_id(experiment: str) -> str:
     """Return the id of an experiment's summary run: always the same, so that every sweep renews it."""
     return f"summary-{experiment}"
+
+
+def is_summarized(workplace: Workplace) -> bool:
+    """Return whether W&B has been told of the tables that there are; of such that were built since, it has not."""
+    if workplace.experiment is None or workplace.tracking.mode == "off":
+        return True
+    page, note = workplace.results_dir / workplace.experiment / "README.md", _note(workplace)
+    return page.exists() and note.exists() and note.stat().st_mtime >= page.stat().st_mtime
+
+
+def _note(workplace: Workplace) -> Path:
+    """Return the file whose presence says that the summary run has been made, and its age when."""
+    return workplace.results_dir / "wandb" / f"{summary_id(workplace.experiment or '')}.made"
 
 
 def summarize_sweep(workplace: Workplace, experiments_dir: Path = Path("experiments")) -> None:
@@ -32,7 +44,7 @@ def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> 
     import wandb
 
     from gradreach.analysis.build import build
-    from gradreach.tracking.wandb import as_table, begin, end
+    from gradreach.tracking.wandb import begin, end, tell_table
 
     built = build(experiment, workplace.results_dir, experiments_dir)
     run = begin(
@@ -59,12 +71,12 @@ def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> 
             for figure in built.experiment.figures
         }
         run.log(figures)
-        said: dict[str, Any] = {"state": built.state}
+        run.summary["state"] = built.state
         for table in built.experiment.tables:
             frame = pd.read_csv(built.folder / f"{table.name}.csv", float_precision="round_trip")
-            said[f"tables/{table.name}"] = as_table(frame.astype(object).where(frame.notna(), None))
-        run.summary.update(said)
+            tell_table(run, f"tables/{table.name}", frame.astype(object).where(frame.notna(), None))
     except BaseException:
         end(run, 1)
         raise
     end(run, 0)
+    _note(workplace).touch()

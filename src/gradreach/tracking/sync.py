@@ -17,7 +17,7 @@ from gradreach.analysis.run_table import read_runs, run_table
 from gradreach.display import make_console, progress_bar
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
-from gradreach.tracking.server import check_key, unreachable, use_server
+from gradreach.tracking.server import Unreachable, check_server, unreachable, use_server
 from gradreach.tracking.summary import summary_id
 
 POLL_SECONDS = 0.5
@@ -117,10 +117,10 @@ def sync(results_dir: Path, experiment: str | None, parallel: int, base_url: str
             console.print("nothing to send: all that was tracked here has been sent")
             return True
         url = use_server(base_url)
-        silent = unreachable(url)
-        if silent is not None:
-            raise ConfigError(f"{url} does not answer ({silent}); {len(left)} runs wait, try again later")
-        check_key(url, "gradreach sync")
+        try:
+            check_server(url, "gradreach sync")
+        except Unreachable as error:
+            raise ConfigError(f"{error}; {len(left)} runs wait, try again later") from None
         said = _send(left, url, parallel, console)
         sent = [one for one in left if one.sent]
         for one in sent:

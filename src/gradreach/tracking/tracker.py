@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from gradreach.config import RunConfig, Workplace
+from gradreach.errors import first_line
 
 
 class Tracker(Protocol):
@@ -51,9 +52,12 @@ class Guarded:
     """Passes on to another tracker until that fails; then says so in one line, and the run goes on without.
 
     A run's record never depends on who listens.
+
+    - ``trouble``: what that failed with; None where it listens.
     """
 
     url: str | None = None
+    trouble: str | None = None
 
     def __init__(self, make: Callable[[], Listener]) -> None:
         self.listener: Listener | None = None
@@ -84,16 +88,19 @@ class Guarded:
         try:
             yield
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            print(f"gradreach: tracking ends here, the run goes on and is recorded: {reason}", file=sys.stderr)
+            self.trouble = first_line(error)
+            print(f"gradreach: tracking ends here, the run goes on and is recorded: {self.trouble}", file=sys.stderr)
             if self.listener is not None:
                 self.listener.abandon()
             self.listener = None
 
 
 @contextmanager
-def track(run: RunConfig, workplace: Workplace, record: Mapping[str, Any]) -> Iterator[Tracker]:
-    """Open the tracker that the configuration names; it is closed whatever happens, and no failure of it gets out."""
+def track(run: RunConfig, workplace: Workplace, record: dict[str, Any]) -> Iterator[Tracker]:
+    """Open the tracker that the configuration names; it is closed whatever happens, and no failure of it gets out.
+
+    The record is told where the run is shown (``page``), and why it is not tracked to its end (``untracked``).
+    """
     if workplace.tracking.mode == "off":
         yield Silence()
         return
@@ -103,10 +110,13 @@ def track(run: RunConfig, workplace: Workplace, record: Mapping[str, Any]) -> It
 
         return WandbRun(run, workplace, record)
 
-    tracker = Guarded(open_run)
+    tracker, exit_code = Guarded(open_run), 1
+    if tracker.url is not None:
+        record["page"] = tracker.url
     try:
         yield tracker
-    except BaseException:
-        tracker.close(1)
-        raise
-    tracker.close(0)
+        exit_code = 0
+    finally:
+        tracker.close(exit_code)
+        if tracker.trouble is not None:
+            record["untracked"] = tracker.trouble

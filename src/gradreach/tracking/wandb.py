@@ -1,10 +1,10 @@
 """Weights & Biases: one W&B run for each of ours, with the same id."""
 
+import io
 import json
 import os
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 import wandb
 
 from gradreach.config import RunConfig, TrackingSettings, Workplace
+from gradreach.errors import ConfigError, advise, first_line
 from gradreach.records import as_csv
 from gradreach.tracking.server import mode_now
 from gradreach.tracking.sync import run_id_note
@@ -34,10 +35,12 @@ HISTORY = "history.csv"
 """The file of a run in which stands all that was measured from epoch to epoch, as in its record."""
 STAGES = ("start", "end")
 """What was measured of the gradient before training, and of the chosen weights: ``gradient/<stage>`` of the summary."""
-INIT_SECONDS = 30.0
-"""How long a run waits for a server that answers, but does not take it up; then it is tracked offline."""
-FINISH_SECONDS = 30.0
-"""How long a run's end waits for the server; what it has not got then is on disk, for ``gradreach sync``."""
+WAITING: dict[str, Any] = {"init_timeout": 30.0, "finish_timeout": 30.0}
+"""How long the server is waited for, in seconds; ``WANDB_INIT_TIMEOUT`` and ``WANDB_FINISH_TIMEOUT`` say other numbers.
+
+A run that a server does not take up in time is tracked offline; what it has not got when a run's end has waited is on
+disk, for ``gradreach sync``.
+"""
 
 
 def begin(tracking: TrackingSettings, results_dir: Path, goes_on: bool = True, **what: Any) -> "wandb.Run":
@@ -55,16 +58,13 @@ def begin(tracking: TrackingSettings, results_dir: Path, goes_on: bool = True, *
     if wandb.run is not None:
         raise RuntimeError(f"W&B run {wandb.run.id} is still open in this process; finish it first")
     results_dir.mkdir(parents=True, exist_ok=True)
-    # tables wait there to be sent; wandb's own choice is the home folder, which other machines may not share
-    os.environ.setdefault("WANDB_DATA_DIR", str((results_dir / "wandb").resolve()))
     os.environ.pop("WANDB_SERVICE", None)  # a parent's: each process has wandb's process for itself
     settings = wandb.Settings(
         silent=True,
         console="off",
         disable_code=True,
         disable_git=True,
-        init_timeout=INIT_SECONDS,
-        finish_timeout=FINISH_SECONDS,
+        **{name: seconds for name, seconds in WAITING.items() if f"WANDB_{name.upper()}" not in os.environ},
         finish_timeout_raises=True,
         x_disable_stats=True,
         x_save_requirements=False,  # it would read what is installed anew for each run; config has versions
@@ -76,9 +76,11 @@ def begin(tracking: TrackingSettings, results_dir: Path, goes_on: bool = True, *
         "dir": results_dir.resolve(),
         "settings": settings,
     }
-    if mode_now(tracking) == "online":
-        with suppress(wandb.errors.CommError):
+    try:
+        if mode_now(tracking) == "online":
             return wandb.init(mode="online", resume="allow" if goes_on else None, **common)
+    except (ConfigError, wandb.errors.CommError) as error:  # the server was well when the sweep began
+        advise(f"{first_line(error)}: tracked offline; 'gradreach sync' sends it later")
     return wandb.init(mode="offline", **common)
 
 
@@ -89,7 +91,8 @@ def end(run: "wandb.Run", exit_code: int) -> None:
         TimeoutError: the server has not taken all in time; ``gradreach sync`` sends it later.
     """
     try:
-        run.finish(exit_code)
+        with redirect_stderr(io.StringIO()):  # wandb would say in two lines what we say in one
+            run.finish(exit_code)
     except TimeoutError:
         raise TimeoutError("the server has not taken all; 'gradreach sync' sends the rest") from None
     if not run.offline and went_well(Path(run.settings.log_internal)):
@@ -169,18 +172,9 @@ class WandbRun:
         measured = {f"gradient/{stage}": figures for stage, figures in stages.items() if figures}
         self.run.summary.update({**chosen, **facts, **measured})
         if profile is not None:
-            self._tell_table("gradient/by_lag", profile)
-
-    def _tell_table(self, name: str, frame: pd.DataFrame) -> None:
-        """Put a table into the summary; wandb cannot without its server, and then all else is still told."""
-        wandb.Table.MAX_ROWS = wandb.Table.MAX_ARTIFACT_ROWS  # of a longer one it would drop the end without a word
-        if len(frame) > wandb.Table.MAX_ROWS:
-            frame = frame[frame["stage"].isin(STAGES)]
-        try:
-            self.run.summary[name] = as_table(frame)
-        except wandb.errors.Error as error:
-            reason = str(error).splitlines()[0]
-            print(f"gradreach: note: {name} is in the record alone, W&B's server is gone: {reason}", file=sys.stderr)
+            if len(profile) > wandb.Table.MAX_ARTIFACT_ROWS:
+                profile = profile[profile["stage"].isin(STAGES)]
+            tell_table(self.run, "gradient/by_lag", profile)
 
     def close(self, exit_code: int) -> None:
         """End the run; its file of all epochs goes with it."""
@@ -203,11 +197,16 @@ class WandbRun:
             self.run.log(dict(row), step=step)
 
 
-def as_table(frame: pd.DataFrame) -> wandb.Table:
-    """Return a frame as W&B's table, its cells as they are."""
+def tell_table(run: "wandb.Run", name: str, frame: pd.DataFrame) -> None:
+    """Put a table into a run's summary, its cells as they are.
+
+    It is a file of the run and no artifact: for one of these wandb waits for its server, and leaves a copy here.
+    """
+    wandb.Table.MAX_ROWS = wandb.Table.MAX_ARTIFACT_ROWS  # of a longer one it would drop the end without a word
     table = wandb.Table(columns=[*map(str, frame)], allow_mixed_types=True)
     table.data = frame.to_numpy(dtype=object).tolist()  # given at once, wandb would look at every cell's type
-    return table
+    table.bind_to_run(run, name, "summary")
+    run.summary[name] = table
 
 
 def curves(row: Mapping[str, Any]) -> dict[str, Any]:

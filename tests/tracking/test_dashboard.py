@@ -8,9 +8,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import wandb
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
+from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb_workspaces.reports.v2 import interface as reports
 from wandb_workspaces.reports.v2 import internal as report_model
 from wandb_workspaces.workspaces import Workspace
@@ -68,6 +70,67 @@ def test_what_panels_show_is_what_runs_log(written):
         for panel in section["panels"]:
             shown |= set(panel["config"].get("metrics", []))
     assert shown == names
+
+
+def panels(written):
+    """Return all panels of the view, as they are sent."""
+    return [
+        panel
+        for section in written["view"]["spec"]["section"]["panelBankConfig"]["sections"]
+        for panel in section["panels"]
+    ]
+
+
+def test_panels_show_the_mean_of_the_groups_that_the_runs_make_by_model_and_length(written):
+    grouped = [
+        panel["config"] for panel in panels(written) if panel["viewType"] in ("Bar Chart", "Run History Line Plot")
+    ]
+    assert len(grouped) >= 10
+    assert {config["groupAgg"] for config in grouped} == {"mean"}
+    assert not any("groupBy" in config or config.get("aggregate") for config in grouped), (
+        "one key alone, lengths pooled"
+    )
+    bars = [panel["config"]["groupArea"] for panel in panels(written) if panel["viewType"] == "Bar Chart"]
+    assert set(bars) == {"stderr"}
+
+
+def test_columns_and_axes_are_what_a_run_says(written):
+    (runs,) = written["view"]["spec"]["section"]["runSets"]
+    pinned = {name for name, on in runs["runFeed"]["columnPinned"].items() if on}
+    assert pinned - {"run:displayName"} == {"summary:test/accuracy", "summary:gradient/x.reach", "summary:parameters"}
+    axes = {
+        (panel["config"]["xAxis"], panel["config"]["yAxis"])
+        for panel in panels(written)
+        if panel["viewType"] == "Scatter Plot"
+    }
+    assert axes == {
+        ("config:seq_len.value", "summary:test/accuracy"),
+        ("config:seq_len.value", "summary:val/accuracy"),
+        ("config:seq_len.value", "summary:gradient/x.reach"),
+        ("summary:parameters", "summary:test/accuracy"),
+    }
+
+
+@pytest.fixture
+def reached(monkeypatch):
+    """Let every server answer and take the key."""
+    shown = []
+    monkeypatch.setattr("gradreach.tracking.publish.check_server", lambda *asked: shown.append(asked))
+    monkeypatch.setattr("gradreach.tracking.publish.use_server", lambda url: url)
+    return shown
+
+
+@pytest.mark.parametrize(("entity", "fails"), [("team", (Dashboard, "save")), (None, (wandb, "Api"))])
+def test_a_server_that_knows_no_views_is_told_in_one_line(results, reached, monkeypatch, entity, fails):
+    def fail(*_):
+        raise WandbApiFailedError("Cannot query field 'allViews'\nat length")
+
+    monkeypatch.setattr(*fails, fail)
+    with pytest.raises(ConfigError) as refused:
+        publish("quickstart", results, "gradreach", entity, "http://there", dry_run=False)
+    expected = "http://there does not take the dashboard (Cannot query field 'allViews'); --dry-run writes it as JSON"
+    assert str(refused.value) == expected
+    assert reached == [("http://there", "gradreach dashboard")]
 
 
 def test_the_report_holds_the_tables_of_the_page_and_the_figures_of_the_summary_run(written, results):

@@ -18,7 +18,7 @@ from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.tracking.server import use_server
 from gradreach.tracking.sync import marker, waiting
-from gradreach.tracking.wandb import WandbRun, tell_table, went_well
+from gradreach.tracking.wandb import WandbRun, end, tell_table, went_well
 from kill import kill
 from project import PROJECT, SMALL
 from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
@@ -332,6 +332,37 @@ def test_a_run_counts_as_sent_only_where_the_log_can_be_read_and_has_no_error(te
     assert not went_well(log)
     log.write_text(text)
     assert went_well(log) is well
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_an_online_run_is_noted_as_sent_only_where_all_went_well(tmp_path, monkeypatch, well):
+    class Run:
+        offline = False
+
+        def finish(self, exit_code):
+            self.code = exit_code
+
+    file = tmp_path / "run-1.wandb"
+    Run.settings = type("Settings", (), {"log_internal": str(tmp_path / "log"), "sync_file": str(file)})
+    (tmp_path / "log").write_text('{"level": "INFO"}' if well else '{"level": "ERROR"}')
+    end(Run(), 0)
+    assert marker(file).exists() is well
+
+
+def test_wandb_measures_nothing_of_the_machine_and_reads_neither_code_nor_git(do, monkeypatch):
+    seen, begin = [], wandb.init
+
+    def init(**what):
+        seen.append(what["settings"])
+        return begin(**what)
+
+    monkeypatch.setattr(wandb, "init", init)
+    do("model=rnn")
+    (settings,) = seen
+    assert settings.x_disable_stats
+    assert settings.disable_git
+    assert settings.disable_code
+    assert (settings.init_timeout, settings.finish_timeout) == (30, 30)
 
 
 def test_the_log_of_wandb_is_such_a_log(do):

@@ -92,17 +92,18 @@ class Dashboard:
         )
 
     def panels(self) -> dict[str, list[Any]]:
-        """Return the panels of each section."""
-        score = f"test/{self.metric}"
-        length, group = wr.Config("seq_len"), wr.Config("architecture")
+        """Return the panels of each section.
+
+        They group by nothing of their own, which could be one key alone: then they show the groups of their runs, by
+        model and length.
+        """
+        score, length = f"test/{self.metric}", wr.Config("seq_len")
 
         def over_epochs(*y: str, **options: Any) -> wr.LinePlot:
-            return wr.LinePlot(x="epoch", y=list(y), groupby=group, groupby_aggfunc="mean", **options)
+            return wr.LinePlot(x="epoch", y=list(y), groupby_aggfunc="mean", **options)
 
         def bars(metric: str) -> wr.BarPlot:
-            return wr.BarPlot(
-                title=metric, metrics=[metric], groupby=group, groupby_aggfunc="mean", groupby_rangefunc="stderr"
-            )
+            return wr.BarPlot(title=metric, metrics=[metric], groupby_aggfunc="mean", groupby_rangefunc="stderr")
 
         def by_length(metric: str) -> wr.ScatterPlot:
             return wr.ScatterPlot(title=f"{metric} by length", x=length, y=wr.SummaryMetric(metric))

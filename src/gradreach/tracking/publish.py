@@ -5,7 +5,7 @@ import json
 from contextlib import redirect_stderr
 from pathlib import Path
 
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, first_line
 from gradreach.files import write_text
 from gradreach.tracking.server import Unreachable, check_server, use_server
 
@@ -33,12 +33,15 @@ def publish(
         raise ConfigError(f"{error}; --dry-run needs no server") from None
     import wandb
 
-    dashboard = Dashboard.of(experiment, results_dir, entity or wandb.Api().default_entity or "", project)
     try:
         with redirect_stderr(io.StringIO()):
-            pages = dashboard.save()
-    except wandb.errors.CommError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"{url} does not take the dashboard ({reason}); --dry-run writes it as JSON") from None
+            entity = entity or wandb.Api().default_entity or ""
+            pages = Dashboard.of(experiment, results_dir, entity, project).save()
+    except ConfigError:
+        raise
+    except Exception as error:  # the libraries have no common one for what a server does not know, takes or answers
+        raise ConfigError(
+            f"{url} does not take the dashboard ({first_line(error)}); --dry-run writes it as JSON"
+        ) from error
     for name, page in zip(("view", "report"), pages, strict=True):
         print(f"{name:<7} {page}")

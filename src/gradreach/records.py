@@ -51,6 +51,11 @@ BESIDE = ("history.csv", "profile.npz")
 """The files that a record answers for."""
 
 
+def left_alone(retry: str) -> tuple[Status, ...]:
+    """Return as what a run may have ended and is not done again, by the setting ``retry``."""
+    return SETTLED if retry == "failed" else (*SETTLED, "failed")
+
+
 class Damaged(ValueError):
     """A run's files are not what was written; the message says which, and why."""
 
@@ -133,7 +138,7 @@ class RecordStore:
                 "update gradreach"
             )
         for name, told in record.get("files", {}).items():
-            if _size(path.parent / name) != told["bytes"]:
+            if _size(f"{path.parent}/{name}") != told["bytes"]:
                 if _bytes(path) != data:  # somebody does the run again just now
                     return self._read(run_id)
                 raise Damaged(f"{name} is not what its record says")
@@ -286,9 +291,9 @@ def _checksum(data: bytes) -> str:
     return hashlib.sha256(data[first:]).hexdigest()
 
 
-def _size(path: Path) -> int | None:
+def _size(path: str) -> int | None:
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError):
         return None
 

@@ -191,6 +191,11 @@ class RecordStore:
         dead = record["status"] == "running" and not self.claimed(record["run_id"])
         return "interrupted" if dead else str(record["status"])
 
+    def died(self, run_id: str) -> bool:
+        """Return whether who ran it is gone without a word."""
+        record = self.read(run_id)
+        return record is not None and record["status"] == "running" and not self.claimed(run_id)
+
     def settled(self, run_id: str) -> dict[str, Any] | None:
         """Return the record of a run that need not be done again, else None."""
         record = self.read(run_id)

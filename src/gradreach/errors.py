@@ -82,7 +82,10 @@ def explain(error: BaseException) -> str | None:
         cause = f" ({_first_line(error.__cause__)})" if error.__cause__ else ""
         return _first_line(error) + cause
     if isinstance(error, OSError) and error.errno in DISK:
-        return f"{error.filename or 'results_dir'}: {no_room(error)}"
+        return (
+            f"{error.filename or 'results_dir'}: {no_room(error)}: "
+            "what was finished is kept, and the same line goes on from there"
+        )
     if isinstance(error, OmegaConfBaseException):
         return f"{error.full_key or 'configuration'}: {_first_line(error)}"
     return None
@@ -90,10 +93,7 @@ def explain(error: BaseException) -> str | None:
 
 def no_room(error: OSError) -> str:
     """Say what a full or forbidden disk answered, and what to do."""
-    return (
-        f"{error.strerror}; make room or choose another results_dir: "
-        "what was finished is kept, and the same line goes on from there"
-    )
+    return f"{error.strerror}; make room or choose another results_dir"
 
 
 def _known_keys(cause: Any, key: str) -> str:

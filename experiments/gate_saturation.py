@@ -67,14 +67,14 @@ EXPERIMENT = Experiment(
     ),
     rule=(
         "The share of factors tanh'(c_t)·f_t below 0.1 or above 0.9, over units, steps and examples: supported if "
-        f"it is above {MOSTLY:g} %, refuted if it is below, by its whole 95 % interval over the runs of all three "
-        "starts; four parts: recall and adding, before and after training."
+        f"it is above {MOSTLY:g} %, refuted if it is below, by its whole 95 % interval over seeds, each with the "
+        "mean of its three starts; four parts: recall and adding, before and after training."
     ),
     judge=judge,
     caveat=(
         "tanh'·σ is the notes' factor, read as tanh'(c_t)·f_t; the step Jacobian of an LSTM is more than that, as "
         "docs/diagnostics.md says. Of the simplified cell only the gates are shown. About 5,000 parameters, 1,000 "
-        "steps of Adam. The interval is over runs of three starts together; the table shows each."
+        "steps of Adam. The table shows each start by itself."
     ),
     prepare=prepare,
     tables=(

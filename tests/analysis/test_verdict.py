@@ -54,6 +54,14 @@ def test_a_level_is_the_mean_of_the_runs_that_are_meant(runs):
     assert level(runs, "test/accuracy", LSTM).n == 5
 
 
+def test_runs_of_one_seed_count_with_their_mean(runs):
+    twice = pd.concat([runs, runs.assign(**{"test/accuracy": runs["test/accuracy"] + 0.1})])
+    once, both = (level(each, "test/accuracy", LSTM) for each in (runs, twice))
+    assert both.n == once.n
+    assert both.value == pytest.approx(once.value + 0.05)
+    assert both.high - both.low == pytest.approx(once.high - once.low)
+
+
 @pytest.mark.parametrize(
     "call", [lambda r: compare(r, "test/acuracy", LSTM, RNN), lambda r: level(r, "test/acuracy", {})]
 )

@@ -200,6 +200,13 @@ def test_a_last_state_that_does_not_sum_up_the_sequence_gets_a_note(
         assert note(kind, readout, **settings) is None
 
 
+def test_answers_at_every_step_that_see_only_their_neighbourhood_get_a_note() -> None:
+    for layers, message in [(3, "an answer of TCN sees 29 neighbouring steps of 30; .*more layers"), (4, "^None$")]:
+        model = build(m.TCN, {"layers": layers}, TAGS, readout="each_step")
+        assert re.search(message, str(caveat(model, TAGS)))
+    assert caveat(build(m.LSTM, {}, TAGS, readout="each_step"), TAGS) is None
+
+
 def test_a_last_state_that_sums_up_the_sequence_gets_none() -> None:
     for kind, settings in [(m.TCN, {}), (m.CNN, {"padding": "causal", "layers": 5}), (m.GRU, {}), (m.MLP, {})]:
         assert note(kind, **settings) is None

@@ -63,6 +63,16 @@ def test_padding_tokens_are_the_zero_vector_and_learn_nothing() -> None:
     assert touched.tolist() == [3, 4]
 
 
+def test_vectors_of_tokens_start_as_large_as_the_task_says() -> None:
+    def start(**more: float) -> torch.Tensor:
+        torch.manual_seed(0)
+        shape = Shape(channels=1, length=4, outputs=2, vocabulary=500, variable_length=True, **more)  # type: ignore[arg-type]
+        return build(Identity, {}, shape, readout="mean").embedding.vectors.weight
+
+    torch.testing.assert_close(start(vector_std=0.1), 0.1 * start())
+    assert start()[1:].std().item() == pytest.approx(1, abs=0.02)
+
+
 @pytest.mark.parametrize("kind", ["trainable", "frozen"])
 def test_tokens_start_from_pretrained_vectors_of_the_task(kind: Literal["trainable", "frozen"]) -> None:
     vectors = torch.arange(15.0).view(5, 3) + 1

@@ -151,6 +151,19 @@ def test_a_test_file_is_the_test_and_what_it_holds_is_never_validation(tmp_path)
     assert not tested & {x.numpy().tobytes() for x in splits.validation.x}
 
 
+def test_series_that_are_written_differently_but_equal_stand_in_one_split(tmp_path):
+    rows = [
+        f"{value},{i}.0:{'up' if i % 2 else 'down'}" for i in range(40) for value in ("0.1", "1e-1", "0.100000000001")
+    ]
+    rows += [f"{value},{i}:{'up' if i % 2 else 'down'}" for i in range(40) for value in ("0", "-0.0")]
+    splits = TimeSeriesFile(file=write(tmp_path / "a.ts", rows)).splits(tmp_path)
+    train, validation, test = ({tuple(x.flatten().tolist()) for x in split.x} for split in splits)
+    assert sum(map(len, splits)) == 200
+    assert len(train) + len(validation) + len(test) == 80
+    assert train.isdisjoint(test)
+    assert validation.isdisjoint(train | test)
+
+
 def test_the_share_of_series_cut_is_told(tmp_path):
     task = TimeSeriesFile(file=write(tmp_path / "toy.ts", series(20)), seq_len=5, keep="tail")
     task.prepare(tmp_path)
@@ -168,6 +181,12 @@ def test_the_share_of_series_cut_is_told(tmp_path):
         (["1,2:sideways"], HEAD, "line 7: class 'sideways' is none of up, down"),
         (["1,two:up"], HEAD, "line 7: 'two' is no number"),
         (["1,2"], HEAD, "line 7 has no class"),
+        (["1,2:"], HEAD, "line 7 has no class"),
+        (["1,2:3,4", "1,2:3,5"], HEAD.replace("@classLabel true up down\n", ""), "line 6 has no class"),
+        (["1,2:up"], HEAD.replace("true up down", "false"), "line 5: these series have no classes"),
+        (["1,inf:up"], HEAD, "line 7: inf is too large"),
+        (["1,1e39:up"], HEAD, "line 7: 1e39 is too large"),
+        (["1,2:up"], HEAD, "all 1 series are of class 'up'"),
         (["1,2:up", "2,3:up"], HEAD, "all 2 series are of class 'up'"),
         (["(0,1),(1,2):up"], HEAD.replace("timeStamps false", "timeStamps true"), "line 3: values with time stamps"),
         (["1,2:0.5"], HEAD.replace("@classLabel true up down", "@targetLabel true"), "these series have no classes"),
@@ -200,6 +219,15 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
         TimeSeriesFile(file="absent.ts").prepare(tmp_path)
     with pytest.raises(ConfigError, match="nothing is left"):
         TimeSeriesFile(file=one, validation_share=0.5, test_share=0.5)
+
+
+def test_a_ts_file_that_is_no_utf_8_says_what_to_do(tmp_path):
+    path = tmp_path / "toy.ts"
+    path.write_bytes(HEAD.encode() + b"1,\xe9:up\n")
+    with pytest.raises(
+        ConfigError, match=r"toy\.ts: line 7 is not utf-8 \(byte 0xe9\); replace it, or save it in this"
+    ):
+        TimeSeriesFile(file=str(path)).prepare(tmp_path)
 
 
 def test_a_broken_packed_file_is_named(tmp_path):

@@ -108,6 +108,15 @@ def test_equal_examples_never_stand_in_two_parts():
     assert not contents[1] & contents[2]
 
 
+def test_values_that_a_model_cannot_tell_apart_have_one_key():
+    x = np.array([[0.0, 1.0], [-0.0, 1.0], [np.nan, 1.0], [-np.nan, 1.0], [0.5, 1.0]], dtype=np.float32)
+    zero, minus_zero, missing, missing_too, half = keys_of(x)
+    assert zero == minus_zero
+    assert missing == missing_too
+    assert len({zero, missing, half}) == 3
+    assert len(set(keys_of(np.arange(12).reshape(4, 3)))) == 4
+
+
 def test_every_part_has_its_share_of_every_class_and_the_seed_draws_it():
     labels = np.repeat([0, 1], [900, 100])
     keys = keys_of(np.arange(1000).reshape(-1, 1))

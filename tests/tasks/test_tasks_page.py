@@ -10,6 +10,63 @@ from project import PROJECT
 
 sanity = runpy.run_path(str(PROJECT / "docs" / "sanity.py"))
 LINES = sanity["SHORT"] | sanity["LONG"]
+GLOBALS = sanity["main"].__globals__
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """A page of its own, for a script that does no run."""
+    path = tmp_path / "tasks.md"
+    path.write_text(f"before\n{sanity['BEGIN']}\nold\n{sanity['END']}\nafter\n")
+    monkeypatch.setitem(GLOBALS, "PAGE", path)
+    monkeypatch.setitem(GLOBALS, "run", lambda line, settings: None)
+    return path
+
+
+def just_at_the_threshold(line, settings):
+    metric = "mse" if line.overrides.startswith("task=adding") else "accuracy"
+    figures = {"metric": metric, "metrics": {f"test/{metric}": line.must_reach}, "chance": 0.5}
+    return {**figures, "best_epoch": 1, "parameters": 1, "config": {"trainer": {"epochs": 1}}}
+
+
+def test_an_accuracy_must_be_reached_and_an_error_undercut(page, monkeypatch, capsys):
+    monkeypatch.setitem(GLOBALS, "record_of", just_at_the_threshold)
+    assert sanity["main"]([]) == 1
+    assert capsys.readouterr().err.startswith("sanity: 1 of the lines do not reach")
+    text = page.read_text()
+    assert text.startswith("before\n<!--")
+    assert text.endswith("-->\nafter\n")
+    [missed] = [row for row in text.splitlines() if "**missed**" in row]
+    assert missed.startswith("| `task=adding seq_len=100 model=gru` | mse 0.01 | less than mse 0.01, **missed** |")
+
+
+def test_a_network_below_a_linear_model_is_marked_and_a_line_without_a_run_is_missed(page, monkeypatch, capsys):
+    below = LINES["imdb"]._replace(must_reach=0.5)
+    monkeypatch.setitem(GLOBALS, "SHORT", {"below": below})
+    monkeypatch.setitem(GLOBALS, "LONG", {"at": below._replace(must_reach=below.linear), "undone": LINES["copy"]})
+    monkeypatch.setitem(
+        GLOBALS, "record_of", lambda line, _: None if line == LINES["copy"] else just_at_the_threshold(line, _)
+    )
+    assert sanity["main"]([]) == 1
+    first, second, third = [row for row in page.read_text().splitlines() if row.startswith("| `")]
+    assert f"| {below.linear:.1%}, **better** |" in first
+    assert f"| {below.linear:.1%} |" in second
+    assert "**no finished run**" in third
+
+
+@pytest.mark.parametrize("setting", ["seed=1", "trainer.epochs=1", "experiment=quickstart", "nonsense"])
+def test_settings_that_change_a_figure_are_refused(page, setting, capsys):
+    assert sanity["main"](["data_dir=/data", setting]) == 2
+    assert setting in capsys.readouterr().err
+    assert "old" in page.read_text()
+
+
+@pytest.mark.parametrize("text", ["no table here\n", f"before\n{sanity['BEGIN']}\nthe rest of the page\n"])
+def test_a_page_whose_table_has_no_end_keeps_its_text(page, text, capsys):
+    page.write_text(text)
+    assert sanity["main"]([]) == 2
+    assert "must stand around the table" in capsys.readouterr().err
+    assert page.read_text() == text
 
 
 @pytest.mark.parametrize("name", LINES)

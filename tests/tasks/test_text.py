@@ -1,5 +1,6 @@
 """Texts: tokens, vocabulary, cutting, splits, and the sets of torchtext."""
 
+import json
 import warnings
 from collections import Counter
 
@@ -11,7 +12,7 @@ from gradreach.errors import ConfigError
 from gradreach.tasks import IMDB, SST, TREC, TextFile
 from gradreach.tasks.keeping import shorten
 from gradreach.tasks.sst import subtrees
-from gradreach.tasks.tokens import encode, tokenizer
+from gradreach.tasks.tokens import bare, encode, tokenizer
 
 
 def write(path, rows, head="label,text"):
@@ -135,6 +136,62 @@ def test_equal_texts_stand_in_one_split_even_with_different_labels(tmp_path):
     assert not set(train.texts) & set(test.texts)
     assert not set(train.texts) & set(validation.texts)
     assert not set(validation.texts) & set(test.texts)
+
+
+@pytest.mark.parametrize("tokens", ["basic_english", "whitespace", "characters"])
+def test_texts_that_differ_in_capitals_and_spaces_stand_in_one_split(tmp_path, tokens):
+    """What the model is given is never the same on two sides, whatever the tokens are."""
+    words = ["good", "film", "dull", "plot", "the", "end"]
+    texts = [f"{a} {b} {c}, no?" for a in words for b in words for c in words[:3]]
+    change = [str, str.title, lambda text: text.replace(" ", "  "), lambda text: f' "{text}" <br />']
+    rows = [{"label": i % 2, "text": one(text)} for one in change for i, text in enumerate(texts)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    task = TextFile(file="a.jsonl", tokens=tokens, seq_len=200)
+    splits = task.splits(tmp_path)
+    assert sum(map(len, splits)) == len(rows)
+    train, validation, test = ({tuple(text) for text in tokens_of(task, split)} for split in splits)
+    assert train.isdisjoint(test)
+    assert validation.isdisjoint(train | test)
+
+
+@pytest.mark.parametrize("first", ["basic_english", "whitespace", "characters"])
+def test_what_texts_have_in_common_is_what_every_tokenizer_keeps(first):
+    pieces = [
+        " ",
+        "  ",
+        "\t",
+        "a",
+        "A",
+        "é",
+        "'",
+        '"',
+        ".",
+        ",",
+        "(",
+        ")",
+        "!",
+        "?",
+        ";",
+        ":",
+        "<br />",
+        "<br",
+        " />",
+        "好",
+    ]
+    generator = np.random.default_rng(0)
+    texts = ["".join(generator.choice(pieces, size=6)) for _ in range(2000)]
+    for text in texts:
+        assert bare(text) == "".join(tokenizer("basic_english")(text))
+    common = {}
+    for text in texts:
+        assert common.setdefault(tuple(tokenizer(first)(text)), bare(text)) == bare(text)
+
+
+def test_the_tokens_do_not_change_who_is_tested(tmp_path):
+    file = write(tmp_path / "a.csv", [f"{i % 2},Text number {i}" for i in range(200)])
+    words, characters = (TextFile(file=file, tokens=tokens) for tokens in ("whitespace", "characters"))
+    drawn, again = (task._draw(*task.read(task.files(tmp_path)))[0] for task in (words, characters))
+    assert [part.texts for part in drawn] == [part.texts for part in again]
 
 
 def test_the_split_depends_on_the_data_seed_alone(tmp_path):

@@ -87,6 +87,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
         ("a.csv", b"label,text\n", {}, "a.csv: there is no text"),
         ("a.jsonl", b"", {}, "a.jsonl: there is no text"),
         ("a.csv", b"class,text\n1,x\n", {}, "task.label_column=label: a.csv has no such column, but class, text"),
+        ("a.csv", b"a\x1b[31m,b\n1,x\n", {}, r"task.text_column=text: a.csv has no such column, but 'a\x1b[31m', b"),
         ("a.csv", b"label,review\n1,x\n", {}, "task.text_column=text: a.csv has no such column, but label, review"),
         ("a.csv", b"label,text\n1,a,b\n", {}, "a.csv: line 2 has 3 fields, the header has 2"),
         ("a.csv", b"label,text\n1,x\n,y\n", {}, "a.csv: line 3: column 'label' is empty"),
@@ -111,6 +112,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
         ("a.csv.gz", b"no gzip", {}, "a.csv.gz: cannot be read"),
         ("a.csv.xz", b"no xz", {}, "a.csv.xz: cannot be read"),
         ("a.csv", b"label,text\n1,x\n0,y\n", {}, "a.csv: no text is left for the validation split"),
+        ("a.jsonl", b"[" * 100_000 + b"\n", {}, "a.jsonl: line 1 is no JSON"),
         (
             "a.csv",
             b"label,text\n" + b"".join(b"%d,x\n" % i for i in range(1001)),
@@ -132,6 +134,12 @@ def test_a_label_that_training_lacks_is_named_with_its_line(tmp_path):
     (tmp_path / "test.csv").write_text(csv_of([*ROWS[:3], ("ugly", "x")]))
     with pytest.raises(ConfigError, match=r"test\.csv: line 5: class 'ugly' does not occur in training \(train\.csv\)"):
         TextFile(file="train.csv", test_file="test.csv").prepare(tmp_path)
+
+
+def test_a_test_that_holds_all_of_validation_is_named_as_the_reason(tmp_path):
+    (tmp_path / "a.csv").write_text(csv_of(ROWS))
+    with pytest.raises(ConfigError, match=r"left for the validation split \(the test holds 4 that it had\); use more"):
+        TextFile(file="a.csv", test_file="a.csv").prepare(tmp_path)
 
 
 def test_files_that_are_not_there_are_named_by_their_setting(tmp_path):

@@ -16,8 +16,8 @@ INTRODUCTION = """# Results
 Every page below is made from records by `gradreach tables`, without training; the sweeps that make the records are
 `python run.py -m experiment=<name>`. Verdicts follow rules that were fixed before the runs: *supported*, *refuted*,
 *mixed* where parts of a claim come out differently, *undecided* where there are too few runs, an interval spans the
-threshold, or the sweep is not complete. Effects stand with their 95 % interval and the number of runs, or pairs of
-runs, that they rest on."""
+threshold, or the sweep is not complete. Effects stand with their 95 % interval and the number of seeds, or pairs of
+runs, that they rest on (several runs of one seed count with their mean)."""
 
 
 def ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments")) -> str:

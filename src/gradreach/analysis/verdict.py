@@ -33,7 +33,7 @@ class Effect(NamedTuple):
 
     - ``label``: what it is, for people.
     - ``value``, ``low``, ``high``: estimate and 95 % interval; NaN where there are too few runs.
-    - ``n``: how many runs, or pairs of runs, it rests on.
+    - ``n``: how many seeds, or pairs, it rests on.
     - ``unit``: of the three, such as ``points`` or ``steps``.
     """
 
@@ -96,9 +96,13 @@ def chosen(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
 def level(
     runs: pd.DataFrame, metric: str, where: Where, *, label: str = "", scale: float = 1.0, unit: str = ""
 ) -> Effect:
-    """Return the mean of a metric over runs, with its 95 % t-interval."""
+    """Return the mean of a metric over seeds, with its 95 % t-interval.
+
+    Several runs of one seed (of several lengths, say) count with their mean: they share initial weights or data, so
+    each of them is no new draw.
+    """
     has(runs, metric)
-    values = chosen(runs, where)[metric].to_numpy(dtype=float, na_value=math.nan)
+    values = chosen(runs, where).groupby("seed")[metric].mean().to_numpy(dtype=float, na_value=math.nan)
     return _effect(label or f"{metric} of {_named(where)}", values * scale, unit)
 
 

@@ -46,7 +46,9 @@ def build(
     """
 
     def embedded() -> tuple[Embedding, int]:
-        embed = make_embedding(shape.channels, shape.vocabulary, embedding_size, embedding, shape.vectors)
+        embed = make_embedding(
+            shape.channels, shape.vocabulary, embedding_size, embedding, shape.vectors, shape.vector_std
+        )
         return embed, getattr(embed, "d_out", shape.channels)
 
     def made(arguments: Mapping[str, Any]) -> SequenceModel:
@@ -81,9 +83,15 @@ def build(
 def caveat(model: SequenceModel, shape: Shape) -> str | None:
     """Return what should be known of a model that works, but perhaps not as meant; None: nothing."""
     encoder, length = model.encoder, shape.length
+    kind, seen = type(encoder).__name__, encoder.seen_by_last(length)
+    reach = encoder.receptive_field
+    if model.readout_name == "each_step" and reach is not None and reach < length:
+        return (
+            f"model.readout=each_step: an answer of {kind} sees {reach} neighbouring steps of {length}; where the task "
+            "asks for what lies further off, choose more layers or a larger kernel_size"
+        )
     if model.readout_name != "last" or encoder.output_length(length) == 1:
         return None
-    kind, seen = type(encoder).__name__, encoder.seen_by_last(length)
     if len(seen) < length:
         between = f", from the {1 + seen[0]}. to the {1 + seen[-1]}." if len(seen) else ""
         told = f"the last state of {kind} sees {len(seen)} of {length} steps{between}"

@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
-from gradreach.models.initialization import pretrained_start
+from gradreach.models.initialization import pretrained_start, scaled_start
 
 PADDING_ID = 0
 """The token that stands beyond the end of a text."""
@@ -20,14 +20,19 @@ class TokenEmbedding(nn.Module):
     - ``vocabulary``: ids are below this.
     - ``size``: of a vector.
     - ``frozen``: whether training leaves the vectors as they are.
-    - ``pretrained``: what the vectors start from, ``(vocabulary, size)``; None: N(0, 1), as in torch.
+    - ``pretrained``: what the vectors start from, ``(vocabulary, size)``; None: N(0, std²).
+    - ``std``: 1 is what torch does.
     """
 
-    def __init__(self, vocabulary: int, size: int, *, frozen: bool = False, pretrained: Tensor | None = None) -> None:
+    def __init__(
+        self, vocabulary: int, size: int, *, frozen: bool = False, pretrained: Tensor | None = None, std: float = 1.0
+    ) -> None:
         super().__init__()
         self.d_out = size
         self.vectors = nn.Embedding(vocabulary, size, padding_idx=PADDING_ID)
-        if pretrained is not None:
+        if pretrained is None:
+            scaled_start(self.vectors, std)
+        else:
             pretrained_start(self.vectors, pretrained)
         self.vectors.weight.requires_grad_(not frozen)
 
@@ -69,6 +74,7 @@ def make_embedding(
     size: int | None,
     kind: Literal["trainable", "frozen"] = "trainable",
     pretrained: Tensor | None = None,
+    std: float = 1.0,
 ) -> Embedding:
     """Make what fits an input.
 
@@ -78,6 +84,7 @@ def make_embedding(
         size: of what the encoder sees; None: that of the pretrained vectors, else 100; series stay as they are.
         kind: whether training moves the vectors of tokens.
         pretrained: vectors of the tokens to start from, ``(vocabulary, size)``.
+        std: of the start of vectors that are not pretrained.
 
     Raises:
         ConfigError: ``frozen`` without tokens, or another size than that of the pretrained vectors.
@@ -94,4 +101,4 @@ def make_embedding(
                 "choose that or null"
             )
         size = given
-    return TokenEmbedding(vocabulary, size or TOKEN_SIZE, frozen=kind == "frozen", pretrained=pretrained)
+    return TokenEmbedding(vocabulary, size or TOKEN_SIZE, frozen=kind == "frozen", pretrained=pretrained, std=std)

@@ -17,6 +17,12 @@ def uniform_by_fan_in(module: nn.Module, fan_in: int) -> None:
 
 
 @torch.no_grad()
+def scaled_start(embedding: nn.Embedding, std: float) -> None:
+    """Start vectors from N(0, std²): torch's own draw, scaled."""
+    embedding.weight.mul_(std)
+
+
+@torch.no_grad()
 def pretrained_start(embedding: nn.Embedding, vectors: Tensor) -> None:
     """Take over vectors ``(tokens, size)``; that of padding stays zero."""
     embedding.weight.copy_(vectors)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SAMPLES = 3
 BARS = " ▁▂▃▄▅▆▇█"
 BINS = 32
-WIDTH = 56
+SAMPLE, ANSWER = 45, 19
 NARROW = 79
 BASELINE_EXAMPLES = 10_000
 
@@ -33,13 +33,13 @@ def card(task: "Task", data_dir: Path) -> str:
         _line("examples", ", ".join(f"{name} {len(part):,}" for name, part in splits._asdict().items())),
         _line("input", _input(task)),
         _line("answer", _answer(task, splits.train.target)),
-        _line("lengths", _lengths(splits)),
+        *_lengths(splits),
     ]
     facts = task.facts()
     if facts:
         parts.append(_line("data", ", ".join(f"{name} {_value(value)}" for name, value in facts.items())))
     for number in range(min(SAMPLES, len(splits.train))):
-        parts.append(_line("samples" if number == 0 else "", _sample(task, splits.train, number)))
+        parts.append(_head("samples" if number == 0 else "") + _sample(task, splits.train, number))
     unit = "accuracy" if task.metric == "accuracy" else "mean squared error"
     parts += [
         _line("chance", f"{task.chance(splits):.4g} test {unit}, the best constant answer"),
@@ -126,17 +126,15 @@ def _answer(task: "Task", target: Tensor) -> str:
     return f"{len(counts)} classes{' a step' if task.shape.per_step else ''} ({named})"
 
 
-def _lengths(splits: "Splits") -> str:
+def _lengths(splits: "Splits") -> list[str]:
     if splits.train.lengths is None:
-        return f"all {splits.train.x.shape[1]}"
+        return [_line("lengths", f"all {splits.train.x.shape[1]}")]
     lengths = np.concatenate([part.lengths.numpy() for part in splits if part.lengths is not None])
     low, high = int(lengths.min()), int(lengths.max())
     counts, _ = np.histogram(lengths, bins=min(BINS, high - low + 1), range=(low, high + 1))
     bars = "".join(BARS[int(np.ceil(count / counts.max() * (len(BARS) - 1)))] for count in counts)
-    return (
-        f"{low} {bars} {high}   mean {lengths.mean():.1f}, median {np.median(lengths):.0f}, "
-        f"95 % up to {np.quantile(lengths, 0.95):.0f}"
-    )
+    middle = f"mean {lengths.mean():.1f}, median {np.median(lengths):.0f}, 95 % up to {np.quantile(lengths, 0.95):.0f}"
+    return [f"{_head('lengths')}{low} {bars} {high}", _line("", middle)]
 
 
 def _sample(task: "Task", part: Batch, number: int) -> str:
@@ -151,7 +149,15 @@ def _sample(task: "Task", part: Batch, number: int) -> str:
         answer = " ".join(task.classes()[c] for c in target[target != IGNORED].tolist())
     else:
         answer = task.classes()[int(target)]
-    return f"{text[:WIDTH]}{'…' if len(text) > WIDTH else ''}  →  {answer}"
+    return f"{_shown(text, SAMPLE)}  →  {_shown(answer, ANSWER)}"
+
+
+def _shown(text: str, columns: int) -> str:
+    """Return a text that takes no more columns of a terminal: a Chinese character takes two."""
+    from rich.cells import cell_len, set_cell_size
+
+    text = "".join(character if character.isprintable() else "�" for character in text)
+    return text if cell_len(text) <= columns else set_cell_size(text, columns - 1).rstrip() + "…"
 
 
 def _value(value: object) -> str:
@@ -161,4 +167,8 @@ def _value(value: object) -> str:
 
 
 def _line(head: str, text: str) -> str:
-    return f"{head:<10}{text}"
+    return fill(text, NARROW, initial_indent=_head(head), subsequent_indent=_head(""), break_long_words=False)
+
+
+def _head(head: str) -> str:
+    return f"{head:<10}"

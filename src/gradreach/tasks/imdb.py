@@ -11,6 +11,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from gradreach.errors import ConfigError
 from gradreach.tasks.download import fetch
 from gradreach.tasks.keeping import Keep
+from gradreach.tasks.prepared import progress
 from gradreach.tasks.reading import lines
 from gradreach.tasks.text import Texts, TextTask
 from gradreach.tasks.tokens import Tokens, torchtext
@@ -87,7 +88,7 @@ class IMDB(TextTask):
 
 def _from_lines(path: Path) -> Iterator[tuple[str, str]]:
     with lines(path, "utf-8") as source:
-        for number, line in enumerate(source, start=1):
+        for number, line in enumerate(progress(source, f"reading {path.name}"), start=1):
             try:
                 row = json.loads(line)
                 yield ("negative", "positive")[row["label"]], row["text"]
@@ -101,7 +102,7 @@ def _from_archive(path: Path) -> Iterator[tuple[str, str, str]]:
     reviews = {}
     try:
         with tarfile.open(path) as archive:
-            for member in archive:
+            for member in progress(archive, f"reading {path.name}"):
                 found = name.fullmatch(member.name) if member.isfile() else None
                 if found and (file := archive.extractfile(member)):
                     label = {"neg": "negative", "pos": "positive"}[found[2]]

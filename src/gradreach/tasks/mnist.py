@@ -1,6 +1,7 @@
 """MNIST, read pixel by pixel."""
 
 import gzip
+import zlib
 from math import isqrt
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from gradreach.errors import ConfigError
 from gradreach.tasks.batch import Batch
 from gradreach.tasks.download import fetch, verify
+from gradreach.tasks.prepared import Arrays, Prepared, progress
 from gradreach.tasks.splitting import draw_some, grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
 
@@ -59,32 +61,40 @@ class MNIST(Task):
         self.shape = Shape(channels=1, length=seq_len, outputs=10)
 
     def prepare(self, data_dir: Path) -> None:
-        """Download what is absent from ``data_dir/mnist``."""
-        for name, digest in FILES.items():
-            urls = [mirror + name for mirror in MIRRORS]
-            fetch(data_dir / "mnist" / name, urls, digest, of=gzip.decompress)
+        """Download what is absent from ``data_dir/mnist``, and average the pixels, where that is not kept already."""
+        files = [
+            fetch(data_dir / "mnist" / name, [mirror + name for mirror in MIRRORS], digest, of=gzip.decompress)
+            for name, digest in FILES.items()
+        ]
+        settings = {name: value for name, value in vars(self).items() if name not in ("prepared", "shape")}
+        self.prepared = Prepared("mnist", settings, files, lambda: (self._make(files), {}))
 
     def splits(self, data_dir: Path) -> Splits:
         """Return the three splits."""
         self.prepare(data_dir)
-        parts = [read_idx(data_dir / "mnist" / name, digest) for name, digest in FILES.items()]
-        images, digits, test_images, test_digits = parts
+        arrays = self.prepared.arrays()
+        parts = [[torch.from_numpy(arrays[f"{name}.{part}"]) for part in ("x", "target")] for name in Splits._fields]
+        return Splits(*(Batch(x, None, target) for x, target in parts))
+
+    def _make(self, files: list[Path]) -> Arrays:
+        read = (read_idx(path, digest) for path, digest in zip(files, FILES.values(), strict=True))
+        images, digits, test_images, test_digits = progress(read, "reading MNIST", len(files))
         rest, chosen_by = grouped_split(digits, keys_of(images), (1 - VALIDATION, VALIDATION), self.data_seed)
         rest = rest[draw_some(digits[rest], self.train_size, self.data_seed)]
         order = np.arange(self.side**2)
         if self.permuted:
             np.random.default_rng([self.data_seed, 2]).shuffle(order)
-        return Splits(
-            self._batch(images[rest], digits[rest], order),
-            self._batch(images[chosen_by], digits[chosen_by], order),
-            self._batch(test_images, test_digits, order),
-        )
+        drawn = [(images[rest], digits[rest]), (images[chosen_by], digits[chosen_by]), (test_images, test_digits)]
+        arrays: Arrays = {}
+        for name, (some, target) in zip(Splits._fields, drawn, strict=True):
+            arrays[f"{name}.x"] = self._pixels(some)[:, order, None]
+            arrays[f"{name}.target"] = target.astype(np.int64)
+        return arrays
 
-    def _batch(self, images: np.ndarray, digits: np.ndarray, order: np.ndarray) -> Batch:
+    def _pixels(self, images: np.ndarray) -> np.ndarray:
         area = averages(self.side)
         pixels = (area @ (images.astype(np.float32) / 255) @ area.T).reshape(len(images), -1)
-        np.clip(pixels, 0, 1, out=pixels)  # an average of ones may round to more than one
-        return Batch(torch.from_numpy(pixels[:, order, None]), None, torch.from_numpy(digits.astype(np.int64)))
+        return np.clip(pixels, 0, 1)  # an average of ones may round to more than one
 
 
 def averages(side: int) -> np.ndarray:
@@ -103,7 +113,7 @@ def read_idx(path: Path, digest: str) -> np.ndarray:
     """
     try:
         content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(f"{path}: cannot be unpacked ({error}); delete or replace it") from None
     verify(path, content, digest)
     dimensions = content[3]

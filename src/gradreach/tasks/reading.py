@@ -4,6 +4,7 @@ import codecs
 import gzip
 import io
 import lzma
+import os
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
@@ -31,6 +32,8 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
         raise ConfigError(
             f"{setting}={file}: there is no file {path.absolute()}; give an absolute path, or one below data_dir"
         )
+    if not os.access(path, os.R_OK):
+        raise ConfigError(f"{setting}={file}: you are not allowed to read {path.absolute()}; change its permissions")
     return path
 
 
@@ -41,23 +44,31 @@ def suffix_of(path: Path) -> str:
 
 
 @contextmanager
-def lines(path: Path, encoding: str, *, member: str | None = None, strict: bool = True) -> Iterator[Iterator[str]]:
+def lines(
+    path: Path,
+    encoding: str,
+    *,
+    remedy: str = "replace it, or save it in this encoding",
+    member: str | None = None,
+    strict: bool = True,
+) -> Iterator[Iterator[str]]:
     """Give the lines of a file, packed by gzip or xz or not, without a byte order mark; close it at the end.
 
     Args:
         path: where it is.
         encoding: of its text.
+        remedy: what to do where that is wrong.
         member: of a zip archive, what is read in it.
         strict: whether bytes that cannot be decoded are refused; else they become lone surrogates.
 
     Raises:
         ConfigError: it cannot be unpacked, or a line cannot be decoded.
     """
-    with closing(_lines(path, encoding, member, strict)) as source:
+    with closing(_lines(path, encoding, remedy, member, strict)) as source:
         yield source
 
 
-def _lines(path: Path, encoding: str, member: str | None, strict: bool) -> Generator[str, None, None]:
+def _lines(path: Path, encoding: str, remedy: str, member: str | None, strict: bool) -> Generator[str, None, None]:
     number = 0
     try:
         with _open(path, encoding, member) as file:
@@ -67,18 +78,17 @@ def _lines(path: Path, encoding: str, member: str | None, strict: bool) -> Gener
                     broken = next((c for c in line if "\udc80" <= c <= "\udcff"), None)
                 if broken is not None:
                     raise ConfigError(
-                        f"{path}: line {number} is not {encoding} (byte 0x{ord(broken) - 0xDC00:02x}); "
-                        f"set task.encoding to the file's own, such as latin-1 or gb18030"
+                        f"{path}: line {number} is not {encoding} (byte 0x{ord(broken) - 0xDC00:02x}); {remedy}"
                     )
                 yield line
     except UnicodeError as error:
-        raise ConfigError(f"{path}: not {encoding} after line {number} ({error}); set task.encoding") from None
+        raise ConfigError(f"{path}: not {encoding} after line {number} ({error}); {remedy}") from None
     except LookupError:
         raise ConfigError(
             f"task.encoding={encoding}: there is no such encoding; try utf-8, latin-1 or gb18030"
         ) from None
     except (OSError, EOFError, KeyError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path}: cannot be read after line {number} ({error})") from None
+        raise ConfigError(f"{path}: cannot be read after line {number} ({error}); is it whole?") from None
 
 
 def _open(path: Path, encoding: str, member: str | None) -> IO[str]:

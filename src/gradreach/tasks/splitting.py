@@ -1,6 +1,6 @@
 """Splits that we make ourselves, where a data set comes without."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -29,9 +29,15 @@ def grouped_split(labels: np.ndarray, keys: Sequence[bytes], shares: Sequence[fl
     return [generator.permutation(np.flatnonzero(part_of == number)) for number in range(len(shares))]
 
 
-def keys_of(x: np.ndarray) -> list[bytes]:
-    """Return a key for each example that equals another's where all its values do."""
-    return [key(np.ascontiguousarray(row).tobytes()) for row in x]
+def keys_of(x: Iterable[np.ndarray]) -> list[bytes]:
+    """Return a key for each example that equals another's where all its values do; −0 equals 0, and NaN equals NaN."""
+    return [key(_one_pattern_a_value(row).tobytes()) for row in x]
+
+
+def _one_pattern_a_value(row: np.ndarray) -> np.ndarray:
+    if row.dtype.kind != "f":
+        return row
+    return np.where(np.isnan(row), row.dtype.type(np.nan), row + row.dtype.type(0))
 
 
 def key(content: bytes) -> bytes:

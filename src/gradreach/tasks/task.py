@@ -34,6 +34,7 @@ class Shape:
     - ``per_step``: whether every step is answered, not the sequence as a whole.
     - ``variable_length``: whether sequences are padded.
     - ``vectors``: pretrained ones of the tokens, ``(vocabulary, size)``; None: there are none.
+    - ``vector_std``: vectors of tokens that are not pretrained start from N(0, vector_std²).
     """
 
     channels: int
@@ -43,6 +44,7 @@ class Shape:
     per_step: bool = False
     variable_length: bool = False
     vectors: Tensor | None = field(default=None, compare=False, repr=False)
+    vector_std: float = 1.0
 
 
 class Task(ABC):

@@ -17,8 +17,8 @@ from gradreach.tasks.keeping import Keep, shorten
 from gradreach.tasks.prepared import Arrays, Prepared, progress
 from gradreach.tasks.splitting import draw_some, grouped_split, key
 from gradreach.tasks.task import Shape, Splits, Task
-from gradreach.tasks.tokens import UNKNOWN, Tokens, encode, vocabulary
-from gradreach.tasks.vectors import locate_vectors, read_vectors
+from gradreach.tasks.tokens import UNKNOWN, Tokens, bare, encode, vocabulary
+from gradreach.tasks.vectors import VECTOR_STD, locate_vectors, read_vectors
 
 
 class Texts(NamedTuple):
@@ -41,7 +41,8 @@ class TextTask(Task):
     """Say which class a text is of.
 
     Token 0 is padding, token 1 any that the vocabulary lacks. The vocabulary is made of the training split alone.
-    Validation never holds a text of the test: where a set comes so, it is taken out of validation.
+    Validation never holds a text of the test: where a set comes so, it is taken out of validation. Texts that differ in
+    capitals and spaces alone are the same text there, and in the splits that we draw, whatever the tokens are.
 
     - ``validation_share``, ``test_share``: of the training texts, where the set has no such split of its own.
     - ``vectors``: where it is given, ``shape.vectors`` holds a pretrained one for every token.
@@ -93,6 +94,7 @@ class TextTask(Task):
             vocabulary=facts["vocabulary"],
             variable_length=True,
             vectors=None if pretrained is None else torch.from_numpy(self.prepared.arrays()["vectors"]),
+            vector_std=VECTOR_STD,
         )
 
     def splits(self, data_dir: Path) -> Splits:
@@ -181,13 +183,13 @@ class TextTask(Task):
         if test is None:
             shares["test"] = self.test_share
         shares["train"] = 2 - sum(shares.values())
-        keys = [key(text.strip().encode("utf-8", "surrogatepass")) for text in train.texts]
+        keys = [key(bare(text).encode("utf-8", "surrogatepass")) for text in train.texts]
         parts = grouped_split(np.array(train.labels), keys, list(shares.values()), self.data_seed)
         index = dict(zip(shares, parts, strict=True))
         chosen_by = validation if validation is not None else train.take(index["validation"])
         reported = test if test is not None else train.take(index["test"])
-        tested = {text.strip() for text in reported.texts}
-        clean = [i for i, text in enumerate(chosen_by.texts) if text.strip() not in tested]
+        tested = {bare(text) for text in reported.texts}
+        clean = [i for i, text in enumerate(chosen_by.texts) if bare(text) not in tested]
         also_in_test = len(chosen_by.texts) - len(clean)
         learned_from = index["train"] if len(index) > 1 else np.arange(len(train.texts))
         labels = np.array(train.labels)[learned_from]
@@ -195,7 +197,10 @@ class TextTask(Task):
         drawn = [train.take(learned_from), chosen_by.take(clean), reported]
         for name, part in zip(Splits._fields, drawn, strict=True):
             if not part.texts:
-                raise ConfigError(f"{part.path}: no text is left for the {name} split; use more texts or other shares")
+                why = f" (the test holds {also_in_test} that it had)" if name == "validation" and also_in_test else ""
+                raise ConfigError(
+                    f"{part.path}: no text is left for the {name} split{why}; use more texts or other shares"
+                )
         return drawn, also_in_test
 
 

@@ -23,6 +23,7 @@ Format = Literal["auto", "csv", "tsv", "jsonl", "lines"]
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 MOST_CLASSES = 1000
 LONGEST_FIELD = 100_000_000
+ENCODING = "set task.encoding to the file's own, such as latin-1 or gb18030"
 DECIMAL = re.compile(r"[-+]?((\d+\.\d*|\.\d+)(e[-+]?\d+)?|\d+e[-+]?\d+|nan|inf)", re.IGNORECASE)
 
 
@@ -114,14 +115,14 @@ class TextFile(TextTask):
         texts: list[str] = []
         labels: list[str] = []
         numbers = array("q")
-        with lines(path, self.encoding) as source:
+        with lines(path, self.encoding, remedy=ENCODING) as source:
             for number, text, label in progress(self._rows(path, source), f"reading {path.name}"):
                 self._check_row(path, number, label, len(texts))
                 texts.append(text)
                 labels.append(intern(label))
                 numbers.append(number)
         if not texts:
-            raise ConfigError(f"{path}: there is no text in this file")
+            raise ConfigError(f"{path}: there is no text in this file; is it whole?")
         if (count := len(set(labels))) > MOST_CLASSES:
             raise ConfigError(
                 f"{path}: column '{self.label_column}' holds {count:,} different values; more than {MOST_CLASSES} "
@@ -177,12 +178,14 @@ class TextFile(TextTask):
                     )
                 yield rows.line_num, row[text], row[label].strip()
         except csv.Error as error:
-            raise ConfigError(f"{path}: line {rows.line_num} cannot be read ({error})") from None
+            raise ConfigError(f"{path}: line {rows.line_num} cannot be read ({error}); is a quote left open?") from None
 
     def _column(self, path: Path, setting: str, header: list[str]) -> int:
         name = getattr(self, setting)
         if name not in header:
-            raise ConfigError(f"task.{setting}={name}: {path.name} has no such column, but {', '.join(header)}")
+            raise ConfigError(
+                f"task.{setting}={name}: {path.name} has no such column, but {', '.join(_legible(header))}"
+            )
         return header.index(name)
 
     def _from_objects(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
@@ -191,8 +194,8 @@ class TextFile(TextTask):
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
-                raise ConfigError(f"{path}: line {number} is no JSON ({error})") from None
+            except (ValueError, RecursionError) as error:
+                raise ConfigError(f"{path}: line {number} is no JSON ({error}); write one object a line") from None
             if not isinstance(row, dict):
                 raise ConfigError(f"{path}: line {number} is no JSON object with a text and a label")
             for setting in ("text_column", "label_column"):
@@ -215,3 +218,8 @@ class TextFile(TextTask):
             if line.strip():
                 label, _, text = line.strip().partition(" ")
                 yield number, text, label
+
+
+def _legible(names: list[str]) -> list[str]:
+    """Return names that a terminal can show: a header may be anything."""
+    return [name if name.isprintable() else repr(name) for name in names]

@@ -12,6 +12,7 @@ import numpy as np
 Tokens = Literal["basic_english", "whitespace", "characters"]
 SPECIALS = ("<pad>", "<unk>")
 PADDING, UNKNOWN = range(2)
+DROPPED = str.maketrans("", "", ";:")
 
 
 @cache
@@ -35,6 +36,14 @@ def tokenizer(tokens: str) -> Callable[[str], list[str]]:
             return lambda text: list(text.strip())
         case _:
             return torchtext().data.utils.get_tokenizer(tokens)
+
+
+def bare(text: str) -> str:
+    """Return what is the same for all texts that some of these tokenizers cut into the same tokens.
+
+    It is what ``basic_english`` keeps, without the spaces: so it does not depend on the tokens chosen.
+    """
+    return "".join(text.lower().replace('"', "").replace("<br />", "").translate(DROPPED).split())
 
 
 def encode(texts: Iterable[str], tokens: str) -> tuple[np.ndarray, np.ndarray, list[str]]:

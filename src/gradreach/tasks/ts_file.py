@@ -13,10 +13,11 @@ from gradreach.tasks.batch import Batch
 from gradreach.tasks.keeping import Keep, shorten
 from gradreach.tasks.prepared import Arrays, Prepared, progress
 from gradreach.tasks.reading import lines, locate
-from gradreach.tasks.splitting import grouped_split, key
+from gradreach.tasks.splitting import grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class TimeSeriesFile(Task):
@@ -97,13 +98,13 @@ class TimeSeriesFile(Task):
     def _read(self, paths: list[Path]) -> tuple[Arrays, dict[str, Any]]:
         first, *others = [read_ts(path) for path in paths]
         series, labels = first.series, np.array([first.classes.index(label) for label in first.labels])
-        keys = [key(one.tobytes()) for one in series]
+        keys = _keys(series)
         if others:
             test = others[0]
             _check_fit(paths, first, test)
             shares: tuple[float, ...] = (1 - self.validation_share, self.validation_share)
             rest, chosen_by = grouped_split(labels, keys, shares, self.data_seed)
-            tested = {key(one.tobytes()) for one in test.series}
+            tested = set(_keys(test.series))
             leaked = np.array([keys[i] in tested for i in chosen_by], dtype=bool)
             rest, chosen_by = np.concatenate([rest, chosen_by[leaked]]), chosen_by[~leaked]
             test_labels = np.array([first.classes.index(label) for label in test.labels])
@@ -178,10 +179,13 @@ def read_ts(path: Path) -> Series:
                 one, label = _series(path, number, line)
                 if series and one.shape[1] != series[0].shape[1]:
                     raise ConfigError(
-                        f"{path}: line {number} has {one.shape[1]} channels, those before have {series[0].shape[1]}"
+                        f"{path}: line {number} has {one.shape[1]} channels, those before have {series[0].shape[1]}; "
+                        "all series must have the same"
                     )
                 if classes and label not in classes:
-                    raise ConfigError(f"{path}: line {number}: class '{label}' is none of {', '.join(classes)}")
+                    raise ConfigError(
+                        f"{path}: line {number}: class '{label}' is none of {', '.join(classes)}; mend one of them"
+                    )
                 series.append(one)
                 labels.append(label)
                 continue
@@ -200,7 +204,7 @@ def read_ts(path: Path) -> Series:
                         f"{path}: line {number}: values with time stamps cannot be read; resample the series"
                     )
     if not series:
-        raise ConfigError(f"{path}: there is no series in this file")
+        raise ConfigError(f"{path}: there is no series in this file; is it whole?")
     present = sorted(set(labels))
     if len(present) < 2:
         raise ConfigError(f"{path}: all {len(labels)} series are of class '{present[0]}'; there must be two classes")
@@ -209,8 +213,8 @@ def read_ts(path: Path) -> Series:
 
 def _series(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
     *channels, label = line.split(":")
-    if not channels:
-        raise ConfigError(f"{path}: line {number} has no class: values, then ':', then the class")
+    if not channels or not label.strip() or "," in label:
+        raise ConfigError(f"{path}: line {number} has no class: it must be values, then ':', then the class")
     values = [list(_values(path, number, channel)) for channel in channels]
     if len({len(channel) for channel in values}) > 1:
         raise ConfigError(f"{path}: line {number}: its channels have different lengths; pad them with ?")
@@ -220,9 +224,14 @@ def _series(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
 def _values(path: Path, number: int, channel: str) -> Iterator[float]:
     for word in channel.split(",") if channel.strip() else []:
         try:
-            yield float("nan") if word.strip() in ("?", "NaN", "nan") else float(word)
+            value = float("nan") if word.strip() == "?" else float(word)
         except ValueError:
-            raise ConfigError(f"{path}: line {number}: '{word.strip()[:40]}' is no number") from None
+            raise ConfigError(
+                f"{path}: line {number}: '{word.strip()[:40]}' is no number; write ? where it is missing"
+            ) from None
+        if abs(value) > LARGEST:
+            raise ConfigError(f"{path}: line {number}: {word.strip()[:40]} is too large; write ? where it is missing")
+        yield value
 
 
 def _check_fit(paths: list[Path], train: Series, test: Series) -> None:
@@ -233,7 +242,15 @@ def _check_fit(paths: list[Path], train: Series, test: Series) -> None:
         )
     unknown = sorted(set(test.labels) - set(train.labels))
     if unknown:
-        raise ConfigError(f"{paths[1]}: class '{unknown[0]}' does not occur in {paths[0].name}")
+        raise ConfigError(
+            f"{paths[1]}: class '{unknown[0]}' does not occur in {paths[0].name}; take its series out, or add training "
+            "series of this class"
+        )
+
+
+def _keys(series: list[np.ndarray]) -> list[bytes]:
+    """Return keys that are equal for what is the same to a model, which reads 32 bits a value."""
+    return keys_of(one.astype(np.float32) for one in series)
 
 
 def _pick(series: list[np.ndarray], labels: np.ndarray, index: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:

@@ -155,13 +155,13 @@ def test_the_random_generator_goes_on_where_it_was(stopped, tmp_path):
 
 
 def test_a_forced_run_begins_at_its_start(stopped):
-    run, workplace, _ = stopped()
+    run, workplace, checkpoint = stopped()
+    change(checkpoint, lambda saved: saved["callbacks"]["EpochEnd"].update(seconds=7000.0, spent={"seconds": 7000.0}))
     told = []
     record = execute(run, workplace.model_copy(update={"force": True}), told.append)
     assert record["status"] == "finished"
-    assert told[0]["time/seconds"] < told[1]["time/seconds"]
-    assert "spent" not in record
-    assert record["seconds"] < 3600
+    assert all(row["time/seconds"] < 7000 for row in told)
+    assert record["seconds"] < 7000
 
 
 def test_what_a_run_cost_is_summed_over_its_parts(stopped, monkeypatch):

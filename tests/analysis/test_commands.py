@@ -205,9 +205,9 @@ def test_a_record_that_was_edited_by_hand_is_put_aside(gradreach, project):
 def test_a_record_of_a_newer_version_is_left_alone(gradreach, project, monkeypatch):
     store = RecordStore(project / "results" / "runs")
     record = store.read(some_record(project).parent.name)
-    monkeypatch.setattr("gradreach.records.SCHEMA_VERSION", 99)
-    store.write(record)
-    monkeypatch.undo()
+    with monkeypatch.context() as newer:
+        newer.setattr("gradreach.records.SCHEMA_VERSION", 99)
+        store.write(record)
     code, _, err = gradreach("tables", "quickstart")
     assert code == 2
     assert "schema_version=99 is of a newer gradreach, this one reads up to 3; update gradreach" in one_line(err)

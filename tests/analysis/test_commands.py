@@ -12,7 +12,7 @@ import pytest
 
 from gradreach import cli
 from gradreach.analysis.frame import load_runs
-from gradreach.analysis.run_table import write_plan
+from gradreach.analysis.run_table import sweep_digest, sweep_name, write_plan
 from gradreach.config import parse, plain
 from gradreach.errors import advise
 from gradreach.records import RecordStore
@@ -272,6 +272,45 @@ def test_a_run_table_without_a_checksum_is_read_with_a_note_and_is_not_up_to_dat
     assert "results/quickstart/runs.csv: not what the records give" in out
     gradreach("tables", "quickstart")
     assert gradreach("tables", "quickstart", "--check")[0] == 0
+
+
+def test_a_plan_that_no_longer_fits_its_experiment_is_pointed_out(gradreach, project, configured):
+    sweep = project / "conf" / "experiment" / "quickstart.yaml"
+    sweep.parent.mkdir(parents=True)
+    sweep.write_text("experiment: quickstart\nhydra: {sweeper: {params: {seed: '0,1', model: lstm}}}\n")
+    run, workplace = configured("experiment=quickstart", "results_dir=results")
+    write_plan(workplace, [run])
+    assert (gradreach("tables", "quickstart")[2], gradreach("tables", "quickstart", "--check")[2]) == ("", "")
+
+    sweep.write_text("# new\nhydra: {sweeper: {params: {model: lstm, seed: '0,1'}}}\nexperiment: quickstart\n")
+    assert gradreach("tables", "quickstart", "--check")[::2] == (0, "")
+    change(sweep, "'0,1'", "'0,1,2'")
+    assert one_line(gradreach("tables", "quickstart", "--check")[2]) == (
+        "gradreach: note: quickstart: conf/experiment/quickstart.yaml has changed since results/quickstart/runs.csv "
+        "was planned; python run.py -m experiment=quickstart does what is new"
+    )
+    advise.cache_clear()
+    assert "has changed since" in gradreach("tables", "quickstart")[2]  # and does not forget it by that
+    advise.cache_clear()
+    assert "has changed since" in gradreach("tables", "quickstart")[2]
+    sweep.unlink()
+    advise.cache_clear()
+    assert gradreach("tables", "quickstart", "--check")[::2] == (0, "")
+
+
+def test_a_quick_form_is_what_it_says_and_what_it_builds_on(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    whole, quick = (tmp_path / "experiment" / f"{name}.yaml" for name in ("a", "a_quick"))
+    whole.write_text("trainer: {epochs: 9}\n")
+    quick.write_text("defaults: [a, _self_]\nresults_dir: results/quick\n")
+    assert sweep_name(Path("results/quick/a/runs.csv")) == "a_quick"
+    digests = [sweep_digest(name, tmp_path) for name in ("a", "a_quick")]
+    whole.write_text("trainer: {epochs: 8}\n")
+    changed = [sweep_digest(name, tmp_path) for name in ("a", "a_quick")]
+    assert len({*digests, *changed}) == 4
+    whole.write_text("trainer: {epochs: 9}\n")
+    assert [sweep_digest(name, tmp_path) for name in ("a", "a_quick")] == digests
+    assert sweep_digest("b", tmp_path) is None
 
 
 @pytest.mark.parametrize("name", ["profiles.csv", "history.csv"])

@@ -13,9 +13,8 @@ from typing import Any
 
 import pandas as pd
 from omegaconf import OmegaConf
-from yaml import YAMLError
 
-from gradreach.analysis.columns import GROUPS, INTEGERS, TEXTS, as_frame, planned_row, setting
+from gradreach.analysis.columns import GROUPS, INTEGERS, OLDER, TEXTS, as_frame, planned_row, setting
 from gradreach.analysis.rendering import csv
 from gradreach.config import RunConfig, Workplace
 from gradreach.errors import ConfigError, advise
@@ -58,7 +57,7 @@ def sweep_digest(name: str, conf_dir: Path = Path("conf")) -> str | None:
     for each in files:
         try:
             settings = OmegaConf.to_container(OmegaConf.load(conf_dir / "experiment" / f"{each}.yaml"))
-        except (OSError, ValueError, YAMLError):
+        except Exception:  # absent, or such that Hydra would not read it either
             return None
         said.append(settings)
         built_on = settings.get("defaults", []) if isinstance(settings, dict) else []
@@ -103,6 +102,10 @@ def read_runs(path: Path) -> pd.DataFrame:
         ConfigError: it cannot be read, was changed by hand, names no run, or names one twice.
     """
     frame = _read(path).drop(columns=["sweep", "checksum"], errors="ignore")
+    for old, name in OLDER.items():
+        if old in frame:
+            held = frame.pop(old)
+            frame[name] = frame[name].fillna(held) if name in frame else held
     try:
         return pd.DataFrame({name: _read_column(name, frame[name]) for name in map(str, frame)})
     except (ValueError, TypeError) as error:

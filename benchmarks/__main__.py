@@ -12,6 +12,7 @@ from rich.console import Console
 
 from benchmarks import command_line, one_run, report
 from benchmarks.measure import PROJECT, Row
+from benchmarks.profile import profile
 from benchmarks.sweep import sweep
 from benchmarks.tracking import CASES, tracking
 
@@ -37,7 +38,8 @@ def main(
                 f"one run, {size}": partial(one_run.one_run, folder / "one", 1 if quick else 3, {size: values})
                 for size, values in sizes.items()
             },
-            "tracking": partial(tracking, folder, *((1, {"lstm, 1 epoch": 1}) if quick else (7, CASES))),
+            "profile of a default run": lambda: profile(folder / "profile"),
+            "tracking": partial(tracking, folder, *((1, {"lstm, 1 epoch": {"epochs": 1}}) if quick else (7, CASES))),
             "sweep": lambda: sweep(folder, rounds=1, **({"runs": 4, "epochs": 1} if quick else {})),
             **{
                 f"tables of {records:,} records": partial(command_line.tables, folder, records)

@@ -15,9 +15,12 @@ from gradreach.runner import assemble, execute
 
 MODELS = ("rnn", "lstm", "gru", "cnn")
 SIZES = {
+    "default": {"width": 32, "seq_len": 64, "epochs": 15},
     "small": {"width": 32, "seq_len": 64, "epochs": 60},
     "medium": {"width": 64, "seq_len": 128, "epochs": 15},
 }
+"""What ``run.py`` does unless told otherwise: a second or two, of which start and end are a tenth; small and medium
+runs that take as long as those of a study."""
 VARIANTS = {
     "bare": ["diagnostics=off", "tracking=off"],
     "diagnostics": ["tracking=off"],

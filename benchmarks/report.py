@@ -36,7 +36,10 @@ READING = (
     "the ratios of the rounds, and their range. *All on*: gradient diagnostics and W&B offline, which are the "
     "defaults. The loop written by hand is `benchmarks/loop.py`; it and the runs come to the same validation loss "
     "after the first epoch, which is checked. Data are read, every epoch is validated, the best one is kept and "
-    "tested in both. A verdict is *undecided* where the range spans the budget: the machine was not quiet enough."
+    "tested in both. A verdict is *undecided* where the range spans the budget: the machine was not quiet enough. The "
+    "default run is short: by hand it takes a second or two, and start and end of a run cost a fifth to a third of one "
+    "however long it is, so it misses the budget that runs as long as those of a study (small, medium) meet; the "
+    "profile says where that time goes."
 )
 
 

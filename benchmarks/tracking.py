@@ -20,22 +20,26 @@ from gradreach.config import RunConfig, Workplace
 from gradreach.runner import execute
 
 MODES = ("off", "offline")
-CASES = {"lstm, 1 epoch": 1, "lstm, 300 epochs": 300}
-"""A run that is over at once, which is all start and end; and one of some twenty seconds."""
+CASES = {
+    "lstm, 1 epoch": {"epochs": 1},
+    "lstm medium, 60 epochs": {"epochs": 60, "width": 64, "seq_len": 128},
+    "lstm, 300 epochs": {"epochs": 300},
+}
+"""A run that is over at once, which is all start and end; and two of some twenty seconds, of few and of many epochs."""
 CLOCK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
-def tracking(folder: Path, rounds: int, cases: dict[str, int] = CASES) -> list[Row]:
+def tracking(folder: Path, rounds: int, cases: dict[str, dict[str, int]] = CASES) -> list[Row]:
     """Measure what is added, by the wall clock and in processor time with that of wandb's own process."""
     torch.set_num_threads(1)
     for mode in MODES:
-        do(pairs(folder, mode, 1, epochs=1))  # the first run of a process also imports, and starts wandb's own
-    return [row for case, epochs in cases.items() for row in compare(folder, rounds, case, epochs)]
+        do(pairs(folder, mode, 1, {"epochs": 1}))  # the first run of a process also imports, and starts wandb's own
+    return [row for case, values in cases.items() for row in compare(folder, rounds, case, values)]
 
 
-def pairs(folder: Path, mode: str, rounds: int, epochs: int) -> Iterator[tuple[RunConfig, Workplace]]:
+def pairs(folder: Path, mode: str, rounds: int, values: dict[str, int]) -> Iterator[tuple[RunConfig, Workplace]]:
     """Yield runs that were composed beforehand; W&B names folders by the second, so no two are the same."""
-    settings = [Setting("lstm", epochs=epochs, seed=seed) for seed in range(rounds)]
+    settings = [Setting("lstm", **values, seed=seed) for seed in range(rounds)]
     return iter([configure(setting, folder / mode, f"tracking={mode}") for setting in settings])
 
 
@@ -50,7 +54,7 @@ def do(runs: Iterator[tuple[RunConfig, Workplace]]) -> None:
         raise RuntimeError(f"{record['run_id']}: {record['status']}: {record.get('error')}")
 
 
-def compare(folder: Path, rounds: int, case: str, epochs: int) -> list[Row]:
+def compare(folder: Path, rounds: int, case: str, values: dict[str, int]) -> list[Row]:
     """Measure one length of run, off and offline in turn."""
     service: list[float] = []
 
@@ -59,7 +63,7 @@ def compare(folder: Path, rounds: int, case: str, epochs: int) -> list[Row]:
         do(runs)
         service.append(service_seconds() - before)
 
-    runs = {mode: pairs(folder, mode, rounds, epochs) for mode in MODES}
+    runs = {mode: pairs(folder, mode, rounds, values) for mode in MODES}
     seconds = alternate({"off": partial(do, runs["off"]), "offline": partial(offline, runs["offline"])}, rounds)
     off, on = seconds["off"], seconds["offline"]
     case = f"{case}, {sorted(off.wall)[rounds // 2]:.1f} s without"
@@ -68,7 +72,7 @@ def compare(folder: Path, rounds: int, case: str, epochs: int) -> list[Row]:
     shares = [100 * a / b for a, b in zip(added, off.wall, strict=True)]
     work_shares = [100 * a / b for a, b in zip(worked, off.cpu, strict=True)]
     what, note = "W&B offline adds", "with wandb's own process"
-    if epochs == 1:
+    if values["epochs"] == 1:
         return [
             median_row(f"{what} to start and end", case, added, "s", budget=0.3),
             median_row(f"{what}, processor time", case, worked, "s", note=note),

@@ -129,6 +129,25 @@ def test_a_slurm_job_that_left_no_result_is_told_with_its_log(tmp_path, monkeypa
     assert launchers.ended_slurm_job(Job).return_value == 1.0
 
 
+def test_without_an_address_ray_is_started_here_whatever_cluster_has_left_its_address_behind(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
+    assert launchers.where(whole("hydra/launcher=ray_cluster").hydra.launcher.init)["address"] == "local"
+
+
+def test_a_cluster_that_does_not_answer_is_one_clear_error_in_bounded_time(monkeypatch):
+    pytest.importorskip("ray", reason="needs the extra gradreach[ray]")
+    monkeypatch.setattr(launchers, "ANSWER_SECONDS", 5)
+    with pytest.raises(ConfigError, match=r"^hydra.launcher.init.address=127.0.0.1:1: no Ray answers there \("):
+        launchers.where(OmegaConf.create({"address": "127.0.0.1:1"}))
+
+
+@pytest.mark.parametrize("jobs", ["abc", "0", "1.5"])
+def test_a_number_of_processes_that_is_none_is_refused_in_one_line(jobs):
+    launcher = whole(f"hydra.launcher.n_jobs={jobs}").hydra.launcher
+    with pytest.raises(ConfigError, match=f"^hydra.launcher.n_jobs={jobs}: must be a number of processes"):
+        resolve(launcher._target_)(n_jobs=launcher.n_jobs).setup(hydra_context=None, task_function=None, config=None)
+
+
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it():
     launchers.need("json", extra="ray")
     with pytest.raises(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import torch
 from gradreach.errors import explain
 from gradreach.interruption import Interrupted, Interruption
 from gradreach.records import RecordStore
-from gradreach.runner import execute
+from gradreach.runner import execute, execute_in_sweep
 from kill import leftovers, results_of, start, under_fire
 from project import PROJECT, SMALL
 
@@ -22,7 +23,7 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from hydra import compose, initialize_config_dir
 from gradreach.config import parse, plain
-from gradreach.runner import execute
+from gradreach.runner import execute, execute_in_sweep
 with initialize_config_dir(sys.argv[1] + "/conf", version_base="1.3"):
     run, workplace = parse(plain(compose("config", overrides=sys.argv[3:])))
 execute(run, workplace, lambda row: row["epoch"] > int(sys.argv[2]) and os.kill(os.getpid(), signal.SIGKILL))
@@ -67,13 +68,151 @@ def test_what_is_kept_is_no_part_of_the_identity(configured):
     assert configured(*SCHEDULED)[0].run_id == configured(*SCHEDULED, "trainer.keep_checkpoint=true")[0].run_id
 
 
-def test_a_damaged_checkpoint_is_no_checkpoint(configured):
+@pytest.fixture
+def stopped(configured):
+    """Do a run until its second epoch, in this process; return what goes on with it, and its checkpoint."""
+
+    def call(*overrides):
+        run, workplace = configured(*SCHEDULED, *overrides)
+        interruption = Interruption()
+
+        def stop(row):
+            if row["epoch"] == 2:
+                interruption.signal = signal.SIGTERM
+
+        assert execute(run, workplace, stop, interruption)["status"] == "interrupted"
+        checkpoint = RecordStore(workplace.results_dir / "runs").checkpoint(run.run_id)
+        assert checkpoint.exists()
+        return run, workplace, checkpoint
+
+    return call
+
+
+class Evil:
+    """What a pickle does that is loaded as it comes."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def other_model(saved):
+    saved["state_dict"]["model.head.weight"] = torch.zeros(2, 2)
+
+
+def other_layout(saved):
+    saved["callbacks"]["EpochEnd"].pop("history")
+
+
+DAMAGES = {
+    "half": (lambda path: path.write_bytes(path.read_bytes()[:1000]), "cannot be read"),
+    "no checkpoint": (lambda path: torch.save({"epoch": 1}, path), "written by another version"),
+    "layout": (lambda path: change(path, other_layout), "written by another version"),
+    "model": (lambda path: change(path, other_model), "those of another model"),
+    "class": (lambda path: torch.save(Evil(path.parent / "evil"), path), "cannot be read"),
+    "bit": (lambda path: flip(path), "is damaged"),
+}
+
+
+def change(path, how):
+    saved = torch.load(path, weights_only=True)
+    how(saved)
+    torch.save(saved, path)
+
+
+def flip(path):
+    """Flip one bit of a weight, which torch does not notice."""
+    weight = torch.load(path, weights_only=True)["state_dict"]["model.head.weight"].numpy().tobytes()
+    data = bytearray(path.read_bytes())
+    data[data.index(weight)] ^= 1
+    path.write_bytes(data)
+    torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_checkpoint_that_is_not_what_was_saved_is_told_in_one_line_and_the_run_begins_anew(stopped, damage, capsys):
+    run, workplace, checkpoint = stopped()
+    how, why = DAMAGES[damage]
+    how(checkpoint)
+    record = execute(run, workplace)
+    assert (record["status"], record["steps"]) == ("finished", 5 * 17)
+    said = capsys.readouterr().err
+    assert why in said
+    assert said.endswith("the run begins at its start\n")
+    assert said.count("\n") == 1
+    assert not checkpoint.exists()
+    assert not (checkpoint.parent / "evil").exists()
+
+
+def test_the_random_generator_goes_on_where_it_was(stopped, tmp_path):
+    run, workplace, _ = stopped("model.head_dropout=0.5")
+    whole = workplace.model_copy(update={"results_dir": tmp_path / "whole"})
+    execute(run, whole)
+    execute(run, workplace)
+    assert results_of(workplace.results_dir) == results_of(whole.results_dir)
+
+
+def test_a_forced_run_begins_at_its_start(stopped):
+    run, workplace, checkpoint = stopped()
+    change(checkpoint, lambda saved: saved["callbacks"]["EpochEnd"].update(seconds=7000.0, spent={"seconds": 7000.0}))
+    told = []
+    record = execute(run, workplace.model_copy(update={"force": True}), told.append)
+    assert record["status"] == "finished"
+    assert all(row["time/seconds"] < 7000 for row in told)
+    assert record["seconds"] < 7000
+
+
+def test_what_a_run_cost_is_summed_over_its_parts(stopped, monkeypatch):
+    run, workplace, checkpoint = stopped("diagnostics.profile=1")
+    first = RecordStore(workplace.results_dir / "runs").read(run.run_id)
+    assert 0 < first["diagnostics_seconds"] < first["seconds"]
+    before = {"started": "2020-01-01T00:00:00+00:00", "seconds": 10000.0, "diagnostics_seconds": 2000.0}
+
+    def earlier(saved):
+        assert saved["callbacks"]["EpochEnd"]["spent"]["started"] == first["started"]
+        assert saved["callbacks"]["EpochEnd"]["spent"]["seconds"] == pytest.approx(first["seconds"], abs=1)
+        saved["callbacks"]["EpochEnd"] |= {"spent": before, "seconds": 7000.0, "measuring": 1000.0}
+
+    change(checkpoint, earlier)
+    record = execute(run, workplace)
+    assert record["started"] == before["started"]
+    assert 10000 < record["seconds"] < 11000
+    assert 2000 < record["diagnostics_seconds"] < 3000
+    assert 6000 < record["training_seconds"] < 7000
+    last = (checkpoint.parent / "history.csv").read_text().splitlines()[-1].rpartition(",")[2]
+    assert 7000 < float(last) < 8000
+
+
+def test_a_run_that_another_worker_does_is_left_to_it_with_its_log(configured):
     run, workplace = configured(*SCHEDULED)
-    path = RecordStore(workplace.results_dir / "runs").checkpoint(run.run_id)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"half")
-    assert execute(run, workplace)["status"] == "finished"
-    assert not path.exists()
+    store = RecordStore(workplace.results_dir / "runs")
+    with store.claim(run.run_id):
+        store.log(run.run_id).parent.mkdir()
+        store.log(run.run_id).touch()
+        assert execute_in_sweep(run, workplace, Interruption()) == {}
+        assert store.log(run.run_id).exists()
+    assert store.stamp(run.run_id) == 0
+
+
+def test_the_log_of_a_run_is_opened_and_removed_by_who_holds_the_run(configured, monkeypatch):
+    run, workplace = configured(*SCHEDULED)
+    store = RecordStore(workplace.results_dir / "runs")
+    held = []
+    for name in ("open", "unlink"):
+        real = getattr(Path, name)
+
+        def watched(path, *arguments, real=real, **options):
+            if path == store.log(run.run_id):
+                held.append(store.claimed(run.run_id))
+            return real(path, *arguments, **options)
+
+        monkeypatch.setattr(Path, name, watched)
+    monkeypatch.setattr("gradreach.runner._execute", lambda *_: {"status": "finished"})
+    execute_in_sweep(run, workplace, Interruption())
+    assert held == [True, True]
+    assert not store.log(run.run_id).exists()
 
 
 def test_a_short_run_is_not_saved(configured):
@@ -171,6 +310,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written_and_the_run_goes_on_la
     assert explain(raised.value).startswith("profile.npz: No space left on device; make room or choose another")
     store = RecordStore(workplace.results_dir / "runs")
     assert store.status(run.run_id) == "interrupted"
+    assert store.read(run.run_id)["error"] == "No space left on device; make room or choose another results_dir"
     assert not list(workplace.results_dir.glob("**/*.tmp"))
     execute(run, workplace)
     assert results_of(workplace.results_dir) == results_of(workplace.results_dir / "undisturbed")

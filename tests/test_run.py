@@ -79,6 +79,15 @@ def test_a_run_that_raises_is_a_failed_record_and_is_tried_again(do, monkeypatch
     assert do("model=rnn")[0]["status"] == "finished"
 
 
+def test_retry_none_leaves_a_failed_run_unless_it_is_forced(do, monkeypatch):
+    monkeypatch.setattr(Digits, "splits", lambda self, data_dir: 1 / 0)
+    record, store = do("model=rnn")
+    monkeypatch.undo()
+    assert do("model=rnn", "retry=none")[0] == store.read(record["run_id"])
+    assert store.status(record["run_id"]) == "failed"
+    assert do("model=rnn", "retry=none", "force=true")[0]["status"] == "finished"
+
+
 def test_a_loss_that_is_no_longer_finite_is_a_diverged_record(do):
     record, store = do(
         "model=rnn", "model.nonlinearity=relu", "optimizer.name=sgd", "optimizer.lr=1e30", "trainer.clip_norm=null"

@@ -1,14 +1,19 @@
-"""What a sweep does when workers die, and what it shows meanwhile."""
+"""What a sweep does when workers die, disks are full and others are at work, and what it shows meanwhile."""
 
+import errno
 import io
+import os
 
 import pytest
+from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
 
 import gradreach.display
 from gradreach.display import SweepDisplay
+from gradreach.errors import ConfigError
+from gradreach.plan import Job, labels, plan, varied
 from gradreach.records import RecordStore
-from gradreach.sweep import ATTEMPTS, Job, _do_all
+from gradreach.sweep import ATTEMPTS, _do_all, sweep
 
 
 @pytest.fixture
@@ -34,6 +39,23 @@ def record(job, status, **more):
     }
 
 
+def display_of(jobs, store, left=None):
+    runs = [job.run for job in jobs]
+    return SweepDisplay(store, len(jobs), runs, runs if left is None else [job.run for job in left], labels(jobs))
+
+
+def do_all(jobs, store, launch):
+    with display_of(jobs, store) as display:
+        return _do_all(jobs, store, launch, display)
+
+
+def returned(value):
+    made = JobReturn()
+    made.status = JobStatus.FAILED if isinstance(value, Exception) else JobStatus.COMPLETED
+    made.return_value = value
+    return made
+
+
 FINISHED = {"metric": "accuracy", "metrics": {"test/accuracy": 0.5, "gradient/end/x.reach": 12.0}}
 
 
@@ -51,8 +73,7 @@ def test_no_run_is_condemned_for_the_company_in_which_its_workers_died(jobs, sto
             return []
         raise RuntimeError("a worker was killed")
 
-    with SweepDisplay(store, 4, 4, [job.run for job in jobs]) as display:
-        _do_all(jobs, store, launch, display)
+    assert do_all(jobs, store, launch) == {}
     assert [store.status(job.run.run_id) for job in jobs] == ["failed", "finished", "finished", "finished"]
     assert "3 times without a result" in store.read(jobs[0].run.run_id)["error"]
     everyone = [f"seed={seed}" for seed in range(4)]
@@ -64,7 +85,7 @@ def test_on_a_terminal_a_sweep_is_one_picture_with_the_latest_results(jobs, stor
     console = Console(file=said, force_terminal=True, width=120, highlight=False)
     monkeypatch.setattr(gradreach.display, "make_console", lambda: console)
     store.write(record(jobs[3], "finished", **FINISHED))
-    with SweepDisplay(store, 4, 4, [job.run for job in jobs[:3]]) as display:
+    with display_of(jobs, store, left=jobs[:3]) as display:
         store.write(record(jobs[0], "running"))
         store.write(record(jobs[1], "finished", **FINISHED))
         store.write(record(jobs[2], "failed", error="ValueError: on [purpose]\nat length"))
@@ -78,3 +99,158 @@ def test_on_a_terminal_a_sweep_is_one_picture_with_the_latest_results(jobs, stor
     assert "3 done · 1 running · 0 waiting" in shown
     assert "1 failed" in shown
     assert "3/4" in shown
+
+
+def test_a_run_for_which_the_disk_has_no_room_is_tried_once_and_told_with_the_true_cause(jobs, store, capsys):
+    launched = []
+
+    def launch(lines):
+        launched.append(len(lines))
+        for job in jobs:
+            store.write(record(job, "running"))
+        store.write(record(jobs[0], "finished", **FINISHED))
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "record.json")
+        return [returned(0.5), *[returned(full)] * 3]
+
+    with display_of(jobs, store) as display:
+        unrecorded = _do_all(jobs, store, launch, display)
+        display.summary({"finished": 1, "interrupted": 3}, jobs[0].workplace, unrecorded)
+    assert launched == [4]
+    said = capsys.readouterr()
+    assert said.out.count("No space left on device; make room or choose another results_dir") == 3
+    assert "memory" not in said.out
+    assert said.err == ""
+
+
+def test_a_run_that_the_launcher_cannot_start_stands_in_the_table_of_failures(jobs, store, capsys):
+    def launch(lines):
+        if len(lines) == 4:
+            store.write(record(jobs[0], "finished", **FINISHED))
+            return [returned(0.5), *[returned(RuntimeError("no such\npartition"))] * 3]
+        return [returned(RuntimeError("no such\npartition"))] * len(lines)
+
+    with display_of(jobs, store) as display:
+        unrecorded = _do_all(jobs, store, launch, display)
+        display.summary({"finished": 1, "missing": 3}, jobs[0].workplace, unrecorded)
+    assert unrecorded == {job.run.run_id: "RuntimeError: no such" for job in jobs[1:]}
+    assert capsys.readouterr().out.count("RuntimeError: no such") == 3
+
+
+def test_a_launcher_that_starts_nothing_is_not_asked_for_ever_and_one_that_is_set_wrong_only_once(jobs, store):
+    asked = []
+
+    def launch(error):
+        def call(lines):
+            asked.append(lines)
+            raise error
+
+        return call
+
+    assert set(do_all(jobs, store, launch(RuntimeError("down"))).values()) == {"RuntimeError: down"}
+    assert len(asked) == ATTEMPTS
+    with pytest.raises(ConfigError, match="no cluster"):
+        do_all(jobs, store, launch(ConfigError("no cluster")))
+    assert len(asked) == ATTEMPTS + 1
+
+
+def test_a_run_that_another_sweep_is_at_is_left_to_it(jobs, store):
+    launched = []
+
+    def launch(lines):
+        launched.append([line[0] for line in lines])
+        for job in jobs[1:]:
+            store.write(record(job, "finished", **FINISHED))
+        store.write(record(jobs[0], "finished", **FINISHED))
+        held.__exit__(None, None, None)
+        return []
+
+    held = store.claim(jobs[0].run.run_id)
+    held.__enter__()
+    do_all(jobs, store, launch)
+    assert launched == [["seed=1", "seed=2", "seed=3"]]
+
+
+@pytest.fixture
+def swept(composed, tmp_path):
+    """Sweep with a launcher that only writes records; return in which order it was given the runs."""
+
+    def call(lines, status="finished", *options):
+        launched = []
+        store = RecordStore(tmp_path / "results" / "runs")
+
+        def compose(overrides):
+            return composed("tracking=off", f"results_dir={tmp_path / 'results'}", *options, *overrides)
+
+        def launch(given):
+            for overrides in given:
+                launched.append(overrides)
+                (job,) = plan([overrides], compose)
+                store.write(record(job, status, **(FINISHED if status == "finished" else {"error": "broken"})))
+            return []
+
+        sweep(lines, compose, launch)
+        return launched
+
+    return call
+
+
+def test_the_longest_runs_are_started_first(swept):
+    lines = [[f"trainer.epochs={epochs}"] for epochs in (1, 3, 2)]
+    assert swept(lines) == [["trainer.epochs=3"], ["trainer.epochs=2"], ["trainer.epochs=1"]]
+
+
+def test_retry_none_leaves_failed_runs_shows_them_and_says_how_they_are_done_again(swept, capsys):
+    lines = [["model=rnn"], ["model=gru"]]
+    for option, again in (("retry=failed", True), ("retry=none", False)):
+        for _ in range(2):
+            with pytest.raises(SystemExit) as left:
+                swept(lines, "failed", option)
+            assert left.value.code == 1
+        said = capsys.readouterr().out
+        assert ("2 already done, 0 to do" in said) is not again
+        assert ("the same line does again what is not finished" in said) is again
+        assert ("retry=failed does again what failed" in said) is not again
+        table = said.rpartition("its record")[2]
+        assert [line.split()[0] for line in table.splitlines() if "broken" in line] == ["rnn", "gru"]
+
+
+def test_a_sweep_does_again_a_finished_run_whose_files_are_damaged(swept, tmp_path, capsys):
+    swept([["seed=0"]])
+    store = RecordStore(tmp_path / "results" / "runs")
+    (run_id,) = store.run_ids()
+    store.write(store.read(run_id), [{"epoch": 1, "loss": 0.5}])
+    assert swept([["seed=0"]]) == []
+    path = store.folder(run_id) / "history.csv"
+    path.write_text(path.read_text().replace("0.5", "0.4"))
+    assert swept([["seed=0"]]) == [["seed=0"]]
+    assert capsys.readouterr().err.count("history.csv is not what its record says") == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "the sweep has no run: a key is swept over no value"),
+        ([["threads=1"], ["threads=2"]], "threads=1,2: changes no result"),
+        ([["results_dir=a"], ["results_dir=b"]], "results_dir=a,b: changes no result"),
+        ([["results_dir=a"], ["results_dir=b", "seed=1"]], "results_dir=a,b: changes no result"),
+        ([["tracking=off"], ["tracking=offline"]], "tracking.mode=off,offline: changes no result"),
+        ([["trainer.keep_checkpoint=true"], []], "trainer.keep_checkpoint=True,False: changes no result"),
+    ],
+)
+def test_what_would_silently_be_done_once_or_never_is_refused(composed, lines, message):
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        plan(lines, lambda overrides: composed(*overrides))
+
+
+def test_different_runs_may_have_different_numbers_of_threads(composed):
+    assert len(plan([["threads=1"], ["threads=2", "seed=1"]], lambda overrides: composed(*overrides))) == 2
+
+
+def test_runs_are_told_apart_by_all_that_a_sweep_varies(composed):
+    line = ["model=rnn", "trainer.epochs=2"]
+    lines = [[*line, f"optimizer.lr={lr}", f"seed={seed}"] for lr in (0.1, 0.01) for seed in (0, 1)]
+    jobs = plan(lines, lambda overrides: composed(*overrides))
+    assert list(labels(jobs).values()) == [f"rnn · digits · T=64 · lr={lr}" for lr in (0.1, 0.1, 0.01, 0.01)]
+    assert next(iter(varied(jobs).values())) == {"optimizer.lr": "0.1"}
+    both = plan([["model.width=4", "seed=1"], ["model.width=8", "seed=1"]], lambda overrides: composed(*overrides))
+    assert [name.rpartition(" · ")[2] for name in labels(both).values()] == ["width=4", "width=8"]

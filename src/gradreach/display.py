@@ -25,7 +25,7 @@ from rich.progress import (
 from rich.table import Table
 
 from gradreach.config import RunConfig, Workplace
-from gradreach.records import SETTLED, RecordStore
+from gradreach.records import RecordStore, left_alone
 
 POLL_SECONDS = 0.5
 LATEST = 8
@@ -121,6 +121,11 @@ class RunDisplay:
             self.console.print(f"                  {record['page']}")
 
 
+def counted(runs: int) -> str:
+    """Write how many runs there are."""
+    return f"{runs} run" if runs == 1 else f"{runs} runs"
+
+
 def _score(metric: str, value: Any) -> str:
     return f"{float(value):.1%}" if metric == "accuracy" else f"{float(value):.3g}"
 
@@ -140,18 +145,26 @@ class SweepDisplay:
     On a terminal the latest results stand in a table above what is running, failed and left; elsewhere every result is
     a line.
 
-    - ``jobs``: how many combinations there were, ``planned``: how many distinct runs they make,
+    - ``jobs``: how many combinations there were, ``runs``: the distinct runs that they make,
       ``left``: those that have to be done.
+    - ``labels``: what each run is called.
     """
 
-    def __init__(self, store: RecordStore, jobs: int, planned: int, left: Sequence[RunConfig]) -> None:
-        self.store, self.jobs, self.planned = store, jobs, planned
+    def __init__(
+        self,
+        store: RecordStore,
+        jobs: int,
+        runs: Sequence[RunConfig],
+        left: Sequence[RunConfig],
+        labels: Mapping[str, str],
+    ) -> None:
+        self.store, self.jobs, self.runs, self.planned, self.labels = store, jobs, runs, len(runs), labels
         self.left = {run.run_id: run for run in left}
         self.seen = {run_id: self.store.stamp(run_id) for run_id in self.left}
         self.running: set[str] = set()
         self.ended: dict[str, str] = {}
         self.latest: deque[tuple[str, ...]] = deque(maxlen=LATEST)
-        self.already = planned - len(left)
+        self.already = self.planned - len(left)
         self.console = make_console()
         self.bar = progress_bar(self.console)
         self.task = self.bar.add_task("", total=self.planned, completed=self.already)
@@ -162,7 +175,7 @@ class SweepDisplay:
     def __enter__(self) -> "SweepDisplay":
         same = f" ({self.jobs} combinations, identical ones once)" if self.jobs != self.planned else ""
         done = f", {self.already} already done" if self.already else ""
-        self.console.print(f"[bold]sweep[/bold]: {self.planned} runs{same}{done}, {len(self.left)} to do")
+        self.console.print(f"[bold]sweep[/bold]: {counted(self.planned)}{same}{done}, {len(self.left)} to do")
         if self.console.is_terminal and self.left:
             self.live.start()
         self.watcher.start()
@@ -178,26 +191,37 @@ class SweepDisplay:
         """Say something beside the runs."""
         self.console.print(text, style="bold", markup=False)
 
-    def summary(self, states: Mapping[str, int], workplace: Workplace) -> None:
-        """Say what came of the sweep, which runs failed, and where to look next."""
+    def summary(self, states: Mapping[str, int], workplace: Workplace, unrecorded: Mapping[str, str]) -> None:
+        """Say what came of the sweep, which runs failed, and where to look next.
+
+        Args:
+            states: how many runs are in which.
+            workplace: where and how it was done.
+            unrecorded: why runs could not be done of which no record says so.
+        """
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        self.console.print(f"[bold]{self.planned} runs[/bold]: {counts}")
-        records = [(run, self.store.read(run_id)) for run_id, run in self.left.items()]
-        failed = [(run, record) for run, record in records if record is not None and record["status"] == "failed"]
+        self.console.print(f"[bold]{counted(self.planned)}[/bold]: {counts}")
+        records = {run.run_id: self.store.read(run.run_id) or {} for run in self.runs}
+        failed = {run_id: r["error"] for run_id, r in records.items() if r.get("status") == "failed"}
+        failed.update(unrecorded)
         if failed:
             table = Table("failed", "seed", "error", "its record", box=SIMPLE_HEAD, pad_edge=False)
-            for run, record in failed:
-                where = self.store.folder(run.run_id) / "record.json"
-                table.add_row(*map(escape, (run.label, str(run.seed), record["error"].splitlines()[0], str(where))))
+            for run in self.runs:
+                if (error := failed.get(run.run_id)) is not None:
+                    where = str(self.store.folder(run.run_id) / "record.json") if records[run.run_id] else "none"
+                    cells = (self.labels[run.run_id], str(run.seed), error.splitlines()[0], where)
+                    table.add_row(*map(escape, cells))
             self.console.print(table)
-        if set(states) - set(SETTLED):
+        if set(states) - set(left_alone(workplace.retry)):
             self.console.print("  the same line does again what is not finished")
+        if "failed" in states and workplace.retry == "none":
+            self.console.print("  retry=failed does again what failed")
         if workplace.experiment is not None:
             self.console.print(f"  tables and figures: gradreach tables {workplace.experiment}")
         if workplace.tracking.mode != "off":
             self.console.print(f"  curves: {leet_line(workplace.results_dir)}")
         for project in sorted(
-            {record["page"].rpartition("/runs/")[0] for _, record in records if record and "page" in record}
+            {record["page"].rpartition("/runs/")[0] for record in records.values() if "page" in record}
         ):
             self.console.print(f"          {project}")
 
@@ -226,7 +250,7 @@ class SweepDisplay:
         done = self.already + len(self.ended)
         self.bar.update(self.task, completed=done)
         run = self.left[record["run_id"]]
-        name, (result, reach, seconds) = f"{run.label} · seed {run.seed}", _outcome(record)
+        name, (result, reach, seconds) = f"{self.labels[run.run_id]} · seed {run.seed}", _outcome(record)
         self.latest.append((name, result, reach, seconds))
         if not self.console.is_terminal:
             head = f"[{done:>{len(str(self.planned))}}/{self.planned}] {name:<36} {result}"

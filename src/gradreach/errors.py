@@ -10,7 +10,9 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, NoReturn
 
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+"""What only a disk answers that takes no more."""
+DISK = FULL | {errno.EACCES}
 """What a full or forbidden disk answers."""
 
 
@@ -81,12 +83,17 @@ def explain(error: BaseException) -> str | None:
         return _first_line(error) + cause
     if isinstance(error, OSError) and error.errno in DISK:
         return (
-            f"{error.filename or 'results_dir'}: {error.strerror}; make room or choose another results_dir: "
+            f"{error.filename or 'results_dir'}: {no_room(error)}: "
             "what was finished is kept, and the same line goes on from there"
         )
     if isinstance(error, OmegaConfBaseException):
         return f"{error.full_key or 'configuration'}: {_first_line(error)}"
     return None
+
+
+def no_room(error: OSError) -> str:
+    """Say what a full or forbidden disk answered, and what to do."""
+    return f"{error.strerror}; make room or choose another results_dir"
 
 
 def _known_keys(cause: Any, key: str) -> str:

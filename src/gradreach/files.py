@@ -39,9 +39,14 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         write(file)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes, atomically."""
+    write_atomically(path, lambda file: file.write(data))
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with plain newlines, atomically."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def _sync(path: Path) -> None:

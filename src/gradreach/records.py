@@ -10,8 +10,8 @@
 
 A claim is a lock of the operating system on ``<results>/runs/.claims/<run_id>``: it ends with the process
 that holds it, so a dead worker's claim is free at once. A record that cannot be read, or is not what was written
-(its first line is a checksum of all others), is moved to ``<results>/runs/.quarantine``, and its run counts as not
-done.
+(its first line is a checksum of all others, and it tells size and checksum of the files beside it), is moved with them
+to ``<results>/runs/.quarantine``, and its run counts as not done.
 """
 
 import csv
@@ -19,12 +19,16 @@ import hashlib
 import io
 import json
 import math
+import os
+import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,7 +36,7 @@ import filelock
 import numpy as np
 
 from gradreach.errors import ConfigError
-from gradreach.files import write_atomically, write_text
+from gradreach.files import write_bytes, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +47,17 @@ SCHEMA_VERSION = 3
 Status = Literal["running", "interrupted", "finished", "diverged", "failed"]
 SETTLED: tuple[Status, ...] = ("finished", "diverged")
 """What a run may end as and need not be done again."""
+BESIDE = ("history.csv", "profile.npz")
+"""The files that a record answers for."""
+
+
+def left_alone(retry: str) -> tuple[Status, ...]:
+    """Return as what a run may have ended and is not done again, by the setting ``retry``."""
+    return SETTLED if retry == "failed" else (*SETTLED, "failed")
+
+
+class Damaged(ValueError):
+    """A run's files are not what was written; the message says which, and why."""
 
 
 @dataclass(frozen=True)
@@ -73,52 +88,98 @@ class RecordStore:
         """Return when a run's record was last written, 0 where there is none."""
         try:
             return (self.folder(run_id) / "record.json").stat().st_mtime_ns
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return 0
 
     def run_ids(self) -> list[str]:
         """Return the runs that have a folder, sorted."""
-        return sorted(folder.name for folder in self.root.glob("[0-9a-f]*"))
+        if not self.root.is_dir():
+            return []
+        with os.scandir(self.root) as entries:
+            return sorted(entry.name for entry in entries if entry.name[0] in "0123456789abcdef" and entry.is_dir())
 
     def read(self, run_id: str) -> dict[str, Any] | None:
         """Return a run's record, or None where there is none; a damaged one is put aside.
 
+        Of the files beside it only the size is looked at: ``read_history`` and ``read_table`` look at the rest of what
+        they read, ``intact`` at all of it.
+
         Raises:
             ConfigError: it was written by a newer gradreach.
         """
+        try:
+            return self._read(run_id)
+        except Damaged as why:
+            self._quarantine(run_id, str(why))
+            return None
+
+    def _read(self, run_id: str) -> dict[str, Any] | None:
         path = self.folder(run_id) / "record.json"
         try:
             data = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return None
+        except NotADirectoryError:
+            raise Damaged("is no folder") from None
+        except IsADirectoryError:
+            raise Damaged("record.json is a folder") from None
         try:
             record = json.loads(data)
         except ValueError:
             record = None
         if not (isinstance(record, dict) and record.get("run_id") == run_id and {"status", "config"} <= set(record)):
-            self._quarantine(path, "not a record of this run")
-            return None
+            raise Damaged("record.json is not a record of this run")
         version = record.setdefault("schema_version", 1)
+        if record.pop("checksum", None) != (None if version in (1, 2) else _checksum(data)):
+            raise Damaged("record.json was changed after it was written, says its checksum")
         if isinstance(version, int) and version > SCHEMA_VERSION:
             raise ConfigError(
                 f"{path}: schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}; "
                 "update gradreach"
             )
-        if record.pop("checksum", None) != (None if version in (1, 2) else _checksum(data)):
-            self._quarantine(path, "changed after it was written, says its checksum")
-            return None
+        for name, told in record.get("files", {}).items():
+            if _size(f"{path.parent}/{name}") != told["bytes"]:
+                if _bytes(path) != data:  # somebody does the run again just now
+                    return self._read(run_id)
+                raise Damaged(f"{name} is not what its record says")
         return record
 
-    def _quarantine(self, path: Path, why: str) -> None:
-        """Put a damaged record aside: we write records whole, so the damage comes from elsewhere."""
-        place = self.root / ".quarantine" / f"{path.parent.name}.json"
+    def intact(self, run_id: str) -> bool:
+        """Return whether a run's files are what was written, to the last bit; damaged ones are put aside."""
+        return all(self._read_beside(run_id, name) is not None for name in BESIDE) and self.read(run_id) is not None
+
+    def _read_beside(self, run_id: str, name: str) -> bytes | None:
+        """Return the content of a file beside the record, empty where there is none, None where it is damaged."""
+        path = self.folder(run_id) / "record.json"
+        data = _bytes(path.parent / name)
+        for _ in range(2):  # the second time is for a run that is done again between the two
+            record = _bytes(path)
+            told = _TOLD[name].search(record)
+            if told is None or hashlib.sha256(data).hexdigest() == told[1].decode():
+                return data
+            data = _bytes(path.parent / name)
+        if _bytes(path) == record:
+            self._quarantine(run_id, f"{name} is not what its record says")
+        return None
+
+    def _quarantine(self, run_id: str, why: str) -> None:
+        """Put what is damaged aside: we write files whole, so the damage comes from elsewhere.
+
+        A checkpoint stays, the run goes on from there.
+        """
+        folder, shelf = self.folder(run_id), self.root / ".quarantine"
+        taken = set(os.listdir(shelf)) if shelf.is_dir() else set()
+        place = shelf / next(name for n in count(1) if (name := f"{run_id}.{n}") not in taken)
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(place)
+            place.mkdir(parents=True)
+            files = [folder / name for name in ("record.json", *BESIDE)] if folder.is_dir() else [folder]
+            for file in files:
+                if file.exists():
+                    file.replace(place / file.name)
         except OSError as error:
-            print(f"gradreach: {path}: {why}, and cannot be moved ({error})", file=sys.stderr)
+            print(f"gradreach: {folder}: {why}, and cannot be moved ({error})", file=sys.stderr)
         else:
-            print(f"gradreach: {path}: {why}; moved to {place}, the run counts as not done", file=sys.stderr)
+            print(f"gradreach: {folder}: {why}; moved to {place}, the run counts as not done", file=sys.stderr)
 
     def status(self, run_id: str) -> str:
         """Return a run's status; ``missing`` without a record, ``interrupted`` where who ran it is gone."""
@@ -130,6 +191,11 @@ class RecordStore:
         dead = record["status"] == "running" and not self.claimed(record["run_id"])
         return "interrupted" if dead else str(record["status"])
 
+    def died(self, run_id: str) -> bool:
+        """Return whether who ran it is gone without a word."""
+        record = self.read(run_id)
+        return record is not None and record["status"] == "running" and not self.claimed(run_id)
+
     def settled(self, run_id: str) -> dict[str, Any] | None:
         """Return the record of a run that need not be done again, else None."""
         record = self.read(run_id)
@@ -137,10 +203,7 @@ class RecordStore:
 
     def read_history(self, run_id: str) -> str:
         """Return the figures of a run's epochs as CSV; empty where it has none."""
-        try:
-            return (self.folder(run_id) / "history.csv").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return ""
+        return (self._read_beside(run_id, "history.csv") or b"").decode()
 
     def read_profile(self, run_id: str) -> dict[str, np.ndarray]:
         """Return the columns of a run's gradient profiles; empty where it has none."""
@@ -148,20 +211,13 @@ class RecordStore:
 
     def read_table(self, run_id: str, table: str) -> dict[str, np.ndarray]:
         """Return the columns of a table of the diagnostics, such as ``bptt``; empty where it was not measured."""
+        data = self._read_beside(run_id, "profile.npz")  # at once: an archive is sought through in it
+        if not data:
+            return {}
         try:
-            data = (self.folder(run_id) / "profile.npz").read_bytes()  # at once: an archive is sought through in it
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                arrays = [name.removesuffix(".npy") for name in archive.namelist()]
-                if table in arrays:
-                    rows = _array(archive.read(f"{table}.npy"))
-                    return {name: rows[name] for name in rows.dtype.names or ()}
-                owners = {name: name.rpartition("/") for name in arrays}
-                return {
-                    column: _array(archive.read(f"{name}.npy"))
-                    for name, (owner, _, column) in owners.items()
-                    if (owner or "profile") == table
-                }
-        except FileNotFoundError:
+            return _columns(data, table)
+        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError) as error:  # of before there were checksums
+            self._quarantine(run_id, f"profile.npz cannot be read ({error})")
             return {}
 
     def write(
@@ -178,12 +234,17 @@ class RecordStore:
             tables: what the diagnostics tabulate; ``profile`` among them.
         """
         folder = self.folder(record["run_id"])
+        beside = {}
         if history:
-            write_text(folder / "history.csv", as_csv(history))
+            beside["history.csv"] = as_csv(history).encode()
         if tables:
             arrays: Any = {name: _structured(table) for name, table in tables.items()}
-            write_atomically(folder / "profile.npz", lambda file: np.savez_compressed(file, **arrays))
-        write_text(folder / "record.json", sealed(record))
+            np.savez_compressed(archive := io.BytesIO(), **arrays)
+            beside["profile.npz"] = archive.getvalue()
+        for name, data in beside.items():
+            write_bytes(folder / name, data)
+        sums = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in beside.items()}
+        write_text(folder / "record.json", sealed({**record, "files": sums} if sums else record))
 
     @contextmanager
     def claim(self, run_id: str, timeout: float = -1) -> Iterator[None]:
@@ -233,6 +294,42 @@ def _checksum(data: bytes) -> str:
     """Return the checksum that a record's first line should tell."""
     first = data.find(b",") + 1
     return hashlib.sha256(data[first:]).hexdigest()
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _bytes(path: Path) -> bytes:
+    """Return the content of a file, empty where there is none."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return b""
+
+
+_TOLD = {
+    name: re.compile(rb'"%s": {\s*"bytes": \d+,\s*"sha256": "(\w+)"' % re.escape(name).encode()) for name in BESIDE
+}
+"""Finds a file's checksum in a record without reading all of it as JSON, which ten thousand runs notice."""
+
+
+def _columns(data: bytes, table: str) -> dict[str, np.ndarray]:
+    """Return the columns of a table in an archive, empty where it is not in it."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        arrays = [name.removesuffix(".npy") for name in archive.namelist()]
+        if table in arrays:
+            rows = _array(archive.read(f"{table}.npy"))
+            return {name: rows[name] for name in rows.dtype.names or ()}
+        owners = {name: name.rpartition("/") for name in arrays}
+        return {
+            column: _array(archive.read(f"{name}.npy"))
+            for name, (owner, _, column) in owners.items()
+            if (owner or "profile") == table
+        }
 
 
 def _array(data: bytes) -> np.ndarray:

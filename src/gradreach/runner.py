@@ -5,22 +5,22 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
+from filelock import Timeout
 from omegaconf import DictConfig
 
 from gradreach.config import RunConfig, Workplace, parse, plain, resolve
 from gradreach.diagnostics import DECODED, Instrument
-from gradreach.errors import ConfigError, advise, refuse
+from gradreach.errors import FULL, ConfigError, advise, no_room, refuse
 from gradreach.interruption import Interrupted, Interruption, asked_to_stop, watched
 from gradreach.models import SequenceModel, build, caveat
 from gradreach.provenance import host, revision, versions
-from gradreach.records import SETTLED, RecordStore
+from gradreach.records import SETTLED, RecordStore, left_alone
 from gradreach.tasks import Task
 from gradreach.tracking import Tracker, mode_now, track
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from gradreach.training import EpochEnd
 
 Tell = Callable[[dict[str, Any]], None]
+
+CLAIM_SECONDS = 0.5
+"""How long a worker tries for a run: longer than others look whether it is held, much shorter than they do it."""
 
 
 def run_composed(composed: DictConfig) -> float | None:
@@ -74,14 +77,18 @@ def execute_in_sweep(run: RunConfig, workplace: Workplace, interruption: Interru
         The record; empty where somebody else is at it, or where this process has been asked to stop.
     """
     store = RecordStore(workplace.results_dir / "runs")
-    if asked_to_stop() or store.claimed(run.run_id):
+    if asked_to_stop():
         return {}
-    log = store.log(run.run_id)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
-        record = execute(run, workplace, interruption=interruption)
-    if not log.stat().st_size:
-        log.unlink()
+    try:
+        with store.claim(run.run_id, timeout=CLAIM_SECONDS):
+            log = store.log(run.run_id)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
+                record = _execute(run, workplace, store, lambda row: None, interruption)
+            if not log.stat().st_size:
+                log.unlink()
+    except Timeout:
+        return {}
     interruption.pass_on()
     return record
 
@@ -145,31 +152,50 @@ def execute(
         The record: ``finished``, ``diverged``, ``interrupted`` (it goes on when it is done again), or ``failed`` with
         its traceback.
     """
-    from gradreach.training import EpochEnd, Saving
-
     store = RecordStore(workplace.results_dir / "runs")
     with store.claim(run.run_id):
-        done = store.settled(run.run_id)
-        if done is not None and not workplace.force:
-            return done
-        saving = Saving(store.checkpoint(run.run_id), run.trainer.checkpoint_seconds, run.trainer.keep_checkpoint)
-        if workplace.force or not _readable(saving.path):
-            saving.path.unlink(missing_ok=True)
-        record: dict[str, Any] = {
-            "run_id": run.run_id,
-            "group_id": run.group_id,
-            "label": run.label,
-            "status": "running",
-            "experiment": workplace.experiment,
-            "config": run.canonical(),
-            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "revision": revision(),
-            "versions": versions(),
-            "host": {**host(), "process": os.getpid()},
-        }
-        store.write(record)
-        start = time.perf_counter()
-        epochs = EpochEnd(tell, saving, interruption)
+        return _execute(run, workplace, store, tell, interruption)
+
+
+def _execute(
+    run: RunConfig, workplace: Workplace, store: RecordStore, tell: Tell, interruption: Interruption | None
+) -> dict[str, Any]:
+    """Do a run that this process holds.
+
+    Raises:
+        OSError: the disk takes no more; the record says so if it can.
+    """
+    from gradreach.training import EpochEnd, Saving
+
+    done = store.read(run.run_id)
+    if done is not None and not workplace.force and done["status"] in left_alone(workplace.retry):
+        return done
+    saving = Saving(store.checkpoint(run.run_id), run.trainer.checkpoint_seconds, run.trainer.keep_checkpoint)
+    if workplace.force:
+        saving.path.unlink(missing_ok=True)
+    record: dict[str, Any] = {
+        "run_id": run.run_id,
+        "group_id": run.group_id,
+        "label": run.label,
+        "status": "running",
+        "experiment": workplace.experiment,
+        "config": run.canonical(),
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "revision": revision(),
+        "versions": versions(),
+        "host": {**host(), "process": os.getpid()},
+    }
+    store.write(record)
+    start = time.perf_counter()
+    epochs = EpochEnd(tell, saving, interruption)
+
+    def spent() -> dict[str, Any]:
+        """Sum up over all parts of a run that was interrupted."""
+        seconds = epochs.spent_before.get("seconds", 0.0) + time.perf_counter() - start
+        return {"started": epochs.spent_before.get("started", record["started"]), "seconds": round(seconds, 3)}
+
+    epochs.spent, begun = spent, dict(record)
+    try:
         try:
             with track(run, workplace, record) as tracker:
                 record |= {"page": tracker.url} if tracker.url else {}
@@ -177,23 +203,20 @@ def execute(
         except Interrupted as reason:
             record |= {"status": "interrupted", "error": f"stopped by {reason} after epoch {epochs.done}"}
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
             record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
             record["traceback"] = traceback.format_exc()
-        record["seconds"] = round(time.perf_counter() - start, 3)
+        record |= epochs.spent()
         tables = {title: pd.concat(frames, ignore_index=True) for title, frames in epochs.tables.items()}
         store.write(record, epochs.history, tables)
-        if record["status"] in SETTLED and not saving.keep:
-            saving.path.unlink(missing_ok=True)
-        return record
-
-
-def _readable(checkpoint: Path) -> bool:
-    """Return whether a run can go on from a checkpoint; one from elsewhere may be damaged."""
-    try:
-        torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception:
-        return False
-    return True
+    except OSError as error:
+        with suppress(OSError):  # a record alone is small
+            store.write({**begun, **epochs.spent(), "status": "interrupted", "error": no_room(error)})
+        raise
+    if record["status"] in SETTLED and not saving.keep:
+        saving.path.unlink(missing_ok=True)
+    return record
 
 
 def _train_and_measure(
@@ -203,12 +226,16 @@ def _train_and_measure(
     epochs: "EpochEnd",
 ) -> dict[str, Any]:
     """Do the work; what the epochs hold grows as it goes, so that a failure keeps what there was."""
-    from gradreach.training import Diverged, fit
+    from gradreach.training import Diverged, fit, flaw
 
     torch.set_num_threads(workplace.threads)
     torch.manual_seed(run.seed)
     task, model = assemble(run, workplace)
     model.to(workplace.device)
+    saved = epochs.saving.path if epochs.saving is not None else None
+    if saved is not None and saved.exists() and (why := flaw(saved, model)) is not None:
+        print(f"gradreach: {saved}: {why}; the run begins at its start", file=sys.stderr)
+        saved.unlink()
     splits = task.splits(workplace.data_dir)
     facts = {
         "metric": task.metric,
@@ -241,9 +268,14 @@ def _train_and_measure(
         tracker.log(row)
         show(row)
 
-    epochs.tell, epochs.measure = tell, measure_within
+    whole = epochs.spent
+
+    def spent() -> dict[str, Any]:
+        seconds = epochs.spent_before.get("diagnostics_seconds", 0.0) + instrument.seconds
+        return {**whole(), "diagnostics_seconds": round(seconds, 3)}
+
+    epochs.tell, epochs.measure, epochs.spent = tell, measure_within, spent
     tracker.log({"epoch": 0, "step": 0, **measure("start")})
-    before = instrument.seconds
     try:
         fitted = fit(
             model, task, splits, run.optimizer, run.trainer, seed=run.seed, device=workplace.device, epochs=epochs
@@ -252,7 +284,6 @@ def _train_and_measure(
         result = {**facts, "status": "diverged", "metrics": metrics, "error": str(reason)}
         tracker.summarize(result, epochs.tables.get("profile", []))
         return result
-    training_seconds = fitted.seconds - (instrument.seconds - before)
     measure("end")
     metrics.update(fitted.figures)
     result = {
@@ -261,9 +292,8 @@ def _train_and_measure(
         "metrics": metrics,
         "best_epoch": fitted.best_epoch,
         "steps": fitted.steps,
-        "steps_per_second": round(fitted.steps / training_seconds, 3),
-        "training_seconds": round(training_seconds, 3),
-        "diagnostics_seconds": round(instrument.seconds, 3),
+        "steps_per_second": round(fitted.steps / fitted.seconds, 3),
+        "training_seconds": round(fitted.seconds, 3),
     }
     tracker.summarize(result, epochs.tables.get("profile", []))
     return result

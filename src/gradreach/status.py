@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 
 from gradreach.config import configuration
+from gradreach.display import counted
+from gradreach.plan import Job, labels, plan, varied
 from gradreach.records import SETTLED, RecordStore
-from gradreach.sweep import Job, plan
 
-COLUMNS = ["run_id", "status", "run", "seed", "seconds", "expected_seconds", "host", "process", "started", "error"]
+AXES = ["model", "task", "seq_len", "kernel_size"]
+MEASURED = ["seconds", "expected_seconds", "host", "process", "started", "error"]
 
 
 def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
@@ -38,15 +40,23 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
 
 
 def survey(jobs: Sequence[Job]) -> pd.DataFrame:
-    """Return one row a run; ``expected_seconds`` of what is not done is reckoned from runs of the same model."""
+    """Return one row a run, with a column for each key that varies.
+
+    ``expected_seconds`` of what is not done is reckoned from runs of the same model.
+    """
     store = RecordStore(jobs[0].workplace.results_dir / "runs")
-    frame = pd.DataFrame([_row(store, job) for job in jobs])
+    names, more = labels(jobs), varied(jobs)
+    frame = pd.DataFrame(
+        [{**_row(store, job), "run": names[job.run.run_id], **more[job.run.run_id]} for job in jobs],
+    )
     done = frame[frame["status"].isin(SETTLED)]
     speed = (done.groupby("model")["seconds"].sum() / done.groupby("model")["cost"].sum()).to_dict()
     overall = done["seconds"].sum() / done["cost"].sum() if len(done) else float("nan")
     expected = frame["cost"] * frame["model"].map(speed).fillna(overall)
     frame["expected_seconds"] = expected.where(~frame["status"].isin(SETTLED)).round(1)
-    return frame[COLUMNS]
+    axes = [axis for axis in AXES if len(frame[axis].unique()) > 1]
+    swept = dict.fromkeys(key for values in more.values() for key in values)
+    return frame[["run_id", "status", "run", *axes, *swept, "seed", *MEASURED]]
 
 
 def _row(store: RecordStore, job: Job) -> dict[str, Any]:
@@ -56,9 +66,11 @@ def _row(store: RecordStore, job: Job) -> dict[str, Any]:
     return {
         "run_id": job.run.run_id,
         "status": status,
-        "run": job.run.label,
         "seed": job.run.seed,
         "model": job.run.model.name,
+        "task": job.run.task.name,
+        "seq_len": _text(job.run.task.arguments().get("seq_len")),
+        "kernel_size": _text(job.run.model.arguments().get("kernel_size")),
         "cost": job.cost,
         "seconds": record.get("seconds"),
         "host": host.get("name"),
@@ -68,13 +80,17 @@ def _row(store: RecordStore, job: Job) -> dict[str, Any]:
     }
 
 
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)  # not a number: one without would make a 5 a 5.0
+
+
 def show(frame: pd.DataFrame) -> None:
     """Print the counts, what is running where, and what went wrong."""
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
     counts = ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
-    console.print(f"[bold]{len(frame)} runs[/bold]: {counts}")
+    console.print(f"[bold]{counted(len(frame))}[/bold]: {counts}")
     left = frame["expected_seconds"].sum() / (os.cpu_count() or 1)
     spent, known = frame["seconds"].sum(), frame["expected_seconds"].notna().any()
     ahead = f", about {_time(left)} left on {os.cpu_count()} cores" if known else ""

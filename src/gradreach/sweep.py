@@ -1,4 +1,4 @@
-"""A sweep: every job checked first, identical runs once, finished runs not again."""
+"""A sweep: finished runs not again, failed and killed ones as often as makes sense, and what came of all."""
 
 import os
 import platform
@@ -6,58 +6,25 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 from omegaconf import DictConfig
 
-from gradreach.config import RunConfig, Workplace, parse, plain
 from gradreach.display import SweepDisplay
-from gradreach.errors import advise
+from gradreach.errors import DISK, ConfigError, explain, no_room
 from gradreach.files import alive
 from gradreach.interruption import GRACE_SECONDS
-from gradreach.models import caveat
-from gradreach.records import SETTLED, RecordStore
-from gradreach.runner import check
+from gradreach.plan import Job, labels, plan
+from gradreach.records import SETTLED, RecordStore, left_alone
 from gradreach.tracking import mode_now
 from gradreach.tracking.summary import summarize_sweep
 
 ATTEMPTS = 3
 """How often a run may end without a result before it is taken for the cause; the last time it is alone."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One combination of a sweep.
-
-    - ``overrides``: what the launcher is given.
-    - ``cost``: multiply-adds of a sequence, times epochs: enough to tell long runs from short ones.
-    """
-
-    overrides: Sequence[str]
-    run: RunConfig
-    workplace: Workplace
-    cost: int
-
-
-def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictConfig]) -> list[Job]:
-    """Compose and check all jobs; of identical runs the first is kept.
-
-    Raises:
-        ConfigError: naming the first setting that cannot be; nothing has been started or written then.
-    """
-    distinct: dict[str, Job] = {}
-    for overrides in jobs:
-        run, workplace = parse(plain(compose(overrides)))
-        if run.run_id not in distinct:
-            task, model = check(run, workplace)
-            advise(caveat(model, task.shape))
-            cost = model.multiply_adds(task.shape.length) * run.trainer.epochs
-            distinct[run.run_id] = Job(overrides, run, workplace, cost)
-    return list(distinct.values())
+KILLED = f"its worker ended {ATTEMPTS} times without a result: killed from outside, or out of memory"
 
 
 def sweep(
@@ -75,24 +42,24 @@ def sweep(
     store = RecordStore(workplace.results_dir / "runs")
     store.check_writable()
     mode_now(workplace.tracking)
-    left = [job for job in planned if workplace.force or not _done(store, job, workplace)]
+    left = [job for job in planned if workplace.force or not _done(store, job)]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     if workplace.experiment is not None:
         from gradreach.analysis.run_table import write_plan
 
         write_plan(workplace, [job.run for job in planned])
-    interrupted = False
-    with SweepDisplay(store, len(jobs), len(planned), [job.run for job in left]) as display:
+    interrupted, unrecorded = False, {}
+    runs, to_do = [job.run for job in planned], [job.run for job in left]
+    with SweepDisplay(store, len(jobs), runs, to_do, labels(planned)) as display:
         try:
-            with stopping(store, [job.run.run_id for job in left]):
-                _do_all(left, store, launch, display)
+            with stopping(store, [run.run_id for run in to_do]):
+                unrecorded = _do_all(left, store, launch, display)
         except KeyboardInterrupt:
             interrupted = True
-            ids = [job.run.run_id for job in left]
-            _wait_while(lambda: any(store.status(run_id) == "running" for run_id in ids))  # jobs of a cluster
+            _wait_while(lambda: any(store.status(run.run_id) == "running" for run in to_do))  # jobs of a cluster
             display.note("stopped: what was finished is kept; the same line goes on from here")
-    states = Counter(store.status(job.run.run_id) for job in planned)
-    display.summary(states, workplace)
+    states = Counter(store.status(run.run_id) for run in runs)
+    display.summary(states, workplace, unrecorded)
     if interrupted:
         sys.exit(130)
     if left:
@@ -101,55 +68,85 @@ def sweep(
         sys.exit(1)
 
 
-def _do_all(left: list[Job], store: RecordStore, launch: Callable[..., Any], display: SweepDisplay) -> None:
+def _do_all(left: list[Job], store: RecordStore, launch: Callable[..., Any], display: SweepDisplay) -> dict[str, str]:
     """Launch until every run has come to an end.
 
     A worker that is killed takes a whole launcher with it, so what had not ended is launched anew. A run whose workers
     are killed again and again is a suspect: it is launched alone when the others are done, so that none is condemned
-    for its company.
+    for its company. A run for which there is no room on the disk is not tried again.
+
+    Returns:
+        Why runs have no record that tells of their end.
     """
     waiting = {job.run.run_id: job for job in left}
     before = {run_id: store.stamp(run_id) for run_id in waiting}
     deaths: Counter[str] = Counter()
+    errors: dict[str, str] = {}
+    unrecorded: dict[str, str] = {}
     in_vain = 0
-    while waiting and in_vain < ATTEMPTS:
+    while True:
+        for run_id in [run_id for run_id in waiting if _ended(store, run_id, before[run_id])]:
+            del waiting[run_id]
+        if not waiting or in_vain == ATTEMPTS:
+            break
         free = [run_id for run_id in waiting if not store.claimed(run_id)]
         if not free:
             time.sleep(1)  # another sweep is at all of them
             continue
         unsuspected = [run_id for run_id in free if deaths[run_id] < ATTEMPTS - 1]
         ready = {run_id: store.stamp(run_id) for run_id in unsuspected or free[:1]}
-        try:
-            for returned in launch([waiting[run_id].overrides for run_id in ready]):
-                _ = returned.return_value  # raises what a worker raised
-        except Exception as error:
-            display.note(f"launcher: {type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}")
+        raised, reason = _launch(launch, {run_id: waiting[run_id] for run_id in ready})
+        if reason is not None:
+            display.note(f"launcher: {reason}")
+        errors.update({run_id: _line(error) for run_id, error in raised.items()})
+        for run_id, error in raised.items():
+            if isinstance(error, OSError) and error.errno in DISK:
+                unrecorded[run_id] = no_room(error)
+                del waiting[run_id]
         started = [run_id for run_id, stamp in ready.items() if store.stamp(run_id) != stamp]
         in_vain = 0 if started else in_vain + 1
-        for run_id in list(waiting):
-            ended = store.status(run_id) in (*SETTLED, "failed") and store.stamp(run_id) != before[run_id]
-            if not ended and run_id in started and not store.claimed(run_id):
+        for run_id in waiting.keys() & started:
+            if store.died(run_id):
                 deaths[run_id] += 1
-            if deaths[run_id] >= ATTEMPTS:
-                _give_up(store, waiting[run_id])
-            if ended or deaths[run_id] >= ATTEMPTS:
-                del waiting[run_id]
-    if waiting:
-        display.note(f"the launcher starts no run any more, {len(waiting)} are left")
+            if deaths[run_id] == ATTEMPTS:
+                unrecorded |= _give_up(store, waiting.pop(run_id), errors.get(run_id, KILLED))
+    return unrecorded | {run_id: errors.get(run_id, reason or "the launcher does not start it") for run_id in waiting}
 
 
-def _give_up(store: RecordStore, job: Job) -> None:
-    """Record that a run takes its worker with it, most often by needing more memory than there is."""
-    error = f"its worker ended {ATTEMPTS} times without a result: killed from outside, or out of memory"
+def _launch(launch: Callable[..., Any], ready: Mapping[str, Job]) -> tuple[dict[str, Exception], str | None]:
+    """Launch some runs, and return what each raised outside its own record, and what the launcher itself raised."""
+    try:
+        returned = launch([job.overrides for job in ready.values()])
+    except ConfigError:
+        raise
+    except Exception as error:
+        return {}, _line(error)
+    # not its return_value, which prints when it raises
+    ends = {run_id: each._return_value for run_id, each in zip(ready, returned, strict=False)}
+    return {run_id: end for run_id, end in ends.items() if isinstance(end, Exception)}, None
+
+
+def _line(error: Exception) -> str:
+    return explain(error) or f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
+
+
+def _ended(store: RecordStore, run_id: str, before: int) -> bool:
+    return store.stamp(run_id) != before and store.status(run_id) in (*SETTLED, "failed")
+
+
+def _give_up(store: RecordStore, job: Job, error: str) -> dict[str, str]:
+    """Record that a run takes its worker with it; return what could not be recorded."""
     record = store.read(job.run.run_id) or {"run_id": job.run.run_id, "config": job.run.canonical()}
     try:
         store.write({**record, "label": job.run.label, "status": "failed", "error": error})
-    except OSError as reason:
-        print(f"gradreach: {store.folder(job.run.run_id)}: cannot be written ({reason})", file=sys.stderr)
+    except OSError:
+        return {job.run.run_id: error}
+    return {}
 
 
-def _done(store: RecordStore, job: Job, workplace: Workplace) -> bool:
-    return store.status(job.run.run_id) in (SETTLED if workplace.retry == "failed" else (*SETTLED, "failed"))
+def _done(store: RecordStore, job: Job) -> bool:
+    run_id = job.run.run_id
+    return store.status(run_id) in left_alone(job.workplace.retry) and store.intact(run_id)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+import tempfile
 
 import pandas as pd
 import pytest
@@ -68,18 +68,24 @@ def test_every_launcher_yields_the_same_bits_in_the_folder_the_sweep_was_started
 
 def test_ray_joins_a_cluster_that_runs_already(run_py, tmp_path, tmp_path_factory, monkeypatch, here):
     pytest.importorskip("ray", reason="needs the extra gradreach[ray]")
-    ray = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--port=6399", "--num-cpus=2"]
+    own = tempfile.mkdtemp(prefix="ray")  # where others look for a cluster nothing must be left; short, for its sockets
+    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=6399", "--num-cpus=2"]
     monkeypatch.setenv("RAY_AUTH_MODE", "token")  # Ray's own protection, with a token of this test's own
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     elsewhere = tmp_path_factory.mktemp("elsewhere")  # results must not land where the cluster was started
     with subprocess.Popen(
-        [*ray, "--include-dashboard=false"], cwd=elsewhere, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*ray, "--include-dashboard=false", f"--temp-dir={own}"],
+        cwd=elsewhere,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as cluster:
         try:
             address = "hydra.launcher.init.address='127.0.0.1:6399'"
             done = run_py(*SWEEP, "hydra/launcher=ray_cluster", address)
         finally:
             cluster.terminate()
+            cluster.wait(timeout=60)
+            shutil.rmtree(own, ignore_errors=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 runs: 3 finished" in done.stdout
     assert figures(tmp_path / "results") == here

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.download import download, fetch
@@ -15,6 +15,7 @@ from gradreach.tasks.keeping import Keep
 from gradreach.tasks.reading import lines
 from gradreach.tasks.text import Texts, TextTask
 from gradreach.tasks.tokens import Tokens, torchtext
+from gradreach.tasks.vectors import VECTOR_STD
 
 
 class SST(TextTask):
@@ -30,6 +31,7 @@ class SST(TextTask):
     - ``min_frequency``: how often training must hold a token for it to be known.
     - ``max_vocabulary``: only the most frequent; None: all.
     - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
+    - ``vector_std``: those that are not pretrained start from N(0, vector_std²).
     - ``labels``: 2 or 5 classes.
     - ``phrases``: also learn from the labelled phrases within training sentences, each different one once.
     - ``train_size``: draw so many of the training texts; None: all.
@@ -58,6 +60,7 @@ class SST(TextTask):
         labels: Literal[2, 5] = 2,
         phrases: bool = False,
         vectors: str | None = None,
+        vector_std: PositiveFloat = VECTOR_STD,
         train_size: PositiveInt | None = None,
         data_seed: NonNegativeInt = 0,
     ) -> None:
@@ -68,6 +71,7 @@ class SST(TextTask):
             min_frequency=min_frequency,
             max_vocabulary=max_vocabulary,
             vectors=vectors,
+            vector_std=vector_std,
             train_size=train_size,
             data_seed=data_seed,
         )

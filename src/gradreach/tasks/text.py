@@ -18,7 +18,7 @@ from gradreach.tasks.prepared import Arrays, Prepared, progress
 from gradreach.tasks.splitting import draw_some, grouped_split, key
 from gradreach.tasks.task import Shape, Splits, Task
 from gradreach.tasks.tokens import UNKNOWN, Tokens, bare, encode, vocabulary
-from gradreach.tasks.vectors import VECTOR_STD, locate_vectors, read_vectors
+from gradreach.tasks.vectors import locate_vectors, read_vectors
 
 
 class Texts(NamedTuple):
@@ -46,6 +46,7 @@ class TextTask(Task):
 
     - ``validation_share``, ``test_share``: of the training texts, where the set has no such split of its own.
     - ``vectors``: where it is given, ``shape.vectors`` holds a pretrained one for every token.
+    - ``vector_std``: spread of the start of all others.
     """
 
     name: str
@@ -61,12 +62,13 @@ class TextTask(Task):
         min_frequency: int,
         max_vocabulary: int | None,
         vectors: str | None,
+        vector_std: float,
         train_size: int | None,
         data_seed: int,
     ) -> None:
         self.seq_len, self.keep, self.tokens, self.data_seed = seq_len, keep, tokens, data_seed
         self.min_frequency, self.max_vocabulary, self.train_size = min_frequency, max_vocabulary, train_size
-        self.vectors = vectors
+        self.vectors, self.vector_std = vectors, vector_std
 
     @abstractmethod
     def files(self, data_dir: Path) -> list[Path]:
@@ -94,7 +96,7 @@ class TextTask(Task):
             vocabulary=facts["vocabulary"],
             variable_length=True,
             vectors=None if pretrained is None else torch.from_numpy(self.prepared.arrays()["vectors"]),
-            vector_std=VECTOR_STD,
+            vector_std=self.vector_std,
         )
 
     def splits(self, data_dir: Path) -> Splits:
@@ -158,7 +160,7 @@ class TextTask(Task):
         facts: dict[str, Any] = {}
         if pretrained is not None:
             assert self.vectors is not None
-            vectors, known = read_vectors(self.vectors, pretrained, words, self.data_seed)
+            vectors, known = read_vectors(self.vectors, pretrained, words, self.vector_std, self.data_seed)
             arrays["vectors"] = vectors.numpy()
             facts["vectors"] = {"size": vectors.shape[1], "known": known}
         return arrays, {

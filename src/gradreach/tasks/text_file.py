@@ -9,7 +9,7 @@ from pathlib import Path
 from sys import intern
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.keeping import Keep
@@ -17,6 +17,7 @@ from gradreach.tasks.prepared import progress
 from gradreach.tasks.reading import lines, locate, suffix_of
 from gradreach.tasks.text import Texts, TextTask
 from gradreach.tasks.tokens import Tokens
+from gradreach.tasks.vectors import VECTOR_STD
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Format = Literal["auto", "csv", "tsv", "jsonl", "lines"]
@@ -47,6 +48,7 @@ class TextFile(TextTask):
     - ``min_frequency``: how often training must hold a token for it to be known.
     - ``max_vocabulary``: only the most frequent; None: all.
     - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
+    - ``vector_std``: those that are not pretrained start from N(0, vector_std²).
     - ``train_size``: draw so many of the training texts; None: all.
     - ``data_seed``: draws the splits that the files do not make, and ``train_size``.
     """
@@ -74,6 +76,7 @@ class TextFile(TextTask):
         min_frequency: PositiveInt = 1,
         max_vocabulary: PositiveInt | None = None,
         vectors: str | None = None,
+        vector_std: PositiveFloat = VECTOR_STD,
         train_size: PositiveInt | None = None,
         data_seed: NonNegativeInt = 0,
     ) -> None:
@@ -84,6 +87,7 @@ class TextFile(TextTask):
             min_frequency=min_frequency,
             max_vocabulary=max_vocabulary,
             vectors=vectors,
+            vector_std=vector_std,
             train_size=train_size,
             data_seed=data_seed,
         )

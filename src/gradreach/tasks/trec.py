@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.download import fetch
@@ -11,6 +11,7 @@ from gradreach.tasks.keeping import Keep
 from gradreach.tasks.reading import lines
 from gradreach.tasks.text import Texts, TextTask
 from gradreach.tasks.tokens import Tokens, torchtext
+from gradreach.tasks.vectors import VECTOR_STD
 
 
 class TREC(TextTask):
@@ -26,6 +27,7 @@ class TREC(TextTask):
     - ``min_frequency``: how often training must hold a token for it to be known.
     - ``max_vocabulary``: only the most frequent; None: all.
     - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
+    - ``vector_std``: those that are not pretrained start from N(0, vector_std²).
     - ``fine``: the finer classes.
     - ``train_size``: draw so many of the training texts; None: all.
     - ``data_seed``: draws validation and ``train_size``.
@@ -49,6 +51,7 @@ class TREC(TextTask):
         max_vocabulary: PositiveInt | None = None,
         fine: bool = False,
         vectors: str | None = None,
+        vector_std: PositiveFloat = VECTOR_STD,
         train_size: PositiveInt | None = None,
         data_seed: NonNegativeInt = 0,
     ) -> None:
@@ -59,6 +62,7 @@ class TREC(TextTask):
             min_frequency=min_frequency,
             max_vocabulary=max_vocabulary,
             vectors=vectors,
+            vector_std=vector_std,
             train_size=train_size,
             data_seed=data_seed,
         )

@@ -53,14 +53,15 @@ def locate_vectors(vectors: str, data_dir: Path) -> Path:
         raise ConfigError(f"{error}, or a name: {names}") from None
 
 
-def read_vectors(vectors: str, path: Path, words: Sequence[str], seed: int) -> tuple[Tensor, float]:
-    """Read the vectors of some words; a word that has none is drawn from N(0, VECTOR_STD²).
+def read_vectors(vectors: str, path: Path, words: Sequence[str], std: float, seed: int) -> tuple[Tensor, float]:
+    """Read the vectors of some words; a word that has none is drawn from N(0, std²).
 
     Args:
         vectors: the setting: a path, or the name of a member of an archive.
         path: where they are. A line is a word and its numbers, with single spaces between; a heading is passed over.
         words: by token id.
-        seed: draws what the file lacks.
+        std: spread of what the file lacks.
+        seed: draws it.
 
     Returns:
         ``(words, size)``, and the share of words that the file holds.
@@ -79,7 +80,7 @@ def read_vectors(vectors: str, path: Path, words: Sequence[str], seed: int) -> t
             )
         with _undisturbed():
             found = torchtext().vocab.Vectors(str(wanted), cache=folder)
-    start = VECTOR_STD * torch.randn(len(words), found.dim, generator=torch.Generator().manual_seed(seed))
+    start = std * torch.randn(len(words), found.dim, generator=torch.Generator().manual_seed(seed))
     held = [(number, found.stoi[word]) for number, word in enumerate(words) if word in found.stoi]
     numbers, places = torch.tensor(held).T
     start[numbers] = found.vectors[places]

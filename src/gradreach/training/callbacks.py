@@ -28,6 +28,7 @@ class EpochEnd(Callback):
     - ``tell``: called with each row of figures: one an epoch, and one wherever something was measured within.
     - ``tables``: what was tabulated, by name; the gradient by each parameter, and what ``measure`` adds.
     - ``measure``: asked for further figures after every step, given how many epochs and steps have passed.
+    - ``spent``: what the run has cost so far, for the checkpoint; ``spent_before``: what the one it goes on from tells.
     - ``saving``: where and when to save; None never.
     - ``interruption``: whether the process was asked to stop.
     """
@@ -42,19 +43,27 @@ class EpochEnd(Callback):
         self.saving = saving
         self.interruption = interruption or Interruption()
         self.measure: Callable[[float, int], dict[str, float]] = lambda epoch, step: {}
+        self.spent: Callable[[], dict[str, Any]] = dict
+        self.spent_before: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
         self.tables: dict[str, list[pd.DataFrame]] = {}
         self.best: tuple[float, float] = (-math.inf, -math.inf)
         self.best_row: dict[str, Any] = {}
         self.best_weights: dict[str, torch.Tensor] = {}
         self.seconds_before = 0.0
+        self.measuring = 0.0
         self.started = time.perf_counter()
         self.random_state: torch.Tensor | None = None
 
     @property
     def seconds(self) -> float:
-        """Time spent in training and validation, also before an interruption."""
+        """Time since training began, also before an interruption."""
         return self.seconds_before + time.perf_counter() - self.started
+
+    @property
+    def training_seconds(self) -> float:
+        """Time spent in training and validation, also before an interruption; what was measured in between is not."""
+        return self.seconds - self.measuring
 
     @property
     def done(self) -> int:
@@ -75,10 +84,16 @@ class EpochEnd(Callback):
             step: how many there have been.
             length: how many make an epoch.
         """
-        if step % length and (measured := self.measure(round(step / length, 6), step)):
+        if step % length and (measured := self._measure(round(step / length, 6), step)):
             self.history.append({"epoch": round(step / length, 6), "step": step, **measured})
             self.tell(self.history[-1])
         self.interruption.within_epoch()
+
+    def _measure(self, epoch: float, step: int) -> dict[str, float]:
+        start = time.perf_counter()
+        measured = self.measure(epoch, step)
+        self.measuring += time.perf_counter() - start
+        return measured
 
     def on_validation_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
         """Close the epoch.
@@ -87,7 +102,7 @@ class EpochEnd(Callback):
             Diverged: the training or the validation loss is infinite or not a number.
         """
         epoch, step = trainer.current_epoch + 1, module.steps
-        measured = self.measure(epoch, step)
+        measured = self._measure(epoch, step)
         self.tables.setdefault("parameters", []).append(module.by_parameter.assign(stage=f"epoch {epoch}"))
         row = {"epoch": epoch, "step": step, **module.figures}
         self.history.append({**row, **measured, "time/seconds": round(self.seconds, 3)})
@@ -120,6 +135,8 @@ class EpochEnd(Callback):
             "best_row": self.best_row,
             "best_weights": self.best_weights,
             "seconds": self.seconds,
+            "measuring": self.measuring,
+            "spent": self.spent(),
             "random_state": torch.get_rng_state(),
         }
 
@@ -127,7 +144,8 @@ class EpochEnd(Callback):
         """Go on from there; the epochs before are told again."""
         self.history, self.best_row, self.best_weights = state["history"], state["best_row"], state["best_weights"]
         self.best = (state["best"][0], state["best"][1])
-        self.seconds_before, self.random_state = state["seconds"], state["random_state"]
+        self.seconds_before, self.measuring, self.spent_before = state["seconds"], state["measuring"], state["spent"]
+        self.random_state = state["random_state"]
         self.tables.clear()  # in place: who measures adds to the same
         self.tables.update({name: [pd.DataFrame(f) for f in frames] for name, frames in state["tables"].items()})
         for row in self.history:

@@ -27,7 +27,7 @@ class Fit:
 
     - ``figures``: ``train/*`` and ``val/*`` of the chosen epoch, ``test/*`` of its weights.
     - ``best_epoch``: the chosen epoch, from 1.
-    - ``seconds``: time spent in training and validation.
+    - ``seconds``: time spent in training and validation, without what was measured in between.
     - ``steps``: how often the weights were moved.
     """
 
@@ -83,7 +83,7 @@ def fit(
         warnings.filterwarnings("ignore", category=PossibleUserWarning)
         trainer = _lean_trainer(budget.epochs, device, [epochs])
         trainer.fit(module, Epochs(batches), chosen_by, ckpt_path=saved, weights_only=True)
-        seconds, steps = epochs.seconds, module.steps
+        seconds, steps = epochs.training_seconds, module.steps
         model.load_state_dict(epochs.best_weights)
         trainer.test(module, reported, verbose=False)
     chosen = {key: value for key, value in epochs.best_row.items() if key.startswith(("train/", "val/"))}

@@ -5,6 +5,7 @@ others then go on unseen, and a local Ray takes them down with it. Here a job th
 """
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -18,6 +19,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gradreach.errors import ConfigError
 
+ANSWER_SECONDS = 60.0
+"""How long a cluster may take to take us in."""
 POLL_SECONDS = 2.0
 GRACE_SECONDS = 10.0
 """How much later than the queue a shared file system may show what a job wrote."""
@@ -39,12 +42,17 @@ class RayLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Run all jobs; return when the last has ended."""
+        """Run all jobs; return when the last has ended.
+
+        Raises:
+            ConfigError: the cluster that ``init`` names does not answer.
+        """
         import ray
-        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
+        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray
 
         setup_globals()
-        start_ray(self.init)
+        if not ray.is_initialized():
+            ray.init(**where(self.init))
         tasks = []
         for number, overrides in enumerate(job_overrides, initial_job_idx):
             config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
@@ -54,6 +62,35 @@ class RayLauncher(Launcher):
             state = Singleton.get_state()
             tasks.append(launch_job_on_ray(self.hydra_context, self.remote, config, self.task_function, state))
         return [outcome(of, ray.get, task) for of, task in zip(job_overrides, tasks, strict=True)]
+
+
+def where(init: DictConfig) -> dict[str, Any]:
+    """Return the arguments of ``ray.init``. To it an address that is null is any cluster it can find traces of.
+
+    Raises:
+        ConfigError: the cluster that is named does not answer; ``ray.init`` itself would try for minutes.
+    """
+    arguments = {str(key): value for key, value in OmegaConf.to_container(init, resolve=True).items()}  # type: ignore[union-attr]
+    address = arguments["address"] = arguments.get("address") or "local"
+    if address != "local":
+        code = "import ray, sys; ray.init(address=sys.argv[1], logging_level='error')"
+        try:
+            tried = subprocess.run(
+                [sys.executable, "-c", code, address],
+                capture_output=True,
+                text=True,
+                timeout=ANSWER_SECONDS,
+                check=False,
+            )
+            said = (tried.stderr.strip() or "-").splitlines()[-1] if tried.returncode else ""
+        except subprocess.TimeoutExpired:
+            said = f"waited {ANSWER_SECONDS:g} s"
+        if said:
+            raise ConfigError(
+                f"hydra.launcher.init.address={address}: no Ray answers there ({said}); start one with "
+                "'ray start --head', or give null: one is started here for the sweep"
+            )
+    return arguments
 
 
 class SubmititLauncher(Launcher):

@@ -11,6 +11,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from gradreach.errors import ConfigError
+
 
 class CoresLauncher(Launcher):
     """Every run in one of several processes; like Hydra's own launcher for joblib, but for what lies between two runs.
@@ -26,6 +28,10 @@ class CoresLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take up what Hydra knows of the sweep."""
+        if not isinstance(self.n_jobs, int) or self.n_jobs == 0:
+            raise ConfigError(
+                f"hydra.launcher.n_jobs={self.n_jobs}: must be a number of processes, or -1: one for each core"
+            )
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:

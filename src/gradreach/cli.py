@@ -1,6 +1,8 @@
 """``gradreach``: what is done with results, beside making them (which is ``run.py``)."""
 
+import sys
 from enum import Enum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -125,7 +127,7 @@ def table(
 
     runs = load_runs(what, results_dir, open_source(source))
     runs = adhoc.narrowed(runs.assign(architecture=architectures(runs)), where or [])
-    row_keys, column_keys = ([key for key in text.split(",") if key] for text in (rows, columns))
+    row_keys, column_keys = ([key.strip() for key in text.split(",") if key.strip()] for text in (rows, columns))
     asked = adhoc.table(runs, row_keys, column_keys, value or ["test/accuracy"], best.value if best else None)
     showing.table(asked, runs, form.value)
 
@@ -142,7 +144,7 @@ def export(
     from gradreach.analysis.frame import load_runs
     from gradreach.analysis.long import load_decoding, load_history, load_profiles, write_table
     from gradreach.analysis.sources import open_source
-    from gradreach.errors import ConfigError
+    from gradreach.errors import ConfigError, advise
 
     records = open_source(source)
     frame = load_runs(what, results_dir, records)
@@ -154,6 +156,7 @@ def export(
                 f"{results_dir / 'runs'}: no {long.value} of raw records there; name an experiment, "
                 "for what is committed of it"
             )
+        advise(f"{what}: no {long.value} of its runs; the file has a head and no rows" if frame.empty else None)
     write_table(to, frame)
     print(f"{to}: {len(frame)} rows, {frame.shape[1]} columns")
 
@@ -239,5 +242,7 @@ def wandb_sweep(
 
 def main() -> None:
     """Run the command line."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an output that is not UTF-8 must not end what is written to files
     with one_line_errors():
         app()

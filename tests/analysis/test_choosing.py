@@ -50,6 +50,13 @@ def test_a_diverged_run_counts_as_the_worst_there_is():
     assert picked(choose(table, ["architecture"])) == [0.01]
 
 
+def test_a_diverged_run_counts_as_little_as_the_worst_of_other_settings():
+    tried = [(0.1, 0, 0.9), (0.1, 1, math.nan), (0.01, 0, 0.7), (0.01, 1, 0.7), (0.001, 0, 0.2), (0.001, 1, 0.2)]
+    table = runs([("a", *run, 0) for run in tried])
+    table.loc[1, "status"] = "diverged"
+    assert picked(choose(table, ["architecture"])) == [0.01]  # 0.7; that of 0.1 is (0.9 + 0.2) / 2
+
+
 def test_before_there_is_any_run_one_setting_stands_for_each_group():
     table = choose(runs([("a", 0.1, 0, math.nan, 0), ("a", 0.01, 0, math.nan, 0)]).assign(status="missing"), ["seed"])
     assert picked(table) == [0.01]

@@ -1,6 +1,7 @@
 """``gradreach tables``, ``table`` and ``export``, as they are called: what they make of records, good and bad."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from gradreach import cli
 from gradreach.analysis.frame import load_runs
-from gradreach.analysis.run_table import write_plan
+from gradreach.analysis.run_table import sweep_digest, sweep_name, write_plan
 from gradreach.config import parse, plain
 from gradreach.errors import advise
 from gradreach.records import RecordStore
@@ -278,11 +279,51 @@ def test_a_run_table_without_a_checksum_is_read_with_a_note_and_is_not_up_to_dat
     assert gradreach("tables", "quickstart", "--check")[0] == 0
 
 
+def test_a_plan_that_no_longer_fits_its_experiment_is_pointed_out(gradreach, project, configured):
+    sweep = project / "conf" / "experiment" / "quickstart.yaml"
+    sweep.parent.mkdir(parents=True)
+    sweep.write_text("experiment: quickstart\nhydra: {sweeper: {params: {seed: '0,1', model: lstm}}}\n")
+    run, workplace = configured("experiment=quickstart", "results_dir=results")
+    write_plan(workplace, [run])
+    assert (gradreach("tables", "quickstart")[2], gradreach("tables", "quickstart", "--check")[2]) == ("", "")
+
+    sweep.write_text("# new\nhydra: {sweeper: {params: {model: lstm, seed: '0,1'}}}\nexperiment: quickstart\n")
+    assert gradreach("tables", "quickstart", "--check")[::2] == (0, "")
+    change(sweep, "'0,1'", "'0,1,2'")
+    assert one_line(gradreach("tables", "quickstart", "--check")[2]) == (
+        "gradreach: note: quickstart: conf/experiment/quickstart.yaml has changed since results/quickstart/runs.csv "
+        "was planned; python run.py -m experiment=quickstart does what is new"
+    )
+    advise.cache_clear()
+    assert "has changed since" in gradreach("tables", "quickstart")[2]  # and does not forget it by that
+    advise.cache_clear()
+    assert "has changed since" in gradreach("tables", "quickstart")[2]
+    sweep.unlink()
+    advise.cache_clear()
+    assert gradreach("tables", "quickstart", "--check")[::2] == (0, "")
+
+
+def test_a_quick_form_is_what_it_says_and_what_it_builds_on(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    whole, quick = (tmp_path / "experiment" / f"{name}.yaml" for name in ("a", "a_quick"))
+    whole.write_text("trainer: {epochs: 9}\n")
+    quick.write_text("defaults: [a, _self_]\nresults_dir: results/quick\n")
+    assert sweep_name(Path("results/quick/a/runs.csv")) == "a_quick"
+    digests = [sweep_digest(name, tmp_path) for name in ("a", "a_quick")]
+    whole.write_text("trainer: {epochs: 8}\n")
+    changed = [sweep_digest(name, tmp_path) for name in ("a", "a_quick")]
+    assert len({*digests, *changed}) == 4
+    whole.write_text("trainer: {epochs: 9}\n")
+    assert [sweep_digest(name, tmp_path) for name in ("a", "a_quick")] == digests
+    assert sweep_digest("b", tmp_path) is None
+
+
 @pytest.mark.parametrize("name", ["profiles.csv", "history.csv"])
 def test_long_tables_that_are_empty_or_none_are_one_line(gradreach, project, name):
     gradreach("tables", "quickstart")
     shutil.rmtree(project / "results" / "runs")
     path = project / "results" / "quickstart" / name
+    path.with_name("summary.json").unlink()  # whose checksums would notice before
     head = path.read_text(encoding="utf-8").partition("\n")[0]
     for text, said in (
         ("", "cannot be read as CSV (No columns to parse from file); restore it, or delete it"),
@@ -299,6 +340,68 @@ def test_long_tables_that_are_empty_or_none_are_one_line(gradreach, project, nam
         "is empty, though 20 runs should stand in it"
         in gradreach("export", "x.csv", "quickstart", "--table", name[:-4])[2]
     )
+
+
+@pytest.mark.parametrize("name", ["profiles.csv", "history.csv"])
+def test_a_long_table_that_was_edited_by_hand_or_is_gone_is_refused_where_no_raw_runs_are(gradreach, project, name):
+    gradreach("tables", "quickstart")
+    path = project / "results" / "quickstart" / name
+    kept = path.read_text(encoding="utf-8")
+    path.unlink()
+    assert gradreach("tables", "quickstart")[::2] == (0, "")  # made anew of raw runs
+    assert path.read_text(encoding="utf-8") == kept
+    shutil.rmtree(project / "results" / "runs")
+    head, _, rest = kept.split("\n", 2)
+    for text, said in (
+        (f"{head}\n{rest}", "changed after it was written"),
+        (None, "is gone, and there are no raw runs"),
+    ):
+        path.unlink() if text is None else path.write_text(text, encoding="utf-8")
+        before = files(project)
+        for arguments in ("tables quickstart", "tables quickstart --check"):
+            code, _, err = gradreach(*arguments.split())
+            assert code == 2
+            assert f"results/quickstart/{name}: {said}" in one_line(err)
+            assert files(project) == before
+    path.write_text(kept, encoding="utf-8")
+    assert gradreach("tables", "quickstart", "--check")[0] == 0
+
+
+def test_a_damaged_history_of_a_run_names_the_run(gradreach, project):
+    history = some_record(project).parent / "history.csv"
+    change(history, "0.3333", "x")
+    code, _, err = gradreach("export", "h.csv", "quickstart", "--table", "history")
+    assert code == 2
+    assert f"history.csv of run {history.parent.name}: cannot be read as CSV" in one_line(err)
+
+
+def test_a_sealed_record_whose_configuration_is_none_is_one_line(gradreach, project):
+    store = RecordStore(project / "results" / "runs")
+    record = store.read(some_record(project).parent.name)
+    del record["config"]["seed"]
+    store.write(record)
+    code, _, err = gradreach("tables", "quickstart")
+    assert code == 2
+    assert f"run {record['run_id']}: its record has a configuration that is none of a run (KeyError: 'seed')" in err
+
+
+def test_an_output_that_is_not_utf_8_ends_nothing(project):
+    line = [sys.executable, "-m", "gradreach", "table", "quickstart"]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(line, cwd=project, env=environment, capture_output=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"92.0 ? 2.0" in done.stdout
+
+
+def test_spaces_between_keys_do_not_count(gradreach):
+    close, apart = (gradreach("table", "quickstart", "--rows", rows)[1] for rows in ("model,seed", " model, seed"))
+    assert close == apart
+
+
+def test_an_export_of_what_no_run_has_says_so(gradreach):
+    code, out, err = gradreach("export", "d.csv", "quickstart", "--table", "decoding")
+    assert (code, out) == (0, "d.csv: 0 rows, 10 columns\n")
+    assert one_line(err) == "gradreach: note: quickstart: no decoding of its runs; the file has a head and no rows"
 
 
 def test_a_check_names_the_ledger_that_a_stale_summary_makes_stale(gradreach, project):
@@ -354,6 +457,10 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("tables --source mlflow:a/b", "source=mlflow:a/b: must be wandb:entity/project"),
         ("tables --source wandb:a/b --check", "--check compares with the records here; leave --source out"),
         ("table --rows , --value test/accuracy", "rows: empty; name a key or several"),
+        ("table quickstart --rows model,model", "model: named twice in --rows, --columns and --value; name each once"),
+        ("table quickstart --columns seq_len,seq_len", "seq_len: named twice in --rows, --columns and --value"),
+        ("table quickstart --rows model,seq_len", "seq_len: named twice in --rows, --columns and --value"),
+        ("export /proc/x.csv quickstart", "/proc/x.csv: cannot be written (No such file or directory); choose another"),
         ("export runs.xlsx", "runs.xlsx: must end in .parquet or .csv"),
     ],
 )
@@ -445,12 +552,15 @@ def test_latex_tables_compile(gradreach, project):
     gradreach("tables", "quickstart")
     tables = sorted((project / "results" / "quickstart").glob("*.tex"))
     _, marked, _ = gradreach("table", "--rows", "model", "--best", "max", "--format", "latex")
+    _, wide, _ = gradreach("table", "--rows", "model", "--columns", "seq_len,seed", "--format", "latex")
     assert "\\textbf{" in marked
     assert len(tables) == 4
     inputs = "".join(f"\\input{{{path}}}\n" for path in tables)
-    page = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{inputs}{marked}\\end{{document}}\n"
+    body = f"{inputs}{marked}{wide}"
+    page = f"\\documentclass{{article}}\\usepackage{{booktabs,graphicx}}\\begin{{document}}\n{body}\\end{{document}}\n"
     (project / "page.tex").write_text(page)
     line = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     done = subprocess.run(line, cwd=project, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Undefined" not in done.stdout
+    assert "Overfull" not in done.stdout

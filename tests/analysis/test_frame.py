@@ -9,7 +9,7 @@ from made_up import decoding
 
 from gradreach.analysis.columns import AXES, FACTS, as_frame, planned_row, row
 from gradreach.analysis.frame import load_runs
-from gradreach.analysis.long import load_decoding, load_history, write_long
+from gradreach.analysis.long import load_decoding, load_history, load_profiles, write_long
 from gradreach.analysis.run_table import read_runs, write_runs
 from gradreach.records import RecordStore
 from project import PROJECT
@@ -127,6 +127,31 @@ def test_what_states_tell_is_the_same_from_records_and_from_what_is_committed(tm
     shutil.rmtree(tmp_path / "runs")
     pd.testing.assert_frame_equal(load_decoding(runs, "named", tmp_path), raw)
     assert load_decoding(runs, results_dir=tmp_path).empty
+
+
+def test_profiles_are_the_same_from_records_and_from_what_is_committed(tmp_path):
+    store, i = RecordStore(tmp_path / "runs"), f"{1:016x}"
+    labels = {"stage": "end", "layer": "0", "direction": "forward", "quantity": "h"}
+    curve = pd.DataFrame({**labels, "lag": [0, 1], "q10": -1 / 3, "median": 0.0, "q90": math.nan, "n": [4, 4]})
+    store.write(record(1), tables={"profile": curve})
+    runs = pd.DataFrame({"run_id": [i], "status": ["finished"]})
+    raw = load_profiles(runs, "named", tmp_path)
+    write_long(tmp_path / "named" / "profiles.csv", raw)
+    shutil.rmtree(tmp_path / "runs")
+    pd.testing.assert_frame_equal(load_profiles(runs, "named", tmp_path), raw)
+
+
+def test_what_older_versions_called_otherwise_has_todays_name(tmp_path):
+    names = ("nonfinite", "profile.nonfinite", "probe.nonfinite")
+    records = [record(i, metrics={f"gradient/end/{name}": float(i)}) for i, name in enumerate(names)]
+    frame = as_frame(map(row, records))
+    assert frame["gradient/end/probe.nonfinite"].tolist() == [0.0, 1.0, 2.0]
+    assert [column for column in frame if "nonfinite" in column] == ["gradient/end/probe.nonfinite"]
+
+    apart = {f"gradient/end/{name}": [i if i == k else None for i in range(3)] for k, name in enumerate(names)}
+    older = frame.drop(columns="gradient/end/probe.nonfinite").assign(**apart)
+    write_runs(tmp_path / "old" / "runs.csv", older)
+    pd.testing.assert_frame_equal(load_runs("old", tmp_path), frame)
 
 
 def test_every_column_is_told_on_the_page_of_results():

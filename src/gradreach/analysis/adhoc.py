@@ -1,5 +1,6 @@
 """A table that is asked for once: ``gradreach table --rows model --columns seq_len --value test/accuracy``."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -32,13 +33,17 @@ def table(
     """Check what is asked for against the runs there are, and say what keys do not vary.
 
     Raises:
-        ConfigError: there are no runs, a key or a metric does not exist, a metric is no number, or the best is asked
-            for among cells that mix settings.
+        ConfigError: there are no runs, a key or a metric is named twice or does not exist, a metric is no number, or
+            the best is asked for among cells that mix settings.
     """
     if runs.empty:
         raise ConfigError("no runs to make a table of; python run.py makes some, --where may leave none")
     if not rows:
         raise ConfigError("rows: empty; name a key or several, such as --rows model,kernel_size")
+    asked = Counter([*rows, *columns, *values])
+    twice = [name for name, count in asked.items() if count > 1]
+    if twice:
+        raise ConfigError(f"{', '.join(twice)}: named twice in --rows, --columns and --value; name each once")
     for key in (*rows, *columns):
         if key not in runs:
             raise ConfigError(

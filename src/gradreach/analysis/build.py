@@ -14,7 +14,7 @@ from gradreach.analysis.frame import load_runs
 from gradreach.analysis.long import load_decoding, load_history, load_profiles, write_long
 from gradreach.analysis.rendering import csv, html, latex, markdown
 from gradreach.analysis.results import LONG, Results, has
-from gradreach.analysis.run_table import run_table, write_runs
+from gradreach.analysis.run_table import outdated, planned_from, run_table, write_runs
 from gradreach.analysis.sources import Source
 from gradreach.analysis.state import PENDING, chance_line, mixture_line, state_line
 from gradreach.analysis.summary import summary
@@ -70,11 +70,13 @@ def build(
             run has.
     """
     experiment = load_experiment(name, experiments_dir)
-    if not run_table(results_dir, name).exists():
+    plan = run_table(results_dir, name)
+    if not plan.exists():
         raise ConfigError(f"{name}: no runs yet; python run.py -m experiment={name} makes them")
     runs = load_runs(name, results_dir, source)
     folder = (into or results_dir) / name
-    write_runs(folder / "runs.csv", runs)
+    write_runs(folder / "runs.csv", runs, planned_from(plan))
+    advise(outdated(plan))
     prepared = experiment.prepare(runs.assign(architecture=architectures(runs)))
     shown = selected(prepared, experiment.profiles_of)
     results = Results(

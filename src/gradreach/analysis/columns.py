@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gradreach.errors import ConfigError
+
 AXES = ("run_id", "status", "model", "task", "seq_len", "kernel_size", "seed")
 GROUPS = ("task.", "model.", "optimizer.", "trainer.", "diagnostics.")
 FACTS = (
@@ -44,6 +46,12 @@ INTEGERS = {
 }
 ORDER = ["task", "model", "kernel_size", "seq_len", "seed", "run_id"]
 MISSING = "missing"
+OLDER = {
+    f"gradient/{stage}/{old}": f"gradient/{stage}/probe.nonfinite"
+    for stage in ("start", "end")
+    for old in ("nonfinite", "profile.nonfinite")
+}
+"""What metrics were called in records and run tables of older versions, and are called now."""
 
 
 def planned_row(config: Mapping[str, Any], run_id: str) -> dict[str, Any]:
@@ -67,17 +75,28 @@ def planned_row(config: Mapping[str, Any], run_id: str) -> dict[str, Any]:
 
 
 def row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row of a record: identity, axes, configuration, facts, metrics."""
+    """Return the row of a record: identity, axes, configuration, facts, metrics.
+
+    Raises:
+        ConfigError: its configuration lacks what every run has.
+    """
     host = record.get("host") or {}
     facts = {name: record.get(name) for name in FACTS}
     facts["host"] = ", ".join(str(host[key]) for key in ("cpu", "system", "machine") if host.get(key)) or None
     facts["torch"] = (record.get("versions") or {}).get("torch")
     facts["error"] = next(iter(str(record.get("error") or "").splitlines()), None)
+    try:
+        planned = planned_row(record["config"], record["run_id"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"run {record['run_id']}: its record has a configuration that is none of a run "
+            f"({type(error).__name__}: {error}); delete the record and do the run again"
+        ) from None
     return {
-        **planned_row(record["config"], record["run_id"]),
+        **planned,
         "status": record["status"],
         **facts,
-        **(record.get("metrics") or {}),
+        **{OLDER.get(name, name): value for name, value in (record.get("metrics") or {}).items()},
     }
 
 

@@ -2,7 +2,8 @@
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -12,6 +13,7 @@ import pandas as pd
 
 from gradreach.analysis.rendering import csv
 from gradreach.analysis.sources import Source, local
+from gradreach.analysis.summary import digest, stored_digests
 from gradreach.errors import ConfigError, advise
 from gradreach.files import write_atomically, write_text
 
@@ -24,6 +26,7 @@ DECODING: dict[str, Any] = {
     **dict.fromkeys(("position", "lag", "r2"), float),
     "n": int,
 }
+MEND = "restore it, or sweep again"
 AT_ONCE = 1_000_000
 """How many lines are put into the form in which they are written."""
 DECIMALS = 4
@@ -48,7 +51,7 @@ def load_profiles(
     profiles = _pack((run_id, source.read_profile(run_id)) for run_id in finished)
     if not profiles.empty or experiment is None:
         return profiles
-    return _committed(Path(results_dir) / experiment / "profiles.csv", PROFILE, finished)
+    return _committed(Path(results_dir) / experiment / "profiles.csv", PROFILE, finished, source, NUMBERS)
 
 
 def load_history(
@@ -65,11 +68,10 @@ def load_history(
         bodies[header].extend(f"{run_id},{line}" for line in body.splitlines())
     bodies.pop("", None)
     if not bodies and experiment is not None:
-        return _committed(Path(results_dir) / experiment / "history.csv", ["run_id", "epoch"], runs["run_id"].tolist())
-    parts = [
-        _parse(io.StringIO("\n".join((f"run_id,{header}", *lines))), "history.csv of runs")
-        for header, lines in bodies.items()
-    ]
+        return _committed(
+            Path(results_dir) / experiment / "history.csv", ["run_id", "epoch"], runs["run_id"].tolist(), source
+        )
+    parts = [_histories(header, lines) for header, lines in bodies.items()]
     if not parts:
         return pd.DataFrame(columns=["run_id", "epoch"])
     whole = pd.concat(parts, ignore_index=True)
@@ -81,6 +83,16 @@ def load_history(
     whole = whole[[name for name in ("run_id", "epoch", "step", *figures) if name in whole]]
     whole[figures] = whole[figures].apply(_rounded)
     return whole
+
+
+def _histories(header: str, lines: Sequence[str]) -> pd.DataFrame:
+    """Read histories of the same columns at once, which is far faster; one by one to name one that is damaged."""
+    try:
+        return _parse(io.StringIO("\n".join((f"run_id,{header}", *lines))), "history.csv of runs")
+    except ConfigError:
+        for run_id, own in groupby(lines, lambda line: line.partition(",")[0]):
+            _parse(io.StringIO("\n".join((f"run_id,{header}", *own))), f"history.csv of run {run_id}")
+        raise
 
 
 def load_decoding(
@@ -99,7 +111,7 @@ def load_decoding(
         return whole.assign(r2=whole["r2"].round(DECIMALS) + 0.0)
     if experiment is None:
         return pd.DataFrame(columns=list(DECODING))
-    return _committed(Path(results_dir) / experiment / "decoding.csv", list(DECODING), finished, DECODING)
+    return _committed(Path(results_dir) / experiment / "decoding.csv", list(DECODING), finished, source, DECODING)
 
 
 def write_long(path: Path, frame: pd.DataFrame) -> None:
@@ -121,8 +133,15 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Write any frame as Parquet or CSV, by the ending of the name.
 
     Raises:
-        ConfigError: the name ends otherwise.
+        ConfigError: the name ends otherwise, or nothing can be written there.
     """
+    try:
+        _write_table(path, frame)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def _write_table(path: Path, frame: pd.DataFrame) -> None:
     if path.suffix == ".parquet":
         texts = {name: "string" for name in frame if frame[name].dtype == object}
         write_atomically(path, lambda file: frame.astype(texts).to_parquet(file, index=False))
@@ -133,8 +152,22 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _committed(
-    path: Path, columns: list[str], run_ids: list[str], known: Mapping[str, Any] = MappingProxyType({})
+    path: Path,
+    columns: list[str],
+    run_ids: list[str],
+    source: Source,
+    known: Mapping[str, Any] = MappingProxyType({}),
 ) -> pd.DataFrame:
+    """Read what is committed of runs, of which the source has nothing of this kind.
+
+    Raises:
+        ConfigError: it was changed by hand, cannot be read, lacks columns, or is gone though there are no raw records.
+    """
+    told = stored_digests(path.parent).get(path.name)
+    if told is not None and not path.exists() and not set(run_ids) & set(source.run_ids()):
+        raise ConfigError(f"{path}: is gone, and there are no raw runs to make it of; {MEND}")
+    if told is not None and path.exists() and digest(path) != told:
+        raise ConfigError(f"{path}: changed after it was written, says the checksum in summary.json; {MEND}")
     committed = _parse(path, path, known) if path.exists() else pd.DataFrame(columns=columns)
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
         committed.insert(3, "direction", "forward")

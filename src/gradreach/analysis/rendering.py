@@ -82,7 +82,7 @@ def prose(text: str) -> str:
 
 
 def latex(text: pd.DataFrame, marked: np.ndarray | None, caption: str, label: str) -> str:
-    """Return a LaTeX table for the package booktabs."""
+    """Return a LaTeX table for the packages booktabs and graphicx: small, and scaled down where wider than the text."""
     cells = _cells(text, marked, tex, "\\textbf{{{}}}")
     head = [tex(str(name)) for name in text]
     lines = [" & ".join(line) + " \\\\" for line in [head, *cells]]
@@ -91,13 +91,15 @@ def latex(text: pd.DataFrame, marked: np.ndarray | None, caption: str, label: st
             "\\begin{table}[tb]",
             f"\\caption{{{tex(caption)}}}",
             f"\\label{{{label}}}",
+            "\\small",
+            "\\resizebox{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}{!}{%",
             f"\\begin{{tabular}}{{{'l' * text.shape[1]}}}",
             "\\toprule",
             lines[0],
             "\\midrule",
             *lines[1:],
             "\\bottomrule",
-            "\\end{tabular}",
+            "\\end{tabular}}",
             "\\end{table}\n",
         ]
     )

@@ -2,16 +2,19 @@
 
 import hashlib
 import io
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator
+from csv import DictReader
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from omegaconf import OmegaConf
 
-from gradreach.analysis.columns import GROUPS, INTEGERS, TEXTS, as_frame, planned_row, setting
+from gradreach.analysis.columns import GROUPS, INTEGERS, OLDER, TEXTS, as_frame, planned_row, setting
 from gradreach.analysis.rendering import csv
 from gradreach.config import RunConfig, Workplace
 from gradreach.errors import ConfigError, advise
@@ -36,12 +39,59 @@ def write_plan(workplace: Workplace, runs: Iterable[RunConfig]) -> None:
     known = read_runs(path) if path.exists() else pd.DataFrame({"run_id": []})
     kept = known[known["run_id"].isin(planned)]
     new = planned.keys() - set(kept["run_id"])
-    write_runs(path, as_frame(chain(rows_of(kept), (planned_row(planned[i].canonical(), i) for i in new))))
+    table = as_frame(chain(rows_of(kept), (planned_row(planned[i].canonical(), i) for i in new)))
+    write_runs(path, table, sweep_digest(sweep_name(path)))
 
 
-def write_runs(path: Path, runs: pd.DataFrame) -> None:
-    """Write a run table. The column ``checksum`` has one cell, in the first row: the SHA-256 of the file without it."""
-    text = csv(runs.assign(checksum=pd.Series({0: UNSEALED}).reindex(range(len(runs))).to_numpy()))
+def sweep_name(path: Path) -> str:
+    """Return what ``experiment=`` calls the sweep of a run table; those in ``results/quick`` are of quick forms."""
+    return path.parent.name + ("_quick" if path.parent.parent.name == "quick" else "")
+
+
+def sweep_digest(name: str, conf_dir: Path = Path("conf")) -> str | None:
+    """Return the SHA-256 of what ``conf/experiment/<name>.yaml`` says, and what it builds on; None where it is not.
+
+    Comments and the order of keys do not count.
+    """
+    files, said = [name], []
+    for each in files:
+        try:
+            settings = OmegaConf.to_container(OmegaConf.load(conf_dir / "experiment" / f"{each}.yaml"))
+        except Exception:  # absent, or such that Hydra would not read it either
+            return None
+        said.append(settings)
+        built_on = settings.get("defaults", []) if isinstance(settings, dict) else []
+        files += [base for base in built_on if isinstance(base, str) and base not in ("_self_", *files)]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def planned_from(path: Path) -> str | None:
+    """Return the digest of the sweep that a run table was planned from; None in one of an older version."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(DictReader(file), {}).get("sweep") or None
+
+
+def outdated(path: Path) -> str | None:
+    """Say that an experiment asks for another sweep than its run table was planned from; None where that is not so."""
+    name = sweep_name(path)
+    planned, today = planned_from(path), sweep_digest(name)
+    if planned is None or today is None or planned == today:
+        return None
+    return (
+        f"{name}: conf/experiment/{name}.yaml has changed since {path} was planned; "
+        f"python run.py -m experiment={name} does what is new"
+    )
+
+
+def write_runs(path: Path, runs: pd.DataFrame, sweep: str | None = None) -> None:
+    """Write a run table.
+
+    Two columns have one cell, in the first row: ``sweep``, the digest of the sweep that the runs were planned from,
+    where it is known; ``checksum``, the SHA-256 of the file without that cell.
+    """
+    once = {"checksum": UNSEALED} if sweep is None else {"sweep": sweep, "checksum": UNSEALED}
+    cells = {name: pd.Series({0: cell}).reindex(range(len(runs))).to_numpy() for name, cell in once.items()}
+    text = csv(runs.assign(**cells))
     write_text(path, text.replace(UNSEALED, hashlib.sha256(text.replace(UNSEALED, "", 1).encode()).hexdigest(), 1))
 
 
@@ -51,7 +101,11 @@ def read_runs(path: Path) -> pd.DataFrame:
     Raises:
         ConfigError: it cannot be read, was changed by hand, names no run, or names one twice.
     """
-    frame = _read(path).drop(columns="checksum", errors="ignore")
+    frame = _read(path).drop(columns=["sweep", "checksum"], errors="ignore")
+    for old, name in OLDER.items():
+        if old in frame:
+            held = frame.pop(old)
+            frame[name] = frame[name].fillna(held) if name in frame else held
     try:
         return pd.DataFrame({name: _read_column(name, frame[name]) for name in map(str, frame)})
     except (ValueError, TypeError) as error:

@@ -1,11 +1,13 @@
 """``summary.json``: what the ledger, the findings and the report need to know of an experiment."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradreach.analysis.results import LONG
 from gradreach.analysis.verdict import Effect, Verdict
 from gradreach.errors import ConfigError
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 def summary(built: "Built") -> dict[str, Any]:
     """Return what the ledger and the report need to know of an experiment."""
-    runs, experiment = built.results.runs, built.experiment
+    runs, experiment, asked = built.results.runs, built.experiment, built.results.asked
     seconds = runs["seconds"].sum() if "seconds" in runs else 0.0
     return {
         "name": built.name,
@@ -27,7 +29,17 @@ def summary(built: "Built") -> dict[str, Any]:
         "finished": int((runs["status"] == "finished").sum()),
         "seconds": round(float(seconds), 1),
         "state": built.state,
+        "checksums": {f"{table}.csv": digest(built.folder / f"{table}.csv") for table in LONG if asked(table)},
     }
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            found.update(part)
+    return found.hexdigest()
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:
@@ -58,3 +70,15 @@ def stored_summary(name: str, folders: Sequence[Path]) -> Mapping[str, Any]:
     except ValueError as error:
         raise ConfigError(f"{path}: cannot be read ({error}); gradreach tables {name} makes it anew") from None
     return stored
+
+
+def stored_digests(folder: Path) -> Mapping[str, str]:
+    """Return the SHA-256 of each long table that is committed beside a summary; empty where none tells.
+
+    A summary of an older version tells none. One that cannot be read is not our concern here: it is made anew.
+    """
+    try:
+        told: dict[str, str] = json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("checksums", {})
+    except (OSError, ValueError, AttributeError):
+        return {}
+    return told

@@ -1,5 +1,6 @@
 """Against a server that speaks W&B's protocol."""
 
+import gc
 import http.server
 import json
 import math
@@ -34,6 +35,7 @@ from project import PROJECT, SMALL
 from wandb_api import ServerApi, ServerRun
 from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
 
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 needs_server = pytest.mark.skipif(not PROGRAM.exists(), reason="no openwandb here: make openwandb installs it")
 NOBODY = "http://127.0.0.1:9"
 
@@ -49,6 +51,7 @@ def _wandb_of_its_own(monkeypatch, tmp_path_factory):
     wandb.teardown()
     yield
     wandb.teardown()
+    gc.collect()  # here, not in a later test, may Python find wandb's own process, for which wandb does not wait
 
 
 @pytest.fixture(scope="module")

@@ -32,19 +32,23 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def gain_of_odd(runs: pd.DataFrame) -> Effect:
-    """Return how much better odd kernels are than the even ones between them: by seed, over tasks and depths."""
-    finished = runs[(runs["status"] == "finished") & runs["kernel_size"].between(1, 9)]
+    """Return how much better odd kernels are than even ones of about their size: by seed, over tasks and depths.
+
+    Kernels of 3 to 7 are held against the mean of their two neighbours. Accuracy bends as kernels grow, which alone
+    lifts a kernel above the mean of its neighbours, odd or even: half the difference of both parities is free of it.
+    """
+    finished = runs[(runs["status"] == "finished") & runs["kernel_size"].between(2, 8)]
     table = finished.pivot_table(
         index="seed", columns=["task", "architecture", "kernel_size"], values="test/accuracy", aggfunc="mean"
     )
-    gains = [
-        (table[task, depth, k - 1] + table[task, depth, k + 1]) / 2 - table[task, depth, k]
-        for task, depth, k in table.columns
-        if k % 2 == 0 and {(task, depth, k - 1), (task, depth, k + 1)} <= set(table.columns)
-    ]
-    values = 100 * pd.concat(gains, axis=1).mean(axis=1, skipna=False) if gains else pd.Series(dtype=float)
-    mean, _, half, n = estimate(values.to_numpy())
-    return Effect("accuracy, odd kernels − the even ones between them", mean, mean - half, mean + half, n, "points")
+    above: dict[int, list[pd.Series]] = {0: [], 1: []}
+    for task, depth, k in table.columns:
+        neighbours = [(task, depth, k - 1), (task, depth, k + 1)]
+        if set(neighbours) <= set(table.columns):
+            above[k % 2].append(table[task, depth, k] - table[neighbours].mean(axis=1, skipna=False))
+    even, odd = (pd.concat(some, axis=1).mean(axis=1, skipna=False) if some else pd.Series() for some in above.values())
+    mean, _, half, n = estimate((100 * (odd - even) / 2).to_numpy(float))
+    return Effect("accuracy, odd kernels − even ones", mean, mean - half, mean + half, n, "points")
 
 
 def judge(results: Results) -> Verdict:
@@ -96,14 +100,17 @@ EXPERIMENT = Experiment(
     rule=(
         "Three parts, by whole 95 % intervals. The centre of the gradient of the middle output, in steps a layer, "
         f"before training: more than {SHIFT} for even kernels, and less for odd ones. And accuracy of odd kernels "
-        "minus the mean of the even ones between them (2 to 8; by seed, over tasks and depths): supported above "
-        f"{GAIN:g} point, refuted below."
+        "minus that of even ones (kernels of 3 to 7, each against the mean of its two neighbours; half of what odd "
+        f"ones are above theirs more than even ones; by seed, over tasks and depths): supported above {GAIN:g} point, "
+        "refuted below."
     ),
     judge=judge,
     caveat=(
         "16 channels, padding that keeps the length, maximum over time; the number of parameters grows with the "
         "kernel and is not equalised (the tables show it). Two learning rates were tried for each kernel, depth and "
-        "task. The centre of TREC, whose inputs are words, is not measured."
+        "task. The centre of TREC, whose inputs are words, is not measured. The third part first held "
+        "even kernels alone against their neighbours, among them the kernel of one step, which cannot see a pattern: "
+        "the bend of the curve stood against odd kernels. This was mended after the runs; the verdict is the same."
     ),
     prepare=prepare,
     tables=(

@@ -12,7 +12,7 @@ from gradreach.analysis.build import build
 from gradreach.analysis.frame import load_runs
 from gradreach.analysis.rendering import markdown
 from gradreach.analysis.results import Results
-from gradreach.analysis.run_table import read_runs, write_plan, write_runs
+from gradreach.analysis.run_table import planned_from, read_runs, write_plan, write_runs
 from gradreach.analysis.tables import Measure, Table
 from gradreach.analysis.view import make
 from gradreach.config import parse, plain
@@ -159,7 +159,7 @@ def test_a_run_table_reads_as_it_was_written(results):
     build("quickstart", results, EXPERIMENTS)
     path = results / "quickstart" / "runs.csv"
     text = path.read_text()
-    write_runs(path, read_runs(path))
+    write_runs(path, read_runs(path), planned_from(path))
     assert path.read_text() == text
 
 

@@ -16,7 +16,7 @@ from gradreach.analysis.frame import load_runs
 from gradreach.analysis.run_table import sweep_digest, sweep_name, write_plan
 from gradreach.config import parse, plain
 from gradreach.errors import advise
-from gradreach.records import RecordStore
+from gradreach.records import RecordStore, sealed
 from project import PROJECT
 
 SEEDS = 5
@@ -367,8 +367,12 @@ def test_a_long_table_that_was_edited_by_hand_or_is_gone_is_refused_where_no_raw
     assert gradreach("tables", "quickstart", "--check")[0] == 0
 
 
-def test_a_damaged_history_of_a_run_names_the_run(gradreach, project):
+def test_a_damaged_history_of_a_run_that_does_not_answer_for_it_names_the_run(gradreach, project):
     history = some_record(project).parent / "history.csv"
+    store = RecordStore(project / "results" / "runs")
+    record = store.read(history.parent.name)
+    record.pop("files", None)  # as records of older versions
+    (history.parent / "record.json").write_text(sealed(record))
     change(history, "0.3333", "x")
     code, _, err = gradreach("export", "h.csv", "quickstart", "--table", "history")
     assert code == 2

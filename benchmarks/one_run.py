@@ -3,6 +3,7 @@
 import statistics
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -37,6 +38,18 @@ def configure(setting: Setting, folder: Path, *more: str) -> tuple[RunConfig, Wo
         return parse(plain(compose("config", overrides=[*here, *setting.overrides(), *more])))
 
 
+def finished(run: RunConfig, workplace: Workplace) -> dict[str, Any]:
+    """Do a run, and return its record.
+
+    Raises:
+        RuntimeError: it did not finish.
+    """
+    record = execute(run, workplace)
+    if record["status"] != "finished":
+        raise RuntimeError(f"{run.label}: {record['status']}: {record.get('error')}")
+    return record
+
+
 def one_run(folder: Path, rounds: int, sizes: dict[str, dict[str, int]] = SIZES) -> list[Row]:
     """Measure the ratios, what is not training, and the share of the machine's matrix peak.
 
@@ -61,9 +74,7 @@ def compare(setting: Setting, case: str, folder: Path, rounds: int) -> list[Row]
 
     def do(name: str) -> None:
         run, workplace = configured[name]
-        record = execute(run, workplace)
-        if record["status"] != "finished":
-            raise RuntimeError(f"{case}, {name}: {record['status']}: {record.get('error')}")
+        record = finished(run, workplace)
         history = pd.read_csv(workplace.results_dir / "runs" / run.run_id / "history.csv")
         first[name] = history["val/loss"].iloc[0]
         fitting[name].append(record["training_seconds"])

@@ -8,8 +8,7 @@ import torch
 
 from benchmarks.loop import Setting
 from benchmarks.measure import Row
-from benchmarks.one_run import SIZES, configure
-from gradreach.runner import execute
+from benchmarks.one_run import SIZES, configure, finished
 
 PARTS = {
     "gradient profiles, two": [("instrument.py", "measure")],
@@ -27,9 +26,9 @@ def profile(folder: Path) -> list[Row]:
     """Profile a default LSTM run in a warm process; a profiler makes everything some tenths slower."""
     torch.set_num_threads(1)
     configured = configure(Setting("lstm", **SIZES["default"]), folder)
-    execute(*configured)
+    finished(*configured)
     profiler = cProfile.Profile()
-    record = profiler.runcall(execute, *configured)
+    record = profiler.runcall(finished, *configured)
     seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
     for (file, _, name), (_, _, _, cumulative, _) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
         for part, functions in PARTS.items():

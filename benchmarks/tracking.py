@@ -1,23 +1,17 @@
-"""What W&B offline adds to a run, in a process that is warm, as a worker of a sweep is.
-
-``python -m benchmarks.tracking`` measures this alone, and prints it.
-"""
+"""What W&B offline adds to a run, in a process that is warm, as a worker of a sweep is."""
 
 import os
-import tempfile
-import time
+import statistics
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from benchmarks import report
 from benchmarks.loop import Setting
 from benchmarks.measure import Row, alternate, median_row
-from benchmarks.one_run import configure
+from benchmarks.one_run import configure, finished
 from gradreach.config import RunConfig, Workplace
-from gradreach.runner import execute
 
 MODES = ("off", "offline")
 CASES = {
@@ -49,9 +43,7 @@ def do(runs: Iterator[tuple[RunConfig, Workplace]]) -> None:
     Raises:
         RuntimeError: it did not finish.
     """
-    record = execute(*next(runs))
-    if record["status"] != "finished":
-        raise RuntimeError(f"{record['run_id']}: {record['status']}: {record.get('error')}")
+    finished(*next(runs))
 
 
 def compare(folder: Path, rounds: int, case: str, values: dict[str, int]) -> list[Row]:
@@ -66,7 +58,7 @@ def compare(folder: Path, rounds: int, case: str, values: dict[str, int]) -> lis
     runs = {mode: pairs(folder, mode, rounds, values) for mode in MODES}
     seconds = alternate({"off": partial(do, runs["off"]), "offline": partial(offline, runs["offline"])}, rounds)
     off, on = seconds["off"], seconds["offline"]
-    case = f"{case}, {sorted(off.wall)[rounds // 2]:.1f} s without"
+    case = f"{case}, {statistics.median(off.wall):.1f} s without"
     added = [a - b for a, b in zip(on.wall, off.wall, strict=True)]
     worked = [a + c - b for a, b, c in zip(on.cpu, off.cpu, service, strict=True)]
     shares = [100 * a / b for a, b in zip(added, off.wall, strict=True)]
@@ -95,10 +87,3 @@ def service_seconds() -> float:
         if name.startswith("wandb-core") and int(fields[1]) == os.getpid():
             total += int(fields[11]) + int(fields[12])
     return total / CLOCK
-
-
-if __name__ == "__main__":
-    start = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="gradreach-bench-") as temporary:
-        report.show(tracking(Path(temporary), rounds=7))
-    print(f"{time.perf_counter() - start:.0f} s")

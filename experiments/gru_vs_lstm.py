@@ -12,7 +12,7 @@ from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
+from gradreach.analysis.verdict import LEAST, Effect, Verdict, combine_named, compare, judge_threshold
 
 MARGIN = 2.0
 """Points of accuracy within which neither is better."""
@@ -72,7 +72,7 @@ def judge(results: Results) -> Verdict:
 
 def neither_better(effect: Effect) -> Verdict:
     """Return whether a difference lies within the margin, wholly; refuted where it lies wholly beyond."""
-    if math.isnan(effect.low) or effect.n < 3:
+    if math.isnan(effect.low) or effect.n < LEAST:
         return Verdict("undecided", effect, f"{effect}.")
     if effect.low > -MARGIN and effect.high < MARGIN:
         return Verdict("supported", effect, f"{effect}: within ±{MARGIN:g}.")

@@ -1,5 +1,6 @@
 """Files that are whole or absent, whenever the process is killed."""
 
+import hashlib
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -47,6 +48,15 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with plain newlines, atomically."""
     write_bytes(path, text.encode())
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, which may be larger than memory."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -1,7 +1,7 @@
 """What a sweep is to do: every job checked first, identical runs once, each with a name of its own."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,15 +59,12 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
 def _flat(workplace: Workplace, run: RunConfig | None = None) -> dict[str, Any]:
     """Return by name what is no part of a run's identity."""
     tracking = {f"tracking.{key}": value for key, value in workplace.tracking}
-    kept = ("checkpoint_seconds", "keep_checkpoint") if run is not None else ()
-    return {
-        **{key: value for key, value in workplace if key != "tracking"},
-        **tracking,
-        **{f"trainer.{key}": getattr(run.trainer, key) for key in kept if run is not None},
-    }
+    kept = {"checkpoint_seconds", "keep_checkpoint"}
+    trainer = {} if run is None else {f"trainer.{key}": value for key, value in run.trainer if key in kept}
+    return {**{key: value for key, value in workplace if key != "tracking"}, **tracking, **trainer}
 
 
-def _agree(one: dict[str, Any], other: dict[str, Any], apart: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+def _agree(one: dict[str, Any], other: dict[str, Any], apart: Collection[str] = ()) -> None:
     """Refuse two values where only the first would be used, silently."""
     for key, value in one.items():
         if value != other[key] and key not in apart:

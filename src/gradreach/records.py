@@ -188,13 +188,15 @@ class RecordStore:
 
     def status_of(self, record: Mapping[str, Any]) -> str:
         """Return the status that a record has now: ``interrupted`` where who ran it is gone."""
-        dead = record["status"] == "running" and not self.claimed(record["run_id"])
-        return "interrupted" if dead else str(record["status"])
+        return "interrupted" if self._abandoned(record) else str(record["status"])
 
     def died(self, run_id: str) -> bool:
         """Return whether who ran it is gone without a word."""
         record = self.read(run_id)
-        return record is not None and record["status"] == "running" and not self.claimed(run_id)
+        return record is not None and self._abandoned(record)
+
+    def _abandoned(self, record: Mapping[str, Any]) -> bool:
+        return record["status"] == "running" and not self.claimed(record["run_id"])
 
     def settled(self, run_id: str) -> dict[str, Any] | None:
         """Return the record of a run that need not be done again, else None."""

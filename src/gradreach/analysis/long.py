@@ -13,9 +13,9 @@ import pandas as pd
 
 from gradreach.analysis.rendering import csv
 from gradreach.analysis.sources import Source, local
-from gradreach.analysis.summary import digest, stored_digests
+from gradreach.analysis.summary import stored_digests
 from gradreach.errors import ConfigError, advise
-from gradreach.files import write_atomically, write_text
+from gradreach.files import digest, write_atomically, write_text
 
 LABELS = ("run_id", "stage", "layer", "direction", "quantity")
 NUMBERS: dict[str, Any] = {"lag": np.int32, "q10": float, "median": float, "q90": float, "n": np.int32}

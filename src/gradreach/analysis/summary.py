@@ -1,6 +1,5 @@
 """``summary.json``: what the ledger, the findings and the report need to know of an experiment."""
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gradreach.analysis.results import LONG
 from gradreach.analysis.verdict import Effect, Verdict
 from gradreach.errors import ConfigError
+from gradreach.files import digest
 
 if TYPE_CHECKING:
     from gradreach.analysis.build import Built
@@ -31,15 +31,6 @@ def summary(built: "Built") -> dict[str, Any]:
         "state": built.state,
         "checksums": {f"{table}.csv": digest(built.folder / f"{table}.csv") for table in LONG if asked(table)},
     }
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(2**20):
-            found.update(part)
-    return found.hexdigest()
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

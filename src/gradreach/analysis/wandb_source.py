@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, first_line
 from gradreach.records import SCHEMA_VERSION
 from gradreach.tracking.wandb import FACTS, HISTORY, STAGES
 
@@ -43,8 +43,7 @@ class WandbSource:
                 self.api = wandb.Api()
             runs = list(self.api.runs(self.project, order="+created_at", lazy=False))
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ConfigError(f"source=wandb:{self.project}: cannot be read ({reason})") from None
+            raise ConfigError(f"source=wandb:{self.project}: cannot be read ({first_line(error)})") from None
         return {str(run.config.get("run_id", run.id)): run for run in runs if "task" in run.config}
 
     def run_ids(self) -> list[str]:

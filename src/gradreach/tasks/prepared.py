@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import filelock
 import numpy as np
 
-from gradreach.files import write_atomically
+from gradreach.files import digest, write_atomically
 
 Arrays = dict[str, np.ndarray]
 Read = TypeVar("Read")
@@ -155,11 +155,7 @@ def _code() -> str:
 
 @lru_cache(maxsize=256)
 def _file_hash(path: Path, size: int, changed: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return digest(path)
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None, patience: float = 2.0) -> Iterator[Item]:

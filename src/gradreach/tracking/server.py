@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal
 
 from gradreach.config import TrackingSettings
-from gradreach.errors import ConfigError, advise
+from gradreach.errors import ConfigError, advise, first_line
 
 ANSWER_SECONDS = 5
 """How long a server may take to answer; ``WANDB_HTTP_TIMEOUT`` says another number."""
@@ -104,7 +104,7 @@ def check_key(url: str, asked_by: str) -> None:
         with redirect_stderr(io.StringIO()):
             known = wandb.login(verify=True, prompt=False)
     except wandb.errors.AuthenticationError as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         silent = unreachable(url) or (reason if reason.endswith("in time") else None)  # wandb names no other sign of it
         if silent is not None:
             raise Unreachable(url, silent) from None

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from gradreach.config import Workplace
+from gradreach.errors import first_line
 from gradreach.provenance import revision
 
 
@@ -35,8 +36,7 @@ def summarize_sweep(workplace: Workplace, experiments_dir: Path = Path("experime
     try:
         _summarize(workplace, workplace.experiment, experiments_dir)
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        print(f"gradreach: note: no summary of {workplace.experiment} for W&B: {reason}", file=sys.stderr)
+        print(f"gradreach: note: no summary of {workplace.experiment} for W&B: {first_line(error)}", file=sys.stderr)
 
 
 def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> None:

@@ -15,6 +15,7 @@ from gradreach.errors import explain
 from gradreach.interruption import Interrupted, Interruption
 from gradreach.records import RecordStore
 from gradreach.runner import execute, execute_in_sweep
+from gradreach.training import Saving
 from kill import leftovers, results_of, start, under_fire
 from project import PROJECT, SMALL
 
@@ -251,6 +252,25 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on_later(tmp_path, number):
     assert record["status"] == "interrupted"
     saved = torch.load(store.checkpoint(record["run_id"]), weights_only=True)
     assert saved["epoch"] >= 79
+
+
+def test_a_signal_between_saving_and_leaving_waits_for_the_next_epoch_so_that_nothing_is_lost(configured, monkeypatch):
+    run, workplace = configured("model=rnn", *SMALL, "trainer.epochs=3")
+    interruption, asked = Interruption(), []
+    due = Saving.due
+
+    def signalled(self, seconds, last, stopping):
+        asked.append(stopping)
+        if len(asked) == 1:
+            interruption.note(signal.SIGTERM, None)
+        return due(self, seconds, last, stopping)
+
+    monkeypatch.setattr(Saving, "due", signalled)
+    monkeypatch.setattr("gradreach.interruption._asked_to_stop", False)
+    record = execute(run, workplace, interruption=interruption)
+    assert asked == [False, True]
+    assert (record["status"], record["error"]) == ("interrupted", "stopped by SIGTERM after epoch 2")
+    assert RecordStore(workplace.results_dir / "runs").checkpoint(run.run_id).exists()
 
 
 def test_a_sweep_that_is_asked_to_stop_lets_its_workers_save(tmp_path):

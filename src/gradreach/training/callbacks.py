@@ -119,11 +119,11 @@ class EpochEnd(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
         """Save if the run has become long, or is asked to stop and cannot be done in this epoch."""
         last = trainer.current_epoch + 1 == trainer.max_epochs
-        stopping = self.interruption.signal is not None
+        stopping = self.interruption.signal is not None  # asked once: what comes later waits for the next epoch's end
         if self.saving is not None and self.saving.due(self.seconds, last, stopping):
             with replacing(self.saving.path) as temporary:
                 trainer.save_checkpoint(temporary)
-        if not last:
+        if stopping and not last:
             self.interruption.at_epoch_end()
 
     def state_dict(self) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class KimCNN(Encoder):
     - ``d_in``: size of one step.
     - ``width``: kernels of each width.
     - ``kernel_sizes``: the widths, in words; an even one sees one more on the right.
+    - ``input_dropout``: share of the numbers of each step that is set to zero in training.
     """
 
     causal = False
@@ -66,6 +67,7 @@ class KimCNN(Encoder):
         *,
         width: PositiveInt = 100,
         kernel_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (3, 4, 5),
+        input_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
         self.d_out = width * len(kernel_sizes)
@@ -77,10 +79,11 @@ class KimCNN(Encoder):
             nn.Conv1d(d_in, width, size, padding=left) for size, left in zip(kernel_sizes, before, strict=True)
         )
         self.one_more = [right - left for left, right in zip(before, after, strict=True)]
+        self.input_dropout = nn.Dropout(input_dropout)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return ``(batch, length, width · number of widths)``."""
-        x = x.transpose(1, 2)
+        x = self.input_dropout(x).transpose(1, 2)
         if lengths is not None:
             x = x.masked_fill(~valid_steps(lengths, x.shape[2]).unsqueeze(1), 0)
         features = [layer(F.pad(x, (0, more))) for layer, more in zip(self.layers, self.one_more, strict=True)]

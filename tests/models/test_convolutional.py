@@ -146,6 +146,15 @@ def test_kims_network_by_hand() -> None:
     torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_kims_network_drops_numbers_of_its_words_in_training_only():
+    torch.manual_seed(0)
+    plain, dropping = KimCNN(6, width=4), KimCNN(6, width=4, input_dropout=0.5)
+    dropping.load_state_dict(plain.state_dict())
+    x = torch.randn(3, 11, 6)
+    assert not torch.equal(dropping(x, None)[0], plain(x, None)[0])
+    torch.testing.assert_close(dropping.eval()(x, None)[0], plain(x, None)[0])
+
+
 def test_a_bottleneck_is_a_1x1_convolution_and_a_nonlinearity_before_the_other() -> None:
     layer = CNN(3, width=5, layers=1, bottleneck=2).stack[0]
     assert layer.pointwise is not None

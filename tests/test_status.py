@@ -6,7 +6,8 @@ import pytest
 import gradreach.status
 from gradreach.plan import plan
 from gradreach.records import RecordStore
-from gradreach.status import show, survey
+from gradreach.status import planned, show, survey
+from project import PROJECT
 
 
 @pytest.fixture
@@ -21,6 +22,15 @@ def write(job, status, **more):
     run = job.run
     record = {"run_id": run.run_id, "config": run.canonical(), "status": status, **more}
     RecordStore(job.workplace.results_dir / "runs").write(record)
+
+
+def test_a_line_may_change_the_grids_of_an_experiment():
+    whole, without, shorter = (
+        [job.run.canonical() for job in planned(["quickstart", *more], PROJECT / "conf")]
+        for more in ([], ["hydra.sweeper.params.seed='0'"], ["hydra.sweeper.params.seed='0'", "model=rnn"])
+    )
+    assert {run["seed"] for run in without} == {0} < {run["seed"] for run in whole}
+    assert 0 < len(shorter) < len(without) < len(whole)
 
 
 def test_the_time_left_is_reckoned_by_model_and_divided_by_cores(jobs, monkeypatch, capsys):

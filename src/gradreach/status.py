@@ -29,12 +29,14 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
 
     overrides = [word if "=" in word else f"experiment={word}" for word in line]
     with configuration(conf_dir):
-        experiment = [override for override in overrides if override.startswith("experiment=")]
-        master = compose("config", overrides=experiment, return_hydra_config=True)
+        of_sweep = [override for override in overrides if override.lstrip("+~").startswith(("hydra.", "hydra/"))]
+        of_runs = [override for override in overrides if override not in of_sweep]
+        experiment = [override for override in of_runs if override.startswith("experiment=")]
+        master = compose("config", overrides=[*experiment, *of_sweep], return_hydra_config=True)
         loader = GlobalHydra.instance().config_loader()
         own = master.hydra.sweeper
         jobs = [
-            job for grid in grids(own.params or {}, own.get("parts")) for job in combinations(loader, grid, overrides)
+            job for grid in grids(own.params or {}, own.get("parts")) for job in combinations(loader, grid, of_runs)
         ]
         return plan(jobs, Composer(loader, master).compose)
 

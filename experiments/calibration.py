@@ -17,21 +17,24 @@ KNOWN = {
     "gate 0.9": 0.9,
     "gate 0.99": 0.99,
     "rnn width 256": 1 / math.sqrt(3),
+    "rnn width 1024": 1 / math.sqrt(3),
     "rnn identity": 1.0,
 }
 """By what one step multiplies the gradient: |λ| of a diagonal recurrence; the spectral radius of a matrix of entries
 U(±1/√width), which at small states is all that counts; 1 of an orthogonal matrix at tiny states."""
 PUBLISHED = {
     ("linear", False): (32.0, 31.5),
-    ("mlp", False): (68.0, 65.1),
+    ("residual_mlp", False): (68.0, 65.1),
     ("cnn", False): (94.0, 92.3),
     ("gru", False): (91.0, 89.1),
     ("linear", True): (32.0, 31.5),
-    ("mlp", True): (68.0, 66.0),
+    ("residual_mlp", True): (68.0, 66.0),
     ("cnn", True): (56.0, 58.7),
     ("gru", True): (57.0, 53.3),
 }
 """Test accuracy of MNIST-1D in per cent: the README's table, and the run that its notebook holds."""
+BESIDE = ("rnn width 1024",)
+"""What was added after the first runs, to see how fast the limit is approached, and decides nothing."""
 TOLERANCE = 0.02
 MARGIN = 2.0
 FACTOR = "gradient/start/h.decay"
@@ -42,7 +45,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs.copy()
     layer = runs["task"] == "recall"
     kind = runs["model"].where(runs["model"] != "lru", "gate " + runs["model.r_max"].map("{:g}".format))
-    kind = kind.mask(layer & (runs["model"] == "rnn"), "rnn width 256")
+    kind = kind.mask(layer & (runs["model"] == "rnn"), "rnn width " + runs["model.width"].map("{:.0f}".format))
     fewer = ~layer & runs["task.train_size"].notna()
     kind = kind.mask(fewer, kind + ", " + runs["task.train_size"].map("{:,.0f} signals".format))
     start = runs["model.start"] if "model.start" in runs else pd.Series("", index=runs.index)
@@ -100,6 +103,7 @@ def judge(results: Results) -> Verdict:
             refuted_above=TOLERANCE,
         )
         for name in KNOWN
+        if name not in BESIDE
     }
     tables = {}
     for (model, shuffled), values in PUBLISHED.items():
@@ -142,10 +146,12 @@ EXPERIMENT = Experiment(
     caveat=(
         "The published MNIST-1D numbers are of one seed each and of the last step; ours are of the epoch that "
         "validation chose, from 3,601 training signals where theirs had 4,000; what a tenth of the signals is worth to "
-        "the MLP stands in the table (a row that was added after the first 180 runs, and decides nothing). The GRU is "
-        "read as published: both directions, all steps side by side, so it need not remember. 1/√3 is the limit of "
-        "wide matrices: the largest eigenvalue of those of width 256 lies a few per cent above it and differs from "
-        "draw to draw, which the exponent by QR, of the same matrices, takes in, and the limit does not."
+        "the MLP stands in the table. The GRU is read as published: both directions, all steps side by side, so it "
+        "need not remember. 1/√3 is the limit of wide matrices; the largest eigenvalue of each drawn matrix is another, "
+        "which the exponent by QR, of the same matrices, takes in, and the limit does not. Changed after the first 180 "
+        "runs: the published MLP adds its second layer to its first, as its source shows, and ours, which did not, "
+        "fell short of it (the rows “mlp”); the rule now judges the published one. The rows of 3,240 signals and of "
+        "width 1,024 came with it and decide nothing."
     ),
     prepare=prepare,
     tables=(

@@ -47,6 +47,7 @@ SHARED: dict[str, Any] = {
 
 FIXED: dict[str, Any] = {
     "mlp": m.MLP,
+    "residual mlp": m.ResidualMLP,
     "locally_connected": partial(m.LocallyConnected, layers=2),
     "locally_connected none": partial(m.LocallyConnected, padding="none", kernel_size=4),
 }

@@ -72,6 +72,7 @@ READ_BY = {
     "transformer": "mean",
     "linear": "flatten",
     "mlp": "flatten",
+    "residual_mlp": "flatten",
     "locally_connected": "flatten",
 }
 """The readouts that are not ``last``."""

@@ -136,6 +136,14 @@ def mlp(encoder: m.MLP, x: Tensor, activate: Activation = torch.relu) -> Tensor:
     return x.unsqueeze(1)
 
 
+def residual_mlp(encoder: m.ResidualMLP, x: Tensor) -> Tensor:
+    first, *others = map(weights_of, encoder.layers)
+    h = torch.relu(linear(torch.cat([x[:, t] for t in range(T)], 1), first))
+    for weights in others:
+        h = h + torch.relu(linear(h, weights))
+    return h.unsqueeze(1)
+
+
 def transformer(encoder: m.Transformer, x: Tensor, heads: int = 2, causal: bool = False) -> Tensor:
     x = linear(x, weights_of(encoder.project))
     width = x.shape[2]
@@ -233,6 +241,7 @@ NETWORKS: dict[str, tuple[Callable[[], m.Encoder], Callable[[Any, Tensor], Tenso
         lambda e, x: locally_connected(e, x, *centred(K - 1), torch.tanh),
     ),
     "mlp": (lambda: m.MLP(D, T, width=H, layers=3), mlp),
+    "residual mlp": (lambda: m.ResidualMLP(D, T, width=H, layers=3), residual_mlp),
     "mlp tanh": (lambda: m.MLP(D, T, width=H, nonlinearity="tanh"), lambda e, x: mlp(e, x, torch.tanh)),
     "transformer": (lambda: m.Transformer(D, width=6, heads=2, expansion=3), transformer),
     "causal transformer": (

@@ -5,7 +5,7 @@ from gradreach.models.cells import Cell
 from gradreach.models.convolutional import CNN, output_length
 from gradreach.models.embedding import make_embedding
 from gradreach.models.encoder import Encoder, valid_steps
-from gradreach.models.feedforward import MLP, Identity, LocallyConnected
+from gradreach.models.feedforward import MLP, Identity, LocallyConnected, ResidualMLP
 from gradreach.models.model import SequenceModel
 from gradreach.models.readout import READOUTS
 from gradreach.models.recurrent import (
@@ -48,6 +48,7 @@ __all__ = [
     "PrintedGRU",
     "PrintedLSTM",
     "Recurrent",
+    "ResidualMLP",
     "SequenceModel",
     "Transformer",
     "build",

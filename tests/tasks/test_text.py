@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gradreach.errors import ConfigError
+from gradreach.files import digest
 from gradreach.tasks import IMDB, SST, TREC, TextFile
 from gradreach.tasks.keeping import shorten
 from gradreach.tasks.sst import subtrees
@@ -219,13 +220,14 @@ def test_trees_become_sentences_and_phrases():
             subtrees(broken)
 
 
-def test_sst_without_neutral_sentences_and_with_phrases_of_training_alone(tmp_path):
+def test_sst_without_neutral_sentences_and_with_phrases_of_training_alone(tmp_path, monkeypatch):
     folder = tmp_path / "sst" / "trees"
     folder.mkdir(parents=True)
     (folder / "train.txt").write_text("(4 (2 very) (3 good))\n(0 (2 very) (1 bad))\n(2 (2 so) (2 so))\n")
     (folder / "dev.txt").write_text("(3 (3 fine) (2 film))\n")
     (folder / "test.txt").write_text("(1 (1 dull) (2 film))\n")
     files = [folder / name for name in ("train.txt", "dev.txt", "test.txt")]
+    monkeypatch.setattr(SST, "digests", {path.name: f"sha256:{digest(path)}" for path in files})
     two, phrases, five = (task.read(files) for task in (SST(), SST(phrases=True), SST(labels=5)))
     assert sorted(zip(two[0].texts, two[0].labels, strict=True)) == [
         ("very bad", "negative"),

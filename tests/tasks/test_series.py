@@ -294,8 +294,8 @@ def test_series_of_the_users_own_test_that_are_learned_from_are_told(tmp_path, c
     shared = sum(x.numpy().tobytes() in learned for x in splits.test.x)
     assert task.facts()["also_in_training"] == {"validation": 0, "test": shared}
     assert task.facts()["also_in_test"] + shared == 11
-    told = f"{shared} series of test also stand in training, and count as if they were new; take them out of one file"
-    assert capfd.readouterr().err == f"gradreach: note: {told}\n"
+    told = f"series that also stand in training: {shared} of test; they count as if they were new: take them out of one"
+    assert capfd.readouterr().err == f"gradreach: note: {told} file\n"
     with pytest.raises(
         ConfigError, match=r"for a validation split \(the test holds 8 that it had\); use a larger file"
     ):

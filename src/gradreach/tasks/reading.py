@@ -51,10 +51,9 @@ def suffix_of(path: Path) -> str:
 
 def advise_of_overlap(what: str, also_in_training: Mapping[str, int]) -> None:
     """Say once how many examples of the user's own validation or test are learned from, if any are."""
-    found = " and ".join(f"{count:,} {what} of {split}" for split, count in also_in_training.items() if count)
-    advise(
-        f"{found} also stand in training, and count as if they were new; take them out of one file" if found else None
-    )
+    found = ", ".join(f"{count:,} of {split}" for split, count in also_in_training.items() if count)
+    note = f"{what} that also stand in training: {found}; they count as if they were new: take them out of one file"
+    advise(note if found else None)
 
 
 @contextmanager

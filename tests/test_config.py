@@ -49,6 +49,7 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("diagnostics.gates=often", "diagnostics.gates=often: must be null (never), ends, a number of epochs"),
         ("diagnostics.gates=0 steps", "diagnostics.gates=0 steps: must be null (never)"),
         ("trainer.clip_norm=0", "trainer.clip_norm=0: must be greater than 0"),
+        ("tracking.project=5", "tracking.project=5: must be a valid string; quote it: \"tracking.project='5'\""),
     ],
 )
 def test_a_wrong_value_is_named(configured, override, message):
@@ -56,6 +57,13 @@ def test_a_wrong_value_is_named(configured, override, message):
         configured(override)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_column_whose_name_is_a_number_is_quoted(configured):
+    data = ("task=text_file", "task.file=a.csv")
+    with pytest.raises(ConfigError, match=r"""quote it: "task\.label_column='0'"$"""):
+        configured(*data, "task.label_column=0")
+    assert configured(*data, "task.label_column='0'")[0].task.arguments()["label_column"] == "0"
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,8 @@ def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") 
         message = (
             first["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
         )
+        if first["type"] == "string_type" and isinstance(first["input"], int | float):
+            message += f"; quote it: \"{key}='{first['input']}'\""
         raise ConfigError(f"{key}={first['input']}: {message}") from None
 
 

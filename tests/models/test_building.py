@@ -140,8 +140,11 @@ def test_match_params_draws_no_random_numbers() -> None:
             )
             for kind in (m.CNN, m.TCN, m.NotesCNN, m.LocallyConnected)
         ),
-        (lambda: build(m.KimCNN, {"kernel_sizes": (3, 41, 5)}, SERIES, readout="max"), "^kernel_sizes=41: larger"),
-        (lambda: build(m.CNN, {"first_kernel_size": 41}, SERIES, readout="max"), "^first_kernel_size=41: larger"),
+        (
+            lambda: build(m.KimCNN, {"kernel_sizes": (3, 41, 5)}, SERIES, readout="max"),
+            "^model.kernel_sizes=41: larger",
+        ),
+        (lambda: build(m.CNN, {"first_kernel_size": 41}, SERIES, readout="max"), "^model.first_kernel_size=41: larger"),
         (lambda: build(m.CNN, {"kernel_size": 41, "first_kernel_size": 3}, SERIES, readout="max"), "^kernel_size=41"),
         (lambda: m.CNN(1, dilation_base=100, layers=12), r"layers=12: .* every 100\^11-th step"),
         (lambda: m.TCN(1, layers=70), r"layers=70: .* every 2\^69-th step"),

@@ -4,9 +4,21 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from rich.cells import cell_len
 
-from gradreach.tasks import Adding, Copy, Digits, Recall, TextFile
+from gradreach.tasks import (
+    Adding,
+    Batch,
+    Copy,
+    Digits,
+    Recall,
+    Shape,
+    Splits,
+    Task,
+    TextFile,
+    TimeSeriesFile,
+)
 from gradreach.tasks.card import linear_baseline
 
 NOWHERE = Path("there is no such folder")
@@ -19,7 +31,7 @@ SIZES = {"train_size": 500, "validation_size": 100, "test_size": 300}
 def test_a_card_tells_sizes_classes_chance_and_source(task):
     text = task.card(NOWHERE)
     splits = task.splits(NOWHERE)
-    assert type(task).__doc__.split("\n")[0].replace("`", "") in " ".join(text.split())
+    assert type(task).__doc__.split("\n")[0].replace("``", "'") in " ".join(text.split())
     assert f"train {len(splits.train):,}, validation {len(splits.validation):,}, test {len(splits.test):,}" in text
     assert f"chance    {task.chance(splits):.4g} test accuracy" in text
     assert f"{task.shape.outputs} classes" in text
@@ -58,3 +70,40 @@ def test_a_linear_model_does_what_a_linear_model_can():
     adding = Adding(seq_len=20, **SIZES)
     error = float(linear_baseline(adding, adding.splits(NOWHERE)).split()[0])
     assert 0.1 < error < 0.25
+
+
+class Padded(Task):
+    """Says nothing but how long its examples are, and of which class."""
+
+    def __init__(self, lengths, target):
+        self.shape = Shape(channels=1, length=int(lengths.max()), outputs=2, variable_length=True)
+        x = target.float().view(-1, 1, 1).expand(-1, int(lengths.max()), 1)
+        self.examples = Batch(x, lengths, target)
+
+    def splits(self, data_dir):
+        return Splits(*[self.examples] * 3)
+
+
+@pytest.mark.parametrize(("longest", "bins"), [(32, 32), (33, 17), (40, 20), (64, 32), (65, 22), (1000, 32)])
+def test_lengths_that_are_all_as_frequent_look_so(longest, bins):
+    lengths = torch.arange(1, longest + 1).repeat(2)
+    text = Padded(lengths, lengths % 2).card(NOWHERE)
+    [bars] = re.findall(rf"lengths   1 ([ ▁▂▃▄▅▆▇█]+) {longest}\n", text)
+    assert len(bars) == bins
+    assert set(bars[:-1]) == {"█"}  # the last may hold fewer lengths
+
+
+def test_classes_in_turn_are_all_in_the_examples_of_the_baseline():
+    lengths = torch.full((20_002,), 2)
+    task = Padded(lengths, torch.arange(20_002) % 2)
+    told = linear_baseline(task, task.splits(NOWHERE))
+    assert told == "1 by logistic regression on all steps (10,000 training, 10,000 test examples)"
+
+
+def test_a_card_marks_what_is_a_setting_and_names_the_files(tmp_path):
+    assert "The first 'symbols' steps show cues" in Recall(seq_len=20, **SIZES).card(NOWHERE)
+    (tmp_path / "a.csv").write_text("label,text\n" + "".join(f"{i % 2},word{i}\n" for i in range(60)))
+    (tmp_path / "b.csv").write_text("label,text\n0,one\n1,two\n")
+    card = TextFile(file="a.csv", test_file="b.csv").card(tmp_path)
+    assert "source    the files given: a.csv, b.csv\n" in card
+    assert TimeSeriesFile(file="a.ts", test_file="b.ts").source == "the files given: a.ts, b.ts"

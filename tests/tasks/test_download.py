@@ -2,7 +2,10 @@
 
 import gzip
 import hashlib
+import http.client
 import io
+import json
+import lzma
 import tarfile
 import zipfile
 
@@ -101,7 +104,7 @@ def test_a_damaged_mnist_file_is_named(small_mnist, tmp_path):
     with pytest.raises(ConfigError, match=r"t10k-labels.*damaged"):
         MNIST().splits(tmp_path)
     path.write_bytes(b"no gzip")
-    with pytest.raises(ConfigError, match=r"t10k-labels.*cannot be unpacked"):
+    with pytest.raises(ConfigError, match=r"t10k-labels.*cannot be read"):
         MNIST().splits(tmp_path)
 
 
@@ -138,7 +141,7 @@ def test_sst_takes_its_three_members_and_nothing_else_of_an_archive(far, tmp_pat
     assert {p.name for p in tmp_path.rglob("*.txt")} == set(trees)
 
 
-def test_imdb_reads_the_archive_without_unpacking_it(tmp_path):
+def test_imdb_reads_the_archive_without_unpacking_it(tmp_path, monkeypatch):
     (tmp_path / "imdb").mkdir()
     with tarfile.open(tmp_path / "imdb" / "aclImdb_v1.tar.gz", "w:gz") as archive:
         for name, text in {
@@ -154,8 +157,115 @@ def test_imdb_reads_the_archive_without_unpacking_it(tmp_path):
         link = tarfile.TarInfo("aclImdb/test/pos/3_8.txt")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
+    content = (tmp_path / "imdb" / "aclImdb_v1.tar.gz").read_bytes()
+    monkeypatch.setattr(IMDB, "digest", md5(content))
     task = IMDB()
     train, _, test = task.read(task.files(tmp_path))
     assert sorted(zip(train.labels, train.texts, strict=True)) == [("negative", "bad film"), ("positive", "fine film")]
     assert (test.labels, test.texts) == (["negative"], ["awful<br />film"])
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["aclImdb_v1.tar.gz"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "other bytes", "empty", "junk"])
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        (TREC(), "trec/train_5500.label"),
+        (TREC(), "trec/TREC_10.label"),
+        (SST(), "sst/trees/train.txt"),
+        (SST(), "sst/trees/dev.txt"),
+        (SST(), "sst/trees/test.txt"),
+        (IMDB(), "imdb/aclImdb_v1.tar.gz"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_published_set_that_is_not_whole_is_named_and_never_read(tmp_path, monkeypatch, task, name, damage):
+    """Half of such a file would be read without an error, and so would an archive with other bytes in its middle."""
+    whole = {
+        "trec/train_5500.label": b"NUM:dist How far is it ?\nHUM:ind Who was he ?\n" * 9,
+        "trec/TREC_10.label": b"NUM:dist How far ?\n" * 9,
+        **{
+            f"sst/trees/{part}.txt": b"(3 (2 It) (4 works))\n(1 (2 It) (0 fails))\n" * 9
+            for part in ("train", "dev", "test")
+        },
+        "imdb/aclImdb_v1.tar.gz": b"stands for an archive",
+    }
+    for path, content in whole.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    monkeypatch.setattr(TREC, "digests", {name: md5(whole[f"trec/{name}"]) for name in TREC.digests})
+    monkeypatch.setattr(SST, "digests", {name: md5(whole[f"sst/trees/{name}"]) for name in SST.digests})
+    content = whole[name]
+    half = len(content) // 2
+    damaged = {"cut": content[:half], "other bytes": content[:half] + b"!!!!" + content[half + 4 :], "empty": b""}
+    (tmp_path / name).write_bytes(damaged.get(damage, b"\x1f\x8b junk"))
+    with pytest.raises(ConfigError, match=r"this file is damaged or another one .*; delete or replace it") as refused:
+        task.prepare(tmp_path)
+    assert str(tmp_path / name) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def small_imdb(tmp_path, monkeypatch):
+    """A set of lines, four each; gives a function that writes one of its files anew."""
+    (tmp_path / "imdb").mkdir()
+    monkeypatch.setattr(IMDB, "size", 4)
+
+    def rewrite(part, rows):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / "imdb" / f"{part}.jsonl.xz").write_bytes(lzma.compress(text.encode()))
+
+    for part in ("train", "test"):
+        rewrite(part, [{"label": i % 2, "text": f"{part} {i}"} for i in range(4)])
+    return rewrite
+
+
+def test_imdb_is_read_from_lines(small_imdb, tmp_path):
+    train, _, test = (task := IMDB()).read(task.files(tmp_path))
+    assert (train.texts, train.labels) == ([f"train {i}" for i in range(4)], ["negative", "positive"] * 2)
+    assert test.texts == [f"test {i}" for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([], "holds 0 reviews, the published set 4; delete or replace it (task.train_size draws fewer)"),
+        ([{"label": 0, "text": "x"}] * 3, "holds 3 reviews, the published set 4"),
+        ([{"label": 0, "text": "x"}] * 5, "holds 5 reviews, the published set 4"),
+        ([{"label": 0, "text": 5}], 'line 1 must be {"label": 0 or 1, "text": ...}'),
+        ([{"label": 0, "text": "x"}, {"label": -1, "text": "x"}], "line 2 must be"),
+        ([{"label": "positive", "text": "x"}], "line 1 must be"),
+        ([{"label": [], "text": "x"}], "line 1 must be"),
+        ([{"text": "x"}], "line 1 must be"),
+        ([5], "line 1 must be"),
+    ],
+)
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_imdb_lines_that_are_not_the_set_are_refused_in_one_line(small_imdb, tmp_path, part, rows, says):
+    small_imdb(part, rows)
+    with pytest.raises(ConfigError) as refused:
+        IMDB().prepare(tmp_path)
+    assert f"{part}.jsonl.xz: {says}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        http.client.IncompleteRead(b"half", 4),
+        http.client.BadStatusLine("two\nlines"),
+        http.client.InvalidURL("no url"),
+        ConnectionResetError("gone"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_address_that_breaks_off_is_followed_by_the_next(tmp_path, error):
+    def get(url):
+        if url == "first":
+            raise error
+        return b"right"
+
+    assert fetch(tmp_path / "file", ["first", "second"], md5(b"right"), get=get).read_bytes() == b"right"
+    with pytest.raises(ConfigError, match="could not be downloaded") as refused:
+        fetch(tmp_path / "absent", ["first"], md5(b"right"), get=get)
+    assert "\n" not in str(refused.value)

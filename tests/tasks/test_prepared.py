@@ -1,15 +1,27 @@
 """Prepared data are made once, kept whole, and made anew where anything that shaped them differs."""
 
+import errno
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 
-from gradreach.tasks.prepared import Prepared, cache_folder, file_hash, mapped, progress
+from gradreach.tasks.prepared import (
+    Prepared,
+    _check,
+    _code,
+    _facts,
+    _intact,
+    cache_folder,
+    file_hash,
+    mapped,
+    progress,
+)
 
 
 @pytest.fixture
@@ -188,3 +200,42 @@ def test_a_cache_whose_maker_was_killed_is_made_anew(source, moment):
     assert Prepared("t", {}, [source], Maker()).arrays()["x"].tolist() == [0, 1, 2, 3, 4]
     assert not list(cache_folder().glob("*.tmp"))
     assert len(list(cache_folder().glob("*.npz"))) == 1
+
+
+def test_whatever_byte_of_a_file_is_damaged_it_is_read_whole_or_not_at_all(source):
+    """Zip and npy headers answer damage with many kinds of errors, or with fewer arrays."""
+    path = Prepared("t", {}, [source], lambda: ({"x": np.arange(5)}, {"a": 1})).path
+    content = path.read_bytes()
+    made_anew = 0
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        _check.cache_clear()
+        arrays, facts = _intact(mapped, path), _intact(_facts, path)
+        assert arrays is None or (arrays.keys() == {"x"} and arrays["x"].tolist() == [0, 1, 2, 3, 4])
+        assert facts in (None, {"a": 1})
+        made_anew += arrays is None
+    assert made_anew > len(content) / 2
+
+
+def test_data_made_by_other_versions_are_not_read(source, monkeypatch):
+    make = Maker()
+    before = Prepared("t", {}, [source], make).path
+    for package in ("mnist1d", "numpy", "torch", "torchtext"):
+        with monkeypatch.context() as changed:
+            changed.setattr(
+                "gradreach.tasks.prepared.version", lambda name, other=package: "0" if name == other else version(name)
+            )
+            _code.cache_clear()
+            assert Prepared("t", {}, [source], make).path != before
+    _code.cache_clear()
+    assert Prepared("t", {}, [source], make).path == before
+
+
+def test_a_disk_that_takes_no_more_is_told_of(source, monkeypatch, capfd):
+    def full(path, write):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gradreach.tasks.prepared.write_atomically", full)
+    assert Prepared("t", {}, [source], Maker()).arrays()["x"].tolist() == [0, 1, 2, 3, 4]
+    told = f"gradreach: note: {cache_folder()}: No space left on device: what is prepared is not kept, but made anew "
+    assert capfd.readouterr().err == f"{told}each time; make room or set GRADREACH_CACHE_DIR\n"

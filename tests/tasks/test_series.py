@@ -2,6 +2,7 @@
 
 import lzma
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -135,7 +136,7 @@ def test_missing_values_become_the_mean_and_are_counted(tmp_path):
     task = TimeSeriesFile(file=write(tmp_path / "toy.ts", rows))
     splits = task.splits(tmp_path)
     assert not splits.train.x[:, 1].any()
-    assert task.facts() == {"cut": 0, "missing": pytest.approx(1 / 3)}
+    assert (task.facts()["cut"], task.facts()["missing"]) == (0, pytest.approx(1 / 3))
     assert splits.train.lengths is None  # all have three steps
 
 
@@ -147,7 +148,7 @@ def test_a_test_file_is_the_test_and_what_it_holds_is_never_validation(tmp_path)
     splits = task.splits(tmp_path)
     tested = {x.numpy().tobytes() for x in splits.test.x}
     assert len(splits.test) == 10
-    assert len(splits.train) + len(splits.validation) == 40
+    assert 0 < task.facts()["also_in_test"] == 40 - len(splits.train) - len(splits.validation)
     assert not tested & {x.numpy().tobytes() for x in splits.validation.x}
 
 
@@ -254,3 +255,48 @@ def test_real_series_are_read(data_dir, name, seq_len, shape, sizes):
     assert tuple(len(s) for s in splits) == pytest.approx(sizes, abs=2)
     if task.shape.variable_length:
         assert (splits.test.lengths.min(), splits.test.lengths.max()) == (7, 29)
+
+
+def test_a_larger_ts_file_than_is_allowed_is_refused(tmp_path):
+    file = write(tmp_path / "toy.ts", series(20))
+    with pytest.raises(
+        ConfigError, match=r"toy\.ts: more than task\.max_rows=19 series, .*; take a sample of the file"
+    ):
+        TimeSeriesFile(file=file, max_rows=19).prepare(tmp_path)
+    task, other = TimeSeriesFile(file=file, max_rows=20), TimeSeriesFile(file=file)
+    task.prepare(tmp_path), other.prepare(tmp_path)
+    assert task.prepared.path == other.prepared.path
+
+
+def test_a_channel_without_any_value_is_zero_and_nothing_is_said_of_it(tmp_path):
+    rows = [f"{i},{i + 1}:?,?:{'up' if i % 2 else 'down'}" for i in range(30)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        splits = TimeSeriesFile(file=write(tmp_path / "toy.ts", rows)).splits(tmp_path)
+    assert not splits.train.x[..., 1].any()
+    assert splits.train.x[..., 0].all()
+
+
+def test_a_class_of_the_test_that_training_lacks_is_named_with_its_line(tmp_path):
+    head = HEAD.replace("up down", "up down left")
+    first = write(tmp_path / "a.ts", series(20), head)
+    second = write(tmp_path / "b.ts", [*series(4), "1,2:1,2:left"], head)
+    with pytest.raises(ConfigError, match=r"b\.ts: line 11: class 'left' does not occur in a\.ts; take its series out"):
+        TimeSeriesFile(file=first, test_file=second).prepare(tmp_path)
+
+
+def test_series_of_the_users_own_test_that_are_learned_from_are_told(tmp_path, capfd):
+    rows = series(40)
+    files = {"file": write(tmp_path / "a.ts", rows), "test_file": write(tmp_path / "b.ts", rows[:11])}
+    task = TimeSeriesFile(**files, normalize=False)
+    splits = task.splits(tmp_path)
+    learned = {x.numpy().tobytes() for x in splits.train.x}
+    shared = sum(x.numpy().tobytes() in learned for x in splits.test.x)
+    assert task.facts()["also_in_training"] == {"validation": 0, "test": shared}
+    assert task.facts()["also_in_test"] + shared == 11
+    told = f"series that also stand in training: {shared} of test; they count as if they were new: take them out of one"
+    assert capfd.readouterr().err == f"gradreach: note: {told} file\n"
+    with pytest.raises(
+        ConfigError, match=r"for a validation split \(the test holds 8 that it had\); use a larger file"
+    ):
+        TimeSeriesFile(file=files["file"], test_file=files["file"]).prepare(tmp_path)

@@ -223,6 +223,8 @@ def test_a_motif_at_the_edge_is_flush_with_it():
         (lambda: Motif(motifs=9), "choose 9 or more"),
         (lambda: Motif(motifs=1), "choose 2 or more"),
         (lambda: Motif(noise=0), "task.noise=0"),
+        (lambda: Motif(noise=1e-50, seq_len=24), "task.noise=1e-50: equal examples"),
+        (lambda: Position(noise=1e-7), "task.noise=1e-07"),
         (lambda: Position(seq_len=15), "choose 16 or more"),
     ],
 )
@@ -248,3 +250,26 @@ def test_what_cannot_be_is_refused_in_one_line(make, says):
 def test_the_shortest_sequences_that_are_allowed_work(make):
     splits = make().splits(NOWHERE)
     assert len(splits.train) == 10_000
+
+
+class OneInput(Parity):
+    """Yields one and the same input for ever."""
+
+    def draw(self, generator, n, part):
+        return np.zeros((n, self.seq_len, 1), dtype=np.float32), np.zeros(n, dtype=np.int64)
+
+
+def test_a_task_that_yields_nothing_new_is_refused_and_not_drawn_for_ever():
+    with pytest.raises(ConfigError, match=r"seq_len=64: OneInput yields no more different inputs, and 1,999 examples"):
+        OneInput().splits(NOWHERE)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"values": 200}, {"distractors": 200}, {"values": 126}, {"values": 129, "distractors": 0}]
+)
+def test_more_symbols_than_a_byte_holds_can_be_recalled(settings):
+    task = Recall(seq_len=5, train_size=2000, validation_size=100, test_size=100, **settings)
+    splits = task.splits(NOWHERE)
+    assert torch.equal(splits.train.x[:, 0].argmax(-1), splits.train.target)
+    assert (splits.train.x.sum(-1) == 1).all()
+    assert splits.train.x[:, 1:].argmax(-1).max() > 120

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gradreach.errors import ConfigError
+from gradreach.files import digest
 from gradreach.tasks import IMDB, SST, TREC, TextFile
 from gradreach.tasks.keeping import shorten
 from gradreach.tasks.sst import subtrees
@@ -219,13 +220,14 @@ def test_trees_become_sentences_and_phrases():
             subtrees(broken)
 
 
-def test_sst_without_neutral_sentences_and_with_phrases_of_training_alone(tmp_path):
+def test_sst_without_neutral_sentences_and_with_phrases_of_training_alone(tmp_path, monkeypatch):
     folder = tmp_path / "sst" / "trees"
     folder.mkdir(parents=True)
     (folder / "train.txt").write_text("(4 (2 very) (3 good))\n(0 (2 very) (1 bad))\n(2 (2 so) (2 so))\n")
     (folder / "dev.txt").write_text("(3 (3 fine) (2 film))\n")
     (folder / "test.txt").write_text("(1 (1 dull) (2 film))\n")
     files = [folder / name for name in ("train.txt", "dev.txt", "test.txt")]
+    monkeypatch.setattr(SST, "digests", {path.name: f"sha256:{digest(path)}" for path in files})
     two, phrases, five = (task.read(files) for task in (SST(), SST(phrases=True), SST(labels=5)))
     assert sorted(zip(two[0].texts, two[0].labels, strict=True)) == [
         ("very bad", "negative"),
@@ -289,3 +291,67 @@ def test_latin_1_files_say_which_line_is_not_utf_8(data_dir):
         TextFile(file="kim/rt-polarity.all", format="lines").prepare(data_dir)
     task = TextFile(file="kim/rt-polarity.all", format="lines", encoding="latin-1")
     assert sum(map(len, task.splits(data_dir))) == 10_662
+
+
+def test_words_are_kept_whole_and_in_no_more_room_than_they_take(tmp_path):
+    """numpy keeps every text as wide as the widest, and drops zeros at its end."""
+    long = "w" * 100_000
+    rows = [{"label": i % 2, "text": f"word{i} {long} zero\0 \ud800"} for i in range(40)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    task = TextFile(file="a.jsonl", tokens="whitespace")
+    splits = task.splits(tmp_path)
+    assert {long, "zero\0", "\ud800"} < set(task.words())
+    assert task.prepared.arrays()["words"].nbytes < 2 * len(long)
+    assert tokens_of(task, splits.train)[0][1:] == [long, "zero\0", "\ud800"]
+
+
+def test_fewer_training_texts_than_classes_are_refused(tmp_path):
+    file = write(tmp_path / "a.csv", reviews())
+    with pytest.raises(ConfigError, match=r"task\.train_size=2: training has 3 classes.*; choose 3 or more"):
+        TextFile(file=file, train_size=2).prepare(tmp_path)
+    assert TextFile(file=file, train_size=3).splits(tmp_path).train.target.sort().values.tolist() == [0, 1, 2]
+
+
+def test_what_a_file_is_read_as_is_in_the_name_of_what_is_made_of_it(tmp_path):
+    write(tmp_path / "a.csv", ["text,label", *(f"some text {i},{i % 2}" for i in range(60))], "text,label")
+    (tmp_path / "a.tsv").write_bytes((tmp_path / "a.csv").read_bytes())
+    as_csv = TextFile(file="a.csv")
+    as_csv.prepare(tmp_path)
+    with pytest.raises(ConfigError, match=r"a\.tsv has no such column"):
+        TextFile(file="a.tsv").prepare(tmp_path)
+    same = [
+        TextFile(file="a.tsv", format="csv"),
+        TextFile(file="a.csv", max_rows=99),
+        TextFile(file="a.csv", vector_std=1),
+    ]
+    for task in same:  # what shapes nothing is not in it
+        task.prepare(tmp_path)
+        assert task.prepared.path == as_csv.prepared.path
+    assert same[-1].shape.vector_std == 1
+
+
+def test_texts_of_the_users_own_test_that_are_learned_from_are_told(tmp_path, capfd):
+    learned = [f"{i % 2},text number {i}" for i in range(20)]
+    write(tmp_path / "a.csv", learned)
+    write(tmp_path / "b.csv", [*(row.upper() for row in learned[:3]), "0,new", "1,newer"])
+    write(tmp_path / "c.csv", [*learned[2:7], "0,newest"])
+    task = TextFile(file="a.csv", validation_file="c.csv", test_file="b.csv")
+    assert [len(split) for split in task.splits(tmp_path)] == [20, 5, 5]
+    assert task.facts()["also_in_test"] == 1
+    assert task.facts()["also_in_training"] == {"validation": 4, "test": 3}
+    told = "texts that also stand in training: 4 of validation, 3 of test; they count as if they were new"
+    assert capfd.readouterr().err == f"gradreach: note: {told}: take them out of one file\n"
+    alone = TextFile(file="a.csv", validation_share=0.2)
+    alone.prepare(tmp_path)
+    assert alone.facts()["also_in_training"] == {"validation": 0, "test": 0}
+    assert not capfd.readouterr().err
+
+
+def test_nothing_is_drawn_where_all_splits_are_given(tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        write(tmp_path / f"{name}.csv", [f"{i % 2},text {name} {i}" for i in range(20)])
+    monkeypatch.setattr("gradreach.tasks.text.key", None)
+    splits = TextFile(file="a.csv", validation_file="b.csv", test_file="c.csv").splits(tmp_path)
+    assert splits.train.target.tolist() == [0, 1] * 10  # in the order of the file
+    with pytest.raises(TypeError):
+        TextFile(file="a.csv", test_file="c.csv").prepare(tmp_path)

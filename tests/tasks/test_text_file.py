@@ -162,3 +162,66 @@ def test_a_changed_file_is_read_anew(tmp_path):
     first = TextFile(file="a.csv").splits(tmp_path)
     path.write_text(csv_of([*ROWS, *((label, text + " again") for label, text in ROWS)]))
     assert sum(map(len, TextFile(file="a.csv").splits(tmp_path))) == 2 * sum(map(len, first))
+
+
+def test_label_and_text_may_stand_apart_by_any_blanks(tmp_path):
+    (tmp_path / "a.txt").write_text("a\tone text\nb  two\tblanks \n\n c three\nb\n")
+    train, _, _ = (task := TextFile(file="a.txt", format="lines")).read(task.files(tmp_path))
+    assert train.labels == ["a", "b", "c", "b"]
+    assert train.texts == ["one text", "two\tblanks", "three", ""]
+
+
+def test_blank_lines_before_the_header_are_passed_over(tmp_path):
+    (tmp_path / "a.csv").write_text("\n\nlabel,text\n1,x\n")
+    train, _, _ = (task := TextFile(file="a.csv")).read(task.files(tmp_path))
+    assert (train.texts, list(train.lines)) == (["x"], [4])
+
+
+@pytest.mark.parametrize("name", ["A.CSV.GZ", "a.csv.GZ", "a.Csv.gz"])
+def test_capitals_in_the_name_of_a_file_change_nothing(tmp_path, name):
+    (tmp_path / name).write_bytes(gzip.compress(CONTENTS["a.csv"].encode()))
+    train, _, _ = (task := TextFile(file=name)).read(task.files(tmp_path))
+    assert len(train.texts) == 30
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "says"),
+    [
+        ('label,text\n0,x\n"0,5",y\n', {}, "a.csv: line 3: column 'label' holds a decimal number (0,5), no class"),
+        ("label,text\n1_0.5,x\n", {}, "a.csv: line 2: column 'label' holds a decimal number (1_0.5), no class"),
+        (
+            "0.5 x\n",
+            {"format": "lines"},
+            "a.csv: line 1: the first word holds a decimal number (0.5), no class; write whole numbers or names, or "
+            "set task.format",
+        ),
+        (
+            "".join(f"{i} x\n" for i in range(1001)),
+            {"format": "lines"},
+            "a.csv: the first word holds 1,001 different values; more than 1000 are no classes: set task.format",
+        ),
+        ("label,text,label\n1,x,2\n", {}, "task.label_column=label: a.csv has 2 columns of this name; rename one"),
+        ("text,text,label\n1,x,2\n", {}, "task.text_column=text: a.csv has 2 columns of this name; rename one"),
+        ("label,text\n1,x\n", {"encoding": "a\0b"}, "there is no such encoding; try utf-8"),
+        ("label,text\n1,x\n", {"encoding": "hex"}, "task.encoding=hex: there is no such encoding; try utf-8"),
+    ],
+)
+def test_what_else_is_wrong_with_a_file_is_said_in_one_line(tmp_path, content, settings, says):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(ConfigError) as refused:
+        TextFile(file="a.csv", **settings).prepare(tmp_path)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("file", ["~nosuchuser/x.csv", "x" * 300 + ".csv", "a\0b.csv", "a.csv/b.csv"])
+def test_a_path_that_cannot_be_is_refused_in_one_line(tmp_path, file):
+    (tmp_path / "a.csv").write_text("label,text\n")
+    with pytest.raises(ConfigError, match=r"^task\.file=.*; give an absolute path, or one below data_dir$") as refused:
+        TextFile(file=file).prepare(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_text_cannot_be_its_own_class():
+    with pytest.raises(ConfigError, match=r"task\.text_column=x, task\.label_column=x: .*; choose two columns"):
+        TextFile(file="a.csv", text_column="x", label_column="x")

@@ -64,8 +64,9 @@ class Encoder(nn.Module, ABC):
         """Raise a ConfigError where sequences of this length cannot be encoded, or are shorter than a kernel."""
         for name, size in self.kernels.items():
             if size > length:
+                setting = name if name == "kernel_size" else f"model.{name}"  # that one is an axis of the study
                 raise ConfigError(
-                    f"{name}={size}: larger than the input of {length} steps (seq_len); choose 1 to {length}"
+                    f"{setting}={size}: larger than the input of {length} steps (seq_len); choose 1 to {length}"
                 )
         if self.output_length(length) < 1:
             raise ConfigError(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gradreach.tasks.batch import Batch
+from gradreach.tasks.splitting import draw_some
 
 if TYPE_CHECKING:
     from gradreach.tasks.task import Splits, Task
@@ -51,8 +52,8 @@ def card(task: "Task", data_dir: Path) -> str:
 
 
 def _prose(docstring: str) -> str:
-    """Return what stands before the list of arguments, for any terminal and without marks of code."""
-    paragraphs = docstring.replace("``", "").split("\n\n- ")[0].split("\n\n")
+    """Return what stands before the list of arguments, for any terminal and with plain quotes around code."""
+    paragraphs = docstring.replace("``", "'").split("\n\n- ")[0].split("\n\n")
     return "\n".join(fill(" ".join(paragraph.split()), NARROW) for paragraph in paragraphs)
 
 
@@ -60,14 +61,14 @@ def linear_baseline(task: "Task", splits: "Splits") -> str:
     """Fit a linear model and say what it reaches on the test split.
 
     Values: least squares on all steps. Classes of series: logistic regression on all steps. Classes of texts: a linear
-    support vector machine on the TF-IDF of one and two tokens. Evenly spaced examples are taken of
-    more than 10,000.
+    support vector machine on the TF-IDF of one and two tokens. Of more than 10,000 examples
+    so many are drawn.
     """
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
 
-    train, test = _evenly(splits.train), _evenly(splits.test)
+    train, test = _some(task, splits.train), _some(task, splits.test)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline need not be the very best of its kind
         score, name = _fit(task, train, test)
@@ -104,8 +105,11 @@ def _ids(batch: Batch) -> list[list[int]]:
     return [row[:n] for row, n in zip(batch.x.tolist(), lengths.tolist(), strict=True)]
 
 
-def _evenly(examples: Batch) -> Batch:
-    return examples.take(slice(None, None, -(-len(examples) // BASELINE_EXAMPLES) or 1))
+def _some(task: "Task", examples: Batch) -> Batch:
+    """Draw examples, some of every class: files may be in any order."""
+    target = examples.target.numpy()
+    classes = np.zeros_like(target) if task.metric == "mse" else target
+    return examples.take(torch.from_numpy(draw_some(classes, BASELINE_EXAMPLES, seed=0)))
 
 
 def _input(task: "Task") -> str:
@@ -131,7 +135,8 @@ def _lengths(splits: "Splits") -> list[str]:
         return [_line("lengths", f"all {splits.train.x.shape[1]}")]
     lengths = np.concatenate([part.lengths.numpy() for part in splits if part.lengths is not None])
     low, high = int(lengths.min()), int(lengths.max())
-    counts, _ = np.histogram(lengths, bins=min(BINS, high - low + 1), range=(low, high + 1))
+    width = -(-(high - low + 1) // BINS)  # as many lengths in every bin: else some would look frequent
+    counts, _ = np.histogram(lengths, bins=np.arange(low, high + width + 1, width))
     bars = "".join(BARS[int(np.ceil(count / counts.max() * (len(BARS) - 1)))] for count in counts)
     middle = f"mean {lengths.mean():.1f}, median {np.median(lengths):.0f}, 95 % up to {np.quantile(lengths, 0.95):.0f}"
     return [f"{_head('lengths')}{low} {bars} {high}", _line("", middle)]

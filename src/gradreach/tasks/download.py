@@ -6,9 +6,10 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from pathlib import Path
 
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, first_line
 from gradreach.files import write_atomically
 
 TIMEOUT = 60
@@ -24,7 +25,7 @@ def fetch(
     of: Callable[[bytes], bytes] = bytes,
     get: Callable[[str], bytes] | None = None,
 ) -> Path:
-    """Return a file, downloaded where it is absent.
+    """Return a file, downloaded where it is absent; what is there is ``verified`` by whoever reads it.
 
     Args:
         target: where it stands, or shall stand.
@@ -44,8 +45,8 @@ def fetch(
         try:
             content = unpack((get or download)(url))
             found = hash_of(of(content), digest)
-        except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile, KeyError) as error:
-            reasons.append(f"{url}: {error}")
+        except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, HTTPException) as error:
+            reasons.append(f"{url}: {first_line(error)}")
             continue
         if found != digest:
             reasons.append(f"{url}: its content has {found}, not {digest}")
@@ -67,12 +68,21 @@ def hash_of(content: bytes, digest: str) -> str:
     return f"{kind}:{hashlib.new(kind, content, usedforsecurity=False).hexdigest()}"
 
 
-def verify(path: Path, content: bytes, digest: str) -> bytes:
+def verified(path: Path, digest: str, of: Callable[[bytes], bytes] = bytes) -> bytes:
     """Return a file's content if it is the one that is meant.
 
+    Args:
+        path: where it stands.
+        digest: ``md5:...`` or ``sha256:...``.
+        of: makes of the file's content what is returned, and what the digest is of.
+
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is not, or cannot be read.
     """
+    try:
+        content = of(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); delete or replace it") from None
     if hash_of(content, digest) != digest:
         raise ConfigError(f"{path}: this file is damaged or another one (expected {digest}); delete or replace it")
     return content

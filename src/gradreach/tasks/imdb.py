@@ -1,5 +1,6 @@
 """IMDB: film reviews by their judgement."""
 
+import io
 import json
 import re
 import tarfile
@@ -9,7 +10,7 @@ from pathlib import Path
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from gradreach.errors import ConfigError
-from gradreach.tasks.download import fetch
+from gradreach.tasks.download import fetch, verified
 from gradreach.tasks.keeping import Keep
 from gradreach.tasks.prepared import progress
 from gradreach.tasks.reading import lines
@@ -41,6 +42,7 @@ class IMDB(TextTask):
     source = "A. Maas et al., Learning word vectors for sentiment analysis, ACL 2011"
     licence = "none stated"
     digest = "md5:7c2ac02c03563afcf9b574c7e56c153a"
+    size = 25_000
 
     def __init__(
         self,
@@ -78,11 +80,17 @@ class IMDB(TextTask):
     def read(self, files: list[Path]) -> tuple[Texts, None, Texts]:
         """Read the reviews."""
         if len(files) == 1:
-            found = list(_from_archive(files[0]))
+            found = list(_from_archive(verified(files[0], self.digest), files[0].name))
             parts = [[(label, text) for part, label, text in found if part == name] for name in ("train", "test")]
             paths = [files[0], files[0]]
         else:
             parts, paths = [list(_from_lines(path)) for path in files], files
+            for path, part in zip(paths, parts, strict=True):
+                if len(part) != self.size:
+                    raise ConfigError(
+                        f"{path}: holds {len(part):,} reviews, the published set {self.size:,}; delete or replace it "
+                        f"(task.train_size draws fewer)"
+                    )
         train, test = (
             Texts([text for _, text in part], [label for label, _ in part], path, range(1, len(part) + 1))
             for part, path in zip(parts, paths, strict=True)
@@ -95,22 +103,22 @@ def _from_lines(path: Path) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(progress(source, f"reading {path.name}"), start=1):
             try:
                 row = json.loads(line)
-                yield ("negative", "positive")[row["label"]], row["text"]
-            except (ValueError, KeyError, IndexError, TypeError):
-                raise ConfigError(f'{path}: line {number} must be {{"label": 0 or 1, "text": ...}}') from None
+                label, text = {0: "negative", 1: "positive"}[row["label"]], row["text"]
+            except (ValueError, KeyError, TypeError, RecursionError):
+                text = None
+            if not isinstance(text, str):
+                raise ConfigError(f'{path}: line {number} must be {{"label": 0 or 1, "text": ...}}')
+            yield label, text
 
 
-def _from_archive(path: Path) -> Iterator[tuple[str, str, str]]:
+def _from_archive(content: bytes, what: str) -> Iterator[tuple[str, str, str]]:
     """Yield part, label and text of each review, in the order of their names."""
     name = re.compile(r"aclImdb/(train|test)/(pos|neg)/\d+_\d+\.txt")
     reviews = {}
-    try:
-        with tarfile.open(path) as archive:
-            for member in progress(archive, f"reading {path.name}"):
-                found = name.fullmatch(member.name) if member.isfile() else None
-                if found and (file := archive.extractfile(member)):
-                    label = {"neg": "negative", "pos": "positive"}[found[2]]
-                    reviews[member.name] = (found[1], label, file.read().decode())
-    except (OSError, EOFError, tarfile.TarError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); delete or replace it") from None
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in progress(archive, f"reading {what}"):
+            found = name.fullmatch(member.name) if member.isfile() else None
+            if found and (file := archive.extractfile(member)):
+                label = {"neg": "negative", "pos": "positive"}[found[2]]
+                reviews[member.name] = (found[1], label, file.read().decode())
     yield from (reviews[name] for name in sorted(reviews))

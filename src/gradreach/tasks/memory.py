@@ -61,8 +61,9 @@ class Recall(Symbolic):
     def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
         """Draw cues, then distractors."""
         low, high = (self.values, len(self.alphabet)) if self.distractors else (0, self.values)
-        x = generator.integers(low, high, (n, self.seq_len), dtype=np.int8)
-        x[:, : self.symbols] = generator.integers(self.values, size=(n, self.symbols), dtype=np.int8)
+        dtype = np.int8 if len(self.alphabet) <= 128 else np.int64  # a byte where it fits: as examples always were
+        x = generator.integers(low, high, (n, self.seq_len), dtype=dtype)
+        x[:, : self.symbols] = generator.integers(self.values, size=(n, self.symbols), dtype=dtype)
         places = self.values ** np.arange(self.symbols)[::-1]
         return x, x[:, : self.symbols].astype(np.int64) @ places
 

@@ -1,7 +1,6 @@
 """MNIST, read pixel by pixel."""
 
 import gzip
-import zlib
 from math import isqrt
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.batch import Batch
-from gradreach.tasks.download import fetch, verify
+from gradreach.tasks.download import fetch, verified
 from gradreach.tasks.prepared import Arrays, Prepared, progress
 from gradreach.tasks.splitting import draw_some, grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
@@ -111,11 +110,7 @@ def read_idx(path: Path, digest: str) -> np.ndarray:
     Raises:
         ConfigError: its unpacked bytes are not those that the digest is of.
     """
-    try:
-        content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise ConfigError(f"{path}: cannot be unpacked ({error}); delete or replace it") from None
-    verify(path, content, digest)
+    content = verified(path, digest, of=gzip.decompress)
     dimensions = content[3]
     shape = np.frombuffer(content, ">i4", dimensions, offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)

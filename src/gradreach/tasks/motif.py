@@ -10,6 +10,8 @@ from gradreach.tasks.synthetic import Part, Synthetic
 from gradreach.tasks.task import Shape
 
 Region = Literal["anywhere", "left", "right", "centre", "edge"]
+LEAST_NOISE = 1e-6
+"""Less is lost where it is added to a pattern in 32 bits: examples would be equal."""
 
 
 class InNoise(Synthetic):
@@ -24,6 +26,10 @@ class InNoise(Synthetic):
             raise ConfigError(
                 f"task.motif_length={motif_length}: {motifs} patterns of this length cannot all be orthogonal; "
                 f"choose {motifs} or more"
+            )
+        if noise < LEAST_NOISE:
+            raise ConfigError(
+                f"task.noise={noise:g}: equal examples would stand in training and test; choose {LEAST_NOISE:g} or more"
             )
         generator = np.random.default_rng([self.data_seed, 1_000_000])
         orthogonal, _ = np.linalg.qr(generator.standard_normal((motif_length, motifs)))
@@ -101,8 +107,6 @@ class Motif(InNoise):
         )
         if motifs < 2:
             raise ConfigError(f"task.motifs={motifs}: choose 2 or more, for each is a class")
-        if noise == 0:
-            raise ConfigError("task.noise=0: equal examples would stand in training and test; choose more than 0")
         inside, outside = self.starts(train_region), self.starts(test_region)
         self.regions: dict[Part, np.ndarray] = {"train": inside, "validation": inside, "test": outside}
         self.shape = Shape(channels=1, length=seq_len, outputs=motifs)
@@ -146,8 +150,6 @@ class Position(InNoise):
             test_size=test_size,
             data_seed=data_seed,
         )
-        if noise == 0:
-            raise ConfigError("task.noise=0: equal examples would stand in training and test; choose more than 0")
         self._check_length(2 * motif_length, f"room for two motifs of {motif_length} steps")
         self.rule = rule
         self.shape = Shape(channels=1, length=seq_len, outputs=2)

@@ -7,14 +7,16 @@ import struct
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import filelock
 import numpy as np
 
+from gradreach.errors import advise
 from gradreach.files import digest, write_atomically
 
 Arrays = dict[str, np.ndarray]
@@ -33,9 +35,9 @@ class Prepared:
     """Arrays and facts that files and settings determine, made on first use.
 
     They are kept in one npz file (no pickled objects) that is named by a hash of all that shaped it: the task, its
-    settings, the content of its files, our code. It is written whole or not at all, and made anew where it is
-    damaged. It is mapped into memory, so that it may be larger than that and all processes of a machine share it.
-    Where the cache cannot be written, nothing is kept.
+    settings, the content of its files, our code and the packages it uses. It is written whole or not at all, and made
+    anew where it is damaged. It is mapped into memory, so that it may be larger than that and all processes of a
+    machine share it. Where the cache cannot be written, nothing is kept, and a note says so.
 
     - ``task``: its name, for the file's name and for what is told while it is made.
     - ``settings``: plain values.
@@ -72,10 +74,15 @@ class Prepared:
             if self._arrays is not None:
                 return _facts(self.path)  # another process has made it meanwhile
             self._arrays, facts = self.make()
-            with suppress(OSError):  # a cache is a convenience
-                arrays = self._arrays
-                write_atomically(self.path, lambda file: np.savez(file, facts=json.dumps(facts), **arrays))  # type: ignore[arg-type]
+            arrays, told = self._arrays, json.dumps([facts, sorted(self._arrays)])
+            try:
+                write_atomically(self.path, lambda file: np.savez(file, facts=told, **arrays))  # type: ignore[arg-type]
                 self._arrays = mapped(self.path)
+            except OSError as error:  # a cache is a convenience
+                advise(
+                    f"{self.path.parent}: {error.strerror or error}: what is prepared is not kept, but made anew each "
+                    f"time; make room or set GRADREACH_CACHE_DIR"
+                )
         return facts
 
 
@@ -83,7 +90,7 @@ def mapped(path: Path) -> Arrays:
     """Map the arrays of an uncompressed npz file into memory: what is not looked at takes none.
 
     Raises:
-        OSError, ValueError, zipfile.BadZipFile: it is absent or damaged.
+        Exception: it is absent or damaged: zipfile and numpy answer damage in many ways.
     """
     state = path.stat()
     _check(path, state.st_size, state.st_mtime_ns)
@@ -98,7 +105,9 @@ def mapped(path: Path) -> Arrays:
             shape, by_column, dtype = header[np.lib.format.read_magic(file)[0]](file)
             order: Any = "F" if by_column else "C"
             arrays[member.filename.removesuffix(".npy")] = np.memmap(path, dtype, "c", file.tell(), shape, order)
-    del arrays["facts"]
+    _, names = json.loads(arrays.pop("facts").item())
+    if sorted(arrays) != names:
+        raise ValueError(f"{path}: holds {sorted(arrays)}, not {names}")
     return arrays
 
 
@@ -112,14 +121,14 @@ def _check(path: Path, size: int, changed: int) -> None:
 
 def _facts(path: Path) -> dict[str, Any]:
     with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-        return json.loads(str(file["facts"]))
+        return json.loads(str(file["facts"]))[0]
 
 
 def _intact(part: Callable[[Path], Read], path: Path) -> Read | None:
     """Return a part of a file; None where the file is absent or damaged."""
     try:
         return part(path)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:
         return None
 
 
@@ -146,11 +155,10 @@ def file_hash(path: Path) -> str:
 
 
 @lru_cache
-def _code() -> str:
-    """Return a hash of the code of all tasks."""
-    return hashlib.sha256(
-        b"".join(file_hash(path).encode() for path in sorted(Path(__file__).parent.glob("*.py")))
-    ).hexdigest()
+def _code() -> list[str]:
+    """Return hashes of the code of all tasks, and the versions of the packages that make data for them."""
+    own = [file_hash(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return own + [version(package) for package in ("mnist1d", "numpy", "torch", "torchtext")]
 
 
 @lru_cache(maxsize=256)

@@ -1,18 +1,17 @@
 """Files of the user's own, line by line: what is wrong with them is said with file and line."""
 
-import codecs
 import gzip
 import io
 import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, advise
 
 PACKED = (".gz", ".xz")
 
@@ -25,7 +24,14 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
     """
     if file == "???":
         raise ConfigError(f"{setting}: say which file; give an absolute path, or one below data_dir")
-    path = data_dir / Path(file).expanduser()
+    try:
+        path = data_dir / Path(file).expanduser()
+        path.stat()
+    except FileNotFoundError:
+        pass  # said below
+    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a zero in it, no such user
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{setting}={file}: {why}; give an absolute path, or one below data_dir") from None
     if path.is_dir():
         raise ConfigError(f"{setting}={file}: {path.resolve()} is a folder; name a file in it")
     if not path.is_file():
@@ -39,8 +45,15 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
 
 def suffix_of(path: Path) -> str:
     """Return what kind of file it is, without the packing: ``.csv`` of ``a.csv.xz``."""
-    suffixes = path.suffixes
-    return "".join(suffixes[-2:-1] if suffixes and suffixes[-1] in PACKED else suffixes[-1:]).lower()
+    suffixes = Path(path.name.lower()).suffixes
+    return "".join(suffixes[-2:-1] if suffixes and suffixes[-1] in PACKED else suffixes[-1:])
+
+
+def advise_of_overlap(what: str, also_in_training: Mapping[str, int]) -> None:
+    """Say once how many examples of the user's own validation or test are learned from, if any are."""
+    found = ", ".join(f"{count:,} of {split}" for split, count in also_in_training.items() if count)
+    note = f"{what} that also stand in training: {found}; they count as if they were new: take them out of one file"
+    advise(note if found else None)
 
 
 @contextmanager
@@ -83,10 +96,6 @@ def _lines(path: Path, encoding: str, remedy: str, member: str | None, strict: b
                 yield line
     except UnicodeError as error:
         raise ConfigError(f"{path}: not {encoding} after line {number} ({error}); {remedy}") from None
-    except LookupError:
-        raise ConfigError(
-            f"task.encoding={encoding}: there is no such encoding; try utf-8, latin-1 or gb18030"
-        ) from None
     except (OSError, EOFError, KeyError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
         raise ConfigError(f"{path}: cannot be read after line {number} ({error}); is it whole?") from None
 
@@ -94,7 +103,12 @@ def _lines(path: Path, encoding: str, remedy: str, member: str | None, strict: b
 def _open(path: Path, encoding: str, member: str | None) -> IO[str]:
     """Open text; bytes that cannot be decoded become lone surrogates, so that their line is known."""
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
-    codecs.lookup(encoding)
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    except (LookupError, ValueError):  # the latter: a zero in it
+        raise ConfigError(
+            f"task.encoding={encoding}: there is no such encoding; try utf-8, latin-1 or gb18030"
+        ) from None
     if member is not None and path.suffix.lower() == ".zip":
         raw: Any = zipfile.Path(path, member).open("rb")
     else:

@@ -9,8 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from gradreach.errors import ConfigError
-from gradreach.tasks.download import download, fetch
+from gradreach.tasks.download import download, fetch, verified
 from gradreach.tasks.keeping import Keep
 from gradreach.tasks.reading import lines
 from gradreach.tasks.text import Texts, TextTask
@@ -98,13 +97,11 @@ class SST(TextTask):
         return self._texts(train, self.phrases), self._texts(validation), self._texts(test)
 
     def _texts(self, path: Path, phrases: bool = False) -> Texts:
+        verified(path, self.digests[path.name])
         found: dict[tuple[str, int], tuple[str, int]] = {}
         with lines(path, "utf-8") as source:
             for number, line in enumerate(source, start=1):
-                try:
-                    *within, whole = subtrees(line)
-                except (ValueError, IndexError):
-                    raise ConfigError(f"{path}: line {number} is no tree; delete or replace this file") from None
+                *within, whole = subtrees(line)
                 found[whole[1], number] = (whole[0], number)
                 if phrases:
                     found |= {(text, 0): (label, number) for label, text in within}

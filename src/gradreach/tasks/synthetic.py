@@ -36,7 +36,7 @@ class Synthetic(Task):
         """Draw n examples.
 
         Returns:
-            ``x``: ``(n, length, channels)`` float32, or ``(n, length)`` int8 symbols that become one-hot vectors;
+            ``x``: ``(n, length, channels)`` float32, or ``(n, length)`` integer symbols that become one-hot vectors;
             ``target``: ``(n,)`` or ``(n, length)``, int64 classes or float32 values.
         """
 
@@ -56,6 +56,11 @@ class Synthetic(Task):
                 if key not in seen and len(new) < missing:
                     seen.add(key)
                     new.append(i)
+            if not new:
+                raise ConfigError(
+                    f"seq_len={self.seq_len}: {type(self).__name__} yields no more different inputs, and "
+                    f"{missing:,} examples of {part} are missing; choose a longer seq_len or a smaller task.train_size"
+                )
             xs.append(x[new])
             targets.append(target[new])
             missing -= len(new)

@@ -1,5 +1,6 @@
 """Texts as sequences of words or characters."""
 
+import json
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -78,16 +79,18 @@ class TextTask(Task):
     def read(self, files: list[Path]) -> tuple[Texts, Texts | None, Texts | None]:
         """Return training, validation and test texts; None for a split that is to be drawn from training."""
 
+    def shaping(self, files: list[Path]) -> dict[str, Any]:
+        """Return the settings that shape what is made of the files."""
+        others = {"prepared", "shape", "source"} | ({"vector_std"} if self.vectors is None else set())
+        settings = {name: value for name, value in vars(self).items() if name not in others}
+        return settings | {"validation_share": self.validation_share, "test_share": self.test_share}
+
     def prepare(self, data_dir: Path) -> None:
         """Read and encode the texts, where that is not kept already."""
         files = self.files(data_dir)
-        settings = {name: value for name, value in vars(self).items() if name not in ("prepared", "shape")}
-        for named_file in ("file", "validation_file", "test_file"):  # a name changes nothing, its content counts
-            settings[named_file] = settings.get(named_file) is not None
-        settings |= {"validation_share": self.validation_share, "test_share": self.test_share}
         pretrained = None if self.vectors is None else locate_vectors(self.vectors, data_dir)
         shaping = files if pretrained is None else [*files, pretrained]
-        self.prepared = Prepared(self.name, settings, shaping, lambda: self._make(files, pretrained))
+        self.prepared = Prepared(self.name, self.shaping(files), shaping, lambda: self._make(files, pretrained))
         facts = self.prepared.facts
         self.shape = Shape(
             channels=1,
@@ -110,8 +113,11 @@ class TextTask(Task):
         return Splits(*parts)
 
     def facts(self) -> dict[str, Any]:
-        """Return the shares of texts cut and of test tokens unknown, and what was taken out of validation."""
-        told = ("vocabulary", "cut", "unknown", "empty", "also_in_test", "tokens", "vectors")
+        """Return the shares of texts cut and of test tokens unknown, and which texts stand in two splits.
+
+        ``also_in_test`` were taken out of validation; ``also_in_training`` are as the set has them.
+        """
+        told = ("vocabulary", "cut", "unknown", "empty", "also_in_test", "also_in_training", "tokens", "vectors")
         return {name: self.prepared.facts[name] for name in told if name in self.prepared.facts}
 
     def classes(self) -> list[str]:
@@ -120,7 +126,7 @@ class TextTask(Task):
 
     def words(self) -> list[str]:
         """Return the vocabulary by token id."""
-        return self.prepared.arrays()["words"].tolist()
+        return list(json.loads(self.prepared.arrays()["words"].tobytes()))
 
     def sample(self, x: Tensor, length: int) -> str:
         """Return the tokens."""
@@ -128,7 +134,7 @@ class TextTask(Task):
         return ("" if self.tokens == "characters" else " ").join(words[i] for i in x[:length].tolist())
 
     def _make(self, files: list[Path], pretrained: Path | None) -> tuple[Arrays, dict[str, Any]]:
-        drawn, also_in_test = self._draw(*self.read(files))
+        drawn, shared = self._draw(*self.read(files))
         classes = sorted(set(drawn[0].labels), key=lambda label: (not label.isdecimal(), label.zfill(20)))
         _check_classes(drawn, classes)
         number_of = {label: number for number, label in enumerate(classes)}
@@ -144,7 +150,7 @@ class TextTask(Task):
         translation = [max(word_number.get(token, UNKNOWN), UNKNOWN) for token in tokens]
         ids = np.array(translation, dtype=np.int32)[flat]
         length = max(1, min(self.seq_len, int(sizes.max())))
-        arrays: Arrays = {"words": np.array(words)}
+        arrays: Arrays = {"words": np.frombuffer(json.dumps(words).encode(), dtype=np.uint8)}
         first = 0
         for name, part in zip(Splits._fields, drawn, strict=True):
             own = slice(first, first + len(part.texts))
@@ -165,18 +171,18 @@ class TextTask(Task):
             facts["vectors"] = {"size": vectors.shape[1], "known": known}
         return arrays, {
             **facts,
+            **shared,
             "classes": classes,
             "length": length,
             "vocabulary": len(words),
             "cut": float((sizes > length).mean()),
             "empty": int((sizes == 0).sum()),
             "unknown": float((asked == UNKNOWN).mean()) if len(asked) else 0.0,
-            "also_in_test": also_in_test,
             "tokens": {"mean": float(sizes.mean()), "p95": float(np.quantile(sizes, 0.95)), "max": int(sizes.max())},
         }
 
-    def _draw(self, train: Texts, validation: Texts | None, test: Texts | None) -> tuple[list[Texts], int]:
-        """Draw the splits that the set lacks; count the validation texts that also stand in the test."""
+    def _draw(self, train: Texts, validation: Texts | None, test: Texts | None) -> tuple[list[Texts], dict[str, Any]]:
+        """Draw the splits that the set lacks; count the texts that stand in two splits of it."""
         if len(set(train.labels)) < 2:
             raise ConfigError(f"{train.path}: all texts are of class '{train.labels[0]}'; there must be two classes")
         shares = {"train": 1.0}
@@ -185,25 +191,40 @@ class TextTask(Task):
         if test is None:
             shares["test"] = self.test_share
         shares["train"] = 2 - sum(shares.values())
-        keys = [key(bare(text).encode("utf-8", "surrogatepass")) for text in train.texts]
-        parts = grouped_split(np.array(train.labels), keys, list(shares.values()), self.data_seed)
-        index = dict(zip(shares, parts, strict=True))
+        index = {"train": np.arange(len(train.texts))}
+        if len(shares) > 1:
+            keys = [key(bare(text).encode("utf-8", "surrogatepass")) for text in train.texts]
+            parts = grouped_split(np.array(train.labels), keys, list(shares.values()), self.data_seed)
+            index = dict(zip(shares, parts, strict=True))
         chosen_by = validation if validation is not None else train.take(index["validation"])
         reported = test if test is not None else train.take(index["test"])
         tested = {bare(text) for text in reported.texts}
         clean = [i for i, text in enumerate(chosen_by.texts) if bare(text) not in tested]
         also_in_test = len(chosen_by.texts) - len(clean)
-        learned_from = index["train"] if len(index) > 1 else np.arange(len(train.texts))
-        labels = np.array(train.labels)[learned_from]
-        learned_from = learned_from[draw_some(labels, self.train_size, self.data_seed)]
-        drawn = [train.take(learned_from), chosen_by.take(clean), reported]
+        learned_from = train.take(self._some(np.array(train.labels), index["train"]))
+        drawn = [learned_from, chosen_by.take(clean), reported]
         for name, part in zip(Splits._fields, drawn, strict=True):
             if not part.texts:
                 why = f" (the test holds {also_in_test} that it had)" if name == "validation" and also_in_test else ""
                 raise ConfigError(
                     f"{part.path}: no text is left for the {name} split{why}; use more texts or other shares"
                 )
-        return drawn, also_in_test
+        learned = {bare(text) for text in learned_from.texts}
+        also_in_training = {
+            name: sum(bare(text) in learned for text in part.texts)
+            for name, part in zip(Splits._fields[1:], drawn[1:], strict=True)
+        }
+        return drawn, {"also_in_test": also_in_test, "also_in_training": also_in_training}
+
+    def _some(self, labels: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """Draw ``train_size`` of the texts that stand at an index."""
+        classes = len(np.unique(labels[index]))
+        if self.train_size is not None and self.train_size < classes:
+            raise ConfigError(
+                f"task.train_size={self.train_size}: training has {classes} classes, and needs a text of each; "
+                f"choose {classes} or more"
+            )
+        return index[draw_some(labels[index], self.train_size, self.data_seed)]
 
 
 def _check_classes(parts: Sequence[Texts], classes: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from gradreach.errors import ConfigError
 from gradreach.tasks.keeping import Keep
 from gradreach.tasks.prepared import progress
-from gradreach.tasks.reading import lines, locate, suffix_of
+from gradreach.tasks.reading import advise_of_overlap, lines, locate, suffix_of
 from gradreach.tasks.text import Texts, TextTask
 from gradreach.tasks.tokens import Tokens
 from gradreach.tasks.vectors import VECTOR_STD
@@ -25,7 +25,7 @@ FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 MOST_CLASSES = 1000
 LONGEST_FIELD = 100_000_000
 ENCODING = "set task.encoding to the file's own, such as latin-1 or gb18030"
-DECIMAL = re.compile(r"[-+]?((\d+\.\d*|\.\d+)(e[-+]?\d+)?|\d+e[-+]?\d+|nan|inf)", re.IGNORECASE)
+DECIMAL = re.compile(r"[-+]?((\d[\d_]*[.,][\d_]*|[.,]\d[\d_]*)(e[-+]?\d+)?|\d+e[-+]?\d+|nan|inf)", re.IGNORECASE)
 
 
 class TextFile(TextTask):
@@ -37,7 +37,7 @@ class TextFile(TextTask):
     - ``validation_file``, ``test_file``: None: a share of ``file``, drawn with equal shares of every class; equal texts
       come into the same split.
     - ``validation_share``, ``test_share``: those shares.
-    - ``format``: ``csv``, ``tsv`` (no quoting), ``jsonl`` (an object a line), ``lines`` (label, space, text; no
+    - ``format``: ``csv``, ``tsv`` (no quoting), ``jsonl`` (an object a line), ``lines`` (label, blank, text; no
       header); ``auto`` goes by the file's name.
     - ``text_column``, ``label_column``: by the names in the header, or the keys of the objects.
     - ``encoding``: of all files.
@@ -97,6 +97,12 @@ class TextFile(TextTask):
                 f"task.validation_share={validation_share}, task.test_share={test_share}: nothing is left to train on; "
                 f"choose shares that sum to less than 1"
             )
+        if text_column == label_column:
+            raise ConfigError(
+                f"task.text_column={text_column}, task.label_column={label_column}: a text is not its own class; "
+                f"choose two columns"
+            )
+        self.source = f"the files given: {', '.join(name for name in (file, validation_file, test_file) if name)}"
         self.file, self.validation_file, self.test_file = file, validation_file, test_file
         self.validation_share, self.test_share = validation_share, test_share
         self.format, self.encoding, self.max_rows = format, encoding, max_rows
@@ -106,6 +112,19 @@ class TextFile(TextTask):
         """Return the files that are given."""
         given = {"file": self.file, "validation_file": self.validation_file, "test_file": self.test_file}
         return [locate(f"task.{name}", file, data_dir) for name, file in given.items() if file is not None]
+
+    def shaping(self, files: list[Path]) -> dict[str, Any]:
+        """Return the settings that shape what is made of the files: what their names tell, not the names."""
+        settings = super().shaping(files)
+        for name in ("file", "validation_file", "test_file"):
+            settings[name] = settings[name] is not None
+        del settings["max_rows"]
+        return settings | {"format": [self._format(path) for path in files]}
+
+    def prepare(self, data_dir: Path) -> None:
+        """Read and encode the texts, where that is not kept already; note what was given twice."""
+        super().prepare(data_dir)
+        advise_of_overlap("texts", self.prepared.facts["also_in_training"])
 
     def read(self, files: list[Path]) -> tuple[Texts, Texts | None, Texts | None]:
         """Read the files."""
@@ -128,9 +147,10 @@ class TextFile(TextTask):
         if not texts:
             raise ConfigError(f"{path}: there is no text in this file; is it whole?")
         if (count := len(set(labels))) > MOST_CLASSES:
+            column, setting = self._label_place(path)
             raise ConfigError(
-                f"{path}: column '{self.label_column}' holds {count:,} different values; more than {MOST_CLASSES} "
-                f"are no classes: set task.label_column"
+                f"{path}: {column} holds {count:,} different values; more than {MOST_CLASSES} are no classes: "
+                f"set {setting}"
             )
         return Texts(texts, labels, path, numbers)
 
@@ -143,19 +163,29 @@ class TextFile(TextTask):
         if not label:
             raise ConfigError(f"{path}: line {number}: column '{self.label_column}' is empty; every text needs a class")
         if DECIMAL.fullmatch(label):
+            column, setting = self._label_place(path)
             raise ConfigError(
-                f"{path}: line {number}: column '{self.label_column}' holds a decimal number ({label}), no class; "
-                f"write whole numbers or names, or set task.label_column"
+                f"{path}: line {number}: {column} holds a decimal number ({label}), no class; "
+                f"write whole numbers or names, or set {setting}"
             )
 
-    def _rows(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
-        """Yield line number, text and label."""
+    def _label_place(self, path: Path) -> tuple[str, str]:
+        """Return where the class stands, and the setting that says so."""
+        if self._format(path) == "lines":
+            return "the first word", "task.format"
+        return f"column '{self.label_column}'", "task.label_column"
+
+    def _format(self, path: Path) -> str:
         kind = self.format if self.format != "auto" else FORMATS.get(suffix_of(path))
         if kind is None:
             raise ConfigError(
                 f"task.format=auto: {path.name} does not tell its format; set task.format=csv, tsv, jsonl or lines"
             )
-        match kind:
+        return kind
+
+    def _rows(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
+        """Yield line number, text and label."""
+        match self._format(path):
             case "csv":
                 return self._from_table(path, csv.reader(source, strict=True))
             case "tsv":
@@ -168,7 +198,7 @@ class TextFile(TextTask):
     def _from_table(self, path: Path, rows: Any) -> Iterator[tuple[int, str, str]]:
         csv.field_size_limit(LONGEST_FIELD)
         try:
-            header = next(rows, None)
+            header = next(filter(None, rows), None)  # blank lines are passed over, here as below
             if header is None:
                 raise ConfigError(f"{path}: the file is empty; it must begin with a line of column names")
             text, label = (self._column(path, name, header) for name in ("text_column", "label_column"))
@@ -189,6 +219,10 @@ class TextFile(TextTask):
         if name not in header:
             raise ConfigError(
                 f"task.{setting}={name}: {path.name} has no such column, but {', '.join(_legible(header))}"
+            )
+        if header.count(name) > 1:
+            raise ConfigError(
+                f"task.{setting}={name}: {path.name} has {header.count(name)} columns of this name; rename one"
             )
         return header.index(name)
 
@@ -220,8 +254,8 @@ class TextFile(TextTask):
     def _from_lines(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
         for number, line in enumerate(source, start=1):
             if line.strip():
-                label, _, text = line.strip().partition(" ")
-                yield number, text, label
+                label, *text = line.strip().split(None, 1)
+                yield number, "".join(text), label
 
 
 def _legible(names: list[str]) -> list[str]:

@@ -5,8 +5,7 @@ from typing import ClassVar
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from gradreach.errors import ConfigError
-from gradreach.tasks.download import fetch
+from gradreach.tasks.download import fetch, verified
 from gradreach.tasks.keeping import Keep
 from gradreach.tasks.reading import lines
 from gradreach.tasks.text import Texts, TextTask
@@ -79,16 +78,12 @@ class TREC(TextTask):
         return train, None, test
 
     def _texts(self, path: Path) -> Texts:
+        verified(path, self.digests[path.name])
         rows = []
         with lines(path, "latin-1") as source:
-            for number, line in enumerate(source, start=1):
-                label, _, text = (
-                    line.strip().replace("\xf0", " ").partition(" ")
-                )  # one broken byte, as torchtext mends it
-                coarse, colon, _ = label.partition(":")
-                if not colon:
-                    raise ConfigError(
-                        f"{path}: line {number} is no 'COARSE:fine question'; delete or replace this file"
-                    )
+            for line in source:
+                mended = line.strip().replace("\xf0", " ")  # one broken byte, as torchtext mends it
+                label, _, text = mended.partition(" ")
+                coarse = label.partition(":")[0]
                 rows.append((label if self.fine else coarse, text))
         return Texts([text for _, text in rows], [label for label, _ in rows], path, range(1, len(rows) + 1))

@@ -1,6 +1,7 @@
 """Time series of your own, or of the UCR and UEA archives: ``.ts`` files."""
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -12,7 +13,7 @@ from gradreach.errors import ConfigError
 from gradreach.tasks.batch import Batch
 from gradreach.tasks.keeping import Keep, shorten
 from gradreach.tasks.prepared import Arrays, Prepared, progress
-from gradreach.tasks.reading import lines, locate
+from gradreach.tasks.reading import advise_of_overlap, lines, locate
 from gradreach.tasks.splitting import grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
 
@@ -32,6 +33,7 @@ class TimeSeriesFile(Task):
     - ``validation_share``, ``test_share``: of the series of ``file``, drawn with equal shares of every class.
     - ``seq_len``: the most steps a series may have.
     - ``keep``: of longer ones: ``all`` refuses them, ``head`` or ``tail`` or the two halves of ``both`` are kept.
+    - ``max_rows``: a larger file is refused, for all series are held in memory.
     - ``normalize``: bring every channel to mean 0 and standard deviation 1, both of the training split.
     - ``data_seed``: draws the splits that the files do not make.
     """
@@ -48,6 +50,7 @@ class TimeSeriesFile(Task):
         test_share: Share = 0.2,
         seq_len: PositiveInt = 64,
         keep: Keep | Literal["all"] = "all",
+        max_rows: PositiveInt = 1_000_000,
         normalize: bool = True,
         data_seed: NonNegativeInt = 0,
     ) -> None:
@@ -56,7 +59,8 @@ class TimeSeriesFile(Task):
                 f"task.validation_share={validation_share}, task.test_share={test_share}: nothing is left to train on; "
                 f"choose shares that sum to less than 1"
             )
-        self.file, self.test_file = file, test_file
+        self.source = f"the files given: {', '.join(name for name in (file, test_file) if name)}"
+        self.file, self.test_file, self.max_rows = file, test_file, max_rows
         self.validation_share, self.test_share = validation_share, test_share
         self.seq_len, self.keep, self.normalize, self.data_seed = seq_len, keep, normalize, data_seed
 
@@ -66,7 +70,7 @@ class TimeSeriesFile(Task):
         if self.test_file is not None:
             paths.append(locate("task.test_file", self.test_file, data_dir))
         settings = {name: value for name, value in vars(self).items() if isinstance(value, float | int | str)}
-        for irrelevant in ("file", "test_file"):  # their content counts
+        for irrelevant in ("file", "test_file", "source", "max_rows"):  # the content of files counts
             settings.pop(irrelevant, None)
         self.prepared = Prepared("ts_file", settings, paths, lambda: self._read(paths))
         facts = self.prepared.facts
@@ -76,6 +80,7 @@ class TimeSeriesFile(Task):
             outputs=len(facts["classes"]),
             variable_length=facts["variable_length"],
         )
+        advise_of_overlap("series", facts["also_in_training"])
 
     def splits(self, data_dir: Path) -> Splits:
         """Return the three splits."""
@@ -88,34 +93,46 @@ class TimeSeriesFile(Task):
         return Splits(*parts)
 
     def facts(self) -> dict[str, Any]:
-        """Return the share of series cut and of values missing."""
-        return {name: self.prepared.facts[name] for name in ("cut", "missing")}
+        """Return the share of series cut and of values missing, and which series stand in two splits.
+
+        ``also_in_test`` were taken out of validation; ``also_in_training`` are as the files have them.
+        """
+        return {name: self.prepared.facts[name] for name in ("cut", "missing", "also_in_test", "also_in_training")}
 
     def classes(self) -> list[str]:
         """Return the names that the head of the file gives."""
         return list(self.prepared.facts["classes"])
 
     def _read(self, paths: list[Path]) -> tuple[Arrays, dict[str, Any]]:
-        first, *others = [read_ts(path) for path in paths]
+        first, *others = [read_ts(path, self.max_rows) for path in paths]
         series, labels = first.series, np.array([first.classes.index(label) for label in first.labels])
-        keys = _keys(series)
+        keys, also_in_test = _keys(series), 0
         if others:
             test = others[0]
             _check_fit(paths, first, test)
             shares: tuple[float, ...] = (1 - self.validation_share, self.validation_share)
             rest, chosen_by = grouped_split(labels, keys, shares, self.data_seed)
             tested = set(_keys(test.series))
-            leaked = np.array([keys[i] in tested for i in chosen_by], dtype=bool)
-            rest, chosen_by = np.concatenate([rest, chosen_by[leaked]]), chosen_by[~leaked]
+            clean = [i for i in chosen_by if keys[i] not in tested]
+            also_in_test = len(chosen_by) - len(clean)
             test_labels = np.array([first.classes.index(label) for label in test.labels])
-            parts = [_pick(series, labels, rest), _pick(series, labels, chosen_by), (test.series, test_labels)]
+            parts = [_pick(series, labels, rest), _pick(series, labels, clean), (test.series, test_labels)]
         else:
             shares = (1 - self.validation_share - self.test_share, self.validation_share, self.test_share)
             parts = [_pick(series, labels, index) for index in grouped_split(labels, keys, shares, self.data_seed)]
         for name, (some, _) in zip(Splits._fields, parts, strict=True):
             if not some:
-                raise ConfigError(f"{paths[0]}: too few series ({len(series)}) for a {name} split; use a larger file")
-        return self._arrays(paths, parts, first.classes)
+                why = f" (the test holds {also_in_test} that it had)" if name == "validation" and also_in_test else ""
+                raise ConfigError(
+                    f"{paths[0]}: too few series ({len(series)}) for a {name} split{why}; use a larger file"
+                )
+        learned = set(_keys(parts[0][0]))
+        also_in_training = {
+            name: sum(one in learned for one in _keys(some))
+            for name, (some, _) in zip(Splits._fields[1:], parts[1:], strict=True)
+        }
+        arrays, facts = self._arrays(paths, parts, first.classes)
+        return arrays, {**facts, "also_in_test": also_in_test, "also_in_training": also_in_training}
 
     def _arrays(self, paths: list[Path], parts: list, classes: list[str]) -> tuple[Arrays, dict[str, Any]]:
         everything = [one for some, _ in parts for one in some]
@@ -130,8 +147,10 @@ class TimeSeriesFile(Task):
         parts = [([shorten(one, self.seq_len, self.keep) for one in some], labels) for some, labels in parts]
         length = max(1, min(longest, self.seq_len))
         learned_from = np.concatenate(parts[0][0])
-        mean = np.nan_to_num(np.nanmean(learned_from, axis=0)) if len(learned_from) else 0.0
-        deviation = np.nan_to_num(np.nanstd(learned_from, axis=0)) if len(learned_from) else 1.0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a channel may have no value at all: it becomes zero
+            mean = np.nan_to_num(np.nanmean(learned_from, axis=0)) if len(learned_from) else 0.0
+            deviation = np.nan_to_num(np.nanstd(learned_from, axis=0)) if len(learned_from) else 1.0
         scale, shift = (np.where(deviation > 0, deviation, 1), mean) if self.normalize else (1.0, 0.0)
         arrays: Arrays = {}
         for name, (some, labels) in zip(Splits._fields, parts, strict=True):
@@ -151,15 +170,19 @@ class TimeSeriesFile(Task):
 
 
 class Series(NamedTuple):
-    """What a file holds: ``series[i]`` is ``(length, channels)`` float64, NaN where a value is missing."""
+    """What a file holds: ``series[i]`` is ``(length, channels)`` float64, NaN where a value is missing.
+
+    - ``lines``: where each was read, for messages.
+    """
 
     series: list[np.ndarray]
     labels: list[str]
     classes: list[str]
+    lines: list[int]
 
 
-def read_ts(path: Path) -> Series:
-    """Read a ``.ts`` file of labelled series.
+def read_ts(path: Path, max_rows: int) -> Series:
+    """Read a ``.ts`` file of labelled series, so many at most.
 
     Raises:
         ConfigError: naming file and line.
@@ -167,6 +190,7 @@ def read_ts(path: Path) -> Series:
     classes: list[str] = []
     series: list[np.ndarray] = []
     labels: list[str] = []
+    numbers: list[int] = []
     in_data = False
     with lines(path, "utf-8") as source:
         for number, text in enumerate(progress(source, f"reading {path.name}"), start=1):
@@ -176,6 +200,11 @@ def read_ts(path: Path) -> Series:
             if not line.startswith("@"):
                 if not in_data:
                     raise ConfigError(f"{path}: line {number} stands before @data; is this a .ts file?")
+                if len(series) == max_rows:
+                    raise ConfigError(
+                        f"{path}: more than task.max_rows={max_rows:,} series, and all are held in memory; take a "
+                        f"sample of the file, or raise task.max_rows"
+                    )
                 one, label = _series(path, number, line)
                 if series and one.shape[1] != series[0].shape[1]:
                     raise ConfigError(
@@ -188,6 +217,7 @@ def read_ts(path: Path) -> Series:
                     )
                 series.append(one)
                 labels.append(label)
+                numbers.append(number)
                 continue
             word, *rest = line.split()
             match word.lower(), [value.lower() for value in rest]:
@@ -208,7 +238,7 @@ def read_ts(path: Path) -> Series:
     present = sorted(set(labels))
     if len(present) < 2:
         raise ConfigError(f"{path}: all {len(labels)} series are of class '{present[0]}'; there must be two classes")
-    return Series(series, labels, classes or present)
+    return Series(series, labels, classes or present, numbers)
 
 
 def _series(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
@@ -240,12 +270,13 @@ def _check_fit(paths: list[Path], train: Series, test: Series) -> None:
             f"{paths[1]}: its series have {test.series[0].shape[1]} channels, those of {paths[0].name} have "
             f"{train.series[0].shape[1]}"
         )
-    unknown = sorted(set(test.labels) - set(train.labels))
-    if unknown:
-        raise ConfigError(
-            f"{paths[1]}: class '{unknown[0]}' does not occur in {paths[0].name}; take its series out, or add training "
-            "series of this class"
-        )
+    known = set(train.labels)
+    for label, line in zip(test.labels, test.lines, strict=True):
+        if label not in known:
+            raise ConfigError(
+                f"{paths[1]}: line {line}: class '{label}' does not occur in {paths[0].name}; take its series out, or "
+                "add training series of this class"
+            )
 
 
 def _keys(series: list[np.ndarray]) -> list[bytes]:
@@ -253,5 +284,7 @@ def _keys(series: list[np.ndarray]) -> list[bytes]:
     return keys_of(one.astype(np.float32) for one in series)
 
 
-def _pick(series: list[np.ndarray], labels: np.ndarray, index: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+def _pick(
+    series: list[np.ndarray], labels: np.ndarray, index: Sequence[int] | np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray]:
     return [series[i] for i in index], labels[index]

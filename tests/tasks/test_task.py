@@ -98,7 +98,7 @@ def test_a_cut_batch_is_answered_as_an_uncut_one(kind, readout):
     model = build(kind, {}, shape, readout=readout).double().eval()
     for batch in Batches(padded(), 16, seed=0, shortest=1):
         whole = padded().take(batch.target)
-        torch.testing.assert_close(model(batch.x, batch.lengths), model(whole.x, whole.lengths))
+        assert (model(batch.x, batch.lengths) - model(whole.x, whole.lengths)).abs().max() < 1e-12
 
 
 def test_a_cut_batch_keeps_the_steps_that_a_model_needs():

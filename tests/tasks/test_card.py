@@ -45,8 +45,9 @@ def test_a_card_tells_sizes_classes_chance_and_source(task):
 def test_a_card_of_texts_shows_a_histogram_and_readable_samples(tmp_path):
     rows = [f"{'ab'[i % 2]},{'good' if i % 2 else 'bad'} film {'really ' * (i % 9)}" for i in range(90)]
     (tmp_path / "a.csv").write_text("label,text\n" + "\n".join(rows) + "\n")
-    text = TextFile(file="a.csv", seq_len=8).card(tmp_path)
-    assert re.search(r"lengths   2 [ ▁▂▃▄▅▆▇█]{7} 8\n          mean \d", text)
+    (tmp_path / "b.csv").write_text("label,text\nb,good\n")
+    text = TextFile(file="a.csv", test_file="b.csv", seq_len=8).card(tmp_path)
+    assert re.search(r"lengths   1 [ ▁▂▃▄▅▆▇█]{8} 8\n          mean \d", text)
     assert re.search(r"samples   (good|bad) film.*→  [ab]", text)
     assert "cut 0.2" in text
     assert "1 by TF-IDF" in text
@@ -60,6 +61,18 @@ def test_a_card_keeps_to_80_columns_whatever_the_texts(tmp_path):
     assert len(samples) == 3
     assert max(map(cell_len, samples)) < 80
     assert all(character.isprintable() for character in "".join(text.splitlines()))
+
+
+def test_a_baseline_is_scored_on_the_test(tmp_path):
+    """Where its targets are the other way round, all that training teaches is wrong."""
+    (tmp_path / "a.csv").write_text("label,text\n" + "".join(f"{i % 2},{i % 2} in text {i}\n" for i in range(60)))
+    scores = []
+    for task in (Recall(seq_len=20, values=2, **SIZES), TextFile(file="a.csv"), Adding(seq_len=20, **SIZES)):
+        splits = task.splits(tmp_path)
+        inverted = Batch(*splits.test[:2], 1 - splits.test.target)
+        scores.append(float(linear_baseline(task, splits._replace(test=inverted)).split()[0]))
+    assert scores[:2] == [0, 0]
+    assert scores[2] > 0.5
 
 
 def test_a_linear_model_does_what_a_linear_model_can():

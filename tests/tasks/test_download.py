@@ -8,9 +8,11 @@ import json
 import lzma
 import tarfile
 import zipfile
+from urllib.response import addinfourl
 
 import numpy as np
 import pytest
+import torch
 
 from gradreach.errors import ConfigError
 from gradreach.tasks import IMDB, MNIST, SST, TREC
@@ -51,6 +53,13 @@ def test_a_wrong_content_never_gets_its_name(far, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_a_file_that_breaks_off_is_said_to_be_incomplete(tmp_path, monkeypatch):
+    broken = addinfourl(io.BytesIO(b"half"), {"Content-Length": "8"}, "http://far")
+    monkeypatch.setattr("urllib.request.urlopen", lambda request, timeout: broken)
+    with pytest.raises(ConfigError, match="http://far: the connection broke after 4 of 8 bytes"):
+        fetch(tmp_path / "file", ["http://far"], md5(b"all of it"))
+
+
 def idx(array):
     head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
     return head + array.astype(np.uint8).tobytes()
@@ -60,8 +69,8 @@ def idx(array):
 def small_mnist(far, monkeypatch):
     generator = np.random.default_rng(0)
     contents = {
-        "train-images-idx3-ubyte.gz": idx(generator.integers(256, size=(60, 28, 28))),
-        "train-labels-idx1-ubyte.gz": idx(np.arange(60) % 10),
+        "train-images-idx3-ubyte.gz": idx(np.tile(generator.integers(256, size=(60, 28, 28)), (2, 1, 1))),
+        "train-labels-idx1-ubyte.gz": idx(np.arange(120) % 10),
         "t10k-images-idx3-ubyte.gz": idx(generator.integers(256, size=(20, 28, 28))),
         "t10k-labels-idx1-ubyte.gz": idx(np.arange(20) % 10),
     }
@@ -74,7 +83,8 @@ def small_mnist(far, monkeypatch):
 
 def test_mnist_is_downloaded_verified_and_split(small_mnist, tmp_path):
     splits = MNIST().splits(tmp_path / "data")
-    assert [len(split) for split in splits] == [50, 10, 20]
+    assert [len(split) for split in splits] == [100, 20, 20]
+    assert [len(split.x.unique(dim=0)) for split in splits] == [50, 10, 20]  # equal images stand in one split
     images = np.frombuffer(small_mnist["t10k-images-idx3-ubyte.gz"], np.uint8, offset=16).reshape(20, 784)
     assert np.array_equal((splits.test.x[:, :, 0] * 255).round().numpy(), images)
     assert splits.test.target.tolist() == [i % 10 for i in range(20)]
@@ -86,6 +96,7 @@ def test_mnist_permuted_holds_the_same_pixels_in_one_other_order(small_mnist, tm
     assert sorted(order) == list(range(784))
     assert order != list(range(784))
     assert (plain.train.x[:, order] == permuted.train.x).all()
+    assert not torch.equal(MNIST(permuted=True, data_seed=1).splits(tmp_path).test.x, permuted.test.x)
 
 
 def test_mnist_shrunk_averages_equal_areas(small_mnist, tmp_path):

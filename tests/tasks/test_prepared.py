@@ -53,12 +53,14 @@ def test_it_is_made_once_and_read_back_equal(source):
     assert make.times == 1
 
 
-@pytest.mark.parametrize("change", ["task", "settings", "content"])
-def test_whatever_shaped_it_is_in_its_name(source, change):
+@pytest.mark.parametrize("change", ["task", "settings", "content", "code"])
+def test_whatever_shaped_it_is_in_its_name(source, change, monkeypatch):
     make = Maker()
     before = Prepared("t", {"a": 1}, [source], make).path
     if change == "content":
         source.write_text("two")
+    if change == "code":
+        monkeypatch.setattr("gradreach.tasks.prepared._code", lambda: "mended")
     after = Prepared("other" if change == "task" else "t", {"a": 2 if change == "settings" else 1}, [source], make).path
     assert before != after
     assert make.times == 2

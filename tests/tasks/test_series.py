@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from mnist1d.data import get_dataset_args
 
 from gradreach.errors import ConfigError
 from gradreach.tasks import MNIST, MNIST1D, TimeSeriesFile
@@ -72,6 +73,17 @@ def test_fewer_training_signals_leave_validation_and_test_alone(signals, tmp_pat
     assert all(row.numpy().tobytes() in known for row in few.train.x)
 
 
+def test_mnist1d_shuffled_holds_the_same_steps_in_one_other_order(tmp_path, monkeypatch):
+    few = get_dataset_args()
+    few.num_samples = 100
+    monkeypatch.setattr("mnist1d.data.get_dataset_args", lambda: few)
+    plain, shuffled = (MNIST1D(shuffled=it).splits(tmp_path).test.x[:, :, 0] for it in (False, True))
+    order = torch.cdist(shuffled.T, plain.T).argmin(1)
+    assert order.sort().values.tolist() == list(range(40))
+    assert order.tolist() != list(range(40))
+    assert (plain[:, order] - shuffled).abs().max() < 1e-6
+
+
 def test_mnist1d_needs_40_steps():
     with pytest.raises(ConfigError, match="choose 40 or more"):
         MNIST1D(seq_len=39)
@@ -82,6 +94,7 @@ def test_real_mnist_is_read(data_dir):
     assert [len(s) for s in splits] == pytest.approx([1000, 10_000, 10_000], abs=5)
     assert torch.bincount(splits.test.target).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert 0 <= splits.test.x.min() < splits.test.x.max() <= 1
+    assert splits.test.x.mean() == pytest.approx(0.1325, abs=1e-4)  # as published
 
 
 HEAD = "#about\n@problemName Toy\n@timeStamps false\n@univariate false\n@classLabel true up down\n@data\n"
@@ -170,6 +183,13 @@ def test_the_share_of_series_cut_is_told(tmp_path):
     task.prepare(tmp_path)
     assert task.shape.length == 5
     assert task.facts()["cut"] == 4 / 20
+
+
+def test_of_a_long_series_that_part_is_given_which_is_asked_for(tmp_path):
+    file = write(tmp_path / "toy.ts", [f"-1,-2,-3,{i}:{'up' if i % 2 else 'down'}" for i in range(20)])
+    for keep, kept in {"head": [-1, -2], "tail": [-3, 0], "both": [-1, 0]}.items():
+        x = TimeSeriesFile(file=file, seq_len=2, keep=keep, normalize=False).splits(tmp_path).train.x
+        assert x[:, :, 0].clamp(max=0).unique(dim=0).tolist() == [kept]
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,23 @@ def test_more_training_examples_are_added_to_the_same_ones_and_the_test_stays(ki
     assert torch.equal(few.train.x, many.train.x[:500])
 
 
+@pytest.mark.parametrize(("distractors", "shown"), [(4, range(8, 12)), (0, range(8))])
+def test_distractors_of_recall_are_no_cues_unless_there_are_none(distractors, shown):
+    x = Recall(seq_len=30, distractors=distractors, **SIZES).splits(NOWHERE).train.x
+    assert x[:, 1:].argmax(-1).unique().tolist() == list(shown)
+
+
+def test_a_delimiter_asks_for_the_answer_of_copy():
+    task = Copy(seq_len=30, **SIZES)
+    x = task.splits(NOWHERE).train.x[:, task.symbols :]
+    assert {task.sample(one, 20) for one in x} == {" ".join("·" * 9 + "|" + "·" * 10)}
+
+
+def test_symbols_of_temporal_order_stand_where_the_paper_says():
+    x = TemporalOrder(seq_len=40, **SIZES).splits(NOWHERE).train.x
+    assert x[:, :, :2].any(-1).any(0).nonzero().flatten().tolist() == [*range(4, 9), *range(20, 25)]
+
+
 def test_marks_of_the_adding_problem_stand_where_the_variant_says():
     marks = {
         v: Adding(seq_len=40, variant=v, **SIZES).splits(NOWHERE).train.x[:, :, 1]
@@ -203,6 +220,12 @@ def test_a_motif_at_the_edge_is_flush_with_it():
     task = Motif(seq_len=40, noise=0.01, test_region="edge", **SIZES)
     starts = matches(task, task.splits(NOWHERE).test.x).amax(1).argmax(-1)
     assert starts.unique().tolist() == [0, 32]
+
+
+def test_motifs_whose_order_is_asked_never_overlap():
+    task = Position(seq_len=40, noise=0.01, **SIZES)
+    at = matches(task, task.splits(NOWHERE).train.x).argmax(-1)
+    assert (at[:, 0] - at[:, 1]).abs().unique().tolist() == list(range(8, 33))
 
 
 @pytest.mark.parametrize(

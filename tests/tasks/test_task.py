@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.datasets import load_digits
 
-from gradreach.tasks import IGNORED, Adding, Batch, Batches, Copy, Digits, Parity
+from gradreach.models import RNN, KimCNN, build
+from gradreach.tasks import IGNORED, Adding, Batch, Batches, Copy, Digits, Parity, Shape
 from gradreach.tasks.splitting import draw_some, grouped_split, keys_of
 
 NOWHERE = Path("there is no such folder")
@@ -80,6 +82,25 @@ def test_the_order_of_buckets_depends_on_seed_and_epoch_alone():
     assert order(1, 0) != first
 
 
+def test_who_shares_a_batch_changes_even_where_all_lengths_differ():
+    def together(epoch):
+        batches = Batches(Batch(torch.zeros(200, 200), torch.arange(200), torch.arange(200)), 2, seed=0, shortest=1)
+        batches.epoch = epoch
+        return {frozenset(batch.target.tolist()) for batch in batches}
+
+    assert together(0) != together(1)
+
+
+@pytest.mark.parametrize(("kind", "readout"), [(RNN, "last"), (KimCNN, "max")])
+def test_a_cut_batch_is_answered_as_an_uncut_one(kind, readout):
+    torch.manual_seed(0)
+    shape = Shape(channels=1, length=40, outputs=3, vocabulary=201, variable_length=True)
+    model = build(kind, {}, shape, readout=readout).double().eval()
+    for batch in Batches(padded(), 16, seed=0, shortest=1):
+        whole = padded().take(batch.target)
+        assert (model(batch.x, batch.lengths) - model(whole.x, whole.lengths)).abs().max() < 1e-12
+
+
 def test_a_cut_batch_keeps_the_steps_that_a_model_needs():
     batch = Batch(torch.zeros(2, 40), torch.tensor([3, 0]), torch.zeros(2, 40))
     assert batch.cut().x.shape == (2, 8)
@@ -129,6 +150,13 @@ def test_every_part_has_its_share_of_every_class_and_the_seed_draws_it():
     assert len(set(labels[parts[1]][:30].tolist())) == 2  # not sorted by class
 
 
+def test_the_only_example_of_a_class_is_learned_from():
+    learned_from, *_ = grouped_split(
+        np.repeat([0, 1], [10, 1]), keys_of(np.arange(11).reshape(-1, 1)), (0.4, 0.3, 0.3), seed=0
+    )
+    assert 10 in learned_from
+
+
 def test_some_examples_hold_every_class_and_fewer_are_the_beginning_of_more():
     labels = np.repeat([0, 1, 2], [500, 498, 2])
     few, more, everything = (draw_some(labels, size, seed=0) for size in (10, 100, None))
@@ -147,6 +175,13 @@ def test_digits_are_split_in_every_class_and_end_in_silence():
         assert split.x.amax() == 1
     rows = torch.cat([split.x for split in splits]).flatten(1)
     assert len(rows.unique(dim=0)) == 1797
+    assert not torch.equal(Digits(seq_len=70, data_seed=1).splits(NOWHERE).test.x, splits.test.x)
+
+
+def test_equal_digits_stand_in_one_split(monkeypatch):
+    twice = tuple(np.concatenate([part, part]) for part in load_digits(return_X_y=True))
+    monkeypatch.setattr("sklearn.datasets.load_digits", lambda **_: twice)
+    assert [len(split.x.unique(dim=0)) for split in Digits().splits(NOWHERE)] == [1078, 360, 359]
 
 
 def test_a_task_without_files_needs_no_preparation():

@@ -1,6 +1,7 @@
 """Texts: tokens, vocabulary, cutting, splits, and the sets of torchtext."""
 
 import json
+import lzma
 import warnings
 from collections import Counter
 
@@ -54,6 +55,13 @@ def test_long_texts_are_cut_where_it_is_said(keep, kept):
     assert shorten(np.stack([steps, -steps], axis=1), 3, keep).tolist() == [[k, -k] for k in kept]
 
 
+def test_of_a_long_text_that_part_is_given_which_is_asked_for(tmp_path):
+    file = write(tmp_path / "a.csv", [f"{i % 2},x y z n{i}" for i in range(40)])
+    for keep, kept in {"head": "xy", "tail": "zn", "both": "xn"}.items():
+        task = TextFile(file=file, seq_len=2, keep=keep)
+        assert {first + second[0] for first, second in tokens_of(task, task.splits(tmp_path).train)} == {kept}
+
+
 def test_texts_are_encoded_four_bytes_a_token():
     flat, sizes, tokens = encode(["b a b", "", "c a"], "whitespace")
     assert [tokens[number] for number in flat] == ["b", "a", "b", "c", "a"]
@@ -75,6 +83,12 @@ def test_texts_come_back_from_their_tokens(tmp_path):
     assert task.shape.variable_length
     assert splits.train.x.dtype == torch.int32  # as it is kept
     assert splits.train.take(slice(2)).x.dtype == torch.int64
+
+
+def test_classes_that_are_numbers_stand_in_their_order_before_names(tmp_path):
+    task = TextFile(file=write(tmp_path / "a.csv", [f"{('x', 10, 2)[i % 3]},text {i}" for i in range(60)]))
+    task.prepare(tmp_path)
+    assert task.classes() == ["2", "10", "x"]
 
 
 def test_padding_is_0_on_the_right_and_nothing_else_is_0(tmp_path):
@@ -127,6 +141,15 @@ def test_fewer_training_texts_have_their_own_vocabulary_and_the_same_test(tmp_pa
     assert few.shape.vocabulary < whole.shape.vocabulary
     assert torch.equal(small.test.target, large.test.target)
     assert {w for text in tokens_of(few, small.train) for w in text} == set(few.words()[2:])
+
+
+def test_the_data_seed_draws_which_training_texts_are_left(tmp_path):
+    file, asked = write(tmp_path / "a.csv", reviews()), write(tmp_path / "b.csv", ["0,what is asked"])
+    tasks = [
+        TextFile(file=file, validation_file=file, test_file=asked, train_size=12, data_seed=seed) for seed in (0, 1)
+    ]
+    one, other = (sorted(tokens_of(task, task.splits(tmp_path).train)) for task in tasks)
+    assert one != other
 
 
 def test_equal_texts_stand_in_one_split_even_with_different_labels(tmp_path):
@@ -207,6 +230,23 @@ def test_the_split_depends_on_the_data_seed_alone(tmp_path):
     assert not torch.equal(first.test.x, other.test.x)
 
 
+def test_other_shares_are_other_splits(tmp_path):
+    file = write(tmp_path / "a.csv", reviews())
+    for validation, test in ((0.1, 0.2), (0.2, 0.2), (0.2, 0.3)):
+        splits = TextFile(file=file, validation_share=validation, test_share=test).splits(tmp_path)
+        assert [len(split) for split in splits[1:]] == [60 * validation, 60 * test]
+
+
+def test_the_share_that_a_set_states_is_no_setting_but_counts(tmp_path, monkeypatch):
+    (tmp_path / "trec").mkdir()
+    for name in TREC.digests:
+        rows = [f"{'HUM' if i % 2 else 'NUM'}:ind text {i} of {name}\n" for i in range(40)]
+        (tmp_path / "trec" / name).write_text("".join(rows))
+    for share in (0.1, 0.5):
+        monkeypatch.setattr(TREC, "validation_share", share)
+        assert len(TREC().splits(tmp_path).validation) == 40 * share
+
+
 def test_trees_become_sentences_and_phrases():
     assert subtrees("(3 (2 It) (4 (4 works) (2 -LRB-)))\n") == [
         ("2", "It"),
@@ -265,6 +305,17 @@ def test_sst_has_the_published_sizes(data_dir):
     assert task.classes() == ["negative", "positive"]
     five = SST(labels=5)
     assert [len(part.texts) for part in five.read(five.files(data_dir))] == [8544, 1101, 2210]
+
+
+def test_imdb_is_read_from_lines_and_1_is_positive(tmp_path):
+    (tmp_path / "imdb").mkdir()
+    for part in ("train", "test"):
+        rows = f'{{"label": 1, "text": "fine {part}"}}\n{{"label": 0, "text": "bad {part}"}}\n'
+        (tmp_path / "imdb" / f"{part}.jsonl.xz").write_bytes(lzma.compress(rows.encode()))
+    task = IMDB()
+    train, _, test = task.read(task.files(tmp_path))
+    assert train.labels == test.labels == ["positive", "negative"]
+    assert train.texts + test.texts == ["fine train", "bad train", "fine test", "bad test"]
 
 
 @pytest.mark.slow

@@ -9,17 +9,18 @@ import pytest
 from gradreach.errors import ConfigError
 from gradreach.tasks import TextFile
 
-ROWS = [("good" if i % 2 else "bad", f'text {i}, with a comma and "quotes"') for i in range(30)]
+ROWS = [("good" if i % 2 else "bad", f'"Text" {i}, with a comma and "quotes"') for i in range(30)]
 
 
 def csv_of(rows, head="label,text"):
     return "\n".join([head, *(label + ',"' + text.replace('"', '""') + '"' for label, text in rows)]) + "\n"
 
 
+SPACED = [(f" {label} ", text) for label, text in ROWS]
 CONTENTS = {
-    "a.csv": csv_of(ROWS),
-    "a.tsv": "text\tlabel\n" + "".join(f"{text}\t{label}\n" for label, text in ROWS),
-    "a.jsonl": "".join(json.dumps({"text": text, "label": label, "more": 1}) + "\n" for label, text in ROWS),
+    "a.csv": csv_of(SPACED),
+    "a.tsv": "text\tlabel\n" + "".join(f"{text}\t{label}\n" for label, text in SPACED),
+    "a.jsonl": "".join(json.dumps({"text": text, "label": label, "more": 1}) + "\n" for label, text in SPACED),
     "a.txt": "".join(f"{label} {text}\n" for label, text in ROWS),
 }
 

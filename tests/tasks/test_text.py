@@ -242,6 +242,8 @@ def test_the_share_that_a_set_states_is_no_setting_but_counts(tmp_path, monkeypa
     for name in TREC.digests:
         rows = [f"{'HUM' if i % 2 else 'NUM'}:ind text {i} of {name}\n" for i in range(40)]
         (tmp_path / "trec" / name).write_text("".join(rows))
+    files = [tmp_path / "trec" / name for name in TREC.digests]
+    monkeypatch.setattr(TREC, "digests", {path.name: f"sha256:{digest(path)}" for path in files})
     for share in (0.1, 0.5):
         monkeypatch.setattr(TREC, "validation_share", share)
         assert len(TREC().splits(tmp_path).validation) == 40 * share
@@ -307,7 +309,8 @@ def test_sst_has_the_published_sizes(data_dir):
     assert [len(part.texts) for part in five.read(five.files(data_dir))] == [8544, 1101, 2210]
 
 
-def test_imdb_is_read_from_lines_and_1_is_positive(tmp_path):
+def test_imdb_is_read_from_lines_and_1_is_positive(tmp_path, monkeypatch):
+    monkeypatch.setattr(IMDB, "size", 2)
     (tmp_path / "imdb").mkdir()
     for part in ("train", "test"):
         rows = f'{{"label": 1, "text": "fine {part}"}}\n{{"label": 0, "text": "bad {part}"}}\n'

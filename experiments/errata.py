@@ -52,7 +52,7 @@ def judge(results: Results) -> Verdict:
             "test/accuracy",
             {"model": real},
             {"model": printed},
-            label=f"accuracy, {real} − {printed}",
+            label=f"accuracy, {real.upper()} − {real.upper()} as printed",
             scale=100,
             unit="points",
         )

@@ -78,7 +78,7 @@ def judge(results: Results) -> Verdict:
         {
             **smaller,
             "the LSTM overfits more": judge_threshold(gap, supported_above=0, refuted_below=0),
-            f"both are equally accurate, to {MARGIN:g} points": equally_accurate(accuracy),
+            f"both are equally accurate to {MARGIN:g} points": equally_accurate(accuracy),
         }
     )
 

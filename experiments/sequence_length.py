@@ -17,6 +17,8 @@ BY = ["architecture", "seq_len"]
 SHORT, LONG = 64, 192
 KEPT = 10.0
 """Points of accuracy."""
+NAMES = {"lstm": "LSTM", "lstm b=1": "LSTM with forget bias 1", "gru": "GRU"}
+"""Which gated networks are judged."""
 REACH = Measure("gradient/end/x.reach", "reach after training (steps)", digits=0)
 
 
@@ -31,11 +33,13 @@ def judge(results: Results) -> Verdict:
     """Apply the rule."""
     runs = results.runs[results.runs["chosen"]]
     parts = {}
-    for name in ("lstm", "lstm b=1", "gru"):
+    for name, words in NAMES.items():
         short, long = ({"architecture": name, "seq_len": steps} for steps in (SHORT, LONG))
-        label = f"accuracy lost from {SHORT} to {LONG} steps, {name}"
+        label = f"accuracy lost from {SHORT} to {LONG} steps, {words}"
         lost = compare(runs, "test/accuracy", short, long, scale=100, unit="points", label=label)
-        parts[name] = judge_threshold(lost, supported_below=KEPT, refuted_above=KEPT)
+        parts[f"the {words} loses less than {KEPT:g} points"] = judge_threshold(
+            lost, supported_below=KEPT, refuted_above=KEPT
+        )
     return combine_named(parts)
 
 

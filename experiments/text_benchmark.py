@@ -20,6 +20,7 @@ from gradreach.analysis.verdict import Verdict, combine_named, compare, judge_th
 
 BY = ["architecture", "task", "seq_len"]
 SETS = {"trec": "TREC", "sst": "SST-2", "text_file": "MR"}
+NETWORKS = {"notes_cnn": "the notes' network", "kim_cnn": "Kim's network"}
 PUBLISHED = {"TREC": (91.2, 89.8), "SST-2": (82.7, 81.3), "MR": (76.1, 77.5)}
 """Kim's CNN-rand (2014, table 2; of SST-2 with phrases), and an untuned linear model (TF-IDF, SVM), in per cent."""
 
@@ -34,11 +35,13 @@ def judge(results: Results) -> Verdict:
     runs = results.runs[results.runs["chosen"]]
     parts = {}
     for texts in SETS.values():
-        for model in ("notes_cnn", "kim_cnn"):
+        for model, words in NETWORKS.items():
             a, b = ({"texts": texts, "model": name} for name in (model, "bag"))
-            label = f"accuracy, {texts}, {model} − bag of embeddings"
+            label = f"accuracy, {texts}, {words} − bag of embeddings"
             gain = compare(runs, "test/accuracy", a, b, scale=100, unit="points", label=label)
-            parts[f"{model} on {texts}"] = judge_threshold(gain, supported_above=0, refuted_below=0)
+            parts[f"{words} is better than the bag on {texts}"] = judge_threshold(
+                gain, supported_above=0, refuted_below=0
+            )
     return combine_named(parts)
 
 

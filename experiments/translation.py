@@ -43,7 +43,7 @@ def judge(results: Results) -> Verdict:
         )
 
     both = {
-        f"invariant with sharing and pooling, padding {padding}": judge_threshold(
+        f"invariant with sharing and pooling (padding {padding})": judge_threshold(
             loss(f"cnn, max over time, {padding}"), supported_below=INVARIANT, refuted_above=INVARIANT
         )
         for padding in ("none", "same", "circular")

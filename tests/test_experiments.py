@@ -110,7 +110,7 @@ def table(name, of):
 @pytest.mark.parametrize("name", RUN)
 def test_no_effect_counts_a_seed_twice(name):
     experiment, results = committed(name)
-    seeds = max(10, results.runs["seed"].nunique()) if name == "pooling" else results.runs["seed"].nunique()
+    seeds = 10 if name == "pooling" else results.runs["seed"].nunique()  # it judges networks that no run has trained
     assert {effect.label: effect.n for effect in experiment.judge(results).effects if effect.n > seeds} == {}
 
 

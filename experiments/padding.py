@@ -104,8 +104,8 @@ def judge(results: Results) -> Verdict:
                 results,
                 seen(kind),
                 seen("none"),
-                f"accuracy with padding {kind} − none, pattern at the edge (circular, which lets every window see it "
-                f"and adds no zeros: {equal})",
+                f"accuracy with padding {kind} − none, pattern at the edge (circular, with as many windows "
+                f"there as in the middle and no zeros: {equal})",
             ),
             supported_above=GAIN,
             refuted_below=GAIN,

@@ -202,7 +202,7 @@ EXPERIMENT = Experiment(
         Computed(
             "by_solved",
             "The factor of one step after training, of runs that have solved the task and of those that have not.",
-            f"Solved: validation accuracy at least {SOLVED:.0%}. By the hidden state, as above; ± is the half-width of "
+            f"Solved: validation accuracy at least {100 * SOLVED:g} %. By the hidden state, as above; ± is the half-width of "
             "the 95 % interval.",
             by_solved,
         ),

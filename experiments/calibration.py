@@ -9,6 +9,7 @@ from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures.calibration import against_known
 from gradreach.analysis.naming import CELLS
 from gradreach.analysis.results import Results
+from gradreach.analysis.scope import ONE_DRAW
 from gradreach.analysis.tables import Computed, Measure, Table
 from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
 
@@ -33,6 +34,7 @@ PUBLISHED = {
     ("gru", True): (57.0, 53.3),
 }
 """Test accuracy of MNIST-1D in per cent: the README's table, and the run that its notebook holds."""
+NAMES = {"linear": "logistic regression", "residual_mlp": "MLP", "cnn": "CNN", "gru": "GRU"}
 BESIDE = ("rnn width 1024",)
 """What was added after the first runs, to see how fast the limit is approached, and decides nothing."""
 TOLERANCE = 0.02
@@ -107,17 +109,17 @@ def judge(results: Results) -> Verdict:
     }
     tables = {}
     for (model, shuffled), values in PUBLISHED.items():
+        words = f"{NAMES[model]} on {'shuffled ' * shuffled}MNIST-1D"
         ours = level(
             runs,
             "test/accuracy",
             {"task": "mnist1d", "architecture": model, "shuffled": shuffled},
-            label=f"{model}{', shuffled' if shuffled else ''}, ours − published",
+            label=f"accuracy, {words}, ours − published",
             scale=100,
             unit="points",
         )
         least = min(values)
         gap = ours._replace(value=ours.value - least, low=ours.low - least, high=ours.high - least)
-        words = f"MNIST-1D {model}{' shuffled' if shuffled else ''}"
         tables[words] = judge_threshold(gap, supported_above=-MARGIN, refuted_below=-MARGIN)
     return combine_named({**layers, **tables})
 
@@ -144,14 +146,16 @@ EXPERIMENT = Experiment(
     ),
     judge=judge,
     caveat=(
-        "The published MNIST-1D numbers are of one seed each and of the last step; ours are of the epoch that "
+        "Changed after the first 180 runs: the published MLP adds its second layer to its first, as its source shows; the "
+        "rule now judges that one (“residual_mlp”), no longer one without (“mlp”). The rows of 3,240 signals and of width "
+        "1,024 came with it: they decide nothing, and say what fewer signals and wider matrices change. The rule is "
+        f"lenient with MNIST-1D: of the two published values it takes the lower, and {MARGIN:g} points below that still "
+        "pass. The published MNIST-1D numbers are of one seed each and of the last step; ours are of the epoch that "
         "validation chose, from 3,601 training signals where theirs had 4,000; what a tenth of the signals is worth to "
         "the MLP stands in the table. The GRU is read as published: both directions, all steps side by side, so it "
         "need not remember. 1/√3 is the limit of wide matrices; the largest eigenvalue of each drawn matrix is another, "
-        "which the exponent by QR, of the same matrices, takes in, and the limit does not. Changed after the first 180 "
-        "runs: the published MLP adds its second layer to its first, as its source shows; the rule now judges that one "
-        "(“residual_mlp”), no longer one without (“mlp”). The rows of 3,240 signals and of width 1,024 came with it: "
-        "they decide nothing, and say what fewer signals and wider matrices change."
+        "which the exponent by QR, of the same matrices, takes in, and the limit does not. "
+        f"{ONE_DRAW}"
     ),
     prepare=prepare,
     tables=(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,18 +10,20 @@ import pandas as pd
 from gradreach.analysis.choosing import CHOSEN, choose, chosen_results
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures import metric_against
-from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named
+from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named, number
 from gradreach.analysis.results import Results
+from gradreach.analysis.scope import ONE_DRAW, chosen_rates
 from gradreach.analysis.statistics import longest_solved
 from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold, level
 
+BY = ["task", "architecture", "T"]
 SOLVED = {"copy": 90.0, "adding": 0.017}
 """Per cent of the symbols; a tenth of chance."""
 BAI = {
     "rnn": "–",
-    "gru": "below 20 % from T = 200",
-    "lstm b=1": "below 20 % from T = 50",
+    "gru": "below 20 % by T = 200",
+    "lstm b=1": "below 20 % by T = 50",
     "tcn": "100 % at all T",
 }
 """S. Bai et al. 2018, figure 5: copy memory, 10,000 parameters."""
@@ -30,7 +33,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Name the starts, count T as the literature does, and choose learning rates."""
     names = named(runs, {"model.forget_bias": "b={:g}", "model.chrono": "chrono"})
     steps = runs["seq_len"].astype(int).where(runs["task"] == "adding", runs["seq_len"].astype(int) - 20)
-    return choose(runs.assign(architecture=names, T=steps), ["task", "architecture", "T"])
+    return choose(runs.assign(architecture=names, T=steps), BY)
 
 
 def solved(runs: pd.DataFrame) -> pd.Series:
@@ -81,27 +84,27 @@ def success(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def beside_rnn(results: Results, metric: str, task: str, length: int, words: str, **options: Any) -> Effect:
+    """Return a level of the LSTM with forget bias 1; its label says that of the RNN beside it."""
+    runs = results.runs[results.runs["chosen"]]
+    lstm, rnn = (
+        level(runs, metric, {"task": task, "architecture": name, "T": length}, **options)
+        for name in ("lstm b=1", "rnn")
+    )
+    return lstm._replace(label=f"{task}, T = {length}, {words} of the LSTM (of the RNN: {number(rnn.value, '.3g')})")
+
+
 def judge(results: Results) -> Verdict:
     """Apply the rule."""
-    runs = results.runs[results.runs["chosen"]]
-    copied = level(
-        runs,
-        "test/accuracy",
-        {"task": "copy", "architecture": "lstm b=1", "T": 50},
-        label="copy, T = 50, symbols recalled by the LSTM",
-        scale=100,
-        unit="%",
-    )
-    added = level(
-        runs,
-        "test/mse",
-        {"task": "adding", "architecture": ["lstm b=1"], "T": 100},
-        label="adding, T = 100, mean squared error of the LSTM",
-    )
+    copied = beside_rnn(results, "test/accuracy", "copy", 50, "symbols recalled", scale=100, unit="%")
+    added = beside_rnn(results, "test/mse", "adding", 100, "mean squared error")
+    budget = f"within {int(results.finished['steps'].max()):,} steps of training" if len(results.finished) else ""
     return combine_named(
         {
-            "copy over 50 steps": judge_threshold(copied, supported_above=SOLVED["copy"], refuted_below=SOLVED["copy"]),
-            "adding over 100 steps": judge_threshold(
+            f"copy over 50 steps {budget}": judge_threshold(
+                copied, supported_above=SOLVED["copy"], refuted_below=SOLVED["copy"]
+            ),
+            f"adding over 100 steps {budget}": judge_threshold(
                 added, supported_below=SOLVED["adding"], refuted_above=SOLVED["adding"]
             ),
         }
@@ -138,7 +141,9 @@ EXPERIMENT = Experiment(
         "The budget is small: 1,500 steps of batches of 64, where the literature has tens of thousands; what is not "
         "solved here may be solved with more. What counts is who solves it in the same budget. Learning rates 0.003 "
         "and 0.01 were tried for each architecture, task and length. Bai et al. trained longer, with a learning "
-        "rate and clipping found for each; their accuracy too is that of the ten recalled symbols."
+        "rate and clipping found for each; their accuracy too is that of the ten recalled symbols. "
+        "They show the LSTM below 20 % by T = 50 and the GRU by T = 200. Each part names the RNN beside the LSTM: where "
+        f"both fail, or neither does, nothing is said of what the gates are for. {ONE_DRAW}"
     ),
     prepare=prepare,
     tables=(
@@ -174,6 +179,7 @@ EXPERIMENT = Experiment(
             columns="T",
             where=CHOSEN | {"task": "adding"},
         ),
+        chosen_rates(BY),
     ),
     figures=(
         Figure(

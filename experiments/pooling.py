@@ -1,16 +1,19 @@
 """Pooling: do small changes of the input change the features?"""
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures.dots import dots
-from gradreach.analysis.naming import CELLS, CHOSEN_RATE
+from gradreach.analysis.naming import CELLS, CHOSEN_RATE, number
 from gradreach.analysis.results import Results
+from gradreach.analysis.scope import ONE_DRAW, chosen_rates
 from gradreach.analysis.statistics import estimate
 from gradreach.analysis.tables import Computed, Measure, Table
 from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold
@@ -18,6 +21,7 @@ from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_thr
 if TYPE_CHECKING:
     from torch import Tensor
 
+BY = ["architecture"]
 SMALL = 0.1
 """Of the distance between different examples."""
 SEEDS = range(10)
@@ -39,7 +43,7 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     windows = runs["model.pooling"] + " in windows of " + runs["model.pool_size"].astype(str)
     names = windows.mask(runs["model.pooling"] == "none", "none")
     head = runs["model.readout"].map({"mean": "mean over time", "max": "max over time"})
-    return choose(runs.assign(architecture=head.fillna(names)), ["architecture"])
+    return choose(runs.assign(architecture=head.fillna(names)), BY)
 
 
 @cache
@@ -84,14 +88,32 @@ def relative_change(before: "Tensor", after: "Tensor") -> float:
     return float((after - before).norm(dim=1).mean() / apart)
 
 
-def effect(features: str, change: str) -> Effect:
-    """Return the change of some features over seeds."""
+def moved(features: str, change: str) -> np.ndarray:
+    """Return how far some features move, one value a seed."""
     table = changes()
-    values = table.loc[(table["features"] == features) & (table["change"] == change), "value"].to_numpy()
+    return table.loc[(table["features"] == features) & (table["change"] == change), "value"].to_numpy()
+
+
+def over_seeds(values: np.ndarray, label: str, unit: str = "") -> Effect:
+    """Return the mean over seeds, with its interval."""
     mean, _, half, n = estimate(values)
     mean, half = round(mean, 4), round(half, 4)  # the last digits depend on the machine
-    label = f"features, {'pooling ' * (features not in HEADS)}{features}, input {CHANGES[change]}"
-    return Effect(label, mean, mean - half, mean + half, n, "of the distance between examples")
+    return Effect(label, mean, mean - half, mean + half, n, unit)
+
+
+def beside_none(features: str, change: str) -> Effect:
+    """Return how far features move in units of how far they do without pooling, in the same network."""
+    return over_seeds(moved(features, change) / moved("none", change), "÷ no pooling")
+
+
+def effect(features: str, change: str) -> Effect:
+    """Return the change of some features over seeds; the label of pooled ones says what pooling has done to it."""
+    label = f"untrained features, {'pooling ' * (features not in HEADS)}{features}, input {CHANGES[change]}"
+    if features != "none":
+        ratio = beside_none(features, change)
+        done = "lessened" if ratio.high < 1 else "made greater" if ratio.low > 1 else "about as great"
+        label += f" ({done}: {number(ratio.value, '.3g')} of that without pooling)"
+    return over_seeds(moved(features, change), label, "of the distance between examples")
 
 
 def sensitivity(results: Results) -> pd.DataFrame:
@@ -101,21 +123,42 @@ def sensitivity(results: Results) -> pd.DataFrame:
         row: dict[str, object] = {"pooling": features}
         for change, words in CHANGES.items():
             _, mean, low, high, n, _ = effect(features, change)
-            row |= {words: mean, f"± ({n} seeds)" if change == "shift" else "±": (high - low) / 2}
+            row |= {words: mean, f"{words}, ±": (high - low) / 2}
+            ratio = beside_none(features, change).value if features != "none" else 1.0
+            row |= {f"{words}, ÷ no pooling": ratio, "seeds": n}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def draw_changes(results: Results, stem: Path) -> Picture:
+    """Draw the changes, which no run has."""
+    table = changes()
+    table = table.assign(
+        value=table["value"].round(3),  # the last digits depend on the machine
+        run_id="seed " + table["seed"].astype(str),
+        status="finished",
+        change=table["change"].map(CHANGES),
+    )
+    return dots(
+        Results(table),
+        stem,
+        by="features",
+        beside="change",
+        measure=Measure("value", "how far features move (1: as far as another example)", digits=3),
+        line=(SMALL, "threshold of the rule"),
+    )
 
 
 def judge(results: Results) -> Verdict:
     """Apply the rule."""
     convolution = {
-        f"a convolution answers to {change}": judge_threshold(
+        f"an untrained convolution answers to {change}": judge_threshold(
             effect("none", change), supported_above=SMALL, refuted_below=SMALL
         )
         for change in CHANGES
     }
     pooled = {
-        f"{words} {'hide' if kinds is WINDOWS else 'hides'} {change}": combine_named(
+        f"{words} {'leave' if kinds is WINDOWS else 'leaves'} next to nothing of {change}": combine_named(
             {
                 features: judge_threshold(effect(features, change), supported_below=SMALL, refuted_above=SMALL)
                 for features in kinds
@@ -151,34 +194,47 @@ EXPERIMENT = Experiment(
     ),
     judge=judge,
     caveat=(
-        "The features are those of untrained networks (two layers of kernel 5, 16 channels, seeds 0 to 9): what "
-        "pooling does by itself; training can make features more or less sensitive. The accuracies are of trained "
+        "The verdict rests on ten untrained networks (two layers of kernel 5, 16 channels, seeds 0 to 9), which are made "
+        "when the tables are: what pooling does by itself; training can make features more or less sensitive. The runs of "
+        "the sweep decide nothing: theirs are the accuracies alone, of trained "
         "networks whose head sees all steps side by side (but for the two that pool over all time), so that nothing "
-        "but the pooling could make them indifferent. Learning rates 0.003 and 0.01 were tried for each."
+        "but the pooling could make them indifferent. Learning rates 0.003 and 0.01 were tried for each. “Refuted” says "
+        f"that more is left than {SMALL} of the distance between examples, not that pooling does nothing: what it lessens, "
+        f"and to what share of that without pooling, stands with each part and in the table. Ratios and picture came after "
+        f"the runs; the rule stayed as it was. {ONE_DRAW}"
     ),
     prepare=prepare,
     tables=(
         Computed(
             "sensitivity",
             "How far features move, in units of the mean distance between different examples.",
-            "Untrained networks, 64 signals with a pattern. 1 would be as far as another example; ± is the "
-            "half-width of the 95 % interval.",
+            "Ten untrained networks, 64 signals with a pattern; no run of the sweep. 1 would be as far as another example; ± "
+            "is the half-width of the 95 % interval. ÷ no pooling: in units of how far the same network's features move "
+            "without pooling, mean over seeds; below 1 pooling lessens the change, above it makes it greater.",
             sensitivity,
         ),
         Table(
             "accuracy",
-            "Test accuracy in per cent, where the pattern may stand anywhere.",
+            "Test accuracy of trained networks in per cent, where the pattern may stand anywhere; it decides nothing.",
             f"{CELLS} {CHOSEN_RATE}",
             (Measure("test/accuracy", "accuracy", scale=100, best="max"),),
             rows=("architecture", "tried"),
             columns=(),
             where=CHOSEN,
         ),
+        chosen_rates(BY),
     ),
     figures=(
         Figure(
+            "sensitivity",
+            "How far features of untrained networks move where the input is shifted by one step or gets noise, in units "
+            "of the mean distance between different examples: mean of ten networks with its 95 % interval; small points "
+            "are networks. What is left of the line is next to nothing, by the rule.",
+            draw_changes,
+        ),
+        Figure(
             "accuracy",
-            "Test accuracy by pooling: mean of the seeds with its 95 % interval; small points are seeds.",
+            "Test accuracy of trained networks by pooling: mean of the seeds with its 95 % interval; small points are seeds.",
             of_chosen(dots),
         ),
     ),

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from gradreach.analysis.experiment import Experiment
 from gradreach.analysis.figures import captioned, gradient_by_lag, metric_against
+from gradreach.analysis.scope import ONE_DRAW
 from gradreach.analysis.tables import Measure, Table
 
 PIXELS = 64
@@ -64,7 +65,9 @@ EXPERIMENT = Experiment(
         "This shows what happens out of the box, not what each architecture could do at best: torch's default "
         "initialisation, one learning rate and one short budget for all, sizes that differ. The recurrent models "
         "are read at the last step, so they must carry the digit through the silence; the CNN is read by a maximum "
-        "over all steps, so it need not. A gradient that arrives is necessary for learning, not sufficient."
+        "over all steps, so it need not. Where the gradient before training does not reach "
+        "back to the digit, the digit has next to no say in the first steps of learning; training can carry the gradient "
+        f"back to it, or not: compare start and end with the accuracies. {ONE_DRAW}"
     ),
     tables=(
         Table("accuracy", "Test accuracy in per cent.", CELLS, (Measure("test/accuracy", "accuracy", scale=100),)),

@@ -14,17 +14,20 @@ from gradreach.analysis.figures import metric_against
 from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
+from gradreach.analysis.scope import ONE_DRAW, chosen_rates
 from gradreach.analysis.tables import Computed, Measure, Table
 from gradreach.analysis.verdict import Verdict, combine_named, compare, judge_threshold, level
 
+BY = ["architecture", "task", "seq_len"]
 SETS = {"trec": "TREC", "sst": "SST-2", "text_file": "MR"}
+NETWORKS = {"notes_cnn": "the notes' network", "kim_cnn": "Kim's network"}
 PUBLISHED = {"TREC": (91.2, 89.8), "SST-2": (82.7, 81.3), "MR": (76.1, 77.5)}
 """Kim's CNN-rand (2014, table 2; of SST-2 with phrases), and an untuned linear model (TF-IDF, SVM), in per cent."""
 
 
 def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     """Name the data sets, and choose learning rates."""
-    return choose(runs.assign(texts=runs["task"].map(SETS)), ["architecture", "task", "seq_len"])
+    return choose(runs.assign(texts=runs["task"].map(SETS)), BY)
 
 
 def judge(results: Results) -> Verdict:
@@ -32,11 +35,13 @@ def judge(results: Results) -> Verdict:
     runs = results.runs[results.runs["chosen"]]
     parts = {}
     for texts in SETS.values():
-        for model in ("notes_cnn", "kim_cnn"):
+        for model, words in NETWORKS.items():
             a, b = ({"texts": texts, "model": name} for name in (model, "bag"))
-            label = f"accuracy, {texts}, {model} − bag of embeddings"
+            label = f"accuracy, {texts}, {words} − bag of embeddings"
             gain = compare(runs, "test/accuracy", a, b, scale=100, unit="points", label=label)
-            parts[f"{model} on {texts}"] = judge_threshold(gain, supported_above=0, refuted_below=0)
+            parts[f"{words} is better than the bag on {texts}"] = judge_threshold(
+                gain, supported_above=0, refuted_below=0
+            )
     return combine_named(parts)
 
 
@@ -91,9 +96,10 @@ EXPERIMENT = Experiment(
     caveat=(
         "Random embeddings of size 100 (Kim: 300), Adam for 8 epochs (Kim: Adadelta), no phrases of SST; MR has one "
         "split of ours, a tenth each for validation and test (Kim: ten folds). Learning rates 0.001 and 0.003 were "
-        "tried for each network and data set. A recurrent network without pretrained vectors or dropout overfits "
-        "such small sets. IMDB is learned from 4,000 of its reviews, by the bag and Kim's network alone, and decides "
-        "nothing here."
+        "tried for each network and data set. Kim's network has 300 maps, dropout and a bound on the norm of its head; "
+        "the bag has none of these, so that what it is behind need not be what one word alone cannot tell. The clean "
+        "comparison is that of C7 on TREC, where kernels of one word and of several differ in nothing else. IMDB is learned from 4,000 of its reviews, by the bag and Kim's network alone, and decides "
+        f"nothing here. {ONE_DRAW}"
     ),
     prepare=prepare,
     tables=(
@@ -112,6 +118,7 @@ EXPERIMENT = Experiment(
             rows=("architecture", "tried"),
             where=CHOSEN | {"task": "imdb"},
         ),
+        chosen_rates(BY),
     ),
     figures=(
         Figure(

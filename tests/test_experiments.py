@@ -8,8 +8,11 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from gradreach.analysis.build import build
+from gradreach.analysis.build import architectures, build
 from gradreach.analysis.experiment import known_experiments, load_experiment
+from gradreach.analysis.frame import load_runs
+from gradreach.analysis.long import load_decoding, load_history
+from gradreach.analysis.results import Results
 from gradreach.analysis.run_table import write_plan
 from gradreach.diagnostics.decoding import LAGS, POSITIONS
 from gradreach.runner import check
@@ -82,6 +85,63 @@ def test_every_part_of_every_experiment_can_be_built_and_has_a_page_before_its_r
     summary = json.loads((workplace.results_dir / workplace.experiment / "summary.json").read_text())
     assert summary["planned"] == len(runs) > 0
     assert summary["verdict"]["state"] == "undecided"
+
+
+RUN = [name for name in NAMES if (PROJECT / "results" / name / "runs.csv").is_file() and name != "quickstart"]
+
+
+def committed(name):
+    """Return an experiment and its committed results."""
+    experiment, results_dir = load_experiment(name, PROJECT / "experiments"), PROJECT / "results"
+    runs = load_runs(name, results_dir)
+    prepared = experiment.prepare(runs.assign(architecture=architectures(runs)))
+    return experiment, Results(
+        prepared,
+        read_history=lambda: load_history(runs, name, results_dir),
+        read_decoding=lambda: load_decoding(runs, name, results_dir),
+    )
+
+
+def table(name, of):
+    experiment, results = committed(name)
+    return next(each for each in experiment.tables if each.name == of).compute(results)
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_no_effect_counts_a_seed_twice(name):
+    experiment, results = committed(name)
+    seeds = 10 if name == "pooling" else results.runs["seed"].nunique()  # it judges networks that no run has trained
+    assert {effect.label: effect.n for effect in experiment.judge(results).effects if effect.n > seeds} == {}
+
+
+def test_shares_of_factors_are_told_by_side_and_by_start():
+    experiment, results = committed("gate_saturation")
+    for effect in experiment.judge(results).effects:
+        below, above, *starts = map(
+            float, re.findall(r"[\d.]+(?= below| above)|(?<=[:/] )[\d.]+", shares(effect.label))
+        )
+        assert below + above == pytest.approx(effect.value, abs=0.1)
+        assert sum(starts) / 3 == pytest.approx(effect.value, abs=0.1)
+
+
+def shares(label):
+    """Return what a label says in brackets, without the names of the starts and the bounds."""
+    return (
+        label[label.index("(") :]
+        .replace("below 0.1", "below")
+        .replace("above 0.9", "above")
+        .replace("none / 1 / 3", "")
+    )
+
+
+def test_which_lags_a_part_tells_more_of_is_said_by_whole_intervals():
+    for row in table("hidden_vs_cell", "by_lag_differences").to_dict("records"):
+        words = row["in words"]
+        said = {part: words.partition(f"{part} tells more at lag ")[2].partition(";")[0].split(", ") for part in "hc"}
+        for lag in [lag for lag in LAGS if f"lag {lag}" in row]:
+            mean, half = (float(number.replace("−", "-")) for number in row[f"lag {lag}"].split(" ± "))
+            if abs(abs(mean) - half) > 0.001:  # else rounding decides
+                assert (f"{lag}" in said["h"], f"{lag}" in said["c"]) == (mean > half, mean < -half), row
 
 
 def test_a_sweep_of_several_grids_is_their_sum_and_null_leaves_one_out():

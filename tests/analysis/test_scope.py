@@ -1,0 +1,40 @@
+"""Where in its grid a learning rate lies that validation chose."""
+
+import pandas as pd
+
+from gradreach.analysis.choosing import choose
+from gradreach.analysis.results import Results
+from gradreach.analysis.scope import chosen_rates, complete
+
+
+def table(best, grid=(0.001, 0.003, 0.01), status="finished"):
+    """Return the table of one architecture, of which each task does best with a rate of its own."""
+    rows = [
+        {"architecture": "a", "task": task, "optimizer.lr": rate, "val/accuracy": float(rate == good), "status": status}
+        for task, good in enumerate(best)
+        for rate in grid
+    ]
+    runs = choose(pd.DataFrame(rows).assign(metric="accuracy"), ["architecture", "task"])
+    return chosen_rates(["architecture", "task"]).compute(Results(runs)).to_dict("records")
+
+
+def test_choices_at_either_end_of_the_grid_are_counted():
+    (row,) = table([0.001, 0.01, 0.01, 0.003])
+    assert row == {
+        "architecture": "a",
+        "rates tried": "0.001, 0.003, 0.01",
+        "lowest": "1 of 4",
+        "in between": "1 of 4",
+        "highest": "2 of 4",
+    }
+
+
+def test_what_has_no_run_or_one_rate_alone_has_chosen_nothing():
+    assert table([0.001], status="missing") == table([0.001], grid=[0.001]) == [{"settings": "none has chosen yet"}]
+
+
+def test_means_of_a_seed_rest_on_what_all_that_are_compared_have_finished():
+    runs = pd.DataFrame(
+        {"model": ["a", "b", "a", "b"], "task": [1, 1, 2, 2], "seed": 0, "status": ["finished"] * 3 + ["diverged"]}
+    )
+    assert complete(runs, ["seed", "task"])["task"].tolist() == [1, 1]

@@ -29,7 +29,8 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
     runs["architecture"] = runs["architecture"].replace("1 layers", "1 layer")
     runs["parity"] = np.where(runs["kernel_size"].astype(int) % 2, "odd", "even")
     if CENTROID in runs:
-        runs["centre/shift"] = (runs[CENTROID] / runs["model.layers"].astype(float)).abs()
+        runs["centre/signed"] = runs[CENTROID] / runs["model.layers"].astype(float)
+        runs["centre/shift"] = runs["centre/signed"].abs()
     return choose(runs, BY)
 
 
@@ -138,17 +139,19 @@ EXPERIMENT = Experiment(
         Figure(
             "accuracy",
             "Test accuracy against kernel size, with 95 % intervals, at the learning rate that validation chose. "
-            "Dotted: chance. Were even kernels worse, the lines would be saw-toothed.",
-            of_chosen(partial(metric_against, x="kernel_size")),
+            "Dotted, where it lies in the picture: chance. Were even kernels worse, the lines would be saw-toothed.",
+            of_chosen(partial(metric_against, x="kernel_size", whole=False)),
         ),
         Figure(
             "centre",
-            "By how many steps a layer the centre of the gradient lies beside its output, before training.",
+            "By how many steps a layer the centre of the gradient lies beside its output, before training; later "
+            "steps are above. Lines: 0, and half a step a layer.",
             lambda results, stem: metric_against(
                 replace(chosen_results(results), runs=_synthetic(results)),
                 stem,
                 x="kernel_size",
-                measure=Measure("centre/shift", "shift of the centre (steps a layer)"),
+                measure=Measure("centre/signed", "shift of the centre (steps a layer)"),
+                lines=(0, 0.5),
             ),
         ),
     ),

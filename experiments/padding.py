@@ -172,7 +172,11 @@ EXPERIMENT = Experiment(
             "accuracy",
             "Test accuracy by padding, the pattern at the edge or in the middle: mean of the seeds with its 95 % "
             "interval; small points are seeds. The axis does not begin at zero.",
-            of_chosen(lambda results, stem: dots(results, stem, by="architecture", beside="place")),
+            of_chosen(
+                lambda results, stem: dots(
+                    results, stem, by="architecture", beside="place", order=[f"padding {kind}" for kind in KINDS]
+                )
+            ),
         ),
     ),
 )

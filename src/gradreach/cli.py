@@ -68,11 +68,9 @@ def tables(
     """Rebuild tables, figures, verdicts and the ledger of experiments from their records, without training."""
     from gradreach.analysis import showing
     from gradreach.analysis.build import build, built_experiments
-    from gradreach.analysis.ledger import ledger
     from gradreach.analysis.report import section_of
     from gradreach.analysis.sources import open_source
     from gradreach.errors import ConfigError
-    from gradreach.files import write_text
 
     names = experiments or built_experiments(results_dir)
     if check:
@@ -88,8 +86,7 @@ def tables(
             sections.append(section_of(built))
         if records is not None:
             agreed.append(showing.agreement(name, results_dir, records))
-    write_text(results_dir / "README.md", ledger([results_dir]))
-    print(f"\nAll experiments and verdicts: {results_dir}/README.md")
+    showing.overview(results_dir)
     if not experiments:
         showing.report(sections, results_dir)
     if not all(agreed):
@@ -105,6 +102,7 @@ def report(results_dir: ResultsDir = Path("results")) -> None:
 
     names = built_experiments(results_dir)
     showing.report([section_of(build(name, results_dir)) for name in names], results_dir)
+    showing.overview(results_dir)
 
 
 @app.command()

@@ -20,8 +20,9 @@ from PIL.Image import Image, fromarray
 
 from gradreach.files import write_atomically
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-"""Okabe and Ito's palette, 2008; neighbours differ in lightness too."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999999")
+"""Okabe and Ito's palette, 2008; neighbours differ in lightness too. Black is for lines to compare with, so Tol's wine
+stands in its place."""
 DASHES: Any = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h")
 PALE = 0.35

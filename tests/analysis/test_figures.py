@@ -19,8 +19,10 @@ from gradreach.analysis.figures import (
     metric_against,
     metric_by_cost,
 )
-from gradreach.analysis.figures.captions import READING, captioned
+from gradreach.analysis.figures.captions import READING, captioned, explained
 from gradreach.analysis.figures.costs import pareto
+from gradreach.analysis.figures.dots import dots
+from gradreach.analysis.figures.groups import Point
 from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.results import Results
 from gradreach.analysis.statistics import estimate
@@ -115,7 +117,7 @@ def test_gradients_are_the_profiles_relative_to_their_largest(tmp_path):
     start, _ = gradient_by_lag(data, tmp_path / "lag").axes
     (line,) = lines(start, "lstm")
     np.testing.assert_allclose(line.get_ydata(), 10 ** (-0.1 * np.arange(8)))
-    assert len(lines(start)) == 3 + 1 + 1  # seeds, their median, the line at 1 %
+    assert len(lines(start)) == 3 + 1 + 2 + 1  # seeds, their median, what the legend says of both, the line at 1 %
 
 
 def test_the_heat_map_holds_a_row_a_lag_and_a_column_an_epoch(tmp_path):
@@ -138,12 +140,15 @@ def test_what_states_tell_is_the_mean_over_runs_by_lag_and_by_position(tmp_path)
         for label, r2 in (("hidden state h, after training", 0.6), ("cell c, before training", 0.5)):
             (line,) = lines(axes, label)
             assert line.get_ydata() == pytest.approx([r2 - 0.01] * 2)  # the middle of three seeds
+            assert line.get_xdata() == pytest.approx(
+                [float(place) / (1 if axes is inputs else 100) for place in places]
+            )
 
 
 def test_learning_curves_show_every_seed_and_their_median(tmp_path):
     data = results(models=("lstm",), lengths=(8,), seeds=5)
     (axes,) = learning_curves(data, tmp_path / "curves").axes
-    thin = [line for line in lines(axes) if line.get_linewidth() < 1 and line.get_label() != "chance"]
+    thin = [line for line in lines(axes) if line.get_linewidth() < 1 and len(line.get_xdata())]
     assert len(thin) == 5
     (median,) = lines(axes, "lstm")
     np.testing.assert_allclose(median.get_ydata(), 100 * (0.1 * np.arange(1, EPOCHS + 1) + 0.02))
@@ -176,6 +181,67 @@ def test_what_is_lacking_is_pale_and_counted(tmp_path):
     assert all(line.get_markerfacecolor() == "none" for line in points)
     whole = [line for line in figure.axes[0].get_lines() if (line.get_gid() or "").startswith("tip: cnn")]
     assert [line.get_alpha() for line in whole] == [1.0, 1.0]
+
+
+def test_few_seeds_are_points_and_the_interval_of_an_accuracy_ends_where_it_does(tmp_path):
+    data = results(models=("lstm",), lengths=(8, 16), seeds=4)
+    data.runs["test/accuracy"] = [0.1, 1.0, 0.1, 1.0] * 2
+    (axes,) = metric_against(data, tmp_path / "accuracy").axes
+    seeds = [line for line in axes.get_lines() if line.get_marker() == "."]
+    assert [list(line.get_ydata()) for line in seeds] == [[10, 100, 10, 100]] * 2
+    assert [bar.get_segments()[0][:, 1].tolist() for bar in axes.collections] == [[0, 100]] * 2
+    (axes,) = metric_against(results(models=("lstm",), lengths=(8,), seeds=11), tmp_path / "many").axes
+    assert not [line for line in axes.get_lines() if line.get_marker() == "."]
+
+
+def test_an_axis_shows_where_values_are_or_all_panels_alike_with_lines_to_compare_with(tmp_path):
+    data = results(models=("a", "b", "c"), lengths=tuple(range(1, 10)))
+    fitted = metric_against(data, tmp_path / "fitted", panels="model", whole=False).axes
+    assert len({axes.get_position().y0 for axes in fitted}) == 1  # three beside each other: no hole
+    assert all(axes.get_ylim()[0] > 60 for axes in fitted)  # chance, at 10, stretches none
+    assert ticks(fitted[0].xaxis) == [str(length) for length in range(1, 10)]
+    shift = Measure("test/accuracy", "shift")
+    shared = metric_against(data, tmp_path / "shared", panels="model", measure=shift, whole=False, lines=(0, 0.5)).axes
+    assert len({axes.get_ylim() for axes in shared}) == 1
+    assert [line.get_ydata()[0] for line in lines(shared[0]) if line.get_color() == "black"][:2] == [0, 0.5]
+
+
+def test_a_caption_explains_the_marks_that_the_picture_has(tmp_path):
+    def caption(draw, data, text="It.", **options):
+        return explained(text, draw(data, tmp_path / "picture", **options))
+
+    many = results(models=("lstm",), lengths=(8, 16), seeds=12)
+    assert caption(metric_against, many) == "It."
+    assert caption(metric_against, results()) == "It. Small points: the seeds."
+    assert caption(metric_against, results(), "It; small points are seeds.") == "It; small points are seeds."
+    pale = results(
+        seeds=12, status=lambda model, length, seed: "missing" if (model, seed) == ("cnn", 0) else "finished"
+    )
+    assert caption(metric_against, pale) == "It. Hollow and pale: not every planned run has a value there."
+    none = results(seeds=12, status=lambda model, *_: "missing" if model == "cnn" else "finished")
+    assert caption(metric_against, none) == "It. A cross at the foot: none has. A pale line: runs are lacking."
+    level = caption(metric_against, results(seeds=12, models=("cnn", "lstm")), x="kernel_size")
+    assert level == "It. A horizontal line with its band: a model to which the axis does not apply."
+    assert caption(metric_against, many, whole=False) == "It. The axis does not begin at zero."
+    assert "The axis does not begin at zero." in caption(dots, many)
+    diverged = results(models=("lstm",), status=lambda *place: "diverged" if place[2] == 1 else "finished")
+    assert "A cross: there the run diverged or failed." in caption(learning_curves, diverged)
+    assert caption(learning_curves, many) == caption(gradient_by_lag, many) == "It."
+
+
+def test_no_series_is_black_and_legends_tell_thin_from_thick(tmp_path):
+    assert "#000000" not in drawing.COLOURS
+    data = results(models=("lstm",), lengths=(8,))
+    assert texts(gradient_by_lag(data, tmp_path / "lag")) == ["lstm", "a seed", "the seeds' median", "1 %"]
+    assert texts(learning_curves(data, tmp_path / "curves")) == ["lstm", "a seed", "the seeds' median", "chance"]
+    assert texts(gradient_by_lag(results(("lstm",), (8,), seeds=30), tmp_path / "band")) == ["lstm", "1 %"]
+
+
+def test_dots_stand_in_the_order_of_the_run_table_or_in_that_which_is_asked_for(tmp_path):
+    data = results(models=("lstm", "cnn", "rnn"), lengths=(8,))
+    names = [[t.get_text() for t in dots(data, tmp_path / "d", **o).axes[0].get_yticklabels()]
+             for o in ({}, {"order": ["rnn", "gru", "lstm"]})]  # fmt: skip
+    assert names == [["lstm", "cnn", "rnn"], ["rnn", "lstm", "cnn"]]
 
 
 def test_a_group_of_which_nothing_has_finished_is_there(tmp_path):
@@ -213,10 +279,23 @@ def test_a_curve_of_a_diverged_run_ends_with_a_cross(tmp_path):
 
 def test_the_front_is_what_nothing_cheaper_beats(tmp_path):
     points = [(1.0, 50.0), (2.0, 40.0), (2.0, 60.0), (3.0, 60.0), (4.0, 90.0)]
-    assert pareto(points) == [(1.0, 50.0), (2.0, 60.0), (4.0, 90.0)]
-    assert pareto(points, lower_is_better=True) == [(1.0, 50.0), (2.0, 40.0)]
+    assert front(points) == [(1.0, 50.0), (2.0, 60.0), (4.0, 90.0)]
+    assert front(points, lower_is_better=True) == [(1.0, 50.0), (2.0, 40.0)]
     brute = [p for p in points if not any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in points)]
-    assert pareto(points) == brute
+    assert front(points) == brute
+
+
+def front(points, half=0.0, **options):
+    """Return the front of points with intervals of a half-width."""
+    given = [(cost, Point(y, y - half, y + half, (y,), {"finished": 1}, ())) for cost, y in points]
+    return [(cost, y.mean) for cost, y in pareto(given, **options)]
+
+
+def test_the_front_holds_what_is_told_apart_only():
+    assert front([(1.0, 50.0), (2.0, 60.0), (3.0, 90.0)], half=8.0) == [(1.0, 50.0), (3.0, 90.0)]
+    assert front([(100.0, 50.0), (100.9, 60.0)]) == [(100.9, 60.0)]
+    assert front([(100.0, 50.0), (101.1, 60.0)]) == [(100.0, 50.0), (101.1, 60.0)]
+    assert front([(1.0, 50.0), (2.0, 60.0), (3.0, 10.0)], half=8.0, lower_is_better=True) == [(1.0, 50.0), (3.0, 10.0)]
 
 
 def test_unfinished_groups_make_no_front(tmp_path):
@@ -284,6 +363,8 @@ def test_every_kind_of_figure_has_a_caption_and_a_line_in_the_docs():
 
 
 def test_bars_are_data_and_a_panel_without_any_says_so(tmp_path):
+    lacking = gate_shares(results(), tmp_path / "shares", gates={"f": "forget"})
+    assert {text.get_text() for text in lacking.axes[1].texts} == {"not measured"}
     measured = results(
         **{f"gradient/{stage}/gate_f.{part}": 0.25 for stage in ("start", "end") for part in ("closed", "open")}
     )

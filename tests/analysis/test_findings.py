@@ -1,8 +1,12 @@
 """The page of findings: a template, and what the experiments' summaries hold."""
 
 import json
+import shutil
 
 from gradreach.analysis.findings import findings
+from gradreach.analysis.ledger import ledger
+from gradreach.analysis.verdict import READING
+from project import PROJECT
 
 EXPERIMENT = """
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
@@ -26,22 +30,65 @@ def page(tmp_path, template, summary=None):
         experiments.mkdir(exist_ok=True)
         (experiments / f"{name}.py").write_text(EXPERIMENT % number, encoding="utf-8")
     if summary is not None:
-        (results / "late").mkdir(parents=True)
+        (results / "late").mkdir(parents=True, exist_ok=True)
         (results / "late" / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     (tmp_path / "page.jinja").write_text(template, encoding="utf-8")
     return findings([results], experiments, tmp_path / "page.jinja")
 
 
 def test_claims_stand_in_their_order_and_what_was_not_run_is_said(tmp_path):
-    template = "{% for each in claims %}{{ each.experiment.claim.id }}: {{ each.state }}, {{ each.runs }}; {% endfor %}"
-    assert page(tmp_path, template) == "C2: not run yet, none yet; C10: not run yet, none yet; "
+    template = (
+        "{% for each in claims %}{{ each.experiment.claim.id }}: {{ each.verdict }}, {{ each.runs }},"
+        " {{ each.link }}; {% endfor %}"
+    )
+    assert page(tmp_path, template) == (
+        "C2: None, none yet, ../experiments/early.py; C10: None, none yet, ../experiments/late.py; "
+    )
 
 
 def test_numbers_come_from_the_summary(tmp_path):
     summary = {"verdict": {**VERDICT, "parts": [PART]}, "finished": 4, "planned": 5}
+    summary |= {"captions": {"picture": "How to read it. Small points: the seeds."}}
     template = (
-        "{% set it = of('late') %}{{ it.state }}: {{ it.sentence }} {{ it.runs }}."
-        "{% for state, e in it.effects %} {{ state }}: {{ e.label }} {{ e.value }} {{ e.high }}.{% endfor %}"
-        " {{ it.caption('picture') }}"
+        "{% set it = of('late') %}{{ it.verdict.words }}: {{ it.verdict.sentence }} {{ it.runs }}. {{ it.lead }}"
+        "{% for part in it.verdict.leaves %} {{ part.effect.high }}.{% endfor %}"
+        " {{ it.caption('picture') }} {{ it.link }}"
     )
-    assert page(tmp_path, template, summary) == ("refuted: It is not. 4 of 5. refuted: gain -3.0 nan. How to read it.")
+    assert page(tmp_path, template, summary) == (
+        "refuted: It is not. 4 of 5. refuted: gain: −3 points, 95 % interval −4 to nan (n = 5) nan."
+        " How to read it. Small points: the seeds. ../results/late/README.md"
+    )
+
+
+def test_the_page_says_where_the_notes_are_wrong_and_leads_to_no_page_that_is_not_there(tmp_path):
+    experiments = tmp_path / "experiments"
+    shutil.copytree(PROJECT / "experiments", experiments)
+    template = (PROJECT / "docs" / "findings.md.jinja").read_text(encoding="utf-8")
+    before = page(tmp_path, template)
+    assert "Nowhere so far." in before
+    assert "[C16](../experiments/calibration.py): not run yet" in before
+    assert "../results/" not in before
+    part = {**PART, "name": "it gains", "effect": EFFECT | {"high": -2.0}}
+    parts = [part, {**PART, "state": "undecided", "effect": None, "name": "it is | new"}]
+    summary = {"verdict": {**VERDICT, "state": "undecided", "parts": parts}, "finished": 5, "planned": 5}
+    after = page(tmp_path, template, summary)
+    told = "gain: −3 points, 95 % interval −4 to −2 (n = 5)"
+    assert f"- [C10](../results/late/README.md) It is so.\n  - Not so: it gains; {told}.\n" in after
+    row = f"| It is so. | undecided: 1 refuted, 1 undecided | refuted: {told} | 5 of 5 |"
+    assert row in after
+    assert READING in after
+
+
+def test_the_ledger_counts_parts_and_leads_with_what_is_refuted(tmp_path):
+    supported = {**PART, "state": "supported", "effect": EFFECT | {"label": "other", "high": 1.0}}
+    summary = {"verdict": {**VERDICT, "state": "mixed", "parts": [supported, PART]}, "finished": 5, "planned": 5}
+    summary |= {
+        "name": "late",
+        "title": "Is it so?",
+        "claim": {"id": "C10", "section": "1", "translation": "It is so."},
+    }
+    page(tmp_path, "", summary)
+    text = ledger([tmp_path / "results"], tmp_path / "experiments")
+    assert "| **mixed**: 1 supported, 1 refuted | It is not. | refuted: gain: −3 points" in text
+    assert READING in text
+    assert "or the page says what was\nchanged" in text

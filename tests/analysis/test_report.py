@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from gradreach.analysis.build import Built
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures import gradient_by_lag, metric_against
+from gradreach.analysis.figures.captions import explained
 from gradreach.analysis.report import section_of, write_report
 from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict
+from gradreach.analysis.verdict import READING, Effect, Verdict
 from gradreach.analysis.view import make
 from gradreach.cli import app
 from project import PROJECT
@@ -46,7 +47,8 @@ WIDE = replace(EXPERIMENT, tables=(replace(ACCURACY, columns=("seq_len", "seed")
 def built(name, folder, data, experiment=EXPERIMENT):
     views = tuple(make(table, data) for table in experiment.tables)
     pictures = {figure.name: figure.draw(data, folder / figure.name) for figure in experiment.figures}
-    return Built(name, experiment, data, views, pictures, VERDICT, "The state.", folder)
+    captions = {figure.name: explained(figure.caption, pictures[figure.name]) for figure in experiment.figures}
+    return Built(name, experiment, data, views, pictures, captions, VERDICT, "The state.", folder)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +119,7 @@ def test_claim_rule_and_verdict_are_told(page):
     text = page.read_text(encoding="utf-8")
     for said in (CLAIM.words, CLAIM.translation, "Refuted below 0.", "It does not &lt;at all&gt;.", "somebody, 2018"):
         assert said in text
+    assert READING in text
     assert re.search("not run yet.*<code>not_yet</code>", text)
     assert "python run.py -m experiment=long_memory" in text
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from gradreach.analysis import rendering
 from gradreach.analysis.grouped import compare_runs
 from gradreach.analysis.results import Results
+from gradreach.analysis.state import chance_line
 from gradreach.analysis.statistics import TOO_SMALL, holm, paired_test, unpaired_test
 from gradreach.analysis.tables import Computed, Measure, Table
 from gradreach.analysis.view import make
@@ -50,6 +51,7 @@ def test_the_best_is_marked_only_where_it_beats_every_other():
     assert "Bold: better than every other in its column, Mann-Whitney" in far.notes
     near = make(table(), Results(runs(a=0.9, b=0.89, c=0.3)))
     assert bold(near) == []
+    assert near.notes == ""
     p = near.numbers.set_index("architecture")["p_best"]
     assert p["b"] > 0.05 > p["c"]
 
@@ -196,3 +198,11 @@ def test_the_terminal_shows_a_marked_cell_in_bold_and_no_markup():
     assert "[bold]" not in said.getvalue()
     assert "[a]" in said.getvalue()
     assert "\x1b[1m 1" in said.getvalue() or "\x1b[1m1" in said.getvalue()
+
+
+def test_chance_levels_that_differ_are_told_as_a_range():
+    several = pd.concat([runs(a=0.5).assign(task="recall", chance=level) for level in (0.147, 0.12, 0.123)])
+    assert chance_line(several) == "Chance level: recall 12.0–14.7 %."
+    adding = runs(a=0.5).assign(task="adding", metric="mse")
+    levels = pd.concat([adding.assign(chance=level) for level in (0.16311, 0.16312)])
+    assert chance_line(pd.concat([levels, runs(a=0.5)])) == "Chance level: adding mse 0.163, digits 10.0 %."

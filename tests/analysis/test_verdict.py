@@ -81,7 +81,13 @@ def effect(low, high, n=5):
 def test_a_verdict_needs_the_whole_interval_on_one_side(interval, state):
     verdict = judge_threshold(effect(*interval), supported_above=5, refuted_below=2)
     assert verdict.state == state
-    assert "95 % interval" in verdict.sentence
+    assert ("95 % interval" in verdict.sentence) == (interval[0] < interval[1])
+
+
+def test_an_interval_without_width_is_not_told():
+    assert str(Effect("parameters", 0.2142, 0.2142, 0.2142, 6)) == "parameters: 0.214, alike in all runs"
+    assert str(Effect("gain", 2.0, 1.9, 2.1, 6)) == "gain: 2, 95 % interval 1.9 to 2.1 (n = 6)"
+    assert "too small for an interval" in str(Effect("gain", 2.0, float("nan"), float("nan"), 1))
 
 
 def test_a_claim_that_something_is_small_is_judged_the_other_way_round():
@@ -117,7 +123,33 @@ def test_thresholds_that_overlap_or_are_absent_are_refused(thresholds):
 def test_parts_that_contradict_each_other_are_mixed(states, whole):
     verdict = combine([Verdict(state, effect(0, 1), "") for state in states])
     assert verdict.state == whole
-    assert len(verdict.effects) == len(states)
+    assert verdict.leaves == verdict.parts
+
+
+def test_parts_that_differ_are_counted_beside_the_word():
+    parts = {name: Verdict(state, None, "") for name, state in (("a", "refuted"), ("b", "undecided"))}
+    assert combine_named(parts).words == "undecided: 1 refuted, 1 undecided"
+    within = combine_named({"all": combine_named(parts), "c": Verdict("supported", None, "")})
+    assert within.words == "undecided: 1 refuted, 1 undecided, 1 supported"
+    assert combine_named({"a": parts["a"]}).words == "refuted"
+    assert [part.name for part in within.refuted] == ["all: a"]
+    assert Verdict("refuted", None, "").refuted == (Verdict("refuted", None, ""),)
+    assert [part.name for part in combine_named({"all": combine_named({"a": parts["a"]})}).refuted] == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "lead"),
+    [
+        ([("supported", 1), ("undecided", 2), ("refuted", 3), ("refuted", 4)], 2),
+        ([("supported", 0), ("supported", 1), ("undecided", 2)], 1),
+        ([("supported", 0), ("undecided", 2)], 0),
+        ([("supported", None), ("undecided", 2)], 1),
+        ([("undecided", None)], None),
+    ],
+)
+def test_the_lead_is_refuted_or_supported_by_more_than_arithmetic(parts, lead):
+    whole = combine([Verdict(s, None if width is None else effect(6 - width, 6), "") for s, width in parts])
+    assert whole.lead == (None if lead is None else whole.parts[lead])
 
 
 def test_a_rule_is_applied_only_when_every_run_has_been_tried(runs):

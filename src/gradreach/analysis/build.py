@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.experiment import Experiment, load_experiment
+from gradreach.analysis.figures.captions import explained
 from gradreach.analysis.frame import load_runs
 from gradreach.analysis.long import load_decoding, load_history, load_profiles, write_long
 from gradreach.analysis.rendering import csv, html, latex, markdown
@@ -32,7 +33,7 @@ class Built:
     - ``name``, ``experiment``: of what.
     - ``results``: what it is made of.
     - ``views``: its tables.
-    - ``pictures``: what was drawn, by the name of its files.
+    - ``pictures``, ``captions``: what was drawn and how it is read, by the name of its files.
     - ``verdict``: None where there is no claim.
     - ``state``: how much of the sweep there is, of what revisions, and the chance level.
     - ``folder``: where it stands.
@@ -43,6 +44,7 @@ class Built:
     results: Results
     views: tuple[View, ...]
     pictures: dict[str, Picture]
+    captions: dict[str, str]
     verdict: Verdict | None
     state: str
     folder: Path
@@ -94,7 +96,8 @@ def build(
     for view in views:
         _write_view(folder, name, view, state)
     pictures = {figure.name: figure.draw(results, folder / figure.name) for figure in experiment.figures}
-    built = Built(name, experiment, results, views, pictures, judged(experiment, results), state, folder)
+    captions = {figure.name: explained(figure.caption, pictures[figure.name]) for figure in experiment.figures}
+    built = Built(name, experiment, results, views, pictures, captions, judged(experiment, results), state, folder)
     for table in LONG:
         if results.asked(table):
             write_long(folder / f"{table}.csv", getattr(results, table))
@@ -180,7 +183,8 @@ def page(built: Built) -> str:
         parts.append(f"**{claim.id}, §{claim.section} of the notes.** {claim.translation}\n\n> {claim.words}")
         if experiment.prediction is not None:
             parts.append(f"*Expected before the runs:* {experiment.prediction.text} ({experiment.prediction.source})")
-        parts += [f"*Rule, fixed before the runs:* {experiment.rule}", f"**{verdict.state}.** {verdict.sentence}"]
+        parts.append(f"*Rule, fixed before the runs unless said otherwise below:* {experiment.rule}")
+        parts.append(f"**{verdict.words}.** {verdict.sentence}")
         parts.append(_bullets(verdict))
     parts.append(f"**{built.state}** {experiment.caveat}")
     for view in built.views:
@@ -188,7 +192,7 @@ def page(built: Built) -> str:
         parts += [f"## {_heading(view.table.name)}", view.table.caption, text, view.table.reading, view.notes]
     for figure in experiment.figures:
         heading = _heading(figure.name)
-        parts += [f"## {heading}", f"![{heading}]({figure.name}.png)", figure.caption]
+        parts += [f"## {heading}", f"![{heading}]({figure.name}.png)", built.captions[figure.name]]
     made_of = ["runs", *(table for table in LONG if built.results.asked(table))]
     files = " and ".join(f"[{table}.csv]({table}.csv)" for table in made_of)
     parts.append(

@@ -1,6 +1,6 @@
-"""What came out, in two pages: a template filled from the summaries of experiments, so that no number is typed."""
+"""What came out, in two pages: a template filled from the summaries of experiments, so that no result is typed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gradreach.analysis.experiment import Experiment, known_experiments, load_experiment
+from gradreach.analysis.ledger import lead
 from gradreach.analysis.summary import stored_summary
-from gradreach.analysis.verdict import Effect, stored_effect
+from gradreach.analysis.verdict import READING, Verdict, stored_verdict
 
 PAGE = Path("docs/findings.md")
 TEMPLATE = Path("docs/findings.md.jinja")
@@ -28,22 +29,15 @@ class Finding:
     summary: Mapping[str, Any]
 
     @property
-    def state(self) -> str:
-        """Its verdict, in a word."""
-        verdict = self.summary.get("verdict")
-        return str(verdict["state"]) if verdict else "not run yet"
+    def verdict(self) -> Verdict | None:
+        """What came out, if anything was run."""
+        stored = self.summary.get("verdict")
+        return stored_verdict(stored) if stored else None
 
     @property
-    def sentence(self) -> str:
-        """Its verdict, in a sentence."""
-        verdict = self.summary.get("verdict")
-        return str(verdict["sentence"]) if verdict else ""
-
-    @property
-    def effects(self) -> list[tuple[str, Effect]]:
-        """What the verdict rests on: the state of each part, and its effect."""
-        verdict = self.summary.get("verdict")
-        return list(_effects(verdict)) if verdict else []
+    def lead(self) -> str:
+        """The effect that stands for the verdict."""
+        return lead(self.verdict) if self.verdict else ""
 
     @property
     def runs(self) -> str:
@@ -51,15 +45,13 @@ class Finding:
         return f"{self.summary['finished']} of {self.summary['planned']}" if self.summary else "none yet"
 
     def caption(self, figure: str) -> str:
-        """Say how a figure is read."""
-        return next(each.caption for each in self.experiment.figures if each.name == figure)
+        """Say how a figure is read; a summary of an older version tells nothing."""
+        return str(self.summary.get("captions", {}).get(figure, ""))
 
-
-def _effects(verdict: Mapping[str, Any]) -> Iterator[tuple[str, Effect]]:
-    if verdict["effect"]:
-        yield str(verdict["state"]), stored_effect(verdict["effect"])
-    for part in verdict["parts"]:
-        yield from _effects(part)
+    @property
+    def link(self) -> str:
+        """Its page, or before there is one what it is defined by; from ``docs``."""
+        return f"../results/{self.name}/README.md" if self.summary else f"../experiments/{self.name}.py"
 
 
 def applies(results_dir: Path) -> bool:
@@ -70,8 +62,8 @@ def applies(results_dir: Path) -> bool:
 def findings(folders: Sequence[Path], experiments_dir: Path = Path("experiments"), template: Path = TEMPLATE) -> str:
     """Fill the template, from the summaries in folders of results: of an experiment the first that has it counts.
 
-    It is given ``claims``, the findings of all experiments that test one, in order; and ``of(name)``, the finding
-    of one experiment.
+    It is given ``claims``, the findings of all experiments that test one, in order; ``of(name)``, the finding of one
+    experiment; and ``reading``, how verdicts are read.
     """
     known = {
         name: Finding(name, load_experiment(name, experiments_dir), stored_summary(name, folders))
@@ -87,4 +79,5 @@ def findings(folders: Sequence[Path], experiments_dir: Path = Path("experiments"
         keep_trailing_newline=True,
         autoescape=False,
     )
-    return environment.get_template(template.name).render(claims=[known[name] for *_, name in ordered], of=known.get)
+    found = [known[name] for *_, name in ordered]
+    return environment.get_template(template.name).render(claims=found, of=known.get, reading=READING)

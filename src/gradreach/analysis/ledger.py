@@ -9,15 +9,16 @@ import pandas as pd
 from gradreach.analysis.experiment import known_experiments, load_experiment
 from gradreach.analysis.rendering import markdown
 from gradreach.analysis.summary import stored_summary
-from gradreach.analysis.verdict import stored_effect
+from gradreach.analysis.verdict import READING, Verdict, stored_verdict
 
-INTRODUCTION = """# Results
+INTRODUCTION = f"""# Results
 
 Every page below is made from records by `gradreach tables`, without training; the sweeps that make the records are
-`python run.py -m experiment=<name>`. Verdicts follow rules that were fixed before the runs: *supported*, *refuted*,
-*mixed* where parts of a claim come out differently, *undecided* where there are too few runs, an interval spans the
-threshold, or the sweep is not complete. Effects stand with their 95 % interval and the number of seeds, or pairs of
-runs, that they rest on (several runs of one seed count with their mean)."""
+`python run.py -m experiment=<name>`. Verdicts follow rules that were fixed before the runs, or the page says what was
+changed.
+
+{READING} Of each claim one effect stands here: of the first part that is refuted, else of the first that is
+supported by more than arithmetic."""
 
 
 def ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments")) -> str:
@@ -48,24 +49,23 @@ def _summary(name: str, folders: Sequence[Path], experiments_dir: Path) -> Mappi
 
 
 def _claim(summary: Mapping[str, Any]) -> dict[str, str]:
-    claim, verdict = summary["claim"], summary["verdict"]
+    claim, verdict = summary["claim"], summary["verdict"] and stored_verdict(summary["verdict"])
     return {
         "claim": claim["id"],
         "§": claim["section"],
         "what the notes say": claim["translation"],
-        "verdict": f"**{verdict['state']}**" if verdict else "not run yet",
-        "because": verdict["sentence"] if verdict else "",
-        "effect": _effect(verdict) if verdict else "",
+        "verdict": f"**{verdict.state}**{verdict.words.removeprefix(verdict.state)}" if verdict else "not run yet",
+        "because": verdict.sentence if verdict else "",
+        "effect": lead(verdict) if verdict else "",
         "runs": _runs(summary),
         "experiment": _link(summary),
     }
 
 
-def _effect(verdict: Mapping[str, Any]) -> str:
-    """Return the first effect that a verdict rests on."""
-    if verdict["effect"]:
-        return str(stored_effect(verdict["effect"]))
-    return next(filter(None, map(_effect, verdict["parts"])), "")
+def lead(verdict: Verdict) -> str:
+    """Return the effect that stands for a verdict where there is room for one, and what its part is."""
+    part = verdict.lead
+    return "" if part is None else f"{part.state}: {part.effect}"
 
 
 def _other(summary: Mapping[str, Any]) -> dict[str, str]:

@@ -30,7 +30,7 @@ def experiment(built: Built) -> None:
     console.print(built.experiment.question)
     if built.experiment.claim is not None and built.verdict is not None:
         console.print(f"\n{built.experiment.claim.id}: {built.experiment.claim.translation}")
-        console.print(f"{built.verdict.state}: {built.verdict.sentence}", style="bold")
+        console.print(f"{built.verdict.words}. {built.verdict.sentence}", style="bold")
     for view in built.views:
         console.print()
         _print(console, view)
@@ -63,6 +63,12 @@ def report(sections: Sequence[Section], results_dir: Path) -> None:
     path = results_dir / REPORT
     write_report(sections, path, unrun(section.name for section in sections))
     print(f"Everything on one page ({path.stat().st_size / 1e6:.1f} MB), for any browser: {path}")
+
+
+def overview(results_dir: Path) -> None:
+    """Write the ledger and the findings, which are of all experiments, and say where they are."""
+    write_text(results_dir / "README.md", ledger([results_dir]))
+    print(f"\nAll experiments and verdicts: {results_dir}/README.md")
     if findings.applies(results_dir):
         write_text(findings.PAGE, findings.findings([results_dir]))
         print(f"Two pages for readers: {findings.PAGE}")
@@ -85,8 +91,8 @@ def is_current(names: Sequence[str], results_dir: Path, whole: bool) -> bool:
         if whole:
             write_report(sections, made / REPORT, unrun(names))
             stale += _unlike(results_dir / REPORT, (made / REPORT).read_bytes())
-            if findings.applies(results_dir):
-                stale += _unlike(findings.PAGE, findings.findings([made, results_dir]).encode())
+        if findings.applies(results_dir):
+            stale += _unlike(findings.PAGE, findings.findings([made, results_dir]).encode())
         stale += _unlike(results_dir / "README.md", ledger([made, results_dir]).encode())
     for line in stale:
         print(line)

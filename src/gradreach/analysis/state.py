@@ -33,11 +33,12 @@ def mixture_line(runs: pd.DataFrame) -> str:
 
 
 def chance_line(runs: pd.DataFrame) -> str:
-    """Say the chance level of every task."""
+    """Say the chance level of every task; from where to where it lies where it depends on the data drawn."""
     known = runs.dropna(subset=["chance"]) if "chance" in runs else runs.iloc[:0]
     parts = []
     for task, group in known.groupby("task"):
         by_value = "metric" in group and (group["metric"] == "mse").all()
-        levels = (f"mse {c:.3g}" if by_value else f"{100 * c:.1f} %" for c in sorted(group["chance"].unique()))
-        parts.append(f"{task} {' / '.join(levels)}")
+        ends = [f"{c:.3g}" if by_value else f"{100 * c:.1f}" for c in (group["chance"].min(), group["chance"].max())]
+        levels = "–".join(dict.fromkeys(ends))
+        parts.append(f"{task} mse {levels}" if by_value else f"{task} {levels} %")
     return "Chance level: " + ", ".join(parts) + "." if parts else "Chance level: not known yet, no run has finished."

@@ -29,6 +29,7 @@ def summary(built: "Built") -> dict[str, Any]:
         "finished": int((runs["status"] == "finished").sum()),
         "seconds": round(float(seconds), 1),
         "state": built.state,
+        "captions": built.captions,
         "checksums": {f"{table}.csv": digest(built.folder / f"{table}.csv") for table in LONG if asked(table)},
     }
 
@@ -39,6 +40,7 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "sentence": verdict.sentence,
         "effect": None if verdict.effect is None else _finite(verdict.effect),
         "parts": [_plain(part) for part in verdict.parts],
+        "name": verdict.name,
     }
 
 

@@ -7,8 +7,9 @@ def judge(results: Results) -> Verdict:
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,6 +24,15 @@ State = Literal["supported", "refuted", "mixed", "undecided"]
 
 LEAST = 3
 """Fewer runs (or pairs of runs) than these decide nothing."""
+
+READING = (
+    "Supported or refuted: all parts of a claim came out so. Mixed: at least one part is supported and one refuted. "
+    "Undecided: otherwise, where a part cannot be told: too few runs, an interval that spans its threshold, or a sweep "
+    "that is not complete. Where parts differ they are counted beside the word. Intervals are 95 %; n counts seeds, or "
+    "pairs of runs (several runs of one seed count with their mean). Seeds draw weights and the order of batches; data "
+    "and made-up patterns are one draw: intervals are over training, not over data."
+)
+"""How verdicts and their effects are read, wherever several stand together."""
 
 Where = Mapping[str, Any]
 """Which runs are meant: a value, or a list of values, for columns of the run table."""
@@ -44,41 +54,82 @@ class Effect(NamedTuple):
     n: int
     unit: str = ""
 
+    @property
+    def alike(self) -> bool:
+        """Whether the interval has no width to speak of: of what is arithmetic, or came out alike in all runs."""
+        return math.isclose(self.low, self.high, rel_tol=1e-3)
+
     def __str__(self) -> str:
         value, low, high = (number(each, ".3g") for each in (self.value, self.low, self.high))
         unit = f" {self.unit}" if self.unit else ""
         if math.isnan(self.low):
             return f"{self.label}: {value}{unit} (n = {self.n}, too small for an interval)"
+        if self.alike:
+            return f"{self.label}: {value}{unit}, alike in all runs"
         return f"{self.label}: {value}{unit}, 95 % interval {low} to {high} (n = {self.n})"
-
-
-def stored_effect(values: Mapping[str, Any]) -> Effect:
-    """Return an effect as ``summary.json`` holds it, where what is not a number is null."""
-    numbers: dict[str, Any] = {key: math.nan if value is None else value for key, value in values.items()}
-    return Effect(**numbers)
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What the records say of a claim.
 
-    - ``state``: ``mixed`` where one part supports and another refutes; ``undecided`` where there are too few runs, or
-      an interval spans the threshold.
+    - ``state``: ``mixed`` where one part supports and another refutes; ``undecided`` where a part cannot be told: too
+      few runs, or an interval that spans the threshold.
     - ``effect``: what it rests on; None where only ``parts`` have one.
     - ``sentence``: the finding, for people.
     - ``parts``: the verdicts that it combines.
+    - ``name``: of the part of a claim that it is on.
     """
 
     state: State
     effect: Effect | None
     sentence: str
     parts: tuple["Verdict", ...] = ()
+    name: str = ""
 
     @property
-    def effects(self) -> tuple[Effect, ...]:
-        """The effects of this verdict and of its parts."""
-        own = () if self.effect is None else (self.effect,)
-        return own + tuple(effect for part in self.parts for effect in part.effects)
+    def leaves(self) -> tuple["Verdict", ...]:
+        """The parts that have no parts; itself where it has none."""
+        return tuple(leaf for part in self.parts for leaf in part.leaves) or (self,)
+
+    @property
+    def counts(self) -> str:
+        """How many of the parts came out how, as in ``1 refuted, 1 undecided``; empty where all agree."""
+        states = Counter(leaf.state for leaf in self.leaves)
+        return ", ".join(f"{count} {state}" for state, count in states.items()) if len(states) > 1 else ""
+
+    @property
+    def words(self) -> str:
+        """The state with these counts."""
+        return f"{self.state}: {self.counts}" if self.counts else self.state
+
+    @property
+    def lead(self) -> "Verdict | None":
+        """The part to show where there is room for one: refuted, else supported by more than arithmetic, else any."""
+        known = [leaf for leaf in self.leaves if leaf.effect is not None]
+        return min(known, key=_rank, default=None)
+
+    @property
+    def refuted(self) -> tuple["Verdict", ...]:
+        """The parts that are refuted as a whole, wherever they stand; a part of a part has both names."""
+        if self.state == "refuted" and (self.name or not self.parts):
+            return (self,)
+        found = (each for part in self.parts for each in part.refuted)
+        return tuple(replace(each, name=": ".join(filter(None, (self.name, each.name)))) for each in found)
+
+
+def _rank(leaf: Verdict) -> int:
+    assert leaf.effect is not None
+    return 0 if leaf.state == "refuted" else 1 if leaf.state == "supported" and not leaf.effect.alike else 2
+
+
+def stored_verdict(values: Mapping[str, Any]) -> Verdict:
+    """Return a verdict as ``summary.json`` holds it, where what is not a number is null."""
+    numbers = values["effect"] and {
+        key: math.nan if value is None else value for key, value in values["effect"].items()
+    }
+    effect, parts = Effect(**numbers) if numbers else None, tuple(map(stored_verdict, values["parts"]))
+    return Verdict(values["state"], effect, values["sentence"], parts, values.get("name", ""))
 
 
 def chosen(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
@@ -185,7 +236,8 @@ def judge_threshold(
 
 
 def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
-    """Return one verdict of several: ``mixed`` where they contradict each other, undecided where one is, else theirs.
+    """Return one verdict of several: ``mixed`` where some support and some refute, theirs where they agree, else
+    ``undecided``.
 
     Args:
         parts: the verdicts on parts of a claim, or on one claim in several settings.
@@ -214,7 +266,8 @@ def combine_named(parts: Mapping[str, Verdict]) -> Verdict:
         for state in dict.fromkeys(states)
     ]
     sentence = "; ".join(said)
-    return combine(list(parts.values()), f"{sentence[:1].upper()}{sentence[1:]}.")
+    named = [replace(part, name=name) for name, part in parts.items()]
+    return combine(named, f"{sentence[:1].upper()}{sentence[1:]}.")
 
 
 def _effect(label: str, values: np.ndarray, unit: str) -> Effect:

@@ -49,7 +49,7 @@ def make(table: Table | Computed, results: Results) -> View:
         return View(table, numbers, text, np.zeros(text.shape, dtype=bool))
     numbers = summarize(results.runs, table)
     text, marked = wide(numbers, table)
-    return View(table, numbers, text, marked, _notes(numbers, table))
+    return View(table, numbers, text, marked, _notes(numbers, table, bool(marked.any())))
 
 
 def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]:
@@ -114,16 +114,14 @@ def _chance_below(
     return row
 
 
-def _notes(summary: pd.DataFrame, table: Table) -> str:
-    """Say what the marks mean, and where n is too small for a test."""
+def _notes(summary: pd.DataFrame, table: Table, bold: bool) -> str:
+    """Say what the marks mean if there are any, and where n is too small for a test."""
     if summary.empty or not any(measure.best for measure in table.measures):
         return ""
     kinds = sorted(set(summary["test"]) - {"", TOO_SMALL, "no pair differs"})
     note = f"Bold: better than every other in its column, {' or '.join(kinds)}, p < 0.05 after Holm's correction."
     few = "In some columns n is too small for a test." if kinds else f"No best is marked: {TOO_SMALL}."
-    if TOO_SMALL not in set(summary["test"]):
-        return note if kinds else ""
-    return f"{note} {few}" if kinds else few
+    return " ".join([note] * bold + [few] * (TOO_SMALL in set(summary["test"])))
 
 
 def _sorted_keys(summary: pd.DataFrame, keys: Sequence[str]) -> list[tuple]:

@@ -41,9 +41,11 @@ def card(task: "Task", data_dir: Path) -> str:
         parts.append(_line("data", ", ".join(f"{name} {_value(value)}" for name, value in facts.items())))
     for number in range(min(SAMPLES, len(splits.train))):
         parts.append(_head("samples" if number == 0 else "") + _sample(task, splits.train, number))
-    unit = "accuracy" if task.metric == "accuracy" else "mean squared error"
+    unit, constant = "accuracy", "most frequent class"
+    if task.metric == "mse":
+        unit, constant = "mean squared error", "mean"
     parts += [
-        _line("chance", f"{task.chance(splits):.4g} test {unit}, the best constant answer"),
+        _line("chance", f"{task.chance(splits):.4g} test {unit}, always answering training's {constant}"),
         _line("baseline", "none is fitted to a task of steps" if shape.per_step else linear_baseline(task, splits)),
         _line("source", task.source),
         _line("licence", task.licence),

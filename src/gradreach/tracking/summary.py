@@ -67,8 +67,8 @@ def _summarize(workplace: Workplace, experiment: str, experiments_dir: Path) -> 
     )
     try:
         figures = {
-            f"figures/{figure.name}": wandb.Image(str(built.folder / f"{figure.name}.png"), caption=figure.caption)
-            for figure in built.experiment.figures
+            f"figures/{name}": wandb.Image(str(built.folder / f"{name}.png"), caption=caption)
+            for name, caption in built.captions.items()
         }
         run.log(figures)
         run.summary["state"] = built.state

@@ -4,23 +4,25 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Picture
+from matplotlib.lines import Line2D
+
 from gradreach.analysis.experiment import Figure
 from gradreach.analysis.figures.costs import metric_by_cost
 from gradreach.analysis.figures.decoding import decoding_by_lag
+from gradreach.analysis.figures.groups import REFERENCES, TIP
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
 from gradreach.analysis.figures.ranks import critical_difference
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
 from gradreach.analysis.figures.training import gates_through_training, learning_curves
+from gradreach.drawing import PALE
 
-LACKING = (
-    "Hollow and pale: not every planned run counts, as the legend tells; a cross at the foot: none has a value there."
-)
-POINTS = f"Points: mean over seeds; bars: its 95 % interval (Student's t), cut where the axis ends. {LACKING}"
+POINTS = "Points: mean over seeds; bars: its 95 % interval (Student's t), cut at what is possible, or shown."
 ONE_LENGTH = "Where runs have several lengths, one is shown: the head says which."
 READING: dict[Callable[..., Any], str] = {
     metric_against: (
-        f"{POINTS} Points of one place stand beside each other so that their bars can be told apart. A horizontal line with "
-        "its band: a model to which the axis does not apply. Dotted: chance."
+        f"{POINTS} Points of one place stand beside each other so that their bars can be told apart. Dotted: chance."
     ),
     half_life_and_reach: (
         "Above: the steps in which the gradient's norm halves, where it decays as an exponential does (R² at least 0.9); "
@@ -30,25 +32,22 @@ READING: dict[Callable[..., Any], str] = {
     gradient_by_lag: (
         "The norm of each example's own gradient against lag, steps back from the last one, relative to its largest: left "
         "before training, right of the weights that validation chose. Thin: the median example of every seed (of more than "
-        "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. The black line is 1 %: "
-        "what was shown where a line has fallen far below it can hardly teach the model."
+        "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. What was shown "
+        "where a line has fallen far below 1 % can hardly teach the model."
     ),
     gradient_through_training: (
         "From left to right training goes on, from below upwards one looks further back. Bright: the gradient's norm is near "
         "the largest of its epoch; each step of the scale is a factor of ten; darkest: a millionth or less. A dot: the largest "
         f"lag with at least 1 %. Hatched: exactly zero, or not measured. Medians over examples and seeds. {ONE_LENGTH}"
     ),
-    learning_curves: (
-        "Thin: every seed; thick: the median of those that are still running; pale: runs are lacking. A cross: there the run "
-        "diverged or failed. Dotted: chance."
-    ),
+    learning_curves: ("Thin: every seed; thick: the median of those that are still running. Dotted: chance."),
     gates_through_training: (
         "Thin: every seed; thick: their median; epoch 0 is before training. Left the mean of the gate that weighs the old "
         "state; then the shares of values below 0.1 and above 0.9, over examples, steps and units. A gate that is saturated "
         f"stands near 1 in one of the two. {ONE_LENGTH}"
     ),
     metric_by_cost: (
-        f"Further left is cheaper. {POINTS} The line and the rings are the Pareto front: what nothing cheaper equals. Groups "
+        f"Further left is cheaper. {POINTS} The line and the rings are the Pareto front: what beats all that is cheaper by its whole interval; costs that differ by less than 1 % are equal. Groups "
         "that are not complete do not count for it. Times are of whatever machine made the runs, with others beside them. "
         f"{ONE_LENGTH}"
     ),
@@ -75,3 +74,45 @@ def captioned(name: str, draw: Callable[..., Any], about: str = "", **options: A
         options: of ``draw``.
     """
     return Figure(name, " ".join(filter(None, (about, READING[draw]))), partial(draw, **options))
+
+
+def explained(caption: str, picture: Picture) -> str:
+    """Return a caption with how those marks of a picture are read that only some have, where it does not tell yet."""
+    panels = [axes for axes in picture.axes if axes.get_label() != "<colorbar>"]
+    lines = [line for axes in panels for line in axes.get_lines()]
+    said = {
+        "Small points: the seeds.": any(line.get_marker() == "." for line in lines),
+        "Hollow and pale: not every planned run has a value there.": any(map(_hollow, lines)),
+        "A cross at the foot: none has.": any(_crossed(line) and line.get_alpha() == PALE for line in lines),
+        "A cross: there the run diverged or failed.": any(
+            _crossed(line) and line.get_alpha() is None for line in lines
+        ),
+        "A pale line: runs are lacking.": any(line.get_alpha() == PALE + 0.2 for line in lines)
+        and not any(map(_hollow, lines)),
+        "A horizontal line with its band: a model to which the axis does not apply.": any(map(_level, lines)),
+        "The axis does not begin at zero.": any(map(_cut, panels)),
+    }
+    new = (
+        each for each, holds in said.items() if holds and each.rstrip(".").split(":")[0].lower() not in caption.lower()
+    )
+    return " ".join([caption, *new])
+
+
+def _hollow(line: Line2D) -> bool:
+    return line.get_markerfacecolor() == "none" and line.get_alpha() == PALE
+
+
+def _crossed(line: Line2D) -> bool:
+    return line.get_marker() == "x"
+
+
+def _level(line: Line2D) -> bool:
+    """Return whether a line across a panel tells of runs; chance tells of none."""
+    across = line.axes is not None and line.get_transform() == line.axes.get_yaxis_transform(which="grid")
+    return across and str(line.get_gid() or "").startswith(TIP) and line.get_label() not in REFERENCES
+
+
+def _cut(axes: Axes) -> bool:
+    """Return whether the axis of values begins above zero: the vertical one, but where names stand there, from above."""
+    axis = axes.xaxis if axes.yaxis_inverted() else axes.yaxis
+    return axis.get_scale() == "linear" and min(axis.get_view_interval()) > 0

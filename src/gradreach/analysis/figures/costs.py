@@ -1,7 +1,7 @@
 """What a metric costs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from gradreach.analysis.figures.groups import (
+    Point,
+    draw_few,
     draw_point,
     grid,
     head,
@@ -17,11 +19,15 @@ from gradreach.analysis.figures.groups import (
     of_one_length,
     point,
     show_whole_range,
+    size_of,
 )
 from gradreach.analysis.figures.scores import ACCURACY, draw_chance
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure
-from gradreach.drawing import PANEL, WIDE, figure_of, saved, series
+from gradreach.drawing import figure_of, saved, series
+
+ALIKE = 1.01
+"""Costs whose ratio is not above this are equal."""
 
 COSTS = {
     "parameters": "parameters",
@@ -42,8 +48,8 @@ def metric_by_cost(
 ) -> Figure:
     """Draw a measure against what it costs, a panel for each cost, and mark the Pareto front.
 
-    A point is on the front where nothing cheaper is better: the front is a step line, its points are ringed. Groups
-    that are not complete are drawn, but do not make the front.
+    A point is on the front where it is told apart from all that is cheaper: the front is a step line, its points are
+    ringed. Groups that are not complete are drawn, but do not make the front.
 
     Args:
         results: what is drawn.
@@ -55,20 +61,21 @@ def metric_by_cost(
         seq_len: of the runs that are drawn; None takes the longest.
     """
     runs, length = of_one_length(results.runs, seq_len)
-    with saved(stem, *grid(len(costs)), sharex=False, size=PANEL if len(costs) > 1 else WIDE) as drawn:
+    with saved(stem, *grid(len(costs)), sharex=False, size=size_of(grid(len(costs))[1])) as drawn:
         named = labels(runs, by)
         for axes, cost in zip(drawn, costs, strict=False):
-            whole = []
+            whole: list[tuple[float, Point]] = []
             for i, (key, label) in enumerate(named.items()):
                 some = runs[runs[by] == key]
                 y, x = point(some, measure), point(some, Measure(cost, cost)).mean
                 axes.plot([], [], label=label, **(series(i) | {"linestyle": ""}))
                 if math.isfinite(x) and y.valid:
+                    draw_few(axes, x, y, series(i))
                     draw_point(axes, x, y, series(i), f"{key}, {COSTS.get(cost, cost)} {x:,.4g}")
-                    whole += [(x, y.mean)] if y.complete else []
+                    whole += [(x, y)] if y.complete else []
             front = pareto(whole, lower_is_better=lower_is_better)
             if front:
-                at, best = np.array(front).T
+                at, best = np.array([(x, y.mean) for x, y in front]).T
                 axes.step(at, best, where="post", color="black", linewidth=0.8, zorder=0, label="Pareto front")
                 axes.plot(at, best, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", linewidth=0.8)
             draw_chance(axes, runs, measure)
@@ -86,11 +93,17 @@ def metric_by_cost(
     return figure_of(drawn)
 
 
-def pareto(points: Sequence[tuple[float, float]], *, lower_is_better: bool = False) -> list[tuple[float, float]]:
-    """Return the points that nothing at most as costly equals or beats, the cheapest first."""
-    sign = 1 if lower_is_better else -1
-    front: list[tuple[float, float]] = []
-    for cost, value in sorted(points, key=lambda p: (p[0], sign * p[1])):
-        if not front or sign * value < sign * front[-1][1]:
-            front.append((cost, value))
+def pareto(points: Iterable[tuple[float, Point]], *, lower_is_better: bool = False) -> list[tuple[float, Point]]:
+    """Return the points that beat all that cost less, each by its whole interval, the cheapest first.
+
+    Of points whose costs differ by less than one per cent, the one of the best mean counts.
+    """
+    sign = -1 if lower_is_better else 1
+    front: list[tuple[float, Point]] = []
+    for cost, y in sorted(points, key=lambda point: (point[0], -sign * point[1].mean)):
+        cheaper = [(c, other) for c, other in front if c * ALIKE < cost]
+        equal = [other for c, other in front if c * ALIKE >= cost]
+        beats = all(y.low > other.high if sign > 0 else y.high < other.low for _, other in cheaper)
+        if beats and all(sign * y.mean > sign * other.mean for other in equal):
+            front = [*cheaper, (cost, y)]
     return front

@@ -54,7 +54,7 @@ def by_run(decoding: pd.DataFrame, run_ids: list[str]) -> pd.DataFrame:
 
 
 def draw_told(axes: Axes, runs: pd.DataFrame, told: pd.DataFrame, x: str) -> None:
-    """Draw a line for each part and stage; places stand at equal distances, as lags grow by factors."""
+    """Draw a line for each part and stage."""
     places = sorted(told[x].dropna().unique()) if x in told else []
     for stage, when in STAGES.items():
         for i, (part, name) in enumerate(PARTS.items()):
@@ -67,10 +67,10 @@ def draw_told(axes: Axes, runs: pd.DataFrame, told: pd.DataFrame, x: str) -> Non
                 points.append(point(runs.assign(r2=runs["run_id"].map(values)), R2))
             # of one part the same colour; before training another marker
             look = {**series(i if stage == "end" else i + len(COLOURS)), "linestyle": "-" if stage == "end" else ":"}
-            known = [(at, y.mean) for at, y in enumerate(points) if y.valid]
+            known = [(at, y.mean) for at, y in zip(places, points, strict=True) if y.valid]
             axes.plot(*zip(*known, strict=True), **look, markevery=[], label=f"{name}, {when}")
-            for at, (place, y) in enumerate(zip(places, points, strict=True)):
-                draw_point(axes, at, y, look, f"{name}, {when}, {x} {place:g}")
+            for at, y in zip(places, points, strict=True):
+                draw_point(axes, at, y, look, f"{name}, {when}, {x} {at:g}")
     if places:
         axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xticks(range(len(places)), [f"{place if x == 'lag' else 100 * place:g}" for place in places])
+    axes.set_xticks(places, [f"{place if x == 'lag' else 100 * place:g}" for place in places])

@@ -1,6 +1,7 @@
 """Groups below each other: mean with interval, and every seed."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ def dots(
     beside: str = "task",
     measure: Measure = ACCURACY,
     line: tuple[float, str] | None = None,
+    order: Sequence[str] = (),
 ) -> Figure:
     """Draw a measure of groups that have no order: a line for each, a colour for each value of another key.
 
@@ -34,10 +36,11 @@ def dots(
         beside: what stands beside each other on a line.
         measure: what is measured of a run.
         line: a value to compare with, and what it is.
+        order: of the lines; by default that of the run table.
     """
     runs = results.runs
-    places = sorted(runs[by].dropna().unique(), key=str)
-    kinds = sorted(runs[beside].dropna().unique(), key=str)
+    places = [place for place in dict.fromkeys([*order, *runs[by].dropna()]) if (runs[by] == place).any()]
+    kinds = list(runs[beside].dropna().unique())
     height = 0.9 + len(places) * max(0.3, 0.17 * len(kinds))
     with saved(stem, size=(6.4, height)) as (axes,):
         for i, kind in enumerate(kinds):

@@ -17,15 +17,19 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from gradreach.analysis.naming import number
 from gradreach.analysis.statistics import estimate
 from gradreach.analysis.tables import Measure
-from gradreach.drawing import PALE, series
+from gradreach.drawing import PALE, PANEL, WIDE, Inches, series
 
-ONE_PER_CENT = "_1 %"
-"""What the line where reach ends is called; legends leave out what begins with an underscore."""
+ONE_PER_CENT = "1 %"
+"""What the line where reach ends is called."""
+THIN: Any = {"linewidth": 0.6, "alpha": 0.45, "zorder": 1.9}
+"""How the curve of one seed is drawn: below all medians."""
 TIP = "tip: "
 """What the ids of those parts of a figure begin with that tell their values where the reader points at them."""
 REFERENCES = ("chance", "the whole sequence", ONE_PER_CENT)
 LISTED = 12
 """How many run ids a point names."""
+FEW = 10
+"""Of so many seeds each is drawn beside its mean."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Point:
     """The runs of one group at one place.
 
     - ``mean``, ``low``, ``high``: of their measure, with the 95 % interval; NaN where it has none.
-    - ``valid``: how many runs the mean rests on.
+    - ``values``: of each run that has one.
     - ``states``: how many of the planned runs are finished, diverged, failed, missing.
     - ``run_ids``: of the finished ones.
     """
@@ -41,9 +45,14 @@ class Point:
     mean: float
     low: float
     high: float
-    valid: int
+    values: tuple[float, ...]
     states: dict[str, int]
     run_ids: tuple[str, ...]
+
+    @property
+    def valid(self) -> int:
+        """How many runs the mean rests on."""
+        return len(self.values)
 
     @property
     def planned(self) -> int:
@@ -66,12 +75,18 @@ class Point:
 
 
 def point(runs: pd.DataFrame, measure: Measure) -> Point:
-    """Return what a group of runs says of a measure; values that are not finite lower ``valid``."""
+    """Return what a group of runs says of a measure; values that are not finite lower ``valid``.
+
+    The interval of an accuracy ends where the accuracy does.
+    """
     finished = runs[runs["status"] == "finished"]
-    found = estimate(measure.values(finished))
+    values = measure.values(finished)
+    found = estimate(values)
     states = {str(state): int(count) for state, count in runs["status"].value_counts().sort_index().items()}
     low, high = found.mean - found.half_width, found.mean + found.half_width
-    return Point(found.mean, low, high, found.n, states, tuple(finished["run_id"]))
+    if measure.metric.endswith("accuracy"):
+        low, high = np.clip([low, high], 0, measure.scale).tolist()
+    return Point(found.mean, low, high, tuple(values[np.isfinite(values)]), states, tuple(finished["run_id"]))
 
 
 def counted(states: dict[str, int]) -> str:
@@ -108,9 +123,14 @@ def panels_of(runs: pd.DataFrame, key: str | None) -> list[tuple[str, pd.DataFra
 
 
 def grid(count: int) -> tuple[int, int]:
-    """Return rows and columns for so many panels: at most two beside each other, so that they stay readable."""
-    columns = min(count, 2)
+    """Return rows and columns for so many panels: as few columns as leave no hole, two where there are many."""
+    columns = 3 if count == 3 else min(count, 2)
     return -(-count // columns), columns
+
+
+def size_of(columns: int) -> Inches:
+    """Return how large one of so many panels beside each other is, so that they stay readable."""
+    return {1: WIDE, 2: PANEL}.get(columns, (2.6, 2.8))
 
 
 def fill(panels: Sequence[Axes], contents: Sequence[tuple[str, pd.DataFrame]]) -> Iterator[tuple[Axes, pd.DataFrame]]:
@@ -144,6 +164,19 @@ def draw_point(axes: Axes, x: float, y: Point, look: dict[str, Any], name: str) 
     tell(mark, f"{name}: {y}")
 
 
+def draw_few(axes: Axes, x: float, y: Point, look: dict[str, Any]) -> None:
+    """Draw each seed as a small point, where they are few: a mean between two heaps is like neither."""
+    if 1 < y.valid <= FEW:
+        axes.plot([x] * y.valid, y.values, ".", color=look["color"], markersize=4, alpha=0.45, zorder=3)
+
+
+def explain_thin(axes: Axes) -> None:
+    """Say in the legend what thin and thick lines are, where there are thin ones."""
+    if any(line.get_linewidth() == THIN["linewidth"] for line in axes.get_lines()):
+        axes.plot([], [], color="#666666", label="a seed", **THIN)
+        axes.plot([], [], color="#666666", label="the seeds' median")
+
+
 def draw_line(
     axes: Axes, x: Sequence[float], points: Sequence[Point], i: int, label: str, names: Sequence[str]
 ) -> None:
@@ -162,6 +195,7 @@ def draw_line(
         label=label,
     )
     for at, y, name in zip(x, points, names, strict=True):
+        draw_few(axes, at, y, look)
         draw_point(axes, at, y, look, name)
 
 
@@ -203,7 +237,7 @@ def few_decades(axis: Axis, ratio: float) -> None:
 
 
 def show_whole_range(axes: Axes, measure: Measure) -> None:
-    """Show an accuracy from 0 to 1; intervals from few seeds exceed what is possible and are cut there."""
+    """Show an accuracy from 0 to 1."""
     if measure.metric.endswith("accuracy"):
         axes.set_ylim(-0.03 * measure.scale, 1.03 * measure.scale)
 

@@ -14,6 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from gradreach.analysis.figures.groups import (
     ONE_PER_CENT,
+    THIN,
+    explain_thin,
     fill,
     grid,
     head,
@@ -68,6 +70,7 @@ def gradient_by_lag(
                     curves = matrix(data, list(some), stage)
                     if not curves.empty:
                         draw_seeds(axes, curves, i, label, str(key), opacity(runs[runs[by] == key]))
+                explain_thin(axes)
                 axes.axhline(0.01, color="black", linewidth=0.8, label=ONE_PER_CENT)
                 if runs["seq_len"].notna().any():
                     annotate(axes, int(runs["seq_len"].max()))
@@ -170,7 +173,7 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, i: int, label: str, name: str, 
         axes.fill_between(lags, low, high, color=look["color"], alpha=0.2, linewidth=0)
     else:
         for run_id, share in zip(curves, shares.T, strict=True):
-            (line,) = axes.plot(lags, share, color=look["color"], linewidth=0.6, alpha=0.4)
+            (line,) = axes.plot(lags, share, color=look["color"], **THIN)
             tell(line, f"{name}, run {run_id}")
     dashed = {"color": look["color"], "linestyle": look["linestyle"], "alpha": alpha}
     axes.plot(lags, np.median(shares, 1), label=label, **dashed)

@@ -1,7 +1,7 @@
 """A metric against an axis of the sweep."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from gradreach.analysis.figures.groups import (
     panels_of,
     point,
     show_whole_range,
+    size_of,
     tell,
 )
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure
-from gradreach.drawing import PALE, PANEL, WIDE, figure_of, saved, series
+from gradreach.drawing import PALE, figure_of, saved, series
 
 ACCURACY = Measure("test/accuracy", "test accuracy (%)", scale=100)
 EXPONENTIAL = 0.9
@@ -42,10 +43,13 @@ def metric_against(
     by: str = "architecture",
     panels: str | None = "task",
     log: bool = False,
+    whole: bool = True,
+    lines: Sequence[float] = (),
 ) -> Figure:
     """Draw a measure against a key: a colour for each group, 95 % intervals, the chance level as a dotted line.
 
-    Groups that have no value of ``x`` (a recurrent model has no kernel size) are horizontal lines.
+    Of up to ten seeds each is a small point. Groups that have no value of ``x`` (a recurrent model has no kernel size)
+    are horizontal lines.
 
     Args:
         results: what is drawn.
@@ -55,16 +59,24 @@ def metric_against(
         by: what makes a group; ``model`` where ``x`` is the kernel size.
         panels: what makes a panel.
         log: whether the measure stands on a logarithmic axis.
+        whole: whether an accuracy is shown from 0 to 1; else each panel shows where its values are.
+        lines: values to compare with; the panels then share one axis.
     """
     contents = panels_of(results.runs, panels)
     rows, columns = grid(len(contents))
-    with saved(stem, rows, columns, sharey=False, sharex=False, size=PANEL if columns > 1 else WIDE) as drawn:
+    with saved(stem, rows, columns, sharey=bool(lines), sharex=False, size=size_of(columns)) as drawn:
         named = labels(results.runs, by)
         for axes, runs in fill(drawn, contents):
             draw_measure(axes, runs, x, measure, by, named)
+            for value in lines:
+                axes.axhline(value, color="black", linewidth=0.8, zorder=0)
+            shown = axes.get_ylim()
             draw_chance(axes, runs, measure, x)
             axes.set(xlabel=x, ylabel=measure.label)
-            show_whole_range(axes, measure)
+            if whole:
+                show_whole_range(axes, measure)
+            else:
+                axes.set_ylim(shown)
             if log:
                 log_scale(axes)
         legend(figure_of(drawn), named.values())
@@ -118,10 +130,12 @@ def draw_measure(
 ) -> None:
     """Draw one line for each group that has the measure; at one place, groups stand beside each other.
 
-    Places that lie as far apart as 25 and 400 stand on a logarithmic axis, with ticks at those there are.
+    There are ticks at the places. Where they grow by factors, as from 25 to 400, their axis is logarithmic.
     """
     places = sorted(float(at) for at in runs[x].dropna().unique()) if x in runs else []
-    far = len(places) > 1 and 0 < 8 * places[0] < places[-1]
+    even = len(places) > 2 and np.median(np.diff(places)) == np.diff(places).min()
+    far = len(places) > 1 and 0 < 8 * places[0] < places[-1] and not even
+    apart = min(0.03, 0.3 / max(len(named), 1) / max(len(places) - 1, 1))
     if far:
         axes.set_xscale("log")
     for i, (key, label) in enumerate(named.items()):
@@ -131,7 +145,7 @@ def draw_measure(
             continue
         found = [(at, point(some[some[x] == at], measure)) for at in places if (some[x] == at).any()]
         if found:
-            aside = 0.01 * (i - (len(named) - 1) / 2)
+            aside = apart * (i - (len(named) - 1) / 2)
             names = [f"{key}, {x} {at:g}" for at, _ in found]
             beside = [
                 at * (places[-1] / places[0]) ** aside if far else at + aside * (places[-1] - places[0])
@@ -141,7 +155,7 @@ def draw_measure(
         else:
             draw_level(axes, some, measure, i, label, str(key))
     if places:
-        axes.xaxis.set_major_locator(FixedLocator(places, nbins=8))
+        axes.xaxis.set_major_locator(FixedLocator(places, nbins=16 if even else 8))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
         axes.minorticks_off()
 

@@ -23,7 +23,7 @@ def gate_shares(results: Results, stem: Path, *, gates: Mapping[str, str], by: s
         by: what makes a bar.
     """
     runs = results.finished
-    groups = list(runs.groupby(by, sort=True))
+    groups = list(runs.groupby(by, sort=False))
     stages = {"start": "before training", "end": "after training"}
     size = (3.6, 0.8 + 0.32 * max(len(groups), 1))
     with saved(stem, len(gates), len(stages), sharex=True, sharey=True, size=size) as drawn:
@@ -38,7 +38,7 @@ def gate_shares(results: Results, stem: Path, *, gates: Mapping[str, str], by: s
                     }
                     shares["between"] = 1 - sum(shares.values())
                     if shares["between"] != shares["between"]:
-                        axes.text(2, at, "has none", va="center", color="#666666")
+                        axes.text(2, at, "not measured", va="center", color="#666666")
                     left = 0.0
                     for part, label, colour in PARTS:
                         if shares[part] == shares[part]:

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradreach.analysis.figures.groups import (
+    THIN,
+    explain_thin,
     fill,
     grid,
     head,
@@ -19,13 +21,14 @@ from gradreach.analysis.figures.groups import (
     opacity,
     panels_of,
     show_whole_range,
+    size_of,
     tell,
 )
 from gradreach.analysis.figures.scores import draw_chance
 from gradreach.analysis.naming import number
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables import Measure
-from gradreach.drawing import PANEL, WIDE, figure_of, saved, series
+from gradreach.drawing import figure_of, saved, series
 
 VALIDATION = Measure("val/accuracy", "validation accuracy (%)", scale=100)
 GATES = {
@@ -63,10 +66,11 @@ def learning_curves(
     """
     contents = panels_of(results.runs, panels)
     rows, columns = grid(len(contents))
-    with saved(stem, rows, columns, sharex=False, size=PANEL if columns > 1 else WIDE) as drawn:
+    with saved(stem, rows, columns, sharex=False, size=size_of(columns)) as drawn:
         named = labels(results.runs, by)
         for axes, runs in fill(drawn, contents):
             draw_curves(axes, runs, results.history, measure, by, named)
+            explain_thin(axes)
             draw_chance(axes, runs, measure)
             axes.set(xlabel="epoch", ylabel=measure.label)
             show_whole_range(axes, measure)
@@ -92,7 +96,7 @@ def draw_curves(
         for run_id, curve in curves.items():
             values = curve.to_numpy(float) * measure.scale
             status = some.set_index("run_id").loc[run_id, "status"]
-            (line,) = axes.plot(curve.index, values, color=look["color"], linewidth=0.6, alpha=0.45)
+            (line,) = axes.plot(curve.index, values, color=look["color"], **THIN)
             tell(line, f"{key}, run {run_id} ({status}): {number(values[-1], '.4g')} at epoch {curve.index[-1]:g}")
             if status in ("diverged", "failed"):
                 axes.plot(curve.index[-1], values[np.isfinite(values)][-1:].sum(), "x", color=look["color"])
@@ -142,6 +146,7 @@ def gates_through_training(
             row, share = i // len(shares), shares[i % len(shares)]
             if gated:
                 draw_gates(axes, runs[runs[by] == gated[row]], results.history, share, layer)
+                explain_thin(axes)
             else:
                 axes.text(0.5, 0.5, "no gates measured", ha="center", transform=axes.transAxes)
             axes.set(title=gated[row] if gated else "", ylim=(-0.03, 1.03), ylabel=SHARES[share], xlabel="epoch")
@@ -166,7 +171,7 @@ def draw_gates(axes: Axes, runs: pd.DataFrame, history: pd.DataFrame, share: str
             continue
         look = series(i)
         for run_id, curve in curves.items():
-            (line,) = axes.plot(curve.index, curve, color=look["color"], linewidth=0.6, alpha=0.45)
+            (line,) = axes.plot(curve.index, curve, color=look["color"], **THIN)
             tell(line, f"{name}, run {run_id}: {curve.iloc[0]:.3f} to {curve.iloc[-1]:.3f}")
         middle = pd.DataFrame(curves).median(axis=1)
         axes.plot(middle.index, middle, color=look["color"], linestyle=look["linestyle"], label=name)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from gradreach.analysis.experiment import Claim, Experiment
 from gradreach.analysis.rendering import prose
 from gradreach.analysis.report.sections import STATES, Section, coverage
-from gradreach.analysis.verdict import Verdict
+from gradreach.analysis.verdict import READING, Verdict
 from gradreach.files import write_text
 
 
@@ -47,6 +47,7 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, Ex
         seconds=sum(section.seconds for section in sections),
         coverage=coverage(sections),
         claims=claims(sections, unrun or {}),
+        reading=READING,
         svg=Markup,
     )
     write_text(path, page + "\n")

@@ -83,7 +83,11 @@ def section_of(built: Built) -> Section:
     for figure in built.experiment.figures:
         title = heading(figure.name)
         figures.append(
-            (title, inline_svg(built.pictures[figure.name], f"{built.name}-{figure.name}", title), figure.caption)
+            (
+                title,
+                inline_svg(built.pictures[figure.name], f"{built.name}-{figure.name}", title),
+                built.captions[figure.name],
+            )
         )
     return Section(
         built.name,

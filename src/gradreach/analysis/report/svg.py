@@ -27,7 +27,8 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     text = re.sub(r'<g id="[^"]*">', "<g>", text)
     text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", text)
     for i, colour in enumerate(COLOURS):
-        text = text.replace(colour.lower(), "currentColor" if colour == "#000000" else f"var(--s{i})")
+        text = text.replace(colour.lower(), f"var(--s{i})")
+    text = text.replace("#000000", "currentColor")
     text = FONT.sub("", text).replace(' style=""', "")
     text = GEOMETRY.sub(lambda found: f' {found[1]}="{_short(found[2])}"', text)
     text = re.sub(r">\s+<", "><", text)

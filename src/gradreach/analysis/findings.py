@@ -8,7 +8,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gradreach.analysis.experiment import Experiment, known_experiments, load_experiment
-from gradreach.analysis.ledger import lead
 from gradreach.analysis.summary import stored_summary
 from gradreach.analysis.verdict import READING, Verdict, stored_verdict
 
@@ -33,11 +32,6 @@ class Finding:
         """What came out, if anything was run."""
         stored = self.summary.get("verdict")
         return stored_verdict(stored) if stored else None
-
-    @property
-    def lead(self) -> str:
-        """The effect that stands for the verdict."""
-        return lead(self.verdict) if self.verdict else ""
 
     @property
     def runs(self) -> str:

@@ -59,14 +59,19 @@ class Effect(NamedTuple):
         """Whether the interval has no width to speak of: of what is arithmetic, or came out alike in all runs."""
         return math.isclose(self.low, self.high, rel_tol=1e-3)
 
-    def __str__(self) -> str:
+    @property
+    def estimate(self) -> str:
+        """The number for people, with its interval."""
         value, low, high = (number(each, ".3g") for each in (self.value, self.low, self.high))
         unit = f" {self.unit}" if self.unit else ""
         if math.isnan(self.low):
-            return f"{self.label}: {value}{unit} (n = {self.n}, too small for an interval)"
+            return f"{value}{unit} (n = {self.n}, too small for an interval)"
         if self.alike:
-            return f"{self.label}: {value}{unit}, alike in all runs"
-        return f"{self.label}: {value}{unit}, 95 % interval {low} to {high} (n = {self.n})"
+            return f"{value}{unit}, alike in all runs"
+        return f"{value}{unit}, 95 % interval {low} to {high} (n = {self.n})"
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.estimate}"
 
 
 @dataclass(frozen=True)

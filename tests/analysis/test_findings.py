@@ -55,8 +55,7 @@ def test_numbers_come_from_the_summary(tmp_path):
         " {{ it.caption('picture') }} {{ it.link }}"
     )
     assert page(tmp_path, template, summary) == (
-        "refuted: It is not. 4 of 5. nan."
-        " How to read it. Small points: the seeds. ../results/late/README.md"
+        "refuted: It is not. 4 of 5. nan. How to read it. Small points: the seeds. ../results/late/README.md"
     )
 
 

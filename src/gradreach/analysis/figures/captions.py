@@ -33,7 +33,7 @@ READING: dict[Callable[..., Any], str] = {
         "The norm of each example's own gradient against lag, steps back from the last one, relative to its largest: left "
         "before training, right of the weights that validation chose. Thin: the median example of every seed (of more than "
         "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. What was shown "
-        "where a line has fallen far below 1 % can hardly teach the model."
+        "where a line has fallen far below 1 % has next to no say in what is learned at that moment."
     ),
     gradient_through_training: (
         "From left to right training goes on, from below upwards one looks further back. Bright: the gradient's norm is near "
@@ -47,14 +47,14 @@ READING: dict[Callable[..., Any], str] = {
         f"stands near 1 in one of the two. {ONE_LENGTH}"
     ),
     metric_by_cost: (
-        f"Further left is cheaper. {POINTS} The line and the rings are the Pareto front: what beats all that is cheaper by its whole interval; costs that differ by less than 1 % are equal. Groups "
-        "that are not complete do not count for it. Times are of whatever machine made the runs, with others beside them. "
+        f"Further left is cheaper. {POINTS} The line and the rings are the Pareto front: what beats all that is cheaper by "
+        "its whole interval; costs that differ by less than 1 % are equal. Groups that are not complete do not count for it. Times are of whatever machine made the runs, with others beside them. "
         f"{ONE_LENGTH}"
     ),
     decoding_by_lag: (
         "How much a linear map reads from the hidden state (blue) and from the cell (orange), dotted before training and "
-        "solid of the weights that validation chose, on examples that it was not fitted to: left of the inputs some steps back, right of the target, by how much of the sequence has passed. 1 is "
-        f"perfect, 0 as good as knowing nothing. {POINTS}"
+        "solid of the weights that validation chose, on examples that it was not fitted to: left of the inputs some steps "
+        f"back, right of the target, by how much of the sequence has passed. 1 is perfect, 0 as good as knowing nothing. {POINTS}"
     ),
     critical_difference: (
         "Each model stands at its mean rank over the tasks; left is best. A thick bar joins those that are not told apart: "

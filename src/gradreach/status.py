@@ -25,7 +25,7 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
     from hydra import compose
     from hydra.core.global_hydra import GlobalHydra
 
-    from hydra_plugins.gradreach_sweeper import Composer, combinations, grids
+    from hydra_plugins.gradreach_sweeper import Composer, all_jobs
 
     overrides = [word if "=" in word else f"experiment={word}" for word in line]
     with configuration(conf_dir):
@@ -34,11 +34,7 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
         experiment = [override for override in of_runs if override.startswith("experiment=")]
         master = compose("config", overrides=[*experiment, *of_sweep], return_hydra_config=True)
         loader = GlobalHydra.instance().config_loader()
-        own = master.hydra.sweeper
-        jobs = [
-            job for grid in grids(own.params or {}, own.get("parts")) for job in combinations(loader, grid, of_runs)
-        ]
-        return plan(jobs, Composer(loader, master).compose)
+        return plan(all_jobs(loader, master, of_runs), Composer(loader, master).compose)
 
 
 def survey(jobs: Sequence[Job]) -> pd.DataFrame:

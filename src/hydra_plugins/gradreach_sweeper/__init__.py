@@ -35,8 +35,7 @@ class PlannedSweeper(BasicSweeper):
     """
 
     def __init__(self, params: dict[str, str] | None = None, parts: dict[str, dict[str, str]] | None = None) -> None:
-        super().__init__(max_batch_size=None, params=params)
-        self.parts = parts
+        super().__init__(max_batch_size=None)  # what is swept is read from the configuration: all_jobs
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan, launch, report. Exits with code 1 where a run has failed."""
@@ -47,14 +46,32 @@ class PlannedSweeper(BasicSweeper):
         launcher = self.launcher
         assert launcher is not None
         loader = self.hydra_context.config_loader
-        all_grids = grids(self.params or {}, self.parts)
-        jobs = [job for grid in all_grids for job in combinations(loader, grid, arguments)]
+        jobs = all_jobs(loader, self.config, arguments)
         composer = Composer(loader, self.config)
         try:
             return sweep(jobs, composer.compose, lambda chosen: launcher.launch(chosen, initial_job_idx=0))
         finally:
             if isinstance(launcher, CoresLauncher):
                 launcher.close()
+
+
+def all_jobs(loader: Any, master: DictConfig, arguments: Sequence[str]) -> list[Sequence[str]]:
+    """Return the overrides of every job of all grids of a sweep.
+
+    Read from the configuration, not from the sweeper that Hydra made of it: making resolves values, so that an escaped
+    ``\\${seq_len}`` would become the master's length instead of each run's.
+
+    Args:
+        loader: Hydra's, which knows the groups.
+        master: what the sweep was composed to, with Hydra's own part.
+        arguments: what the command line says of runs; it wins.
+    """
+    own = master.hydra.sweeper
+    return [
+        job
+        for grid in grids(own.get("params") or {}, own.get("parts"))
+        for job in combinations(loader, grid, arguments)
+    ]
 
 
 def grids(params: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any] | None] | None) -> list[dict[str, Any]]:

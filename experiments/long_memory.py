@@ -13,6 +13,7 @@ from gradreach.analysis.figures import metric_against
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named, number
 from gradreach.analysis.results import Results
 from gradreach.analysis.scope import ONE_DRAW, chosen_rates
+from gradreach.analysis.state import PENDING
 from gradreach.analysis.statistics import longest_solved
 from gradreach.analysis.tables import Computed, Measure, Table
 from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold, level
@@ -46,40 +47,46 @@ def solved(runs: pd.DataFrame) -> pd.Series:
     return yes
 
 
+def tried(results: Results) -> pd.DataFrame:
+    """Return the chosen runs, of those T at which none is still to be done; with ``solved``."""
+    runs = results.runs
+    pending = runs["status"].isin(PENDING).groupby([runs[key] for key in BY]).transform("any")
+    return runs[runs["chosen"] & ~pending].pipe(lambda ended: ended.assign(solved=solved(ended)))
+
+
 def longest(results: Results) -> pd.DataFrame:
     """Return the longest T that each architecture has solved."""
-    runs = results.runs[results.runs["chosen"]]
+    ended = tried(results)
     rows = []
-    for (task, name), some in runs.groupby(["task", "architecture"], sort=False):
-        table = some.assign(solved=solved(some)).pivot_table(
-            index="seed", columns="T", values="solved", aggfunc="max", fill_value=False
-        )
-        lengths = [int(length) for length in table.columns]
-        found = longest_solved(lengths, table.to_numpy(dtype=bool), np.random.default_rng(0))
-        rows.append(
-            {
-                "task": task,
-                "architecture": name,
-                "T tried": ", ".join(map(str, lengths)),
+    for (task, name), planned in results.runs.groupby(["task", "architecture"], sort=False):
+        some = ended[(ended["task"] == task) & (ended["architecture"] == name)]
+        row = {"task": task, "architecture": name, "T tried": "none yet"}
+        if len(some):
+            table = some.pivot_table(index="seed", columns="T", values="solved", aggfunc="max", fill_value=False)
+            lengths = [int(length) for length in table.columns]
+            left = len(planned["T"].unique()) - len(lengths)
+            found = longest_solved(lengths, table.to_numpy(dtype=bool), np.random.default_rng(0))
+            row |= {
+                "T tried": ", ".join(map(str, lengths)) + (f" ({left} to come)" if left else ""),
                 "longest T solved": found.value,
                 "95 % from": found.low,
                 "to": found.high,
-                "runs that solved it": f"{int(solved(some).sum())}/{len(some)}",
-                "Bai et al. 2018": BAI.get(str(name), "–") if task == "copy" else "–",
+                "runs that solved it": f"{int(some['solved'].sum())}/{len(some)}",
             }
-        )
+        rows.append(row | {"Bai et al. 2018": BAI.get(str(name), "–") if task == "copy" else "–"})
     return pd.DataFrame(rows)
 
 
 def success(results: Results) -> pd.DataFrame:
-    """Return how many seeds of how many have solved their task, by architecture and T."""
-    runs = results.runs[results.runs["chosen"]]
-    runs = runs.assign(solved=solved(runs))
-    lengths = sorted(runs["T"].unique())
+    """Return how many seeds of how many have solved their task, by architecture and T; a dash: still to be done."""
+    ended = tried(results)
+    lengths = sorted(results.runs["T"].unique())
     rows = []
-    for (task, name), some in runs.groupby(["task", "architecture"], sort=False):
-        at = {length: some.loc[some["T"] == length, "solved"] for length in lengths}
-        cells = {f"T = {length}": f"{int(yes.sum())}/{len(yes)}" if len(yes) else "" for length, yes in at.items()}
+    for (task, name), planned in results.runs.groupby(["task", "architecture"], sort=False):
+        some = ended[(ended["task"] == task) & (ended["architecture"] == name)]
+        cells = dict.fromkeys((f"T = {length}" for length in lengths), "")
+        cells |= {f"T = {length}": "–" for length in planned["T"].unique()}
+        cells |= {f"T = {length}": f"{int(yes.sum())}/{len(yes)}" for length, yes in some.groupby("T")["solved"]}
         rows.append({"task": task, "architecture": name, **cells})
     return pd.DataFrame(rows)
 
@@ -158,7 +165,7 @@ EXPERIMENT = Experiment(
         Computed(
             "success",
             "Seeds that solved their task.",
-            "Of the seeds that were run with the learning rate that validation chose.",
+            "Of the seeds that were run with the learning rate that validation chose. A dash: runs are still to be done.",
             success,
         ),
         Table(

@@ -3,9 +3,13 @@
 import json
 import math
 import re
+from types import SimpleNamespace
 
+import hydra
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from gradreach.analysis.build import architectures, build
@@ -14,6 +18,7 @@ from gradreach.analysis.frame import load_runs
 from gradreach.analysis.long import load_decoding, load_history
 from gradreach.analysis.results import Results
 from gradreach.analysis.run_table import write_plan
+from gradreach.config import configuration
 from gradreach.diagnostics.decoding import LAGS, POSITIONS
 from gradreach.runner import check
 from hydra_plugins.gradreach_sweeper import grids
@@ -107,16 +112,20 @@ def table(name, of):
     return next(each for each in experiment.tables if each.name == of).compute(results)
 
 
+def effects_of(verdict):
+    return [part.effect for part in verdict.leaves if part.effect]
+
+
 @pytest.mark.parametrize("name", RUN)
 def test_no_effect_counts_a_seed_twice(name):
     experiment, results = committed(name)
     seeds = 10 if name == "pooling" else results.runs["seed"].nunique()  # it judges networks that no run has trained
-    assert {effect.label: effect.n for effect in experiment.judge(results).effects if effect.n > seeds} == {}
+    assert {effect.label: effect.n for effect in effects_of(experiment.judge(results)) if effect.n > seeds} == {}
 
 
 def test_shares_of_factors_are_told_by_side_and_by_start():
     experiment, results = committed("gate_saturation")
-    for effect in experiment.judge(results).effects:
+    for effect in effects_of(experiment.judge(results)):
         below, above, *starts = map(
             float, re.findall(r"[\d.]+(?= below| above)|(?<=[:/] )[\d.]+", shares(effect.label))
         )
@@ -142,6 +151,20 @@ def test_which_lags_a_part_tells_more_of_is_said_by_whole_intervals():
             mean, half = (float(number.replace("−", "-")) for number in row[f"lag {lag}"].split(" ± "))
             if abs(abs(mean) - half) > 0.001:  # else rounding decides
                 assert (f"{lag}" in said["h"], f"{lag}" in said["c"]) == (mean > half, mean < -half), row
+
+
+def test_what_follows_the_length_follows_that_of_each_run(monkeypatch):
+    planned = []
+    monkeypatch.setattr("gradreach.sweep.sweep", lambda jobs, compose, launch: planned.extend(map(compose, jobs)))
+    with configuration(PROJECT / "conf"):
+        line = ["experiment=sequence_length_quick"]
+        master = hydra.compose("config", overrides=line, return_hydra_config=True)
+        sweeper = instantiate(master.hydra.sweeper)
+        sweeper.config, sweeper.launcher = master, object()
+        sweeper.hydra_context = SimpleNamespace(config_loader=GlobalHydra.instance().config_loader())
+        sweeper.sweep([])
+        lengths = {(job.seq_len, job.model.chrono) for job in planned if job.model.get("chrono")}
+    assert lengths == {(64, 64), (128, 128)}
 
 
 def test_a_sweep_of_several_grids_is_their_sum_and_null_leaves_one_out():

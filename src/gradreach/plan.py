@@ -1,5 +1,6 @@
 """What a sweep is to do: every job checked first, identical runs once, each with a name of its own."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,10 @@ def _agree(one: dict[str, Any], other: dict[str, Any], apart: Collection[str] = 
 def varied(jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
     """Return by run what a sweep varies beyond what runs are named by anyway: ``{"optimizer.lr": "0.1"}``."""
     given = {
-        job.run.run_id: {key.lstrip("+"): value for key, _, value in (text.partition("=") for text in job.overrides)}
+        job.run.run_id: {
+            key.lstrip("+"): re.sub(r"\\(?=[{}])", "", value)  # as it was written, not as Hydra quotes it
+            for key, _, value in (text.partition("=") for text in job.overrides)
+        }
         for job in jobs
     }
     keys = dict.fromkeys(key for values in given.values() for key in values)

@@ -223,7 +223,7 @@ EXPERIMENT = Experiment(
         Figure(
             "half_life_at_start",
             "Half-life of the gradient by the state before training: it is a property of the start, not of the "
-            "length. Missing where the curve is no exponential, or does not decay.",
+            "length (chrono is a start that is made for the length). Missing where the curve is no exponential, or does not decay.",
             of_chosen(
                 partial(
                     metric_against,

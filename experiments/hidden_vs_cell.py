@@ -14,9 +14,8 @@ from gradreach.analysis.figures.decoding import by_run, decoding_by_lag
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named, number
 from gradreach.analysis.results import Results
 from gradreach.analysis.scope import ONE_DRAW, chosen_rates
-from gradreach.analysis.statistics import estimate
 from gradreach.analysis.tables import Computed, Measure, Table, selected
-from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold, level
+from gradreach.analysis.verdict import Effect, Verdict, combine_named, effect_of, judge_threshold, level
 
 MARGIN = 0.02
 """Of R²: who tells no more than this more tells the same."""
@@ -54,9 +53,8 @@ def effect(results: Results, task: str, stage: str, what: str) -> Effect:
     more, less, of = STATEMENTS[what]
     runs = selected(results.finished, {**SOLVED, "task": task})
     name = difference(stage, what)
-    mean, _, half, n = estimate(runs[name].to_numpy(float) if name in runs else [])
     label = f"R² of {of}, {PARTS[more]} − {PARTS[less]}, {task}, {STAGES[stage]}"
-    return Effect(label, mean, mean - half, mean + half, n)
+    return effect_of(label, runs[name].to_numpy(float) if name in runs else [])
 
 
 def of_less(results: Results, task: str, stage: str, what: str) -> float:
@@ -72,11 +70,10 @@ def lag_by_lag(results: Results, task: str, stage: str) -> dict[float, Effect]:
     if told.empty:
         return {}
     parts = told.pivot_table(index=["lag", "run_id"], columns="quantity", values="r2")
-    found = {}
-    for lag, values in (parts["h"] - parts["c"]).groupby("lag"):
-        mean, _, half, n = estimate(values.to_numpy(float))
-        found[float(lag)] = Effect(f"lag {lag:g}", mean, mean - half, mean + half, n)
-    return found
+    return {
+        float(lag): effect_of(f"lag {lag:g}", values.to_numpy(float))
+        for lag, values in (parts["h"] - parts["c"]).groupby("lag")
+    }
 
 
 def who_tells_more(effects: Mapping[float, Effect]) -> str:

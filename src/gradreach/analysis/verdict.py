@@ -149,6 +149,12 @@ def chosen(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
     return runs[runs["status"] == "finished"]
 
 
+def effect_of(label: str, values: Sequence[float] | np.ndarray, unit: str = "") -> Effect:
+    """Return the mean of independent draws, one value each, with its 95 % t-interval."""
+    mean, _, half_width, n = estimate(values)
+    return Effect(label, mean, mean - half_width, mean + half_width, n, unit)
+
+
 def level(
     runs: pd.DataFrame, metric: str, where: Where, *, label: str = "", scale: float = 1.0, unit: str = ""
 ) -> Effect:
@@ -159,7 +165,7 @@ def level(
     """
     has(runs, metric)
     values = chosen(runs, where).groupby("seed")[metric].mean().to_numpy(dtype=float, na_value=math.nan)
-    return _effect(label or f"{metric} of {_named(where)}", values * scale, unit)
+    return effect_of(label or f"{metric} of {_named(where)}", values * scale, unit)
 
 
 def compare(
@@ -194,11 +200,11 @@ def compare(
     first, second = (side.to_numpy(float) for side in sides[0].align(sides[1]))  # without a partner: NaN
     if ratio:
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = _effect("", np.log(first) - np.log(second), unit)
+            logs = effect_of("", np.log(first) - np.log(second), unit)
         sign, values = "÷", [math.exp(value) for value in (logs.value, logs.low, logs.high)]
         effect = Effect("", values[0], values[1], values[2], logs.n, unit)
     else:
-        sign, effect = "−", _effect("", (first - second) * scale, unit)
+        sign, effect = "−", effect_of("", (first - second) * scale, unit)
     return effect._replace(label=label or f"{metric}, {_named(a)} {sign} {_named(b)}")
 
 
@@ -273,11 +279,6 @@ def combine_named(parts: Mapping[str, Verdict]) -> Verdict:
     sentence = "; ".join(said)
     named = [replace(part, name=name) for name, part in parts.items()]
     return combine(named, f"{sentence[:1].upper()}{sentence[1:]}.")
-
-
-def _effect(label: str, values: np.ndarray, unit: str) -> Effect:
-    mean, _, half_width, n = estimate(values)
-    return Effect(label, mean, mean - half_width, mean + half_width, n, unit)
 
 
 def _named(where: Where) -> str:

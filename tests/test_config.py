@@ -97,6 +97,7 @@ def test_what_cannot_change_the_result_is_no_part_of_the_identity(configured):
         "trainer.epochs=3",
         "task.data_seed=1",
         "diagnostics.decoding=ends",
+        "model.embedding_ngrams=2",
     ],
 )
 def test_what_can_change_the_result_is(configured, override):
@@ -111,6 +112,13 @@ def test_a_quantity_that_came_later_is_part_of_the_identity_only_where_it_is_mea
     old = before.canonical()
     assert RunConfig.model_validate(old).run_id == before.run_id
     assert RunConfig.model_validate({**old, "diagnostics": {**old["diagnostics"], "decoding": None}}) == before
+
+
+def test_a_setting_of_a_model_that_came_later_is_part_of_the_identity_only_where_it_is_used(configured):
+    before, used = configured()[0], configured("model.embedding_ngrams=2")[0]
+    assert "embedding_ngrams" not in before.canonical()["model"]
+    assert used.canonical()["model"]["embedding_ngrams"] == 2
+    assert RunConfig.model_validate(before.canonical()) == before
 
 
 def test_a_kernel_size_makes_no_new_run_of_a_recurrent_model(configured):

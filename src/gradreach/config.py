@@ -58,6 +58,14 @@ class Component(BaseModel):
         return resolve(self.target)(*positional, **self.arguments())
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _is_one(value: object) -> bool:
+    return value == 1
+
+
 class ModelSettings(Component):
     """An encoder, and what stands before and after it."""
 
@@ -66,6 +74,8 @@ class ModelSettings(Component):
     head_max_norm: PositiveFloat | None = None
     embedding: Literal["trainable", "frozen"] = "trainable"
     embedding_size: PositiveInt | None = None
+    # what came later and is not used is no part of the identity: runs of before it keep theirs
+    embedding_ngrams: Annotated[int, Field(ge=1, le=5)] = Field(default=1, exclude_if=_is_one)
     match_params: PositiveInt | None = None
 
     def ends(self) -> dict[str, Any]:
@@ -96,10 +106,6 @@ class TrainerSettings(Settings):
 
 
 When = Annotated[Schedule, BeforeValidator(checked_schedule)]
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class DiagnosticsSettings(Settings):

@@ -36,7 +36,7 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
     title = run.label + (f" · width {model.width}" if run.model.match_params is not None else "")
     console.print(f"\n[bold]{title}[/bold]   {type(encoder).__module__}.{type(encoder).__name__}")
     console.print(layer_table(model, shape))
-    seen = encoder.receptive_field
+    seen = model.receptive_field
     reach = (
         "all steps" + (" before it" if encoder.causal else "") if seen is None else f"{seen} steps of {shape.length}"
     )

@@ -242,7 +242,7 @@ def _train_and_measure(
         "width": model.width,
         "parameters": model.parameter_count,
         "multiply_adds": model.multiply_adds(task.shape.length),
-        "receptive_field": model.encoder.receptive_field,
+        "receptive_field": model.receptive_field,
         "examples": {name: len(split) for name, split in splits._asdict().items()},
         "data": task.facts(),
     }

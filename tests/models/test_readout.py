@@ -5,10 +5,11 @@ from typing import Literal
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from gradreach.errors import ConfigError
-from gradreach.models import GRU, LSTM, Identity, SequenceModel, build, make_embedding
-from gradreach.models.embedding import TokenEmbedding
+from gradreach.models import GRU, LSTM, Identity, SequenceModel, build, caveat, make_embedding
+from gradreach.models.embedding import BUCKETS, HASH_FACTOR, TokenEmbedding
 from gradreach.models.readout import Attention, EachStep, Flatten, Last, Max, Mean
 from gradreach.tasks import Shape
 
@@ -96,11 +97,64 @@ def test_a_model_with_pretrained_vectors_can_be_made_without_memory() -> None:
         build(GRU, {}, shape, readout="last", embedding_size=4)
 
 
+def test_an_ngram_has_a_vector_of_its_own_wherever_it_stands() -> None:
+    embedding = TokenEmbedding(10, 4, ngrams=3)
+    ids = torch.tensor([[3, 4, 5, 0], [7, 3, 4, 5], [4, 3, 5, 5]])
+    of_runs = embedding(ids) - embedding.vectors(ids)
+    assert not of_runs[:, 0].any(), "nothing ends at the first token but itself"
+    assert not of_runs[0, 3].any(), "padding ends no run"
+    pair, triple = (vectors.weight for vectors in embedding.ngrams.vectors)
+    torch.testing.assert_close(of_runs[0, 1], of_runs[1, 2] - _run(triple, 7, 3, 4))
+    torch.testing.assert_close(of_runs[0, 1], _run(pair, 3, 4))
+    torch.testing.assert_close(of_runs[0, 2], _run(pair, 4, 5) + _run(triple, 3, 4, 5))
+    assert not torch.equal(of_runs[2, 1], of_runs[0, 1]), "the order counts"
+
+
+def _run(weight: torch.Tensor, *ids: int) -> torch.Tensor:
+    """Look up a run by Python's whole numbers, the last token first, as an int64 that wraps would hold them."""
+    hashed = ids[-1]
+    for token in reversed(ids[:-1]):
+        hashed = hashed * HASH_FACTOR + token
+    wrapped = (hashed + 2**63) % 2**64 - 2**63
+    return weight[1 + wrapped % (BUCKETS - 1)]
+
+
+def test_ngrams_change_nothing_before_the_first_step_of_training_but_what_they_add() -> None:
+    def made(ngrams: int) -> TokenEmbedding:
+        torch.manual_seed(0)
+        return TokenEmbedding(10, 4, std=0.1, ngrams=ngrams)
+
+    assert torch.equal(made(1).vectors.weight, made(2).vectors.weight)
+    (pairs,) = made(2).ngrams.vectors
+    assert pairs.weight.std().item() == pytest.approx(0.1, rel=0.01)
+
+
+def test_ngrams_learn_with_frozen_tokens_and_padding_changes_nothing() -> None:
+    shape = Shape(channels=1, length=5, outputs=2, vocabulary=9, variable_length=True)
+    model = build(Identity, {}, shape, readout="mean", embedding="frozen", embedding_size=3, embedding_ngrams=2)
+    ids = torch.tensor([[4, 1, 4, 1]])
+    padded = F.pad(ids, (0, 1))
+    assert torch.equal(model(ids, torch.tensor([4])), model(padded, torch.tensor([4])))
+    model(ids, torch.tensor([4])).sum().backward()
+    assert model.embedding.vectors.weight.grad is None
+    assert int(model.embedding.ngrams.vectors[0].weight.grad.any(1).sum()) == 2, "4 1 and 1 4"
+
+
+def test_what_stands_at_a_step_tells_of_the_tokens_before_it() -> None:
+    shape = Shape(channels=1, length=6, outputs=2, vocabulary=9)
+    model = build(Identity, {}, shape, readout="last", embedding_ngrams=3)
+    assert model.receptive_field == 3
+    assert list(model.seen_by_last(6)) == [3, 4, 5]
+    assert "sees 3 of 6 steps, from the 4. to the 6." in str(caveat(model, shape))
+
+
 def test_series_are_projected_or_left_as_they_are() -> None:
     assert make_embedding(3, None, None)(STATES) is STATES
     assert make_embedding(2, None, 7)(STATES).shape == (2, 3, 7)
     with pytest.raises(ConfigError, match="no tokens"):
         make_embedding(2, None, 7, "frozen")
+    with pytest.raises(ConfigError, match=r"embedding_ngrams=2: .* no tokens"):
+        make_embedding(2, None, 7, ngrams=2)
 
 
 def test_what_excludes_each_other_or_does_nothing_is_refused() -> None:

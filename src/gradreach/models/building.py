@@ -25,6 +25,7 @@ def build(
     head_max_norm: float | None = None,
     embedding: Literal["trainable", "frozen"] = "trainable",
     embedding_size: int | None = None,
+    embedding_ngrams: int = 1,
     match_params: int | None = None,
 ) -> SequenceModel:
     """Make a model for a task.
@@ -39,6 +40,7 @@ def build(
         embedding: whether the vectors of tokens are trained.
         embedding_size: of a token's vector, or of the projection of a series; None: that of the task's pretrained
             vectors, else 100, and no projection.
+        embedding_ngrams: how many tokens the longest run has that gets a vector of its own, hashed; 1: tokens alone.
         match_params: choose the width whose model has a number of parameters nearest to this; None: it is given.
 
     Raises:
@@ -47,7 +49,13 @@ def build(
 
     def embedded() -> tuple[Embedding, int]:
         embed = make_embedding(
-            shape.channels, shape.vocabulary, embedding_size, embedding, shape.vectors, shape.vector_std
+            shape.channels,
+            shape.vocabulary,
+            embedding_size,
+            embedding,
+            shape.vectors,
+            shape.vector_std,
+            embedding_ngrams,
         )
         return embed, getattr(embed, "d_out", shape.channels)
 
@@ -83,8 +91,8 @@ def build(
 def caveat(model: SequenceModel, shape: Shape) -> str | None:
     """Return what should be known of a model that works, but perhaps not as meant; None: nothing."""
     encoder, length = model.encoder, shape.length
-    kind, seen = type(encoder).__name__, encoder.seen_by_last(length)
-    reach = encoder.receptive_field
+    kind, seen = type(encoder).__name__, model.seen_by_last(length)
+    reach = model.receptive_field
     if model.readout_name == "each_step" and reach is not None and reach < length:
         return (
             f"model.readout=each_step: an answer of {kind} sees {reach} neighbouring steps of {length}; where the task "

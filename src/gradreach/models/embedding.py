@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
@@ -13,19 +15,66 @@ PADDING_ID = 0
 TOKEN_SIZE = 100
 """Size of the vector of a token where no other is chosen."""
 
+BUCKETS = 100_003
+"""Vectors that all n-grams share. A prime, so that ids which differ by a round number do not meet."""
+
+HASH_FACTOR = 116_049_371
+"""What fastText multiplies by from one token to the next."""
+
+
+class NGramEmbedding(nn.Module):
+    """A vector for every run of 2 … n tokens, shared by those whose hashes are equal.
+
+    Source: A. Joulin et al., Bag of tricks for efficient text classification, 2016, whose hash this is.
+
+    - ``longest``: n.
+    - ``size``: of a vector.
+    - ``std``: vectors start from N(0, std²).
+    """
+
+    def __init__(self, longest: int, size: int, *, std: float = 1.0) -> None:
+        super().__init__()
+        self.longest = longest
+        self.vectors = nn.ModuleList(nn.Embedding(BUCKETS, size, padding_idx=0) for _ in range(longest - 1))
+        for vectors in self.vectors:
+            scaled_start(vectors, std)  # type: ignore[arg-type]
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return, for ids ``(batch, length)``, the sum over the runs that end at each step: ``(batch, length, size)``.
+
+        A run that would begin before the text, or holds padding, is the zero vector.
+        """
+        hashed, whole, found = ids, ids != PADDING_ID, []
+        for before, vectors in enumerate(self.vectors, start=1):
+            earlier = F.pad(ids, (before, 0))[:, : ids.shape[1]]
+            hashed = hashed * HASH_FACTOR + earlier  # int64, which wraps
+            whole = whole & (earlier != PADDING_ID)
+            found.append(vectors((1 + hashed % (BUCKETS - 1)).masked_fill(~whole, 0)))
+        return torch.stack(found).sum(0)
+
 
 class TokenEmbedding(nn.Module):
     """A vector for every token: ``(batch, length)`` ids to ``(batch, length, size)``; padding is the zero vector.
+
+    With n-grams a step holds the sum of its token's vector and of those of the runs of tokens that end there.
 
     - ``vocabulary``: ids are below this.
     - ``size``: of a vector.
     - ``frozen``: whether training leaves the vectors as they are.
     - ``pretrained``: what the vectors start from, ``(vocabulary, size)``; None: N(0, std²).
     - ``std``: 1 is what torch does.
+    - ``ngrams``: how many tokens the longest run has; 1: tokens alone.
     """
 
     def __init__(
-        self, vocabulary: int, size: int, *, frozen: bool = False, pretrained: Tensor | None = None, std: float = 1.0
+        self,
+        vocabulary: int,
+        size: int,
+        *,
+        frozen: bool = False,
+        pretrained: Tensor | None = None,
+        std: float = 1.0,
+        ngrams: int = 1,
     ) -> None:
         super().__init__()
         self.d_out = size
@@ -35,10 +84,16 @@ class TokenEmbedding(nn.Module):
         else:
             pretrained_start(self.vectors, pretrained)
         self.vectors.weight.requires_grad_(not frozen)
+        self.ngrams = NGramEmbedding(ngrams, size, std=std) if ngrams > 1 else None
+
+    @property
+    def steps(self) -> int:
+        """How many tokens what stands at a step tells of: its own, and those before it."""
+        return 1 if self.ngrams is None else self.ngrams.longest
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(batch, length, size)``."""
-        return self.vectors(x)
+        return self.vectors(x) if self.ngrams is None else self.vectors(x) + self.ngrams(x)
 
     def multiply_adds(self, length: int) -> int:
         """Looking up needs none."""
@@ -47,6 +102,8 @@ class TokenEmbedding(nn.Module):
 
 class Projection(nn.Linear):
     """A linear map of every step of a series: ``(batch, length, channels)`` to ``(batch, length, size)``."""
+
+    steps = 1
 
     def __init__(self, channels: int, size: int) -> None:
         super().__init__(channels, size)
@@ -59,6 +116,8 @@ class Projection(nn.Linear):
 
 class Bare(nn.Identity):
     """Nothing: the encoder sees the steps of the series as they are."""
+
+    steps = 1
 
     def multiply_adds(self, length: int) -> int:
         """None."""
@@ -75,6 +134,7 @@ def make_embedding(
     kind: Literal["trainable", "frozen"] = "trainable",
     pretrained: Tensor | None = None,
     std: float = 1.0,
+    ngrams: int = 1,
 ) -> Embedding:
     """Make what fits an input.
 
@@ -85,11 +145,16 @@ def make_embedding(
         kind: whether training moves the vectors of tokens.
         pretrained: vectors of the tokens to start from, ``(vocabulary, size)``.
         std: of the start of vectors that are not pretrained.
+        ngrams: how many tokens the longest run has that gets a vector of its own; 1: tokens alone.
 
     Raises:
-        ConfigError: ``frozen`` without tokens, or another size than that of the pretrained vectors.
+        ConfigError: ``frozen`` or n-grams without tokens, or another size than that of the pretrained vectors.
     """
     if vocabulary is None:
+        if ngrams > 1:
+            raise ConfigError(
+                f"model.embedding_ngrams={ngrams}: this task has no tokens that could stand together; choose 1"
+            )
         if kind == "frozen":
             raise ConfigError("model.embedding=frozen: this task has no tokens to look up; choose trainable")
         return Bare() if size is None else Projection(channels, size)
@@ -101,4 +166,6 @@ def make_embedding(
                 "choose that or null"
             )
         size = given
-    return TokenEmbedding(vocabulary, size or TOKEN_SIZE, frozen=kind == "frozen", pretrained=pretrained, std=std)
+    return TokenEmbedding(
+        vocabulary, size or TOKEN_SIZE, frozen=kind == "frozen", pretrained=pretrained, std=std, ngrams=ngrams
+    )

@@ -1,5 +1,7 @@
 """Embed, encode, read out, answer."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -60,6 +62,17 @@ class SequenceModel(nn.Module):
     def parameter_count(self) -> int:
         """How many numbers training moves."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    @property
+    def receptive_field(self) -> int | None:
+        """How many neighbouring steps of the input a state can depend on; None: all of them."""
+        seen = self.encoder.receptive_field
+        return None if seen is None else seen + self.embedding.steps - 1
+
+    def seen_by_last(self, length: int) -> Sequence[int]:
+        """Return the steps, from 0, that the last state of a sequence of this length can depend on."""
+        seen, told = self.encoder.seen_by_last(length), range(self.embedding.steps)
+        return sorted({step - before for step in seen for before in told if step >= before})
 
     def multiply_adds(self, length: int) -> int:
         """Count the multiply-adds for one sequence of this length."""

@@ -28,7 +28,7 @@ from gradreach.diagnostics import (
 )
 from gradreach.diagnostics.profile import quantiles_by_lag
 from gradreach.diagnostics.scaled import Scaled
-from gradreach.models import LSTM, SequenceModel
+from gradreach.models import GRU, LSTM, SequenceModel, make_embedding
 from gradreach.tasks import Batch
 
 
@@ -215,6 +215,17 @@ def test_token_ids_are_measured_by_what_the_embedding_gives():
     profile = gradient_profile(tokens, Batch(ids, None, torch.zeros(3)), score)
     given = tokens.embed(ids).detach().requires_grad_()
     score(tokens.gru(given)[0][:, -1], torch.zeros(3)).sum().backward()
+    truth = given.grad.norm(dim=2).log10().flip(1).median(0)[0]
+    assert np.allclose(profile[profile["quantity"] == "x"]["median"], truth, atol=1e-12)
+
+
+def test_tokens_with_ngrams_are_measured_by_the_sum_that_stands_at_a_step():
+    torch.manual_seed(0)
+    whole = SequenceModel(GRU(3, width=4), "last", 2, embedding=make_embedding(1, 9, 3, ngrams=3)).double()
+    ids = torch.randint(1, 9, (3, 5))
+    profile = gradient_profile(whole, Batch(ids, None, torch.zeros(3)), score)
+    given = whole.embedding(ids).detach().requires_grad_()
+    score(whole.head(whole.encoder(given, None)[0][:, -1]), torch.zeros(3)).sum().backward()
     truth = given.grad.norm(dim=2).log10().flip(1).median(0)[0]
     assert np.allclose(profile[profile["quantity"] == "x"]["median"], truth, atol=1e-12)
 

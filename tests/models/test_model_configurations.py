@@ -10,10 +10,14 @@ import yaml
 
 from gradreach.config import Component, ModelSettings, parse, resolve
 from gradreach.describe import compose
+from gradreach.models import SequenceModel
 from gradreach.runner import check
+from gradreach.tasks import Task
 
 CONF = Path(__file__).parents[2] / "conf"
 OPTIONS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+TOKENS = ("fasttext",)
+"""Those that need a task with tokens."""
 AXES = {"${kernel_size}": 3, "${seq_len}": 64}
 ENDS = set(ModelSettings.model_fields) - set(Component.model_fields)
 
@@ -56,9 +60,22 @@ def test_every_setting_says_what_it_is_for(option: str) -> None:
             assert re.search(r"\S  +# \w", line), line
 
 
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("texts")
+    lines = [f"{number % 2}\tnumber {number} {'and so on ' * 20}" for number in range(40)]
+    (folder / "texts.tsv").write_text("\n".join(["label\ttext", *lines]), encoding="utf-8")
+    return folder
+
+
+def made(option: str, texts: Path, *overrides: str) -> tuple[Task, SequenceModel]:
+    of_texts = ["task=text_file", "task.file=texts.tsv", f"data_dir={texts}"] if option in TOKENS else []
+    return check(*parse(compose([f"model={option}", "seq_len=64", *of_texts, *overrides], CONF)))
+
+
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_is_a_model_that_can_be_made_without_memory(option: str) -> None:
-    task, model = check(*parse(compose([f"model={option}", "seq_len=64"], CONF)))
+def test_every_option_is_a_model_that_can_be_made_without_memory(option: str, texts: Path) -> None:
+    task, model = made(option, texts)
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
     assert model.parameter_count > 0
     assert model.multiply_adds(task.shape.length) > 0
@@ -69,6 +86,7 @@ READ_BY = {
     "kim_cnn": "max",
     "notes_cnn": "mean",
     "bag": "mean",
+    "fasttext": "mean",
     "transformer": "mean",
     "linear": "flatten",
     "mlp": "flatten",
@@ -79,9 +97,11 @@ READ_BY = {
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_reads_out_and_takes_up_the_axes_as_its_source_does(option: str) -> None:
-    _, model = check(*parse(compose([f"model={option}", "seq_len=64", "kernel_size=5"], CONF)))
+def test_every_option_reads_out_and_takes_up_the_axes_as_its_source_does(option: str, texts: Path) -> None:
+    _, model = made(option, texts, "kernel_size=5")
     assert model.readout_name == READ_BY.get(option, "last")
-    assert (model.dropout.p, model.max_norm) == ((0.5, 3.0) if option == "kim_cnn" else (0.0, None))
+    assert model.dropout.p == {"kim_cnn": 0.5, "fasttext": 0.7}.get(option, 0.0)
+    assert model.max_norm == (3.0 if option == "kim_cnn" else None)
+    assert model.embedding.steps == (2 if option == "fasttext" else 1)
     of_kernels = {"cnn": 5, "tcn": 5, "notes_cnn": 5, "locally_connected": 5}
     assert model.encoder.kernels.get("kernel_size") == of_kernels.get(option)

@@ -15,7 +15,8 @@ class Identity(Encoder):
     """Nothing: the readout sees the input itself.
 
     With the readout ``flatten`` the model is linear (``model=linear``; for classes logistic regression, D. R. Cox,
-    1958), with ``mean`` over embedded words a bag of embeddings (``model=bag``; A. Joulin et al., 2016).
+    1958), with ``mean`` over embedded words a bag of embeddings (``model=bag``), and with vectors of
+    pairs of words fastText (``model=fasttext``; A. Joulin et al., 2016).
     """
 
     causal = True

@@ -54,10 +54,11 @@ LONG = {
         "trainer.epochs=40 optimizer.schedule=cosine",
         0.88,
     ),
-    "imdb": Line("task=imdb seq_len=400 model=bag trainer.epochs=6", 0.84, linear=0.907),
+    "imdb": Line(
+        "task=imdb seq_len=400 task.keep=both model=fasttext optimizer.lr=0.003 trainer.epochs=8", 0.84, linear=0.907
+    ),
     "waimai": Line(
-        f"task=text_file {REVIEWS} seq_len=160 model=kim_cnn model.kernel_sizes=[1,2,3] model.input_dropout=0.3 "
-        "trainer.epochs=6",
+        f"task=text_file {REVIEWS} seq_len=160 model=fasttext optimizer.lr=0.003 trainer.epochs=10",
         0.85,
         linear=0.902,
     ),

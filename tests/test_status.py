@@ -46,6 +46,19 @@ def test_the_time_left_is_reckoned_by_model_and_divided_by_cores(jobs, monkeypat
     assert "time spent in runs: 11 min 00 s, about 2 min 45 s left on 4 cores" in said
 
 
+def test_what_is_left_is_reckoned_from_the_same_task_where_it_can_be(jobs):
+    planned = jobs(
+        [["model=gru", f"task={task}", f"seed={seed}"] for task in ("digits", "recall", "adding") for seed in (0, 1)]
+    )
+    write(planned[0], "finished", seconds=10.0)
+    write(planned[2], "finished", seconds=500.0)
+    expected = survey(planned)["expected_seconds"]
+    assert expected[[1, 3]].tolist() == [10.0, 500.0]
+    both = (10 + 500) * planned[5].cost / (planned[0].cost + planned[2].cost)
+    assert expected[[4, 5]].tolist() == pytest.approx([both, both], abs=0.1)
+    assert survey(jobs([["model=rnn"]]))["expected_seconds"].isna().all()
+
+
 def test_every_key_that_varies_is_a_column_and_part_of_the_name(jobs, tmp_path, capsys):
     planned = jobs([["model=cnn", f"optimizer.lr={lr}", f"kernel_size={k}"] for lr in (0.1, 0.01) for k in (3, 5)])
     write(planned[0], "failed", seconds=1.0, error="ValueError: on purpose")

@@ -40,18 +40,23 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
 def survey(jobs: Sequence[Job]) -> pd.DataFrame:
     """Return one row a run, with a column for each key that varies.
 
-    ``expected_seconds`` of what is not done is reckoned from runs of the same model.
+    ``expected_seconds`` of what is not done is reckoned from runs of the same model on the same task, else on others,
+    else of other models.
     """
     store = RecordStore(jobs[0].workplace.results_dir / "runs")
     names, more = labels(jobs), varied(jobs)
     frame = pd.DataFrame(
         [{**_row(store, job), "run": names[job.run.run_id], **more[job.run.run_id]} for job in jobs],
     )
-    done = frame[frame["status"].isin(SETTLED)]
-    speed = (done.groupby("model")["seconds"].sum() / done.groupby("model")["cost"].sum()).to_dict()
-    overall = done["seconds"].sum() / done["cost"].sum() if len(done) else float("nan")
-    expected = frame["cost"] * frame["model"].map(speed).fillna(overall)
-    frame["expected_seconds"] = expected.where(~frame["status"].isin(SETTLED)).round(1)
+    settled, model, task = frame["status"].isin(SETTLED), frame["model"], frame["task"]
+    seconds, cost = (frame[column].where(settled).astype(float) for column in ("seconds", "cost"))
+
+    def pace(*alike: pd.Series) -> pd.Series:
+        return seconds.groupby(list(alike)).transform("sum") / cost.groupby(list(alike)).transform("sum")
+
+    anything = pd.Series("any", index=frame.index)
+    expected = frame["cost"] * pace(model, task).fillna(pace(model)).fillna(pace(anything))
+    frame["expected_seconds"] = expected.where(~settled).round(1)
     axes = [axis for axis in AXES if len(frame[axis].unique()) > 1]
     swept = dict.fromkeys(key for values in more.values() for key in values)
     return frame[["run_id", "status", "run", *axes, *swept, "seed", *MEASURED]]

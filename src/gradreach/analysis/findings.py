@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gradreach.analysis.experiment import Experiment, known_experiments, load_experiment
 from gradreach.analysis.summary import stored_summary
-from gradreach.analysis.verdict import READING, Verdict, stored_verdict
+from gradreach.analysis.verdict import Verdict, stored_verdict
 
 PAGE = Path("docs/findings.md")
 TEMPLATE = Path("docs/findings.md.jinja")
@@ -38,6 +38,11 @@ class Finding:
         """How many there are of how many."""
         return f"{self.summary['finished']} of {self.summary['planned']}" if self.summary else "none yet"
 
+    @property
+    def complete(self) -> bool:
+        """Whether there are all."""
+        return bool(self.summary) and self.summary["finished"] == self.summary["planned"]
+
     def caption(self, figure: str) -> str:
         """Say how a figure is read; a summary of an older version tells nothing."""
         return str(self.summary.get("captions", {}).get(figure, ""))
@@ -56,8 +61,8 @@ def applies(results_dir: Path) -> bool:
 def findings(folders: Sequence[Path], experiments_dir: Path = Path("experiments"), template: Path = TEMPLATE) -> str:
     """Fill the template, from the summaries in folders of results: of an experiment the first that has it counts.
 
-    It is given ``claims``, the findings of all experiments that test one, in order; ``of(name)``, the finding of one
-    experiment; and ``reading``, how verdicts are read.
+    It is given ``claims``, the findings of all experiments that test one, in order, and ``of(name)``, the finding of
+    one experiment.
     """
     known = {
         name: Finding(name, load_experiment(name, experiments_dir), stored_summary(name, folders))
@@ -74,4 +79,4 @@ def findings(folders: Sequence[Path], experiments_dir: Path = Path("experiments"
         autoescape=False,
     )
     found = [known[name] for *_, name in ordered]
-    return environment.get_template(template.name).render(claims=found, of=known.get, reading=READING)
+    return environment.get_template(template.name).render(claims=found, of=known.get)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
@@ -49,9 +48,8 @@ def pairs(results: Results) -> pd.DataFrame:
 def ratio(runs: pd.DataFrame, column: str, label: str, unit: str) -> Effect:
     """Return GRU ÷ LSTM at equal width, by seed: of each the geometric mean over tasks and numbers of examples."""
     gru, lstm = ({"model": model, "equal": "width"} for model in ("gru", "lstm"))
-    effect = compare(runs.assign(log=np.log(runs[column].astype(float))), "log", gru, lstm)
-    value, low, high = (math.exp(each) for each in (effect.value, effect.low, effect.high))
-    return Effect(f"{label}, GRU ÷ LSTM, equal width, geometric mean over tasks", value, low, high, effect.n, unit)
+    label = f"{label}, GRU ÷ LSTM, equal width, geometric mean over tasks"
+    return compare(runs, column, gru, lstm, ratio=True, label=label, unit=unit)
 
 
 def difference(runs: pd.DataFrame, metric: str, tasks: Sequence[str] = CLASSES, label: str = "") -> Effect:

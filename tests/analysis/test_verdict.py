@@ -47,6 +47,9 @@ def test_a_comparison_is_paired_by_seed(runs):
 def test_a_ratio_is_that_of_geometric_means(runs):
     effect = compare(runs, "gradient/end/h.half_life", LSTM, RNN, ratio=True)
     assert effect[1:4] == pytest.approx((4.0, 4.0, 4.0))
+    alike = runs.assign(**{"gradient/end/h.half_life": 2.0})
+    both = compare(pd.concat([runs, alike]), "gradient/end/h.half_life", LSTM, RNN, ratio=True)
+    assert both[1:4] == pytest.approx((2.0, 2.0, 2.0)), "of two partners too"
 
 
 def test_a_level_is_the_mean_of_the_runs_that_are_meant(runs):

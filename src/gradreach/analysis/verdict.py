@@ -189,22 +189,23 @@ def compare(
         b: with which.
         paired_by: what two runs share that are compared with each other; a run without a partner does not count, and
             several partners (of one seed and several tasks, say) count with their mean.
-        ratio: a ÷ b by their logarithms, for what is positive and spans magnitudes; else a − b.
+        ratio: a ÷ b by their logarithms, for what is positive and spans magnitudes (several partners then count with
+            their geometric mean); else a − b.
         label: what it is, for people.
         scale: 100 for accuracy in per cent; not for ratios.
         unit: of the result.
     """
     has(runs, metric)
     keys = [paired_by] if isinstance(paired_by, str) else list(paired_by)
-    sides = [chosen(runs, where).groupby(keys)[metric].mean() for where in (a, b)]
-    first, second = (side.to_numpy(float) for side in sides[0].align(sides[1]))  # without a partner: NaN
     if ratio:
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = effect_of("", np.log(first) - np.log(second), unit)
-        sign, values = "÷", [math.exp(value) for value in (logs.value, logs.low, logs.high)]
-        effect = Effect("", values[0], values[1], values[2], logs.n, unit)
-    else:
-        sign, effect = "−", effect_of("", (first - second) * scale, unit)
+            runs = runs.assign(**{metric: np.log(runs[metric].to_numpy(dtype=float, na_value=math.nan))})
+    sides = [chosen(runs, where).groupby(keys)[metric].mean() for where in (a, b)]
+    first, second = (side.to_numpy(float) for side in sides[0].align(sides[1]))  # without a partner: NaN
+    sign, effect = "÷" if ratio else "−", effect_of("", (first - second) * scale, unit)
+    if ratio:
+        value, low, high = (math.exp(each) for each in (effect.value, effect.low, effect.high))
+        effect = effect._replace(value=value, low=low, high=high)
     return effect._replace(label=label or f"{metric}, {_named(a)} {sign} {_named(b)}")
 
 

@@ -119,7 +119,7 @@ EXPERIMENT = Experiment(
         "task. The centre of TREC, whose inputs are words, is not measured. The third part first held "
         "even kernels alone against their neighbours, among them the kernel of one step, which cannot see a pattern: "
         "the bend of the curve stood against odd kernels. This was mended after the runs; the verdict is the same. "
-        f"{ONE_DRAW}"
+        f"A sixth seed was added when five had been seen; no verdict changed. {ONE_DRAW}"
     ),
     prepare=prepare,
     tables=(

@@ -163,7 +163,8 @@ EXPERIMENT = Experiment(
         "part after training is over two lengths, and over runs that have solved the task and runs that have not, which "
         "differ: their table has them apart. Nor does a gradient that hardly arrives before training rule out that the "
         "task is learned: training can carry it back. What the RNN learns beside networks with gates, at 50 steps too, "
-        "stands in a table. Mended after the runs: the expectation said that with an orthogonal W the gradient “nearly "
+        "stands in a table. Five seeds were added when the first five had been seen, which left the part after "
+        "training undecided. Mended after the runs: the expectation said that with an orthogonal W the gradient “nearly "
         f"does not vanish”, and the first caption that nothing can be learned where it does. {ONE_DRAW}"
     ),
     prepare=prepare,

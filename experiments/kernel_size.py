@@ -125,7 +125,8 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "centre",
-            "How far the centre of the gradient is from the output it belongs to, in steps a layer, before training.",
+            "How far the centre of the gradient is from the output it belongs to, in steps a layer, before training; of each run "
+            "without its sign, so that chance alone makes it more than zero. A kernel of one step has no other centre.",
             f"{CELLS} Centroid of |∂y/∂x_t| of the middle output, divided by the number of layers. {PARAMETERS}",
             (Measure("centre/shift", "shift", digits=3),),
             rows="kernel_size",

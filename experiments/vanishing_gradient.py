@@ -30,6 +30,8 @@ PARTS = {
     "with an orthogonal start": ("rnn orthogonal", "start"),
 }
 """Which factors are judged: of which architecture, and when."""
+LATER = range(5, 10)
+"""Seeds that were added when the others had been seen."""
 GATED = ("gru", "lstm")
 """With torch's start."""
 
@@ -57,8 +59,9 @@ def judge(results: Results) -> Verdict:
     parts = {}
     for part in PARTS:
         effect = factor(results, part)
+        told = apart(results) if part == "after training" else left(effect.value)
         parts[f"below {VANISHING} a step {part}"] = judge_threshold(
-            effect._replace(label=f"{effect.label}{'' if part == 'after training' else left(effect.value)}"),
+            effect._replace(label=f"{effect.label} ({told})"),
             supported_below=VANISHING,
             refuted_above=VANISHING,
         )
@@ -67,7 +70,19 @@ def judge(results: Results) -> Verdict:
 
 def left(value: float) -> str:
     """Say what so many steps leave of the gradient."""
-    return f" ({number(value ** AFTER[-1], '.1g')} is left after {AFTER[-1]} steps)"
+    return f"{number(value ** AFTER[-1], '.1g')} is left after {AFTER[-1]} steps"
+
+
+def apart(results: Results) -> str:
+    """Say what the factor after training is where the task was solved, where not, and in the seeds that came later."""
+    runs = results.finished
+    runs = runs[runs["chosen"] & runs["trained"] & (runs["architecture"] == "rnn")]
+    solved, later = runs["val/accuracy"] >= SOLVED, runs["seed"].isin(LATER)
+    means = [
+        number(float(runs.loc[mine, "gradient/end/h.decay"].mean()), ".3g") if mine.any() else "–"
+        for mine in (solved, ~solved, later)
+    ]
+    return "runs that solved the task {}, that did not {}; seeds that were added later {}".format(*means)
 
 
 def remains(results: Results) -> pd.DataFrame:
@@ -164,7 +179,7 @@ EXPERIMENT = Experiment(
         "differ: their table has them apart. Nor does a gradient that hardly arrives before training rule out that the "
         "task is learned: training can carry it back. What the RNN learns beside networks with gates, at 50 steps too, "
         "stands in a table. Five seeds were added when the first five had been seen, which left the part after "
-        "training undecided. Mended after the runs: the expectation said that with an orthogonal W the gradient “nearly "
+        "training undecided (0.611 to 1.04); with them its verdict changed. Mended after the runs: the expectation said that with an orthogonal W the gradient “nearly "
         f"does not vanish”, and the first caption that nothing can be learned where it does. {ONE_DRAW}"
     ),
     prepare=prepare,

@@ -48,15 +48,16 @@ def survey(jobs: Sequence[Job]) -> pd.DataFrame:
     frame = pd.DataFrame(
         [{**_row(store, job), "run": names[job.run.run_id], **more[job.run.run_id]} for job in jobs],
     )
-    settled, model, task = frame["status"].isin(SETTLED), frame["model"], frame["task"]
-    seconds, cost = (frame[column].where(settled).astype(float) for column in ("seconds", "cost"))
+    model, task = frame["model"], frame["task"]
+    whole = frame["status"] == "finished"  # one that diverged stopped early
+    seconds, cost = (frame[column].where(whole).astype(float) for column in ("seconds", "cost"))
 
     def pace(*alike: pd.Series) -> pd.Series:
         return seconds.groupby(list(alike)).transform("sum") / cost.groupby(list(alike)).transform("sum")
 
     anything = pd.Series("any", index=frame.index)
     expected = frame["cost"] * pace(model, task).fillna(pace(model)).fillna(pace(anything))
-    frame["expected_seconds"] = expected.where(~settled).round(1)
+    frame["expected_seconds"] = expected.where(~frame["status"].isin(SETTLED)).round(1)
     axes = [axis for axis in AXES if len(frame[axis].unique()) > 1]
     swept = dict.fromkeys(key for values in more.values() for key in values)
     return frame[["run_id", "status", "run", *axes, *swept, "seed", *MEASURED]]

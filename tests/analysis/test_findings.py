@@ -21,7 +21,7 @@ EXPERIMENT = Experiment(
 """
 EFFECT = {"label": "gain", "value": -3.0, "low": -4.0, "high": None, "n": 5, "unit": "points"}
 VERDICT = {"state": "refuted", "sentence": "It is not.", "effect": None, "parts": []}
-PART = {"state": "refuted", "sentence": "", "effect": EFFECT, "parts": []}
+PART = {"state": "refuted", "sentence": "gain: −3 points; held against 0.", "effect": EFFECT, "parts": []}
 
 
 def page(tmp_path, template, summary=None):
@@ -72,7 +72,7 @@ def test_the_page_says_where_the_notes_are_wrong_and_leads_to_no_page_that_is_no
     parts = [part, {**PART, "state": "undecided", "effect": None, "name": "it is | new"}]
     summary = {"verdict": {**VERDICT, "state": "undecided", "parts": parts}, "finished": 5, "planned": 5}
     after = page(tmp_path, template, summary)
-    told = "it gains, −3 points, 95 % interval −4 to −2 (n = 5)"
+    told = "*it gains*: gain: −3 points; held against 0"
     words = "**undecided: 1 refuted, 1 undecided**"
     assert f"- [C10](../results/late/README.md) It is so. {words}. Not so: {told}.\n" in after
     half = page(tmp_path, template, {**summary, "finished": 4})

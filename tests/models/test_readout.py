@@ -108,6 +108,17 @@ def test_an_ngram_has_a_vector_of_its_own_wherever_it_stands() -> None:
     torch.testing.assert_close(of_runs[0, 1], _run(pair, 3, 4))
     torch.testing.assert_close(of_runs[0, 2], _run(pair, 4, 5) + _run(triple, 3, 4, 5))
     assert not torch.equal(of_runs[2, 1], of_runs[0, 1]), "the order counts"
+    assert torch.equal(embedding(ids.int()), embedding(ids))
+
+
+def test_the_hash_of_large_ids_wraps_at_64_bits() -> None:
+    embedding = TokenEmbedding(30_000, 4, ngrams=3)
+    ids = torch.tensor([[29_999, 20_000, 10_000]])
+    (_, triple), of_runs = embedding.ngrams.vectors, embedding(ids) - embedding.vectors(ids)
+    assert 10_000 * HASH_FACTOR**2 > 2**63
+    pair = embedding.ngrams.vectors[0].weight
+    expected = _run(pair, 20_000, 10_000) + _run(triple.weight, 29_999, 20_000, 10_000)
+    torch.testing.assert_close(of_runs[0, 2], expected)
 
 
 def _run(weight: torch.Tensor, *ids: int) -> torch.Tensor:
@@ -116,7 +127,7 @@ def _run(weight: torch.Tensor, *ids: int) -> torch.Tensor:
     for token in reversed(ids[:-1]):
         hashed = hashed * HASH_FACTOR + token
     wrapped = (hashed + 2**63) % 2**64 - 2**63
-    return weight[1 + wrapped % (BUCKETS - 1)]
+    return weight[1 + wrapped % BUCKETS]
 
 
 def test_ngrams_change_nothing_before_the_first_step_of_training_but_what_they_add() -> None:

@@ -194,8 +194,14 @@ def compare(
         label: what it is, for people.
         scale: 100 for accuracy in per cent; not for ratios.
         unit: of the result.
+
+    Raises:
+        ConfigError: no run has the metric.
+        ValueError: a ratio with a scale.
     """
     has(runs, metric)
+    if ratio and scale != 1:
+        raise ValueError(f"scale={scale}: a ratio has none; leave it at 1")
     keys = [paired_by] if isinstance(paired_by, str) else list(paired_by)
     if ratio:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -244,7 +250,8 @@ def judge_threshold(
             state = "supported"
         elif _below(effect, refuted_below) or _above(effect, refuted_above):
             state = "refuted"
-    return Verdict(state, effect, sentence or f"{effect}.")
+    bounds = sorted({bound for bound in (*upward, *downward) if bound is not None})
+    return Verdict(state, effect, sentence or f"{effect}; held against {' and '.join(number(b, 'g') for b in bounds)}.")
 
 
 def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:

@@ -120,7 +120,7 @@ def _notes(summary: pd.DataFrame, table: Table, bold: bool) -> str:
         return ""
     kinds = sorted(set(summary["test"]) - {"", TOO_SMALL, "no pair differs"})
     note = f"Bold: better than every other in its column, {' or '.join(kinds)}, p < 0.05 after Holm's correction."
-    few = "In some columns n is too small for a test." if kinds else f"No best is marked: {TOO_SMALL}."
+    few = "In some columns too few seeds differ for a test." if kinds else f"No best is marked: {TOO_SMALL}."
     return " ".join([note] * bold + [few] * (TOO_SMALL in set(summary["test"])))
 
 

@@ -16,7 +16,7 @@ TOKEN_SIZE = 100
 """Size of the vector of a token where no other is chosen."""
 
 BUCKETS = 100_003
-"""Vectors that all n-grams share. A prime, so that ids which differ by a round number do not meet."""
+"""Vectors that all runs of one length share. A prime, so that ids which differ by a round number do not meet."""
 
 HASH_FACTOR = 116_049_371
 """What fastText multiplies by from one token to the next."""
@@ -35,7 +35,7 @@ class NGramEmbedding(nn.Module):
     def __init__(self, longest: int, size: int, *, std: float = 1.0) -> None:
         super().__init__()
         self.longest = longest
-        self.vectors = nn.ModuleList(nn.Embedding(BUCKETS, size, padding_idx=0) for _ in range(longest - 1))
+        self.vectors = nn.ModuleList(nn.Embedding(1 + BUCKETS, size, padding_idx=0) for _ in range(longest - 1))
         for vectors in self.vectors:
             scaled_start(vectors, std)  # type: ignore[arg-type]
 
@@ -44,12 +44,13 @@ class NGramEmbedding(nn.Module):
 
         A run that would begin before the text, or holds padding, is the zero vector.
         """
+        ids = ids.long()  # whose hashes wrap at 64 bits, whatever they came as
         hashed, whole, found = ids, ids != PADDING_ID, []
         for before, vectors in enumerate(self.vectors, start=1):
             earlier = F.pad(ids, (before, 0))[:, : ids.shape[1]]
-            hashed = hashed * HASH_FACTOR + earlier  # int64, which wraps
+            hashed = hashed * HASH_FACTOR + earlier
             whole = whole & (earlier != PADDING_ID)
-            found.append(vectors((1 + hashed % (BUCKETS - 1)).masked_fill(~whole, 0)))
+            found.append(vectors((1 + hashed % BUCKETS).masked_fill(~whole, 0)))
         return torch.stack(found).sum(0)
 
 

@@ -11,7 +11,7 @@ from project import PROJECT
 
 OPTIONS = [
     f"{path.parent.name}={path.stem}"
-    for group in ("model", "optimizer", "trainer", "diagnostics", "tracking")
+    for group in ("optimizer", "trainer", "diagnostics", "tracking")  # models: in tests/models
     for path in sorted((PROJECT / "conf" / group).glob("*.yaml"))
 ]
 EXPERIMENTS = sorted((PROJECT / "conf" / "experiment").glob("*.yaml"))

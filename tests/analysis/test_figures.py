@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 from made_up import EPOCHS, results
+from scipy import stats
 
 from gradreach import drawing
 from gradreach.analysis import figures
@@ -192,6 +193,25 @@ def test_few_seeds_are_points_and_the_interval_of_an_accuracy_ends_where_it_does
     assert [bar.get_segments()[0][:, 1].tolist() for bar in axes.collections] == [[0, 100]] * 2
     (axes,) = metric_against(results(models=("lstm",), lengths=(8,), seeds=11), tmp_path / "many").axes
     assert not [line for line in axes.get_lines() if line.get_marker() == "."]
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "ends"),
+    [
+        ("test/mse", [0.1, 1], [0, None]),
+        ("gradient/end/x.reach", [1, 7], [0, 7]),
+        ("gradient/end/h.log10_norm", [0, 2], [None, None]),
+        ("shift/loss", [0, 2], [None, None]),
+    ],
+)
+def test_an_interval_ends_where_the_measure_does(tmp_path, metric, values, ends):
+    data = results(models=("lstm",), lengths=(8,), seeds=4)
+    data.runs[metric] = values * 2
+    (axes,) = metric_against(data, tmp_path / "picture", measure=Measure(metric, "measure")).axes
+    drawn = [bar.get_segments()[0][:, 1].tolist() for bar in axes.collections]
+    half = stats.t.ppf(0.975, 3) * np.std(data.runs[metric], ddof=1) / 2
+    free = [np.mean(values) - half, np.mean(values) + half]
+    assert drawn == [pytest.approx([f if end is None else end for f, end in zip(free, ends, strict=True)])]
 
 
 def test_an_axis_shows_where_values_are_or_all_panels_alike_with_lines_to_compare_with(tmp_path):

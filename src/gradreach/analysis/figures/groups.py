@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from gradreach.analysis.naming import number
 from gradreach.analysis.statistics import estimate
-from gradreach.analysis.tables import Measure
+from gradreach.analysis.tables import Measure, numbers
 from gradreach.drawing import PALE, PANEL, WIDE, Inches, series
 
 ONE_PER_CENT = "1 %"
@@ -77,16 +77,24 @@ class Point:
 def point(runs: pd.DataFrame, measure: Measure) -> Point:
     """Return what a group of runs says of a measure; values that are not finite lower ``valid``.
 
-    The interval of an accuracy ends where the accuracy does.
+    The interval ends where the measure does.
     """
     finished = runs[runs["status"] == "finished"]
     values = measure.values(finished)
     found = estimate(values)
     states = {str(state): int(count) for state, count in runs["status"].value_counts().sort_index().items()}
     low, high = found.mean - found.half_width, found.mean + found.half_width
-    if measure.metric.endswith("accuracy"):
-        low, high = np.clip([low, high], 0, measure.scale).tolist()
+    low, high = np.clip([low, high], *_possible(measure, finished)).tolist()
     return Point(found.mean, low, high, tuple(values[np.isfinite(values)]), states, tuple(finished["run_id"]))
+
+
+def _possible(measure: Measure, runs: pd.DataFrame) -> tuple[float, float]:
+    """Return the least and the greatest value that a measure can have."""
+    if measure.metric.endswith("accuracy"):
+        return 0, measure.scale
+    if measure.metric.endswith(".reach"):
+        return 0, (numbers(runs, "seq_len").max(initial=1) - 1) * measure.scale
+    return (0 if measure.metric.endswith(("/mse", ".half_life")) else -math.inf), math.inf
 
 
 def counted(states: dict[str, int]) -> str:

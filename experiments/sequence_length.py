@@ -12,7 +12,7 @@ from gradreach.analysis.figures import metric_against
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named
 from gradreach.analysis.results import Results
 from gradreach.analysis.scope import ONE_DRAW, chosen_rates
-from gradreach.analysis.tables import Measure, Table
+from gradreach.analysis.tables import Computed, Measure, Table
 from gradreach.analysis.verdict import Verdict, combine_named, compare, judge_threshold
 
 BY = ["task", "architecture", "seq_len"]
@@ -22,6 +22,8 @@ KEPT = 10.0
 """Points of accuracy."""
 NAMES = {"lstm": "LSTM", "lstm b=1": "LSTM with forget bias 1", "gru": "GRU"}
 """Which gated networks are judged."""
+STARTS = {"lstm b=1": "lstm", "lstm chrono": "lstm", "rnn orthogonal": "rnn"}
+"""A start that should help, and the same network as torch starts it."""
 REACH = Measure("gradient/end/x.reach", "reach after training (steps)", digits=0)
 
 
@@ -72,6 +74,28 @@ def reach_of(task: str) -> Table:
     )
 
 
+def what_starts_give(results: Results) -> pd.DataFrame:
+    """Compare each start with torch's, at the longest sequence of every task."""
+    runs = results.runs[results.runs["chosen"]]
+    rows = []
+    for start, plain in STARTS.items():
+        row = {"start": start, "compared with": plain}
+        for task, (_, longest) in ENDS.items():
+            sides = ({"task": task, "architecture": name, "seq_len": longest} for name in (start, plain))
+            row[f"{task}, seq_len {longest}"] = compare(
+                runs, "test/accuracy", *sides, scale=100, unit="points"
+            ).estimate
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+STARTS_HELP = Computed(
+    "starts",
+    "What a start gives at the longest sequence of each task, in points of test accuracy.",
+    "Accuracy less that of the same network as torch starts it, paired by seed. The expectation above is that all help.",
+    what_starts_give,
+)
+
 EXPERIMENT = Experiment(
     title="Who keeps its accuracy as the sequence grows?",
     question="Three sequences that grow: a handwritten digit of 64 pixels, then silence (digits); a symbol, then distractors (recall); MNIST's digits in finer and finer pixels (mnist). What is left of the accuracy?",
@@ -105,7 +129,7 @@ EXPERIMENT = Experiment(
         f"that accuracy is kept at any length is our reading, no translation. {ONE_DRAW}"
     ),
     prepare=prepare,
-    tables=(*map(table_of, ENDS), *map(reach_of, ENDS), chosen_rates(BY)),
+    tables=(*map(table_of, ENDS), STARTS_HELP, *map(reach_of, ENDS), chosen_rates(BY)),
     figures=(
         Figure(
             "accuracy",

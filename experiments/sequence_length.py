@@ -76,6 +76,8 @@ def reach_of(task: str) -> Table:
 
 def what_starts_give(results: Results) -> pd.DataFrame:
     """Compare each start with torch's, at the longest sequence of every task."""
+    if results.finished.empty:
+        return pd.DataFrame([{"start": "no run has finished yet"}])
     runs = results.runs[results.runs["chosen"]]
     rows = []
     for start, plain in STARTS.items():

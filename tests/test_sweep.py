@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+from pathlib import Path
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
@@ -271,3 +272,11 @@ def test_the_end_of_a_sweep_says_how_many_runs_wait_to_be_sent(jobs, store, monk
     assert "curves" not in screen.getvalue()
     display.summary({"finished": 4}, workplace, {})
     assert screen.getvalue().count("tracked offline") == 1
+
+
+def test_the_command_for_tables_names_the_folder_where_it_is_not_the_usual_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for usual in (Path("results"), tmp_path / "results"):
+        assert gradreach.display.tables_line("pooling", usual) == "gradreach tables pooling"
+    elsewhere = gradreach.display.tables_line("pooling", Path("results/my quick"))
+    assert elsewhere == "gradreach tables pooling --results-dir 'results/my quick'"

@@ -54,6 +54,12 @@ def progress_bar(console: Console) -> Progress:
     )
 
 
+def tables_line(experiment: str, results_dir: Path) -> str:
+    """Return the command that makes the tables of an experiment."""
+    elsewhere = [] if results_dir.absolute() == Path("results").absolute() else ["--results-dir", str(results_dir)]
+    return shlex.join(["gradreach", "tables", experiment, *elsewhere])
+
+
 def leet_line(results_dir: Path) -> str | None:
     """Return the line that opens the curves in the terminal, as it works in this shell; None where there are none."""
     if not any((results_dir / "wandb").glob("*run-*/*.wandb")):
@@ -220,7 +226,7 @@ class SweepDisplay:
         if "failed" in states and workplace.retry == "none":
             self.console.print("  retry=failed does again what failed")
         if workplace.experiment is not None:
-            self.console.print(f"  tables and figures: gradreach tables {workplace.experiment}")
+            self.console.print(f"  tables and figures: {tables_line(workplace.experiment, workplace.results_dir)}")
         if workplace.tracking.mode != "off":
             self._tracked([records[run_id] for run_id in self.left if records[run_id]], workplace)
         for project in sorted(

@@ -91,6 +91,7 @@ def test_an_interval_without_width_is_not_told():
     assert str(Effect("parameters", 0.2142, 0.2142, 0.2142, 6)) == "parameters: 0.214, alike in all runs"
     assert str(Effect("gain", 2.0, 1.9, 2.1, 6)) == "gain: 2, 95 % interval 1.9 to 2.1 (n = 6)"
     assert "too small for an interval" in str(Effect("gain", 2.0, float("nan"), float("nan"), 1))
+    assert str(Effect("gain", *[float("nan")] * 3, 0)) == "gain: no runs to compare"
 
 
 def test_a_claim_that_something_is_small_is_judged_the_other_way_round():

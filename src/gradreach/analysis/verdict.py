@@ -62,6 +62,8 @@ class Effect(NamedTuple):
     @property
     def estimate(self) -> str:
         """The number for people, with its interval."""
+        if self.n == 0:
+            return "no runs to compare"
         value, low, high = (number(each, ".3g") for each in (self.value, self.low, self.high))
         unit = f" {self.unit}" if self.unit else ""
         if math.isnan(self.low):

@@ -37,11 +37,11 @@ def judge(results: Results) -> Verdict:
             runs,
             "test/accuracy",
             {"task.rule": "half", "model.padding": padding, "model.readout": readout, "model.layers": DEEP},
-            label=f"accuracy, in which half, {words}",
+            label=f"accuracy, in which half, {words}, {DEEP} layers",
             scale=100,
             unit="%",
         )
-        parts[f"position is ignored with {words}"] = judge_threshold(
+        parts[f"position is ignored with {words} ({DEEP} layers)"] = judge_threshold(
             accuracy, supported_below=IGNORED, refuted_above=IGNORED
         )
     return combine_named(parts)

@@ -84,6 +84,9 @@ EXPERIMENT = Experiment(
         "that lacks either loses more than that (flatten head; locally connected; MLP; three parts). Whole 95 % "
         "intervals over seeds."
     ),
+    beyond=(
+        "What is lost without padding is lost at the edge, where fewer windows see the pattern (C6 measures that): the claim, which is about sharing and pooling, stands."
+    ),
     judge=judge,
     caveat=(
         "Three layers of kernel 5 and 16 channels (locally connected and MLP as by default), 48 steps, 500 steps of "

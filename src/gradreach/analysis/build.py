@@ -185,7 +185,7 @@ def page(built: Built) -> str:
             parts.append(f"*Expected before the runs:* {experiment.prediction.text} ({experiment.prediction.source})")
         parts.append(f"*Rule, fixed before the runs unless said otherwise below:* {experiment.rule}")
         parts.append(f"**{verdict.words}.** {verdict.sentence}")
-        parts.append(_bullets(verdict))
+        parts += [_bullets(verdict), experiment.beyond if verdict.refuted else ""]
     parts.append(f"**{built.state}** {experiment.caveat}")
     for view in built.views:
         text = markdown(view.text, view.marked).rstrip()

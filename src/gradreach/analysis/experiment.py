@@ -76,6 +76,7 @@ class Experiment:
     - ``claim``: what it puts to the test, where it does.
     - ``prediction``: what the literature lets expect.
     - ``rule``: how the verdict is found, in one sentence fixed before the runs.
+    - ``beyond``: why a part that is refuted says nothing against the claim: it goes beyond its words.
     - ``judge``: the same as code; called with results in which every planned run has been tried.
     - ``prepare``: adds columns of its own to the run table, or names its ``architecture`` anew.
     - ``profiles_of``: of which runs figures show gradient profiles or what states tell, which are committed for them
@@ -93,6 +94,7 @@ class Experiment:
     claim: Claim | None = None
     prediction: Prediction | None = None
     rule: str = ""
+    beyond: str = ""
     judge: Callable[[Results], Verdict] | None = None
     prepare: Callable[[pd.DataFrame], pd.DataFrame] = as_they_are
     profiles_of: Mapping[str, Any] = field(default_factory=dict)

@@ -55,7 +55,7 @@ def _claim(summary: Mapping[str, Any]) -> dict[str, str]:
         "§": claim["section"],
         "what the notes say": claim["translation"],
         "verdict": f"**{verdict.state}**{verdict.words.removeprefix(verdict.state)}" if verdict else "not run yet",
-        "because": verdict.sentence if verdict else "",
+        "because": f"{verdict.sentence} {summary.get('beyond', '')}".rstrip() if verdict else "",
         "effect": lead(verdict) if verdict else "",
         "runs": _runs(summary),
         "experiment": _link(summary),

@@ -5,19 +5,17 @@ core) and writes the table in ``docs/tasks.md``; it ends with 1 where a line doe
 of places may be given (``data_dir=...``): any other would change what the page tells.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.svm import LinearSVC
-
-from gradreach.config import parse
+from gradreach.config import RunConfig, Workplace, parse
 from gradreach.describe import compose
 from gradreach.files import write_text
 from gradreach.records import RecordStore
-from gradreach.tasks import Batch
+from gradreach.tasks.baseline import Baseline, linear_baseline
 
 PROJECT = Path(__file__).parents[1]
 PAGE = PROJECT / "docs" / "tasks.md"
@@ -28,7 +26,7 @@ HEADING = (
     "| chance | epoch | parameters |",
     "|---|---|---|---|---|---|---|---|---|",
 )
-PLACES = ("data_dir", "results_dir", "threads", "force")
+PLACES = ("data_dir", "results_dir", "force")
 
 
 class Line(NamedTuple):
@@ -44,17 +42,12 @@ class Line(NamedTuple):
     whole: float | None = None
 
 
-class Linear(NamedTuple):
-    """Accuracies of a linear model of the texts as a line's network is given them."""
-
-    validation: float
-    test: float
-
-
 SERIES = "task.file=ucr_uea/JapaneseVowels_TRAIN.ts.xz task.test_file=ucr_uea/JapaneseVowels_TEST.ts.xz"
 REVIEWS = "task.file=zh_waimai10k/waimai_10k.csv.xz task.text_column=review task.tokens=characters"
 SHORT = {
-    "vowels": Line(f"task=ts_file {SERIES} model=gru", 0.93),
+    "vowels": Line(
+        f"task=ts_file {SERIES} model=gru model.bidirectional=true model.readout=mean trainer.batch_size=16", 0.93
+    ),
     "mnist1d": Line("task=mnist1d seq_len=40 model=cnn kernel_size=5", 0.91),
     "digits": Line("task=digits model=cnn kernel_size=5", 0.93),
 }
@@ -88,9 +81,14 @@ def run(line: Line, settings: list[str]) -> None:
     subprocess.run(command, cwd=PROJECT, check=False)
 
 
+def configured(line: Line, settings: list[str]) -> tuple[RunConfig, Workplace]:
+    """Return what a line stands for."""
+    return parse(compose([*line.overrides.split(), *QUIET, *settings], PROJECT / "conf"))
+
+
 def record_of(line: Line, settings: list[str]) -> dict[str, Any] | None:
     """Return what is recorded of a finished run of a line; None: there is none."""
-    config, workplace = parse(compose([*line.overrides.split(), *QUIET, *settings], PROJECT / "conf"))
+    config, workplace = configured(line, settings)
     record = RecordStore(workplace.results_dir / "runs").settled(config.run_id)
     return record if record is not None and record["status"] == "finished" else None
 
@@ -108,44 +106,34 @@ def good_enough(line: Line, record: dict[str, Any] | None) -> bool:
     return figure < line.must_reach if record["metric"] == "mse" else figure >= line.must_reach
 
 
-def linear_of(line: Line, settings: list[str]) -> Linear:
-    """Fit scikit-learn's ``LinearSVC`` on its ``TfidfVectorizer``, both untuned, to what a line's network is given.
-
-    It sees runs of one and two words, or of one to three characters.
-    """
-    config, workplace = parse(compose([*line.overrides.split(), *QUIET, *settings], PROJECT / "conf"))
+def linear_of(line: Line, settings: list[str]) -> Baseline | None:
+    """Return what a linear model reaches on what a line's network is given; None: it is answered at every step."""
+    config, workplace = configured(line, settings)
     task = config.task.make()
-    training, *held_out = task.splits(workplace.data_dir)
-    longest = 3 if task.tokens == "characters" else 2
-    features = TfidfVectorizer(lowercase=False, token_pattern=r"\d+", ngram_range=(1, longest))
-    model = LinearSVC(random_state=0).fit(features.fit_transform(_spelled(training)), training.target.numpy())
-    return Linear(*(model.score(features.transform(_spelled(split)), split.target.numpy()) for split in held_out))
+    return linear_baseline(task, task.splits(workplace.data_dir))
 
 
-def _spelled(split: Batch) -> list[str]:
-    """Write the token ids of every text."""
-    texts = zip(split.x.tolist(), split.lengths.tolist(), strict=True)
-    return [" ".join(map(str, ids[:length])) for ids, length in texts]
-
-
-def row(line: Line, record: dict[str, Any] | None, linear: Linear | None) -> str:
+def row(line: Line, record: dict[str, Any] | None, linear: Baseline | None = None) -> str:
     """Return a row of the table; what is missed is marked, and so is a linear model that does better on the test."""
     if record is None:
         return f"| `{line.overrides}` | **no finished run** | | | | | | | |"
     mse, figure = record["metric"] == "mse", reached(record)
     show = (lambda value: f"mse {value:.2g}") if mse else (lambda value: f"{value:.1%}")
-    spread = "" if mse or figure == 1 else f" ± {100 * (figure * (1 - figure) / record['examples']['test']) ** 0.5:.1f}"
-    same, whole = (
-        "" if value is None else show(value) + (", **better**" if value > figure else "")
-        for value in (linear and linear.test, line.whole)
-    )
+
+    def shown(split: str, value: float) -> str:
+        error = 0 if mse else 100 * (value * (1 - value) / record["examples"][split]) ** 0.5
+        return show(value) + (f" ± {error:.1f}" if error else "")
+
+    def beside(value: float) -> str:
+        return show(value) + (", **better**" if (value < figure if mse else value > figure) else "")
+
     cells = [
         f"`{line.overrides}`",
-        show(record["metrics"][f"val/{record['metric']}"]),
-        show(figure) + spread,
+        shown("validation", record["metrics"][f"val/{record['metric']}"]),
+        shown("test", figure),
         ("less than " if mse else "") + show(line.must_reach) + ("" if good_enough(line, record) else ", **missed**"),
-        f"{show(linear.validation)}, {same}" if linear else "",
-        whole,
+        f"{show(linear.validation)}, {beside(linear.test)}" if linear else "",
+        "" if line.whole is None else beside(line.whole),
         show(record["chance"]),
         f"{record['best_epoch']} of {record['config']['trainer']['epochs']}",
         f"{record['parameters']:,}",
@@ -158,6 +146,7 @@ def main(settings: list[str]) -> int:
     for setting in settings:
         if setting.partition("=")[0] not in PLACES:
             return _refuse(f"{setting}: the page's figures are those of its lines; only {', '.join(PLACES)} may be set")
+    os.chdir(PROJECT)  # where the runs look for data and put their records
     before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -166,7 +155,7 @@ def main(settings: list[str]) -> int:
     for line in lines:
         run(line, settings)
     records = [record_of(line, settings) for line in lines]
-    linear = [None if line.whole is None else linear_of(line, settings) for line in lines]
+    linear = [linear_of(line, settings) if record else None for line, record in zip(lines, records, strict=True)]
     rows = [*HEADING, *map(row, lines, records, linear)]
     write_text(PAGE, f"{before}{BEGIN}\n" + "\n".join(rows) + f"\n{END}{after}")
     missed = len(records) - sum(map(good_enough, lines, records))

@@ -11,6 +11,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from gradreach.config import configuration, parse, plain
+from gradreach.errors import ConfigError
 from gradreach.models import Cell, SequenceModel, caveat
 from gradreach.runner import check
 from gradreach.tasks import Shape
@@ -29,9 +30,17 @@ def compose(overrides: Sequence[str], conf_dir: Path) -> dict[str, Any]:
 
 
 def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None:
-    """Print the model and the task that overrides such as ``model=cnn seq_len=100`` stand for."""
+    """Print the model and the task that overrides such as ``model=cnn seq_len=100`` stand for.
+
+    Raises:
+        ConfigError: they do not go together; of a task that can be used the card is printed before.
+    """
     run, workplace = parse(compose(overrides, conf_dir))
-    task, model = check(run, workplace)
+    try:
+        task, model = check(run, workplace)
+    except ConfigError:
+        console.print(f"\n{run.task.make().card(workplace.data_dir)}", markup=False)
+        raise
     shape, encoder = task.shape, model.encoder
     title = run.label + (f" · width {model.width}" if run.model.match_params is not None else "")
     console.print(f"\n[bold]{title}[/bold]   {type(encoder).__module__}.{type(encoder).__name__}")

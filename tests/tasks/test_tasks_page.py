@@ -2,17 +2,18 @@
 
 import re
 import runpy
+from pathlib import Path
 
 import pytest
 
 from gradreach.config import parse, plain
+from gradreach.tasks.baseline import Baseline
 from project import PROJECT
 
 sanity = runpy.run_path(str(PROJECT / "docs" / "sanity.py"))
 LINES = sanity["SHORT"] | sanity["LONG"]
 GLOBALS = sanity["main"].__globals__
-LINEAR = 0.6
-"""What a made-up linear model reaches on the test."""
+LINEAR = Baseline("a made-up model", 0.4, 0.6, 100, 100)
 
 
 @pytest.fixture
@@ -22,14 +23,15 @@ def page(tmp_path, monkeypatch):
     path.write_text(f"before\n{sanity['BEGIN']}\nold\n{sanity['END']}\nafter\n")
     monkeypatch.setitem(GLOBALS, "PAGE", path)
     monkeypatch.setitem(GLOBALS, "run", lambda line, settings: None)
-    monkeypatch.setitem(GLOBALS, "linear_of", lambda line, settings: sanity["Linear"](0.5, LINEAR))
+    monkeypatch.setitem(GLOBALS, "linear_of", lambda line, settings: LINEAR)
     return path
 
 
 def just_at_the_threshold(line, settings):
     metric = "mse" if line.overrides.startswith("task=adding") else "accuracy"
-    metrics = {f"{split}/{metric}": line.must_reach for split in ("val", "test")}
-    figures = {"metric": metric, "metrics": metrics, "chance": 0.5, "examples": {"test": 100}}
+    metrics = {f"test/{metric}": line.must_reach, f"val/{metric}": 0.8}
+    examples = {"validation": 25, "test": 100}
+    figures = {"metric": metric, "metrics": metrics, "chance": 0.5, "examples": examples}
     return {**figures, "best_epoch": 1, "parameters": 1, "config": {"trainer": {"epochs": 1}}}
 
 
@@ -42,7 +44,7 @@ def test_an_accuracy_must_be_reached_and_an_error_undercut(page, monkeypatch, ca
     assert text.endswith("-->\nafter\n")
     [missed] = [row for row in text.splitlines() if "**missed**" in row]
     assert missed.startswith(
-        "| `task=adding seq_len=100 model=gru` | mse 0.01 | mse 0.01 | less than mse 0.01, **missed** |"
+        "| `task=adding seq_len=100 model=gru` | mse 0.8 | mse 0.01 | less than mse 0.01, **missed** | mse 0.4, mse 0.6"
     )
 
 
@@ -55,24 +57,19 @@ def test_a_network_below_a_linear_model_is_marked_and_a_line_without_a_run_is_mi
     )
     assert sanity["main"]([]) == 1
     first, second, third = [row for row in page.read_text().splitlines() if row.startswith("| `")]
-    assert f"| 50.0% ± 5.0 | 50.0% | 50.0%, {LINEAR:.1%}, **better** | {below.whole:.1%}, **better** |" in first
-    assert f"| 50.0%, {LINEAR:.1%} | {below.whole:.1%} |" in second
+    assert f"| 80.0% ± 8.0 | 50.0% ± 5.0 | 50.0% | 40.0%, 60.0%, **better** | {below.whole:.1%}, **better** |" in first
+    assert f"| 40.0%, 60.0% | {below.whole:.1%} |" in second
     assert "**no finished run**" in third
 
 
-@pytest.mark.parametrize(("tokens", "separator"), [("basic_english", " "), ("characters", "")])
-def test_the_linear_model_reads_what_the_network_is_given(tmp_path, tokens, separator):
-    def text(number, *end):
-        return separator.join(["xyzuvw"[(number >> shift) % 3 + 3 * (shift % 2)] for shift in range(8)] + list(end))
-
-    rows = [f"ab\t{text(number, 'a', 'b')}" for number in range(90)]
-    rows += [f"ba\t{text(number, 'b', 'a')}" for number in range(90)]
-    (tmp_path / "texts.tsv").write_text("\n".join(["label\ttext", *rows]), encoding="utf-8")
-    line = sanity["Line"](f"task=text_file task.file=texts.tsv task.tokens={tokens}", 0.5, whole=0.5)
-    settings = [f"data_dir={tmp_path}", f"results_dir={tmp_path}"]
-    assert sanity["linear_of"](line, settings) == (1, 1)  # in which order two tokens stand: pairs tell, tokens do not
-    cut = line._replace(overrides=f"{line.overrides} seq_len=8")
-    assert max(sanity["linear_of"](cut, settings)) < 0.8
+def test_from_any_folder_the_runs_and_the_table_are_of_the_same_places_and_data_that_are_absent_stop_nothing(
+    page, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(GLOBALS, "linear_of", sanity["linear_of"])
+    assert sanity["main"]([f"data_dir={tmp_path}", f"results_dir={tmp_path / 'results'}"]) == 1
+    assert Path.cwd() == PROJECT
+    assert page.read_text().count("**no finished run**") == len(LINES)
 
 
 @pytest.mark.parametrize("setting", ["seed=1", "trainer.epochs=1", "experiment=quickstart", "nonsense"])

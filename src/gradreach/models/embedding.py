@@ -25,7 +25,7 @@ HASH_FACTOR = 116_049_371
 class NGramEmbedding(nn.Module):
     """A vector for every run of 2 … n tokens, shared by those whose hashes are equal.
 
-    Source: A. Joulin et al., Bag of tricks for efficient text classification, 2016, whose hash this is.
+    Source: A. Joulin et al., Bag of tricks for efficient text classification, 2016, after whose hash this is.
 
     - ``longest``: n.
     - ``size``: of a vector.

@@ -1,7 +1,6 @@
 """What a person should know of a task before using it."""
 
 import inspect
-from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -10,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradreach.tasks.baseline import linear_baseline
 from gradreach.tasks.batch import Batch
-from gradreach.tasks.splitting import draw_some
 
 if TYPE_CHECKING:
     from gradreach.tasks.task import Splits, Task
@@ -21,13 +20,11 @@ BARS = " ▁▂▃▄▅▆▇█"
 BINS = 32
 SAMPLE, ANSWER = 45, 19
 NARROW = 79
-BASELINE_EXAMPLES = 10_000
 
 
 def card(task: "Task", data_dir: Path) -> str:
     """Return the card: what to do, splits, classes, lengths, samples, chance, a linear baseline, source, licence."""
     splits = task.splits(data_dir)
-    shape = task.shape
     parts = [
         _prose(inspect.getdoc(type(task)) or ""),
         "",
@@ -46,7 +43,7 @@ def card(task: "Task", data_dir: Path) -> str:
         unit, constant = "mean squared error", "mean"
     parts += [
         _line("chance", f"{task.chance(splits):.4g} test {unit}, always answering training's {constant}"),
-        _line("baseline", "none is fitted to a task of steps" if shape.per_step else linear_baseline(task, splits)),
+        _line("baseline", _baseline(task, splits)),
         _line("source", task.source),
         _line("licence", task.licence),
     ]
@@ -59,59 +56,14 @@ def _prose(docstring: str) -> str:
     return "\n".join(fill(" ".join(paragraph.split()), NARROW) for paragraph in paragraphs)
 
 
-def linear_baseline(task: "Task", splits: "Splits") -> str:
-    """Fit a linear model and say what it reaches on the test split.
-
-    Values: least squares on all steps. Classes of series: logistic regression on all steps. Classes of texts: a linear
-    support vector machine on the TF-IDF of one and two tokens. Of more than 10,000 examples
-    so many are drawn.
-    """
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-
-    train, test = _some(task, splits.train), _some(task, splits.test)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline need not be the very best of its kind
-        score, name = _fit(task, train, test)
-    taken = (len(train), len(test)) != (len(splits.train), len(splits.test))
-    return f"{score:.4g} by {name}" + (f" ({len(train):,} training, {len(test):,} test examples)" if taken else "")
-
-
-def _fit(task: "Task", train: Batch, test: Batch) -> tuple[float, str]:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LinearRegression, LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import LinearSVC
-
-    if task.shape.vocabulary is not None:
-        model = make_pipeline(TfidfVectorizer(analyzer=_one_and_two, sublinear_tf=True), LinearSVC(random_state=0))
-        model.fit(_ids(train), train.target.numpy())
-        return float(model.score(_ids(test), test.target.numpy())), "TF-IDF of one and two tokens and a linear SVM"
-    x, held_out = train.x.flatten(1).numpy(), test.x.flatten(1).numpy()
-    if task.metric == "mse":
-        answers = LinearRegression().fit(x, train.target.numpy()).predict(held_out)
-        return float(np.mean((answers - test.target.numpy()) ** 2)), "least squares on all steps"
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=100))
-    model.fit(x, train.target.numpy())
-    return float(model.score(held_out, test.target.numpy())), "logistic regression on all steps"
-
-
-def _one_and_two(ids: list[int]) -> list[tuple[int, ...]]:
-    return [*((one,) for one in ids), *pairwise(ids)] or [()]
-
-
-def _ids(batch: Batch) -> list[list[int]]:
-    lengths = batch.lengths if batch.lengths is not None else torch.full((len(batch),), batch.x.shape[1])
-    return [row[:n] for row, n in zip(batch.x.tolist(), lengths.tolist(), strict=True)]
-
-
-def _some(task: "Task", examples: Batch) -> Batch:
-    """Draw examples, some of every class: files may be in any order."""
-    target = examples.target.numpy()
-    classes = np.zeros_like(target) if task.metric == "mse" else target
-    return examples.take(torch.from_numpy(draw_some(classes, BASELINE_EXAMPLES, seed=0)))
+def _baseline(task: "Task", splits: "Splits") -> str:
+    """Say what a linear model reaches on the test split, and of how many examples where it is not all."""
+    found = linear_baseline(task, splits)
+    if found is None:
+        return "none is fitted to a task of steps"
+    some = (found.fitted, found.tested) != (len(splits.train), len(splits.test))
+    of = f" ({found.fitted:,} training, {found.tested:,} test examples)" if some else ""
+    return f"{found.test:.4g} by {found.name}{of}"
 
 
 def _input(task: "Task") -> str:

@@ -197,12 +197,15 @@ class TextFile(TextTask):
 
     def _from_table(self, path: Path, rows: Any) -> Iterator[tuple[int, str, str]]:
         csv.field_size_limit(LONGEST_FIELD)
+        begins = 1
         try:
             header = next(filter(None, rows), None)  # blank lines are passed over, here as below
             if header is None:
                 raise ConfigError(f"{path}: the file is empty; it must begin with a line of column names")
             text, label = (self._column(path, name, header) for name in ("text_column", "label_column"))
+            begins = rows.line_num + 1
             for row in rows:
+                begins = rows.line_num + 1
                 if not row:
                     continue
                 if len(row) != len(header):
@@ -212,7 +215,9 @@ class TextFile(TextTask):
                     )
                 yield rows.line_num, row[text], row[label].strip()
         except csv.Error as error:
-            raise ConfigError(f"{path}: line {rows.line_num} cannot be read ({error}); is a quote left open?") from None
+            raise ConfigError(
+                f"{path}: what begins in line {begins} cannot be read ({error}); is a quote left open?"
+            ) from None
 
     def _column(self, path: Path, setting: str, header: list[str]) -> int:
         name = getattr(self, setting)

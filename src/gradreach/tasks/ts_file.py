@@ -124,7 +124,8 @@ class TimeSeriesFile(Task):
             if not some:
                 why = f" (the test holds {also_in_test} that it had)" if name == "validation" and also_in_test else ""
                 raise ConfigError(
-                    f"{paths[0]}: too few series ({len(series)}) for a {name} split{why}; use a larger file"
+                    f"{paths[0]}: too few series ({len(series):,}, {len(set(keys)):,} different) for a {name} split"
+                    f"{why}; use a larger file"
                 )
         learned = set(_keys(parts[0][0]))
         also_in_training = {

@@ -1,0 +1,96 @@
+"""What a linear model reaches: a network below it is badly configured."""
+
+import warnings
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from gradreach.tasks.batch import Batch
+from gradreach.tasks.splitting import draw_some
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+    from gradreach.tasks.task import Splits, Task
+
+MOST_SERIES = 10_000
+"""Of more series so many are drawn: logistic regression on all of their steps is slow."""
+
+
+class Baseline(NamedTuple):
+    """What a linear model that was fitted to the training split reaches.
+
+    - ``name``: which model.
+    - ``validation``, ``test``: accuracies, or mean squared errors.
+    - ``fitted``, ``tested``: how many training examples it learned from, and of how many of the test.
+    """
+
+    name: str
+    validation: float
+    test: float
+    fitted: int
+    tested: int
+
+
+def linear_baseline(task: "Task", splits: "Splits") -> Baseline | None:
+    """Fit a linear model, untuned, and score it; None: the task is answered at every step.
+
+    Values: least squares on all steps. Classes of series: logistic regression on all steps, standardised. Classes of
+    texts: a linear support vector machine on the TF-IDF of one and two words, or of one to three characters.
+    """
+    if task.shape.per_step:
+        return None
+    texts = task.shape.vocabulary is not None
+    train, validation, test = splits if texts else (_some(task, part) for part in splits)
+    name, model = _model(task)
+    read = _spelled if texts else _flat
+    with warnings.catch_warnings():
+        from sklearn.exceptions import ConvergenceWarning
+
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline need not be the very best of its kind
+        model.fit(read(train), train.target.numpy())
+    at_validation, at_test = (_score(task, model, read(part), part.target.numpy()) for part in (validation, test))
+    return Baseline(name, at_validation, at_test, len(train), len(test))
+
+
+def _model(task: "Task") -> tuple[str, "Pipeline"]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
+    if task.shape.vocabulary is not None:
+        characters = getattr(task, "tokens", None) == "characters"
+        runs = TfidfVectorizer(lowercase=False, token_pattern=r"\S+", ngram_range=(1, 3 if characters else 2))
+        of = "one to three characters" if characters else "one and two words"
+        return f"TF-IDF of {of} and a linear SVM", make_pipeline(runs, LinearSVC(random_state=0))
+    if task.metric == "mse":
+        return "least squares on all steps", make_pipeline(LinearRegression())
+    classes = make_pipeline(StandardScaler(), LogisticRegression(max_iter=100))
+    return "logistic regression on all steps", classes
+
+
+def _score(task: "Task", model: "Pipeline", x: list[str] | np.ndarray, target: np.ndarray) -> float:
+    if task.metric == "mse":
+        return float(np.mean((model.predict(x) - target) ** 2))
+    return float(model.score(x, target))
+
+
+def _flat(batch: Batch) -> np.ndarray:
+    return batch.x.flatten(1).numpy()
+
+
+def _spelled(batch: Batch) -> list[str]:
+    """Write the token ids of every text; one without a token is that of padding alone."""
+    assert batch.lengths is not None
+    rows = zip(batch.x.tolist(), batch.lengths.tolist(), strict=True)
+    return [" ".join(map(str, ids[:length])) or "0" for ids, length in rows]
+
+
+def _some(task: "Task", examples: Batch) -> Batch:
+    """Draw examples, some of every class: files may be in any order."""
+    target = examples.target.numpy()
+    classes = np.zeros_like(target) if task.metric == "mse" else target
+    return examples.take(torch.from_numpy(draw_some(classes, MOST_SERIES, seed=0)))

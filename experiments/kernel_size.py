@@ -122,7 +122,7 @@ EXPERIMENT = Experiment(
         "the bend of the curve stood against odd kernels. This was mended after the runs; the verdict is the same. "
         "The mean over odd kernels hides that one of 15 steps, in a single layer, is off its centre by chance as much as an even one "
         "(the table), and takes in the kernel of one step, which cannot be. "
-        f"A sixth seed was added when five had been seen, and four more when six had. {ONE_DRAW}"
+        f"A sixth seed was added when five had been seen, and four more when six had; no verdict changed. {ONE_DRAW}"
     ),
     prepare=prepare,
     tables=(

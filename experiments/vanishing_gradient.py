@@ -227,7 +227,7 @@ EXPERIMENT = Experiment(
             "Norm of each example's own gradient by the input against lag at the longest length that was trained, "
             "relative to its largest. Thin: the median example of every seed; thick: the median of the seeds. The "
             "cue that has to be recalled stands at the far right; where a line has fallen far below 1 % "
-            "there, the cue has next to no say in what is learned at that moment. Training can carry the gradient back "
+            "there, the cue has next to no say in what is learned at that moment. The axis ends at 1e−12. Training can carry the gradient back "
             "to it: compare left and right, and the table of accuracies.",
             lambda results, stem: gradient_by_lag(
                 replace(results, runs=results.runs[results.runs["shown"]], read_profiles=lambda: results.profiles), stem

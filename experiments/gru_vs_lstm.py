@@ -20,6 +20,8 @@ MARGIN = 2.0
 """Points of accuracy within which neither is better."""
 BY = ["task", "equal", "architecture", "examples"]
 CLASSES = ["mnist1d", "trec"]
+MANY = 3200
+"""Examples: what the LSTM is given a fair chance with."""
 LONG = 60
 """Epochs of the runs that are trained longer; they and those with another start are shown, not judged."""
 JUDGED = CHOSEN | {"judged": True}
@@ -68,11 +70,21 @@ def difference(runs: pd.DataFrame, metric: str, tasks: Sequence[str] = CLASSES, 
     return compare(runs, metric, lstm, gru, scale=100, unit="points", label=label)
 
 
+def with_bias(results: Results) -> float:
+    """Return how many points an LSTM with forget bias 1 has more than the GRU, of the same width; NaN before its runs."""
+    runs = results.runs[results.runs["chosen"]]
+    biased, gru = (
+        {"architecture": name, "task": "mnist1d", "equal": "width", "examples": MANY} for name in ("lstm b=1", "gru")
+    )
+    return compare(runs, "test/accuracy", biased, gru, scale=100).value
+
+
 def judge(results: Results) -> Verdict:
     """Apply the rule."""
     runs = pairs(results)
     each = ", ".join(f"{task} {number(difference(runs, 'test/accuracy', [task]).value, '.3g')}" for task in CLASSES)
-    accuracy = difference(runs, "test/accuracy", label=f"test accuracy, LSTM − GRU ({each})")
+    told = f"{each}; of an LSTM with forget bias 1 on mnist1d, {MANY:,} examples: {number(with_bias(results), '.3g')}"
+    accuracy = difference(runs, "test/accuracy", label=f"test accuracy, LSTM − GRU ({told})")
     gap = difference(runs, "gap/points", label="training − test accuracy, LSTM − GRU")
     smaller = {
         f"the GRU {words}": judge_threshold(ratio(runs, column, *what), supported_below=1, refuted_above=1)
@@ -170,7 +182,9 @@ EXPERIMENT = Experiment(
         "most of the parameters. MNIST-1D is read at the last step here, which is harder than in its published "
         "table. Where training accuracy is low too (the table by task), a cell has not learned the task in this budget, "
         f"and a difference says no more than that; what a forget bias of 1, chrono and {LONG} epochs change for the LSTM "
-        "was tried on MNIST-1D afterwards, and stands in a table. The LSTM of equal "
+        "was tried on MNIST-1D afterwards, and stands in a table: most of what the LSTM is behind there is its start, not its cell. "
+        "A cell that learns less also overfits less, which is why that part says little. All was run anew with ten seeds when six had been seen: "
+        "the part on overfitting was undecided then, and is not now. The LSTM of equal "
         "size is the one of equal width, and its runs count under either. Mended after the runs: pairs of one seed and "
         f"several tasks, sizes and numbers of examples counted as independent draws; they count with their mean now. {ONE_DRAW}"
     ),
@@ -205,7 +219,7 @@ EXPERIMENT = Experiment(
             ),
             rows=("architecture", "tried"),
             columns=(),
-            where=CHOSEN | {"task": "mnist1d", "equal": "width", "examples": 3200},
+            where=CHOSEN | {"task": "mnist1d", "equal": "width", "examples": MANY},
         ),
         Table(
             "cost",
@@ -217,7 +231,7 @@ EXPERIMENT = Experiment(
             ),
             rows=("task", "equal", "architecture"),
             columns=(),
-            where=JUDGED | {"examples": 3200},
+            where=JUDGED | {"examples": MANY},
         ),
         Table(
             "gap",

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -13,7 +12,7 @@ from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named, number
 from gradreach.analysis.results import Results
 from gradreach.analysis.scope import ONE_DRAW, chosen_rates, complete
-from gradreach.analysis.tables import Computed, Measure, Table
+from gradreach.analysis.tables import Computed, Measure, Table, selected
 from gradreach.analysis.verdict import LEAST, Effect, Verdict, combine_named, compare, judge_threshold
 
 MARGIN = 2.0
@@ -43,18 +42,12 @@ def prepare(runs: pd.DataFrame) -> pd.DataFrame:
 
 def with_classes(draw: Draw) -> Draw:
     """Draw the chosen runs of tasks with classes that are judged."""
-    return of_chosen(
-        lambda results, stem: draw(
-            replace(results, runs=results.runs[results.runs["judged"] & results.runs["task"].isin(CLASSES)]), stem
-        )
-    )
+    return of_chosen(draw, JUDGED | {"task": CLASSES})
 
 
 def pairs(results: Results) -> pd.DataFrame:
     """Return the chosen runs that are judged, of settings that both cells have finished, seed by seed."""
-    return complete(
-        results.runs[results.runs["chosen"] & results.runs["judged"]], ["seed", "task", "equal", "examples"]
-    )
+    return complete(selected(results.runs, JUDGED), ["seed", "task", "equal", "examples"])
 
 
 def ratio(runs: pd.DataFrame, column: str, label: str, unit: str) -> Effect:

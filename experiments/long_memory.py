@@ -1,13 +1,12 @@
 """Long memory: who still remembers after T steps?"""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.choosing import CHOSEN, choose, chosen_results
+from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures import metric_against
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named, number
@@ -121,12 +120,6 @@ def judge(results: Results) -> Verdict:
     )
 
 
-def of_task(task: str, results: Results) -> Results:
-    """Return the chosen runs of one task."""
-    kept = chosen_results(results)
-    return replace(kept, runs=kept.runs[kept.runs["task"] == task])
-
-
 EXPERIMENT = Experiment(
     title="Who still remembers after T steps?",
     question="Ten symbols are to be repeated after T blanks; two marked numbers among T are to be added. Up to which T does each architecture do it, at 10,000 parameters and a fixed budget?",
@@ -198,15 +191,16 @@ EXPERIMENT = Experiment(
         Figure(
             "copy",
             "Copy: symbols recalled against T, with 95 % intervals. Dotted: chance.",
-            lambda results, stem: partial(metric_against, x="T")(of_task("copy", results), stem),
+            of_chosen(partial(metric_against, x="T"), {"task": "copy"}),
         ),
         Figure(
             "adding",
             "Adding: mean squared error against T, logarithmic, with 95 % intervals, cut at zero: a bar that leaves the picture reaches it. One seed that "
             "fails lifts the mean of five far; small points are the seeds. Dotted: chance.",
-            lambda results, stem: partial(
-                metric_against, x="T", measure=Measure("test/mse", "mean squared error"), log=True
-            )(of_task("adding", results), stem),
+            of_chosen(
+                partial(metric_against, x="T", measure=Measure("test/mse", "mean squared error"), log=True),
+                {"task": "adding"},
+            ),
         ),
     ),
 )

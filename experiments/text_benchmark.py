@@ -1,14 +1,11 @@
 """Text: convolutional and recurrent networks beside published numbers and a linear model."""
 
 import math
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure as Picture
 
-from gradreach.analysis.choosing import CHOSEN, choose, chosen_results, of_chosen
+from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
 from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
 from gradreach.analysis.figures import metric_against
 from gradreach.analysis.figures.dots import dots
@@ -65,12 +62,6 @@ def accuracy(results: Results) -> pd.DataFrame:
     for i, name in enumerate(("Kim 2014, CNN-rand (published)", "linear, TF-IDF (untuned)")):
         rows.append({"network": name, "tried": "–", **{texts: f"{PUBLISHED[texts][i]}" for texts in SETS.values()}})
     return pd.DataFrame(rows)
-
-
-def by_length(results: Results, stem: Path) -> Picture:
-    """Draw the accuracy on IMDB against what was read of each review."""
-    kept = chosen_results(results)
-    return metric_against(replace(kept, runs=kept.runs[kept.runs["task"] == "imdb"]), stem)
 
 
 EXPERIMENT = Experiment(
@@ -132,7 +123,7 @@ EXPERIMENT = Experiment(
             "imdb",
             "IMDB, learned from 4,000 reviews: test accuracy against how many words are read from the beginning of "
             "each, with 95 % intervals. Dotted: chance.",
-            by_length,
+            of_chosen(metric_against, {"task": "imdb"}),
         ),
     ),
 )

@@ -252,9 +252,7 @@ EXPERIMENT = Experiment(
         Figure(
             "accuracy",
             "Test accuracy against length, of the learning rate that validation chose. Dotted: chance.",
-            lambda results, stem: of_chosen(metric_against)(
-                replace(results, runs=results.runs[results.runs["trained"]]), stem
-            ),
+            of_chosen(metric_against, TRAINED),
         ),
     ),
 )

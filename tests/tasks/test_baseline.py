@@ -79,6 +79,17 @@ class Series(Task):
         return Splits(*[Batch(target.float().view(-1, 1, 1).expand(-1, 2, 1), None, target)] * 3)
 
 
+def test_tokens_of_a_task_whose_examples_are_all_as_long_are_read_to_their_end():
+    class Tokens(Series):
+        shape = Shape(channels=1, length=2, outputs=2, vocabulary=4)
+
+        def splits(self, data_dir):
+            target = torch.arange(40) % 2
+            return Splits(*[Batch(torch.stack([torch.ones_like(target), 2 + target], 1), None, target)] * 3)
+
+    assert linear_baseline(Tokens(), Tokens().splits(NOWHERE))[1:] == (1, 1, 40, 40)
+
+
 def test_classes_in_turn_are_all_among_the_series_that_are_drawn():
     found = linear_baseline(Series(), Series().splits(NOWHERE))
     assert found[1:] == (1, 1, 10_000, 10_000)

@@ -49,6 +49,11 @@ class Built:
     state: str
     folder: Path
 
+    @property
+    def beyond(self) -> str:
+        """Why what is refuted says nothing against the claim; empty where nothing is, or where it does."""
+        return self.experiment.beyond if self.verdict is not None and self.verdict.refuted else ""
+
 
 def build(
     name: str,
@@ -185,7 +190,7 @@ def page(built: Built) -> str:
             parts.append(f"*Expected before the runs:* {experiment.prediction.text} ({experiment.prediction.source})")
         parts.append(f"*Rule, fixed before the runs unless said otherwise below:* {experiment.rule}")
         parts.append(f"**{verdict.words}.** {verdict.sentence}")
-        parts += [_bullets(verdict), experiment.beyond if verdict.refuted else ""]
+        parts += [_bullets(verdict), built.beyond]
     parts.append(f"**{built.state}** {experiment.caveat}")
     for view in built.views:
         text = markdown(view.text, view.marked).rstrip()

@@ -1,8 +1,9 @@
 """Fair comparisons: of the settings that were tried for each model, the one that validation chose stands for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from gradreach.analysis.experiment import Draw
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Measure, Table
+from gradreach.analysis.tables import Measure, Table, selected
 
 CHOSEN = {"chosen": True}
 """For ``where``: the runs whose setting was chosen."""
@@ -60,11 +61,12 @@ def choose(
     return runs
 
 
-def of_chosen(draw: Draw) -> Draw:
-    """Draw the runs of chosen settings only."""
+def of_chosen(draw: Draw, where: Mapping[str, Any] = CHOSEN) -> Draw:
+    """Draw the runs of chosen settings only, and of them those that ``where`` means."""
 
     def drawn(results: Results, stem: Path) -> Figure:
-        return draw(chosen_results(results), stem)
+        kept = chosen_results(results)
+        return draw(replace(kept, runs=selected(kept.runs, where)), stem)
 
     return drawn
 

@@ -24,7 +24,7 @@ def summary(built: "Built") -> dict[str, Any]:
         "title": experiment.title,
         "claim": None if experiment.claim is None else vars(experiment.claim),
         "rule": experiment.rule,
-        "beyond": experiment.beyond if built.verdict is not None and built.verdict.refuted else "",
+        "beyond": built.beyond,
         "verdict": None if built.verdict is None else _plain(built.verdict),
         "planned": len(runs),
         "finished": int((runs["status"] == "finished").sum()),

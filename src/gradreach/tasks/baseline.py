@@ -84,8 +84,8 @@ def _flat(batch: Batch) -> np.ndarray:
 
 def _spelled(batch: Batch) -> list[str]:
     """Write the token ids of every text; one without a token is that of padding alone."""
-    assert batch.lengths is not None
-    rows = zip(batch.x.tolist(), batch.lengths.tolist(), strict=True)
+    lengths = [batch.x.shape[1]] * len(batch) if batch.lengths is None else batch.lengths.tolist()
+    rows = zip(batch.x.tolist(), lengths, strict=True)
     return [" ".join(map(str, ids[:length])) or "0" for ids, length in rows]
 
 

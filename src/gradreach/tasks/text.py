@@ -205,11 +205,13 @@ class TextTask(Task):
         drawn = [learned_from, chosen_by.take(clean), reported]
         for name, part in zip(Splits._fields, drawn, strict=True):
             if not part.texts:
-                why = f" (the test holds {also_in_test} that it had)" if name == "validation" and also_in_test else ""
-                different = len({bare(text) for text in train.texts})
-                few = f", of {len(train.texts):,} texts with {different:,} different ones" if not why else ""
+                if name == "validation" and also_in_test:
+                    why = f" (the test holds {also_in_test} that it had)"
+                else:
+                    different = len({bare(text) for text in train.texts})
+                    why = f", of {len(train.texts):,} texts with {different:,} different ones"
                 raise ConfigError(
-                    f"{part.path}: no text is left for the {name} split{few}{why}; use more texts or other shares"
+                    f"{part.path}: no text is left for the {name} split{why}; use more texts or other shares"
                 )
         learned = {bare(text) for text in learned_from.texts}
         also_in_training = {

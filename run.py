@@ -3,8 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
+from gradreach.compose import hasten_help
 from gradreach.errors import one_line_errors
-from gradreach.hydra_help import hasten_help
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")

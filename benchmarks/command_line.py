@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmarks.loop import Setting
 from benchmarks.measure import PROJECT, Row, call, median_row
-from gradreach.analysis.run_table import read_runs, run_table, write_runs
 from gradreach.config import RunConfig
 from gradreach.records import RecordStore, sealed
+from gradreach.run_table.committed import read_runs, run_table, write_runs
 
 COMMANDS: dict[str, tuple[list[str], float | None]] = {
     "python run.py --help": ([str(PROJECT / "run.py"), "--help"], 1.0),

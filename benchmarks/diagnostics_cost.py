@@ -19,11 +19,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gradreach.analysis.rendering import csv, markdown
+from gradreach.analysis.tables.formats import markdown
 from gradreach.diagnostics import QUANTITIES, Instrument
 from gradreach.diagnostics.instrument import Schedule
-from gradreach.files import write_text
 from gradreach.models import GRU, LSTM, RNN, SequenceModel
+from gradreach.run_table.columns import csv
+from gradreach.system.files import write_text
 from gradreach.tasks import Batch
 
 LENGTHS = (100, 400, 1600)

@@ -12,10 +12,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from gradreach.files import write_text
 from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
 from gradreach.models.scan import LinearRecurrence, MinGRUCell, MinLSTMCell
 from gradreach.models.state_space import S4DKernel
+from gradreach.system.files import write_text
 
 LENGTH, WIDTH, BATCH, ROUNDS = 200, 64, 64, 15
 BUDGET = 3.0

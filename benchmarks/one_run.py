@@ -11,8 +11,9 @@ from hydra import compose, initialize_config_dir
 
 from benchmarks.loop import Setting, train
 from benchmarks.measure import PROJECT, Row, alternate, matrix_peak, median_row, ratios
-from gradreach.config import RunConfig, Workplace, parse, plain
-from gradreach.runner import assemble, execute
+from gradreach.assemble import assemble
+from gradreach.config import RunConfig, RunEnvironment, parse, plain
+from gradreach.runner import execute
 
 MODELS = ("rnn", "lstm", "gru", "cnn")
 SIZES = {
@@ -31,20 +32,20 @@ VARIANTS = {
 """``run.py``'s defaults are both: gradient profiles, and W&B offline."""
 
 
-def configure(setting: Setting, folder: Path, *more: str) -> tuple[RunConfig, Workplace]:
+def configure(setting: Setting, folder: Path, *more: str) -> tuple[RunConfig, RunEnvironment]:
     """Compose a run as ``run.py`` does."""
     here = ["force=true", f"results_dir={folder}"]
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
         return parse(plain(compose("config", overrides=[*here, *setting.overrides(), *more])))
 
 
-def finished(run: RunConfig, workplace: Workplace) -> dict[str, Any]:
+def finished(run: RunConfig, environment: RunEnvironment) -> dict[str, Any]:
     """Do a run, and return its record.
 
     Raises:
         RuntimeError: it did not finish.
     """
-    record = execute(run, workplace)
+    record = execute(run, environment)
     if record["status"] != "finished":
         raise RuntimeError(f"{run.label}: {record['status']}: {record.get('error')}")
     return record
@@ -73,9 +74,9 @@ def compare(setting: Setting, case: str, folder: Path, rounds: int) -> list[Row]
     fitting: dict[str, list[float]] = {name: [] for name in VARIANTS}
 
     def do(name: str) -> None:
-        run, workplace = configured[name]
-        record = finished(run, workplace)
-        history = pd.read_csv(workplace.results_dir / "runs" / run.run_id / "history.csv")
+        run, environment = configured[name]
+        record = finished(run, environment)
+        history = pd.read_csv(environment.results_dir / "runs" / run.run_id / "history.csv")
         first[name] = history["val/loss"].iloc[0]
         fitting[name].append(record["training_seconds"])
         if name == "both":
@@ -108,14 +109,14 @@ def compare(setting: Setting, case: str, folder: Path, rounds: int) -> list[Row]
     return rows
 
 
-def share_of_peak(setting: Setting, case: str, run: RunConfig, workplace: Workplace, seconds: float) -> Row:
+def share_of_peak(setting: Setting, case: str, run: RunConfig, environment: RunEnvironment, seconds: float) -> Row:
     """Return which share of the machine's matrix peak training reaches.
 
     A multiply-add counts as two operations, forward and backward as three times the forward pass; validation
     counts forward only.
     """
-    task, model = assemble(run, workplace)
-    splits = task.splits(workplace.data_dir)
+    task, model = assemble(run, environment)
+    splits = task.splits(environment.data_dir)
     passes = 3 * len(splits.train) + len(splits.validation)
     operations = 2 * model.multiply_adds(task.shape.length) * passes * setting.epochs
     peak = matrix_peak()

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import AT_MOST, Row
-from gradreach.files import write_text
-from gradreach.provenance import host, revision, versions
+from gradreach.system.files import write_text
+from gradreach.system.provenance import host, revision, versions
 
 
 class Part(NamedTuple):

@@ -11,7 +11,7 @@ import torch
 from benchmarks.loop import Setting
 from benchmarks.measure import Row, alternate, median_row
 from benchmarks.one_run import configure, finished
-from gradreach.config import RunConfig, Workplace
+from gradreach.config import RunConfig, RunEnvironment
 
 MODES = ("off", "offline")
 CASES = {
@@ -31,13 +31,13 @@ def tracking(folder: Path, rounds: int, cases: dict[str, dict[str, int]] = CASES
     return [row for case, values in cases.items() for row in compare(folder, rounds, case, values)]
 
 
-def pairs(folder: Path, mode: str, rounds: int, values: dict[str, int]) -> Iterator[tuple[RunConfig, Workplace]]:
+def pairs(folder: Path, mode: str, rounds: int, values: dict[str, int]) -> Iterator[tuple[RunConfig, RunEnvironment]]:
     """Yield runs that were composed beforehand; W&B names folders by the second, so no two are the same."""
     settings = [Setting("lstm", **values, seed=seed) for seed in range(rounds)]
     return iter([configure(setting, folder / mode, f"tracking={mode}") for setting in settings])
 
 
-def do(runs: Iterator[tuple[RunConfig, Workplace]]) -> None:
+def do(runs: Iterator[tuple[RunConfig, RunEnvironment]]) -> None:
     """Do the next run.
 
     Raises:
@@ -50,7 +50,7 @@ def compare(folder: Path, rounds: int, case: str, values: dict[str, int]) -> lis
     """Measure one length of run, off and offline in turn."""
     service: list[float] = []
 
-    def offline(runs: Iterator[tuple[RunConfig, Workplace]]) -> None:
+    def offline(runs: Iterator[tuple[RunConfig, RunEnvironment]]) -> None:
         before = service_seconds()
         do(runs)
         service.append(service_seconds() - before)

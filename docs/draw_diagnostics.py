@@ -15,7 +15,7 @@ from gradreach.diagnostics import (
     gradient_profile,
     trace,
 )
-from gradreach.drawing import COLOURS, TIMELESS, draw_band, draw_run_profile, saved
+from gradreach.drawing import COLOURS, TIMELESS, draw_band, draw_run_profile, save_figure
 from gradreach.models import LSTM, SequenceModel
 from gradreach.tasks import Batch
 
@@ -52,7 +52,7 @@ def draw_profiles() -> None:
         "GRU": nn.GRU(CHANNELS, WIDTH, batch_first=True),
         **{f"LSTM, forget bias {bias}": lstm(bias) for bias in (0, 1, 3)},
     }
-    with saved(FIGURES / "profile", size=(6.0, 3.4)) as (axes,):
+    with save_figure(FIGURES / "profile", size=(6.0, 3.4)) as (axes,):
         for i, (name, layer) in enumerate(layers.items()):
             curve = gradient_profile(layer, probe(), read_last).query("quantity == 'h'")
             draw_band(axes, *(curve[c].to_numpy(float) for c in ("lag", "q10", "median", "q90")), i, name)
@@ -63,13 +63,13 @@ def draw_profiles() -> None:
 def draw_terms() -> None:
     """Draw which lag teaches the recurrent weights, and what the gates do."""
     layers = {bias: trace(lstm(bias), probe(), read_last).layers[0] for bias in (0, 3)}
-    with saved(FIGURES / "terms", size=(6.0, 3.0)) as (axes,):
+    with save_figure(FIGURES / "terms", size=(6.0, 3.0)) as (axes,):
         for i, (bias, layer) in enumerate(layers.items()):
             shares = bptt_shares(layer).query("weight == 'W_s'")
             axes.plot(shares["lag"], shares["share"], color=COLOURS[i], label=f"LSTM, forget bias {bias}")
         axes.set(xlabel="lag", ylabel="share of dL/dW_s", xlim=(-1, 60))
         axes.legend()
-    with saved(FIGURES / "gates", size=(6.0, 3.0)) as (axes,):
+    with save_figure(FIGURES / "gates", size=(6.0, 3.0)) as (axes,):
         for i, (bias, layer) in enumerate(layers.items()):
             counts = gate_histograms(layer).query("gate == 'f'")
             heights = counts["count"] / counts["count"].sum()
@@ -80,7 +80,7 @@ def draw_terms() -> None:
 
 def draw_field() -> None:
     """Draw what the middle output of convolutions looks at."""
-    with saved(FIGURES / "receptive_field", size=(6.0, 3.0)) as (axes,):
+    with save_figure(FIGURES / "receptive_field", size=(6.0, 3.0)) as (axes,):
         for i, layers in enumerate((2, 8)):
             torch.manual_seed(1)
             sizes = [1] + [16] * layers

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gradreach.config import RunConfig, Workplace, parse
-from gradreach.describe import compose
-from gradreach.files import write_text
+from gradreach.compose import compose
+from gradreach.config import RunConfig, RunEnvironment, parse
 from gradreach.records import RecordStore
+from gradreach.system.files import write_text
 from gradreach.tasks.baseline import Baseline, linear_baseline
 
 PROJECT = Path(__file__).parents[1]
@@ -82,15 +82,15 @@ def run(line: Line, settings: list[str]) -> None:
     subprocess.run(command, cwd=PROJECT, check=False)
 
 
-def configured(line: Line, settings: list[str]) -> tuple[RunConfig, Workplace]:
+def configured(line: Line, settings: list[str]) -> tuple[RunConfig, RunEnvironment]:
     """Return what a line stands for."""
     return parse(compose([*line.overrides.split(), *QUIET, *settings], PROJECT / "conf"))
 
 
 def record_of(line: Line, settings: list[str]) -> dict[str, Any] | None:
     """Return what is recorded of a finished run of a line; None: there is none."""
-    config, workplace = configured(line, settings)
-    record = RecordStore(workplace.results_dir / "runs").settled(config.run_id)
+    config, environment = configured(line, settings)
+    record = RecordStore(environment.results_dir / "runs").settled(config.run_id)
     return record if record is not None and record["status"] == "finished" else None
 
 
@@ -109,9 +109,9 @@ def good_enough(line: Line, record: dict[str, Any] | None) -> bool:
 
 def linear_of(line: Line, settings: list[str]) -> Baseline | None:
     """Return what a linear model reaches on what a line's network is given; None: it is answered at every step."""
-    config, workplace = configured(line, settings)
+    config, environment = configured(line, settings)
     task = config.task.make()
-    return linear_baseline(task, task.splits(workplace.data_dir))
+    return linear_baseline(task, task.splits(environment.data_dir))
 
 
 def row(line: Line, record: dict[str, Any] | None, linear: Baseline | None = None) -> str:

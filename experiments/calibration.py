@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
-from gradreach.analysis.figures.calibration import against_known
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
+from gradreach.analysis.figures.against_known import against_known
+from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.naming import CELLS
 from gradreach.analysis.results import Results
-from gradreach.analysis.scope import ONE_DRAW
-from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.verdict import Verdict, combine_named, judge_threshold, level
+from gradreach.analysis.stats.robustness import ONE_DRAW
+from gradreach.analysis.stats.verdict import Verdict, combine_named, judge_threshold, level
+from gradreach.analysis.tables.specification import Computed, Measure, Table
 
 KNOWN = {
     "gate 0.5": 0.5,

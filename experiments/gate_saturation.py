@@ -4,14 +4,17 @@ from functools import partial
 
 import pandas as pd
 
-from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
+from gradreach.analysis.figures.chosen import of_chosen
 from gradreach.analysis.figures.shares import gate_shares
+from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named, number
 from gradreach.analysis.results import Results
-from gradreach.analysis.scope import ONE_DRAW, chosen_rates
-from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold, level
+from gradreach.analysis.stats.model_selection import CHOSEN, choose
+from gradreach.analysis.stats.robustness import ONE_DRAW
+from gradreach.analysis.stats.verdict import Effect, Verdict, combine_named, judge_threshold, level
+from gradreach.analysis.tables.chosen import chosen_rates
+from gradreach.analysis.tables.specification import Measure, Table
 
 MOSTLY = 50.0
 BY = ["architecture"]

@@ -6,14 +6,17 @@ from functools import partial
 
 import pandas as pd
 
-from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
-from gradreach.analysis.experiment import Claim, Draw, Experiment, Figure, Prediction
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
+from gradreach.analysis.figures.chosen import of_chosen
 from gradreach.analysis.figures.dots import dots
+from gradreach.analysis.figures.specification import Draw, Figure
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named, number
-from gradreach.analysis.results import Results
-from gradreach.analysis.scope import ONE_DRAW, chosen_rates, complete
-from gradreach.analysis.tables import Computed, Measure, Table, selected
-from gradreach.analysis.verdict import LEAST, Effect, Verdict, combine_named, compare, judge_threshold
+from gradreach.analysis.results import Results, selected
+from gradreach.analysis.stats.model_selection import CHOSEN, choose
+from gradreach.analysis.stats.robustness import ONE_DRAW, complete
+from gradreach.analysis.stats.verdict import LEAST, Effect, Verdict, combine_named, compare, judge_threshold
+from gradreach.analysis.tables.chosen import chosen_rates
+from gradreach.analysis.tables.specification import Computed, Measure, Table
 
 MARGIN = 2.0
 """Points of accuracy within which neither is better."""

@@ -7,15 +7,18 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure as Picture
 
-from gradreach.analysis.choosing import CHOSEN, choose, chosen_results
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
 from gradreach.analysis.figures.captions import READING
-from gradreach.analysis.figures.decoding import by_run, decoding_by_lag
+from gradreach.analysis.figures.chosen import chosen_results
+from gradreach.analysis.figures.decoding_by_lag import by_run, decoding_by_lag
+from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named, number
-from gradreach.analysis.results import Results
-from gradreach.analysis.scope import ONE_DRAW, chosen_rates
-from gradreach.analysis.tables import Computed, Measure, Table, selected
-from gradreach.analysis.verdict import Effect, Verdict, combine_named, effect_of, judge_threshold, level
+from gradreach.analysis.results import Results, selected
+from gradreach.analysis.stats.model_selection import CHOSEN, choose
+from gradreach.analysis.stats.robustness import ONE_DRAW
+from gradreach.analysis.stats.verdict import Effect, Verdict, combine_named, effect_of, judge_threshold, level
+from gradreach.analysis.tables.chosen import chosen_rates
+from gradreach.analysis.tables.specification import Computed, Measure, Table
 
 MARGIN = 0.02
 """Of R²: who tells no more than this more tells the same."""

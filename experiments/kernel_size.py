@@ -6,15 +6,18 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.choosing import CHOSEN, choose, chosen_results, of_chosen
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
 from gradreach.analysis.figures import metric_against
+from gradreach.analysis.figures.chosen import chosen_results, of_chosen
+from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
-from gradreach.analysis.scope import ONE_DRAW, chosen_rates
-from gradreach.analysis.statistics import estimate
-from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold, level
+from gradreach.analysis.stats.model_selection import CHOSEN, choose
+from gradreach.analysis.stats.robustness import ONE_DRAW
+from gradreach.analysis.stats.statistics import estimate
+from gradreach.analysis.stats.verdict import Effect, Verdict, combine_named, judge_threshold, level
+from gradreach.analysis.tables.chosen import chosen_rates
+from gradreach.analysis.tables.specification import Measure, Table
 
 CENTROID = "gradient/start/x.centroid"
 BY = ["architecture", "task", "kernel_size"]

@@ -6,16 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
 from gradreach.analysis.figures import metric_against
+from gradreach.analysis.figures.chosen import of_chosen
+from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named, number
+from gradreach.analysis.pages.coverage import PENDING
 from gradreach.analysis.results import Results
-from gradreach.analysis.scope import ONE_DRAW, chosen_rates
-from gradreach.analysis.state import PENDING
-from gradreach.analysis.statistics import longest_solved
-from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold, level
+from gradreach.analysis.stats.model_selection import CHOSEN, choose
+from gradreach.analysis.stats.robustness import ONE_DRAW
+from gradreach.analysis.stats.statistics import longest_solved
+from gradreach.analysis.stats.verdict import Effect, Verdict, combine_named, judge_threshold, level
+from gradreach.analysis.tables.chosen import chosen_rates
+from gradreach.analysis.tables.specification import Computed, Measure, Table
 
 BY = ["task", "architecture", "T"]
 SOLVED = {"copy": 90.0, "adding": 0.017}

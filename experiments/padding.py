@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.choosing import choose, chosen_accuracy, of_chosen
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
+from gradreach.analysis.figures.chosen import of_chosen
 from gradreach.analysis.figures.dots import dots
+from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.naming import number
 from gradreach.analysis.results import Results
-from gradreach.analysis.scope import ONE_DRAW, chosen_rates
-from gradreach.analysis.tables import Computed
-from gradreach.analysis.verdict import Effect, Verdict, combine_named, compare, judge_threshold
+from gradreach.analysis.stats.model_selection import choose
+from gradreach.analysis.stats.robustness import ONE_DRAW
+from gradreach.analysis.stats.verdict import Effect, Verdict, combine_named, compare, judge_threshold
+from gradreach.analysis.tables.chosen import chosen_accuracy, chosen_rates
+from gradreach.analysis.tables.specification import Computed
 
 BY = ["architecture", "place"]
 KINDS = ("none", "same", "circular", "full")

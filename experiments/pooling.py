@@ -8,15 +8,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Picture
 
-from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
+from gradreach.analysis.figures.chosen import of_chosen
 from gradreach.analysis.figures.dots import dots
+from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, number
 from gradreach.analysis.results import Results
-from gradreach.analysis.scope import ONE_DRAW, chosen_rates
-from gradreach.analysis.statistics import estimate
-from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.verdict import Effect, Verdict, combine_named, judge_threshold
+from gradreach.analysis.stats.model_selection import CHOSEN, choose
+from gradreach.analysis.stats.robustness import ONE_DRAW
+from gradreach.analysis.stats.statistics import estimate
+from gradreach.analysis.stats.verdict import Effect, Verdict, combine_named, judge_threshold
+from gradreach.analysis.tables.chosen import chosen_rates
+from gradreach.analysis.tables.specification import Computed, Measure, Table
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 
 from gradreach.analysis.experiment import Experiment
 from gradreach.analysis.figures import captioned, gradient_by_lag, metric_against
-from gradreach.analysis.scope import ONE_DRAW
-from gradreach.analysis.tables import Measure, Table
+from gradreach.analysis.stats.robustness import ONE_DRAW
+from gradreach.analysis.tables.specification import Measure, Table
 
 PIXELS = 64
 EXPONENTIAL = 0.9

@@ -6,14 +6,17 @@ from itertools import product
 
 import pandas as pd
 
-from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
 from gradreach.analysis.figures import metric_against
+from gradreach.analysis.figures.chosen import of_chosen
+from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE, named
 from gradreach.analysis.results import Results
-from gradreach.analysis.scope import ONE_DRAW, beside, chosen_rates
-from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.verdict import Verdict, combine_named, compare, judge_threshold
+from gradreach.analysis.stats.model_selection import CHOSEN, choose
+from gradreach.analysis.stats.robustness import ONE_DRAW, beside
+from gradreach.analysis.stats.verdict import Verdict, combine_named, compare, judge_threshold
+from gradreach.analysis.tables.chosen import chosen_rates
+from gradreach.analysis.tables.specification import Computed, Measure, Table
 
 BY = ["task", "architecture", "seq_len"]
 ENDS = {"digits": (64, 192), "recall": (10, 80), "mnist": (64, 196)}

@@ -5,15 +5,18 @@ from functools import partial
 
 import pandas as pd
 
-from gradreach.analysis.choosing import CHOSEN, choose, of_chosen
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
 from gradreach.analysis.figures import metric_against
+from gradreach.analysis.figures.chosen import of_chosen
 from gradreach.analysis.figures.dots import dots
+from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
-from gradreach.analysis.scope import ONE_DRAW, chosen_rates
-from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.verdict import Verdict, combine_named, compare, judge_threshold, level
+from gradreach.analysis.stats.model_selection import CHOSEN, choose
+from gradreach.analysis.stats.robustness import ONE_DRAW
+from gradreach.analysis.stats.verdict import Verdict, combine_named, compare, judge_threshold, level
+from gradreach.analysis.tables.chosen import chosen_rates
+from gradreach.analysis.tables.specification import Computed, Measure, Table
 
 BY = ["architecture", "task", "seq_len"]
 SETS = {"trec": "TREC", "sst": "SST-2", "text_file": "MR"}

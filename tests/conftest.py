@@ -10,7 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from gradreach.config import RunConfig, Workplace, parse, plain
+from gradreach.config import RunConfig, RunEnvironment, parse, plain
 from project import PROJECT
 
 
@@ -26,7 +26,7 @@ def composed() -> Callable[..., DictConfig]:
 
 
 @pytest.fixture
-def configured(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., tuple[RunConfig, Workplace]]:
+def configured(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., tuple[RunConfig, RunEnvironment]]:
     """Compose and check; results go to a temporary folder, nothing is tracked."""
     here = ["tracking=off", f"results_dir={tmp_path / 'results'}"]
     return lambda *overrides: parse(plain(composed(*here, *overrides)))

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gradreach.files import alive
 from gradreach.records import RecordStore
+from gradreach.system.files import alive
 from project import PROJECT
 
 

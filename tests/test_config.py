@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradreach.assemble import check
 from gradreach.config import RunConfig, plain
 from gradreach.errors import ConfigError
-from gradreach.runner import check
 from project import PROJECT
 
 OPTIONS = [

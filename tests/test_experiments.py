@@ -12,16 +12,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from gradreach.analysis.build import architectures, build
 from gradreach.analysis.experiment import known_experiments, load_experiment
-from gradreach.analysis.frame import load_runs
-from gradreach.analysis.long import load_decoding, load_history
+from gradreach.analysis.pages.build import build
 from gradreach.analysis.results import Results
-from gradreach.analysis.run_table import write_plan
-from gradreach.config import configuration
+from gradreach.assemble import check
+from gradreach.compose import configuration, grids
 from gradreach.diagnostics.decoding import LAGS, POSITIONS
-from gradreach.runner import check
-from hydra_plugins.gradreach_sweeper import grids
+from gradreach.run_table.columns import architectures
+from gradreach.run_table.committed import write_plan
+from gradreach.run_table.load import load_runs
+from gradreach.run_table.measurements import load_decoding, load_history
 from project import PROJECT
 
 NAMES = known_experiments(PROJECT / "experiments")
@@ -81,13 +81,13 @@ def first_value(override):
 def test_every_part_of_every_experiment_can_be_built_and_has_a_page_before_its_runs(name, configured, tmp_path):
     runs = []
     for overrides in first_jobs(name):
-        run, workplace = configured(f"experiment={name}", *overrides)
+        run, environment = configured(f"experiment={name}", *overrides)
         if run.task.name not in ("mnist", "trec", "sst", "imdb", "text_file"):  # these need files
-            check(run, workplace)
+            check(run, environment)
         runs.append(run)
-    write_plan(workplace, runs)
-    build(workplace.experiment, workplace.results_dir, PROJECT / "experiments")
-    summary = json.loads((workplace.results_dir / workplace.experiment / "summary.json").read_text())
+    write_plan(environment, runs)
+    build(environment.experiment, environment.results_dir, PROJECT / "experiments")
+    summary = json.loads((environment.results_dir / environment.experiment / "summary.json").read_text())
     assert summary["planned"] == len(runs) > 0
     assert summary["verdict"]["state"] == "undecided"
 
@@ -155,7 +155,9 @@ def test_which_lags_a_part_tells_more_of_is_said_by_whole_intervals():
 
 def test_what_follows_the_length_follows_that_of_each_run(monkeypatch):
     planned = []
-    monkeypatch.setattr("gradreach.sweep.sweep", lambda jobs, compose, launch: planned.extend(map(compose, jobs)))
+    monkeypatch.setattr(
+        "gradreach.sweeps.sweep.sweep", lambda jobs, compose, launch: planned.extend(map(compose, jobs))
+    )
     with configuration(PROJECT / "conf"):
         line = ["experiment=sequence_length_quick"]
         master = hydra.compose("config", overrides=line, return_hydra_config=True)

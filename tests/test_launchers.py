@@ -8,10 +8,10 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-import hydra_plugins.gradreach_launchers as launchers
+import gradreach.launchers.clusters as launchers
 from gradreach.config import parse, plain, resolve
 from gradreach.errors import ConfigError
-from hydra_plugins.gradreach_sweeper.search import SearchSweeper, judge
+from gradreach.sweeps.search import SearchSweeper, judge
 from project import PROJECT
 
 PRESETS = [*sorted(path.stem for path in (PROJECT / "conf" / "hydra" / "launcher").glob("*.yaml")), "basic"]
@@ -62,7 +62,7 @@ def test_what_submitit_is_given_it_knows(preset):
 def test_a_search_puts_its_sweeper_in_place_and_leaves_the_run_as_it_is(search):
     composed = whole(f"+search={search}")
     sweeper = composed.hydra.sweeper
-    assert sweeper._target_ == "hydra_plugins.gradreach_sweeper.search.SearchSweeper"
+    assert sweeper._target_ == "gradreach.sweeps.search.SearchSweeper"
     assert isinstance(
         SearchSweeper(**{key: value for key, value in sweeper.items() if key != "_target_"}), SearchSweeper
     )

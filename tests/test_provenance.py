@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from gradreach.provenance import revision
+from gradreach.system.provenance import revision
 
 
 @pytest.fixture

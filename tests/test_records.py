@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradreach import files, records
+from gradreach import records
 from gradreach.errors import ConfigError
 from gradreach.records import SCHEMA_VERSION, RecordStore
+from gradreach.system import files
 
 RUN = "0123456789abcdef"
 

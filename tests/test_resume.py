@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from gradreach.errors import explain
-from gradreach.interruption import Interrupted, Interruption
 from gradreach.records import RecordStore
 from gradreach.runner import execute, execute_in_sweep
+from gradreach.system.interruption import Interrupted, Interruption
 from gradreach.training import Saving
 from kill import leftovers, results_of, start, under_fire
 from project import PROJECT, SMALL
@@ -26,8 +26,8 @@ from hydra import compose, initialize_config_dir
 from gradreach.config import parse, plain
 from gradreach.runner import execute, execute_in_sweep
 with initialize_config_dir(sys.argv[1] + "/conf", version_base="1.3"):
-    run, workplace = parse(plain(compose("config", overrides=sys.argv[3:])))
-execute(run, workplace, lambda row: row["epoch"] > int(sys.argv[2]) and os.kill(os.getpid(), signal.SIGKILL))
+    run, environment = parse(plain(compose("config", overrides=sys.argv[3:])))
+execute(run, environment, lambda row: row["epoch"] > int(sys.argv[2]) and os.kill(os.getpid(), signal.SIGKILL))
 """
 SCHEDULED = ["model=lstm", "optimizer.schedule=cosine", "trainer.checkpoint_seconds=0", *SMALL, "trainer.epochs=5"]
 
@@ -37,11 +37,11 @@ BY_STEP = ["diagnostics.profile=7 steps"]
 
 @pytest.mark.parametrize(("after", "options"), [(1, []), (4, []), (3, BY_STEP)], ids=["first", "last", "by step"])
 def test_a_killed_run_goes_on_and_yields_the_same_bits(configured, tmp_path, after, options):
-    run, workplace = configured(*SCHEDULED, *options)
-    execute(run, workplace)
-    whole = results_of(workplace.results_dir)
+    run, environment = configured(*SCHEDULED, *options)
+    execute(run, environment)
+    whole = results_of(environment.results_dir)
 
-    elsewhere = workplace.model_copy(update={"results_dir": tmp_path / "killed"})
+    elsewhere = environment.model_copy(update={"results_dir": tmp_path / "killed"})
     arguments = [*SCHEDULED, *options, "tracking=off", f"results_dir={elsewhere.results_dir}"]
     died = subprocess.run([sys.executable, "-c", DYING, str(PROJECT), str(after), *arguments], check=False)
     assert died.returncode == -signal.SIGKILL
@@ -58,9 +58,9 @@ def test_a_killed_run_goes_on_and_yields_the_same_bits(configured, tmp_path, aft
 
 
 def test_a_checkpoint_holds_no_pickled_classes_and_is_kept_on_request(configured):
-    run, workplace = configured(*SCHEDULED, "trainer.keep_checkpoint=true")
-    execute(run, workplace)
-    checkpoint = torch.load(RecordStore(workplace.results_dir / "runs").checkpoint(run.run_id), weights_only=True)
+    run, environment = configured(*SCHEDULED, "trainer.keep_checkpoint=true")
+    execute(run, environment)
+    checkpoint = torch.load(RecordStore(environment.results_dir / "runs").checkpoint(run.run_id), weights_only=True)
     assert checkpoint["epoch"] == 4
     assert "model.head.weight" in checkpoint["state_dict"]
 
@@ -74,17 +74,17 @@ def stopped(configured):
     """Do a run until its second epoch, in this process; return what goes on with it, and its checkpoint."""
 
     def call(*overrides):
-        run, workplace = configured(*SCHEDULED, *overrides)
+        run, environment = configured(*SCHEDULED, *overrides)
         interruption = Interruption()
 
         def stop(row):
             if row["epoch"] == 2:
                 interruption.signal = signal.SIGTERM
 
-        assert execute(run, workplace, stop, interruption)["status"] == "interrupted"
-        checkpoint = RecordStore(workplace.results_dir / "runs").checkpoint(run.run_id)
+        assert execute(run, environment, stop, interruption)["status"] == "interrupted"
+        checkpoint = RecordStore(environment.results_dir / "runs").checkpoint(run.run_id)
         assert checkpoint.exists()
-        return run, workplace, checkpoint
+        return run, environment, checkpoint
 
     return call
 
@@ -134,10 +134,10 @@ def flip(path):
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_checkpoint_that_is_not_what_was_saved_is_told_in_one_line_and_the_run_begins_anew(stopped, damage, capsys):
-    run, workplace, checkpoint = stopped()
+    run, environment, checkpoint = stopped()
     how, why = DAMAGES[damage]
     how(checkpoint)
-    record = execute(run, workplace)
+    record = execute(run, environment)
     assert (record["status"], record["steps"]) == ("finished", 5 * 17)
     said = capsys.readouterr().err
     assert why in said
@@ -148,26 +148,26 @@ def test_a_checkpoint_that_is_not_what_was_saved_is_told_in_one_line_and_the_run
 
 
 def test_the_random_generator_goes_on_where_it_was(stopped, tmp_path):
-    run, workplace, _ = stopped("model.head_dropout=0.5")
-    whole = workplace.model_copy(update={"results_dir": tmp_path / "whole"})
+    run, environment, _ = stopped("model.head_dropout=0.5")
+    whole = environment.model_copy(update={"results_dir": tmp_path / "whole"})
     execute(run, whole)
-    execute(run, workplace)
-    assert results_of(workplace.results_dir) == results_of(whole.results_dir)
+    execute(run, environment)
+    assert results_of(environment.results_dir) == results_of(whole.results_dir)
 
 
 def test_a_forced_run_begins_at_its_start(stopped):
-    run, workplace, checkpoint = stopped()
+    run, environment, checkpoint = stopped()
     change(checkpoint, lambda saved: saved["callbacks"]["EpochEnd"].update(seconds=7000.0, spent={"seconds": 7000.0}))
     told = []
-    record = execute(run, workplace.model_copy(update={"force": True}), told.append)
+    record = execute(run, environment.model_copy(update={"force": True}), told.append)
     assert record["status"] == "finished"
     assert all(row["time/seconds"] < 7000 for row in told)
     assert record["seconds"] < 7000
 
 
 def test_what_a_run_cost_is_summed_over_its_parts(stopped, monkeypatch):
-    run, workplace, checkpoint = stopped("diagnostics.profile=1")
-    first = RecordStore(workplace.results_dir / "runs").read(run.run_id)
+    run, environment, checkpoint = stopped("diagnostics.profile=1")
+    first = RecordStore(environment.results_dir / "runs").read(run.run_id)
     assert 0 < first["diagnostics_seconds"] < first["seconds"]
     before = {"started": "2020-01-01T00:00:00+00:00", "seconds": 10000.0, "diagnostics_seconds": 2000.0}
 
@@ -177,7 +177,7 @@ def test_what_a_run_cost_is_summed_over_its_parts(stopped, monkeypatch):
         saved["callbacks"]["EpochEnd"] |= {"spent": before, "seconds": 7000.0, "measuring": 1000.0}
 
     change(checkpoint, earlier)
-    record = execute(run, workplace)
+    record = execute(run, environment)
     assert record["started"] == before["started"]
     assert 10000 < record["seconds"] < 11000
     assert 2000 < record["diagnostics_seconds"] < 3000
@@ -187,19 +187,19 @@ def test_what_a_run_cost_is_summed_over_its_parts(stopped, monkeypatch):
 
 
 def test_a_run_that_another_worker_does_is_left_to_it_with_its_log(configured):
-    run, workplace = configured(*SCHEDULED)
-    store = RecordStore(workplace.results_dir / "runs")
+    run, environment = configured(*SCHEDULED)
+    store = RecordStore(environment.results_dir / "runs")
     with store.claim(run.run_id):
         store.log(run.run_id).parent.mkdir()
         store.log(run.run_id).touch()
-        assert execute_in_sweep(run, workplace, Interruption()) == {}
+        assert execute_in_sweep(run, environment, Interruption()) == {}
         assert store.log(run.run_id).exists()
     assert store.stamp(run.run_id) == 0
 
 
 def test_the_log_of_a_run_is_opened_and_removed_by_who_holds_the_run(configured, monkeypatch):
-    run, workplace = configured(*SCHEDULED)
-    store = RecordStore(workplace.results_dir / "runs")
+    run, environment = configured(*SCHEDULED)
+    store = RecordStore(environment.results_dir / "runs")
     held = []
     for name in ("open", "unlink"):
         real = getattr(Path, name)
@@ -211,15 +211,15 @@ def test_the_log_of_a_run_is_opened_and_removed_by_who_holds_the_run(configured,
 
         monkeypatch.setattr(Path, name, watched)
     monkeypatch.setattr("gradreach.runner._execute", lambda *_: {"status": "finished"})
-    execute_in_sweep(run, workplace, Interruption())
+    execute_in_sweep(run, environment, Interruption())
     assert held == [True, True]
     assert not store.log(run.run_id).exists()
 
 
 def test_a_short_run_is_not_saved(configured):
-    run, workplace = configured("model=lstm", *SMALL)
-    path = RecordStore(workplace.results_dir / "runs").checkpoint(run.run_id)
-    execute(run, workplace, lambda row: pytest.fail("saved") if path.exists() else None)
+    run, environment = configured("model=lstm", *SMALL)
+    path = RecordStore(environment.results_dir / "runs").checkpoint(run.run_id)
+    execute(run, environment, lambda row: pytest.fail("saved") if path.exists() else None)
 
 
 def test_a_signal_waits_for_the_epochs_end_but_not_for_ever(monkeypatch):
@@ -227,7 +227,7 @@ def test_a_signal_waits_for_the_epochs_end_but_not_for_ever(monkeypatch):
     interruption.within_epoch()
     interruption.at_epoch_end()
     interruption.note(signal.SIGTERM, None)
-    monkeypatch.setattr("gradreach.interruption._asked_to_stop", False)
+    monkeypatch.setattr("gradreach.system.interruption._asked_to_stop", False)
     interruption.within_epoch()
     with pytest.raises(Interrupted, match="SIGTERM"):
         interruption.at_epoch_end()
@@ -255,7 +255,7 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on_later(tmp_path, number):
 
 
 def test_a_signal_between_saving_and_leaving_waits_for_the_next_epoch_so_that_nothing_is_lost(configured, monkeypatch):
-    run, workplace = configured("model=rnn", *SMALL, "trainer.epochs=3")
+    run, environment = configured("model=rnn", *SMALL, "trainer.epochs=3")
     interruption, asked = Interruption(), []
     due = Saving.due
 
@@ -266,11 +266,11 @@ def test_a_signal_between_saving_and_leaving_waits_for_the_next_epoch_so_that_no
         return due(self, seconds, last, stopping)
 
     monkeypatch.setattr(Saving, "due", signalled)
-    monkeypatch.setattr("gradreach.interruption._asked_to_stop", False)
-    record = execute(run, workplace, interruption=interruption)
+    monkeypatch.setattr("gradreach.system.interruption._asked_to_stop", False)
+    record = execute(run, environment, interruption=interruption)
     assert asked == [False, True]
     assert (record["status"], record["error"]) == ("interrupted", "stopped by SIGTERM after epoch 2")
-    assert RecordStore(workplace.results_dir / "runs").checkpoint(run.run_id).exists()
+    assert RecordStore(environment.results_dir / "runs").checkpoint(run.run_id).exists()
 
 
 def test_a_sweep_that_is_asked_to_stop_lets_its_workers_save(tmp_path):
@@ -317,21 +317,21 @@ def test_two_sweeps_at_once_do_every_run_once(tmp_path):
 
 
 def test_a_disk_that_fills_up_leaves_nothing_half_written_and_the_run_goes_on_later(configured, monkeypatch):
-    run, workplace = configured(*SCHEDULED)
-    execute(run, workplace.model_copy(update={"results_dir": workplace.results_dir / "undisturbed"}))
+    run, environment = configured(*SCHEDULED)
+    execute(run, environment.model_copy(update={"results_dir": environment.results_dir / "undisturbed"}))
 
     def full(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "profile.npz")
 
     monkeypatch.setattr("gradreach.records.np.savez_compressed", full)
     with pytest.raises(OSError, match="No space left") as raised:
-        execute(run, workplace)
+        execute(run, environment)
     monkeypatch.undo()
     assert explain(raised.value).startswith("profile.npz: No space left on device; make room or choose another")
-    store = RecordStore(workplace.results_dir / "runs")
+    store = RecordStore(environment.results_dir / "runs")
     assert store.status(run.run_id) == "interrupted"
     assert store.read(run.run_id)["error"] == "No space left on device; make room or choose another results_dir"
-    assert not list(workplace.results_dir.glob("**/*.tmp"))
-    execute(run, workplace)
-    assert results_of(workplace.results_dir) == results_of(workplace.results_dir / "undisturbed")
-    assert leftovers(workplace.results_dir) == []
+    assert not list(environment.results_dir.glob("**/*.tmp"))
+    execute(run, environment)
+    assert results_of(environment.results_dir) == results_of(environment.results_dir / "undisturbed")
+    assert leftovers(environment.results_dir) == []

@@ -15,8 +15,8 @@ from project import SMALL
 @pytest.fixture
 def do(configured):
     def call(*overrides, tell=lambda row: None):
-        run, workplace = configured(*SMALL, *overrides)
-        return execute(run, workplace, tell), RecordStore(workplace.results_dir / "runs")
+        run, environment = configured(*SMALL, *overrides)
+        return execute(run, environment, tell), RecordStore(environment.results_dir / "runs")
 
     return call
 

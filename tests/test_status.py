@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-import gradreach.status
-from gradreach.plan import plan
+import gradreach.sweeps.status
 from gradreach.records import RecordStore
-from gradreach.status import planned, show, survey
+from gradreach.sweeps.plan import plan
+from gradreach.sweeps.status import planned, show, survey
 from project import PROJECT
 
 
@@ -21,7 +21,7 @@ def jobs(composed, tmp_path):
 def write(job, status, **more):
     run = job.run
     record = {"run_id": run.run_id, "config": run.canonical(), "status": status, **more}
-    RecordStore(job.workplace.results_dir / "runs").write(record)
+    RecordStore(job.environment.results_dir / "runs").write(record)
 
 
 def test_a_line_may_change_the_grids_of_an_experiment():
@@ -40,7 +40,7 @@ def test_the_time_left_is_reckoned_by_model_and_divided_by_cores(jobs, monkeypat
     frame = survey(planned)
     assert frame["status"].tolist() == ["finished", "missing", "finished", "missing"]
     assert frame["expected_seconds"].dropna().tolist() == [60.0, 600.0]
-    monkeypatch.setattr(gradreach.status.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(gradreach.sweeps.status.os, "cpu_count", lambda: 4)
     show(frame)
     said = capsys.readouterr().out
     assert "time spent in runs: 11 min 00 s, about 2 min 45 s left on 4 cores" in said

@@ -12,15 +12,15 @@ from rich.console import Console
 import gradreach.display
 from gradreach.display import SweepDisplay
 from gradreach.errors import ConfigError
-from gradreach.plan import Job, labels, plan, varied
 from gradreach.records import RecordStore
-from gradreach.sweep import ATTEMPTS, _do_all, sweep
+from gradreach.sweeps.plan import Job, labels, plan, varied
+from gradreach.sweeps.sweep import ATTEMPTS, _do_all, sweep
 
 
 @pytest.fixture
 def jobs(configured):
     made = [configured("model=rnn", f"seed={seed}") for seed in range(4)]
-    return [Job([f"seed={run.seed}"], run, workplace, 1) for run, workplace in made]
+    return [Job([f"seed={run.seed}"], run, environment, 1) for run, environment in made]
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_run_for_which_the_disk_has_no_room_is_tried_once_and_told_with_the_tr
 
     with display_of(jobs, store) as display:
         unrecorded = _do_all(jobs, store, launch, display)
-        display.summary({"finished": 1, "interrupted": 3}, jobs[0].workplace, unrecorded)
+        display.summary({"finished": 1, "interrupted": 3}, jobs[0].environment, unrecorded)
     assert launched == [4]
     said = capsys.readouterr()
     assert said.out.count("No space left on device; make room or choose another results_dir") == 3
@@ -132,7 +132,7 @@ def test_a_run_that_the_launcher_cannot_start_stands_in_the_table_of_failures(jo
 
     with display_of(jobs, store) as display:
         unrecorded = _do_all(jobs, store, launch, display)
-        display.summary({"finished": 1, "missing": 3}, jobs[0].workplace, unrecorded)
+        display.summary({"finished": 1, "missing": 3}, jobs[0].environment, unrecorded)
     assert unrecorded == {job.run.run_id: "RuntimeError: no such" for job in jobs[1:]}
     assert capsys.readouterr().out.count("RuntimeError: no such") == 3
 
@@ -264,13 +264,13 @@ def test_the_end_of_a_sweep_says_how_many_runs_wait_to_be_sent(jobs, store, monk
     told = [{"page": "https://there/team/gradreach/runs/1"}, {}, {}, {"untracked": "disk full"}]
     for job, more in zip(jobs, told, strict=True):
         store.write(record(job, "finished", **FINISHED, **more))
-    workplace = jobs[0].workplace
-    online = workplace.tracking.model_copy(update={"mode": "online"})
-    display.summary({"finished": 4}, workplace.model_copy(update={"tracking": online}), {})
+    environment = jobs[0].environment
+    online = environment.tracking.model_copy(update={"mode": "online"})
+    display.summary({"finished": 4}, environment.model_copy(update={"tracking": online}), {})
     assert "not tracked to the end: 1 of 4 runs; the first: disk full\n" in screen.getvalue()
     assert "tracked offline: 2 runs; 'gradreach sync' sends them\n" in screen.getvalue()
     assert "curves" not in screen.getvalue()
-    display.summary({"finished": 4}, workplace, {})
+    display.summary({"finished": 4}, environment, {})
     assert screen.getvalue().count("tracked offline") == 1
 
 

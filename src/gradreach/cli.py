@@ -66,29 +66,29 @@ def tables(
     results_dir: ResultsDir = Path("results"),
 ) -> None:
     """Rebuild tables, figures, verdicts and the ledger of experiments from their records, without training."""
-    from gradreach.analysis import showing
-    from gradreach.analysis.build import build, built_experiments
-    from gradreach.analysis.report import section_of
-    from gradreach.analysis.sources import open_source
+    from gradreach.analysis.pages import terminal
+    from gradreach.analysis.pages.build import build, built_experiments
+    from gradreach.analysis.pages.report import section_of
     from gradreach.errors import ConfigError
+    from gradreach.tracking.wandb_source import open_source
 
     names = experiments or built_experiments(results_dir)
     if check:
         if source is not None:
             raise ConfigError("--check compares with the records here; leave --source out")
-        raise typer.Exit(0 if showing.is_current(names, results_dir, whole=not experiments) else 1)
+        raise typer.Exit(0 if terminal.is_current(names, results_dir, whole=not experiments) else 1)
     records = open_source(source)
     agreed, sections = [], []
     for name in names:
         built = build(name, results_dir, source=records)
-        showing.experiment(built)
+        terminal.experiment(built)
         if not experiments:
             sections.append(section_of(built))
         if records is not None:
-            agreed.append(showing.agreement(name, results_dir, records))
-    showing.overview(results_dir)
+            agreed.append(terminal.agreement(name, results_dir, records))
+    terminal.overview(results_dir)
     if not experiments:
-        showing.report(sections, results_dir)
+        terminal.report(sections, results_dir)
     if not all(agreed):
         raise typer.Exit(1)
 
@@ -96,13 +96,13 @@ def tables(
 @app.command()
 def report(results_dir: ResultsDir = Path("results")) -> None:
     """Rebuild everything, and write report.html: one page of all claims, verdicts, tables and figures."""
-    from gradreach.analysis import showing
-    from gradreach.analysis.build import build, built_experiments
-    from gradreach.analysis.report import section_of
+    from gradreach.analysis.pages import terminal
+    from gradreach.analysis.pages.build import build, built_experiments
+    from gradreach.analysis.pages.report import section_of
 
     names = built_experiments(results_dir)
-    showing.report([section_of(build(name, results_dir)) for name in names], results_dir)
-    showing.overview(results_dir)
+    terminal.report([section_of(build(name, results_dir)) for name in names], results_dir)
+    terminal.overview(results_dir)
 
 
 @app.command()
@@ -118,16 +118,17 @@ def table(
     results_dir: ResultsDir = Path("results"),
 ) -> None:
     """Make a table of any keys and metrics: gradreach table --rows model --columns seq_len --value test/accuracy."""
-    from gradreach.analysis import adhoc, showing
-    from gradreach.analysis.build import architectures
-    from gradreach.analysis.frame import load_runs
-    from gradreach.analysis.sources import open_source
+    from gradreach.analysis.pages import terminal
+    from gradreach.analysis.tables import adhoc
+    from gradreach.run_table.columns import architectures
+    from gradreach.run_table.load import load_runs
+    from gradreach.tracking.wandb_source import open_source
 
     runs = load_runs(what, results_dir, open_source(source))
     runs = adhoc.narrowed(runs.assign(architecture=architectures(runs)), where or [])
     row_keys, column_keys = ([key.strip() for key in text.split(",") if key.strip()] for text in (rows, columns))
     asked = adhoc.table(runs, row_keys, column_keys, value or ["test/accuracy"], best.value if best else None)
-    showing.table(asked, runs, form.value)
+    terminal.table(asked, runs, form.value)
 
 
 @app.command()
@@ -139,10 +140,10 @@ def export(
     results_dir: ResultsDir = Path("results"),
 ) -> None:
     """Write runs, gradient profiles, histories or what states tell into one file; docs/results.md tells the columns."""
-    from gradreach.analysis.frame import load_runs
-    from gradreach.analysis.long import load_decoding, load_history, load_profiles, write_table
-    from gradreach.analysis.sources import open_source
     from gradreach.errors import ConfigError, advise
+    from gradreach.run_table.load import load_runs
+    from gradreach.run_table.measurements import load_decoding, load_history, load_profiles, write_table
+    from gradreach.tracking.wandb_source import open_source
 
     records = open_source(source)
     frame = load_runs(what, results_dir, records)
@@ -179,7 +180,7 @@ def status(
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
 ) -> None:
     """Show which runs of a sweep are finished, failed, diverged, running (and where) or missing, and the time left."""
-    from gradreach.status import planned, show, survey
+    from gradreach.sweeps.status import planned, show, survey
 
     frame = survey(planned(line, conf_dir))
     show(frame)
@@ -226,7 +227,7 @@ def wandb_sweep(
 ) -> None:
     """Write the sweep.yaml by which W&B's agents make the runs of an experiment; one a part where it has several."""
     from gradreach.errors import ConfigError
-    from gradreach.files import write_text
+    from gradreach.system.files import write_text
     from gradreach.tracking.sweep_file import sweep_files
 
     texts = sweep_files(experiment, conf_dir, project, entity, output)

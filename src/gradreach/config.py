@@ -4,9 +4,7 @@ import hashlib
 import inspect
 import json
 import pkgutil
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -177,7 +175,7 @@ class TrackingSettings(Settings):
     base_url: str | None = Field(pattern=r"^https?://")
 
 
-class Workplace(Settings):
+class RunEnvironment(Settings):
     """Where and how a run is done: nothing here can change what it yields."""
 
     experiment: str | None
@@ -206,22 +204,22 @@ def plain(composed: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, Workplace]:
+def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     """Check a composed configuration (plain values, interpolations resolved).
 
     Raises:
         ConfigError: naming the first setting that is unknown or cannot be.
     """
-    groups = (Axes, RunConfig, Workplace)
+    groups = (Axes, RunConfig, RunEnvironment)
     known = {field for group in groups for field in group.model_fields}
     for key in composed:
         if key not in known:
             raise ConfigError(f"{key}: there is no such setting; {suggest(str(key), known)}")
     _part(Axes, composed)
-    run, workplace = _part(RunConfig, composed), _part(Workplace, composed)
+    run, environment = _part(RunConfig, composed), _part(RunEnvironment, composed)
     model = _with_checked_arguments("model", run.model)
     task = _with_checked_arguments("task", run.task)
-    return run.model_copy(update={"model": model, "task": task}), workplace
+    return run.model_copy(update={"model": model, "task": task}), environment
 
 
 def _part(group: type[Model], composed: Mapping[str, Any]) -> Model:
@@ -247,26 +245,6 @@ def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") 
         if first["type"] == "string_type" and isinstance(first["input"], int | float):
             message += f"; quote it: \"{key}='{first['input']}'\""
         raise ConfigError(f"{key}={first['input']}: {message}") from None
-
-
-@contextmanager
-def configuration(conf_dir: Path) -> Iterator[None]:
-    """Let Hydra compose from a folder; the modules beside it can be imported from then on, as they can by ``run.py``.
-
-    Raises:
-        ConfigError: there is no configuration in the folder.
-    """
-    from hydra import initialize_config_dir
-
-    if not (conf_dir / "config.yaml").is_file():
-        raise ConfigError(
-            f"conf_dir={conf_dir}: no config.yaml there; run this in the folder that has conf/ and run.py"
-        )
-    beside = str(conf_dir.resolve().parent)
-    if beside not in sys.path:
-        sys.path.insert(0, beside)
-    with initialize_config_dir(str(conf_dir.resolve()), version_base="1.3"):
-        yield
 
 
 def resolve(target: str) -> Any:

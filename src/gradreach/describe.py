@@ -10,23 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from gradreach.config import configuration, parse, plain
+from gradreach.assemble import check
+from gradreach.compose import compose
+from gradreach.config import parse
 from gradreach.errors import ConfigError
 from gradreach.models import Cell, SequenceModel, caveat
-from gradreach.runner import check
 from gradreach.tasks import Shape
-
-
-def compose(overrides: Sequence[str], conf_dir: Path) -> dict[str, Any]:
-    """Return what ``run.py`` would be given for these overrides, as plain values.
-
-    Raises:
-        ConfigError: there is no configuration in the folder.
-    """
-    from hydra import compose
-
-    with configuration(conf_dir):
-        return plain(compose("config", overrides=list(overrides)))
+from gradreach.tasks.card import card
 
 
 def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None:
@@ -35,11 +25,11 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
     Raises:
         ConfigError: they do not go together; of a task that can be used the card is printed before.
     """
-    run, workplace = parse(compose(overrides, conf_dir))
+    run, environment = parse(compose(overrides, conf_dir))
     try:
-        task, model = check(run, workplace)
+        task, model = check(run, environment)
     except ConfigError:
-        console.print(f"\n{run.task.make().card(workplace.data_dir)}", markup=False)
+        console.print(f"\n{card(run.task.make(), environment.data_dir)}", markup=False)
         raise
     shape, encoder = task.shape, model.encoder
     title = run.label + (f" · width {model.width}" if run.model.match_params is not None else "")
@@ -55,7 +45,7 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
     console.print(f"  causal           {'yes' if encoder.causal else 'no'}")
     if (note := caveat(model, shape)) is not None:
         console.print(f"  note: {note}")
-    console.print(f"\n{task.card(workplace.data_dir)}", markup=False)
+    console.print(f"\n{card(task, environment.data_dir)}", markup=False)
 
 
 def layer_table(model: SequenceModel, shape: Shape) -> Table:

@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from gradreach.config import RunConfig, Workplace
+from gradreach.config import RunConfig, RunEnvironment
 from gradreach.records import RecordStore, left_alone
 
 POLL_SECONDS = 0.5
@@ -98,9 +98,9 @@ class RunDisplay:
         if not self.console.is_terminal and (row["epoch"] % every == 0 or row["epoch"] == self.epochs):
             self.console.print(f"  epoch {row['epoch']:>{len(str(self.epochs))}} of {self.epochs}   {text}")
 
-    def result(self, record: Mapping[str, Any], workplace: Workplace) -> None:
+    def result(self, record: Mapping[str, Any], environment: RunEnvironment) -> None:
         """Show the few figures that matter, and where to look next."""
-        folder = workplace.results_dir / "runs" / record["run_id"]
+        folder = environment.results_dir / "runs" / record["run_id"]
         if record["status"] == "interrupted":
             self.console.print(f"{record['error']}; the same line goes on from there")
             return
@@ -123,8 +123,8 @@ class RunDisplay:
             f"{record['multiply_adds']:,} multiply-adds a sequence, {record['seconds']:.1f} s"
         )
         self.console.print(f"  record          {folder}/record.json, history.csv, profile.npz")
-        look = leet_line(workplace.results_dir)
-        if workplace.tracking.mode != "off" and look is not None:
+        look = leet_line(environment.results_dir)
+        if environment.tracking.mode != "off" and look is not None:
             self.console.print(f"  look            {look}")
         if "page" in record:
             self.console.print(f"                  {record['page']}")
@@ -200,12 +200,12 @@ class SweepDisplay:
         """Say something beside the runs."""
         self.console.print(text, style="bold", markup=False)
 
-    def summary(self, states: Mapping[str, int], workplace: Workplace, unrecorded: Mapping[str, str]) -> None:
+    def summary(self, states: Mapping[str, int], environment: RunEnvironment, unrecorded: Mapping[str, str]) -> None:
         """Say what came of the sweep, which runs failed, and where to look next.
 
         Args:
             states: how many runs are in which.
-            workplace: where and how it was done.
+            environment: where and how it was done.
             unrecorded: why runs could not be done of which no record says so.
         """
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
@@ -221,29 +221,29 @@ class SweepDisplay:
                     cells = (self.labels[run.run_id], str(run.seed), error.splitlines()[0], where)
                     table.add_row(*map(escape, cells))
             self.console.print(table)
-        if set(states) - set(left_alone(workplace.retry)):
+        if set(states) - set(left_alone(environment.retry)):
             self.console.print("  the same line does again what is not finished")
-        if "failed" in states and workplace.retry == "none":
+        if "failed" in states and environment.retry == "none":
             self.console.print("  retry=failed does again what failed")
-        if workplace.experiment is not None:
-            self.console.print(f"  tables and figures: {tables_line(workplace.experiment, workplace.results_dir)}")
-        if workplace.tracking.mode != "off":
-            self._tracked([records[run_id] for run_id in self.left if records[run_id]], workplace)
+        if environment.experiment is not None:
+            self.console.print(f"  tables and figures: {tables_line(environment.experiment, environment.results_dir)}")
+        if environment.tracking.mode != "off":
+            self._tracked([records[run_id] for run_id in self.left if records[run_id]], environment)
         for project in sorted(
             {record["page"].rpartition("/runs/")[0] for record in records.values() if "page" in record}
         ):
             self.console.print(f"          {project}")
 
-    def _tracked(self, records: Sequence[Mapping[str, Any]], workplace: Workplace) -> None:
+    def _tracked(self, records: Sequence[Mapping[str, Any]], environment: RunEnvironment) -> None:
         """Say where the curves are, and of which runs they are not, or not yet."""
         reasons = [record["untracked"] for record in records if "untracked" in record]
         if reasons:
             line = f"  not tracked to the end: {len(reasons)} of {len(records)} runs; the first: {reasons[0]}"
             self.console.print(line, markup=False)
         offline = sum("page" not in record and "untracked" not in record for record in records)
-        if workplace.tracking.mode == "online" and offline:
+        if environment.tracking.mode == "online" and offline:
             self.console.print(f"  tracked offline: {offline} runs; 'gradreach sync' sends them")
-        curves = leet_line(workplace.results_dir)
+        curves = leet_line(environment.results_dir)
         if curves is not None:
             self.console.print(f"  curves: {curves}")
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL.Image import Image, fromarray
 
-from gradreach.files import write_atomically
+from gradreach.system.files import write_atomically
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999999")
 """Okabe and Ito's palette, 2008; neighbours differ in lightness too. Black is for lines to compare with, so Tol's wine
@@ -174,7 +174,7 @@ def epoch_of(stage: str) -> float:
 
 
 @contextmanager
-def saved(
+def save_figure(
     stem: Path, rows: int = 1, columns: int = 1, *, sharex: Shared = "col", sharey: Shared = True, size: Inches = PANEL
 ) -> Iterator[Sequence[Axes]]:
     """Give axes to draw on, row by row, and save them as PNG and PDF with the same bytes every time.

@@ -36,7 +36,7 @@ import filelock
 import numpy as np
 
 from gradreach.errors import ConfigError
-from gradreach.files import write_bytes, write_text
+from gradreach.system.files import write_bytes, write_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,14 +14,14 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig
 
-from gradreach.config import RunConfig, Workplace, parse, plain, resolve
+from gradreach.assemble import assemble, check, check_device
+from gradreach.config import RunConfig, RunEnvironment, parse, plain
 from gradreach.diagnostics import DECODED, Instrument
 from gradreach.errors import FULL, ConfigError, advise, no_room, refuse
-from gradreach.interruption import Interrupted, Interruption, asked_to_stop, watched
-from gradreach.models import SequenceModel, build, caveat
-from gradreach.provenance import host, revision, versions
+from gradreach.models import caveat
 from gradreach.records import SETTLED, RecordStore, left_alone
-from gradreach.tasks import Task
+from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop, watched
+from gradreach.system.provenance import host, revision, versions
 from gradreach.tracking import Tracker, mode_now, track
 
 if TYPE_CHECKING:
@@ -47,36 +47,36 @@ def run_composed(composed: DictConfig) -> float | None:
 
     in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     try:
-        run, workplace = parse(plain(composed))
-        task, model = check(run, workplace)
-        check_device(workplace.device)
+        run, environment = parse(plain(composed))
+        task, model = check(run, environment)
+        check_device(environment.device)
         if not in_sweep:
-            RecordStore(workplace.results_dir / "runs").check_writable()
-            mode_now(workplace.tracking)  # refuses a wrong key before anything starts
+            RecordStore(environment.results_dir / "runs").check_writable()
+            mode_now(environment.tracking)  # refuses a wrong key before anything starts
     except ConfigError as error:
         if in_sweep:
             raise
         refuse(str(error))  # before Hydra could report it in its own words
     with watched() as interruption:
         if in_sweep:
-            record = execute_in_sweep(run, workplace, interruption)
+            record = execute_in_sweep(run, environment, interruption)
         else:
             advise(caveat(model, task.shape))
             with RunDisplay(run) as display:
-                record = execute(run, workplace, display.epoch, interruption)
-            display.result(record, workplace)
+                record = execute(run, environment, display.epoch, interruption)
+            display.result(record, environment)
             if record["status"] != "finished":
                 sys.exit({"diverged": 0, "interrupted": 130}.get(record["status"], 1))
     return (record.get("metrics") or {}).get(f"val/{record.get('metric')}")
 
 
-def execute_in_sweep(run: RunConfig, workplace: Workplace, interruption: Interruption) -> dict[str, Any]:
+def execute_in_sweep(run: RunConfig, environment: RunEnvironment, interruption: Interruption) -> dict[str, Any]:
     """Do a run among many: what it prints goes to its log, and a run that another worker does is left to it.
 
     Returns:
         The record; empty where somebody else is at it, or where this process has been asked to stop.
     """
-    store = RecordStore(workplace.results_dir / "runs")
+    store = RecordStore(environment.results_dir / "runs")
     if asked_to_stop():
         return {}
     try:
@@ -84,7 +84,7 @@ def execute_in_sweep(run: RunConfig, workplace: Workplace, interruption: Interru
             log = store.log(run.run_id)
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
-                record = _execute(run, workplace, store, lambda row: None, interruption)
+                record = _execute(run, environment, store, lambda row: None, interruption)
             if not log.stat().st_size:
                 log.unlink()
     except Timeout:
@@ -93,50 +93,9 @@ def execute_in_sweep(run: RunConfig, workplace: Workplace, interruption: Interru
     return record
 
 
-def assemble(run: RunConfig, workplace: Workplace) -> tuple[Task, SequenceModel]:
-    """Make the task and a model that fits it.
-
-    Raises:
-        ConfigError: where they cannot work together, or the task's files cannot be used.
-    """
-    task = _task(run, workplace)
-    return task, _model(run, task)
-
-
-def check(run: RunConfig, workplace: Workplace) -> tuple[Task, SequenceModel]:
-    """Assemble a run without memory for its weights; of the data no more is read than tells their shape.
-
-    What cannot work is refused here.
-    """
-    task = _task(run, workplace)
-    with torch.device("meta"):
-        return task, _model(run, task)
-
-
-def _task(run: RunConfig, workplace: Workplace) -> Task:
-    task: Task = run.task.make()
-    task.prepare(workplace.data_dir)
-    return task
-
-
-def _model(run: RunConfig, task: Task) -> SequenceModel:
-    return build(resolve(run.model.target), run.model.arguments(), task.shape, **run.model.ends())
-
-
-def check_device(name: str) -> None:
-    """Refuse a device that this machine does not have.
-
-    Raises:
-        ConfigError: naming those that it has.
-    """
-    devices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if name not in devices and not (name == "cuda" and torch.cuda.is_available()):
-        raise ConfigError(f"device={name}: not on this machine; choose from {', '.join(devices)}")
-
-
 def execute(
     run: RunConfig,
-    workplace: Workplace,
+    environment: RunEnvironment,
     tell: Tell = lambda row: None,
     interruption: Interruption | None = None,
 ) -> dict[str, Any]:
@@ -144,7 +103,7 @@ def execute(
 
     Args:
         run: what to do.
-        workplace: where and how.
+        environment: where and how.
         tell: called with the figures of each epoch.
         interruption: says whether the process was asked to stop.
 
@@ -152,13 +111,13 @@ def execute(
         The record: ``finished``, ``diverged``, ``interrupted`` (it goes on when it is done again), or ``failed`` with
         its traceback.
     """
-    store = RecordStore(workplace.results_dir / "runs")
+    store = RecordStore(environment.results_dir / "runs")
     with store.claim(run.run_id):
-        return _execute(run, workplace, store, tell, interruption)
+        return _execute(run, environment, store, tell, interruption)
 
 
 def _execute(
-    run: RunConfig, workplace: Workplace, store: RecordStore, tell: Tell, interruption: Interruption | None
+    run: RunConfig, environment: RunEnvironment, store: RecordStore, tell: Tell, interruption: Interruption | None
 ) -> dict[str, Any]:
     """Do a run that this process holds.
 
@@ -168,17 +127,17 @@ def _execute(
     from gradreach.training import EpochEnd, Saving
 
     done = store.read(run.run_id)
-    if done is not None and not workplace.force and done["status"] in left_alone(workplace.retry):
+    if done is not None and not environment.force and done["status"] in left_alone(environment.retry):
         return done
     saving = Saving(store.checkpoint(run.run_id), run.trainer.checkpoint_seconds, run.trainer.keep_checkpoint)
-    if workplace.force:
+    if environment.force:
         saving.path.unlink(missing_ok=True)
     record: dict[str, Any] = {
         "run_id": run.run_id,
         "group_id": run.group_id,
         "label": run.label,
         "status": "running",
-        "experiment": workplace.experiment,
+        "experiment": environment.experiment,
         "config": run.canonical(),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "revision": revision(),
@@ -197,8 +156,8 @@ def _execute(
     epochs.spent, begun = spent, dict(record)
     try:
         try:
-            with track(run, workplace, record) as tracker:
-                record |= _train_and_measure(run, workplace, tracker, epochs)
+            with track(run, environment, record) as tracker:
+                record |= _train_and_measure(run, environment, tracker, epochs)
         except Interrupted as reason:
             record |= {"status": "interrupted", "error": f"stopped by {reason} after epoch {epochs.done}"}
         except Exception as error:
@@ -220,22 +179,22 @@ def _execute(
 
 def _train_and_measure(
     run: RunConfig,
-    workplace: Workplace,
+    environment: RunEnvironment,
     tracker: Tracker,
     epochs: "EpochEnd",
 ) -> dict[str, Any]:
     """Do the work; what the epochs hold grows as it goes, so that a failure keeps what there was."""
     from gradreach.training import Diverged, fit, flaw
 
-    torch.set_num_threads(workplace.threads)
+    torch.set_num_threads(environment.threads)
     torch.manual_seed(run.seed)
-    task, model = assemble(run, workplace)
-    model.to(workplace.device)
+    task, model = assemble(run, environment)
+    model.to(environment.device)
     saved = epochs.saving.path if epochs.saving is not None else None
     if saved is not None and saved.exists() and (why := flaw(saved, model)) is not None:
         print(f"gradreach: {saved}: {why}; the run begins at its start", file=sys.stderr)
         saved.unlink()
-    splits = task.splits(workplace.data_dir)
+    splits = task.splits(environment.data_dir)
     facts = {
         "metric": task.metric,
         "chance": task.chance(splits),
@@ -277,7 +236,7 @@ def _train_and_measure(
     tracker.log({"epoch": 0, "step": 0, **measure("start")})
     try:
         fitted = fit(
-            model, task, splits, run.optimizer, run.trainer, seed=run.seed, device=workplace.device, epochs=epochs
+            model, task, splits, run.optimizer, run.trainer, seed=run.seed, device=environment.device, epochs=epochs
         )
     except Diverged as reason:
         result = {**facts, "status": "diverged", "metrics": metrics, "error": str(reason)}

@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gradreach.analysis.build import build
-from gradreach.analysis.frame import load_runs
-from gradreach.analysis.rendering import markdown
+from gradreach.analysis.pages.build import build
 from gradreach.analysis.results import Results
-from gradreach.analysis.run_table import planned_from, read_runs, write_plan, write_runs
-from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.view import make
+from gradreach.analysis.tables.formats import markdown
+from gradreach.analysis.tables.layout import make
+from gradreach.analysis.tables.specification import Measure, Table
 from gradreach.config import parse, plain
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
+from gradreach.run_table.committed import planned_from, read_runs, write_plan, write_runs
+from gradreach.run_table.load import load_runs
 from project import PROJECT
 
 EXPERIMENTS = PROJECT / "experiments"
@@ -122,9 +122,9 @@ def test_a_new_plan_keeps_what_is_known_of_its_runs(results, composed):
     build("quickstart", results, EXPERIMENTS)
     shutil.rmtree(results / "runs")
     overrides = [f"results_dir={results}", "model=lstm"]
-    kept, workplace = parse(plain(composed("experiment=quickstart", *overrides, "seed=0")))
+    kept, environment = parse(plain(composed("experiment=quickstart", *overrides, "seed=0")))
     new, _ = parse(plain(composed("experiment=quickstart", *overrides, "seed=7")))
-    write_plan(workplace, [kept, new])
+    write_plan(environment, [kept, new])
     table = load_runs("quickstart", results).set_index("run_id")
     assert table.loc[kept.run_id, "test/accuracy"] == 0.5
     assert table.loc[new.run_id, "status"] == "missing"

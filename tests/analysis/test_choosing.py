@@ -5,9 +5,10 @@ import math
 import pandas as pd
 import pytest
 
-from gradreach.analysis.choosing import choose, chosen_results
+from gradreach.analysis.figures.chosen import chosen_results
 from gradreach.analysis.naming import named
 from gradreach.analysis.results import Results
+from gradreach.analysis.stats.model_selection import choose
 
 
 def runs(rows, metric="accuracy"):

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from gradreach import cli
-from gradreach.analysis.frame import load_runs
-from gradreach.analysis.run_table import sweep_digest, sweep_name, write_plan
 from gradreach.config import parse, plain
 from gradreach.errors import advise
 from gradreach.records import RecordStore, sealed
+from gradreach.run_table.committed import sweep_digest, sweep_name, write_plan
+from gradreach.run_table.load import load_runs
 from project import PROJECT
 
 SEEDS = 5
@@ -45,7 +45,7 @@ def made(composed, tmp_path_factory):
 
 TABLES_ONLY = """
 
-from gradreach.analysis.tables import Computed
+from gradreach.analysis.tables.specification import Computed
 
 
 def steepest(results):
@@ -283,8 +283,8 @@ def test_a_plan_that_no_longer_fits_its_experiment_is_pointed_out(gradreach, pro
     sweep = project / "conf" / "experiment" / "quickstart.yaml"
     sweep.parent.mkdir(parents=True)
     sweep.write_text("experiment: quickstart\nhydra: {sweeper: {params: {seed: '0,1', model: lstm}}}\n")
-    run, workplace = configured("experiment=quickstart", "results_dir=results")
-    write_plan(workplace, [run])
+    run, environment = configured("experiment=quickstart", "results_dir=results")
+    write_plan(environment, [run])
     assert (gradreach("tables", "quickstart")[2], gradreach("tables", "quickstart", "--check")[2]) == ("", "")
 
     sweep.write_text("# new\nhydra: {sweeper: {params: {model: lstm, seed: '0,1'}}}\nexperiment: quickstart\n")

@@ -21,13 +21,13 @@ from gradreach.analysis.figures import (
     metric_by_cost,
 )
 from gradreach.analysis.figures.captions import READING, captioned, explained
+from gradreach.analysis.figures.common import Point
 from gradreach.analysis.figures.costs import pareto
 from gradreach.analysis.figures.dots import dots
-from gradreach.analysis.figures.groups import Point
 from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.results import Results
-from gradreach.analysis.statistics import estimate
-from gradreach.analysis.tables import Measure
+from gradreach.analysis.stats.statistics import estimate
+from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import as_svg, series
 from project import PROJECT
 

@@ -3,14 +3,15 @@
 import json
 import shutil
 
-from gradreach.analysis.findings import findings
-from gradreach.analysis.ledger import ledger
-from gradreach.analysis.verdict import READING
+from gradreach.analysis.pages.findings import findings
+from gradreach.analysis.pages.ledger import ledger
+from gradreach.analysis.stats.verdict import READING
 from project import PROJECT
 
 EXPERIMENT = """
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
-from gradreach.analysis.verdict import Verdict
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
+from gradreach.analysis.figures.specification import Figure
+from gradreach.analysis.stats.verdict import Verdict
 
 EXPERIMENT = Experiment(
     title="Is it so?", question="Is it?", caveat="", tables=(),

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import decoding
 
-from gradreach.analysis.columns import AXES, FACTS, as_frame, planned_row, row
-from gradreach.analysis.frame import load_runs
-from gradreach.analysis.long import load_decoding, load_history, load_profiles, write_long
-from gradreach.analysis.run_table import read_runs, write_runs
 from gradreach.records import RecordStore
+from gradreach.run_table.columns import AXES, FACTS, as_frame, planned_row, row
+from gradreach.run_table.committed import read_runs, write_runs
+from gradreach.run_table.load import load_runs
+from gradreach.run_table.measurements import load_decoding, load_history, load_profiles, write_long
 from project import PROJECT
 
 CONFIG = {

@@ -10,14 +10,15 @@ import pytest
 from made_up import results
 from typer.testing import CliRunner
 
-from gradreach.analysis.build import Built
-from gradreach.analysis.experiment import Claim, Experiment, Figure, Prediction
+from gradreach.analysis.experiment import Claim, Experiment, Prediction
 from gradreach.analysis.figures import gradient_by_lag, metric_against
 from gradreach.analysis.figures.captions import explained
-from gradreach.analysis.report import section_of, write_report
-from gradreach.analysis.tables import Measure, Table
-from gradreach.analysis.verdict import READING, Effect, Verdict
-from gradreach.analysis.view import make
+from gradreach.analysis.figures.specification import Figure
+from gradreach.analysis.pages.built import Built
+from gradreach.analysis.pages.report import section_of, write_report
+from gradreach.analysis.stats.verdict import READING, Effect, Verdict
+from gradreach.analysis.tables.layout import make
+from gradreach.analysis.tables.specification import Measure, Table
 from gradreach.cli import app
 from project import PROJECT
 

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from gradreach.analysis.choosing import choose
 from gradreach.analysis.results import Results
-from gradreach.analysis.scope import chosen_rates, complete
+from gradreach.analysis.stats.model_selection import choose
+from gradreach.analysis.stats.robustness import complete
+from gradreach.analysis.tables.chosen import chosen_rates
 
 
 def table(best, grid=(0.001, 0.003, 0.01), status="finished"):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gradreach.analysis import statistics
-from gradreach.analysis.statistics import (
+from gradreach.analysis.stats import statistics
+from gradreach.analysis.stats.statistics import (
     TOO_SMALL,
     bootstrap,
     critical_difference_ranks,

@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from gradreach.analysis import rendering
-from gradreach.analysis.grouped import compare_runs
+from gradreach.analysis.pages.coverage import chance_line
 from gradreach.analysis.results import Results
-from gradreach.analysis.state import chance_line
-from gradreach.analysis.statistics import TOO_SMALL, holm, paired_test, unpaired_test
-from gradreach.analysis.tables import Computed, Measure, Table
-from gradreach.analysis.view import make
+from gradreach.analysis.stats.statistics import TOO_SMALL, holm, paired_test, unpaired_test
+from gradreach.analysis.tables import formats
+from gradreach.analysis.tables.aggregation import compare_runs
+from gradreach.analysis.tables.layout import make
+from gradreach.analysis.tables.specification import Computed, Measure, Table
+from gradreach.run_table.columns import csv
 
 ACCURACY = Measure("test/accuracy", "accuracy", scale=100, best="max")
 
@@ -127,14 +128,14 @@ def test_people_read_a_minus_and_no_negative_zero():
     computed = Computed("n", "c", "r", lambda _: pd.DataFrame({"x": [-1.5, -2e-7], "shift": [-1, 0]}))
     view = make(computed, Results(runs(a=0.5)))
     assert view.text.to_numpy().tolist() == [["−1.5", "−1"], ["−2e−07", "0"]]
-    assert rendering.csv(view.numbers) == "x,shift\n-1.5,-1\n-2e-07,0\n"
+    assert csv(view.numbers) == "x,shift\n-1.5,-1\n-2e-07,0\n"
 
 
 def test_what_stands_in_backticks_is_code():
     text = pd.DataFrame({"a": ["with `same_x` & none"]})
-    assert "with <code>same_x</code> &amp; none" in rendering.html(text)
-    assert "with \\texttt{same\\_x} \\& none" in rendering.latex(text, None, "c", "l")
-    assert rendering.prose("a ` alone <") == "a ` alone &lt;"
+    assert "with <code>same_x</code> &amp; none" in formats.html(text)
+    assert "with \\texttt{same\\_x} \\& none" in formats.latex(text, None, "c", "l")
+    assert formats.prose("a ` alone <") == "a ` alone &lt;"
 
 
 def test_a_number_leads_to_its_runs():
@@ -163,7 +164,7 @@ def test_where_nothing_is_there_is_a_table_that_says_so():
 def printed(view, width):
     said = io.StringIO()
     console = Console(file=said, width=width)
-    for part in rendering.terminal(view.text, view.marked, view.keys, width):
+    for part in formats.terminal(view.text, view.marked, view.keys, width):
         console.print(part)
     return said.getvalue().splitlines()
 
@@ -191,7 +192,7 @@ def test_a_long_text_is_folded_and_no_line_is_longer_than_the_terminal(width):
 
 def test_the_terminal_shows_a_marked_cell_in_bold_and_no_markup():
     said = io.StringIO()
-    (table,) = rendering.terminal(
+    (table,) = formats.terminal(
         pd.DataFrame({"[a]": ["x", "y"], "b": ["1", "2"]}), np.array([[False, True], [False, False]]), ["[a]"], 80
     )
     Console(file=said, force_terminal=True, markup=False).print(table)

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gradreach.analysis.build import judged
 from gradreach.analysis.experiment import Claim, Experiment
+from gradreach.analysis.pages.build import judged
 from gradreach.analysis.results import Results
-from gradreach.analysis.verdict import Effect, Verdict, combine, combine_named, compare, judge_threshold, level
+from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named, compare, judge_threshold, level
 from gradreach.errors import ConfigError
 
 

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradreach.analysis.frame import load_runs
-from gradreach.analysis.long import load_history, load_profiles
-from gradreach.analysis.run_table import write_plan
-from gradreach.analysis.sources import disagreements, open_source
-from gradreach.analysis.wandb_source import WandbSource
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore, as_csv
+from gradreach.run_table.committed import write_plan
+from gradreach.run_table.load import disagreements, load_runs
+from gradreach.run_table.measurements import load_history, load_profiles
+from gradreach.tracking.wandb_source import WandbSource, open_source
 from wandb_api import ServerApi, ServerRun
 
 PROFILE = pd.DataFrame(
@@ -59,9 +58,9 @@ def told(record):
 def both(configured):
     """Records here, and the same runs on a server."""
     runs = [configured("experiment=quickstart", "model=lstm", f"seed={seed}") for seed in (0, 1)]
-    workplace = runs[0][1]
-    write_plan(workplace, [run for run, _ in runs])
-    store = RecordStore(workplace.results_dir / "runs")
+    environment = runs[0][1]
+    write_plan(environment, [run for run, _ in runs])
+    store = RecordStore(environment.results_dir / "runs")
     for run, _ in runs:
         store.write(
             {
@@ -90,7 +89,7 @@ def both(configured):
             HISTORY,
             {"profile": PROFILE},
         )
-    return workplace.results_dir, [told(store.read(run.run_id)) for run, _ in runs]
+    return environment.results_dir, [told(store.read(run.run_id)) for run, _ in runs]
 
 
 def test_the_frame_is_the_same_from_both(both):

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gradreach.batch import IGNORED
 from gradreach.diagnostics import linear_decoding
 from gradreach.diagnostics.decoding import STRENGTHS, Decoder, decoding_figures
 from gradreach.models import GRU, LSTM, SequenceModel
 from gradreach.tasks import Batch
-from gradreach.tasks.task import IGNORED
 
 N, T = 240, 16
 

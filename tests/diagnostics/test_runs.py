@@ -10,7 +10,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from gradreach.config import DiagnosticsSettings, RunConfig, Workplace, parse, plain
+from gradreach.config import DiagnosticsSettings, RunConfig, RunEnvironment, parse, plain
 from gradreach.diagnostics import QUANTITIES, Instrument, lyapunov_spectrum, omega, trace
 from gradreach.diagnostics.instrument import Schedule
 from gradreach.drawing import as_image, draw_run_profile
@@ -22,7 +22,7 @@ from gradreach.tasks import Batch, Digits
 CONF = Path(__file__).parents[2] / "conf"
 
 
-def configured(results: Path, *overrides: str) -> tuple[RunConfig, Workplace]:
+def configured(results: Path, *overrides: str) -> tuple[RunConfig, RunEnvironment]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("config", ["tracking=off", f"results_dir={results}", "trainer.epochs=2", *overrides])
     return parse(plain(composed))
@@ -59,8 +59,8 @@ pytestmark = [
 def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weights, tmp_path):
     for preset in ("off", "standard", "full"):
         here = [f"model={model}", f"diagnostics={preset}", "model.width=6"]
-        run, workplace = configured(tmp_path, *here, *["diagnostics.decoding=1"] * (preset == "full"))
-        record = execute(run, workplace)
+        run, environment = configured(tmp_path, *here, *["diagnostics.decoding=1"] * (preset == "full"))
+        record = execute(run, environment)
         assert record["status"] == "finished", record.get("traceback")
         if preset == "off":
             assert record["diagnostics_seconds"] == 0
@@ -71,10 +71,10 @@ def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weight
 
 def test_all_of_it_is_in_the_record_without_loss(tmp_path):
     here = ("model=lstm", "diagnostics=full", "diagnostics.decoding=ends", "model.width=5", "seed=3")
-    run, workplace = configured(tmp_path, *here)
-    record = execute(run, workplace)
+    run, environment = configured(tmp_path, *here)
+    record = execute(run, environment)
     assert record["status"] == "finished", record.get("traceback")
-    store = RecordStore(workplace.results_dir / "runs")
+    store = RecordStore(environment.results_dir / "runs")
     profile = pd.DataFrame(store.read_profile(run.run_id))
     assert list(profile["stage"].unique()) == ["start", "epoch 1", "epoch 2", "end"]
     start = profile[(profile["stage"] == "start") & (profile["quantity"] == "h")]
@@ -99,15 +99,15 @@ def test_all_of_it_is_in_the_record_without_loss(tmp_path):
     assert record["metrics"]["gradient/end/c.decoded_target"] == pytest.approx(told)
     for name in ("h.half_life", "h.reach", "h.decay", "h.lyapunov", "h.omega", "gate_f.closed", "gate_f.mean"):
         assert math.isfinite(float(record["metrics"][f"gradient/end/{name}"]))
-    history = pd.read_csv(workplace.results_dir / "runs" / run.run_id / "history.csv")
+    history = pd.read_csv(environment.results_dir / "runs" / run.run_id / "history.csv")
     for name in ("h.half_life", "norm", "clip_rate", "nonfinite", "probe.nonfinite"):
         assert history[f"gradient/{name}"].notna().all()
     assert history["gradient/norm"].tolist() == pytest.approx(gradients.xs("total", level="name")["norm"].tolist())
 
 
 def test_a_cnns_field_is_in_the_record(tmp_path):
-    run, workplace = configured(tmp_path, "model=cnn", "diagnostics=full", "model.width=5")
-    metrics = execute(run, workplace)["metrics"]
+    run, environment = configured(tmp_path, "model=cnn", "diagnostics=full", "model.width=5")
+    metrics = execute(run, environment)["metrics"]
     assert metrics["gradient/end/x.beyond_field"] == 0
     assert metrics["gradient/end/x.spread"] > 0
 
@@ -171,13 +171,13 @@ BY_STEP = ["model=lstm", "model.width=5", "trainer.batch_size=16", "diagnostics.
 def test_steps_are_a_schedule_and_their_figures_are_told_and_recorded(tmp_path, weights):
     """Four steps an epoch: the third is within the first, the sixth within the second."""
     told = []
-    run, workplace = configured(tmp_path, *BY_STEP, "diagnostics.gates=1")
-    record = execute(run, workplace, told.append)
+    run, environment = configured(tmp_path, *BY_STEP, "diagnostics.gates=1")
+    record = execute(run, environment, told.append)
     assert record["status"] == "finished", record.get("traceback")
     assert [(row["epoch"], row["step"]) for row in told] == [(0.75, 3), (1, 4), (1.5, 6), (2, 8)]
     assert ["gradient/h.reach" in row for row in told] == [True, False, True, False]
     assert ["gradient/gate_f.mean" in row for row in told] == [False, True, False, True]
-    store = RecordStore(workplace.results_dir / "runs")
+    store = RecordStore(environment.results_dir / "runs")
     stages = list(dict.fromkeys(store.read_profile(run.run_id)["stage"]))
     assert stages == ["start", "epoch 0.75", "epoch 1.5", "end"]
     history = pd.read_csv(store.folder(run.run_id) / "history.csv")

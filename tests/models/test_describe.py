@@ -9,11 +9,12 @@ import torch
 from every_encoder import FIXED, LENGTH, SHARED, make
 from rich.console import Console
 
+from gradreach.assemble import assemble
+from gradreach.compose import compose
 from gradreach.config import parse
-from gradreach.describe import compose, describe, layers
+from gradreach.describe import describe, layers
 from gradreach.errors import ConfigError
 from gradreach.models import SequenceModel
-from gradreach.runner import assemble
 
 CONF = Path(__file__).parents[2] / "conf"
 

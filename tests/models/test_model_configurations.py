@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from gradreach.assemble import check
+from gradreach.compose import compose
 from gradreach.config import Component, ModelSettings, parse, resolve
-from gradreach.describe import compose
 from gradreach.models import SequenceModel
-from gradreach.runner import check
 from gradreach.tasks import Task
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -11,7 +11,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
-from gradreach.tasks.prepared import (
+from gradreach.tasks.cache import (
     Prepared,
     _check,
     _code,
@@ -60,7 +60,7 @@ def test_whatever_shaped_it_is_in_its_name(source, change, monkeypatch):
     if change == "content":
         source.write_text("two")
     if change == "code":
-        monkeypatch.setattr("gradreach.tasks.prepared._code", lambda: "mended")
+        monkeypatch.setattr("gradreach.tasks.cache._code", lambda: "mended")
     after = Prepared("other" if change == "task" else "t", {"a": 2 if change == "settings" else 1}, [source], make).path
     assert before != after
     assert make.times == 2
@@ -141,7 +141,7 @@ def test_looking_at_a_row_does_not_read_the_rest(source):
     big = {"x": np.ones((4096, 4096), dtype=np.float32)}
     path = Prepared("t", {}, [source], lambda: (big, {})).path
     read = (
-        "import resource, sys; from pathlib import Path; from gradreach.tasks.prepared import mapped;"
+        "import resource, sys; from pathlib import Path; from gradreach.tasks.cache import mapped;"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; x = mapped(Path(sys.argv[1]))['x'];"
         "assert x[7].sum() == 4096; print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
     )
@@ -187,8 +187,8 @@ def test_what_takes_long_is_told_once_and_what_is_quick_is_not(capfd):
 def test_a_cache_whose_maker_was_killed_is_made_anew(source, moment):
     """A process dies by SIGKILL half-way; the next one finds nothing to read, no lock, and leaves no remains."""
     script = (
-        "import os, signal, sys; from pathlib import Path; import numpy as np; import gradreach.files as files;"
-        "from gradreach.tasks.prepared import Prepared\n"
+        "import os, signal, sys; from pathlib import Path; import numpy as np; import gradreach.system.files as files;"
+        "from gradreach.tasks.cache import Prepared\n"
         "def die(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
         "def make():\n"
         "    if sys.argv[2] == 'while it is made': die()\n"
@@ -225,7 +225,7 @@ def test_data_made_by_other_versions_are_not_read(source, monkeypatch):
     for package in ("mnist1d", "numpy", "torch", "torchtext"):
         with monkeypatch.context() as changed:
             changed.setattr(
-                "gradreach.tasks.prepared.version", lambda name, other=package: "0" if name == other else version(name)
+                "gradreach.tasks.cache.version", lambda name, other=package: "0" if name == other else version(name)
             )
             _code.cache_clear()
             assert Prepared("t", {}, [source], make).path != before
@@ -237,7 +237,7 @@ def test_a_disk_that_takes_no_more_is_told_of(source, monkeypatch, capfd):
     def full(path, write):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("gradreach.tasks.prepared.write_atomically", full)
+    monkeypatch.setattr("gradreach.tasks.cache.write_atomically", full)
     assert Prepared("t", {}, [source], Maker()).arrays()["x"].tolist() == [0, 1, 2, 3, 4]
     told = f"gradreach: note: {cache_folder()}: No space left on device: what is prepared is not kept, but made anew "
     assert capfd.readouterr().err == f"{told}each time; make room or set GRADREACH_CACHE_DIR\n"

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from gradreach.models import RNN, KimCNN, build
 from gradreach.tasks import IGNORED, Adding, Batch, Batches, Copy, Digits, Parity, Shape
-from gradreach.tasks.splitting import draw_some, grouped_split, keys_of
+from gradreach.tasks.splits import draw_some, grouped_split, keys_of
 
 NOWHERE = Path("there is no such folder")
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from gradreach.errors import ConfigError
-from gradreach.files import digest
+from gradreach.system.files import digest
 from gradreach.tasks import IMDB, SST, TREC, TextFile
-from gradreach.tasks.keeping import shorten
 from gradreach.tasks.sst import subtrees
 from gradreach.tasks.tokens import bare, encode, tokenizer
+from gradreach.tasks.truncate import shorten
 
 
 def write(path, rows, head="label,text"):

@@ -8,6 +8,7 @@ import pytest
 
 from gradreach.errors import ConfigError
 from gradreach.tasks import TextFile
+from gradreach.tasks.card import card
 
 ROWS = [("good" if i % 2 else "bad", f'"Text" {i}, with a comma and "quotes"') for i in range(30)]
 
@@ -70,7 +71,7 @@ def test_texts_of_length_0_are_kept_and_work(tmp_path):
     empty = [split for split in splits if (split.lengths == 0).any()]
     assert empty
     assert not empty[0].x[empty[0].lengths == 0].any()
-    assert "empty" in task.card(tmp_path)
+    assert "empty" in card(task, tmp_path)
 
 
 def test_a_file_of_nothing_but_empty_texts_works(tmp_path):

@@ -13,6 +13,7 @@ from gradreach.errors import ConfigError
 from gradreach.models import LSTM, build
 from gradreach.tasks import TextFile
 from gradreach.tasks import vectors as reading_vectors
+from gradreach.tasks.card import card
 
 SIZE = 4
 HELD = {"good": [1, 2, 3, 4], "bad": [-1, -2.5, 3e-2, 0], "film": [0.5, 0.5, 0.5, 0.5], "elsewhere": [9, 9, 9, 9]}
@@ -44,7 +45,7 @@ def test_a_word_of_the_file_has_its_vector_and_others_start_small(folder):
     assert drawn.std().item() == pytest.approx(0.1, abs=0.03)
     assert len(drawn.unique()) == len(drawn)
     assert task.facts()["vectors"] == {"size": SIZE, "known": pytest.approx(3 / len(words))}
-    assert f"vectors (size {SIZE}, known 0.0" in task.card(folder)
+    assert f"vectors (size {SIZE}, known 0.0" in card(task, folder)
 
 
 def test_what_is_drawn_depends_on_the_data_seed_alone(folder, monkeypatch):

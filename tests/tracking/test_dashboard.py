@@ -18,12 +18,12 @@ from wandb_workspaces.reports.v2 import internal as report_model
 from wandb_workspaces.workspaces import Workspace
 from wandb_workspaces.workspaces import internal as view_model
 
-from gradreach.analysis.run_table import read_runs
 from gradreach.cli import wandb_sweep
 from gradreach.config import parse, plain
 from gradreach.drawing import COLOURS
 from gradreach.errors import ConfigError
-from gradreach.status import planned
+from gradreach.run_table.committed import read_runs
+from gradreach.sweeps.status import planned
 from gradreach.tracking.dashboard import Dashboard
 from gradreach.tracking.publish import publish
 from gradreach.tracking.sweep_file import sweep_files
@@ -216,7 +216,9 @@ def said(word):
 
 @pytest.mark.parametrize("experiment", sorted(file.stem for file in (PROJECT / "conf" / "experiment").glob("*.yaml")))
 def test_w_and_b_sweeps_have_every_combination_of_the_experiment_once(experiment, monkeypatch):
-    monkeypatch.setattr("gradreach.status.plan", lambda jobs, compose: jobs)  # the checks would read all data sets
+    monkeypatch.setattr(
+        "gradreach.sweeps.status.plan", lambda jobs, compose: jobs
+    )  # the checks would read all data sets
     files = sweep_files(experiment, PROJECT / "conf", "gradreach", None, Path("sweep.yaml"))
     jobs = [job for text in files.values() for job in grid(yaml.safe_load(text))]
     ours = Counter(frozenset(map(said, job)) for job in planned([experiment, "tracking=online"], PROJECT / "conf"))
@@ -243,7 +245,7 @@ def test_an_experiment_of_several_grids_gets_a_file_for_each_with_all_seeds(tmp_
 def test_a_part_that_is_left_out_gets_no_file_and_no_run_in_the_plan(monkeypatch):
     files = sweep_files("kernel_size_quick", PROJECT / "conf", "gradreach", None, Path("sweep.yaml"))
     assert [path.name for path in files] == ["sweep_motif.yaml", "sweep_mnist1d.yaml"]
-    monkeypatch.setattr("gradreach.status.plan", lambda jobs, compose: jobs)
+    monkeypatch.setattr("gradreach.sweeps.status.plan", lambda jobs, compose: jobs)
     assert len(planned(["kernel_size_quick"], PROJECT / "conf")) == 36  # 2 parts, 2 depths, 3 kernels, 3 seeds
 
 

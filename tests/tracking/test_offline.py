@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 import wandb
 
-from gradreach.interruption import Interrupted
 from gradreach.records import RecordStore
 from gradreach.runner import execute
+from gradreach.system.interruption import Interrupted
 from gradreach.tracking.server import use_server
-from gradreach.tracking.sync import marker, waiting
-from gradreach.tracking.wandb import WandbRun, end, tell_table, went_well
+from gradreach.tracking.sync import waiting
+from gradreach.tracking.wandb_files import marker
+from gradreach.tracking.wandb_run import WandbRun, end, tell_table, went_well
 from kill import kill
 from project import PROJECT, SMALL
 from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
@@ -30,8 +31,8 @@ OFFLINE = [*SMALL, "tracking=offline"]
 @pytest.fixture
 def do(configured):
     def call(*overrides, tell=lambda row: None):
-        run, workplace = configured(*OFFLINE, *overrides)
-        return execute(run, workplace, tell), run, workplace.results_dir
+        run, environment = configured(*OFFLINE, *overrides)
+        return execute(run, environment, tell), run, environment.results_dir
 
     return call
 
@@ -116,18 +117,18 @@ def test_profile_is_a_picture_and_a_table(tracked):
 
 
 def test_a_long_profile_is_told_whole(configured, capsys):
-    run, workplace = configured(*OFFLINE, "model=rnn")
+    run, environment = configured(*OFFLINE, "model=rnn")
     record = {"revision": "", "versions": {}, "host": {}}
     stages = ["start", *(f"epoch {n}" for n in range(1, 5)), "end"]
     profile = pd.DataFrame({"stage": np.repeat(stages, 2500), "lag": np.tile(np.arange(2500), 6)})
-    tracker = WandbRun(run, workplace, record)
+    tracker = WandbRun(run, environment, record)
     tracker.log({"epoch": 0, "step": 0})
     tell_table(tracker.run, TABLE, profile)
     tracker.close(0)
-    (log,) = logs(workplace.results_dir)
+    (log,) = logs(environment.results_dir)
     table = json.loads((log.parent / "files" / path_of(inspect(log), TABLE)).read_text())
     assert table["data"] == profile.to_numpy(dtype=object).tolist()
-    assert not list(workplace.results_dir.rglob("staging"))
+    assert not list(environment.results_dir.rglob("staging"))
 
 
 def test_a_run_is_named_grouped_and_tagged_for_people(tracked, configured):

@@ -20,17 +20,18 @@ import pytest
 import wandb
 from openwandb import KEY, PROGRAM, Server
 
-from gradreach.analysis.frame import as_frame, row
-from gradreach.analysis.wandb_source import WandbSource
 from gradreach.config import TrackingSettings
 from gradreach.errors import ConfigError
-from gradreach.interruption import Interrupted
 from gradreach.records import RecordStore
+from gradreach.run_table.load import as_frame, row
 from gradreach.runner import execute
+from gradreach.sweeps.summarize import summarize_sweep
+from gradreach.system.interruption import Interrupted
 from gradreach.tracking import mode_now
-from gradreach.tracking import wandb as tracking
-from gradreach.tracking.summary import summarize_sweep
-from gradreach.tracking.sync import marker, sync, waiting
+from gradreach.tracking import wandb_run as tracking
+from gradreach.tracking.sync import sync, waiting
+from gradreach.tracking.wandb_files import marker
+from gradreach.tracking.wandb_source import WandbSource
 from project import PROJECT, SMALL
 from wandb_api import ServerApi, ServerRun
 from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
@@ -72,8 +73,8 @@ def by_place(tmp_path):
 @pytest.fixture
 def do(configured):
     def call(*overrides, tell=lambda row: None):
-        run, workplace = configured(*SMALL, *overrides)
-        return execute(run, workplace, tell), run, workplace.results_dir
+        run, environment = configured(*SMALL, *overrides)
+        return execute(run, environment, tell), run, environment.results_dir
 
     return call
 
@@ -241,17 +242,17 @@ def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do,
 
 @needs_server
 def test_the_summary_of_an_experiment_is_one_run_however_often_it_is_made(configured, by_place):
-    _, workplace = configured("tracking=online", f"tracking.base_url={by_place.url}", "experiment=quickstart")
-    shutil.copytree(PROJECT / "results" / "quickstart", workplace.results_dir / "quickstart")
+    _, environment = configured("tracking=online", f"tracking.base_url={by_place.url}", "experiment=quickstart")
+    shutil.copytree(PROJECT / "results" / "quickstart", environment.results_dir / "quickstart")
     for _ in range(2):
-        summarize_sweep(workplace, PROJECT / "experiments")
+        summarize_sweep(environment, PROJECT / "experiments")
         time.sleep(1.1)  # W&B names folders by the second
-    assert len(logs(workplace.results_dir, "summary-quickstart")) == 2
+    assert len(logs(environment.results_dir, "summary-quickstart")) == 2
     assert by_place.lines() == 1
     assert by_place.run("summary-quickstart")["state"] == "finished"
-    table = path_of(inspect(logs(workplace.results_dir)[-1]), "tables/accuracy")
+    table = path_of(inspect(logs(environment.results_dir)[-1]), "tables/accuracy")
     shown = json.loads(by_place.file("summary-quickstart", table))
-    built = pd.read_csv(workplace.results_dir / "quickstart" / "accuracy.csv")
+    built = pd.read_csv(environment.results_dir / "quickstart" / "accuracy.csv")
     assert shown["columns"] == list(built)
     assert len(shown["data"]) == len(built)
 

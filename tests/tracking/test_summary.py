@@ -9,65 +9,66 @@ import time
 import pandas as pd
 import pytest
 
-from gradreach.analysis.build import build
+from gradreach.analysis.pages.build import build
 from gradreach.records import RecordStore
-from gradreach.sweep import sweep
-from gradreach.tracking.summary import is_summarized, summarize_sweep
+from gradreach.sweeps.summarize import summarize_sweep
+from gradreach.sweeps.sweep import sweep
+from gradreach.tracking.summary_run import is_summarized
 from project import PROJECT
 from wandb_files import inspect, logs, path_of
 
 
 @pytest.fixture
-def workplace(configured):
-    _, workplace = configured("tracking=offline", "experiment=quickstart")
-    shutil.copytree(PROJECT / "results" / "quickstart", workplace.results_dir / "quickstart")
-    return workplace
+def environment(configured):
+    _, environment = configured("tracking=offline", "experiment=quickstart")
+    shutil.copytree(PROJECT / "results" / "quickstart", environment.results_dir / "quickstart")
+    return environment
 
 
-def test_tables_and_figures_of_the_experiment_are_one_run_of_job_type_summary(workplace, capsys):
-    summarize_sweep(workplace, PROJECT / "experiments")
+def test_tables_and_figures_of_the_experiment_are_one_run_of_job_type_summary(environment, capsys):
+    summarize_sweep(environment, PROJECT / "experiments")
     assert capsys.readouterr().err == ""
-    (log,) = logs(workplace.results_dir)
+    (log,) = logs(environment.results_dir)
     said = inspect(log)
     assert (said["id"], said["job_type"], said["exit"]) == ("summary-quickstart", "summary", 0)
     assert said["config"]["run_id"] == "summary-quickstart"
-    assert said["summary"]["state"] == build("quickstart", workplace.results_dir, PROJECT / "experiments").state
+    assert said["summary"]["state"] == build("quickstart", environment.results_dir, PROJECT / "experiments").state
     for name in ("accuracy", "gradient_reach", "gradient_half_life"):
         table = json.loads((log.parent / "files" / path_of(said, f"tables/{name}")).read_text())
         shown = pd.DataFrame(table["data"], columns=table["columns"])
-        built = pd.read_csv(workplace.results_dir / "quickstart" / f"{name}.csv", float_precision="round_trip")
+        built = pd.read_csv(environment.results_dir / "quickstart" / f"{name}.csv", float_precision="round_trip")
         pd.testing.assert_frame_equal(shown.where(shown.notna(), math.nan), built, check_dtype=False)
     picture = log.parent / "files" / path_of(said, "figures/gradient_by_lag")
-    assert picture.read_bytes() == (workplace.results_dir / "quickstart" / "gradient_by_lag.png").read_bytes()
+    assert picture.read_bytes() == (environment.results_dir / "quickstart" / "gradient_by_lag.png").read_bytes()
 
 
-def test_what_cannot_be_summarized_is_said_in_one_line_and_raises_nothing(workplace, capsys, tmp_path):
-    summarize_sweep(workplace, tmp_path)
+def test_what_cannot_be_summarized_is_said_in_one_line_and_raises_nothing(environment, capsys, tmp_path):
+    summarize_sweep(environment, tmp_path)
     told = capsys.readouterr().err
     assert told.startswith("gradreach: note: no summary of quickstart for W&B: quickstart: there is no such experiment")
     assert told.count("\n") == 1
 
 
-def test_nothing_is_summarized_without_tracking(workplace):
-    off = workplace.model_copy(update={"tracking": workplace.tracking.model_copy(update={"mode": "off"})})
+def test_nothing_is_summarized_without_tracking(environment):
+    off = environment.model_copy(update={"tracking": environment.tracking.model_copy(update={"mode": "off"})})
     summarize_sweep(off, PROJECT / "experiments")
-    assert logs(workplace.results_dir) == []
+    assert logs(environment.results_dir) == []
 
 
-def test_a_summary_that_is_missing_failed_or_older_than_the_tables_is_made_again(workplace, tmp_path, monkeypatch):
-    assert not is_summarized(workplace)
-    monkeypatch.setattr("gradreach.tracking.wandb.tell_table", lambda *_: 1 / 0)
-    summarize_sweep(workplace, PROJECT / "experiments")
-    assert not is_summarized(workplace)
+def test_a_summary_that_is_missing_failed_or_older_than_the_tables_is_made_again(environment, tmp_path, monkeypatch):
+    assert not is_summarized(environment)
+    monkeypatch.setattr("gradreach.tracking.wandb_run.tell_table", lambda *_: 1 / 0)
+    summarize_sweep(environment, PROJECT / "experiments")
+    assert not is_summarized(environment)
     monkeypatch.undo()
     time.sleep(1.1)  # W&B names folders by the second
-    summarize_sweep(workplace, PROJECT / "experiments")
-    assert is_summarized(workplace)
-    page = workplace.results_dir / "quickstart" / "README.md"
+    summarize_sweep(environment, PROJECT / "experiments")
+    assert is_summarized(environment)
+    page = environment.results_dir / "quickstart" / "README.md"
     later = page.stat().st_mtime + 1000
     os.utime(page, (later, later))
-    assert not is_summarized(workplace)
-    off = workplace.model_copy(update={"tracking": workplace.tracking.model_copy(update={"mode": "off"})})
+    assert not is_summarized(environment)
+    off = environment.model_copy(update={"tracking": environment.tracking.model_copy(update={"mode": "off"})})
     assert is_summarized(off)
 
 
@@ -78,14 +79,14 @@ def test_a_sweep_makes_the_summary_after_runs_and_where_there_is_none(
     configured, composed, tmp_path, monkeypatch, done, summarized, made
 ):
     line = ["tracking=offline", f"results_dir={tmp_path / 'results'}", "experiment=quickstart", "model=rnn"]
-    run, workplace = configured(*line)
-    store = RecordStore(workplace.results_dir / "runs")
+    run, environment = configured(*line)
+    store = RecordStore(environment.results_dir / "runs")
     record = {"run_id": run.run_id, "config": run.canonical(), "label": run.label, "status": "finished"}
     record |= {"metric": "accuracy", "metrics": {"test/accuracy": 0.5}}
     if done:
         store.write(record)
     calls = []
-    monkeypatch.setattr("gradreach.sweep.summarize_sweep", calls.append)
-    monkeypatch.setattr("gradreach.sweep.is_summarized", lambda workplace: summarized)
+    monkeypatch.setattr("gradreach.sweeps.sweep.summarize_sweep", calls.append)
+    monkeypatch.setattr("gradreach.sweeps.sweep.is_summarized", lambda environment: summarized)
     sweep([line], lambda overrides: composed(*overrides), lambda lines: store.write(record) or [])
     assert len(calls) == made

@@ -8,29 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure as Picture
 
+from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Computed, Table
-from gradreach.analysis.verdict import Verdict
+from gradreach.analysis.stats.verdict import Verdict
+from gradreach.analysis.tables.specification import Computed, Table
 from gradreach.errors import ConfigError, suggest
-
-Draw = Callable[[Results, Path], "Picture"]
-"""Draws results into files, whose name without its ending the path is, and returns what was drawn."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A picture of an experiment.
-
-    - ``name``: of its files.
-    - ``caption``: what it shows and how to read it.
-    - ``draw``: given the results and the file name without its ending.
-    """
-
-    name: str
-    caption: str
-    draw: Draw
 
 
 @dataclass(frozen=True)

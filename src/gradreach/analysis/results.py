@@ -1,9 +1,12 @@
 """What tables, figures and rules are given."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gradreach.errors import ConfigError, suggest
@@ -67,3 +70,18 @@ def has(runs: pd.DataFrame, column: str) -> pd.Series:
         known = [str(name) for name in runs if ("/" in str(name)) == ("/" in column) and runs[name].notna().any()]
         raise ConfigError(f"{column}: no run has it; {suggest(column, known)}")
     return runs[column]
+
+
+def selected(runs: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the runs that ``where`` means, of whatever status: a value, or a list of values, for columns."""
+    mask = pd.Series(True, index=runs.index)
+    for column, value in where.items():
+        mask &= runs[column].isin(list(value) if isinstance(value, list | tuple | set) else [value])
+    return runs[mask]
+
+
+def numbers(runs: pd.DataFrame, column: str) -> np.ndarray:
+    """Return a column as floats, NaN where there is no value, or no such column."""
+    if column not in runs:
+        return np.full(len(runs), math.nan)
+    return runs[column].to_numpy(dtype=float, na_value=math.nan)

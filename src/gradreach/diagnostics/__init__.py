@@ -1,7 +1,7 @@
 """What the gradient does, measured exactly, on any model; nothing here knows of trainers or trackers."""
 
 from gradreach.diagnostics.bptt import bptt_shares, bptt_terms
-from gradreach.diagnostics.cells import Stepwise
+from gradreach.diagnostics.decay import Decay, decay, figures, half_life, reach
 from gradreach.diagnostics.decoding import DECODED, linear_decoding
 from gradreach.diagnostics.gates import gate_histograms, gate_statistics
 from gradreach.diagnostics.instrument import QUANTITIES, Instrument, Schedule
@@ -24,7 +24,7 @@ from gradreach.diagnostics.receptive_field import (
     touched,
     windows_of,
 )
-from gradreach.diagnostics.summary import Decay, decay, figures, half_life, reach
+from gradreach.diagnostics.stepwise import Stepwise
 from gradreach.diagnostics.trace import LayerTrace, Trace, trace
 
 __all__ = [

@@ -13,11 +13,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from gradreach.diagnostics.splitting import Cut, split_recurrent
-from gradreach.diagnostics.summary import curve_names
+from gradreach.batch import IGNORED, Batch
+from gradreach.diagnostics.decay import curve_names
+from gradreach.diagnostics.taps import Cut, split_recurrent
 from gradreach.diagnostics.trace import check_batch, copy_of, ends_of, lengths_of, undisturbed
-from gradreach.tasks.batch import Batch
-from gradreach.tasks.task import IGNORED
 
 DECODED = 1024
 """So many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""

@@ -10,7 +10,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from gradreach.batch import Batch
 from gradreach.diagnostics.bptt import bptt_shares
+from gradreach.diagnostics.decay import curve_names, figures
 from gradreach.diagnostics.decoding import decoding_figures, linear_decoding
 from gradreach.diagnostics.gates import gate_histograms, gate_statistics
 from gradreach.diagnostics.jacobians import (
@@ -22,10 +24,8 @@ from gradreach.diagnostics.jacobians import (
 )
 from gradreach.diagnostics.profile import profile_of
 from gradreach.diagnostics.receptive_field import effective_receptive_field
-from gradreach.diagnostics.summary import curve_names, figures
 from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, trace
 from gradreach.schedule import Schedule, checked_schedule, due
-from gradreach.tasks.batch import Batch
 
 Tables = dict[str, pd.DataFrame]
 

@@ -8,9 +8,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from gradreach.batch import Batch
 from gradreach.diagnostics.steps import parts_of
 from gradreach.diagnostics.trace import Loss, Trace, trace
-from gradreach.tasks.batch import Batch
 
 COLUMNS = ["layer", "direction", "quantity", "lag", "q10", "median", "q90", "n", "nonfinite"]
 

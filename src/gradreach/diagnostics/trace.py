@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradreach.batch import Batch
 from gradreach.diagnostics.scaled import Scaled
-from gradreach.diagnostics.splitting import Cut, split_recurrent
 from gradreach.diagnostics.steps import Adjoints, Steps, adjoints
-from gradreach.tasks.batch import Batch
+from gradreach.diagnostics.taps import Cut, split_recurrent
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 SUPPORTED = (torch.float32, torch.float64)

@@ -1,10 +1,10 @@
 """Models: embed, encode, read out. They know nothing of configuration files, trackers or trainers."""
 
-from gradreach.models.building import build, caveat
 from gradreach.models.cells import Cell
 from gradreach.models.convolutional import CNN, output_length
 from gradreach.models.embedding import make_embedding
 from gradreach.models.encoder import Encoder, valid_steps
+from gradreach.models.factory import build, caveat
 from gradreach.models.feedforward import MLP, Identity, LocallyConnected, ResidualMLP
 from gradreach.models.model import SequenceModel
 from gradreach.models.readout import READOUTS

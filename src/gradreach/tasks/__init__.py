@@ -1,6 +1,6 @@
 """Data: every task makes whole tensors ``(x, lengths, target)`` from its settings and its data seed."""
 
-from gradreach.tasks.batch import Batch, Batches
+from gradreach.batch import IGNORED, Batch, Batches
 from gradreach.tasks.digits import Digits
 from gradreach.tasks.imdb import IMDB
 from gradreach.tasks.memory import Adding, Copy, Parity, Recall, TemporalOrder
@@ -8,7 +8,7 @@ from gradreach.tasks.mnist import MNIST
 from gradreach.tasks.mnist1d import MNIST1D
 from gradreach.tasks.motif import Motif, Position
 from gradreach.tasks.sst import SST
-from gradreach.tasks.task import IGNORED, Shape, Splits, Task
+from gradreach.tasks.task import Shape, Splits, Task
 from gradreach.tasks.text_file import TextFile
 from gradreach.tasks.trec import TREC
 from gradreach.tasks.ts_file import TimeSeriesFile

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from gradreach.tasks.batch import Batch
-from gradreach.tasks.splitting import draw_some
+from gradreach.batch import Batch
+from gradreach.tasks.splits import draw_some
+from gradreach.tasks.task import Splits, Task
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
-
-    from gradreach.tasks.task import Splits, Task
 
 MOST_SERIES = 10_000
 """Of more series so many are drawn: logistic regression on all of their steps is slow."""
@@ -33,7 +32,7 @@ class Baseline(NamedTuple):
     tested: int
 
 
-def linear_baseline(task: "Task", splits: "Splits") -> Baseline | None:
+def linear_baseline(task: Task, splits: Splits) -> Baseline | None:
     """Fit a linear model, untuned, and score it; None: the task is answered at every step.
 
     Values: least squares on all steps. Classes of series: logistic regression on all steps, standardised. Classes of
@@ -54,7 +53,7 @@ def linear_baseline(task: "Task", splits: "Splits") -> Baseline | None:
     return Baseline(name, at_validation, at_test, len(train), len(test))
 
 
-def _model(task: "Task") -> tuple[str, "Pipeline"]:
+def _model(task: Task) -> tuple[str, "Pipeline"]:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LinearRegression, LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -72,7 +71,7 @@ def _model(task: "Task") -> tuple[str, "Pipeline"]:
     return "logistic regression on all steps", classes
 
 
-def _score(task: "Task", model: "Pipeline", x: list[str] | np.ndarray, target: np.ndarray) -> float:
+def _score(task: Task, model: "Pipeline", x: list[str] | np.ndarray, target: np.ndarray) -> float:
     if task.metric == "mse":
         return float(np.mean((model.predict(x) - target) ** 2))
     return float(model.score(x, target))
@@ -89,7 +88,7 @@ def _spelled(batch: Batch) -> list[str]:
     return [" ".join(map(str, ids[:length])) or "0" for ids, length in rows]
 
 
-def _some(task: "Task", examples: Batch) -> Batch:
+def _some(task: Task, examples: Batch) -> Batch:
     """Draw examples, some of every class: files may be in any order."""
     target = examples.target.numpy()
     classes = np.zeros_like(target) if task.metric == "mse" else target

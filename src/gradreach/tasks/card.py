@@ -3,17 +3,14 @@
 import inspect
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gradreach.batch import IGNORED, Batch
 from gradreach.tasks.baseline import linear_baseline
-from gradreach.tasks.batch import Batch
-
-if TYPE_CHECKING:
-    from gradreach.tasks.task import Splits, Task
+from gradreach.tasks.task import Splits, Task
 
 SAMPLES = 3
 BARS = " ▁▂▃▄▅▆▇█"
@@ -22,7 +19,7 @@ SAMPLE, ANSWER = 45, 19
 NARROW = 79
 
 
-def card(task: "Task", data_dir: Path) -> str:
+def card(task: Task, data_dir: Path) -> str:
     """Return the card: what to do, splits, classes, lengths, samples, chance, a linear baseline, source, licence."""
     splits = task.splits(data_dir)
     parts = [
@@ -56,7 +53,7 @@ def _prose(docstring: str) -> str:
     return "\n".join(fill(" ".join(paragraph.split()), NARROW) for paragraph in paragraphs)
 
 
-def _baseline(task: "Task", splits: "Splits") -> str:
+def _baseline(task: Task, splits: Splits) -> str:
     """Say what a linear model reaches on the test split, and of how many examples where it is not all."""
     found = linear_baseline(task, splits)
     if found is None:
@@ -66,15 +63,13 @@ def _baseline(task: "Task", splits: "Splits") -> str:
     return f"{found.test:.4g} by {found.name}{of}"
 
 
-def _input(task: "Task") -> str:
+def _input(task: Task) -> str:
     shape = task.shape
     kind = f"{shape.channels} values a step" if shape.vocabulary is None else f"tokens, {shape.vocabulary:,} different"
     return f"{kind.replace('1 values', '1 value')}, up to {shape.length} steps"
 
 
-def _answer(task: "Task", target: Tensor) -> str:
-    from gradreach.tasks.task import IGNORED
-
+def _answer(task: Task, target: Tensor) -> str:
     if task.metric == "mse":
         return f"one value, training mean {target.mean():.3g}, variance {target.var():.3g}"
     counted = target[target != IGNORED]
@@ -84,7 +79,7 @@ def _answer(task: "Task", target: Tensor) -> str:
     return f"{len(counts)} classes{' a step' if task.shape.per_step else ''} ({named})"
 
 
-def _lengths(splits: "Splits") -> list[str]:
+def _lengths(splits: Splits) -> list[str]:
     if splits.train.lengths is None:
         return [_line("lengths", f"all {splits.train.x.shape[1]}")]
     lengths = np.concatenate([part.lengths.numpy() for part in splits if part.lengths is not None])
@@ -96,9 +91,7 @@ def _lengths(splits: "Splits") -> list[str]:
     return [f"{_head('lengths')}{low} {bars} {high}", _line("", middle)]
 
 
-def _sample(task: "Task", part: Batch, number: int) -> str:
-    from gradreach.tasks.task import IGNORED
-
+def _sample(task: Task, part: Batch, number: int) -> str:
     length = part.x.shape[1] if part.lengths is None else int(part.lengths[number])
     text = task.sample(part.x[number], length)
     target = part.target[number]

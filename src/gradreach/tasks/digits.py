@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 
+from gradreach.batch import Batch
 from gradreach.errors import ConfigError
-from gradreach.tasks.batch import Batch
-from gradreach.tasks.splitting import grouped_split, keys_of
+from gradreach.tasks.splits import grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
 
 PIXELS = 64
@@ -16,7 +16,7 @@ PIXELS = 64
 class Digits(Task):
     """Name the digit after its 64 pixels, row by row, and then silence (zeros) up to ``seq_len``.
 
-    Silence counts as input: the longer it lasts, the longer the digit has to be remembered. 1,797 images of
+    NullTracker counts as input: the longer it lasts, the longer the digit has to be remembered. 1,797 images of
     8×8 pixels with values 0…16, here 0…1, from 43 writers; 10 classes; 60 / 20 / 20 % for training, validation
     and test.
 

@@ -10,7 +10,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from gradreach.errors import ConfigError, first_line
-from gradreach.files import write_atomically
+from gradreach.system.files import write_atomically
 
 TIMEOUT = 60
 BLOCK = 1 << 20

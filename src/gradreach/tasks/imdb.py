@@ -10,12 +10,12 @@ from pathlib import Path
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from gradreach.errors import ConfigError
+from gradreach.tasks.cache import progress
 from gradreach.tasks.download import fetch, verified
-from gradreach.tasks.keeping import Keep
-from gradreach.tasks.prepared import progress
 from gradreach.tasks.reading import lines
 from gradreach.tasks.text import Texts, TextTask
 from gradreach.tasks.tokens import Tokens, torchtext
+from gradreach.tasks.truncate import Keep
 from gradreach.tasks.vectors import VECTOR_STD
 
 

@@ -6,9 +6,10 @@ import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
+from gradreach.batch import IGNORED
 from gradreach.errors import ConfigError
 from gradreach.tasks.synthetic import Part, Symbolic, Synthetic
-from gradreach.tasks.task import IGNORED, Shape, ValueTask
+from gradreach.tasks.task import Shape, ValueTask
 
 MOST_CLASSES = 1024
 

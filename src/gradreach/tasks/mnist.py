@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 
+from gradreach.batch import Batch
 from gradreach.errors import ConfigError
-from gradreach.tasks.batch import Batch
+from gradreach.tasks.cache import Arrays, Prepared, progress
 from gradreach.tasks.download import fetch, verified
-from gradreach.tasks.prepared import Arrays, Prepared, progress
-from gradreach.tasks.splitting import draw_some, grouped_split, keys_of
+from gradreach.tasks.splits import draw_some, grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
 
 SIDE = 28

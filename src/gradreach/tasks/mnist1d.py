@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 
+from gradreach.batch import Batch
 from gradreach.errors import ConfigError
-from gradreach.tasks.batch import Batch
-from gradreach.tasks.prepared import Arrays, Prepared, progress
-from gradreach.tasks.splitting import draw_some, grouped_split, keys_of
+from gradreach.tasks.cache import Arrays, Prepared, progress
+from gradreach.tasks.splits import draw_some, grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
 
 STEPS = 40

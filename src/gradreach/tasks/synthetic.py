@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradreach.batch import Batch
 from gradreach.errors import ConfigError
-from gradreach.tasks.batch import Batch
-from gradreach.tasks.splitting import keys_of
+from gradreach.tasks.splits import keys_of
 from gradreach.tasks.task import Splits, Task
 
 Part = Literal["train", "validation", "test"]

@@ -9,10 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gradreach.tasks.batch import Batch
-
-IGNORED = -100
-"""Marks a step that has no target, where every step has one."""
+from gradreach.batch import IGNORED, Batch
 
 
 class Splits(NamedTuple):
@@ -84,12 +81,6 @@ class Task(ABC):
         if x.dim() == 2 and x.shape[1] == 1:
             x = x.squeeze(1)
         return " ".join(f"{value:.2g}" if x.dim() == 1 else _row(value) for value in x[:length])
-
-    def card(self, data_dir: Path) -> str:
-        """Return what a person should know before using this task."""
-        from gradreach.tasks.card import card
-
-        return card(self, data_dir)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return each example's cross-entropy in nats, the mean over the steps that have a target.

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradreach.batch import Batch
 from gradreach.errors import ConfigError
-from gradreach.tasks.batch import Batch
-from gradreach.tasks.keeping import Keep, shorten
-from gradreach.tasks.prepared import Arrays, Prepared, progress
-from gradreach.tasks.splitting import draw_some, grouped_split, key
+from gradreach.tasks.cache import Arrays, Prepared, progress
+from gradreach.tasks.splits import draw_some, grouped_split, key
 from gradreach.tasks.task import Shape, Splits, Task
 from gradreach.tasks.tokens import UNKNOWN, Tokens, bare, encode, vocabulary
+from gradreach.tasks.truncate import Keep, shorten
 from gradreach.tasks.vectors import locate_vectors, read_vectors
 
 

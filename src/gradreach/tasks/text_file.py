@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gradreach.errors import ConfigError
-from gradreach.tasks.keeping import Keep
-from gradreach.tasks.prepared import progress
+from gradreach.tasks.cache import progress
 from gradreach.tasks.reading import advise_of_overlap, lines, locate, suffix_of
 from gradreach.tasks.text import Texts, TextTask
 from gradreach.tasks.tokens import Tokens
+from gradreach.tasks.truncate import Keep
 from gradreach.tasks.vectors import VECTOR_STD
 
 Share = Annotated[float, Field(gt=0, lt=1)]

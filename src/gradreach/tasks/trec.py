@@ -6,10 +6,10 @@ from typing import ClassVar
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from gradreach.tasks.download import fetch, verified
-from gradreach.tasks.keeping import Keep
 from gradreach.tasks.reading import lines
 from gradreach.tasks.text import Texts, TextTask
 from gradreach.tasks.tokens import Tokens, torchtext
+from gradreach.tasks.truncate import Keep
 from gradreach.tasks.vectors import VECTOR_STD
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from gradreach.batch import Batch
 from gradreach.errors import ConfigError
-from gradreach.tasks.batch import Batch
-from gradreach.tasks.keeping import Keep, shorten
-from gradreach.tasks.prepared import Arrays, Prepared, progress
+from gradreach.tasks.cache import Arrays, Prepared, progress
 from gradreach.tasks.reading import advise_of_overlap, lines, locate
-from gradreach.tasks.splitting import grouped_split, keys_of
+from gradreach.tasks.splits import grouped_split, keys_of
 from gradreach.tasks.task import Shape, Splits, Task
+from gradreach.tasks.truncate import Keep, shorten
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 LARGEST = float(np.finfo(np.float32).max)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from gradreach.errors import ConfigError
+from gradreach.tasks.cache import progress
 from gradreach.tasks.download import fetch
-from gradreach.tasks.prepared import progress
 from gradreach.tasks.reading import lines, locate
 from gradreach.tasks.tokens import torchtext
 

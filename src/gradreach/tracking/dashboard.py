@@ -10,11 +10,11 @@ import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces import expr
 
-from gradreach.analysis.build import architectures
-from gradreach.analysis.run_table import read_runs, run_table
 from gradreach.drawing import COLOURS
 from gradreach.errors import ConfigError
-from gradreach.tracking.summary import summary_id
+from gradreach.run_table.columns import architectures
+from gradreach.run_table.committed import read_runs, run_table
+from gradreach.tracking.wandb_files import summary_id
 
 SUMMARY = "summary"
 """What stands for the architecture of the run that holds tables and figures."""

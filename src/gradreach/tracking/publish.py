@@ -6,7 +6,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from gradreach.errors import ConfigError, first_line
-from gradreach.files import write_text
+from gradreach.system.files import write_text
 from gradreach.tracking.server import Unreachable, check_server, use_server
 
 

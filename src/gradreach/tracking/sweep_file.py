@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from gradreach.config import configuration
+from gradreach.compose import configuration
 from gradreach.errors import ConfigError, suggest
 
 AGENT = ("${env}", "${interpreter}", "${program}", "${args_no_hyphens}")
@@ -32,7 +32,7 @@ def sweep_files(experiment: str, conf_dir: Path, project: str, entity: str | Non
     from hydra import compose
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from hydra_plugins.gradreach_sweeper import grids
+    from gradreach.compose import grids
 
     with configuration(conf_dir):
         known = [file.stem for file in (conf_dir / "experiment").glob("*.yaml")]

@@ -13,12 +13,12 @@ import click
 import filelock
 from rich.console import Console
 
-from gradreach.analysis.run_table import read_runs, run_table
 from gradreach.display import make_console, progress_bar
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
+from gradreach.run_table.committed import read_runs, run_table
 from gradreach.tracking.server import Unreachable, check_server, unreachable, use_server
-from gradreach.tracking.summary import summary_id
+from gradreach.tracking.wandb_files import marker, run_id_note, summary_id
 
 POLL_SECONDS = 0.5
 QUIET_SECONDS = 10.0
@@ -27,7 +27,7 @@ LOST_SECONDS = 300.0
 """When nothing has arrived for so long and the server is gone, we give up; wandb itself would try for hours."""
 
 
-class Waiting:
+class UnsentRun:
     """The W&B files of one run that wait to be sent.
 
     Every file of a run tells it from its beginning, so the newest says all: it is sent, and the older ones are noted
@@ -52,17 +52,7 @@ class Waiting:
             marker(file).touch()
 
 
-def marker(file: Path) -> Path:
-    """Return the file whose presence says, to wandb too, that a W&B file has been sent."""
-    return file.with_name(f"{file.name}.synced")
-
-
-def run_id_note(file: Path) -> Path:
-    """Return the file beside a W&B file that says which record it tells of, where W&B's id is another."""
-    return file.with_name(f"{file.name}.run_id")
-
-
-def waiting(results_dir: Path, experiment: str | None = None) -> list[Waiting]:
+def waiting(results_dir: Path, experiment: str | None = None) -> list[UnsentRun]:
     """Return what has not been sent, the oldest first; runs that somebody is doing now are left alone.
 
     Raises:
@@ -73,7 +63,7 @@ def waiting(results_dir: Path, experiment: str | None = None) -> list[Waiting]:
     files: dict[str, list[Path]] = {}
     for file in sorted((results_dir / "wandb").glob("*run-*/run-*.wandb"), key=_begun):
         files.setdefault(file.stem.removeprefix("run-"), []).append(file)
-    found = [Waiting(wandb_id, paths) for wandb_id, paths in files.items()]
+    found = [UnsentRun(wandb_id, paths) for wandb_id, paths in files.items()]
     found = [one for one in found if wanted is None or one.run_id in wanted]
     return [one for one in found if not one.sent and not store.claimed(one.run_id)]
 
@@ -135,7 +125,7 @@ def sync(results_dir: Path, experiment: str | None, parallel: int, base_url: str
     return len(sent) == len(left)
 
 
-def names(results_dir: Path, runs: Iterable[Waiting]) -> Iterator[str]:
+def names(results_dir: Path, runs: Iterable[UnsentRun]) -> Iterator[str]:
     """Say which runs these are, as people know them."""
     store = RecordStore(results_dir / "runs")
     for one in runs:
@@ -156,7 +146,7 @@ def _alone(results_dir: Path) -> Iterator[None]:
         raise ConfigError(f"{folder}: another gradreach sync is sending from here; wait for it") from None
 
 
-def _send(left: Sequence[Waiting], url: str, parallel: int, console: Console) -> str:
+def _send(left: Sequence[UnsentRun], url: str, parallel: int, console: Console) -> str:
     """Let wandb send, and show how far it is; return what it said."""
     from wandb.cli.cli import cli
 

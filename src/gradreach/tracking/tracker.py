@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from gradreach.config import RunConfig, Workplace
+from gradreach.config import RunConfig, RunEnvironment
 from gradreach.errors import first_line
 
 
@@ -26,7 +26,7 @@ class Tracker(Protocol):
         """Take what the record will say of the result, ``metrics`` among it, and the gradient profiles."""
 
 
-class Silence:
+class NullTracker:
     """Listens to nothing."""
 
     url: str | None = None
@@ -48,7 +48,7 @@ class Listener(Tracker, Protocol):
         """Let go of what a failure has left behind; must not raise."""
 
 
-class Guarded:
+class FailSafeTracker:
     """Passes on to another tracker until that fails; then says so in one line, and the run goes on without.
 
     A run's record never depends on who listens.
@@ -96,21 +96,21 @@ class Guarded:
 
 
 @contextmanager
-def track(run: RunConfig, workplace: Workplace, record: dict[str, Any]) -> Iterator[Tracker]:
+def track(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -> Iterator[Tracker]:
     """Open the tracker that the configuration names; it is closed whatever happens, and no failure of it gets out.
 
     The record is told where the run is shown (``page``), and why it is not tracked to its end (``untracked``).
     """
-    if workplace.tracking.mode == "off":
-        yield Silence()
+    if environment.tracking.mode == "off":
+        yield NullTracker()
         return
 
     def open_run() -> Listener:
-        from gradreach.tracking.wandb import WandbRun
+        from gradreach.tracking.wandb_run import WandbRun
 
-        return WandbRun(run, workplace, record)
+        return WandbRun(run, environment, record)
 
-    tracker, exit_code = Guarded(open_run), 1
+    tracker, exit_code = FailSafeTracker(open_run), 1
     if tracker.url is not None:
         record["page"] = tracker.url
     try:

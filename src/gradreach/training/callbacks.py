@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from pytorch_lightning import Callback, Trainer
 
-from gradreach.files import replacing
-from gradreach.interruption import Interruption
+from gradreach.system.files import replacing
+from gradreach.system.interruption import Interruption
 from gradreach.training.module import TrainingModule
 
 

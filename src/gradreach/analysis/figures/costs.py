@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from gradreach.analysis.figures.groups import (
+from gradreach.analysis.figures.common import (
     Point,
     draw_few,
     draw_point,
@@ -23,8 +23,8 @@ from gradreach.analysis.figures.groups import (
 )
 from gradreach.analysis.figures.scores import ACCURACY, draw_chance
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Measure
-from gradreach.drawing import figure_of, saved, series
+from gradreach.analysis.tables.specification import Measure
+from gradreach.drawing import figure_of, save_figure, series
 
 ALIKE = 1.01
 """Costs whose ratio is not above this are equal."""
@@ -61,7 +61,7 @@ def metric_by_cost(
         seq_len: of the runs that are drawn; None takes the longest.
     """
     runs, length = of_one_length(results.runs, seq_len)
-    with saved(stem, *grid(len(costs)), sharex=False, size=size_of(grid(len(costs))[1])) as drawn:
+    with save_figure(stem, *grid(len(costs)), sharex=False, size=size_of(grid(len(costs))[1])) as drawn:
         named = labels(runs, by)
         for axes, cost in zip(drawn, costs, strict=False):
             whole: list[tuple[float, Point]] = []

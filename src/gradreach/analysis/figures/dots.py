@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradreach.analysis.figures.groups import legend, point, tell
+from gradreach.analysis.figures.common import legend, point, tell
 from gradreach.analysis.figures.scores import ACCURACY
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Measure
-from gradreach.drawing import PALE, figure_of, saved, series
+from gradreach.analysis.tables.specification import Measure
+from gradreach.drawing import PALE, figure_of, save_figure, series
 
 
 def dots(
@@ -42,7 +42,7 @@ def dots(
     places = [place for place in dict.fromkeys([*order, *runs[by].dropna()]) if (runs[by] == place).any()]
     kinds = list(runs[beside].dropna().unique())
     height = 0.9 + len(places) * max(0.3, 0.17 * len(kinds))
-    with saved(stem, size=(6.4, height)) as (axes,):
+    with save_figure(stem, size=(6.4, height)) as (axes,):
         for i, kind in enumerate(kinds):
             look = series(i)
             if len(kinds) > 1:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from gradreach.analysis.figures.groups import (
+from gradreach.analysis.figures.common import (
     ONE_PER_CENT,
     THIN,
     explain_thin,
@@ -27,7 +27,7 @@ from gradreach.analysis.figures.groups import (
     tell,
 )
 from gradreach.analysis.results import Results
-from gradreach.drawing import PANEL, epoch_of, figure_of, saved, series
+from gradreach.drawing import PANEL, epoch_of, figure_of, save_figure, series
 
 FLOOR = 1e-12
 """The smallest share that pictures show."""
@@ -61,7 +61,7 @@ def gradient_by_lag(
     """
     contents = panels_of(results.runs, panels)
     data = one_curve_a_run(results.profiles, quantity)
-    with saved(stem, len(contents), 2, sharex="row") as drawn:
+    with save_figure(stem, len(contents), 2, sharex="row") as drawn:
         named = labels(results.runs, by)
         for row, (title, runs) in enumerate(contents):
             for axes, (stage, name) in zip(drawn[2 * row : 2 * row + 2], STAGES.items(), strict=True):
@@ -109,7 +109,7 @@ def gradient_through_training(
     measured = runs[runs["run_id"].isin(list(data["run_id"].unique()))]
     named = labels(runs, by)
     contents = [(named[key], group) for key, group in measured.groupby(by, sort=False)] or [("", measured)]
-    with saved(stem, *grid(len(contents)), sharex=False, size=(PANEL[0], 2.4)) as drawn:
+    with save_figure(stem, *grid(len(contents)), sharex=False, size=(PANEL[0], 2.4)) as drawn:
         mesh = None
         for axes, some in fill(drawn, contents):
             axes.set(xlabel="epoch", ylabel="lag (steps back)")

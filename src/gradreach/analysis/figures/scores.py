@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from gradreach.analysis.figures.groups import (
+from gradreach.analysis.figures.common import (
     draw_line,
     fill,
     grid,
@@ -26,8 +26,8 @@ from gradreach.analysis.figures.groups import (
     tell,
 )
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Measure
-from gradreach.drawing import PALE, figure_of, saved, series
+from gradreach.analysis.tables.specification import Measure
+from gradreach.drawing import PALE, figure_of, save_figure, series
 
 ACCURACY = Measure("test/accuracy", "test accuracy (%)", scale=100)
 EXPONENTIAL = 0.9
@@ -64,7 +64,7 @@ def metric_against(
     """
     contents = panels_of(results.runs, panels)
     rows, columns = grid(len(contents))
-    with saved(stem, rows, columns, sharey=bool(lines), sharex=False, size=size_of(columns)) as drawn:
+    with save_figure(stem, rows, columns, sharey=bool(lines), sharex=False, size=size_of(columns)) as drawn:
         named = labels(results.runs, by)
         for axes, runs in fill(drawn, contents):
             draw_measure(axes, runs, x, measure, by, named)
@@ -100,7 +100,7 @@ def half_life_and_reach(
     half_life = Measure("half_life", "half-life (steps)")
     reach = Measure("reach", "reach (steps)")
     runs = results.runs
-    with saved(stem, 2, len(stages), sharey="row", sharex=True) as drawn:
+    with save_figure(stem, 2, len(stages), sharey="row", sharex=True) as drawn:
         named = labels(runs, by)
         for row, measure in enumerate((half_life, reach)):
             for column, stage in enumerate(stages):

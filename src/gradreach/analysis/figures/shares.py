@@ -5,10 +5,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gradreach.analysis.figures.groups import legend, tell
+from gradreach.analysis.figures.common import legend, tell
 from gradreach.analysis.results import Results
-from gradreach.analysis.tables import Measure
-from gradreach.drawing import figure_of, saved
+from gradreach.analysis.tables.specification import Measure
+from gradreach.drawing import figure_of, save_figure
 
 PARTS = (("closed", "below 0.1", "#0072B2"), ("between", "in between", "#DDDDDD"), ("open", "above 0.9", "#D55E00"))
 
@@ -26,7 +26,7 @@ def gate_shares(results: Results, stem: Path, *, gates: Mapping[str, str], by: s
     groups = list(runs.groupby(by, sort=False))
     stages = {"start": "before training", "end": "after training"}
     size = (3.6, 0.8 + 0.32 * max(len(groups), 1))
-    with saved(stem, len(gates), len(stages), sharex=True, sharey=True, size=size) as drawn:
+    with save_figure(stem, len(gates), len(stages), sharex=True, sharey=True, size=size) as drawn:
         for row, (gate, name) in enumerate(gates.items()):
             for column, (stage, when) in enumerate(stages.items()):
                 axes = drawn[row * len(stages) + column]

@@ -1,0 +1,33 @@
+"""A measured number against the one that is known."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gradreach.analysis.figures.common import tell
+from gradreach.analysis.results import Results
+from gradreach.drawing import WIDE, figure_of, save_figure, series
+
+
+def against_known(results: Results, stem: Path, *, measured: str = "gradient/start/h.decay") -> Figure:
+    """Draw the measured factor of one step against ``factor/known``, or where that is NaN ``factor/by_qr`` (hollow)."""
+    runs = results.finished
+    runs = runs[runs["factor/by_qr"].notna()] if measured in runs else runs.iloc[:0]
+    with save_figure(stem, size=WIDE) as (axes,):
+        axes.axline((0.5, 0.5), slope=1, color="black", linewidth=0.8)
+        for i, (name, some) in enumerate(runs.groupby("architecture", sort=False)):
+            known = some["factor/known"].mean()
+            exact = not pd.isna(known)
+            x, y = known if exact else some["factor/by_qr"].mean(), some[measured].mean()
+            look = series(i)
+            face = look["color"] if exact else "none"
+            (mark,) = axes.plot(
+                x, y, look["marker"], color=look["color"], markerfacecolor=face, markersize=7, label=str(name)
+            )
+            tell(mark, f"{name}: {y:.4f}, reference {x:.4f} ({len(some)} seeds)")
+        axes.set(xlabel="known factor of one step", ylabel="measured factor of one step")
+        axes.set_aspect("equal", adjustable="datalim")
+        if len(runs):
+            axes.legend()
+    return figure_of([axes])

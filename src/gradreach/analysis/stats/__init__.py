@@ -1,0 +1,1 @@
+"""Tests, intervals, verdicts, model selection."""

@@ -1,0 +1,1 @@
+"""Specified, aggregated, laid out, written in several formats."""

@@ -1,0 +1,113 @@
+"""A table that is asked for once: ``gradreach table --rows model --columns seq_len --value test/accuracy``."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.results import has, selected
+from gradreach.analysis.tables.specification import Measure, Table
+from gradreach.errors import ConfigError, advise, suggest
+from gradreach.run_table.columns import GROUPS
+
+READING = (
+    "Cells: mean over runs ± half-width of its 95 % interval (Student's t), and in brackets the runs that count of "
+    "those planned."
+)
+MIXED = (
+    "Cells mix runs of different settings ({settings}): means and intervals are over these too, not over seeds alone; "
+    "--rows, --columns or --where tell them apart."
+)
+PER_CENT = ("accuracy", "closed", "open")
+
+
+def table(
+    runs: pd.DataFrame,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[str],
+    best: Literal["max", "min"] | None = None,
+) -> Table:
+    """Check what is asked for against the runs there are, and say what keys do not vary.
+
+    Raises:
+        ConfigError: there are no runs, a key or a metric is named twice or does not exist, a metric is no number, or
+            the best is asked for among cells that mix settings.
+    """
+    if runs.empty:
+        raise ConfigError("no runs to make a table of; python run.py makes some, --where may leave none")
+    if not rows:
+        raise ConfigError("rows: empty; name a key or several, such as --rows model,kernel_size")
+    asked = Counter([*rows, *columns, *values])
+    twice = [name for name, count in asked.items() if count > 1]
+    if twice:
+        raise ConfigError(f"{', '.join(twice)}: named twice in --rows, --columns and --value; name each once")
+    for key in (*rows, *columns):
+        if key not in runs:
+            raise ConfigError(
+                f"{key}: there is no such key; {suggest(key, (str(c) for c in runs if '/' not in str(c)))}"
+            )
+        distinct = runs[key].unique()
+        if len(distinct) == 1:
+            advise(f"{key} does not vary: it is {distinct[0]} in all {len(runs)} runs")
+    for value in values:
+        if has(runs, value).dtype == object:
+            raise ConfigError(f"{value}: is text, no number; give it to --rows or --columns")
+    settings = mixed(runs, [*rows, *columns])
+    if settings and best:
+        raise ConfigError(
+            f"best={best}: cells mix runs of different settings ({settings}), whose best means nothing; tell them "
+            "apart by --rows, --columns or --where"
+        )
+    return Table(
+        "table",
+        f"{', '.join(values)} of {len(runs)} runs.",
+        " ".join([READING, *([MIXED.format(settings=settings)] if settings else [])]),
+        tuple(_measure(runs, value, best) for value in values),
+        rows=tuple(rows),
+        columns=tuple(columns),
+    )
+
+
+def mixed(runs: pd.DataFrame, keys: Sequence[str]) -> str:
+    """Name the settings that vary within a cell, the first few of them; empty where only the seed does."""
+    settings = ["task", "model", *(key for key in map(str, runs) if key.startswith(GROUPS) and "._" not in key)]
+    cells = runs[[*dict.fromkeys([*settings, *keys])]].astype(str).groupby(list(keys), sort=False)
+    values = cells[[key for key in settings if key not in keys]].nunique()
+    vary = [key for key in values if values[key].max() > 1]
+    others = [key for key in vary if not key.endswith(".name")]
+    return ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
+
+
+def _measure(runs: pd.DataFrame, value: str, best: Literal["max", "min"] | None) -> Measure:
+    """Show shares in per cent, others with as many digits as tell them apart."""
+    if value.endswith(PER_CENT):
+        return Measure(value, f"{value} %", scale=100, best=best)
+    numbers = runs[value].to_numpy(dtype=float, na_value=np.nan)
+    typical = np.median(np.abs(numbers[np.isfinite(numbers)])) if np.isfinite(numbers).any() else 0.0
+    digits = int(np.clip(2 - np.floor(np.log10(typical)), 0, 6)) if typical > 0 else 2
+    return Measure(value, value, digits=digits, best=best)
+
+
+def narrowed(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """Return the runs that ``key=value`` or ``key=value,value`` mean.
+
+    Raises:
+        ConfigError: a condition is none, its key does not exist, or no run has the value.
+    """
+    for condition in conditions:
+        key, sign, texts = condition.partition("=")
+        if not sign:
+            raise ConfigError(f"where={condition}: must be key=value or key=value,value")
+        known = {str(value): value for value in has(runs, key).dropna().unique()}
+        if not known:
+            raise ConfigError(f"where {condition}: no run has a value of {key}")
+        chosen: list[Any] = []
+        for text in texts.split(","):
+            if text not in known:
+                raise ConfigError(f"where {key}={text}: no run has this; {suggest(text, known)}")
+            chosen.append(known[text])
+        runs = selected(runs, {key: chosen})
+    return runs

@@ -1,0 +1,156 @@
+"""Grouped estimates -> the table that people read. Rounding and order are fixed: a diff means a change."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.naming import number, plain
+from gradreach.analysis.results import Results
+from gradreach.analysis.stats.statistics import TOO_SMALL
+from gradreach.analysis.tables.aggregation import COUNTED, only, summarize
+from gradreach.analysis.tables.specification import Computed, Measure, Table
+
+
+@dataclass(frozen=True)
+class View:
+    """A table, made.
+
+    - ``table``: what was asked for.
+    - ``numbers``: one row for each group and measure, with ``run_ids`` that it rests on; of a computed table its
+      numbers.
+    - ``text``: what people read.
+    - ``marked``: which of its cells are best, and really so.
+    - ``notes``: what has to be known of tests and marks.
+    """
+
+    table: Table | Computed
+    numbers: pd.DataFrame
+    text: pd.DataFrame
+    marked: np.ndarray
+    notes: str = ""
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that tell what a line is about."""
+        table = self.table
+        names = [*table.row_keys, table.lines] if isinstance(table, Table) else []
+        return [name for name in names if name in self.text] or [str(self.text.columns[0])]
+
+
+def make(table: Table | Computed, results: Results) -> View:
+    """Make a table."""
+    if isinstance(table, Computed):
+        numbers = table.compute(results)
+        text = numbers.apply(lambda column: column.map(lambda value: _significant(value, table.digits)))
+        return View(table, numbers, text, np.zeros(text.shape, dtype=bool))
+    numbers = summarize(results.runs, table)
+    text, marked = wide(numbers, table)
+    return View(table, numbers, text, marked, _notes(numbers, table, bool(marked.any())))
+
+
+def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the table as people read it, and which of its cells are marked.
+
+    Cells: ``mean ± half-width (valid/planned)``, and what has become of the others. The chance level stands in a last
+    line, or beside the rows where it differs between them.
+    """
+    if summary.empty:
+        return pd.DataFrame({"runs": ["none yet"]}), np.zeros((1, 1), dtype=bool)
+    measures = {measure.label: measure for measure in table.measures}
+    columns = _sorted_keys(summary, table.column_keys)
+    heads = {(label, column): head_of(label, table.column_keys, column) for label in measures for column in columns}
+    by_row = summary.groupby(table.row_keys, sort=False, dropna=False)["chance"].nunique().max() <= 1
+    beside = by_row and len(summary["chance"].dropna().unique()) > 1
+    lines, marks = [], []
+    for key, group in summary.groupby([*table.row_keys, table.lines], sort=False, dropna=False):
+        line = {name: plain(value) for name, value in zip(table.row_keys, key, strict=False)}
+        line["parameters"] = ", ".join(f"{int(p):,}" for p in group["parameters"].dropna().unique())
+        if beside:
+            line["chance"] = _chance_beside(group, measures)
+        if key[-1]:
+            line[table.lines] = str(key[-1])
+        cells = {
+            (cell["measure"], tuple(plain(cell[k]) for k in table.column_keys)): cell
+            for cell in group.to_dict("records")
+        }
+        best = set()
+        for (label, column), head in heads.items():
+            cell = cells.get((label, tuple(map(plain, column))))
+            line[head] = "" if cell is None else _cell(cell, measures[label].digits)
+            if cell is not None and cell["marked"]:
+                best.add(head)
+        lines.append(line)
+        marks.append(best)
+    if not beside and summary["chance"].notna().any():
+        lines.append(_chance_below(summary, table, heads, measures))
+        marks.append(set())
+    text = pd.DataFrame(lines).fillna("")
+    return text, np.array([[head in best for head in text] for best in marks])
+
+
+def _chance_beside(group: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
+    """Return the chance level of a row with its unit, which differs between rows where their tasks' metrics do."""
+    known = group.dropna(subset=["chance"])
+    if known.empty:
+        return ""
+    measure = measures[str(known["measure"].iloc[0])]
+    level = _level(only(known["chance"]), measure)
+    return f"{level} %" if measure.scale == 100 else f"{measure.metric.rpartition('/')[2]} {level}"
+
+
+def _chance_below(
+    summary: pd.DataFrame, table: Table, heads: Mapping[tuple[str, tuple], str], measures: Mapping[str, Measure]
+) -> dict[str, str]:
+    row = {table.row_keys[0]: "chance"}
+    for (label, column), head in heads.items():
+        mask = summary["measure"] == label
+        for key, value in zip(table.column_keys, column, strict=True):
+            mask &= summary[key].map(plain) == plain(value)
+        row[head] = _level(only(summary.loc[mask, "chance"]), measures[label])
+    return row
+
+
+def _notes(summary: pd.DataFrame, table: Table, bold: bool) -> str:
+    """Say what the marks mean if there are any, and where n is too small for a test."""
+    if summary.empty or not any(measure.best for measure in table.measures):
+        return ""
+    kinds = sorted(set(summary["test"]) - {"", TOO_SMALL, "no pair differs"})
+    note = f"Bold: better than every other in its column, {' or '.join(kinds)}, p < 0.05 after Holm's correction."
+    few = "In some columns too few seeds differ for a test." if kinds else f"No best is marked: {TOO_SMALL}."
+    return " ".join([note] * bold + [few] * (TOO_SMALL in set(summary["test"])))
+
+
+def _sorted_keys(summary: pd.DataFrame, keys: Sequence[str]) -> list[tuple]:
+    if not keys:
+        return [()]
+    distinct = summary[list(keys)].drop_duplicates().sort_values(list(keys), na_position="first")
+    return list(distinct.itertuples(index=False, name=None))
+
+
+def head_of(label: str, keys: Iterable[str], values: Iterable[Any]) -> str:
+    """Return the head of the column in which a measure of a group stands."""
+    return ", ".join([label, *(f"{key} {plain(value)}" for key, value in zip(keys, values, strict=True))])
+
+
+def _cell(cell: Mapping[Any, Any], digits: int) -> str:
+    lost = ", ".join(f"{cell[f'n_{status}']} {status}" for status in COUNTED if cell[f"n_{status}"])
+    counted = f"({cell['n_valid']}/{cell['n']}{', ' * bool(lost)}{lost})"
+    if cell["n_valid"] == 0:
+        return f"– {counted}"
+    half = cell["ci95_high"] - cell["mean"]
+    interval = f" ± {half:.{digits}f}" if math.isfinite(half) else ""
+    return f"{number(cell['mean'], f'.{digits}f')}{interval} {counted}"
+
+
+def _level(chance: float, measure: Measure) -> str:
+    return "" if math.isnan(chance) else number(chance * measure.scale, f".{measure.digits}f")
+
+
+def _significant(value: Any, digits: int) -> str:
+    if isinstance(value, float | np.floating):
+        return "–" if math.isnan(value) else number(float(value), f".{digits}g")
+    return plain(value)

@@ -1,0 +1,91 @@
+"""What a table shows: which numbers of which runs, grouped by what."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.results import Results, numbers
+
+KEYS = "architecture"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a run, as a table shows it.
+
+    - ``metric``: its column in the run table.
+    - ``label``: what readers call it.
+    - ``line``: tells measures of one group apart that stand below each other.
+    - ``digits``: behind the point.
+    - ``scale``: 100 for per cent.
+    - ``needs``: another column and the least it must be for the number to mean anything.
+    - ``best``: which end is good; the best of a column is marked where it beats every other.
+    """
+
+    metric: str
+    label: str
+    line: str = ""
+    digits: int = 1
+    scale: float = 1.0
+    needs: tuple[str, float] | None = None
+    best: Literal["max", "min"] | None = None
+
+    def values(self, runs: pd.DataFrame) -> np.ndarray:
+        """Return the measure of every run, NaN where it has none."""
+        values = numbers(runs, self.metric) * self.scale
+        if self.needs is not None:
+            values[~(numbers(runs, self.needs[0]) >= self.needs[1])] = math.nan
+        return values
+
+
+@dataclass(frozen=True)
+class Table:
+    """A grouped table of means over seeds.
+
+    - ``name``: of its files.
+    - ``caption``: what it shows.
+    - ``reading``: how its cells are read.
+    - ``measures``: side by side, but for their lines.
+    - ``rows``, ``columns``: a key of the run table, or several; no columns: one column a measure.
+    - ``lines``: what the lines of a group are called.
+    - ``where``: which runs; a value, or a list of values, for columns of the run table.
+    """
+
+    name: str
+    caption: str
+    reading: str
+    measures: tuple[Measure, ...]
+    rows: str | tuple[str, ...] = KEYS
+    columns: str | tuple[str, ...] = "seq_len"
+    lines: str = "line"
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def row_keys(self) -> list[str]:
+        """The keys of the rows."""
+        return [self.rows] if isinstance(self.rows, str) else list(self.rows)
+
+    @property
+    def column_keys(self) -> list[str]:
+        """The keys of the columns."""
+        return [self.columns] if isinstance(self.columns, str) else list(self.columns)
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A table that is no mean over seeds, such as the longest length solved.
+
+    - ``name``, ``caption``, ``reading``: as of ``Table``.
+    - ``compute``: given the results, returns it; what is text stands as it is.
+    - ``digits``: significant ones of its numbers.
+    """
+
+    name: str
+    caption: str
+    reading: str
+    compute: Callable[[Results], pd.DataFrame]
+    digits: int = 3

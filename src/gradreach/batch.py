@@ -1,0 +1,94 @@
+"""What flows from a task to a model."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+IGNORED = -100
+"""Marks a step that has no target, where every step has one."""
+BUCKET = 50
+"""Batches whose examples are sorted by length together: more save more padding, and mix less."""
+STEPS = 8
+"""A cut batch keeps a multiple of this many steps: fewer different shapes."""
+
+
+class Batch(NamedTuple):
+    """Examples side by side.
+
+    - ``x``: ``(batch, length, channels)`` float, or ``(batch, length)`` token ids; padding is on the right.
+    - ``lengths``: ``(batch,)`` number of valid steps, or None where every step is valid.
+    - ``target``: ``(batch,)`` class or value, or ``(batch, length)`` class per step.
+    """
+
+    x: Tensor
+    lengths: Tensor | None
+    target: Tensor
+
+    def __len__(self) -> int:
+        return self.target.shape[0]
+
+    def take(self, index: Tensor | slice) -> "Batch":
+        """Return the examples that stand at an index, token ids as int64 however they are kept."""
+        x, lengths = self.x[index], None if self.lengths is None else self.lengths[index]
+        return Batch(x if x.is_floating_point() else x.long(), lengths, self.target[index])
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
+        """Move to a device; a dtype changes floating values only."""
+        moved = [None if part is None else part.to(device) for part in self]
+        if dtype is not None:
+            moved = [p.to(dtype) if p is not None and p.is_floating_point() else p for p in moved]
+        return Batch(*moved)  # type: ignore[arg-type]
+
+    def cut(self, shortest: int = 1) -> "Batch":
+        """Return the batch without steps that are padding in all its examples, but ``shortest`` steps at least."""
+        if self.lengths is None or len(self) == 0:
+            return self
+        steps = max(-(-int(self.lengths.max()) // STEPS) * STEPS, shortest)
+        target = self.target[:, :steps] if self.target.dim() == 2 else self.target
+        return Batch(self.x[:, :steps], self.lengths, target)
+
+
+class Batches:
+    """Whole tensors, cut into batches by index: no collation of single examples, no worker processes.
+
+    With a seed the order is a new permutation each epoch, which depends on nothing but seed and epoch. Padded
+    sequences of similar length then come together, and padding that all sequences of a batch share is cut off.
+
+    - ``examples``: all examples of a split.
+    - ``batch_size``: the last batch may be smaller.
+    - ``seed``: None keeps the order.
+    - ``shortest``: the fewest steps that a batch is cut to; None never cuts.
+    - ``epoch``: set by whoever counts them.
+    """
+
+    def __init__(self, examples: Batch, batch_size: int, seed: int | None = None, shortest: int | None = None) -> None:
+        self.examples = examples
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shortest = shortest
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.examples) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for index in self._indices():
+            batch = self.examples.take(index)
+            yield batch if self.shortest is None else batch.cut(self.shortest)
+
+    def _indices(self) -> Iterator[Tensor | slice]:
+        if self.seed is None:
+            yield from (slice(at, at + self.batch_size) for at in range(0, len(self.examples), self.batch_size))
+            return
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(len(self.examples), generator=generator)
+        batches = list(order.split(self.batch_size))
+        if self.examples.lengths is not None and self.shortest is not None:
+            lengths = self.examples.lengths.cpu()
+            buckets = order.split(self.batch_size * BUCKET)
+            ordered = torch.cat([bucket[lengths[bucket].argsort(stable=True)] for bucket in buckets])
+            batches = list(ordered.split(self.batch_size))
+            batches = [batches[i] for i in torch.randperm(len(batches), generator=generator)]
+        yield from (index.to(self.examples.x.device) for index in batches)

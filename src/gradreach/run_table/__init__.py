@@ -1,0 +1,1 @@
+"""Records as one DataFrame, a row a run."""

@@ -1,0 +1,172 @@
+"""``results/<experiment>/runs.csv``: the plan of a sweep, and what is known of its runs; sealed by a checksum."""
+
+import hashlib
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from csv import DictReader
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from gradreach.config import RunConfig, RunEnvironment
+from gradreach.errors import ConfigError, advise
+from gradreach.run_table.columns import GROUPS, INTEGERS, OLDER, TEXTS, as_frame, csv, planned_row, setting
+from gradreach.system.files import write_text
+
+SEAL = re.compile(rb",([0-9a-f]{64})$", re.MULTILINE)
+"""The cell that holds the checksum: the last of the first row."""
+UNSEALED = "0" * 64
+MEND = "restore it, or delete it and sweep again: runs that have a record are not done again"
+
+
+def run_table(results_dir: Path, experiment: str) -> Path:
+    """Return where an experiment's compact run table stands."""
+    return results_dir / experiment / "runs.csv"
+
+
+def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig]) -> None:
+    """Write which runs an experiment consists of; what its table knows of them already is kept."""
+    assert environment.experiment is not None
+    path = run_table(environment.results_dir, environment.experiment)
+    planned = {run.run_id: run for run in runs}
+    known = read_runs(path) if path.exists() else pd.DataFrame({"run_id": []})
+    kept = known[known["run_id"].isin(planned)]
+    new = planned.keys() - set(kept["run_id"])
+    table = as_frame(chain(rows_of(kept), (planned_row(planned[i].canonical(), i) for i in new)))
+    write_runs(path, table, sweep_digest(sweep_name(path)))
+
+
+def sweep_name(path: Path) -> str:
+    """Return what ``experiment=`` calls the sweep of a run table; those in ``results/quick`` are of quick forms."""
+    return path.parent.name + ("_quick" if path.parent.parent.name == "quick" else "")
+
+
+def sweep_digest(name: str, conf_dir: Path = Path("conf")) -> str | None:
+    """Return the SHA-256 of what ``conf/experiment/<name>.yaml`` says, and what it builds on; None where it is not.
+
+    Comments and the order of keys do not count.
+    """
+    files, said = [name], []
+    for each in files:
+        try:
+            settings = OmegaConf.to_container(OmegaConf.load(conf_dir / "experiment" / f"{each}.yaml"))
+        except Exception:  # absent, or such that Hydra would not read it either
+            return None
+        said.append(settings)
+        built_on = settings.get("defaults", []) if isinstance(settings, dict) else []
+        files += [base for base in built_on if isinstance(base, str) and base not in ("_self_", *files)]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def planned_from(path: Path) -> str | None:
+    """Return the digest of the sweep that a run table was planned from; None in one of an older version."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(DictReader(file), {}).get("sweep") or None
+
+
+def outdated(path: Path) -> str | None:
+    """Say that an experiment asks for another sweep than its run table was planned from; None where that is not so."""
+    name = sweep_name(path)
+    planned, today = planned_from(path), sweep_digest(name)
+    if planned is None or today is None or planned == today:
+        return None
+    return (
+        f"{name}: conf/experiment/{name}.yaml has changed since {path} was planned; "
+        f"python run.py -m experiment={name} does what is new"
+    )
+
+
+def write_runs(path: Path, runs: pd.DataFrame, sweep: str | None = None) -> None:
+    """Write a run table.
+
+    Two columns have one cell, in the first row: ``sweep``, the digest of the sweep that the runs were planned from,
+    where it is known; ``checksum``, the SHA-256 of the file without that cell.
+    """
+    once = {"checksum": UNSEALED} if sweep is None else {"sweep": sweep, "checksum": UNSEALED}
+    cells = {name: pd.Series({0: cell}).reindex(range(len(runs))).to_numpy() for name, cell in once.items()}
+    text = csv(runs.assign(**cells))
+    write_text(path, text.replace(UNSEALED, hashlib.sha256(text.replace(UNSEALED, "", 1).encode()).hexdigest(), 1))
+
+
+def read_runs(path: Path) -> pd.DataFrame:
+    """Read a run table that we wrote; one of an older version lacks columns, which are empty then.
+
+    Raises:
+        ConfigError: it cannot be read, was changed by hand, names no run, or names one twice.
+    """
+    frame = _read(path).drop(columns=["sweep", "checksum"], errors="ignore")
+    for old, name in OLDER.items():
+        if old in frame:
+            held = frame.pop(old)
+            frame[name] = frame[name].fillna(held) if name in frame else held
+    try:
+        return pd.DataFrame({name: _read_column(name, frame[name]) for name in map(str, frame)})
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: cannot be read as a run table ({error}); {MEND}") from None
+
+
+def planned_ids(path: Path) -> list[str]:
+    """Return the runs that a run table names.
+
+    Raises:
+        ConfigError: as ``read_runs``.
+    """
+    ids: list[str] = _read(path, ["run_id"])["run_id"].tolist()
+    return ids
+
+
+def rows_of(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Go through the rows of a run table, as plain values and None."""
+    columns = [values.astype(object).where(values.notna(), None).tolist() for _, values in frame.items()]
+    for values in zip(*columns, strict=True):
+        yield dict(zip(map(str, frame), values, strict=True))
+
+
+def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read columns of a run table, or all, and see that it is one."""
+    data = path.read_bytes()
+    _check_seal(path, data)
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(data),
+            usecols=columns,
+            float_precision="round_trip",
+            dtype_backend="numpy_nullable",
+            keep_default_na=False,
+            na_values=[""],
+            dtype=dict.fromkeys(TEXTS, "string"),
+        )
+    except ValueError as error:
+        raise ConfigError(f"{path}: cannot be read as a run table ({error}); {MEND}") from None
+    lacking = set(columns or ("run_id", "status", "model", "task")) - set(frame)
+    if lacking:
+        raise ConfigError(f"{path}: not a run table, it lacks {', '.join(sorted(lacking))}; {MEND}")
+    if frame.empty:
+        raise ConfigError(f"{path}: names no run; {MEND}")
+    twice = frame["run_id"][frame["run_id"].duplicated()].unique().tolist()
+    if twice:
+        raise ConfigError(f"{path}: names {len(twice)} runs twice, {twice[0]} among them; keep one row of each")
+    return frame
+
+
+def _check_seal(path: Path, data: bytes) -> None:
+    if not data.partition(b"\n")[0].endswith(b",checksum"):
+        advise(f"{path}: has no checksum, as of an older gradreach; gradreach tables {path.parent.name} writes one")
+        return
+    seal = SEAL.search(data)
+    if seal is None or hashlib.sha256(data[: seal.start(1)] + data[seal.end(1) :]).hexdigest().encode() != seal[1]:
+        raise ConfigError(f"{path}: changed after it was written, says its checksum; {MEND}")
+
+
+def _read_column(name: str, held: pd.Series) -> Any:
+    if name in TEXTS:
+        return held.astype(object).where(held.notna(), None).to_numpy()
+    if name in INTEGERS:
+        return held.astype("Int64").array
+    return setting(held) if name.startswith(GROUPS) else held.to_numpy(dtype=float, na_value=math.nan)

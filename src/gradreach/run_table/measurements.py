@@ -1,0 +1,251 @@
+"""What was measured within runs, long form: gradient profiles, the figures of every epoch, and what states tell."""
+
+import io
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from gradreach.errors import ConfigError, advise
+from gradreach.run_table.columns import csv
+from gradreach.run_table.sources import Source, local
+from gradreach.system.files import digest, write_atomically, write_text
+
+LABELS = ("run_id", "stage", "layer", "direction", "quantity")
+NUMBERS: dict[str, Any] = {"lag": np.int32, "q10": float, "median": float, "q90": float, "n": np.int32}
+WHOLE = ("lag", "n", "epoch", "step")
+PROFILE = [*LABELS, *NUMBERS]
+DECODING: dict[str, Any] = {
+    **dict.fromkeys((*LABELS, "of"), str),
+    **dict.fromkeys(("position", "lag", "r2"), float),
+    "n": int,
+}
+MEND = "restore it, or sweep again"
+AT_ONCE = 1_000_000
+"""How many lines are put into the form in which they are written."""
+DECIMALS = 4
+"""Of log10 of a norm, and of R²: more than any figure shows; the raw tables keep them all."""
+DIGITS = 6
+"""Significant ones of a figure of an epoch; the raw history keeps them all."""
+
+
+def load_profiles(
+    runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
+) -> pd.DataFrame:
+    """Return the gradient profiles of finished runs: one row for each run, stage, layer, direction, quantity and lag.
+
+    Args:
+        runs: the run table; its ``run_id`` and ``status`` count.
+        experiment: whose committed profiles do where there are no raw ones.
+        results_dir: the folder of results.
+        source: where raw records are, if not in ``<results_dir>/runs``.
+    """
+    source = source or local(Path(results_dir))
+    finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
+    profiles = _pack((run_id, source.read_profile(run_id)) for run_id in finished)
+    if not profiles.empty or experiment is None:
+        return profiles
+    return _committed(Path(results_dir) / experiment / "profiles.csv", PROFILE, finished, source, NUMBERS)
+
+
+def load_history(
+    runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
+) -> pd.DataFrame:
+    """Return the figures of every epoch: ``run_id``, ``epoch``, ``step``, and a column for each figure.
+
+    The arguments are those of ``load_profiles``; diverged, failed and interrupted runs have a history too.
+    """
+    source = source or local(Path(results_dir))
+    bodies: dict[str, list[str]] = defaultdict(list)
+    for run_id in runs["run_id"]:
+        header, _, body = source.read_history(run_id).partition("\n")
+        bodies[header].extend(f"{run_id},{line}" for line in body.splitlines())
+    bodies.pop("", None)
+    if not bodies and experiment is not None:
+        return _committed(
+            Path(results_dir) / experiment / "history.csv", ["run_id", "epoch"], runs["run_id"].tolist(), source
+        )
+    parts = [_histories(header, lines) for header, lines in bodies.items()]
+    if not parts:
+        return pd.DataFrame(columns=["run_id", "epoch"])
+    whole = pd.concat(parts, ignore_index=True)
+    rank = {run_id: i for i, run_id in enumerate(runs["run_id"])}
+    whole = whole.sort_values(
+        ["run_id", "epoch"], key=lambda c: c.map(rank) if c.name == "run_id" else c, kind="stable", ignore_index=True
+    )
+    figures = sorted(set(whole) - {"run_id", "epoch", "step"})
+    whole = whole[[name for name in ("run_id", "epoch", "step", *figures) if name in whole]]
+    whole[figures] = whole[figures].apply(_rounded)
+    return whole
+
+
+def _histories(header: str, lines: Sequence[str]) -> pd.DataFrame:
+    """Read histories of the same columns at once, which is far faster; one by one to name one that is damaged."""
+    try:
+        return _parse(io.StringIO("\n".join((f"run_id,{header}", *lines))), "history.csv of runs")
+    except ConfigError:
+        for run_id, own in groupby(lines, lambda line: line.partition(",")[0]):
+            _parse(io.StringIO("\n".join((f"run_id,{header}", *own))), f"history.csv of run {run_id}")
+        raise
+
+
+def load_decoding(
+    runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
+) -> pd.DataFrame:
+    """Return what a linear map reads from the states of finished runs: ``linear_decoding`` by run and stage.
+
+    The arguments are those of ``load_profiles``.
+    """
+    source = source or local(Path(results_dir))
+    finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
+    tables = {run_id: source.read_table(run_id, "decoding") for run_id in finished}
+    frames = [pd.DataFrame({**table, "run_id": run_id}) for run_id, table in tables.items() if table]
+    if frames:
+        whole = pd.concat(frames, ignore_index=True)[list(DECODING)]
+        return whole.assign(r2=whole["r2"].round(DECIMALS) + 0.0)
+    if experiment is None:
+        return pd.DataFrame(columns=list(DECODING))
+    return _committed(Path(results_dir) / experiment / "decoding.csv", list(DECODING), finished, source, DECODING)
+
+
+def write_long(path: Path, frame: pd.DataFrame) -> None:
+    """Write millions of lines of CSV in seconds."""
+    from pyarrow import Table
+    from pyarrow.csv import WriteOptions, write_csv
+
+    options = WriteOptions(include_header=False, quoting_style="none", batch_size=16384)
+
+    def into(file: BinaryIO) -> None:
+        file.write((",".join(map(str, frame)) + "\n").encode())
+        for start in range(0, len(frame), AT_ONCE):  # or all of it would stand in memory twice
+            write_csv(Table.from_pandas(frame.iloc[start : start + AT_ONCE], preserve_index=False), file, options)
+
+    write_atomically(path, into)
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write any frame as Parquet or CSV, by the ending of the name.
+
+    Raises:
+        ConfigError: the name ends otherwise, or nothing can be written there.
+    """
+    try:
+        _write_table(path, frame)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def _write_table(path: Path, frame: pd.DataFrame) -> None:
+    if path.suffix == ".parquet":
+        texts = {name: "string" for name in frame if frame[name].dtype == object}
+        write_atomically(path, lambda file: frame.astype(texts).to_parquet(file, index=False))
+    elif path.suffix == ".csv":
+        write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_text(path, csv(frame))
+    else:
+        raise ConfigError(f"{path}: must end in .parquet or .csv")
+
+
+def _committed(
+    path: Path,
+    columns: list[str],
+    run_ids: list[str],
+    source: Source,
+    known: Mapping[str, Any] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Read what is committed of runs, of which the source has nothing of this kind.
+
+    Raises:
+        ConfigError: it was changed by hand, cannot be read, lacks columns, or is gone though there are no raw records.
+    """
+    told = stored_digests(path.parent).get(path.name)
+    if told is not None and not path.exists() and not set(run_ids) & set(source.run_ids()):
+        raise ConfigError(f"{path}: is gone, and there are no raw runs to make it of; {MEND}")
+    if told is not None and path.exists() and digest(path) != told:
+        raise ConfigError(f"{path}: changed after it was written, says the checksum in summary.json; {MEND}")
+    committed = _parse(path, path, known) if path.exists() else pd.DataFrame(columns=columns)
+    if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
+        committed.insert(3, "direction", "forward")
+    lacking = [name for name in columns if name not in committed]
+    if lacking:
+        raise ConfigError(f"{path}: lacks {', '.join(lacking)}; restore it, or delete it")
+    if path.exists() and committed.empty and run_ids:
+        advise(f"{path}: is empty, though {len(run_ids)} runs should stand in it; figures of them show nothing")
+    committed = committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
+    # categories in the order in which they appear, as in profiles from raw records: groupby follows it
+    labels = [name for name in LABELS if name in columns and columns is PROFILE]
+    return committed.assign(**{name: pd.Categorical(committed[name], committed[name].unique()) for name in labels})
+
+
+def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] = MappingProxyType({})) -> pd.DataFrame:
+    """Read what we wrote; errors call it by its name. Columns are numbers unless their kind is known.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    kinds: dict[str, Any] = {**dict.fromkeys(LABELS, str), **dict.fromkeys(WHOLE, int), **known}
+    try:
+        return pd.read_csv(file, float_precision="round_trip", dtype=defaultdict[str, Any](lambda: float, kinds))
+    except ValueError as error:
+        raise ConfigError(f"{name}: cannot be read as CSV ({error}); restore it, or delete it") from None
+
+
+def _rounded(values: pd.Series) -> pd.Series:
+    """Round to significant digits."""
+    numbers = values.to_numpy(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(numbers))))
+        rounded = np.rint(numbers * scale) / scale
+    return pd.Series(np.where(np.isfinite(rounded), rounded, numbers) + 0.0, index=values.index)
+
+
+def _pack(profiles: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
+    """Put many profiles into one frame; labels that they share, as runs of one sweep do, are read once."""
+    run_ids: list[str] = []
+    lengths: list[int] = []
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in PROFILE[1:]}
+    labels: dict[str, dict[str, int]] = {name: {} for name in LABELS[1:]}
+    known: dict[tuple[str, str, bytes], np.ndarray] = {}
+    for run_id, columns in profiles:
+        if not columns:
+            continue
+        run_ids.append(run_id)
+        lengths.append(len(columns["lag"]))
+        for name, codes in labels.items():
+            texts = columns.get(name, np.full(lengths[-1], "forward"))
+            key = (name, texts.dtype.str, texts.tobytes())
+            if key not in known:
+                known[key] = np.array([codes.setdefault(label, len(codes)) for label in texts.tolist()], np.int16)
+            parts[name].append(known[key])
+        for name, kind in NUMBERS.items():
+            parts[name].append(columns[name].astype(kind))  # a copy: a column would keep the whole table in memory
+    packed: dict[str, Any] = {
+        "run_id": _categories(np.repeat(np.arange(len(run_ids), dtype=np.int32), lengths), run_ids)
+    }
+    for name, codes in labels.items():
+        packed[name] = _categories(np.concatenate(parts.pop(name) or [np.empty(0, np.int16)]), list(codes))
+    for name, kind in NUMBERS.items():
+        values = np.concatenate(parts.pop(name) or [np.empty(0, kind)])
+        packed[name] = values.round(DECIMALS, out=values) + 0.0 if kind is float else values  # no −0, which is 0 in CSV
+    return pd.DataFrame(packed, copy=False)  # put together in blocks, it would be held twice
+
+
+def _categories(codes: np.ndarray, labels: list[str]) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes, pd.Index(labels, dtype=object))
+
+
+def stored_digests(folder: Path) -> Mapping[str, str]:
+    """Return the SHA-256 of each long table that is committed beside a summary; empty where none tells.
+
+    A summary of an older version tells none. One that cannot be read is not our concern here: it is made anew.
+    """
+    try:
+        told: dict[str, str] = json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("checksums", {})
+    except (OSError, ValueError, AttributeError):
+        return {}
+    return told

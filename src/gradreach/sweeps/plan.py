@@ -1,0 +1,101 @@
+"""What a sweep is to do: every job checked first, identical runs once, each with a name of its own."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gradreach.assemble import check
+from gradreach.config import RunConfig, RunEnvironment, parse, plain
+from gradreach.errors import ConfigError, advise
+from gradreach.models import caveat
+
+NAMED = {"model", "task", "seq_len", "task.seq_len", "kernel_size", "model.kernel_size", "seed", "experiment"}
+"""What a run's label, or what stands beside it, tells anyway."""
+OWN = {"threads", "device"}
+"""In what the workplaces of two different runs may differ."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One combination of a sweep.
+
+    - ``overrides``: what the launcher is given.
+    - ``cost``: multiply-adds of a sequence, times epochs: enough to tell long runs from short ones.
+    """
+
+    overrides: Sequence[str]
+    run: RunConfig
+    environment: RunEnvironment
+    cost: int
+
+
+def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictConfig]) -> list[Job]:
+    """Compose and check all jobs; of identical runs the first is kept.
+
+    Raises:
+        ConfigError: naming the first setting that cannot be; nothing has been started or written then.
+    """
+    distinct: dict[str, Job] = {}
+    first: RunEnvironment | None = None
+    for overrides in jobs:
+        run, environment = parse(plain(compose(overrides)))
+        _agree(_flat(first or environment), _flat(environment), OWN)
+        first = first or environment
+        if (same := distinct.get(run.run_id)) is not None:
+            _agree(_flat(same.environment, same.run), _flat(environment, run))
+        else:
+            task, model = check(run, environment)
+            advise(caveat(model, task.shape))
+            cost = model.multiply_adds(task.shape.length) * run.trainer.epochs
+            distinct[run.run_id] = Job(overrides, run, environment, cost)
+    if not distinct:
+        raise ConfigError("the sweep has no run: a key is swept over no value, such as seed=range(0,0); give it one")
+    return list(distinct.values())
+
+
+def _flat(environment: RunEnvironment, run: RunConfig | None = None) -> dict[str, Any]:
+    """Return by name what is no part of a run's identity."""
+    tracking = {f"tracking.{key}": value for key, value in environment.tracking}
+    kept = {"checkpoint_seconds", "keep_checkpoint"}
+    trainer = {} if run is None else {f"trainer.{key}": value for key, value in run.trainer if key in kept}
+    return {**{key: value for key, value in environment if key != "tracking"}, **tracking, **trainer}
+
+
+def _agree(one: dict[str, Any], other: dict[str, Any], apart: Collection[str] = ()) -> None:
+    """Refuse two values where only the first would be used, silently."""
+    for key, value in one.items():
+        if value != other[key] and key not in apart:
+            raise ConfigError(f"{key}={value},{other[key]}: changes no result, so there is one for a sweep; choose one")
+
+
+def varied(jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
+    """Return by run what a sweep varies beyond what runs are named by anyway: ``{"optimizer.lr": "0.1"}``."""
+    given = {
+        job.run.run_id: {
+            key.lstrip("+"): re.sub(r"\\(?=[{}])", "", value)  # as it was written, not as Hydra quotes it
+            for key, _, value in (text.partition("=") for text in job.overrides)
+        }
+        for job in jobs
+    }
+    keys = dict.fromkeys(key for values in given.values() for key in values)
+    several = [key for key in keys if key not in NAMED and len({values.get(key) for values in given.values()}) > 1]
+    return {run_id: {key: values[key] for key in several if key in values} for run_id, values in given.items()}
+
+
+def labels(jobs: Sequence[Job]) -> dict[str, str]:
+    """Return by run what it is called within its sweep: its label, and what else is varied."""
+    by_run = varied(jobs)
+    ends = Counter(key.rpartition(".")[2] for key in {key for values in by_run.values() for key in values})
+
+    def short(key: str) -> str:
+        end = key.rpartition(".")[2]
+        return end if ends[end] == 1 else key
+
+    return {
+        job.run.run_id: " · ".join([job.run.label, *(f"{short(k)}={v}" for k, v in by_run[job.run.run_id].items())])
+        for job in jobs
+    }

@@ -1,0 +1,35 @@
+"""What a sweep leaves beside its records: tables and figures of its experiment, shown in W&B."""
+
+import sys
+from pathlib import Path
+
+from gradreach.config import RunEnvironment
+from gradreach.errors import first_line
+from gradreach.tracking.summary_run import ExperimentSummary, log_summary
+
+
+def summarize_sweep(environment: RunEnvironment, experiments_dir: Path = Path("experiments")) -> None:
+    """Build an experiment's tables and figures from its records, and show them in W&B.
+
+    Whatever goes wrong is said in one line: the records are there, and ``gradreach tables`` makes the same of them.
+    """
+    if environment.experiment is None or environment.tracking.mode == "off":
+        return
+    try:
+        log_summary(environment, environment.experiment, _summary(environment, environment.experiment, experiments_dir))
+    except Exception as error:
+        print(f"gradreach: note: no summary of {environment.experiment} for W&B: {first_line(error)}", file=sys.stderr)
+
+
+def _summary(environment: RunEnvironment, experiment: str, experiments_dir: Path) -> ExperimentSummary:
+    from gradreach.analysis.pages.build import build
+
+    built = build(experiment, environment.results_dir, experiments_dir)
+    return ExperimentSummary(
+        title=built.experiment.title,
+        notes=f"{built.experiment.title}\n\n{built.experiment.question}\n\n{built.state} {built.experiment.caveat}",
+        state=built.state,
+        captions=built.captions,
+        tables=tuple(table.name for table in built.experiment.tables),
+        folder=built.folder,
+    )

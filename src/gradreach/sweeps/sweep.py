@@ -1,0 +1,192 @@
+"""A sweep: finished runs not again, failed and killed ones as often as makes sense, and what came of all."""
+
+import os
+import platform
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gradreach.display import SweepDisplay
+from gradreach.errors import DISK, ConfigError, explain, no_room
+from gradreach.records import SETTLED, RecordStore, left_alone
+from gradreach.sweeps.plan import Job, labels, plan
+from gradreach.sweeps.summarize import summarize_sweep
+from gradreach.system.files import alive
+from gradreach.system.interruption import GRACE_SECONDS
+from gradreach.tracking import mode_now
+from gradreach.tracking.summary_run import is_summarized
+
+ATTEMPTS = 3
+"""How often a run may end without a result before it is taken for the cause; the last time it is alone."""
+KILLED = f"its worker ended {ATTEMPTS} times without a result: killed from outside, or out of memory"
+
+
+def sweep(
+    jobs: Sequence[Sequence[str]],
+    compose: Callable[[Sequence[str]], DictConfig],
+    launch: Callable[[Sequence[Sequence[str]]], Any],
+) -> None:
+    """Do what is left of a sweep, show how it goes, and exit with code 1 where a run is not done at the end.
+
+    Raises:
+        ConfigError: a setting cannot be; nothing has been started or written then.
+    """
+    planned = plan(jobs, compose)
+    environment = planned[0].environment
+    store = RecordStore(environment.results_dir / "runs")
+    store.check_writable()
+    mode_now(environment.tracking)
+    left = [job for job in planned if environment.force or not _done(store, job)]
+    left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
+    if environment.experiment is not None:
+        from gradreach.run_table.committed import write_plan
+
+        write_plan(environment, [job.run for job in planned])
+    interrupted, unrecorded = False, {}
+    runs, to_do = [job.run for job in planned], [job.run for job in left]
+    with SweepDisplay(store, len(jobs), runs, to_do, labels(planned)) as display:
+        try:
+            with stopping(store, [run.run_id for run in to_do]):
+                unrecorded = _do_all(left, store, launch, display)
+        except KeyboardInterrupt:
+            interrupted = True
+            _wait_while(lambda: any(store.status(run.run_id) == "running" for run in to_do))  # jobs of a cluster
+            display.note("stopped: what was finished is kept; the same line goes on from here")
+    states = Counter(store.status(run.run_id) for run in runs)
+    display.summary(states, environment, unrecorded)
+    if interrupted:
+        sys.exit(130)
+    if left or not is_summarized(environment):
+        summarize_sweep(environment)
+    if set(states) - set(SETTLED):
+        sys.exit(1)
+
+
+def _do_all(left: list[Job], store: RecordStore, launch: Callable[..., Any], display: SweepDisplay) -> dict[str, str]:
+    """Launch until every run has come to an end.
+
+    A worker that is killed takes a whole launcher with it, so what had not ended is launched anew. A run whose workers
+    are killed again and again is a suspect: it is launched alone when the others are done, so that none is condemned
+    for its company. A run for which there is no room on the disk is not tried again.
+
+    Returns:
+        Why runs have no record that tells of their end.
+    """
+    waiting = {job.run.run_id: job for job in left}
+    before = {run_id: store.stamp(run_id) for run_id in waiting}
+    deaths: Counter[str] = Counter()
+    errors: dict[str, str] = {}
+    unrecorded: dict[str, str] = {}
+    in_vain = 0
+    while True:
+        for run_id in [run_id for run_id in waiting if _ended(store, run_id, before[run_id])]:
+            del waiting[run_id]
+        if not waiting or in_vain == ATTEMPTS:
+            break
+        free = [run_id for run_id in waiting if not store.claimed(run_id)]
+        if not free:
+            time.sleep(1)  # another sweep is at all of them
+            continue
+        unsuspected = [run_id for run_id in free if deaths[run_id] < ATTEMPTS - 1]
+        ready = {run_id: store.stamp(run_id) for run_id in unsuspected or free[:1]}
+        raised, reason = _launch(launch, {run_id: waiting[run_id] for run_id in ready})
+        if reason is not None:
+            display.note(f"launcher: {reason}")
+        errors.update({run_id: _line(error) for run_id, error in raised.items()})
+        for run_id, error in raised.items():
+            if isinstance(error, OSError) and error.errno in DISK:
+                unrecorded[run_id] = no_room(error)
+                del waiting[run_id]
+        started = [run_id for run_id, stamp in ready.items() if store.stamp(run_id) != stamp]
+        in_vain = 0 if started else in_vain + 1
+        for run_id in waiting.keys() & started:
+            if store.died(run_id):
+                deaths[run_id] += 1
+            if deaths[run_id] == ATTEMPTS:
+                unrecorded |= _give_up(store, waiting.pop(run_id), errors.get(run_id, KILLED))
+    return unrecorded | {run_id: errors.get(run_id, reason or "the launcher does not start it") for run_id in waiting}
+
+
+def _launch(launch: Callable[..., Any], ready: Mapping[str, Job]) -> tuple[dict[str, Exception], str | None]:
+    """Launch some runs, and return what each raised outside its own record, and what the launcher itself raised."""
+    try:
+        returned = launch([job.overrides for job in ready.values()])
+    except ConfigError:
+        raise
+    except Exception as error:
+        return {}, _line(error)
+    # not its return_value, which prints when it raises
+    ends = {run_id: each._return_value for run_id, each in zip(ready, returned, strict=False)}
+    return {run_id: end for run_id, end in ends.items() if isinstance(end, Exception)}, None
+
+
+def _line(error: Exception) -> str:
+    return explain(error) or f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
+
+
+def _ended(store: RecordStore, run_id: str, before: int) -> bool:
+    return store.stamp(run_id) != before and store.status(run_id) in (*SETTLED, "failed")
+
+
+def _give_up(store: RecordStore, job: Job, error: str) -> dict[str, str]:
+    """Record that a run takes its worker with it; return what could not be recorded."""
+    record = store.read(job.run.run_id) or {"run_id": job.run.run_id, "config": job.run.canonical()}
+    try:
+        store.write({**record, "label": job.run.label, "status": "failed", "error": error})
+    except OSError:
+        return {job.run.run_id: error}
+    return {}
+
+
+def _done(store: RecordStore, job: Job) -> bool:
+    run_id = job.run.run_id
+    return store.status(run_id) in left_alone(job.environment.retry) and store.intact(run_id)
+
+
+@contextmanager
+def stopping(store: RecordStore, run_ids: Sequence[str]) -> Iterator[None]:
+    """On SIGTERM or Ctrl-C let the workers save what they have, then stop; on a second signal stop at once."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        restore()
+        if number == signal.SIGTERM:  # Ctrl-C in a terminal has reached them already
+            for worker in _workers(store, run_ids):
+                os.kill(worker, signal.SIGTERM)
+        _wait_while(lambda: bool(_workers(store, run_ids)))
+        raise KeyboardInterrupt
+
+    for number in previous:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def _wait_while(going: Callable[[], bool]) -> None:
+    """Wait for runs that have been asked to stop, as long as an epoch may take them."""
+    deadline = time.monotonic() + GRACE_SECONDS + 5
+    while going() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _workers(store: RecordStore, run_ids: Sequence[str]) -> set[int]:
+    """Return the processes of this machine, beside this one, that do a run of the sweep."""
+    workers = set()
+    for run_id in run_ids:
+        record = store.read(run_id)
+        if record is not None and record["status"] == "running" and record["host"]["name"] == platform.node():
+            workers.add(record["host"]["process"])
+    return {worker for worker in workers if worker != os.getpid() and alive(worker)}

@@ -1,0 +1,183 @@
+"""Prepared data: made once, kept, and never read unless whole."""
+
+import hashlib
+import json
+import os
+import struct
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+import numpy as np
+
+from gradreach.errors import advise
+from gradreach.system.files import digest, write_atomically
+
+Arrays = dict[str, np.ndarray]
+Read = TypeVar("Read")
+Item = TypeVar("Item")
+
+
+def cache_folder() -> Path:
+    """Return where prepared data are kept: ``$GRADREACH_CACHE_DIR``, else the user's own cache folder."""
+    if own := os.environ.get("GRADREACH_CACHE_DIR"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gradreach"
+
+
+class Prepared:
+    """Arrays and facts that files and settings determine, made on first use.
+
+    They are kept in one npz file (no pickled objects) that is named by a hash of all that shaped it: the task, its
+    settings, the content of its files, our code and the packages it uses. It is written whole or not at all, and made
+    anew where it is damaged. It is mapped into memory, so that it may be larger than that and all processes of a
+    machine share it. Where the cache cannot be written, nothing is kept, and a note says so.
+
+    - ``task``: its name, for the file's name and for what is told while it is made.
+    - ``settings``: plain values.
+    - ``files``: whose contents count.
+    - ``make``: called without arguments where there is no such file; gives arrays and facts (plain values).
+    """
+
+    def __init__(
+        self,
+        task: str,
+        settings: Mapping[str, Any],
+        files: Sequence[Path],
+        make: Callable[[], tuple[Arrays, dict[str, Any]]],
+    ) -> None:
+        content = [_code(), task, settings, [file_hash(path) for path in files]]
+        key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+        self.make, self.path = make, cache_folder() / f"{task}-{key}.npz"
+        self._arrays: Arrays | None = None
+        facts = _intact(_facts, self.path)
+        self.facts: dict[str, Any] = self._make_and_keep() if facts is None else facts
+
+    def arrays(self) -> Arrays:
+        """Return the arrays; what is written into them does not reach the file."""
+        if self._arrays is None:
+            self._arrays = _intact(mapped, self.path)
+        if self._arrays is None:
+            self._make_and_keep()
+        assert self._arrays is not None
+        return self._arrays
+
+    def _make_and_keep(self) -> dict[str, Any]:
+        with _one_at_a_time(self.path):
+            self._arrays = _intact(mapped, self.path)
+            if self._arrays is not None:
+                return _facts(self.path)  # another process has made it meanwhile
+            self._arrays, facts = self.make()
+            arrays, told = self._arrays, json.dumps([facts, sorted(self._arrays)])
+            try:
+                write_atomically(self.path, lambda file: np.savez(file, facts=told, **arrays))  # type: ignore[arg-type]
+                self._arrays = mapped(self.path)
+            except OSError as error:  # a cache is a convenience
+                advise(
+                    f"{self.path.parent}: {error.strerror or error}: what is prepared is not kept, but made anew each "
+                    f"time; make room or set GRADREACH_CACHE_DIR"
+                )
+        return facts
+
+
+def mapped(path: Path) -> Arrays:
+    """Map the arrays of an uncompressed npz file into memory: what is not looked at takes none.
+
+    Raises:
+        Exception: it is absent or damaged: zipfile and numpy answer damage in many ways.
+    """
+    state = path.stat()
+    _check(path, state.st_size, state.st_mtime_ns)
+    arrays: Arrays = {}
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            file.seek(
+                member.header_offset + 26
+            )  # a local header ends with two lengths, and what is as long as they say
+            file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+            header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+            shape, by_column, dtype = header[np.lib.format.read_magic(file)[0]](file)
+            order: Any = "F" if by_column else "C"
+            arrays[member.filename.removesuffix(".npy")] = np.memmap(path, dtype, "c", file.tell(), shape, order)
+    _, names = json.loads(arrays.pop("facts").item())
+    if sorted(arrays) != names:
+        raise ValueError(f"{path}: holds {sorted(arrays)}, not {names}")
+    return arrays
+
+
+@lru_cache(maxsize=256)
+def _check(path: Path, size: int, changed: int) -> None:
+    """Compare all checksums; once in a process while size and time of change stay."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.testzip() is not None:
+            raise zipfile.BadZipFile(path)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        return json.loads(str(file["facts"]))[0]
+
+
+def _intact(part: Callable[[Path], Read], path: Path) -> Read | None:
+    """Return a part of a file; None where the file is absent or damaged."""
+    try:
+        return part(path)
+    except Exception:
+        return None
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Keep other processes from making the same; where no lock can be made, they may."""
+    lock = filelock.FileLock(path.with_suffix(".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's content; read once in a process while size and time of change stay."""
+    state = path.stat()
+    return _file_hash(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache
+def _code() -> list[str]:
+    """Return hashes of the code of all tasks, and the versions of the packages that make data for them."""
+    own = [file_hash(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return own + [version(package) for package in ("mnist1d", "numpy", "torch", "torchtext")]
+
+
+@lru_cache(maxsize=256)
+def _file_hash(path: Path, size: int, changed: int) -> str:
+    return digest(path)
+
+
+def progress(items: Iterable[Item], what: str, total: int | None = None, patience: float = 2.0) -> Iterator[Item]:
+    """Pass items on; on a terminal show how far they are, elsewhere say once what takes longer than so many seconds."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal:
+        yield from track(items, description=what, total=total, console=console, transient=True)
+        return
+    start, told = time.monotonic(), False
+    for item in items:
+        if not told and time.monotonic() - start >= patience:
+            console.print(f"gradreach: {what}, once: the result is kept in {cache_folder()}", soft_wrap=True)
+            told = True
+        yield item

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gradreach import __version__
 from gradreach.errors import one_line_errors
 
 app = typer.Typer(
@@ -53,9 +54,17 @@ class Long(StrEnum):
     decoding = "decoding"
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"gradreach {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
-    """Keep subcommands, however few there are."""
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Take what is said before a verb."""
 
 
 @app.command()
@@ -65,7 +74,7 @@ def tables(
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Rebuild tables, figures, verdicts and the ledger of experiments from their records, without training."""
+    """Rebuild tables, figures and verdicts from records, without training; of all experiments, report.html too."""
     from gradreach.analysis.pages import terminal
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
@@ -91,18 +100,6 @@ def tables(
         terminal.report(sections, results_dir)
     if not all(agreed):
         raise typer.Exit(1)
-
-
-@app.command()
-def report(results_dir: ResultsDir = Path("results")) -> None:
-    """Rebuild everything, and write report.html: one page of all claims, verdicts, tables and figures."""
-    from gradreach.analysis.pages import terminal
-    from gradreach.analysis.pages.build import build, built_experiments
-    from gradreach.analysis.pages.report import section_of
-
-    names = built_experiments(results_dir)
-    terminal.report([section_of(build(name, results_dir)) for name in names], results_dir)
-    terminal.overview(results_dir)
 
 
 @app.command()

@@ -49,7 +49,7 @@ def build(
     >>> shape = Shape(channels=1, length=64, outputs=10)
     >>> models = [build(kind, {"width": 1}, shape, readout="last", match_params=10_000) for kind in (RNN, LSTM)]
     >>> [model.width for model in models], all(abs(model.parameter_count - 10_000) < 200 for model in models)
-    ([93, 47], True)
+    ([94, 47], True)
     """
 
     def embedded() -> tuple[Embedding, int]:

@@ -65,7 +65,7 @@ def tables(
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Rebuild tables, figures, verdicts and the ledger of experiments from their records, without training."""
+    """Rebuild tables, figures and verdicts from records, without training; of all, also the ledger and report.html."""
     from gradreach.analysis.pages import terminal
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
@@ -78,17 +78,18 @@ def tables(
             raise ConfigError("--check compares with the records here; leave --source out")
         raise typer.Exit(0 if terminal.is_current(names, results_dir, whole=not experiments) else 1)
     records = open_source(source)
-    agreed, sections = [], []
-    for name in names:
-        built = build(name, results_dir, source=records)
+    agreed, sections, failed = [], [], list[str]()
+    for name, built in terminal.one_by_one(names, lambda name: build(name, results_dir, source=records), failed):
         terminal.experiment(built)
         if not experiments:
             sections.append(section_of(built))
         if records is not None:
             agreed.append(terminal.agreement(name, results_dir, records))
-    terminal.overview(results_dir)
     if not experiments:
+        terminal.overview(results_dir)
         terminal.report(sections, results_dir)
+    if failed:
+        raise typer.Exit(2)
     if not all(agreed):
         raise typer.Exit(1)
 
@@ -100,9 +101,12 @@ def report(results_dir: ResultsDir = Path("results")) -> None:
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
 
-    names = built_experiments(results_dir)
-    terminal.report([section_of(build(name, results_dir)) for name in names], results_dir)
+    failed: list[str] = []
+    builds = terminal.one_by_one(built_experiments(results_dir), lambda name: build(name, results_dir), failed)
+    terminal.report([section_of(built) for _, built in builds], results_dir)
     terminal.overview(results_dir)
+    if failed:
+        raise typer.Exit(2)
 
 
 @app.command()

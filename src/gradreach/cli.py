@@ -69,6 +69,7 @@ def tables(
     from gradreach.analysis.pages import terminal
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
+    from gradreach.analysis.study.load import of_project
     from gradreach.errors import ConfigError
     from gradreach.tracking.wandb_source import open_source
 
@@ -76,17 +77,19 @@ def tables(
     if check:
         if source is not None:
             raise ConfigError("--check compares with the records here; leave --source out")
-        raise typer.Exit(0 if terminal.is_current(names, results_dir, whole=not experiments) else 1)
+        raise typer.Exit(terminal.check(names, results_dir, whole=not experiments))
     records = open_source(source)
-    agreed, sections, failed = [], [], list[str]()
+    agreed, sections, rebuilt, failed = [], [], list[str](), list[str]()
     for name, built in terminal.one_by_one(names, lambda name: build(name, results_dir, source=records), failed):
         terminal.experiment(built)
+        rebuilt.append(name)
         if not experiments:
             sections.append(section_of(built))
         if records is not None:
             agreed.append(terminal.agreement(name, results_dir, records))
-    if not experiments:
+    if of_project(rebuilt):
         terminal.overview(results_dir)
+    if sections:
         terminal.report(sections, results_dir)
     if failed:
         raise typer.Exit(2)

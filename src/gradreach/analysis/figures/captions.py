@@ -1,7 +1,6 @@
 """How each kind of figure is read: a fixed paragraph, so that who has read one can read all."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -18,7 +17,6 @@ from gradreach.analysis.figures.epochs import gates_through_training, learning_c
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
 from gradreach.analysis.figures.shares import gate_shares
-from gradreach.analysis.figures.specification import Figure
 from gradreach.drawing import PALE
 
 POINTS = "Points: mean over seeds; bars: its 95 % interval (Student's t), cut at what is possible, or shown."
@@ -74,18 +72,6 @@ READING: dict[Callable[..., Any], str] = {
 }
 KINDS = {draw.__name__: draw for draw in READING}
 """The pictures that there are, by their names."""
-
-
-def captioned(name: str, draw: Callable[..., Any], about: str = "", **options: Any) -> Figure:
-    """Return a figure of an experiment whose caption says what it is about, and how its kind is read.
-
-    Args:
-        name: of its files.
-        draw: one of the functions of ``gradreach.analysis.figures``.
-        about: what is special about this one.
-        options: of ``draw``.
-    """
-    return Figure(name, " ".join(filter(None, (about, READING[draw]))), partial(draw, **options))
 
 
 def explained(caption: str, picture: Picture) -> str:

@@ -67,6 +67,9 @@ def stored_summary(name: str, folders: Sequence[Path]) -> Mapping[str, Any]:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"{path}: cannot be read ({error}); gradreach tables {name} makes it anew") from None
+    if "question" not in stored:
+        advise(f"{path}: is of an older version; gradreach tables {name} writes it anew")
+        return {}
     return stored
 
 
@@ -84,7 +87,8 @@ def known_summaries(folders: Sequence[Path], experiments_dir: Path) -> list[Mapp
 
 
 def _unrun(name: str, experiments_dir: Path) -> Mapping[str, Any]:
-    empty = {"name": name, "question": name, "claim": None, "verdict": None, "answer": "", "planned": 0, "finished": 0}
+    empty: dict[str, Any] = {"name": name, "question": name, "claim": None, "verdict": None}
+    empty |= {"planned": 0, "finished": 0, **dict.fromkeys(("about", "answer", "beyond"), "")}
     try:
         study = load_study(name, experiments_dir)
     except ConfigError as error:

@@ -135,7 +135,7 @@ def _one_line(name: str, error: Exception) -> str:
     return f"{name}: {place}: {type(error).__name__}: {first_line(error)}"
 
 
-def is_current(names: Sequence[str], results_dir: Path, whole: bool, experiments_dir: Path = EXPERIMENTS) -> bool:
+def check(names: Sequence[str], results_dir: Path, whole: bool, experiments_dir: Path = EXPERIMENTS) -> int:
     """Say which files are not what the records give, or are made by nothing any more.
 
     Args:
@@ -143,6 +143,9 @@ def is_current(names: Sequence[str], results_dir: Path, whole: bool, experiments
         results_dir: where their results are.
         whole: whether these are all there are; then the pages of all are checked too.
         experiments_dir: where studies are.
+
+    Returns:
+        The exit code: 2 where something could not be built, 1 where something is not up to date, else 0.
     """
     stale: list[str] = []
     sections: list[Section] = []
@@ -157,6 +160,7 @@ def is_current(names: Sequence[str], results_dir: Path, whole: bool, experiments
         if whole and not failed:
             _write_report(sections, made / REPORT, experiments_dir)
             stale += _unlike(results_dir / REPORT, (made / REPORT).read_bytes())
+        if of_project(names, experiments_dir) and not failed:
             if findings.applies(results_dir):
                 stale += _unlike(findings.PAGE, findings.findings([made, results_dir], experiments_dir).encode())
             stale += _unlike(results_dir / "README.md", ledger([made, results_dir], experiments_dir).encode())
@@ -167,7 +171,7 @@ def is_current(names: Sequence[str], results_dir: Path, whole: bool, experiments
     checked = [name for name in names if name not in failed]
     if checked:
         print(f"{', '.join(checked)}: {found}")
-    return not stale and not failed
+    return 2 if failed else 1 if stale else 0
 
 
 def _unlike(path: Path, made: bytes) -> list[str]:

@@ -14,7 +14,7 @@ def in_order(runs: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
     >>> in_order(runs, ["architecture"])["architecture"].tolist()
     ['gru', 'rnn width 256', 'rnn width 1024']
     """
-    keys = [key for key in keys if key in runs]
+    keys = [key for key in dict.fromkeys(keys) if key in runs]
     if not keys or runs.empty:
         return runs
     ranked = runs[keys].apply(_rank)

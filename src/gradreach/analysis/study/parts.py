@@ -71,6 +71,14 @@ class Quantity(ABC):
             ConfigError: no run has the metric, or a selector leaves a setting open that was swept.
         """
 
+    @abstractmethod
+    def check(self, results: Results, part: str) -> None:
+        """See before the runs that it means one configuration a seed.
+
+        Raises:
+            ConfigError: it leaves a setting open that is swept.
+        """
+
     def split(self, results: Results) -> "list[tuple[Where, Quantity]]":
         """Return one quantity for each value of ``each=``, and which; none where there is none."""
         return []

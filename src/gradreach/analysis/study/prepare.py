@@ -43,7 +43,7 @@ def prepare(
         keys = [runs[name] for name in others]
         group = runs.groupby(keys, dropna=False, sort=False).ngroup() if others else 0
         runs = choose(runs.assign(**{CHOICE: group}), [CHOICE], setting)
-    return in_order(runs, ORDER)
+    return in_order(runs, [*ORDER, *swept(runs), "seed"])
 
 
 def _names(runs: pd.DataFrame, architecture: Architecture) -> pd.Series:

@@ -14,6 +14,7 @@ from gradreach.analysis.stats.verdict import Effect, effect_of
 from gradreach.analysis.study.parts import Quantity
 from gradreach.analysis.study.selection import Over, check_closed, in_words, keys_of, listed, selector, values_of
 from gradreach.analysis.tables.specification import Measure
+from gradreach.errors import advise
 
 Beside = Mapping[str, "Quantity | Callable[[Results], Any]"]
 """What stands in brackets beside a number, by what it is called: a quantity, or a function of the results."""
@@ -40,6 +41,18 @@ class _OfRuns(Quantity):
     def _keys(self) -> list[str]:
         """What tells the runs of one seed apart."""
         return list(keys_of(self.over))
+
+    def check(self, results: Results, part: str) -> None:
+        """See before the runs that every selector means one configuration a seed; none at all is worth a note."""
+        for _, each in self.split(results) or [({}, self)]:
+            assert isinstance(each, _OfRuns)
+            for side in each._sides():
+                meant = each._meant(side)
+                if meant.keys() & results.derived.keys() - set(results.runs):
+                    continue  # rests on what is measured first
+                check_closed(results, meant, each._keys, part)
+                if results.where(meant).runs.empty:
+                    advise(f"part “{part}”: the sweep has no run of {in_words(meant)}, so nothing decides it")
 
     def split(self, results: Results) -> list[tuple[Where, Quantity]]:
         keys = list(keys_of(self.each))
@@ -148,6 +161,9 @@ class Computed(Quantity):
     def words(self) -> str:
         """The first line of what the function says of itself."""
         return (self.compute.__doc__ or self.compute.__name__).strip().splitlines()[0].rstrip(".")
+
+    def check(self, results: Results, part: str) -> None:
+        """Nothing is known of a function before it is called."""
 
     def of(self, results: Results, part: str = "") -> Effect:
         """Call the function."""

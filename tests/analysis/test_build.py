@@ -203,7 +203,7 @@ def test_profiles_are_committed_only_of_the_runs_that_an_experiment_shows(result
     whole = (EXPERIMENTS / "quickstart.py").read_text(encoding="utf-8")
     only = "from dataclasses import replace\nSTUDY = replace(STUDY, profiles={'seq_len': 64})"
     (tmp_path / "quickstart.py").write_text(
-        f"{whole}\nfrom dataclasses import replace\nSTUDY = replace(STUDY, profiles={{'seq_len': 64}})\n",
+        f"{whole}\n{only}\n",
         encoding="utf-8",
     )
     build("quickstart", results, tmp_path)

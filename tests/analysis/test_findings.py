@@ -17,7 +17,12 @@ STUDY = Study(
 )
 """
 EFFECT = {"label": "gain", "value": -3.0, "low": -4.0, "high": None, "n": 5, "unit": "points"}
-NAMED = {"name": "late", "claim": {"id": "C10", "text": "It is so.", "original": "如此"}, "beyond": ""}
+NAMED = {
+    "name": "late",
+    "question": "Is it so?",
+    "claim": {"id": "C10", "text": "It is so.", "original": "如此"},
+    "beyond": "",
+}
 VERDICT = {"state": "refuted", "sentence": "It is not.", "effect": None, "parts": []}
 PART = {"state": "refuted", "sentence": "gain: −3 points; held against 0.", "effect": EFFECT, "parts": []}
 

@@ -15,7 +15,7 @@ from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.naming import CELLS, plain
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.study.order import in_order
-from gradreach.analysis.study.quantities import Quantity
+from gradreach.analysis.study.parts import Quantity
 from gradreach.analysis.study.selection import in_words, listed
 from gradreach.analysis.tables.specification import Computed, Measure, Table
 from gradreach.errors import ConfigError, suggest
@@ -120,8 +120,8 @@ class TableOf:
 
 
 def _with_unit(name: str, column: Column) -> str:
-    words = column.words or name
-    return f"{words} in {'per cent' if column.unit == '%' else column.unit}" if column.unit else words
+    words, unit = column.words or name, "per cent" if column.unit == "%" else column.unit
+    return f"{words}{',' * (',' in words)} in {unit}" if unit else words
 
 
 def choice(runs: pd.DataFrame) -> str:

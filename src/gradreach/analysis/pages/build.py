@@ -10,7 +10,7 @@ import pandas as pd
 from gradreach.analysis.figures.captions import explained
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.coverage import PENDING, chance_line, mixture_line, state_line
-from gradreach.analysis.pages.summary import summary
+from gradreach.analysis.pages.summary import stored_summary, summary
 from gradreach.analysis.results import LONG, Results, has
 from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.load import load_study
@@ -85,9 +85,19 @@ def build(
     for table in LONG:
         if results.asked(table):
             write_long(folder / f"{table}.csv", getattr(results, table))
-    write_text(folder / "summary.json", json.dumps(summary(built), indent=1, ensure_ascii=False) + "\n")
+    told = summary(built)
+    if into is None:
+        _remove_former(folder, set(stored_summary(name, [results_dir]).get("files", [])) - set(told["files"]))
+    write_text(folder / "summary.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "README.md", page(built))
     return built
+
+
+def _remove_former(folder: Path, files: set[str]) -> None:
+    """Remove tables and figures that an earlier build has written and that a study shows no longer."""
+    for name in files:
+        if "/" not in name and name not in ("runs.csv", "summary.json", "README.md"):
+            (folder / name).unlink(missing_ok=True)
 
 
 def caveats_of(study: Study, runs: pd.DataFrame, plan: Path) -> tuple[str, ...]:

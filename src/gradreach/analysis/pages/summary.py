@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,17 @@ def summary(built: Built) -> dict[str, Any]:
         "state": built.state,
         "caveats": built.caveats,
         "captions": built.captions,
+        "files": sorted(_files(built)),
         "checksums": {f"{table}.csv": digest(built.folder / f"{table}.csv") for table in LONG if asked(table)},
     }
+
+
+def _files(built: Built) -> Iterator[str]:
+    """Name the tables and figures of an experiment."""
+    for view in built.views:
+        yield from (f"{view.table.name}.{ending}" for ending in ("csv", "html", "md", "tex"))
+    for name in built.pictures:
+        yield from (f"{name}.{ending}" for ending in ("pdf", "png"))
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

@@ -74,10 +74,11 @@ def tables(
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Rebuild tables, figures and verdicts from records, without training; of all experiments, report.html too."""
+    """Rebuild tables, figures and verdicts from records, without training; of all, also the ledger and report.html."""
     from gradreach.analysis.pages import terminal
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
+    from gradreach.analysis.study.load import of_project
     from gradreach.errors import ConfigError
     from gradreach.tracking.wandb_source import open_source
 
@@ -85,21 +86,39 @@ def tables(
     if check:
         if source is not None:
             raise ConfigError("--check compares with the records here; leave --source out")
-        raise typer.Exit(0 if terminal.is_current(names, results_dir, whole=not experiments) else 1)
+        raise typer.Exit(terminal.check(names, results_dir, whole=not experiments))
     records = open_source(source)
-    agreed, sections = [], []
-    for name in names:
-        built = build(name, results_dir, source=records)
+    agreed, sections, rebuilt, failed = [], [], list[str](), list[str]()
+    for name, built in terminal.one_by_one(names, lambda name: build(name, results_dir, source=records), failed):
         terminal.experiment(built)
+        rebuilt.append(name)
         if not experiments:
             sections.append(section_of(built))
         if records is not None:
             agreed.append(terminal.agreement(name, results_dir, records))
-    terminal.overview(results_dir)
-    if not experiments:
+    if of_project(rebuilt):
+        terminal.overview(results_dir)
+    if sections:
         terminal.report(sections, results_dir)
+    if failed:
+        raise typer.Exit(2)
     if not all(agreed):
         raise typer.Exit(1)
+
+
+@app.command()
+def report(results_dir: ResultsDir = Path("results")) -> None:
+    """Rebuild everything, and write report.html: one page of all claims, verdicts, tables and figures."""
+    from gradreach.analysis.pages import terminal
+    from gradreach.analysis.pages.build import build, built_experiments
+    from gradreach.analysis.pages.report import section_of
+
+    failed: list[str] = []
+    builds = terminal.one_by_one(built_experiments(results_dir), lambda name: build(name, results_dir), failed)
+    terminal.report([section_of(built) for _, built in builds], results_dir)
+    terminal.overview(results_dir)
+    if failed:
+        raise typer.Exit(2)
 
 
 @app.command()

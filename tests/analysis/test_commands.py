@@ -45,7 +45,9 @@ def made(composed, tmp_path_factory):
 
 TABLES_ONLY = """
 
-from gradreach.analysis.tables.specification import Computed
+from dataclasses import replace
+
+from gradreach.study import computed
 
 
 def steepest(results):
@@ -53,7 +55,7 @@ def steepest(results):
     return results.profiles.groupby("run_id", observed=True)["median"].min().to_frame().join(loss).reset_index()
 
 
-EXPERIMENT = replace(EXPERIMENT, figures=(), tables=(*EXPERIMENT.tables, Computed("steepest", "c", "r", steepest)))
+STUDY = replace(STUDY, show=[*STUDY.tables, computed("steepest", steepest, "c")])
 """
 """Pictures take seconds, and are tested elsewhere; profiles and histories are asked for here."""
 

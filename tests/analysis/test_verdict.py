@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gradreach.analysis.experiment import Claim, Experiment
 from gradreach.analysis.pages.build import judged
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named, compare, judge_threshold, level
+from gradreach.analysis.study.parts import arithmetic
+from gradreach.analysis.study.study import Claim, Study
 from gradreach.errors import ConfigError
 
 
@@ -157,20 +158,17 @@ def test_the_lead_is_refuted_or_supported_by_more_than_arithmetic(parts, lead):
 
 
 def test_a_rule_is_applied_only_when_every_run_has_been_tried(runs):
-    claim = Claim("C1", "4.1", "词", "words")
-    experiment = Experiment(
-        "t", "q", "c", (), (), claim, rule="r", judge=lambda results: Verdict("supported", None, "yes")
-    )
-    assert judged(experiment, Results(runs)).state == "supported"  # a diverged run has been tried
+    study = Study(question="q", claim=Claim("words", parts={"it is": arithmetic(lambda: True, "yes")}))
+    assert judged(study, Results(runs)).state == "supported"  # a diverged run has been tried
     for status in ("missing", "running", "interrupted"):
-        waiting = judged(experiment, Results(runs.assign(status=np.where(runs["seed"] == 0, status, "finished"))))
+        waiting = judged(study, Results(runs.assign(status=np.where(runs["seed"] == 0, status, "finished"))))
         assert waiting.state == "undecided"
         assert "2 of 12 planned runs" in waiting.sentence
 
 
-def test_a_claim_without_a_rule_is_no_experiment():
-    with pytest.raises(ValueError, match="needs a rule"):
-        Experiment("t", "q", "c", (), (), Claim("C1", "4.1", "词", "words"))
+def test_a_claim_without_a_part_is_refused():
+    with pytest.raises(ConfigError, match="claim “words”: has no part that could decide it"):
+        Claim("words")
 
 
 def test_a_combined_verdict_says_which_part_came_out_how():

@@ -1,19 +1,20 @@
 """What a named sweep means: its question, its tables and figures, the claim it puts to the test and by which rule."""
 
-import importlib.util
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from gradreach.analysis.figures.specification import Figure
-from gradreach.analysis.results import Results
+from gradreach.analysis.results import Results, selected
 from gradreach.analysis.stats.verdict import Verdict
+from gradreach.analysis.study.parts import arithmetic
+from gradreach.analysis.study.study import Claim as StudyClaim
+from gradreach.analysis.study.study import Study
+from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.specification import Computed, Table
-from gradreach.errors import ConfigError, suggest
+from gradreach.run_table.columns import architectures
 
 
 @dataclass(frozen=True)
@@ -86,38 +87,48 @@ class Experiment:
         if len({self.claim is None, not self.rule, self.judge is None}) != 1:
             raise ValueError(f"{self.title}: a claim needs a rule and a judge, and they a claim")
 
+    def as_study(self) -> Study:
+        """Return it as pages take it."""
+        claim, expected = None, self.prediction or Prediction("", "")
+        if self.claim is not None:
+            claim = StudyClaim(
+                self.claim.translation,
+                "founding notes",
+                self.claim.words,
+                expected.text,
+                expected.source,
+                {"rule": arithmetic(lambda: True, self.rule)},
+                self.beyond,
+                self.claim.id,
+                self.claim.section,
+            )
+        caveats = [each for each in (self.rule, self.caveat) if each]
+        study = Programmed(question=self.title, about=self.question, claim=claim, caveats=caveats)
+        object.__setattr__(study, "experiment", self)
+        return study
 
-def known_experiments(folder: Path = Path("experiments")) -> list[str]:
-    """Return the names of all experiments, sorted."""
-    return sorted(file.stem for file in folder.glob("[!_]*.py"))
 
+class Programmed(Study):
+    """An experiment that is not declared yet."""
 
-def unrun(names: Iterable[str], folder: Path = Path("experiments")) -> dict[str, Experiment]:
-    """Return the experiments that are not among these names."""
-    done = set(names)
-    return {name: load_experiment(name, folder) for name in known_experiments(folder) if name not in done}
+    experiment: Experiment
 
+    def prepare(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Call what it prepares its run table by."""
+        return self.experiment.prepare(runs.assign(architecture=architectures(runs)))
 
-def load_experiment(name: str, folder: Path = Path("experiments")) -> Experiment:
-    """Read ``<folder>/<name>.py``.
+    def committed(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return the runs whose profiles are committed."""
+        return selected(runs, self.experiment.profiles_of)
 
-    Raises:
-        ConfigError: there is no such experiment.
-    """
-    path = folder / f"{name}.py"
-    if not path.is_file():
-        known = known_experiments(folder)
-        where = (
-            f"; {suggest(name, known)}"
-            if known
-            else f" in {folder.resolve()}: call gradreach from the project's folder"
-        )
-        raise ConfigError(f"{name}: there is no such experiment{where}")
-    spec = importlib.util.spec_from_file_location(f"experiments.{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    experiment: Experiment = module.EXPERIMENT
-    return experiment
+    def views(self, results: Results) -> tuple[View, ...]:
+        """Make its tables."""
+        return tuple(make(table, results) for table in self.experiment.tables)
+
+    def figures(self, results: Results) -> tuple[Figure, ...]:
+        """Return its figures."""
+        return self.experiment.figures
+
+    def judge(self, results: Results) -> Verdict | None:
+        """Call its judge."""
+        return None if self.experiment.judge is None else self.experiment.judge(results)

@@ -46,9 +46,11 @@ def sweep(
     left = [job for job in planned if environment.force or not _done(store, job)]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     if environment.experiment is not None:
+        from gradreach.analysis.study.plan import rule_to_store
         from gradreach.run_table.committed import write_plan
 
-        write_plan(environment, [job.run for job in planned])
+        runs, done = [job.run for job in planned], sum(_done(store, job) for job in planned)
+        write_plan(environment, runs, rule_to_store(environment.experiment, runs, done))
     interrupted, unrecorded = False, {}
     runs, to_do = [job.run for job in planned], [job.run for job in left]
     with SweepDisplay(store, len(jobs), runs, to_do, labels(planned)) as display:

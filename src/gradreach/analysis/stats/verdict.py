@@ -85,6 +85,7 @@ class Verdict:
     - ``sentence``: the finding, for people.
     - ``parts``: the verdicts that it combines.
     - ``name``: of the part of a claim that it is on.
+    - ``threshold``: what its effect was compared with; empty of what has parts, or is arithmetic.
     """
 
     state: State
@@ -92,6 +93,7 @@ class Verdict:
     sentence: str
     parts: tuple["Verdict", ...] = ()
     name: str = ""
+    threshold: str = ""
 
     @property
     def leaves(self) -> tuple["Verdict", ...]:
@@ -135,7 +137,8 @@ def stored_verdict(values: Mapping[str, Any]) -> Verdict:
         key: math.nan if value is None else value for key, value in values["effect"].items()
     }
     effect, parts = Effect(**numbers) if numbers else None, tuple(map(stored_verdict, values["parts"]))
-    return Verdict(values["state"], effect, values["sentence"], parts, values.get("name", ""))
+    named = values.get("name", ""), values.get("threshold", "")
+    return Verdict(values["state"], effect, values["sentence"], parts, *named)
 
 
 def chosen(runs: pd.DataFrame, where: Where) -> pd.DataFrame:

@@ -1,81 +1,17 @@
 """Kernel size: odd and even kernels, where they look and what they get."""
 
-<<<<<<< HEAD
-from dataclasses import replace
-from functools import partial
-from typing import Any
-
-=======
->>>>>>> port2
 import numpy as np
 
 from gradreach.study import Claim, Effect, Results, Study, by_function, column, effect_of, figure, table, value
 
 SHIFT, GAIN = 0.25, 1
 """Steps a layer; points of accuracy."""
-<<<<<<< HEAD
-SYNTHETIC = {"task": ["motif", "mnist1d"]}
-
-
-def prepare(runs: pd.DataFrame) -> pd.DataFrame:
-    """Name networks by depth, choose learning rates, and say by how much a layer shifts the centre."""
-    runs = runs.assign(architecture=runs["model.layers"].astype(str) + " layers")
-    runs["architecture"] = runs["architecture"].replace("1 layers", "1 layer")
-    runs["parity"] = np.where(runs["kernel_size"].astype(int) % 2, "odd", "even")
-    if CENTROID in runs:
-        runs["centre/signed"] = runs[CENTROID] / runs["model.layers"].astype(float)
-        runs["centre/shift"] = runs["centre/signed"].abs()
-    return choose(runs, BY)
-
-
-def gain_of_odd(runs: pd.DataFrame) -> Effect:
-    """Return how much better odd kernels are than even ones of about their size: by seed, over tasks and depths.
-
-    Kernels of 3 to 7 are held against the mean of their two neighbours. Accuracy bends as kernels grow, which alone
-    lifts a kernel above the mean of its neighbours, odd or even: half the difference of both parities is free of it.
-    """
-    finished = runs[(runs["status"] == "finished") & runs["kernel_size"].between(2, 8)]
-    table = finished.pivot_table(
-        index="seed", columns=["task", "architecture", "kernel_size"], values="test/accuracy", aggfunc="mean"
-    )
-    above: dict[int, list[pd.Series]] = {0: [], 1: []}
-    columns: list[Any] = table.columns.to_list()
-    for task, depth, k in columns:
-        neighbours = [(task, depth, k - 1), (task, depth, k + 1)]
-        if set(neighbours) <= set(columns):
-            above[k % 2].append(table[task, depth, k] - table[neighbours].mean(axis=1, skipna=False))
-    even, odd = (pd.concat(some, axis=1).mean(axis=1, skipna=False) if some else pd.Series() for some in above.values())
-    mean, _, half, n = estimate((100 * (odd - even) / 2).to_numpy(float))
-    return Effect("accuracy, odd kernels − even ones", mean, mean - half, mean + half, n, "points")
-
-
-def judge(results: Results) -> Verdict:
-    """Apply the rule."""
-    runs = results.runs[results.runs["chosen"]]
-
-    def shift(parity: str) -> Effect:
-        where = {"parity": parity, **SYNTHETIC}
-        return level(runs, "centre/shift", where, label=f"shift of the centre a layer, {parity} kernels", unit="steps")
-
-    return combine_named(
-        {
-            "even kernels shift the centre": judge_threshold(shift("even"), supported_above=SHIFT, refuted_below=SHIFT),
-            "odd kernels keep the centre": judge_threshold(shift("odd"), supported_below=SHIFT, refuted_above=SHIFT),
-            f"odd kernels are more than {GAIN:g} point more accurate": judge_threshold(
-                gain_of_odd(runs), supported_above=GAIN, refuted_below=GAIN
-            ),
-        }
-    )
-
-
-=======
 TASKS = ["motif", "mnist1d", "trec"]
 KNOWN = {"task": ["motif", "mnist1d"]}
 """Where the centre is known."""
 ALL = ["task", "architecture", "kernel_size"]
 A_LAYER = "shift of the centre a layer"
 AXES = {"rows": "kernel_size", "columns": "architecture"}
->>>>>>> port2
 PARAMETERS = "Several numbers under “parameters” are those of one layer, and of three."
 
 

@@ -16,8 +16,8 @@ from gradreach.analysis.study.parts import Part, Parts, judge_parts, leaves_of, 
 from gradreach.analysis.study.prepare import CHOICE, Architecture, prepare
 from gradreach.analysis.study.quantities import Computed as ComputedQuantity
 from gradreach.analysis.study.shown import FigureOf, Shown
-from gradreach.analysis.tables.chosen import chosen_rates
 from gradreach.analysis.tables.layout import View, make
+from gradreach.analysis.tables.rates import chosen_rates
 from gradreach.errors import ConfigError
 
 

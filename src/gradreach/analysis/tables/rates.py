@@ -1,27 +1,13 @@
-"""Tables of what validation chose: accuracies at the chosen rates, and where these lie in their grids."""
+"""Where in their grids the learning rates lie that validation chose."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
-from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
-from gradreach.analysis.stats.model_selection import CHOSEN
-from gradreach.analysis.stats.robustness import RATE
-from gradreach.analysis.tables.specification import Computed, Measure, Table
+from gradreach.analysis.tables.specification import Computed
 
-
-def chosen_accuracy(columns: str = "seq_len") -> Table:
-    """Return the table of test accuracies at the learning rates that validation chose, by a key of the run table."""
-    return Table(
-        "accuracy",
-        "Test accuracy in per cent.",
-        f"{CELLS} {CHOSEN_RATE}",
-        (Measure("test/accuracy", "accuracy", scale=100, best="max"),),
-        rows=("architecture", "tried"),
-        columns=columns,
-        where=CHOSEN,
-    )
+RATE = "optimizer.lr"
 
 
 def chosen_rates(by: Sequence[str], setting: str = RATE) -> Computed:

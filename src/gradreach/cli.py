@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gradreach import __version__
 from gradreach.errors import one_line_errors
 
 app = typer.Typer(
@@ -53,9 +54,17 @@ class Long(StrEnum):
     decoding = "decoding"
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"gradreach {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
-    """Keep subcommands, however few there are."""
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Take what is said before a verb."""
 
 
 @app.command()

@@ -14,6 +14,11 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
     """Return the norm of the present gradient by each parameter, by each layer and, as ``total``, by all; in float64.
 
     A gradient that is not finite gives a norm that is not finite; a parameter without one counts as zero.
+
+    >>> network = nn.Linear(2, 1, bias=False)
+    >>> network(torch.tensor([[3.0, 4.0]])).sum().backward()
+    >>> gradient_norms(network)
+    {'weight': 5.0, 'total': 5.0}
     """
     one = GradientNorms(model)
     one.add()
@@ -25,6 +30,13 @@ class GradientNorms:
 
     - ``model``: whose parameters they are.
     - ``clip_norm``: what clips; infinite where nothing does.
+
+    >>> network = nn.Linear(2, 1, bias=False)
+    >>> norms = GradientNorms(network, clip_norm=1.0)
+    >>> network(torch.tensor([[3.0, 4.0]])).sum().backward()
+    >>> norms.clip()
+    >>> norms.take()[0]
+    {'norm': 5.0, 'clip_rate': 1.0, 'nonfinite': 0.0}
     """
 
     def __init__(self, model: nn.Module, clip_norm: float = math.inf) -> None:

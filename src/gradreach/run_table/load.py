@@ -29,6 +29,10 @@ def load_runs(
 
     Raises:
         ConfigError: there is neither such an experiment with runs, nor such a folder; or a run table cannot be used.
+
+    >>> runs = load_runs("quickstart")
+    >>> runs["status"].unique().tolist(), runs["model"].nunique()
+    (['finished'], 4)
     """
     folder = Path(results_dir)
     if what is not None and run_table(folder, str(what)).is_file():

@@ -189,6 +189,10 @@ class Adding(ValueTask, Synthetic):
     - ``seq_len``: steps, at least 2 (``hochreiter``: 4).
     - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
     - ``data_seed``: draws the examples.
+
+    >>> splits = Adding(seq_len=50, train_size=100).splits(Path())
+    >>> splits.train.x.shape, splits.train.target.shape  # a number and a mark at each step; a sum
+    (torch.Size([100, 50, 2]), torch.Size([100]))
     """
 
     def __init__(

@@ -15,6 +15,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 DISK = FULL | {errno.EACCES}
 """What a full or forbidden disk answers."""
 
+WHOLE_TRACES = os.environ.get("HYDRA_FULL_ERROR") == "1"
+"""Whether whoever started the program asked for whole stack traces."""
+
 
 class ConfigError(ValueError):
     """A setting that cannot work; the message names it, its value, what is allowed and what to do."""

@@ -36,7 +36,7 @@ def _part(value: object, form: str) -> str:
     absent = value is None or value is pd.NA or value != value or value is False or str(value) in ("none", "default")
     if absent:
         return ""
-    return f" {form.format(int(value) if isinstance(value, float) and value.is_integer() else value)}"
+    return " " + form.format(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def number(value: float, form: str) -> str:

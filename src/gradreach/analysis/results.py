@@ -49,9 +49,11 @@ class Results:
         """Return the results of some of the runs; the long tables are read once for all, and count as asked for here.
 
         Args:
-            meant: a value, or a list of values, for columns of the run table; or a mask.
+            meant: a value, or a list of values, for columns of the run table; or a mask, which may be of more runs.
         """
-        return self.reordered(self.runs[meant] if isinstance(meant, pd.Series) else selected(self.runs, meant))
+        if isinstance(meant, pd.Series):
+            return self.reordered(self.runs[meant.reindex(self.runs.index, fill_value=False).astype(bool)])
+        return self.reordered(selected(self.runs, meant))
 
     def reordered(self, runs: pd.DataFrame) -> "Results":
         """Return the results with these rows of ``runs``, in their order."""

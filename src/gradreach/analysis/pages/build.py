@@ -10,7 +10,7 @@ import pandas as pd
 from gradreach.analysis.figures.captions import explained
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.coverage import PENDING, chance_line, mixture_line, state_line
-from gradreach.analysis.pages.summary import stored_summary, summary
+from gradreach.analysis.pages.summary import ENDINGS, summary
 from gradreach.analysis.results import LONG, Results, has
 from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.load import load_study
@@ -87,16 +87,20 @@ def build(
             write_long(folder / f"{table}.csv", getattr(results, table))
     told = summary(built)
     if into is None:
-        _remove_former(folder, set(stored_summary(name, [results_dir]).get("files", [])) - set(told["files"]))
+        _remove_former(folder, set(told["files"]))
     write_text(folder / "summary.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "README.md", page(built))
     return built
 
 
-def _remove_former(folder: Path, files: set[str]) -> None:
+def _remove_former(folder: Path, made: set[str]) -> None:
     """Remove tables and figures that an earlier build has written and that a study shows no longer."""
-    for name in files:
-        if "/" not in name and name not in ("runs.csv", "summary.json", "README.md"):
+    try:
+        former = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):  # of none, or of one that cannot be read, nothing is known
+        return
+    for name in set(former) - made:
+        if Path(name).name == name and Path(name).suffix in ENDINGS:
             (folder / name).unlink(missing_ok=True)
 
 

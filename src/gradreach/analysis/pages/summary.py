@@ -14,6 +14,9 @@ from gradreach.analysis.study.study import Study
 from gradreach.errors import ConfigError, advise
 from gradreach.system.files import digest
 
+ENDINGS = (".csv", ".html", ".md", ".tex", ".pdf", ".png")
+"""Of the files of a table, and of those of a figure."""
+
 
 def summary(built: Built) -> dict[str, Any]:
     """Return what the ledger and the report need to know of an experiment."""
@@ -42,9 +45,9 @@ def summary(built: Built) -> dict[str, Any]:
 def _files(built: Built) -> Iterator[str]:
     """Name the tables and figures of an experiment."""
     for view in built.views:
-        yield from (f"{view.table.name}.{ending}" for ending in ("csv", "html", "md", "tex"))
+        yield from (f"{view.table.name}{ending}" for ending in ENDINGS[:4])
     for name in built.pictures:
-        yield from (f"{name}.{ending}" for ending in ("pdf", "png"))
+        yield from (f"{name}{ending}" for ending in ENDINGS[4:])
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

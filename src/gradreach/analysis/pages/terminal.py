@@ -1,6 +1,5 @@
 """What the commands print."""
 
-import os
 import sys
 import tempfile
 import traceback
@@ -23,7 +22,7 @@ from gradreach.analysis.study.study import Study, outcomes
 from gradreach.analysis.tables import formats
 from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.specification import Table
-from gradreach.errors import ConfigError, advise, first_line
+from gradreach.errors import WHOLE_TRACES, ConfigError, advise, first_line
 from gradreach.run_table.columns import csv
 from gradreach.run_table.load import disagreements
 from gradreach.run_table.sources import Source
@@ -118,7 +117,7 @@ def one_by_one(names: Iterable[str], do: Callable[[str], T], failed: list[str]) 
         try:
             done = do(name)
         except Exception as error:
-            if os.environ.get("HYDRA_FULL_ERROR") == "1" and not isinstance(error, ConfigError):
+            if WHOLE_TRACES:
                 raise
             failed.append(name)
             print(f"gradreach: {_one_line(name, error)}", file=sys.stderr)

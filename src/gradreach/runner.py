@@ -21,7 +21,7 @@ from gradreach.errors import FULL, ConfigError, advise, no_room, refuse
 from gradreach.models import caveat
 from gradreach.records import SETTLED, RecordStore, left_alone
 from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop, watched
-from gradreach.system.provenance import host, revision, versions
+from gradreach.system.provenance import code_digest, host, revision, versions
 from gradreach.tracking import Tracker, mode_now, track
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def _execute(
         "config": run.canonical(),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "revision": revision(),
+        "code": code_digest(),
         "versions": versions(),
         "host": {**host(), "process": os.getpid()},
     }

@@ -5,8 +5,8 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
-from csv import DictReader
+from collections.abc import Iterable, Iterator, Sequence
+from csv import DictReader, reader
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,11 @@ def write_runs(path: Path, runs: pd.DataFrame, sweep: str | None = None) -> None
     """Write a run table.
 
     Two columns have one cell, in the first row: ``sweep``, the digest of the sweep that the runs were planned from,
-    where it is known; ``checksum``, the SHA-256 of the file without that cell.
+    where it is known; ``checksum``, the SHA-256 of the file without that cell. A column ``code`` in which nothing
+    stands is left out, as tables of older versions have none.
     """
+    if "code" in runs and runs["code"].isna().all():
+        runs = runs.drop(columns="code")
     once = {"checksum": UNSEALED} if sweep is None else {"sweep": sweep, "checksum": UNSEALED}
     cells = {name: pd.Series({0: cell}).reindex(range(len(runs))).to_numpy() for name, cell in once.items()}
     text = csv(runs.assign(**cells))
@@ -105,6 +108,9 @@ def read_runs(path: Path) -> pd.DataFrame:
         if old in frame:
             held = frame.pop(old)
             frame[name] = frame[name].fillna(held) if name in frame else held
+    if "code" not in frame:
+        place = list(frame).index("revision") + 1 if "revision" in frame else len(frame.columns)
+        frame.insert(place, "code", pd.NA)
     try:
         return pd.DataFrame({name: _read_column(name, frame[name]) for name in map(str, frame)})
     except (ValueError, TypeError) as error:
@@ -119,6 +125,19 @@ def planned_ids(path: Path) -> list[str]:
     """
     ids: list[str] = _read(path, ["run_id"])["run_id"].tolist()
     return ids
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """Read some columns of a run table; one that it lacks is empty.
+
+    Raises:
+        ConfigError: as ``read_runs``.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        head = next(reader(file), [])
+    frame = _read(path, [name for name in names if name in head or name == "run_id"])
+    absent = pd.Series(pd.NA, index=frame.index, dtype=object)
+    return pd.DataFrame({name: _read_column(name, frame.get(name, absent)) for name in names})
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:

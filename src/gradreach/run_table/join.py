@@ -81,6 +81,24 @@ def committed_runs(results_dir: Path, experiment: str | None = None) -> pd.DataF
     return runs.drop_duplicates("run_id", ignore_index=True)
 
 
+def done_elsewhere(results_dir: Path, experiment: str | None = None) -> dict[str, str]:
+    """Return the status of the runs that are committed and that the present code made; as ``committed_runs``."""
+    runs = committed_runs(results_dir, experiment)
+    return dict(zip(*(runs.loc[runs["present"], name] for name in ("run_id", "status")), strict=True))
+
+
+def committed_note(results_dir: Path, run_id: str) -> str | None:
+    """Say that a single run, which is done here for its record, is committed; None where this code committed none."""
+    if (results_dir / "runs" / run_id / "record.json").exists():
+        return None
+    for path in sorted(results_dir.glob("*/runs.csv")):
+        if run_id.encode() in path.read_bytes() and (rows := _columns(path)) is not None:
+            mine = rows[(rows["run_id"] == run_id) & (rows["code"] == code_digest()) & rows["status"].isin(ENDED)]
+            if len(mine):
+                return f"this run is committed in {path}, made by this code ({mine['status'].iloc[0]}); done here too"
+    return None
+
+
 def _columns(path: Path) -> pd.DataFrame | None:
     """Read what is needed of one of several tables; a note says why one is left out."""
     try:

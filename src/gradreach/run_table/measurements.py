@@ -73,7 +73,7 @@ def load_history(
     bodies.pop("", None)
     parts = [_histories(header, lines) for header, lines in bodies.items()]
     raw = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["run_id", "epoch"])
-    figures = sorted(set(raw) - {"run_id", "epoch", "step"})
+    figures = sorted({str(name) for name in raw} - {"run_id", "epoch", "step"})
     raw[figures] = raw[figures].apply(_rounded)
     absent = _unrecorded(begun, raw, source) if experiment is not None else []
     if absent:
@@ -85,7 +85,7 @@ def load_history(
     whole = raw.sort_values(
         ["run_id", "epoch"], key=lambda c: c.map(rank) if c.name == "run_id" else c, kind="stable", ignore_index=True
     )
-    figures = sorted(set(whole) - {"run_id", "epoch", "step"})
+    figures = sorted({str(name) for name in whole} - {"run_id", "epoch", "step"})
     return whole[[name for name in ("run_id", "epoch", "step", *figures) if name in whole]]
 
 

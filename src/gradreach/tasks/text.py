@@ -228,7 +228,8 @@ class TextTask(Task):
                 f"task.train_size={self.train_size}: training has {classes} classes, and needs a text of each; "
                 f"choose {classes} or more"
             )
-        return index[draw_some(labels[index], self.train_size, self.data_seed)]
+        some: np.ndarray = index[draw_some(labels[index], self.train_size, self.data_seed)]
+        return some
 
 
 def _check_classes(parts: Sequence[Texts], classes: Sequence[str]) -> None:

@@ -110,7 +110,7 @@ def read_runs(path: Path) -> pd.DataFrame:
             frame[name] = frame[name].fillna(held) if name in frame else held
     if "code" not in frame:
         place = list(frame).index("revision") + 1 if "revision" in frame else len(frame.columns)
-        frame.insert(place, "code", pd.NA)
+        frame.insert(place, "code", pd.Series(pd.NA, index=frame.index, dtype=object))
     try:
         return pd.DataFrame({name: _read_column(name, frame[name]) for name in map(str, frame)})
     except (ValueError, TypeError) as error:

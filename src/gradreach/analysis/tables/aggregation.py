@@ -18,7 +18,7 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Return one row for each group and measure: mean, sd, 95 % interval, n, parameters, chance, test against the best.
 
     Several runs of one seed are one draw, as in verdicts, and count with their mean. ``n``, ``n_finished`` and
-    ``n_valid`` count seeds: planned, with a run that finished, with a finite number; ``n_failed`` and the like are runs.
+    ``n_valid`` count seeds: planned, with a run that finished, with a finite number; ``n_failed`` and such count runs.
     ``p_best`` is that of the test against the best cell of the column, corrected by Holm for all tests of the table;
     ``marked`` is true of a best cell that every other one is told apart from.
     """

@@ -78,14 +78,14 @@ class Machine:
 
     def sweep(self, *options, until=None, lines=LINES, **more):
         """Sweep, until so many runs are done; return exit code and what was launched."""
-        launched = []
+        launched, jobs = [], {tuple(job.overrides): job for job in self.jobs(lines)}
 
         def launch(given):
             for overrides in given:
                 if len(launched) == until:
                     raise KeyboardInterrupt
                 launched.append(overrides)
-                self.write(*self.jobs([overrides]), **more)
+                self.write(jobs[tuple(overrides)], **more)
             return []
 
         try:

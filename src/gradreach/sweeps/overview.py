@@ -1,5 +1,6 @@
 """How all studies stand, one line each: what is planned, done and left, and the core-hours that are left."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,11 +87,14 @@ def show_overview(lines: pd.DataFrame) -> None:
 def _standing(name: str, overrides: Sequence[str], conf_dir: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return how each run of a study stands, and the runs by which the time of others is reckoned.
 
-    To compose all runs takes 10 ms for each; a run table that is what would be planned today does without.
+    To compose all runs takes 10 ms for each. A run table that is what would be planned today does without, where it
+    knows of every run, or of one like it, what it costs.
     """
     path = run_table(Path(str(OmegaConf.select(OmegaConf.load(conf_dir / "config.yaml"), "results_dir"))), name)
     if not overrides and path.is_file() and _is_current(path, name, conf_dir):
-        return _from_plan(path)
+        runs, known = _from_plan(path)
+        if runs["cost"].notna().all():
+            return runs, known
     return standing(planned([f"experiment={name}", *overrides], conf_dir))
 
 
@@ -110,16 +114,18 @@ def _is_current(path: Path, name: str, conf_dir: Path) -> bool:
 def _from_plan(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the same from a run table and the records beside it; what a run costs is told by its other seeds."""
     table, store = read_runs(path), RecordStore(path.parent.parent / "runs")
-    records = {run_id: record for run_id in table["run_id"] if (record := store.read(run_id)) is not None}
-    told = {run_id: (store.status_of(r), r.get("multiply_adds"), r.get("seconds")) for run_id, r in records.items()}
-    here = table["run_id"].isin(records)
-    for place, column in enumerate(("status", "multiply_adds", "seconds")):
-        raw = table["run_id"].map({run_id: values[place] for run_id, values in told.items()})
-        held = table[column] if column in table else pd.Series(None, index=table.index, dtype=object)
-        table[column] = held.astype(object).where(~here, raw)
-    settings = [column for column in table if str(column).startswith(("task.", "model."))]
+    present = table["code"] == code_digest()
+    for column in ("multiply_adds", "seconds"):
+        held = table.get(column, pd.Series(math.nan, index=table.index))
+        table[column] = held.to_numpy(dtype=float, na_value=math.nan)
+    for place, run_id in enumerate(table["run_id"]):
+        if (record := store.read(run_id)) is not None:
+            present[place] = True
+            table.loc[place, "status"] = store.status_of(record)
+            for column in ("multiply_adds", "seconds"):
+                table.loc[place, column] = record.get(column, math.nan)
+    settings = [column for column in map(str, table) if column.startswith(("task.", "model."))]
     alike = table[settings].astype(str).agg("|".join, axis=1)
-    table["multiply_adds"] = table["multiply_adds"].astype(float).groupby(alike).transform("max")
+    table["multiply_adds"] = table["multiply_adds"].groupby(alike).transform("max")
     runs = costed(table)
-    counts = here | (runs["code"] == code_digest())
-    return runs.assign(status=runs["status"].where(counts, MISSING)), timed(runs)
+    return runs.assign(status=runs["status"].where(present, MISSING)), timed(runs)

@@ -191,15 +191,28 @@ def describe(
 
 @app.command()
 def status(
-    line: Annotated[list[str], typer.Argument(help="An experiment, or a sweep line: model=rnn,lstm seed=0,1.")],
+    line: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="An experiment, or a sweep line: model=rnn,lstm seed=0,1; several, or none for all: a line each."
+        ),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write one row a run here.")] = None,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
 ) -> None:
     """Show which runs of a sweep are finished, failed, diverged, running (and where) or missing, and the time left."""
-    from gradreach.sweeps.status import planned, show, survey
+    from gradreach.sweeps.overview import overview, show_overview, studies
+    from gradreach.sweeps.status import made_by_other_code, planned, show, survey
 
-    frame = survey(planned(line, conf_dir))
-    show(frame)
+    line = line or studies(conf_dir)
+    names = [word for word in line if "=" not in word]
+    if len(names) > 1:
+        frame = overview(names, [word for word in line if "=" in word], conf_dir)
+        show_overview(frame)
+    else:
+        jobs = planned(line, conf_dir)
+        frame = survey(jobs)
+        show(frame, made_by_other_code(jobs))
     if csv is not None:
         frame.to_csv(csv, index=False)
 

@@ -1,6 +1,5 @@
 """One run: configuration in, record out."""
 
-import os
 import sys
 import time
 import traceback
@@ -20,8 +19,10 @@ from gradreach.diagnostics import DECODED, Instrument
 from gradreach.errors import FULL, ConfigError, advise, no_room, refuse
 from gradreach.models import caveat
 from gradreach.records import SETTLED, RecordStore, left_alone
+from gradreach.run_table.join import committed_note
 from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop, watched
-from gradreach.system.provenance import host, revision, versions
+from gradreach.system.provenance import code_digest, host, revision, versions
+from gradreach.system.worker import worker
 from gradreach.tracking import Tracker, mode_now, track
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def run_composed(composed: DictConfig) -> float | None:
             record = execute_in_sweep(run, environment, interruption)
         else:
             advise(caveat(model, task.shape))
+            advise(committed_note(environment.results_dir, run.run_id))
             with RunDisplay(run) as display:
                 record = execute(run, environment, display.epoch, interruption)
             display.result(record, environment)
@@ -141,8 +143,9 @@ def _execute(
         "config": run.canonical(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "revision": revision(),
+        "code": code_digest(),
         "versions": versions(),
-        "host": {**host(), "process": os.getpid()},
+        "host": {**host(), **worker()},
     }
     store.write(record)
     start = time.perf_counter()

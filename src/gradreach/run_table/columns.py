@@ -26,12 +26,13 @@ FACTS = (
     "training_seconds",
     "steps_per_second",
     "revision",
+    "code",
     "torch",
     "host",
     "schema_version",
     "error",
 )
-TEXTS = {"run_id", "status", "model", "task", "metric", "revision", "torch", "host", "error"}
+TEXTS = {"run_id", "status", "model", "task", "metric", "revision", "code", "torch", "host", "error"}
 INTEGERS = {
     "seq_len",
     "kernel_size",

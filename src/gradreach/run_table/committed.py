@@ -5,8 +5,8 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from csv import DictReader
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from csv import DictReader, reader
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -52,7 +52,7 @@ def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig], rule: Map
     new = planned.keys() - set(kept["run_id"])
     table = as_frame(chain(rows_of(kept), (planned_row(planned[i].canonical(), i) for i in new)))
     cells = stored_cells(path) if path.exists() else {}
-    if rule is not None and not path.exists():
+    if rule is not None and kept.empty:  # runs that are all new are a new plan
         seeds = sorted({run.seed for run in planned.values()})
         cells["rule"] = json.dumps({**rule, "date": date.today().isoformat(), "seeds": seeds}, sort_keys=True)
     sweep = sweep_digest(sweep_name(path))
@@ -115,8 +115,11 @@ def write_runs(path: Path, runs: pd.DataFrame, once: Mapping[str, str] | None = 
     """Write a run table.
 
     Some columns have one cell, in the first row: ``sweep``, the digest of the sweep that the runs were planned from;
-    ``rule``, what was stored of the rule of its verdict; ``checksum``, the SHA-256 of the file without that cell.
+    ``rule``, what was stored of the rule of its verdict; ``checksum``, the SHA-256 of the file without that cell. A
+    column ``code`` in which nothing stands is left out, as tables of older versions have none.
     """
+    if "code" in runs and runs["code"].isna().all():
+        runs = runs.drop(columns="code")
     once = {**{name: once[name] for name in ONCE if once and name in once}, "checksum": UNSEALED}
     cells = {name: pd.Series({0: cell}).reindex(range(len(runs))).to_numpy() for name, cell in once.items()}
     text = csv(runs.assign(**cells))
@@ -134,6 +137,9 @@ def read_runs(path: Path) -> pd.DataFrame:
         if old in frame:
             held = frame.pop(old)
             frame[name] = frame[name].fillna(held) if name in frame else held
+    if "code" not in frame:
+        place = list(frame).index("revision") + 1 if "revision" in frame else len(frame.columns)
+        frame.insert(place, "code", pd.Series(pd.NA, index=frame.index, dtype=object))
     try:
         return pd.DataFrame({name: _read_column(name, frame[name]) for name in map(str, frame)})
     except (ValueError, TypeError) as error:
@@ -148,6 +154,19 @@ def planned_ids(path: Path) -> list[str]:
     """
     ids: list[str] = _read(path, ["run_id"])["run_id"].tolist()
     return ids
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """Read some columns of a run table; one that it lacks is empty.
+
+    Raises:
+        ConfigError: as ``read_runs``.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        head = next(reader(file), [])
+    frame = _read(path, [name for name in names if name in head or name == "run_id"])
+    absent = pd.Series(pd.NA, index=frame.index, dtype=object)
+    return pd.DataFrame({name: _read_column(name, frame.get(name, absent)) for name in names})
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:

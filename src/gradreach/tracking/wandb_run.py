@@ -241,5 +241,5 @@ def configuration(run: RunConfig, environment: RunEnvironment, record: Mapping[s
         "seq_len": run.task.arguments().get("seq_len"),
         "device": environment.device,
         "threads": environment.threads,
-        **{key: record[key] for key in ("revision", "versions", "host")},
+        **{key: record.get(key) for key in ("revision", "code", "versions", "host")},
     }

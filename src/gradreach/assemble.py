@@ -46,4 +46,4 @@ def check_device(name: str) -> None:
     """
     devices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if name not in devices and not (name == "cuda" and torch.cuda.is_available()):
-        raise ConfigError(f"device={name}: not on this machine; choose from {', '.join(devices)}")
+        raise ConfigError("device", name, "not on this machine", choices=devices)

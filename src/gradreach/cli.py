@@ -75,7 +75,7 @@ def tables(
     names = experiments or built_experiments(results_dir)
     if check:
         if source is not None:
-            raise ConfigError("--check compares with the records here; leave --source out")
+            raise ConfigError("--check", allowed="compares with the records here", hint="leave --source out")
         raise typer.Exit(0 if terminal.is_current(names, results_dir, whole=not experiments) else 1)
     records = open_source(source)
     agreed, sections = [], []
@@ -151,10 +151,9 @@ def export(
         load = {Long.profiles: load_profiles, Long.history: load_history, Long.decoding: load_decoding}[long]
         frame = load(frame, what, results_dir, records)
         if frame.empty and what is None:
-            raise ConfigError(
-                f"{results_dir / 'runs'}: no {long.value} of raw records there; name an experiment, "
-                "for what is committed of it"
-            )
+            none_there = f"no {long.value} of raw records there"
+            hint = "name an experiment, for what is committed of it"
+            raise ConfigError(results_dir / "runs", allowed=none_there, hint=hint)
         advise(f"{what}: no {long.value} of its runs; the file has a head and no rows" if frame.empty else None)
     write_table(to, frame)
     print(f"{to}: {len(frame)} rows, {frame.shape[1]} columns")
@@ -233,7 +232,8 @@ def wandb_sweep(
     texts = sweep_files(experiment, conf_dir, project, entity, output)
     for path in texts:
         if path.exists():
-            raise ConfigError(f"{path}: is there already, and perhaps edited; delete it, or --output names another")
+            hint = "delete it, or name another file by --output"
+            raise ConfigError(path, allowed="is there already, and perhaps edited", hint=hint)
     for path, text in texts.items():
         write_text(path, text)
         print(f"{path}: start it with 'wandb sweep {path}', then 'wandb agent <the id that it says>' wherever runs go")

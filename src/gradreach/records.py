@@ -78,7 +78,8 @@ class RecordStore:
             (self.root / ".writable").unlink(missing_ok=True)  # another sweep may have been faster
         except OSError as error:
             where = self.root.parent
-            raise ConfigError(f"results_dir={where}: cannot be written ({error.strerror}); choose another") from None
+            refused = f"cannot be written ({error.strerror})"
+            raise ConfigError("results_dir", where, refused, "choose another") from None
 
     def folder(self, run_id: str) -> Path:
         """Return where a run's files stand."""
@@ -133,10 +134,8 @@ class RecordStore:
         if record.pop("checksum", None) != (None if version in (1, 2) else _checksum(data)):
             raise Damaged("record.json was changed after it was written, says its checksum")
         if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise ConfigError(
-                f"{path}: schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}; "
-                "update gradreach"
-            )
+            newer = f"schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}"
+            raise ConfigError(path, allowed=newer, hint="update gradreach")
         for name, told in record.get("files", {}).items():
             if _size(f"{path.parent}/{name}") != told["bytes"]:
                 if _bytes(path) != data:  # somebody does the run again just now

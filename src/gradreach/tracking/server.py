@@ -23,10 +23,7 @@ ABOUT_KEYS = (400, 401, 403)
 
 
 class Unreachable(ConfigError):
-    """The server does not answer, or not as one of W&B's does."""
-
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"{url} does not answer ({reason})")
+    """The server (``setting``: its address) does not answer, or not as one of W&B's does."""
 
 
 def mode_now(tracking: TrackingSettings) -> Literal["offline", "online"]:
@@ -67,7 +64,7 @@ def check_server(url: str, asked_by: str) -> None:
     """
     silent = unreachable(url)
     if silent is not None:
-        raise Unreachable(url, silent)
+        raise Unreachable(url, allowed=f"does not answer ({silent})")
     check_key(url, asked_by)
 
 
@@ -107,7 +104,7 @@ def check_key(url: str, asked_by: str) -> None:
         reason = first_line(error).rstrip(".")
         silent = unreachable(url) or (reason if reason.endswith("in time") else None)  # wandb names no other sign of it
         if silent is not None:
-            raise Unreachable(url, silent) from None
-        raise ConfigError(f"{asked_by}: W&B's key is refused ({reason}); {remedy}") from None
+            raise Unreachable(url, allowed=f"does not answer ({silent})") from None
+        raise ConfigError(asked_by, allowed=f"W&B's key is refused ({reason})", hint=remedy) from None
     if not known:
-        raise ConfigError(f"{asked_by}: there is no key for {url}; {remedy}")
+        raise ConfigError(asked_by, allowed=f"there is no key for {url}", hint=remedy)

@@ -11,8 +11,10 @@ from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any, NoReturn, TextIO
 
+OPTION = "a group takes the name of an option, such as model=lstm; quote off, null and numbers in YAML: 'off'"
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 """What only a disk answers that takes no more."""
 DISK = FULL | {errno.EACCES}
@@ -175,6 +177,7 @@ def explain(error: BaseException) -> ConfigError | None:
     """Return what the user can fix of an error, None for a defect of the program."""
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import MarkedYAMLError
 
     if isinstance(error, ConfigError):
         return error
@@ -194,9 +197,21 @@ def explain(error: BaseException) -> ConfigError | None:
     if isinstance(error, OSError) and error.errno in DISK:
         kept = "what is finished is kept: re-run the same command to resume"
         return ConfigError(error.filename or "results_dir", allowed=no_room(error), hint=kept)
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}"
+        return ConfigError(mark.name, allowed=f"{place}: {error.problem}", hint="correct the YAML there")
+    if isinstance(error, ValueError) and _raised_by_hydra(error):
+        return ConfigError("defaults", allowed=first_line(error), hint=OPTION)
     if isinstance(error, OmegaConfBaseException):
         return ConfigError(error.full_key or "configuration", allowed=first_line(error))
     return None
+
+
+def _raised_by_hydra(error: BaseException) -> bool:
+    """Return whether the innermost frame is Hydra's, which raises bare ValueErrors for names of options."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith("hydra.")
 
 
 def no_room(error: OSError) -> str:

@@ -49,7 +49,7 @@ lock: .venv/installed ## choose the versions of requirements.lock anew
 	@$(INSTALL) uv
 	@echo "torch==2.13.0" > .venv/pinned.txt
 	@{ echo '# Every version that set-up may install; pip reads this file as its constraints. Made by `make lock`.'; \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --strip-extras --no-header \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras --no-header \
 	  --no-annotate --constraint .venv/pinned.txt pyproject.toml; } > .venv/requirements.lock
 	@mv .venv/requirements.lock requirements.lock
 
@@ -57,8 +57,8 @@ clean: ## remove .venv and caches; results stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/created:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
-	  { echo "gradreach needs Python 3.10 or newer, found: $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "gradreach needs Python 3.11 or newer, found: $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "== making .venv with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv .venv
 	@touch $@

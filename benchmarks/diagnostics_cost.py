@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 
 from gradreach.analysis.tables.formats import markdown
-from gradreach.diagnostics import QUANTITIES, Instrument
-from gradreach.diagnostics.instrument import Schedule
+from gradreach.diagnostics import QUANTITIES, Instrument, Schedule
 from gradreach.models import GRU, LSTM, RNN, SequenceModel
 from gradreach.run_table.columns import csv
 from gradreach.system.files import write_text

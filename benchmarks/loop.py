@@ -52,7 +52,8 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits ``(batch, 10)`` for ``x (batch, length, 1)``."""
-        return self.head(self.layer(x)[0][:, -1])
+        logits: Tensor = self.head(self.layer(x)[0][:, -1])
+        return logits
 
 
 def convolutional(width: int, kernel_size: int) -> nn.Module:

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ class Part(NamedTuple):
     def now(cls, rows: list[Row]) -> "Part":
         """Return rows that were measured just now."""
         load = os.getloadavg()[1] if hasattr(os, "getloadavg") else float("nan")
-        return cls(rows, f"{datetime.now(timezone.utc):%Y-%m-%d} at revision {revision()}, load {load:.1f}")
+        return cls(rows, f"{datetime.now(UTC):%Y-%m-%d} at revision {revision()}, load {load:.1f}")
 
 
 COLUMNS = ("what", "case", "median", "range", "budget", "verdict", "note")

@@ -74,7 +74,7 @@ def published(results: Results) -> pd.DataFrame:
     signals = results.runs[results.runs["task"] == "mnist1d"]
     for (model, shuffled), some in signals.groupby(["architecture", "shuffled"], sort=False):
         ours = level(some, "test/accuracy", {}, scale=100) if "test/accuracy" in some else None
-        readme, notebook = PUBLISHED.get((model, bool(shuffled)), (math.nan, math.nan))
+        readme, notebook = PUBLISHED.get((str(model), bool(shuffled)), (math.nan, math.nan))
         rows.append(
             {
                 "model": model,

@@ -74,7 +74,7 @@ def lag_by_lag(results: Results, task: str, stage: str) -> dict[float, Effect]:
         return {}
     parts = told.pivot_table(index=["lag", "run_id"], columns="quantity", values="r2")
     return {
-        float(lag): effect_of(f"lag {lag:g}", values.to_numpy(float))
+        float(lag): effect_of(f"lag {lag:g}", values.to_numpy(float))  # type: ignore[arg-type]  # lags are numbers
         for lag, values in (parts["h"] - parts["c"]).groupby("lag")
     }
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,9 +49,10 @@ def gain_of_odd(runs: pd.DataFrame) -> Effect:
         index="seed", columns=["task", "architecture", "kernel_size"], values="test/accuracy", aggfunc="mean"
     )
     above: dict[int, list[pd.Series]] = {0: [], 1: []}
-    for task, depth, k in table.columns:
+    columns: list[Any] = table.columns.to_list()
+    for task, depth, k in columns:
         neighbours = [(task, depth, k - 1), (task, depth, k + 1)]
-        if set(neighbours) <= set(table.columns):
+        if set(neighbours) <= set(columns):
             above[k % 2].append(table[task, depth, k] - table[neighbours].mean(axis=1, skipna=False))
     even, odd = (pd.concat(some, axis=1).mean(axis=1, skipna=False) if some else pd.Series() for some in above.values())
     mean, _, half, n = estimate((100 * (odd - even) / 2).to_numpy(float))

@@ -2,7 +2,7 @@
 
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,7 @@ def changes() -> pd.DataFrame:
         for name, (pooling, size) in POOLS.items():
             torch.manual_seed(seed)
             network = CNN(1, width=16, layers=2, kernel_size=5, dilation_base=1, pooling=pooling, pool_size=size)
-            readers = {name: lambda features: features.flatten(1)} | (HEADS if name == "none" else {})
+            readers: dict[str, Any] = {name: lambda features: features.flatten(1)} | (HEADS if name == "none" else {})
             with torch.no_grad():
                 before = network(x, None)[0]
                 after = {kind: network(other, None)[0] for kind, other in changed.items()}

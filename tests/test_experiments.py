@@ -162,8 +162,8 @@ def test_what_follows_the_length_follows_that_of_each_run(monkeypatch):
         line = ["experiment=sequence_length_quick"]
         master = hydra.compose("config", overrides=line, return_hydra_config=True)
         sweeper = instantiate(master.hydra.sweeper)
-        sweeper.config, sweeper.launcher = master, object()
-        sweeper.hydra_context = SimpleNamespace(config_loader=GlobalHydra.instance().config_loader())
+        context = SimpleNamespace(config_loader=GlobalHydra.instance().config_loader())
+        sweeper.setup(hydra_context=context, task_function=lambda config: None, config=master)
         sweeper.sweep([])
         lengths = {(job.seq_len, job.model.chrono) for job in planned if job.model.get("chrono")}
     assert lengths == {(length, length) for length in (10, 64, 80, 192, 196)}

@@ -62,7 +62,7 @@ def test_what_submitit_is_given_it_knows(preset):
 def test_a_search_puts_its_sweeper_in_place_and_leaves_the_run_as_it_is(search):
     composed = whole(f"+search={search}")
     sweeper = composed.hydra.sweeper
-    assert sweeper._target_ == "gradreach.sweeps.search.SearchSweeper"
+    assert sweeper._target_ == "hydra_plugins.gradreach.SearchSweeper"
     assert isinstance(
         SearchSweeper(**{key: value for key, value in sweeper.items() if key != "_target_"}), SearchSweeper
     )

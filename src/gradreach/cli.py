@@ -1,7 +1,7 @@
 """``gradreach``: what is done with results, beside making them (which is ``run.py``)."""
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -27,14 +27,14 @@ Entity = Annotated[str | None, typer.Option(help="W&B's team or user; none: the 
 BaseUrl = Annotated[str | None, typer.Option(help="W&B's server; none: WANDB_BASE_URL, or W&B's cloud.")]
 
 
-class Best(str, Enum):
+class Best(StrEnum):
     """Which end of a metric is good."""
 
     max = "max"
     min = "min"
 
 
-class Form(str, Enum):
+class Form(StrEnum):
     """How a table is written."""
 
     terminal = "terminal"
@@ -44,7 +44,7 @@ class Form(str, Enum):
     html = "html"
 
 
-class Long(str, Enum):
+class Long(StrEnum):
     """Which table is exported."""
 
     runs = "runs"

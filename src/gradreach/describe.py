@@ -98,7 +98,7 @@ def output_shapes(model: SequenceModel, shape: Shape) -> dict[str, tuple[int, ..
     shapes: dict[str, tuple[int, ...]] = {}
 
     def remember(name: str) -> Any:
-        def hook(module: nn.Module, arguments: tuple, given: Tensor | tuple) -> None:
+        def hook(module: nn.Module, arguments: Any, given: Tensor | tuple[Tensor, ...]) -> None:
             size = tuple((given[0] if isinstance(given, tuple) else given).shape)
             if isinstance(module, nn.Conv1d | nn.Conv2d):
                 shapes[name] = (size[2], size[1])

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -139,7 +139,7 @@ def _execute(
         "status": "running",
         "experiment": environment.experiment,
         "config": run.canonical(),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "revision": revision(),
         "versions": versions(),
         "host": {**host(), "process": os.getpid()},

@@ -4,7 +4,7 @@ from gradreach.diagnostics.bptt import bptt_shares, bptt_terms
 from gradreach.diagnostics.decay import Decay, decay, figures, half_life, reach
 from gradreach.diagnostics.decoding import DECODED, linear_decoding
 from gradreach.diagnostics.gates import gate_histograms, gate_statistics
-from gradreach.diagnostics.instrument import QUANTITIES, Instrument, Schedule
+from gradreach.diagnostics.instrument import QUANTITIES, Instrument
 from gradreach.diagnostics.jacobians import (
     cell_jacobian,
     log10_condition_number,
@@ -26,6 +26,7 @@ from gradreach.diagnostics.receptive_field import (
 )
 from gradreach.diagnostics.stepwise import Stepwise
 from gradreach.diagnostics.trace import LayerTrace, Trace, trace
+from gradreach.schedule import Schedule
 
 __all__ = [
     "DECODED",

@@ -85,7 +85,8 @@ def reach(curve: pd.DataFrame, threshold: float = REACH_THRESHOLD) -> float | pd
     """
     if not threshold > 0:
         raise ValueError(f"threshold={threshold}: it must be above 0; every gradient is at least that")
-    return _of_each(curve, lambda lags, medians: _reach(lags, medians, threshold))
+    reached: float | pd.Series = _of_each(curve, lambda lags, medians: _reach(lags, medians, threshold))
+    return reached
 
 
 def _reach(lags: np.ndarray, medians: np.ndarray, threshold: float = REACH_THRESHOLD) -> float:

@@ -8,6 +8,7 @@ classifier probes, 2016; here by ridge regression, which has a closed form.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import torch
@@ -53,7 +54,7 @@ def linear_decoding(
         between those that test, and where a state is not a number.
     """
     inputs, target = batch.x.cpu(), _target_of(batch)
-    rows: list[tuple] = []
+    rows: list[tuple[Any, ...]] = []
     for layer in _layers(model, batch, positions):
         for quantity, states in layer.parts.items():
             known = (layer.layer, layer.direction, quantity)
@@ -127,7 +128,9 @@ def decoding_figures(table: pd.DataFrame) -> dict[str, float]:
     names = curve_names(list(table[["layer", "direction"]].drop_duplicates().itertuples(index=False, name=None)))
     early = table[(table["of"] == "input") | (table["position"] < 1)]
     return {
-        f"{quantity}{names[layer, direction]}.decoded_{'target' if of == 'target' else 'inputs'}": float(rows.mean())
+        f"{quantity}{names[str(layer), str(direction)]}.decoded_{'target' if of == 'target' else 'inputs'}": float(
+            rows.mean()
+        )
         for (layer, direction, quantity, of), rows in early.groupby(
             ["layer", "direction", "quantity", "of"], sort=False
         )["r2"]

@@ -89,4 +89,5 @@ class GradientNorms:
 
 def _joined(norms: list[np.ndarray]) -> np.ndarray:
     """Return the norm of parts whose norms are given; of squares of float32's numbers none is beyond float64."""
-    return np.sqrt(np.sum(np.square(norms), axis=0))
+    whole: np.ndarray = np.sqrt(np.sum(np.square(norms), axis=0))
+    return whole

@@ -65,7 +65,8 @@ class Scaled(NamedTuple):
 def log_norm(values: Tensor) -> Tensor:
     """Return the natural logarithm of the norm over the last dimension, also where its square would underflow."""
     largest = values.abs().amax(-1)
-    return largest.log() + torch.linalg.vector_norm(values / _nonzero(largest).unsqueeze(-1), dim=-1).clamp_min(1).log()
+    scaled: Tensor = torch.linalg.vector_norm(values / _nonzero(largest).unsqueeze(-1), dim=-1)
+    return largest.log() + scaled.clamp_min(1).log()
 
 
 def _nonzero(largest: Tensor) -> Tensor:

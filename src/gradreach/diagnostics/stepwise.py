@@ -102,7 +102,8 @@ class CellSteps(Steps):
         """Return it unchanged: the inputs are where the steps end; of an elementwise layer take it there."""
         if not self.slopes:
             return inner
-        return self._pull_back(self.all_steps, inner.flatten(0, 1))[1].unflatten(0, inner.shape[:2])
+        outer: Tensor = self._pull_back(self.all_steps, inner.flatten(0, 1))[1].unflatten(0, inner.shape[:2])
+        return outer
 
     def weight_gradients(self, step: Step) -> dict[str, Tensor]:
         """Return those of the layer's parameters, by their names."""
@@ -129,7 +130,8 @@ class CellSteps(Steps):
         weights = torch.linspace(1, 2, self.size, dtype=ones.dtype, device=ones.device).expand_as(ones)
         if not torch.allclose(self._pull_back(self.all_steps, weights)[0], weights * slopes, equal_nan=True):
             raise ValueError(f"{type(self.cell).__name__} says elementwise = True, and its state is mixed in a step")
-        return slopes.unflatten(0, (self.length, self.batch)).unbind()
+        of_steps: Tensor = slopes.unflatten(0, (self.length, self.batch))
+        return of_steps.unbind()
 
     @torch.no_grad()
     def _gates(self) -> dict[str, Tensor]:

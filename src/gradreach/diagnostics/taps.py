@@ -71,7 +71,7 @@ def _not_measured(name: str, module: nn.Module, why: str) -> None:
     )
 
 
-def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable:
+def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable[..., Any]:
     directions = ("forward", "backward") if module.bidirectional else ("forward",)
 
     def forward(inputs: Any, hx: Any = None) -> Any:
@@ -117,7 +117,7 @@ def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable:
     return forward
 
 
-def _split_own(module: nn.Module, name: str, cuts: list[Cut]) -> Callable:
+def _split_own(module: nn.Module, name: str, cuts: list[Cut]) -> Callable[..., Any]:
     original = module.forward
 
     def forward(x: Any, *arguments: Any, **options: Any) -> Any:
@@ -154,7 +154,8 @@ def _weights(module: nn.RNNBase, layer: int, direction: str) -> Weights:
     suffix = f"l{layer}" + ("_reverse" if direction == "backward" else "")
 
     def double(kind: str) -> Tensor:
-        return getattr(module, f"{kind}_{suffix}").detach().double()
+        weight: Tensor = getattr(module, f"{kind}_{suffix}")
+        return weight.detach().double()
 
     recurrent = double("weight_hh")
     zero = recurrent.new_zeros(len(recurrent))

@@ -151,4 +151,5 @@ class LSTMSteps(TorchSteps):
 
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return torch.addmm(bias, x.flatten(0, 1), weight.T).unflatten(0, x.shape[:2])
+    of_steps: Tensor = torch.addmm(bias, x.flatten(0, 1), weight.T).unflatten(0, x.shape[:2])
+    return of_steps

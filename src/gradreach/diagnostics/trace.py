@@ -192,7 +192,8 @@ def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]
 
 def copy_of(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return a copy that computes in a dtype, in evaluation, without gradients of its weights."""
-    return copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype)).eval().requires_grad_(False)
+    cast: nn.Module = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype))
+    return cast.eval().requires_grad_(False)
 
 
 def check_batch(batch: Any) -> None:

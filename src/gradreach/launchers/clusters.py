@@ -156,7 +156,8 @@ def ended_slurm_job(job: Any) -> JobReturn:
             if not job.paths.result_pickle.exists():
                 raise RuntimeError(f"SLURM job {job.job_id} ended before its run; what it printed: {job.paths.stderr}")
         time.sleep(POLL_SECONDS)
-    return job.result()
+    result: JobReturn = job.result()
+    return result
 
 
 def in_queue(job_id: str) -> bool:

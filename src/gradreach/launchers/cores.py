@@ -45,10 +45,11 @@ class CoresLauncher(Launcher):
         setup_globals()
         composer = Composer(self.hydra_context.config_loader, self.config)
         state = Singleton.get_state()
-        return Parallel(n_jobs=self.n_jobs, backend="loky", batch_size=1, pre_dispatch="all")(
+        ended: list[JobReturn] = Parallel(n_jobs=self.n_jobs, backend="loky", batch_size=1, pre_dispatch="all")(
             delayed(_do)(composer.compose_job(overrides, number), self.hydra_context, self.task_function, state)
             for number, overrides in enumerate(job_overrides, initial_job_idx)
         )
+        return ended
 
     def close(self) -> None:
         """End the workers, which hold nothing that is not written; to leave on their own takes them two seconds."""

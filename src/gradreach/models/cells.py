@@ -186,7 +186,8 @@ class LSTMAsPrinted(NotesCell):
 
     def prepare(self, x: Tensor) -> Tensor:
         """Return the input parts of i, f, o, z."""
-        return self.embed(x) @ self.weight_x.T + self.bias
+        embedded: Tensor = self.embed(x)
+        return embedded @ self.weight_x.T + self.bias
 
     def opened(self, prepared: Tensor, state: State) -> dict[str, Tensor]:
         """Return i, f and o."""
@@ -267,7 +268,8 @@ class IndRNNCell(Cell):
 
     def prepare(self, x: Tensor) -> Tensor:
         """Return ``W x + b``."""
-        return self.from_input(x)
+        prepared: Tensor = self.from_input(x)
+        return prepared
 
     def advance(self, prepared: Tensor, state: State) -> Tensor:
         """Return ``h_t``."""

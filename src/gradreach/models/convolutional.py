@@ -1,7 +1,7 @@
 """Convolutional networks over time."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from gradreach.models.encoder import Encoder, valid_steps
 KINDS_OF_PADDING = ("none", "same", "full", "causal", "circular")
 
 
-def _known_padding(value: Any) -> str | int:
+def _known_padding(value: str | int) -> str | int:
     if value in KINDS_OF_PADDING or (type(value) is int and value >= 0):
         return value
     raise PydanticCustomError("padding", "must be none, same, full, causal, circular, or a number of zeros, 0 or more")
@@ -149,9 +149,11 @@ class Layer(nn.Module):
         assert self.normalization is not None
         x = x.transpose(1, 2)
         if isinstance(self.normalization, nn.LayerNorm):  # each step on its own
-            return self.normalization(x).transpose(1, 2)
+            of_step: Tensor = self.normalization(x)
+            return of_step.transpose(1, 2)
         if lengths is None:
-            return self.normalization(x.flatten(0, 1)).view_as(x).transpose(1, 2)
+            of_all: Tensor = self.normalization(x.flatten(0, 1))
+            return of_all.view_as(x).transpose(1, 2)
         valid = valid_steps(lengths, x.shape[1])
         normalized = self.normalization(x[valid])
         return torch.zeros_like(x).masked_scatter(valid.unsqueeze(2), normalized).transpose(1, 2)
@@ -272,7 +274,8 @@ class CNN(Encoder):
         seen = np.array([lengths[-1] - 1])
         for layer, below in zip(reversed(self.stack), reversed(lengths[:-1]), strict=True):
             seen = layer.seen(seen, below)
-        return seen.tolist()
+        steps: list[int] = seen.tolist()
+        return steps
 
 
 def dilations(base: int, layers: int) -> list[int]:

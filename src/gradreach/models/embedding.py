@@ -94,7 +94,8 @@ class TokenEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(batch, length, size)``."""
-        return self.vectors(x) if self.ngrams is None else self.vectors(x) + self.ngrams(x)
+        vectors: Tensor = self.vectors(x)
+        return vectors if self.ngrams is None else vectors + self.ngrams(x)
 
     def multiply_adds(self, length: int) -> int:
         """Looking up needs none."""

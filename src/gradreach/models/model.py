@@ -55,7 +55,8 @@ class SequenceModel(nn.Module):
         states, lengths = self.encoder(self.embedding(x), lengths)
         features = self.dropout(self.readout(states, lengths))
         if self.max_norm is None:
-            return self.head(features)
+            answer: Tensor = self.head(features)
+            return answer
         return F.linear(features, torch.renorm(self.head.weight, 2, 0, self.max_norm), self.head.bias)
 
     @property

@@ -70,7 +70,7 @@ class Attention(Readout):
 
     def forward(self, states: Tensor, lengths: Tensor | None) -> Tensor:
         """Return ``(batch, d_in)``."""
-        scores = self.score(torch.tanh(self.hidden(states)))
+        scores: Tensor = self.score(torch.tanh(self.hidden(states)))
         if lengths is None:
             return (scores.softmax(1) * states).sum(1)
         padding = ~valid_steps(lengths, states.shape[1]).unsqueeze(2)

@@ -1,7 +1,7 @@
 """Recurrent networks: stacks of layers, fused torch kernels where they exist."""
 
 from abc import abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -71,7 +71,7 @@ class Recurrent(Encoder):
 
 
 def _states(layer: nn.Module, x: Tensor) -> Tensor:
-    given = layer(x)
+    given: Tensor | tuple[Tensor, Any] = layer(x)
     return given[0] if isinstance(given, tuple) else given
 
 
@@ -234,7 +234,7 @@ class PrintedLSTM(Recurrent):
 
     def multiply_adds(self, length: int) -> int:
         """Count those of the matrices; W_xz is used twice."""
-        twice = sum(layer.width**2 for layer in [*self.layers, *self.backward_layers])
+        twice: int = sum(layer.width**2 for layer in [*self.layers, *self.backward_layers])
         return super().multiply_adds(length) + length * twice
 
 

@@ -107,7 +107,8 @@ class S4DKernel(nn.Module):
         length = x.shape[1]
         size = 2 * length  # so that the end does not wrap round to the start
         spectrum = torch.fft.rfft(x, size, dim=1) * torch.fft.rfft(self.kernel(length).T, size, dim=0)
-        return torch.fft.irfft(spectrum, size, dim=1)[:, :length] + self.skip * x
+        convolved: Tensor = torch.fft.irfft(spectrum, size, dim=1)
+        return convolved[:, :length] + self.skip * x
 
 
 class S4D(Encoder):

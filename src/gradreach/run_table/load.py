@@ -86,7 +86,7 @@ def disagreements(experiment: str, results_dir: Path, source: Source) -> tuple[i
     )
     both = here.index[(here["status"] != "missing") & (there["status"].reindex(here.index) != "missing")]
     lines = []
-    for column in sorted(set(here) & set(there)):
+    for column in sorted(str(name) for name in set(here) & set(there)):
         pairs = zip(both, here.loc[both, column], there.loc[both, column], strict=True)
         lines += [
             f"{run_id} {column}: {ours} here, {theirs} there"

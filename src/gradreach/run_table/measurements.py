@@ -79,7 +79,7 @@ def load_history(
     whole = whole.sort_values(
         ["run_id", "epoch"], key=lambda c: c.map(rank) if c.name == "run_id" else c, kind="stable", ignore_index=True
     )
-    figures = sorted(set(whole) - {"run_id", "epoch", "step"})
+    figures = sorted({str(name) for name in whole} - {"run_id", "epoch", "step"})
     whole = whole[[name for name in ("run_id", "epoch", "step", *figures) if name in whole]]
     whole[figures] = whole[figures].apply(_rounded)
     return whole

@@ -1,12 +1,18 @@
 """The sweeper that plans before it launches."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from gradreach.compose import BasicSweeper, Composer, all_jobs
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from gradreach.compose import Composer, all_jobs
 from gradreach.launchers.cores import CoresLauncher
 
 
-class PlannedSweeper(BasicSweeper):
+class PlannedSweeper(Sweeper):
     """All combinations, like Hydra's own; but every job is checked before the first starts.
 
     Identical runs are done once, finished ones not again, and the launcher is given only what is left.
@@ -16,22 +22,26 @@ class PlannedSweeper(BasicSweeper):
       itself, which wins; null leaves one out.
     """
 
-    def __init__(self, params: dict[str, str] | None = None, parts: dict[str, dict[str, str]] | None = None) -> None:
-        super().__init__(max_batch_size=None)  # what is swept is read from the configuration: all_jobs
+    def __init__(
+        self, params: Mapping[str, str] | None = None, parts: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        """Take nothing: what is swept is read from the configuration, see ``all_jobs``."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take up what Hydra knows of the sweep."""
+        self.loader, self.master = hydra_context.config_loader, config
+        self.runs = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan, launch, report. Exits with code 1 where a run has failed."""
         from gradreach.sweeps.sweep import sweep  # brings torch, which a search and --help do without
 
-        assert self.hydra_context is not None
-        assert self.config is not None
-        launcher = self.launcher
-        assert launcher is not None
-        loader = self.hydra_context.config_loader
-        jobs = all_jobs(loader, self.config, arguments)
-        composer = Composer(loader, self.config)
+        jobs = all_jobs(self.loader, self.master, arguments)
+        composer = Composer(self.loader, self.master)
         try:
-            return sweep(jobs, composer.compose, lambda chosen: launcher.launch(chosen, initial_job_idx=0))
+            return sweep(jobs, composer.compose, lambda chosen: self.runs.launch(chosen, initial_job_idx=0))
         finally:
-            if isinstance(launcher, CoresLauncher):
-                launcher.close()
+            if isinstance(self.runs, CoresLauncher):
+                self.runs.close()

@@ -121,7 +121,8 @@ def _check(path: Path, size: int, changed: int) -> None:
 
 def _facts(path: Path) -> dict[str, Any]:
     with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-        return json.loads(str(file["facts"]))[0]
+        facts: dict[str, Any] = json.loads(str(file["facts"]))[0]
+        return facts
 
 
 def _intact(part: Callable[[Path], Read], path: Path) -> Read | None:

@@ -204,7 +204,9 @@ class Parity(Synthetic):
         return bits[:, :, None].astype(np.float32), bits.sum(1) % 2
 
 
-def _two_of(generator: np.random.Generator, n: int, first_below: int, second_below: int) -> tuple:
+def _two_of(
+    generator: np.random.Generator, n: int, first_below: int, second_below: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw two different steps, the first below one bound, the second below another that is no smaller."""
     first = generator.integers(first_below, size=n)
     second = generator.integers(second_below - 1, size=n)

@@ -88,7 +88,8 @@ class MNIST(Task):
     def _pixels(self, images: np.ndarray) -> np.ndarray:
         area = averages(self.side)
         pixels = (area @ (images.astype(np.float32) / 255) @ area.T).reshape(len(images), -1)
-        return np.clip(pixels, 0, 1)  # an average of ones may round to more than one
+        inside: np.ndarray = np.clip(pixels, 0, 1)  # an average of ones may round to more than one
+        return inside
 
 
 def averages(side: int) -> np.ndarray:

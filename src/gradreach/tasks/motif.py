@@ -52,7 +52,8 @@ class InNoise(Synthetic):
         """``(motifs, motif_length)``, orthogonal to each other, drawn from the data seed."""
         generator = np.random.default_rng([self.data_seed, 1_000_000])
         orthogonal, _ = np.linalg.qr(generator.standard_normal((self.motif_length, self.motifs)))
-        return (orthogonal.T * self.motif_length**0.5).astype(np.float32)
+        patterns: np.ndarray = (orthogonal.T * self.motif_length**0.5).astype(np.float32)
+        return patterns
 
     def hide(self, generator: np.random.Generator, which: list[np.ndarray], at: list[np.ndarray]) -> np.ndarray:
         """Draw noise and add pattern ``which[i]`` at step ``at[i]``, both ``(n,)``, for every i."""

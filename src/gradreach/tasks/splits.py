@@ -56,7 +56,8 @@ def keys_of(x: Iterable[np.ndarray]) -> list[bytes]:
 def _one_pattern_a_value(row: np.ndarray) -> np.ndarray:
     if row.dtype.kind != "f":
         return row
-    return np.where(np.isnan(row), row.dtype.type(np.nan), row + row.dtype.type(0))
+    alike: np.ndarray = np.where(np.isnan(row), row.dtype.type(np.nan), row + row.dtype.type(0))
+    return alike
 
 
 def key(content: bytes) -> bytes:

@@ -227,7 +227,8 @@ class TextTask(Task):
         if self.train_size is not None and self.train_size < classes:
             needs = f"training has {classes} classes, and needs a text of each"
             raise ConfigError("task.train_size", self.train_size, needs, f"choose {classes} or more")
-        return index[draw_some(labels[index], self.train_size, self.data_seed)]
+        some: np.ndarray = index[draw_some(labels[index], self.train_size, self.data_seed)]
+        return some
 
 
 def _check_classes(parts: Sequence[Texts], classes: Sequence[str]) -> None:

@@ -35,7 +35,8 @@ def tokenizer(tokens: str) -> Callable[[str], list[str]]:
         case "characters":
             return lambda text: list(text.strip())
         case _:
-            return torchtext().data.utils.get_tokenizer(tokens)
+            found: Callable[[str], list[str]] = torchtext().data.utils.get_tokenizer(tokens)
+            return found
 
 
 def bare(text: str) -> str:
@@ -64,4 +65,6 @@ def encode(texts: Iterable[str], tokens: str) -> tuple[np.ndarray, np.ndarray, l
 
 def vocabulary(counts: Counter[str], min_frequency: int, most: int | None) -> list[str]:
     """Return the tokens by their number, the most frequent first; 0 is padding, 1 any that is unknown."""
-    return torchtext().vocab.Vocab(counts, max_size=most, min_freq=min_frequency, specials=list(SPECIALS)).itos
+    made = torchtext().vocab.Vocab(counts, max_size=most, min_freq=min_frequency, specials=list(SPECIALS))
+    tokens: list[str] = made.itos
+    return tokens

@@ -119,7 +119,9 @@ class TimeSeriesFile(Task):
         arrays, facts = self._arrays(paths, parts, first.classes)
         return arrays, {**facts, "also_in_test": also_in_test, "also_in_training": also_in_training}
 
-    def _arrays(self, paths: list[Path], parts: list, classes: list[str]) -> tuple[Arrays, dict[str, Any]]:
+    def _arrays(
+        self, paths: list[Path], parts: list[tuple[list[np.ndarray], Any]], classes: list[str]
+    ) -> tuple[Arrays, dict[str, Any]]:
         everything = [one for some, _ in parts for one in some]
         longest = max(len(one) for one in everything)
         too_long = sum(len(one) > self.seq_len for one in everything)

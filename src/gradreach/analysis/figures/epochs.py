@@ -95,7 +95,7 @@ def draw_curves(
         curves = {run_id: curve for run_id, curve in curves_of(history, some, measure.metric).items() if len(curve)}
         for run_id, curve in curves.items():
             values = curve.to_numpy(float) * measure.scale
-            status = some.set_index("run_id").loc[run_id, "status"]
+            status = str(some.set_index("run_id").loc[run_id, "status"])
             (line,) = axes.plot(curve.index, values, color=look["color"], **THIN)
             tell(line, f"{key}, run {run_id} ({status}): {number(values[-1], '.4g')} at epoch {curve.index[-1]:g}")
             if status in ("diverged", "failed"):

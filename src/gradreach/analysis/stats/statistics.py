@@ -63,7 +63,8 @@ TOO_SMALL = "n too small for a test"
 def finite(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return the values that are numbers, as floats."""
     array = np.asarray(values, dtype=float)
-    return array[np.isfinite(array)]
+    numbers: np.ndarray = array[np.isfinite(array)]
+    return numbers
 
 
 def estimate(values: Sequence[float] | np.ndarray) -> Estimate:

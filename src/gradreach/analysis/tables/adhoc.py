@@ -76,7 +76,7 @@ def mixed(runs: pd.DataFrame, keys: Sequence[str]) -> str:
     settings = ["task", "model", *(key for key in map(str, runs) if key.startswith(GROUPS) and "._" not in key)]
     cells = runs[[*dict.fromkeys([*settings, *keys])]].astype(str).groupby(list(keys), sort=False)
     values = cells[[key for key in settings if key not in keys]].nunique()
-    vary = [key for key in values if values[key].max() > 1]
+    vary = [str(key) for key in values if values[key].max() > 1]
     others = [key for key in vary if not key.endswith(".name")]
     return ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
 

@@ -14,6 +14,8 @@ from gradreach.analysis.stats.statistics import TOO_SMALL
 from gradreach.analysis.tables.aggregation import COUNTED, only, summarize
 from gradreach.analysis.tables.specification import Computed, Measure, Table
 
+Key = tuple[Any, ...]  # the values of a table's keys: those of a row, or of a column
+
 
 @dataclass(frozen=True)
 class View:
@@ -103,7 +105,7 @@ def _chance_beside(group: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
 
 
 def _chance_below(
-    summary: pd.DataFrame, table: Table, heads: Mapping[tuple[str, tuple], str], measures: Mapping[str, Measure]
+    summary: pd.DataFrame, table: Table, heads: Mapping[tuple[str, Key], str], measures: Mapping[str, Measure]
 ) -> dict[str, str]:
     row = {table.row_keys[0]: "chance"}
     for (label, column), head in heads.items():
@@ -124,7 +126,7 @@ def _notes(summary: pd.DataFrame, table: Table, bold: bool) -> str:
     return " ".join([note] * bold + [few] * (TOO_SMALL in set(summary["test"])))
 
 
-def _sorted_keys(summary: pd.DataFrame, keys: Sequence[str]) -> list[tuple]:
+def _sorted_keys(summary: pd.DataFrame, keys: Sequence[str]) -> list[Key]:
     if not keys:
         return [()]
     distinct = summary[list(keys)].drop_duplicates().sort_values(list(keys), na_position="first")

@@ -1,0 +1,69 @@
+"""What we take of Hydra's internals is there, and composes as Hydra itself does: the test that fails first."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from gradreach.compose import Composer, all_jobs, combinations
+from project import PROJECT
+
+
+@pytest.fixture
+def hydra() -> Iterator[tuple[Any, DictConfig]]:
+    """Hydra's loader, and what a sweep composes first."""
+    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+        master = compose("config", overrides=["experiment=quickstart"], return_hydra_config=True)
+        yield GlobalHydra.instance().config_loader(), master
+
+
+def test_the_private_names_that_we_call_take_what_we_give_them() -> None:
+    def parameters(function: Any) -> list[str]:
+        return list(inspect.signature(function).parameters)
+
+    assert parameters(ConfigLoaderImpl._apply_overrides_to_config) == ["overrides", "cfg"]
+    assert parameters(ConfigLoaderImpl._parse_overrides_and_create_caching_repo) == ["self", "config_name", "overrides"]
+    assert parameters(ConfigLoaderImpl.load_sweep_config) == ["self", "master_config", "sweep_overrides"]
+    assert parameters(BasicSweeper.split_arguments) == ["overrides", "max_batch_size"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=cnn", "kernel_size=5", "seed=3"],
+        ["model=lstm", "model.forget_bias=1", "task=adding", "+model.more=2"],
+        ["task=recall", "task.seq_len=20", "~task.values", "optimizer.lr=0.001"],
+    ],
+    ids=" ".join,
+)
+def test_a_job_is_composed_as_hydra_composes_it(hydra: tuple[Any, DictConfig], overrides: list[str]) -> None:
+    loader, master = hydra
+    theirs = OmegaConf.masked_copy(
+        whole := loader.load_sweep_config(master, overrides), [k for k in whole if k != "hydra"]
+    )
+    composer = Composer(loader, master)
+    for _ in range(2):  # also from what was kept of the first time
+        assert composer.compose(overrides) == theirs
+        assert composer.compose_job(overrides, 7).hydra.job.num == 7
+
+
+def test_combinations_are_those_of_hydras_own_sweeper(hydra: tuple[Any, DictConfig]) -> None:
+    loader, master = hydra
+    assert len(all_jobs(loader, master, [])) == 4 * 2 * 2 * 3
+    assert combinations(loader, {"model": "rnn,lstm", "seed": "0"}, ["seed=1,2"]) == [
+        ["model=rnn", "seed=1"],
+        ["model=rnn", "seed=2"],
+        ["model=lstm", "seed=1"],
+        ["model=lstm", "seed=2"],
+    ]
+
+
+def test_no_other_file_knows_hydras_internals() -> None:
+    knowing = [path.name for path in (PROJECT / "src").rglob("*.py") if "hydra._internal" in path.read_text("utf-8")]
+    assert knowing == ["compose.py"]

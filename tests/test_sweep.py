@@ -230,12 +230,24 @@ def test_a_sweep_does_again_a_finished_run_whose_files_are_damaged(swept, tmp_pa
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], "the sweep has no run: a key is swept over no value"),
-        ([["threads=1"], ["threads=2"]], "threads=1,2: changes no result"),
-        ([["results_dir=a"], ["results_dir=b"]], "results_dir=a,b: changes no result"),
-        ([["results_dir=a"], ["results_dir=b", "seed=1"]], "results_dir=a,b: changes no result"),
-        ([["tracking=off"], ["tracking=offline"]], "tracking.mode=off,offline: changes no result"),
-        ([["trainer.keep_checkpoint=true"], []], "trainer.keep_checkpoint=True,False: changes no result"),
+        ([], "sweep: it has no runs, because a key is swept over no value, such as seed=range"),
+        ([["threads=1"], ["threads=2"]], "threads=1,2: cannot be swept: it does not affect results; give one value"),
+        (
+            [["results_dir=a"], ["results_dir=b"]],
+            "results_dir=a,b: cannot be swept: it does not affect results; give one value",
+        ),
+        (
+            [["results_dir=a"], ["results_dir=b", "seed=1"]],
+            "results_dir=a,b: cannot be swept: it does not affect results; give one value",
+        ),
+        (
+            [["tracking=off"], ["tracking=offline"]],
+            "tracking.mode=off,offline: cannot be swept: it does not affect results; give one value",
+        ),
+        (
+            [["trainer.keep_checkpoint=true"], []],
+            "trainer.keep_checkpoint=true,false: cannot be swept: it does not affect results; give one value",
+        ),
     ],
 )
 def test_what_would_silently_be_done_once_or_never_is_refused(composed, lines, message):

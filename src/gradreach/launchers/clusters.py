@@ -187,4 +187,4 @@ def need(*modules: str, extra: str) -> None:
         if find_spec(module) is None:
             package = module.removeprefix("hydra_plugins.")
             hint = f"pip install 'gradreach[{extra}]'"
-            raise ConfigError(package, allowed="this launcher needs it, and it is not installed", hint=hint)
+            raise ConfigError(package, allowed="is needed here, and not installed", hint=hint)

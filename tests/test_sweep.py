@@ -227,26 +227,29 @@ def test_a_sweep_does_again_a_finished_run_whose_files_are_damaged(swept, tmp_pa
     assert capsys.readouterr().err.count("history.csv is not what its record says") == 1
 
 
+CANNOT = "cannot be swept: it does not affect results; give one value"
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
         ([], "sweep: it has no runs, because a key is swept over no value, such as seed=range"),
-        ([["threads=1"], ["threads=2"]], "threads=1,2: cannot be swept: it does not affect results; give one value"),
+        ([["threads=1"], ["threads=2"]], f"threads=1,2: {CANNOT}"),
         (
             [["results_dir=a"], ["results_dir=b"]],
-            "results_dir=a,b: cannot be swept: it does not affect results; give one value",
+            f"results_dir=a,b: {CANNOT}",
         ),
         (
             [["results_dir=a"], ["results_dir=b", "seed=1"]],
-            "results_dir=a,b: cannot be swept: it does not affect results; give one value",
+            f"results_dir=a,b: {CANNOT}",
         ),
         (
             [["tracking=off"], ["tracking=offline"]],
-            "tracking.mode=off,offline: cannot be swept: it does not affect results; give one value",
+            f"tracking.mode=off,offline: {CANNOT}",
         ),
         (
             [["trainer.keep_checkpoint=true"], []],
-            "trainer.keep_checkpoint=true,false: cannot be swept: it does not affect results; give one value",
+            f"trainer.keep_checkpoint=true,false: {CANNOT}",
         ),
     ],
 )

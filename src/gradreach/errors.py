@@ -66,7 +66,9 @@ class ConfigError(ValueError):
     def problem(self) -> str:
         """Return what is wrong, without what to do about it."""
         assignments = {str(self.setting): self.value, **self.others}
-        head = ", ".join(name if value is ABSENT else f"{name}={typed(value)}" for name, value in assignments.items())
+        head = ", ".join(
+            name if value is ABSENT else f"{name}={value_text(value)}" for name, value in assignments.items()
+        )
         return _one_line(f"{head}: {self.allowed}" if self.allowed else head)
 
     @property
@@ -76,7 +78,7 @@ class ConfigError(ValueError):
         return suggest(given, self.choices) if self.choices else ""
 
 
-def typed(value: object) -> str:
+def value_text(value: object) -> str:
     """Return a value as people type it on a command line."""
     if value is None:
         return "null"

@@ -21,7 +21,6 @@ import json
 import math
 import os
 import re
-import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import filelock
 import numpy as np
 
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, report
 from gradreach.system.files import write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -176,9 +175,9 @@ class RecordStore:
                 if file.exists():
                     file.replace(place / file.name)
         except OSError as error:
-            print(f"gradreach: {folder}: {why}, and cannot be moved ({error})", file=sys.stderr)
+            report(f"{folder}: {why}, and cannot be moved ({error})")
         else:
-            print(f"gradreach: {folder}: {why}; moved to {place}, the run counts as not done", file=sys.stderr)
+            report(f"{folder}: {why}; moved to {place}, the run counts as not done")
 
     def status(self, run_id: str) -> str:
         """Return a run's status; ``missing`` without a record, ``interrupted`` where who ran it is gone."""

@@ -336,9 +336,8 @@ def test_a_server_that_is_not_well_is_no_refused_key(answering, capsys, code, te
     settings = TrackingSettings(mode="online", project="p", entity=None, base_url=url)
     assert mode_now(settings) == "offline"
     told = capsys.readouterr().err
-    assert (
-        told
-        == f"gradreach: note: {url}: does not answer ({reason}): tracked offline; 'gradreach sync' sends it later\n"
+    assert told == (
+        f"gradreach: note: {url}: does not answer ({reason}): tracked offline; 'gradreach sync' sends it later\n"
     )
 
 

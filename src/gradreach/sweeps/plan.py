@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from gradreach.assemble import check
 from gradreach.config import RunConfig, RunEnvironment, parse, plain
-from gradreach.errors import ConfigError, advise, typed
+from gradreach.errors import ConfigError, advise, value_text
 from gradreach.models import caveat
 
 NAMED = {"model", "task", "seq_len", "task.seq_len", "kernel_size", "model.kernel_size", "seed", "experiment"}
@@ -70,7 +70,7 @@ def _agree(one: dict[str, Any], other: dict[str, Any], apart: Collection[str] = 
     """Refuse two values where only the first would be used, silently."""
     for key, value in one.items():
         if value != other[key] and key not in apart:
-            both = f"{typed(value)},{typed(other[key])}"
+            both = f"{value_text(value)},{value_text(other[key])}"
             raise ConfigError(key, both, "cannot be swept: it does not affect results", "give one value")
 
 

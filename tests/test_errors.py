@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 
 import gradreach.errors
-from gradreach.errors import ABSENT, ConfigError, report, wrapped
+from gradreach.errors import ABSENT, ConfigError, report, wrap_words
 from gradreach.tracking.server import Unreachable
 from project import PROJECT
 
@@ -104,7 +104,7 @@ def test_a_word_longer_than_the_terminal_stays_whole(monkeypatch):
 
 
 def test_wide_characters_take_two_cells():
-    assert wrapped("一二三 四五六 七八九", 14) == ["一二三 四五六", "  七八九"]
+    assert wrap_words("一二三 四五六 七八九", 14) == ["一二三 四五六", "  七八九"]
 
 
 def test_a_long_list_of_choices_gets_lines_of_its_own_on_a_terminal(monkeypatch):

@@ -60,22 +60,20 @@ class ConfigError(ValueError):
 
     def __str__(self) -> str:
         """Return the error as one line."""
-        return "; ".join(filter(None, [self.problem, self.advice, self.hint]))
+        return "; ".join(filter(None, [self.problem, self.suggestion, self.hint]))
 
     @property
     def problem(self) -> str:
         """Return what is wrong, without what to do about it."""
-        assignments = {str(self.setting): self.value, **self.others}
-        head = ", ".join(
-            name if value is ABSENT else f"{name}={value_text(value)}" for name, value in assignments.items()
-        )
+        settings = {str(self.setting): self.value, **self.others}
+        head = ", ".join(name if value is ABSENT else f"{name}={value_text(value)}" for name, value in settings.items())
         return _one_line(f"{head}: {self.allowed}" if self.allowed else head)
 
     @property
-    def advice(self) -> str:
+    def suggestion(self) -> str:
         """Name the choice nearest to what was given, and all choices; nothing where there are none."""
         given = str(self.setting).rpartition(".")[2] if self.value is ABSENT else str(self.value)
-        return suggest(given, self.choices) if self.choices else ""
+        return _one_line(suggest(given, self.choices)) if self.choices else ""
 
 
 def value_text(value: object) -> str:
@@ -126,11 +124,11 @@ def report(message: ConfigError | str, stream: TextIO | None = None) -> None:
         return
     width, parts = _width(stream), [text]
     if len(text) > width and isinstance(message, ConfigError) and message.choices:
-        parts = [f"{PROGRAM}{message.problem}", *(INDENT + part for part in (message.advice, message.hint) if part)]
-    print("\n".join(line for part in parts for line in wrapped(part, width)), file=stream)
+        parts = [f"{PROGRAM}{message.problem}", *(INDENT + part for part in (message.suggestion, message.hint) if part)]
+    print("\n".join(line for part in parts for line in wrap_words(part, width)), file=stream)
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def wrap_words(text: str, width: int) -> list[str]:
     """Cut a text at spaces into lines of at most this many terminal cells; a longer word gets a line of its own."""
     from rich.cells import cell_len
 
@@ -151,7 +149,8 @@ def _width(stream: TextIO) -> int:
         width = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
         width = 0
-    return int(os.environ.get("COLUMNS") or 0) or width or 80
+    columns = os.environ.get("COLUMNS", "")
+    return (int(columns) if columns.isdecimal() else 0) or width or 80
 
 
 @contextmanager

@@ -131,6 +131,13 @@ def test_a_real_terminal_of_eighty_columns_gets_whole_words(tmp_path):
     )
 
 
+def test_an_output_without_our_characters_ends_nothing():
+    code = "from gradreach.errors import one_line_errors\nwith one_line_errors(): print('lstm · 评论')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"lstm ? ??\n", b"")
+
+
 def calls(tree):
     """Yield the calls that make an error."""
     for node in ast.walk(tree):

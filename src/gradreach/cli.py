@@ -1,8 +1,6 @@
 """``gradreach``: what is done with results, beside making them (which is ``run.py``)."""
 
-import sys
 from enum import StrEnum
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -179,12 +177,16 @@ def status(
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
 ) -> None:
     """Show which runs of a sweep are finished, failed, diverged, running (and where) or missing, and the time left."""
+    from gradreach.errors import ConfigError
     from gradreach.sweeps.status import planned, show, survey
 
     frame = survey(planned(line, conf_dir))
     show(frame)
     if csv is not None:
-        frame.to_csv(csv, index=False)
+        try:
+            frame.to_csv(csv, index=False)
+        except OSError as error:
+            raise ConfigError("--csv", csv, f"cannot be written ({error.strerror})", "choose another place") from None
 
 
 @app.command()
@@ -241,7 +243,5 @@ def wandb_sweep(
 
 def main() -> None:
     """Run the command line."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # an output that is not UTF-8 must not end what is written to files
     with one_line_errors():
         app()

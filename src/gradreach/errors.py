@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum
 from functools import cache
+from io import TextIOWrapper
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any, NoReturn, TextIO
@@ -157,8 +158,11 @@ def _width(stream: TextIO) -> int:
 def one_line_errors() -> Iterator[None]:
     """Turn errors of configuration into one line on stderr and exit code 2.
 
-    ``HYDRA_FULL_ERROR=1`` keeps the whole stack trace.
+    ``HYDRA_FULL_ERROR=1`` keeps the whole stack trace. Nor does an output end the work whose encoding lacks a
+    character: it shows ``?`` instead.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         yield
         return

@@ -477,6 +477,11 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("table quickstart --columns seq_len,seq_len", "seq_len: named twice in --rows, --columns and --value"),
         ("table quickstart --rows model,seq_len", "seq_len: named twice in --rows, --columns and --value"),
         ("export /proc/x.csv quickstart", "/proc/x.csv: cannot be written (No such file or directory); choose another"),
+        ("status model=lstm --csv /proc/x", "--csv=/proc/x: cannot be written (No such file or directory); choose"),
+        (
+            "dashboard quickstart --base-url foo",
+            "base_url=foo: must be an address that begins with http:// or https://",
+        ),
         ("export runs.xlsx", "runs.xlsx: must end in .parquet or .csv"),
     ],
 )

@@ -45,8 +45,14 @@ def mode_now(tracking: TrackingSettings) -> Literal["offline", "online"]:
 
 
 def use_server(base_url: str | None) -> str:
-    """Point all of wandb in this process at a server, None at the one that its own settings name; return which."""
+    """Point all of wandb in this process at a server, None at the one that its own settings name; return which.
+
+    Raises:
+        ConfigError: it is no address.
+    """
     if base_url is not None:
+        if not base_url.startswith(("http://", "https://")):
+            raise ConfigError("base_url", base_url, "must be an address that begins with http:// or https://")
         os.environ["WANDB_BASE_URL"] = base_url
     if "WANDB_BASE_URL" in os.environ:
         return os.environ["WANDB_BASE_URL"].rstrip("/")

@@ -82,6 +82,14 @@ def test_a_setting_that_may_be_of_several_kinds_is_named_once_with_all_of_them()
     )
 
 
+def test_a_group_that_is_none_is_named(configured):
+    valid = configured()[0].canonical()
+    with pytest.raises(ConfigError, match=r"^optimizer=5: must be a valid dictionary"):
+        checked(RunConfig, {**valid, "optimizer": 5})
+    with pytest.raises(ConfigError, match=r"^optimizer.lr=0: must be greater than 0$"):
+        checked(RunConfig, {**valid, "optimizer": {**valid["optimizer"], "lr": 0}})
+
+
 def test_a_column_whose_name_is_a_number_is_quoted(configured):
     data = ("task=text_file", "task.file=a.csv")
     with pytest.raises(ConfigError, match=r"""quote it: "task\.label_column='0'"$"""):

@@ -257,14 +257,14 @@ def _first_mistake(settings: type[BaseModel], error: ValidationError, prefix: st
 
 def _place(settings: type[BaseModel], location: Sequence[int | str]) -> tuple[type[BaseModel], list[str]]:
     """Return the group that a setting stands in, and its path: what pydantic adds to it names no setting."""
-    group, path = settings, []
-    for part in map(str, location):
-        path.append(part)
-        field = _names(group).get(part)
+    group, path = settings, [str(part) for part in location[:1]]
+    for part in location[1:]:
+        field = _names(group).get(path[-1])
         inner = field.annotation if field is not None else None
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             break
         group = inner
+        path.append(str(part))
     return group, path
 
 

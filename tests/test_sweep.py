@@ -304,15 +304,30 @@ def test_a_sweep_does_again_a_finished_run_whose_files_are_damaged(swept, tmp_pa
     assert capsys.readouterr().err.count("history.csv is not what its record says") == 1
 
 
+CANNOT = "cannot be swept: it does not affect results; give one value"
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], "the sweep has no run: a key is swept over no value"),
-        ([["threads=1"], ["threads=2"]], "threads=1,2: changes no result"),
-        ([["results_dir=a"], ["results_dir=b"]], "results_dir=a,b: changes no result"),
-        ([["results_dir=a"], ["results_dir=b", "seed=1"]], "results_dir=a,b: changes no result"),
-        ([["tracking=off"], ["tracking=offline"]], "tracking.mode=off,offline: changes no result"),
-        ([["trainer.keep_checkpoint=true"], []], "trainer.keep_checkpoint=True,False: changes no result"),
+        ([], "sweep: it has no runs, because a key is swept over no value, such as seed=range"),
+        ([["threads=1"], ["threads=2"]], f"threads=1,2: {CANNOT}"),
+        (
+            [["results_dir=a"], ["results_dir=b"]],
+            f"results_dir=a,b: {CANNOT}",
+        ),
+        (
+            [["results_dir=a"], ["results_dir=b", "seed=1"]],
+            f"results_dir=a,b: {CANNOT}",
+        ),
+        (
+            [["tracking=off"], ["tracking=offline"]],
+            f"tracking.mode=off,offline: {CANNOT}",
+        ),
+        (
+            [["trainer.keep_checkpoint=true"], []],
+            f"trainer.keep_checkpoint=true,false: {CANNOT}",
+        ),
     ],
 )
 def test_what_would_silently_be_done_once_or_never_is_refused(composed, lines, message):

@@ -3,7 +3,7 @@
 import torch
 
 from gradreach.config import RunConfig, RunEnvironment, resolve
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, first_line
 from gradreach.models import SequenceModel, build
 from gradreach.tasks import Task
 
@@ -21,11 +21,17 @@ def assemble(run: RunConfig, environment: RunEnvironment) -> tuple[Task, Sequenc
 def check(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceModel]:
     """Assemble a run without memory for its weights; of the data no more is read than tells their shape.
 
-    What cannot work is refused here.
+    Raises:
+        ConfigError: where they cannot work together, or the model is larger than any memory.
     """
     task = _task(run, environment)
-    with torch.device("meta"):
-        return task, _model(run, task)
+    try:
+        with torch.device("meta"):
+            return task, _model(run, task)
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise ConfigError("model", allowed=f"too large ({first_line(error)})", hint="choose a smaller width") from None
 
 
 def _task(run: RunConfig, environment: RunEnvironment) -> Task:
@@ -46,4 +52,4 @@ def check_device(name: str) -> None:
     """
     devices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if name not in devices and not (name == "cuda" and torch.cuda.is_available()):
-        raise ConfigError(f"device={name}: not on this machine; choose from {', '.join(devices)}")
+        raise ConfigError("device", name, "not on this machine", choices=devices)

@@ -4,7 +4,8 @@ import hashlib
 import inspect
 import json
 import pkgutil
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -20,8 +21,10 @@ from pydantic import (
     ValidationError,
     create_model,
 )
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
-from gradreach.errors import ConfigError, suggest
+from gradreach.errors import ConfigError
 from gradreach.schedule import Schedule, checked_schedule
 
 IDENTITY_VERSION = 2
@@ -44,7 +47,7 @@ class Component(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="made of letters, digits, '_', '.' and '-'")
     target: str = Field(alias="_target_")
 
     def arguments(self) -> dict[str, Any]:
@@ -170,9 +173,11 @@ class TrackingSettings(Settings):
     """
 
     mode: Literal["offline", "online", "off"]
-    project: str = Field(pattern=r"^[^/\\#?%:]{1,128}$")
+    project: str = Field(
+        pattern=r"^[^/\\#?%:]{1,128}$", description="1 to 128 characters, none of which is / \\ # ? % or :"
+    )
     entity: str | None
-    base_url: str | None = Field(pattern=r"^https?://")
+    base_url: str | None = Field(pattern=r"^https?://", description="an address that begins with http:// or https://")
 
 
 class RunEnvironment(Settings):
@@ -214,7 +219,7 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     known = {field for group in groups for field in group.model_fields}
     for key in composed:
         if key not in known:
-            raise ConfigError(f"{key}: there is no such setting; {suggest(str(key), known)}")
+            raise ConfigError(str(key), allowed="there is no such setting", choices=known)
     _part(Axes, composed)
     run, environment = _part(RunConfig, composed), _part(RunEnvironment, composed)
     model = _with_checked_arguments("model", run.model)
@@ -231,20 +236,49 @@ def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") 
     try:
         return settings.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([prefix] * bool(prefix) + [str(part) for part in first["loc"] if part != "__root__"])
-        if first["type"] == "missing":
-            raise ConfigError(f"{key}: this setting is missing") from None
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(
-                f"{key}: there is no such setting; {suggest(str(first['loc'][-1]), settings.model_fields)}"
-            ) from None
-        message = (
-            first["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
-        )
-        if first["type"] == "string_type" and isinstance(first["input"], int | float):
-            message += f"; quote it: \"{key}='{first['input']}'\""
-        raise ConfigError(f"{key}={first['input']}: {message}") from None
+        raise _first_mistake(settings, error, prefix) from None
+
+
+def _first_mistake(settings: type[BaseModel], error: ValidationError, prefix: str) -> ConfigError:
+    """Say what is wrong with the first setting that cannot be, in all the forms that it may have."""
+    errors = error.errors()
+    group, path = _place(settings, errors[0]["loc"])
+    key, given = ".".join([*filter(None, [prefix]), *path]), errors[0]["input"]
+    if errors[0]["type"] == "missing":
+        return ConfigError(key, allowed="this setting is missing")
+    if errors[0]["type"] == "extra_forbidden":
+        return ConfigError(key, allowed="there is no such setting", choices=_names(group))
+    own = [each for each in errors if _place(settings, each["loc"])[1] == path]
+    allowed = " or ".join(dict.fromkeys(_demand(each, _names(group)[path[-1]]) for each in own))
+    unquoted = own[0]["type"] == "string_type" and isinstance(given, int | float)
+    hint = f"quote it: \"{key}='{given}'\"" if unquoted else ""
+    return ConfigError(key, given, f"must {allowed.replace(' or be ', ' or ')}", hint)
+
+
+def _place(settings: type[BaseModel], location: Sequence[int | str]) -> tuple[type[BaseModel], list[str]]:
+    """Return the group that a setting stands in, and its path: what pydantic adds to it names no setting."""
+    group, path = settings, [str(part) for part in location[:1]]
+    for part in location[1:]:
+        field = _names(group).get(path[-1])
+        inner = field.annotation if field is not None else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        group = inner
+        path.append(str(part))
+    return group, path
+
+
+def _names(group: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the settings of a group by the names that people type."""
+    return {field.alias or name: field for name, field in group.model_fields.items()}
+
+
+def _demand(mistake: ErrorDetails, field: FieldInfo) -> str:
+    """Return what a setting must do or be: in the words of its field where pydantic has only a pattern."""
+    if mistake["type"] == "string_pattern_mismatch" and field.description:
+        return f"be {field.description}"
+    message = re.sub(r"^(Value error, must|\w+ should) ", "", mistake["msg"])
+    return message.replace("Input is not", "be").partition(" for <class")[0]
 
 
 def resolve(target: str) -> Any:
@@ -252,7 +286,7 @@ def resolve(target: str) -> Any:
     try:
         return pkgutil.resolve_name(target)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"_target_={target}: cannot be imported ({error})") from None
+        raise ConfigError("_target_", target, f"cannot be imported ({error})") from None
 
 
 def signature_of(constructor: type) -> type[BaseModel]:

@@ -57,7 +57,7 @@ def run_composed(composed: DictConfig) -> float | None:
     except ConfigError as error:
         if in_sweep:
             raise
-        refuse(str(error))  # before Hydra could report it in its own words
+        refuse(error)  # before Hydra could report it in its own words
     with watched() as interruption:
         if in_sweep:
             record = execute_in_sweep(run, environment, interruption)

@@ -95,8 +95,9 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
         planned = planned_row(record["config"], record["run_id"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"run {record['run_id']}: its record has a configuration that is none of a run "
-            f"({type(error).__name__}: {error}); delete the record and do the run again"
+            f"run {record['run_id']}",
+            allowed=f"its record has no valid run configuration ({type(error).__name__}: {error})",
+            hint="delete the record and do the run again",
         ) from None
     return {
         **planned,

@@ -23,7 +23,7 @@ from gradreach.system.files import write_text
 SEAL = re.compile(rb",([0-9a-f]{64})$", re.MULTILINE)
 """The cell that holds the checksum: the last of the first row."""
 UNSEALED = "0" * 64
-MEND = "restore it, or delete it and sweep again: runs that have a record are not done again"
+RESTORE = "restore it, or delete it and sweep again: runs that have a record are not done again"
 
 
 def run_table(results_dir: Path, experiment: str) -> Path:
@@ -143,7 +143,7 @@ def read_runs(path: Path) -> pd.DataFrame:
     try:
         return pd.DataFrame({name: _read_column(name, frame[name]) for name in map(str, frame)})
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: cannot be read as a run table ({error}); {MEND}") from None
+        raise ConfigError(path, allowed=f"cannot be read as a run table ({error})", hint=RESTORE) from None
 
 
 def planned_ids(path: Path) -> list[str]:
@@ -191,15 +191,17 @@ def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
             dtype=dict.fromkeys(TEXTS, "string"),
         )
     except ValueError as error:
-        raise ConfigError(f"{path}: cannot be read as a run table ({error}); {MEND}") from None
+        raise ConfigError(path, allowed=f"cannot be read as a run table ({error})", hint=RESTORE) from None
     lacking = set(columns or ("run_id", "status", "model", "task")) - set(frame)
     if lacking:
-        raise ConfigError(f"{path}: not a run table, it lacks {', '.join(sorted(lacking))}; {MEND}")
+        not_one = f"not a run table, it lacks {', '.join(sorted(lacking))}"
+        raise ConfigError(path, allowed=not_one, hint=RESTORE)
     if frame.empty:
-        raise ConfigError(f"{path}: names no run; {MEND}")
+        raise ConfigError(path, allowed="names no run", hint=RESTORE)
     twice = frame["run_id"][frame["run_id"].duplicated()].unique().tolist()
     if twice:
-        raise ConfigError(f"{path}: names {len(twice)} runs twice, {twice[0]} among them; keep one row of each")
+        repeated = f"names {len(twice)} runs twice, {twice[0]} among them"
+        raise ConfigError(path, allowed=repeated, hint="keep one row of each")
     return frame
 
 
@@ -209,7 +211,7 @@ def _check_seal(path: Path, data: bytes) -> None:
         return
     seal = SEAL.search(data)
     if seal is None or hashlib.sha256(data[: seal.start(1)] + data[seal.end(1) :]).hexdigest().encode() != seal[1]:
-        raise ConfigError(f"{path}: changed after it was written, says its checksum; {MEND}")
+        raise ConfigError(path, allowed="changed after it was written, says its checksum", hint=RESTORE)
 
 
 def _read_column(name: str, held: pd.Series) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradreach.errors import ConfigError, suggest
+from gradreach.errors import ConfigError
 from gradreach.run_table.columns import AXES, GROUPS, MISSING, as_frame, row
 from gradreach.run_table.committed import planned_ids, read_runs, rows_of, run_table
 from gradreach.run_table.join import join, rows_beside
@@ -48,14 +48,15 @@ def load_runs(
         joined = list(rows_beside(raw, tables))
         return as_frame(chain(rows_of(raw), joined)) if joined else raw
     if source is not None:
-        raise ConfigError("the source has no run that gradreach made; `python run.py tracking=online` makes some")
+        hint = "'python run.py tracking=online' makes some"
+        raise ConfigError("--source", allowed="holds no run that gradreach made", hint=hint)
     if not tables:
         known = [path.parent.name for path in Path(results_dir).glob("*/runs.csv")]
         if what is not None and not folder.is_dir() and known:
-            raise ConfigError(
-                f"{what}: no experiment that has runs, and no folder of results; {suggest(str(what), known)}"
-            )
-        raise ConfigError(f"{folder.resolve()}: no runs here; python run.py -m experiment=quickstart makes some")
+            neither = "neither an experiment that has runs nor a folder of results"
+            raise ConfigError(what, allowed=neither, choices=known)
+        hint = "python run.py -m experiment=quickstart makes some"
+        raise ConfigError(folder.resolve(), allowed="no runs here", hint=hint)
     return as_frame({old["run_id"]: old for table in tables for old in rows_of(read_runs(table))}.values())
 
 

@@ -26,7 +26,7 @@ DECODING: dict[str, Any] = {
     **dict.fromkeys(("position", "lag", "r2"), float),
     "n": int,
 }
-MEND = "restore it, or sweep again"
+RESTORE = "restore it, or sweep again"
 AT_ONCE = 1_000_000
 """How many lines are put into the form in which they are written."""
 DECIMALS = 4
@@ -158,7 +158,8 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     try:
         _write_table(path, frame)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+        refused = f"cannot be written ({error.strerror})"
+        raise ConfigError(path, allowed=refused, hint="choose another place") from None
 
 
 def _write_table(path: Path, frame: pd.DataFrame) -> None:
@@ -168,7 +169,7 @@ def _write_table(path: Path, frame: pd.DataFrame) -> None:
     elif path.suffix == ".csv":
         write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_text(path, csv(frame))
     else:
-        raise ConfigError(f"{path}: must end in .parquet or .csv")
+        raise ConfigError(path, allowed="must end in .parquet or .csv")
 
 
 def _committed(
@@ -184,15 +185,17 @@ def _committed(
     """
     told = stored_digests(path.parent).get(path.name)
     if told is not None and not path.exists():
-        raise ConfigError(f"{path}: is gone, and there are no raw runs to make it of; {MEND}")
+        missing = "is missing and cannot be rebuilt: there are no raw runs"
+        raise ConfigError(path, allowed=missing, hint=RESTORE)
     if told is not None and path.exists() and digest(path) != told:
-        raise ConfigError(f"{path}: changed after it was written, says the checksum in summary.json; {MEND}")
+        changed = "changed after it was written, says the checksum in summary.json"
+        raise ConfigError(path, allowed=changed, hint=RESTORE)
     committed = _parse(path, path, known) if path.exists() else pd.DataFrame(columns=columns)
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
         committed.insert(3, "direction", "forward")
     lacking = [name for name in columns if name not in committed]
     if lacking:
-        raise ConfigError(f"{path}: lacks {', '.join(lacking)}; restore it, or delete it")
+        raise ConfigError(path, allowed=f"lacks {', '.join(lacking)}", hint="restore it, or delete it")
     if path.exists() and committed.empty and run_ids:
         advise(f"{path}: is empty, though {len(run_ids)} runs should stand in it; figures of them show nothing")
     return committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
@@ -214,7 +217,8 @@ def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] 
     try:
         return pd.read_csv(file, float_precision="round_trip", dtype=defaultdict[str, Any](lambda: float, kinds))
     except ValueError as error:
-        raise ConfigError(f"{name}: cannot be read as CSV ({error}); restore it, or delete it") from None
+        broken = f"cannot be read as CSV ({error})"
+        raise ConfigError(name, allowed=broken, hint="restore it, or delete it") from None
 
 
 def _rounded(values: pd.Series) -> pd.Series:

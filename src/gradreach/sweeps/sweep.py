@@ -136,7 +136,7 @@ def _launch(launch: Callable[..., Any], ready: Mapping[str, Job]) -> tuple[dict[
 
 
 def _line(error: Exception) -> str:
-    return explain(error) or f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
+    return str(explain(error) or "") or f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
 
 
 def _ended(store: RecordStore, run_id: str, before: int) -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
@@ -85,6 +84,8 @@ def combinations(loader: Any, params: Mapping[str, Any], arguments: Sequence[str
         params: what the configuration sweeps.
         arguments: what the command line says; it wins.
     """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # Hydra's scan runs its module once more
+
     words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
     return BasicSweeper.split_arguments(overrides, None)[0]

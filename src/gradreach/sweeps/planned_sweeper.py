@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from gradreach.compose import BasicSweeper, Composer, all_jobs
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+from gradreach.compose import Composer, all_jobs
 from gradreach.launchers.cores import CoresLauncher
 
 

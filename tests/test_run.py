@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gradreach.training.callbacks import Diverged, EpochEnd
 
 from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.tasks import Batches, Digits
-from gradreach.training.callbacks import Diverged, EpochEnd
 from project import SMALL
 
 

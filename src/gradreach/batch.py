@@ -60,7 +60,7 @@ class Batches:
     - ``batch_size``: the last batch may be smaller.
     - ``seed``: None keeps the order.
     - ``shortest``: the fewest steps that a batch is cut to; None never cuts.
-    - ``epoch``: set by whoever counts them.
+    - ``epoch``: which permutation, from 0; see ``set_epoch``.
     """
 
     def __init__(self, examples: Batch, batch_size: int, seed: int | None = None, shortest: int | None = None) -> None:
@@ -72,6 +72,10 @@ class Batches:
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch, from 0, comes next: an iterator draws its order when its first batch is asked for."""
+        self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
         for index in self._indices():

@@ -109,3 +109,8 @@ def _known_keys(cause: Any, key: str) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, its name where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def one_line(error: BaseException) -> str:
+    """Return all that an error says in one line, its name where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

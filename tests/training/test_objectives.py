@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
+from gradreach.training.callbacks import EpochEnd
 from torch import nn
 
 from gradreach.config import OptimizerSettings, TrainerSettings
 from gradreach.tasks import Adding, Batch, Copy, Splits
 from gradreach.training import Diverged, fit
-from gradreach.training.callbacks import EpochEnd
 
 NOWHERE = Path("there is no such folder")
 ADAM = OptimizerSettings(name="adam", lr=0.01, weight_decay=0.0, schedule="constant")

@@ -71,6 +71,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_false(value: object) -> bool:
+    return value is False
+
+
 def _is_one(value: object) -> bool:
     return value == 1
 
@@ -158,13 +162,14 @@ class TrainerSettings(Settings):
     clip_norm: PositiveFloat | None
     precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed"] = "32-true"
     accumulate_grad_batches: PositiveInt = 1
-    max_steps: PositiveInt | None = None
-    stop_when: StopBound = None
-    limit_train_batches: Limit = None
-    limit_val_batches: Limit = None
-    limit_test_batches: Limit = None
-    overfit_batches: PositiveInt | None = None
-    fast_dev_run: StrictBool = False
+    # of these, what is off is no column of a table: no other value means the same
+    max_steps: PositiveInt | None = Field(default=None, exclude_if=_is_none)
+    stop_when: StopBound = Field(default=None, exclude_if=_is_none)
+    limit_train_batches: Limit = Field(default=None, exclude_if=_is_none)
+    limit_val_batches: Limit = Field(default=None, exclude_if=_is_none)
+    limit_test_batches: Limit = Field(default=None, exclude_if=_is_none)
+    overfit_batches: PositiveInt | None = Field(default=None, exclude_if=_is_none)
+    fast_dev_run: StrictBool = Field(default=False, exclude_if=_is_false)
     checkpoint_seconds: NonNegativeFloat = Field(default=60.0, exclude=True)
     keep_checkpoint: bool = Field(default=False, exclude=True)
 

@@ -36,6 +36,6 @@ class GradientMonitor(Callback):
         summary, by_parameter = self.norms.take()
         figures = {f"gradient/{name}": value for name, value in summary.items()}
         module.figures.update(figures)
-        module.log_dict(figures)
+        module.log_dict(figures, batch_size=1)
         stage = f"epoch {trainer.current_epoch + 1}"
         self.tables.setdefault("parameters", []).append(by_parameter.assign(stage=stage))

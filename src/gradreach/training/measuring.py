@@ -39,4 +39,4 @@ class Measurement(Callback):
         epoch = trainer.current_epoch + 1
         if measured := self.run.measure(f"epoch {epoch}", (epoch, trainer.global_step)):
             module.figures.update(measured)
-            module.log_dict(measured)
+            module.log_dict(measured, batch_size=1)

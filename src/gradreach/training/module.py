@@ -172,7 +172,7 @@ class TrainingModule(LightningModule):
     def _close(self, stage: str) -> None:
         figures = {f"{stage}/{name}": mean.value() for name, mean in self.means[stage].items()}
         self.figures.update(figures)
-        self.log_dict(figures)
+        self.log_dict(figures, batch_size=1)
 
 
 def as_batch(batch: Any) -> Batch:

@@ -7,6 +7,7 @@ import math
 import pkgutil
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -77,6 +78,12 @@ def _is_false(value: object) -> bool:
 
 def _is_one(value: object) -> bool:
     return value == 1
+
+
+class LoggerTarget(Target):
+    """A logger of Lightning's, and the package that must be installed for it."""
+
+    package: str | None = None
 
 
 class ModelSettings(Component):
@@ -252,7 +259,7 @@ class RunEnvironment(Settings):
 
     experiment: str | None
     tracking: TrackingSettings
-    logger: dict[str, Target] = {}
+    logger: dict[str, LoggerTarget] = {}
     results_dir: Path
     data_dir: Path
     force: bool
@@ -292,8 +299,17 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     run, environment = _part(RunConfig, composed), _part(RunEnvironment, composed)
     model = _with_checked_arguments("model", run.model)
     task = _with_checked_arguments("task", run.task)
-    _check_plugins("callbacks", run.callbacks, "pytorch_lightning.Callback")
-    _check_plugins("logger", environment.logger, "pytorch_lightning.loggers.Logger")
+    for name, callback in run.callbacks.items():
+        _check_plugin(f"callbacks.{name}", callback, "pytorch_lightning.Callback")
+        try:
+            json.dumps(callback.arguments(), allow_nan=False)
+            callback.make()
+        except Exception as error:
+            raise ConfigError(f"callbacks.{name}: {one_line(error)}") from None
+    for name, logger in environment.logger.items():  # not made here: some open a file or a connection
+        if logger.package is not None and find_spec(logger.package) is None:
+            raise ConfigError(f"logger={name}: needs {logger.package}; pip install {logger.package}")
+        _check_plugin(f"logger.{name}", logger, "pytorch_lightning.loggers.Logger")
     return run.model_copy(update={"model": model, "task": task}), environment
 
 
@@ -350,26 +366,16 @@ def _with_checked_arguments(group: str, component: SomeComponent) -> SomeCompone
     return type(component).model_validate({**own, **arguments.model_dump()})
 
 
-def _check_plugins(group: str, targets: Mapping[str, Target], base: str) -> None:
-    """Make what Lightning will be given once, so that what cannot be made is refused before any training starts.
-
-    Raises:
-        ConfigError: it is no subclass of the base, has no such argument, or a package that it needs is missing.
-    """
-    for name, target in targets.items():
-        key, constructor = f"{group}.{name}", resolve(target.target)
-        if not (inspect.isclass(constructor) and issubclass(constructor, resolve(base))):
-            raise ConfigError(f"{key}._target_={target.target}: must be a subclass of {base}")
-        known = inspect.signature(constructor).parameters
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-            for argument in target.arguments():
-                if argument not in known:
-                    raise ConfigError(f"{key}.{argument}: there is no such setting; {suggest(argument, known)}")
-        try:
-            json.dumps(target.arguments(), allow_nan=False)
-            target.make()
-        except Exception as error:
-            raise ConfigError(f"{key}: {one_line(error)}") from None
+def _check_plugin(key: str, target: Target, base: str) -> None:
+    """Refuse what is no subclass of the base, or has no such argument."""
+    constructor = resolve(target.target)
+    if not (inspect.isclass(constructor) and issubclass(constructor, resolve(base))):
+        raise ConfigError(f"{key}._target_={target.target}: must be a subclass of {base}")
+    known = inspect.signature(constructor).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        for argument in target.arguments():
+            if argument not in known:
+                raise ConfigError(f"{key}.{argument}: there is no such setting; {suggest(argument, known)}")
 
 
 def _digest(values: Any) -> str:

@@ -1,12 +1,14 @@
 """A user's callback, as ``callbacks.<name>._target_`` finds it."""
 
+from typing import ClassVar
+
 from pytorch_lightning import Callback
 
 
 class Rate(Callback):
     """Notes the learning rate of every step, times a factor."""
 
-    rates: list[float] = []
+    rates: ClassVar[list[float]] = []
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor

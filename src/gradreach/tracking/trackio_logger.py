@@ -1,7 +1,6 @@
 """Trackio as a Lightning logger: https://github.com/gradio-app/trackio."""
 
 from argparse import Namespace
-from importlib.util import find_spec
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
@@ -12,15 +11,10 @@ class TrackioLogger(Logger):
 
     - ``project``: which.
     - ``run_name``: what the run is called there.
-
-    Raises:
-        ModuleNotFoundError: trackio is not installed.
     """
 
     def __init__(self, project: str, run_name: str | None = None) -> None:
         super().__init__()
-        if find_spec("trackio") is None:
-            raise ModuleNotFoundError("needs trackio: pip install trackio")
         self.project, self.run_name = project, run_name
         self.config: dict[str, Any] = {}
         self._run: Any = None

@@ -72,6 +72,8 @@ def make_loggers(run: Run) -> list[Logger]:
     """Make the run's loggers; each is told which run it is, and its configuration."""
     config = run.config
     loggers = []
+    if run.environment.logger:
+        (run.environment.results_dir / "logs").mkdir(parents=True, exist_ok=True)  # a database makes no folder
     for target in run.environment.logger.values():
         names = {"version": config.run_id, "run_name": f"{config.label} · seed {config.seed}"}
         known = inspect.signature(resolve(target.target)).parameters

@@ -238,3 +238,8 @@ def _unknown_key(key: str, cause: Any) -> ConfigError:
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, its name where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def one_line(error: BaseException) -> str:
+    """Return all that an error says in one line, its name where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -12,7 +12,7 @@ import pandas as pd
 from gradreach.errors import ConfigError
 
 AXES = ("run_id", "status", "model", "task", "seq_len", "kernel_size", "seed")
-GROUPS = ("task.", "model.", "optimizer.", "trainer.", "diagnostics.")
+GROUPS = ("task.", "model.", "optimizer.", "trainer.", "diagnostics.", "callbacks.")
 FACTS = (
     "metric",
     "chance",

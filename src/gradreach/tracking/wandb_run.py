@@ -30,6 +30,7 @@ FACTS = (
     "best_epoch",
     "steps",
     "training_seconds",
+    "stopped",
 )
 HISTORY = "history.csv"
 """The file of a run in which stands all that was measured from epoch to epoch, as in its record."""

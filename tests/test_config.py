@@ -49,7 +49,10 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("+sed=3", "sed: there is no such setting; did you mean seed?"),
         ("trainer.epochs=1.5", "trainer.epochs=1.5"),
         ("+optimizer.betas=[0.9,0.9]", "optimizer.betas: there is no such setting; choose from lr, name, schedule, w"),
-        ("+trainer.epoch=3", "trainer.epoch: there is no such setting; did you mean epochs? Choose from batch_size, "),
+        (
+            "+trainer.epoch=3",
+            "trainer.epoch: there is no such setting; did you mean epochs? Choose from accumulate_grad_batches, ",
+        ),
         ("tracking.base_url=here", "tracking.base_url=here: must be an address that begins with http:// or https://"),
         ("diagnostics.gates=often", "diagnostics.gates=often: must be null (never), ends, a number of epochs"),
         ("diagnostics.gates=0 steps", "diagnostics.gates=0 steps: must be null (never)"),

@@ -169,7 +169,7 @@ def test_measurements_join_as_their_runs_do(half):
     with pytest.raises(ConfigError, match=r"profiles\.csv: changed after it was written"):
         load_profiles(runs, "quickstart", second.results)
     path.unlink()
-    with pytest.raises(ConfigError, match=r"profiles\.csv: is gone"):
+    with pytest.raises(ConfigError, match=r"profiles\.csv: is missing"):
         load_profiles(runs, "quickstart", second.results)
 
 

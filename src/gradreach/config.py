@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from gradreach.errors import ConfigError, one_line, suggest
+from gradreach.errors import ConfigError, one_line
 from gradreach.schedule import Schedule, checked_schedule
 
 IDENTITY_VERSION = 3
@@ -309,10 +309,10 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
             json.dumps(callback.arguments(), allow_nan=False)
             callback.make()
         except Exception as error:
-            raise ConfigError(f"callbacks.{name}: {one_line(error)}") from None
+            raise ConfigError(f"callbacks.{name}", allowed=one_line(error)) from None
     for name, logger in environment.logger.items():  # not made here: some open a file or a connection
         if logger.package is not None and find_spec(logger.package) is None:
-            raise ConfigError(f"logger={name}: needs {logger.package}; pip install {logger.package}")
+            raise ConfigError("logger", name, f"needs {logger.package}", f"pip install {logger.package}")
         _check_plugin(f"logger.{name}", logger, "pytorch_lightning.loggers.Logger")
     return run.model_copy(update={"model": model, "task": task}), environment
 
@@ -403,12 +403,12 @@ def _check_plugin(key: str, target: Target, base: str) -> None:
     """Refuse what is no subclass of the base, or has no such argument."""
     constructor = resolve(target.target)
     if not (inspect.isclass(constructor) and issubclass(constructor, resolve(base))):
-        raise ConfigError(f"{key}._target_={target.target}: must be a subclass of {base}")
+        raise ConfigError(f"{key}._target_", target.target, f"must be a subclass of {base}")
     known = inspect.signature(constructor).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         for argument in target.arguments():
             if argument not in known:
-                raise ConfigError(f"{key}.{argument}: there is no such setting; {suggest(argument, known)}")
+                raise ConfigError(f"{key}.{argument}", allowed="there is no such setting", choices=known)
 
 
 def _digest(values: Any) -> str:

@@ -3,10 +3,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA_DIR ?= $(wildcard ../shared/data)
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
+PIP = -m pip install --disable-pip-version-check --progress-bar off
+INSTALL = $(BIN)/python $(PIP) --constraint requirements.lock
+OR_SAY_WHY = > .venv/pip.log 2>&1 || { tail -n 30 .venv/pip.log >&2; echo "pip failed; all that it said: .venv/pip.log" >&2; exit 1; }
+# A worker a core, eight at most: each holds torch. Who has nothing left takes over tests of another.
+WORKERS = -n auto --maxprocesses 8 --dist worksteal
+PYTEST = GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev sweep tables test openwandb test-slow bench lint format lock clean
+.PHONY: help install install-dev sweep tables test test-fast openwandb test-slow bench lint format lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -25,28 +30,32 @@ tables: .venv/installed ## rebuild all tables and figures from records, without 
 
 test: .venv/installed-dev ## run the tests (those that take minutes: make test-slow)
 	@echo "== tests"
-	@GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m "not slow"
+	@$(PYTEST) -m "not slow" $(WORKERS)
+
+test-fast: .venv/installed-dev ## run one quick case of each test: half a minute, between two edits
+	@$(PYTEST) -m "not slow" --fast --quiet $(WORKERS)
 
 openwandb: .venv/openwandb/installed ## install the server that some tests of W&B need (its licence: non-commercial use only)
 
 test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna
-	@GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m slow
+	@$(PYTEST) -m slow
 
 bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (twenty minutes on a quiet machine)
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python benchmarks/model_speed.py
 
-lint: .venv/installed-dev ## check format, style and types
-	@echo "== ruff, mypy"
+lint: .venv/installed-dev ## check format, style, types, and which package may import which
+	@echo "== ruff, mypy, import-linter"
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
 format: .venv/installed-dev ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 lock: .venv/installed ## choose the versions of requirements.lock anew
-	@$(INSTALL) uv
+	@$(INSTALL) uv $(OR_SAY_WHY)
 	@echo "torch==2.13.0" > .venv/pinned.txt
 	@{ echo '# Every version that set-up may install; pip reads this file as its constraints. Made by `make lock`.'; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras --no-header \
@@ -54,7 +63,7 @@ lock: .venv/installed ## choose the versions of requirements.lock anew
 	@mv .venv/requirements.lock requirements.lock
 
 clean: ## remove .venv and caches; results stay
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -65,21 +74,21 @@ clean: ## remove .venv and caches; results stay
 
 .venv/installed: .venv/created pyproject.toml requirements.lock
 	@echo "== installing gradreach and what it needs into .venv (torch is large: minutes the first time, never again)"
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable . $(OR_SAY_WHY)
 	@touch $@
 
 .venv/installed-dev: .venv/installed
 	@echo "== installing what tests and lint need into .venv"
-	@$(INSTALL) --editable '.[dev]'
+	@$(INSTALL) --editable '.[dev]' $(OR_SAY_WHY)
 	@touch $@
 
 .venv/installed-slow: .venv/installed-dev
 	@echo "== installing the extras ray, slurm and optuna into .venv"
-	@$(INSTALL) --editable '.[dev,ray,slurm,optuna]'
+	@$(INSTALL) --editable '.[dev,ray,slurm,optuna]' $(OR_SAY_WHY)
 	@touch $@
 
 .venv/openwandb/installed: .venv/created tests/tracking/openwandb.txt
 	@echo "== installing openwandb into a folder of its own, .venv/openwandb"
 	@$(PYTHON) -m venv .venv/openwandb
-	@.venv/openwandb/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/tracking/openwandb.txt
+	@.venv/openwandb/bin/python $(PIP) --requirement tests/tracking/openwandb.txt $(OR_SAY_WHY)
 	@touch $@

@@ -13,6 +13,28 @@ from omegaconf import DictConfig
 from gradreach.config import RunConfig, RunEnvironment, parse, plain
 from project import PROJECT
 
+LEISURELY = PROJECT / "tests" / "leisurely.txt"
+"""The test functions that one case of takes long; ``make test-fast`` leaves them out."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Know ``--fast``."""
+    parser.addoption("--fast", action="store_true", help="one case of each test, and only of those that take no time")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ``--fast`` keep the first case of each test function that is not in the list."""
+    if not config.getoption("--fast"):
+        return
+    seen = {line for line in LEISURELY.read_text(encoding="utf-8").splitlines() if not line.startswith("#")}
+    kept, left_out = [], []
+    for item in items:
+        function = item.nodeid.partition("[")[0].removeprefix("tests/")
+        (left_out if function in seen else kept).append(item)
+        seen.add(function)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+
 
 @pytest.fixture(scope="session")
 def composed() -> Callable[..., DictConfig]:
@@ -49,4 +71,5 @@ def run_py(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
             check=False,
         )
 
+    call.folder = tmp_path  # type: ignore[attr-defined]
     return call

@@ -13,9 +13,9 @@ from project import PROJECT
 
 OPTIONS = [
     f"{path.parent.name}={path.stem}"
-    for group in ("optimizer", "trainer", "diagnostics", "tracking")  # models: in tests/models
+    for group in ("optimizer", "trainer", "diagnostics", "tracking", "callbacks")  # models: in tests/models
     for path in sorted((PROJECT / "conf" / group).glob("*.yaml"))
-]
+] + ["+debug=fdr", "+debug=overfit", "logger=none", "logger=csv"]
 EXPERIMENTS = sorted((PROJECT / "conf" / "experiment").glob("*.yaml"))
 
 

@@ -20,6 +20,10 @@ class Batch(NamedTuple):
     - ``x``: ``(batch, length, channels)`` float, or ``(batch, length)`` token ids; padding is on the right.
     - ``lengths``: ``(batch,)`` number of valid steps, or None where every step is valid.
     - ``target``: ``(batch,)`` class or value, or ``(batch, length)`` class per step.
+
+    >>> batch = Batch(torch.randn(3, 10, 1), torch.tensor([10, 4, 2]), torch.tensor([0, 1, 0]))
+    >>> len(batch), batch.take(slice(1, 3)).cut().x.shape  # two, without the padding that both have
+    (3, torch.Size([2, 8, 1]))
     """
 
     x: Tensor
@@ -60,7 +64,11 @@ class Batches:
     - ``batch_size``: the last batch may be smaller.
     - ``seed``: None keeps the order.
     - ``shortest``: the fewest steps that a batch is cut to; None never cuts.
-    - ``epoch``: set by whoever counts them.
+    - ``epoch``: which permutation, from 0; see ``set_epoch``.
+
+    >>> examples = Batch(torch.arange(5.0).view(5, 1, 1), None, torch.arange(5))
+    >>> [batch.target.tolist() for batch in Batches(examples, batch_size=2)]
+    [[0, 1], [2, 3], [4]]
     """
 
     def __init__(self, examples: Batch, batch_size: int, seed: int | None = None, shortest: int | None = None) -> None:
@@ -72,6 +80,10 @@ class Batches:
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch, from 0, comes next: an iterator draws its order when its first batch is asked for."""
+        self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
         for index in self._indices():

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gradreach import __version__
 from gradreach.errors import one_line_errors
 
 app = typer.Typer(
@@ -51,9 +52,17 @@ class Long(StrEnum):
     decoding = "decoding"
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"gradreach {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
-    """Keep subcommands, however few there are."""
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Take what is said before a verb."""
 
 
 @app.command()
@@ -63,10 +72,11 @@ def tables(
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Rebuild tables, figures, verdicts and the ledger of experiments from their records, without training."""
+    """Rebuild tables, figures and verdicts from records, without training; of all, also the ledger and report.html."""
     from gradreach.analysis.pages import terminal
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
+    from gradreach.analysis.study.load import of_project
     from gradreach.errors import ConfigError
     from gradreach.tracking.wandb_source import open_source
 
@@ -74,19 +84,22 @@ def tables(
     if check:
         if source is not None:
             raise ConfigError("--check", allowed="compares with the records here", hint="leave --source out")
-        raise typer.Exit(0 if terminal.is_current(names, results_dir, whole=not experiments) else 1)
+        raise typer.Exit(terminal.check(names, results_dir, whole=not experiments))
     records = open_source(source)
-    agreed, sections = [], []
-    for name in names:
-        built = build(name, results_dir, source=records)
+    agreed, sections, rebuilt, failed = [], [], list[str](), list[str]()
+    for name, built in terminal.one_by_one(names, lambda name: build(name, results_dir, source=records), failed):
         terminal.experiment(built)
+        rebuilt.append(name)
         if not experiments:
             sections.append(section_of(built))
         if records is not None:
             agreed.append(terminal.agreement(name, results_dir, records))
-    terminal.overview(results_dir)
-    if not experiments:
+    if of_project(rebuilt):
+        terminal.overview(results_dir)
+    if sections:
         terminal.report(sections, results_dir)
+    if failed:
+        raise typer.Exit(2)
     if not all(agreed):
         raise typer.Exit(1)
 
@@ -98,9 +111,12 @@ def report(results_dir: ResultsDir = Path("results")) -> None:
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
 
-    names = built_experiments(results_dir)
-    terminal.report([section_of(build(name, results_dir)) for name in names], results_dir)
+    failed: list[str] = []
+    builds = terminal.one_by_one(built_experiments(results_dir), lambda name: build(name, results_dir), failed)
+    terminal.report([section_of(built) for _, built in builds], results_dir)
     terminal.overview(results_dir)
+    if failed:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -172,16 +188,29 @@ def describe(
 
 @app.command()
 def status(
-    line: Annotated[list[str], typer.Argument(help="An experiment, or a sweep line: model=rnn,lstm seed=0,1.")],
+    line: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="An experiment, or a sweep line: model=rnn,lstm seed=0,1; several, or none for all: a line each."
+        ),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write one row a run here.")] = None,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
 ) -> None:
     """Show which runs of a sweep are finished, failed, diverged, running (and where) or missing, and the time left."""
     from gradreach.errors import ConfigError
-    from gradreach.sweeps.status import planned, show, survey
+    from gradreach.sweeps.overview import overview, show_overview, studies
+    from gradreach.sweeps.status import made_by_other_code, planned, show, survey
 
-    frame = survey(planned(line, conf_dir))
-    show(frame)
+    line = line or studies(conf_dir)
+    names = [word for word in line if "=" not in word]
+    if len(names) > 1:
+        frame = overview(names, [word for word in line if "=" in word], conf_dir)
+        show_overview(frame)
+    else:
+        jobs = planned(line, conf_dir)
+        frame = survey(jobs)
+        show(frame, made_by_other_code(jobs))
     if csv is not None:
         try:
             frame.to_csv(csv, index=False)

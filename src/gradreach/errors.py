@@ -24,6 +24,9 @@ PROGRAM = "gradreach: "
 INDENT = "  "
 """Of the lines of a message after its first."""
 
+WHOLE_TRACES = os.environ.get("HYDRA_FULL_ERROR") == "1"
+"""Whether whoever started the program asked for whole stack traces."""
+
 
 class _Absent(Enum):
     """The type of ``ABSENT``: an enumeration's member stays itself when it is pickled."""
@@ -235,3 +238,8 @@ def _unknown_key(key: str, cause: Any) -> ConfigError:
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, its name where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def one_line(error: BaseException) -> str:
+    """Return all that an error says in one line, its name where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

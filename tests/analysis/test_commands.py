@@ -45,7 +45,9 @@ def made(composed, tmp_path_factory):
 
 TABLES_ONLY = """
 
-from gradreach.analysis.tables.specification import Computed
+from dataclasses import replace
+
+from gradreach.study import computed
 
 
 def steepest(results):
@@ -53,7 +55,7 @@ def steepest(results):
     return results.profiles.groupby("run_id", observed=True)["median"].min().to_frame().join(loss).reset_index()
 
 
-EXPERIMENT = replace(EXPERIMENT, figures=(), tables=(*EXPERIMENT.tables, Computed("steepest", "c", "r", steepest)))
+STUDY = replace(STUDY, show=[*STUDY.tables, computed("steepest", steepest, "c")])
 """
 """Pictures take seconds, and are tested elsewhere; profiles and histories are asked for here."""
 
@@ -589,3 +591,59 @@ def test_latex_tables_compile(gradreach, project):
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Undefined" not in done.stdout
     assert "Overfull" not in done.stdout
+
+
+def test_nothing_of_one_experiment_stops_another(gradreach, project):
+    shutil.copytree(project / "results" / "quickstart", project / "results" / "mine")
+    (project / "experiments" / "mine.py").write_text("from gradreach.study import Study\n1 / 0\n", encoding="utf-8")
+    for line in (("tables",), ("report",)):
+        code, out, err = gradreach(*line)
+        assert code == 2
+        assert "experiments/mine.py: cannot be read (ZeroDivisionError: division by zero)" in err
+        assert "Everything on one page" in out
+    code, out, err = gradreach("tables", "mine", "quickstart", "--check")
+    assert code == 2
+    assert "experiments/mine.py: cannot be read" in err
+    assert "quickstart: up to date" in out
+    fails = "\n\nSTUDY = replace(STUDY, show=[computed('mine', lambda results: results.absent, 'c')])\n"
+    known = (project / "experiments" / "quickstart.py").read_text(encoding="utf-8")
+    (project / "experiments" / "mine.py").write_text(known + fails, encoding="utf-8")
+    code, _, err = gradreach("tables", "mine")
+    assert code == 2
+    at = len((known + fails).splitlines())
+    assert one_line(err).startswith(f"gradreach: mine: mine.py, line {at}: AttributeError: 'Results' object has no")
+
+
+def test_a_sweep_that_is_no_part_of_the_project_leaves_the_pages_of_all_alone(gradreach, project):
+    shutil.copytree(project / "results" / "quickstart", project / "results" / "mine")
+    (project / "experiments" / "project.txt").write_text("quickstart\n", encoding="utf-8")
+    gradreach("tables", "quickstart")
+    before = files(project)
+    code, out, _ = gradreach("tables", "mine")
+    assert code == 0
+    assert "There is no experiments/mine.py" in out
+    assert "All experiments" not in out
+    after = files(project)
+    assert {path for path in before if after[path] != before[path]} <= {
+        f"results/mine/{name}" for name in ("runs.csv", "summary.json", "README.md")
+    }
+    gradreach("tables")
+    ledger = (project / "results" / "README.md").read_text(encoding="utf-8")
+    page = (project / "results" / "report.html").read_text(encoding="utf-8")
+    assert "quickstart" in ledger
+    assert "(mine/README.md)" not in ledger
+    assert 'id="mine"' not in page
+
+
+def test_tables_that_are_shown_no_longer_are_removed_and_no_other_file(gradreach, project):
+    gradreach("tables", "quickstart")
+    folder = project / "results" / "quickstart"
+    (folder / "mine.csv").write_text("x\n", encoding="utf-8")
+    fewer = "\nSTUDY = replace(STUDY, show=STUDY.show[:1])\n"
+    with (project / "experiments" / "quickstart.py").open("a", encoding="utf-8") as file:
+        file.write(fewer)
+    assert (folder / "steepest.csv").exists()
+    gradreach("tables", "quickstart")
+    assert not (folder / "steepest.csv").exists()
+    assert not (folder / "steepest.tex").exists()
+    assert (folder / "mine.csv").exists()

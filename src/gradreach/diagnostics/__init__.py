@@ -1,5 +1,25 @@
-"""What the gradient does, measured exactly, on any model; nothing here knows of trainers or trackers."""
+"""What the gradient does, measured exactly, on any model; nothing here knows of trainers or trackers.
 
+All examples measure a classifier of sequences, which needs nothing of gradreach::
+
+    >>> class Last(nn.Module):
+    ...     def forward(self, states_and_final):
+    ...         return states_and_final[0][:, -1]
+    >>> class Classifier(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.lstm, self.last, self.head = nn.LSTM(1, 8, batch_first=True), Last(), nn.Linear(8, 2)
+    ...     def forward(self, x):
+    ...         return self.head(self.last(self.lstm(x)))
+    >>> _ = torch.manual_seed(0)
+    >>> model, loss = Classifier(), nn.CrossEntropyLoss(reduction="none")
+    >>> batch = Batch(torch.randn(64, 20, 1), None, torch.arange(64) % 2)
+    >>> profile = gradient_profile(model, batch, loss)
+    >>> profile.columns.tolist()
+    ['layer', 'direction', 'quantity', 'lag', 'q10', 'median', 'q90', 'n', 'nonfinite']
+"""
+
+from gradreach.batch import Batch
 from gradreach.diagnostics.bptt import bptt_shares, bptt_terms
 from gradreach.diagnostics.decay import Decay, decay, figures, half_life, reach
 from gradreach.diagnostics.decoding import DECODED, linear_decoding
@@ -31,6 +51,7 @@ from gradreach.schedule import Schedule
 __all__ = [
     "DECODED",
     "QUANTITIES",
+    "Batch",
     "Decay",
     "EffectiveField",
     "GradientNorms",

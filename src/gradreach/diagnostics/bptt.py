@@ -22,6 +22,11 @@ def bptt_terms(layer: LayerTrace) -> dict[str, Tensor]:
         Of torch's layers ``W_x`` (``weight_ih``) and ``W_s`` (``weight_hh``), of others all parameters by their
         names; each ``(lags, *shape)``. Their sum over lags is the gradient of the summed loss. Terms below 10^-308 are
         zero here; ``bptt_shares`` knows them.
+
+    >>> layer = trace(model, batch, loss).layers[0]
+    >>> terms = bptt_terms(layer)
+    >>> {name: tuple(term.shape) for name, term in terms.items()}  # (lags, gates of 8 units, ...)
+    {'W_x': (20, 32, 1), 'W_s': (20, 32, 8)}
     """
     found = [{weight: term * log.exp() for weight, term in terms.items()} for terms, log in _terms_by_lag(layer)]
     return {weight: torch.stack([terms[weight] for terms in found]) for weight in found[0]} if found else {}
@@ -36,6 +41,11 @@ def bptt_shares(layer: LayerTrace) -> pd.DataFrame:
         the term's component along the whole gradient, divided by that gradient's norm: shares sum to 1, and one is
         negative where its lag pulls against the others; NaN where the whole gradient is zero. ``log10_norm`` is the
         norm of the term itself, of the loss summed over examples.
+
+    >>> layer = trace(model, batch, loss).layers[0]
+    >>> shares = bptt_shares(layer).groupby("weight")["share"].sum()
+    >>> shares.round(6).to_dict()
+    {'W_s': 1.0, 'W_x': 1.0}
     """
     largest = _finite_max(layer.by_lag(layer.adjoints.state.log)[0])
     whole: dict[str, Tensor] = {}

@@ -22,6 +22,9 @@ class Decay(NamedTuple):
     - ``half_life``: steps in which the norm halves; infinite where it does not decay.
     - ``r2``: how much of the curve the line explains; a curve that is not exponential has no half-life.
     - ``first``, ``last``: the lags between which the line was fitted.
+
+    >>> Decay(factor=0.5, half_life=1.0, r2=1.0, first=1.0, last=9.0).half_life
+    1.0
     """
 
     factor: float
@@ -42,6 +45,10 @@ def decay(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> Decay
     Returns:
         The fit over the lags with a finite norm; NaN with fewer than three of them. Of several curves a table of such,
         a line for each.
+
+    >>> curve = pd.DataFrame({"lag": [1, 2, 3, 4], "median": [0, -1, -2, -3]})  # a tenth is left after each step
+    >>> round(decay(curve).factor, 6), decay(curve).r2
+    (0.1, 1.0)
     """
     found = _of_each(curve, lambda lags, medians: _decay(lags, medians, first, math.inf if last is None else last))
     return pd.DataFrame(found.tolist(), found.index, Decay._fields) if isinstance(found, pd.Series) else found
@@ -62,7 +69,12 @@ def _decay(lags: np.ndarray, medians: np.ndarray, first: float = 1, last: float 
 
 
 def half_life(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> float | pd.Series:
-    """Return the steps in which the median norm halves: ``decay(curve, first, last).half_life``."""
+    """Return the steps in which the median norm halves: ``decay(curve, first, last).half_life``.
+
+    >>> curve = pd.DataFrame({"lag": [1, 2, 3], "median": [0.0, -0.30103, -0.60206]})  # log10: halved at each step
+    >>> round(half_life(curve), 4)
+    1.0
+    """
     return decay(curve, first, last).half_life
 
 
@@ -82,6 +94,11 @@ def reach(curve: pd.DataFrame, threshold: float = REACH_THRESHOLD) -> float | pd
 
     Raises:
         ValueError: the threshold is not above 0.
+
+    >>> profile = gradient_profile(model, batch, loss)
+    >>> curve = profile[profile["quantity"] == "h"]
+    >>> reach(curve) < reach(curve, threshold=1e-6)
+    True
     """
     if not threshold > 0:
         raise ValueError(f"threshold={threshold}: it must be above 0; every gradient is at least that")
@@ -103,6 +120,9 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
         ``reach``, ``half_life``, ``r2`` of the fit, ``decay`` (factor of one step) and ``log10_norm`` at lag 1 under
         the names ``x.*`` (input), ``h.*`` and ``c.*``; with several recurrent layers ``h1.*``, ``h2.*`` and so on
         from the bottom; backward directions as ``h_backward.*``. ``probe.nonfinite`` counts norms that are none.
+
+    >>> [name for name in figures(gradient_profile(model, batch, loss)) if name.startswith("h.")]
+    ['h.reach', 'h.half_life', 'h.r2', 'h.decay', 'h.log10_norm']
     """
     rows: dict[tuple[str, str, str], list[int]] = {}  # by hand: grouping by pandas takes longer than all the rest
     for row, key in enumerate(zip(*(profile[name] for name in ("layer", "direction", "quantity")), strict=True)):

@@ -52,6 +52,12 @@ def linear_decoding(
         ``1 − Σ‖y − ŷ‖² / Σ‖y − ȳ‖²`` over the ``n`` examples that test, ȳ the mean of the fitted: 1 is perfect, 0 as
         good as knowing nothing, less is worse. NaN with fewer than 32 examples in a half, where nothing differs
         between those that test, and where a state is not a number.
+
+    >>> batch = Batch(torch.randn(256, 20, 1), None, torch.arange(256) % 2)
+    >>> read = linear_decoding(model, batch, positions=[1.0], lags=[0, 10])
+    >>> found = read[(read["of"] == "input") & (read["quantity"] == "h")].set_index("lag")["r2"]
+    >>> bool(found[0] > 0.9 > found[10])  # the newest input lies open; what came ten steps before has faded
+    True
     """
     inputs, target = batch.x.cpu(), _target_of(batch)
     rows: list[tuple[Any, ...]] = []

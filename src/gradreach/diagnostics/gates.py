@@ -21,6 +21,10 @@ def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
         Columns ``layer, direction, gate, mean, closed, open, half_life``: the mean; the shares below 0.1 and above 0.9;
         for the gate that weighs the old state the half-life ``ln ½ / ln mean`` that it alone would imply, else NaN.
         All NaN where one value is. An LSTM has a line ``notes`` too: the factor tanh'(c_t) · f_t of the founding notes.
+
+    >>> table = gate_statistics(trace(model, batch, loss).layers[0])
+    >>> table["gate"].tolist()
+    ['i', 'f', 'o', 'notes']
     """
     rows = []
     for name, values in _gates(layer).items():
@@ -33,7 +37,12 @@ def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
 
 
 def gate_histograms(layer: LayerTrace, bins: int = BINS) -> pd.DataFrame:
-    """Count gates by value: columns ``layer, direction, gate, low, high, count``; NaNs are in no bin."""
+    """Count gates by value: columns ``layer, direction, gate, low, high, count``; NaNs are in no bin.
+
+    >>> counts = gate_histograms(trace(model, batch, loss).layers[0])
+    >>> int(counts.loc[counts["gate"] == "f", "count"].sum()) == 64 * 20 * 8  # examples, steps, units
+    True
+    """
     frames = []
     for name, values in _gates(layer).items():
         counts, edges = np.histogram(values[np.isfinite(values)], bins=bins, range=(0, 1))

@@ -40,6 +40,13 @@ class Instrument:
     - ``decoded``: what linear decoding is fitted and tested on, hundreds of examples; the probe if it is not given.
 
     ``tables`` holds what was measured, by name, each with a column ``stage``; ``seconds`` what it cost.
+
+    >>> instrument = Instrument(model, batch, loss, {"profile": "ends", "gates": 5})
+    >>> found = instrument.measure("start")
+    >>> sorted(instrument.tables), "h.half_life" in found
+    (['gates', 'profile'], True)
+    >>> instrument.measure("epoch 3", passed=(3, 90))  # nothing is due
+    {}
     """
 
     def __init__(

@@ -33,6 +33,11 @@ def lyapunov_spectrum(layer: LayerTrace, k: int | None = None, transient: int | 
 
     Raises:
         ValueError: k is not between 1 and the size of the state.
+
+    >>> layer = trace(model, batch, loss).layers[0]
+    >>> exponents = lyapunov_spectrum(layer, k=2)
+    >>> exponents.shape, bool((exponents[:, 0] < 0).all())  # this LSTM forgets
+    (torch.Size([64, 2]), True)
     """
     steps = layer.steps
     if k is not None and not 1 <= k <= steps.size:
@@ -56,7 +61,11 @@ def lyapunov_spectrum(layer: LayerTrace, k: int | None = None, transient: int | 
 
 
 def log10_condition_number(exponents: Tensor, steps: int | Tensor) -> Tensor:
-    """Return ``log10`` of ``exp(T (λ_1 − λ_k))`` for exponents ``(batch, k)``; T may be each example's own."""
+    """Return ``log10`` of ``exp(T (λ_1 − λ_k))`` for exponents ``(batch, k)``; T may be each example's own.
+
+    >>> log10_condition_number(torch.tensor([[0.0, -math.log(10)]]), steps=7)
+    tensor([7.])
+    """
     return steps * (exponents[:, 0] - exponents[:, -1]) / math.log(10)
 
 
@@ -69,6 +78,10 @@ def product_singular_values(steps: Steps, sweeps: int = 100, tolerance: float = 
 
     Raises:
         RuntimeError: singular values too close together to be told apart in that many sweeps.
+
+    >>> layer = trace(nn.Sequential(nn.RNN(1, 2, batch_first=True), Last()), batch, loss).layers[0]
+    >>> product_singular_values(layer.steps).shape
+    torch.Size([64, 2])
     """
     identity = torch.eye(steps.size, dtype=torch.float64, device=steps.device).expand(steps.batch, -1, -1)
     # (J_T … J_1)ᵀ = J_1ᵀ … J_Tᵀ; the rightmost factor acts first
@@ -93,6 +106,9 @@ def omega(layer: LayerTrace) -> Tensor:
     The first step is left out: behind it there is no state that training could use; so is one at which no gradient
     arrives. NaN where none is left, and where one growth is no number. Source: R. Pascanu, T. Mikolov and Y. Bengio,
     On the difficulty of training recurrent neural networks, 2013, equation 9.
+
+    >>> bool((omega(trace(model, batch, loss).layers[0]) > 0).all())  # 0: every step keeps the gradient's norm
+    True
     """
     growth, valid = layer.by_lag(layer.adjoints.growth)
     lags = torch.arange(len(growth), device=growth.device).unsqueeze(1)
@@ -108,6 +124,10 @@ def step_factors(layer: LayerTrace) -> pd.DataFrame:
     ``c.retain_grad()`` shows, ``dc_t/dc_{t-1} = diag(f_t) + A diag(o_{t-1} (1 − tanh² c_{t-1}))``: ``direct`` of the
     first term (the forget gate), ``indirect`` of the second (through h and the gates), ``cell`` of their sum.
     What is not defined counts in no ``n``: a step at which no gradient arrives, the cell path of an example's first.
+
+    >>> factors = step_factors(trace(model, batch, loss).layers[0])
+    >>> factors["quantity"].unique().tolist()
+    ['step', 'direct', 'indirect', 'cell']
     """
     (growth, valid), (log, _) = layer.by_lag(layer.adjoints.growth), layer.by_lag(layer.adjoints.state.log)
     curves = [quantiles_by_lag(layer.layer, layer.direction, "step", growth, valid & ~log.isneginf())]
@@ -128,6 +148,11 @@ def cell_jacobian(steps: LSTMSteps, t: int) -> tuple[Tensor, Tensor]:
 
     Raises:
         ValueError: t is no step with another before it.
+
+    >>> steps = trace(model, batch, loss).layers[0].steps
+    >>> direct, indirect = cell_jacobian(steps, t=5)
+    >>> torch.allclose(direct, steps.f[5]), indirect.shape  # the forget gate, and what goes through h
+    (True, torch.Size([64, 8, 8]))
     """
     if not 1 <= t < steps.length:
         raise ValueError(f"t={t}: choose a step that has one before it, 1 to {steps.length - 1}")
@@ -164,6 +189,9 @@ def recurrent_matrices(model: nn.Module) -> pd.DataFrame:
 
     Columns ``layer, direction, block, spectral_radius, largest_singular_value``. Only of a network without gates does
     the spectral radius say what the gradient does, and only near the origin.
+
+    >>> recurrent_matrices(model)["block"].tolist()
+    ['i', 'f', 'g', 'o']
     """
     rows = []
     for name, module in model.named_modules():

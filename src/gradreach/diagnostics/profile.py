@@ -31,6 +31,13 @@ def gradient_profile(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dt
 
     Raises:
         ValueError: see ``trace``.
+
+    >>> profile = gradient_profile(model, batch, loss)
+    >>> profile[["layer", "quantity"]].drop_duplicates().values.tolist()
+    [['input', 'x'], ['lstm', 'h'], ['lstm', 'c']]
+    >>> curve = profile[profile["quantity"] == "h"].set_index("lag")["median"]
+    >>> bool(curve[1] > curve[10] > curve[19])  # it vanishes
+    True
     """
     return profile_of(trace(model, batch, loss, dtype))
 
@@ -45,6 +52,10 @@ def profile_of(traced: Trace) -> pd.DataFrame:
         counts steps back from the last valid one, of a backward direction from the first input; ``q10``, ``median``,
         ``q90`` are quantiles over the ``n`` examples of **log10** of the norm, −inf where it is exactly zero and NaN
         where that of one example is no number; ``nonfinite`` counts such examples.
+
+    >>> traced = trace(model, batch, loss)  # once for all quantities
+    >>> profile_of(traced).equals(gradient_profile(model, batch, loss))
+    True
     """
     curves = [quantiles_by_lag("input", "forward", "x", *traced.input_by_lag())]
     for layer in traced.layers:

@@ -18,7 +18,11 @@ OTHERS: Any = (
 
 
 class Window(NamedTuple):
-    """One layer of a stack: how many steps it sees, how far it moves, how far apart they are."""
+    """One layer of a stack: how many steps it sees, how far it moves, how far apart they are.
+
+    >>> Window(kernel_size=3, dilation=4)
+    Window(kernel_size=3, stride=1, dilation=4)
+    """
 
     kernel_size: int
     stride: int = 1
@@ -29,6 +33,9 @@ def theoretical_receptive_field(windows: Iterable[Window]) -> int:
     """Return how many steps of the input one unit on top of a stack can depend on.
 
     ``1 + Σ_i (k_i − 1) d_i Π_{j<i} s_j``, from the bottom.
+
+    >>> theoretical_receptive_field([Window(3), Window(3, dilation=2), Window(3, dilation=4)])
+    15
     """
     field, jump = 1, 1
     for window in windows:
@@ -43,6 +50,9 @@ def windows_of(stack: nn.Module) -> list[Window]:
     Raises:
         ValueError: there are none; one has no window of fixed size; or a convolution does not take the channels that
             the one before it gives, as where several run beside each other.
+
+    >>> windows_of(nn.Sequential(nn.Conv1d(1, 8, 5), nn.MaxPool1d(2)))
+    [Window(kernel_size=5, stride=1, dilation=1), Window(kernel_size=2, stride=2, dilation=1)]
     """
     kinds = (nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d)
     layers = [module for module in stack.modules() if isinstance(module, kinds)]
@@ -69,6 +79,10 @@ class EffectiveField(NamedTuple):
     - ``weights``: columns ``offset`` (steps from below the output's centre) and ``weight`` (mean norm, summing to 1).
     - ``centroid``, ``variance``: first and second central moment of the offsets, in steps and steps².
     - ``extent``: from the first to the last step with a gradient that is not exactly zero.
+
+    >>> weights = pd.DataFrame({"offset": [-1.0, 0.0, 1.0], "weight": [0.25, 0.5, 0.25]})
+    >>> round(EffectiveField(weights, centroid=0.0, variance=0.5, extent=3).spread, 3)
+    0.707
     """
 
     weights: pd.DataFrame
@@ -96,6 +110,11 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
 
     Raises:
         ValueError: no gradient arrives at the input (or none that is a number): there is no field to speak of.
+
+    >>> convolution = nn.Conv1d(1, 4, kernel_size=5, padding=2)
+    >>> field = effective_receptive_field(lambda x: convolution(x.mT).mT, torch.randn(8, 20, 1))
+    >>> field.extent, field.beyond(5)
+    (5, False)
     """
     with undisturbed():
         leaf = x.detach().clone().requires_grad_()
@@ -119,7 +138,12 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
 
 
 def touched(x: Tensor, outputs: Tensor) -> Tensor:
-    """Return the gradient of the sum of outputs by the input: with uniform kernels, how often each step is touched."""
+    """Return the gradient of the sum of outputs by the input: with uniform kernels, how often each step is touched.
+
+    >>> x = torch.ones(4, requires_grad=True)
+    >>> touched(x, x.unfold(0, 2, 1).sum(1))  # three windows of two
+    tensor([1., 2., 2., 1.])
+    """
     return torch.autograd.grad(outputs.sum(), x, retain_graph=True)[0]
 
 

@@ -18,6 +18,22 @@ class Stepwise(Protocol):
     has a method ``output(x_t, state) -> (batch, d_out)``. Where it has a method ``gates(x_t, state)``, a dictionary of
     tensors ``(batch, width)``, these are measured too; ``memory_gate`` may name the one that weighs the old state.
     Where each number of a state depends on none of the state before but itself, ``elementwise = True`` saves time.
+
+    >>> class Fading(nn.Module):
+    ...     def initial_state(self, batch, device, dtype):
+    ...         return torch.zeros(batch, 1, device=device, dtype=dtype)
+    ...     def step(self, x_t, state):
+    ...         return state / 2 + x_t
+    ...     def forward(self, x):
+    ...         states = [self.initial_state(len(x), x.device, x.dtype)]
+    ...         for x_t in x.unbind(1):
+    ...             states.append(self.step(x_t, states[-1]))
+    ...         return torch.stack(states[1:], 1)
+    >>> isinstance(Fading(), Stepwise)
+    True
+    >>> profile = gradient_profile(Fading(), batch, lambda output, target: output[:, -1, 0])
+    >>> round(half_life(profile[profile["quantity"] == "h"]), 6)  # of dL/dh
+    1.0
     """
 
     def initial_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> State:

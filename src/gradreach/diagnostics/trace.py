@@ -24,6 +24,11 @@ class LayerTrace:
 
     - ``end``: ``(batch,)`` the step at which an example's run ends, from which lags are counted.
     - ``count``: ``(batch,)`` how many valid steps there are up to that one.
+
+    >>> layer = trace(model, batch, loss).layers[0]
+    >>> norms, valid = layer.by_lag(layer.adjoints.state.log_norm())
+    >>> norms.shape, bool(valid.all())  # (lags, batch), natural logarithms
+    (torch.Size([20, 64]), True)
     """
 
     layer: str
@@ -52,6 +57,9 @@ class Trace:
     - ``layers``: in the order in which they ran.
     - ``input``: ``dL/dx_t`` (of token ids: by the embedding's output), ``(length, batch, d_in)``.
     - ``lengths``: ``(batch,)`` valid steps.
+
+    >>> trace(model, batch, loss).names
+    [('lstm', 'forward')]
     """
 
     layers: tuple[LayerTrace, ...]
@@ -83,6 +91,12 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
     Raises:
         ValueError: where the loss is not one value an example, or depends on no input and no state; where there is
             nothing to measure by.
+
+    >>> traced = trace(model, batch, loss)
+    >>> [(layer.layer, layer.steps.parts) for layer in traced.layers]
+    [('lstm', {'h': 8, 'c': 8})]
+    >>> model.lstm.weight_hh_l0.grad is None  # the model is left alone
+    True
     """
     if dtype not in SUPPORTED:
         raise ValueError(

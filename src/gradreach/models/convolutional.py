@@ -53,6 +53,9 @@ def output_length(
         stride: steps from one position to the next.
         padding: steps added on each side, or on the left and on the right.
         dilation: steps between two taps.
+
+    >>> output_length(length=10, kernel_size=3, stride=2)
+    4
     """
     left, right = (padding, padding) if isinstance(padding, int) else padding
     return (length + left + right - dilation * (kernel_size - 1) - 1) // stride + 1

@@ -28,6 +28,11 @@ class Encoder(nn.Module, ABC):
     - ``fixed_length``: whether its weights are made for one length, which the constructor then takes as its second
       argument; such an encoder takes no padded sequences.
     - ``width_divisor``: the name of a setting that must divide the width, where there is one.
+
+    >>> encoder = CNN(1, width=8, layers=2, kernel_size=3)
+    >>> states, lengths = encoder(torch.randn(4, 20, 1), None)
+    >>> states.shape, encoder.causal, encoder.receptive_field
+    (torch.Size([4, 20, 8]), False, 7)
     """
 
     d_out: int
@@ -77,7 +82,12 @@ class Encoder(nn.Module, ABC):
 
 
 def valid_steps(lengths: Tensor, length: int) -> Tensor:
-    """Return ``(batch, length)``: True where a step is no padding."""
+    """Return ``(batch, length)``: True where a step is no padding.
+
+    >>> valid_steps(torch.tensor([2, 3]), 3)
+    tensor([[ True,  True, False],
+            [ True,  True,  True]])
+    """
     return torch.arange(length, device=lengths.device) < lengths.unsqueeze(1)
 
 

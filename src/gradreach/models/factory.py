@@ -45,6 +45,11 @@ def build(
 
     Raises:
         ConfigError: where they cannot work together.
+
+    >>> shape = Shape(channels=1, length=64, outputs=10)
+    >>> models = [build(kind, {"width": 1}, shape, readout="last", match_params=10_000) for kind in (RNN, LSTM)]
+    >>> [model.width for model in models], all(abs(model.parameter_count - 10_000) < 200 for model in models)
+    ([94, 47], True)
     """
 
     def embedded() -> tuple[Embedding, int]:
@@ -90,7 +95,14 @@ def build(
 
 
 def caveat(model: SequenceModel, shape: Shape) -> str | None:
-    """Return what should be known of a model that works, but perhaps not as meant; None: nothing."""
+    """Return what should be known of a model that works, but perhaps not as meant; None: nothing.
+
+    >>> shape = Shape(channels=1, length=64, outputs=10)
+    >>> print(caveat(build(LSTM, {}, shape, readout="last"), shape))
+    None
+    >>> "CNN sees 16 of 64 steps" in caveat(build(CNN, {}, shape, readout="last"), shape)
+    True
+    """
     encoder, length = model.encoder, shape.length
     kind, seen = type(encoder).__name__, model.seen_by_last(length)
     reach = model.receptive_field

@@ -22,6 +22,12 @@ class SequenceModel(nn.Module):
     - ``dropout``: share of what the head sees that is set to zero in training.
     - ``max_norm``: the weights of each output are scaled down to this Euclidean norm (Hinton et al., 2012; in Kim's
       CNN after every step, here before every use, so that the function is the same); None: they are free.
+
+    >>> model = SequenceModel(LSTM(1, width=16), "last", outputs=10)
+    >>> model(torch.randn(4, 20, 1)).shape
+    torch.Size([4, 10])
+    >>> model(torch.randn(4, 20, 1), torch.tensor([20, 7, 3, 1])).shape  # padded on the right
+    torch.Size([4, 10])
     """
 
     def __init__(

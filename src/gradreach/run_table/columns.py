@@ -12,7 +12,7 @@ import pandas as pd
 from gradreach.errors import ConfigError
 
 AXES = ("run_id", "status", "model", "task", "seq_len", "kernel_size", "seed")
-GROUPS = ("task.", "model.", "optimizer.", "trainer.", "diagnostics.")
+GROUPS = ("task.", "model.", "optimizer.", "trainer.", "diagnostics.", "callbacks.")
 FACTS = (
     "metric",
     "chance",
@@ -26,12 +26,13 @@ FACTS = (
     "training_seconds",
     "steps_per_second",
     "revision",
+    "code",
     "torch",
     "host",
     "schema_version",
     "error",
 )
-TEXTS = {"run_id", "status", "model", "task", "metric", "revision", "torch", "host", "error"}
+TEXTS = {"run_id", "status", "model", "task", "metric", "revision", "code", "torch", "host", "error"}
 INTEGERS = {
     "seq_len",
     "kernel_size",

@@ -24,11 +24,13 @@ def _summary(environment: RunEnvironment, experiment: str, experiments_dir: Path
     from gradreach.analysis.pages.build import build
 
     built = build(experiment, environment.results_dir, experiments_dir)
+    study = built.study
+    said = (study.question, study.about, built.answer, " ".join((built.state, *built.caveats)))
     return ExperimentSummary(
-        title=built.experiment.title,
-        notes=f"{built.experiment.title}\n\n{built.experiment.question}\n\n{built.state} {built.experiment.caveat}",
+        title=study.question,
+        notes="\n\n".join(filter(None, said)),
         state=built.state,
         captions=built.captions,
-        tables=tuple(table.name for table in built.experiment.tables),
+        tables=tuple(view.table.name for view in built.views),
         folder=built.folder,
     )

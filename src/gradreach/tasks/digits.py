@@ -24,6 +24,10 @@ class Digits(Task):
 
     - ``seq_len``: steps, at least 64.
     - ``data_seed``: draws the split.
+
+    >>> task = Digits(seq_len=64)
+    >>> task.shape.length, len(task.splits(Path()).test)
+    (64, 359)
     """
 
     source = (

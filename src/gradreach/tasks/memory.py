@@ -154,6 +154,10 @@ class Adding(ValueTask, Synthetic):
       is 0.5 + sum / 4, its variance 1/24. After S. Hochreiter and J. Schmidhuber, 1997, experiment 4.
 
     - ``seq_len``: steps, at least 2 (``hochreiter``: 4).
+
+    >>> splits = Adding(seq_len=50, train_size=100).splits(Path())
+    >>> splits.train.x.shape, splits.train.target.shape  # a number and a mark at each step; a sum
+    (torch.Size([100, 50, 2]), torch.Size([100]))
     """
 
     variant: Literal["halves", "anywhere", "hochreiter"] = "halves"

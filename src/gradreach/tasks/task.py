@@ -35,6 +35,9 @@ class Shape:
     - ``variable_length``: whether sequences are padded.
     - ``vectors``: pretrained ones of the tokens, ``(vocabulary, size)``; None: there are none.
     - ``vector_std``: vectors of tokens that are not pretrained start from N(0, vector_std²).
+
+    >>> Shape(channels=1, length=30, outputs=6, vocabulary=50, variable_length=True).per_step
+    False
     """
 
     channels: int

@@ -71,7 +71,7 @@ class WandbSource:
             "metrics": metrics,
             "metric": summary.get("metric") or next((m for m in ("mse", "accuracy") if f"val/{m}" in metrics), None),
             "steps_per_second": summary.get("time/steps_per_second"),
-            **{key: config.get(key) for key in ("revision", "versions", "host")},
+            **{key: config.get(key) for key in ("revision", "code", "versions", "host")},
         }
 
     def status_of(self, record: Mapping[str, Any]) -> str:

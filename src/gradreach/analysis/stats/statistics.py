@@ -61,14 +61,23 @@ TOO_SMALL = "n too small for a test"
 
 
 def finite(values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Return the values that are numbers, as floats."""
+    """Return the values that are numbers, as floats.
+
+    >>> finite([1, float("nan"), 3])
+    array([1., 3.])
+    """
     array = np.asarray(values, dtype=float)
     numbers: np.ndarray = array[np.isfinite(array)]
     return numbers
 
 
 def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
-    """Return mean, sample standard deviation and 95 % t-interval of the finite values."""
+    """Return mean, sample standard deviation and 95 % t-interval of the finite values.
+
+    >>> found = estimate([0.9, 0.92, 0.94])
+    >>> round(found.mean, 3), round(found.half_width, 3), found.n
+    (0.92, 0.05, 3)
+    """
     values = finite(values)
     n = len(values)
     if n == 0:
@@ -80,7 +89,11 @@ def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
 
 
 def interquartile_mean(values: np.ndarray) -> float:
-    """Return the mean of the middle half: ⌊n/4⌋ values are cut at either end (Agarwal et al. 2021)."""
+    """Return the mean of the middle half: ⌊n/4⌋ values are cut at either end (Agarwal et al. 2021).
+
+    >>> interquartile_mean(np.array([0.0, 4.0, 6.0, 100.0]))
+    5.0
+    """
     return float(scipy.stats.trim_mean(np.ravel(values), 0.25))
 
 
@@ -97,6 +110,10 @@ def bootstrap(
         statistic: of all values put together, such as ``interquartile_mean``.
         generator: where the draws come from.
         resamples: how many.
+
+    >>> found = bootstrap([np.array([0.8, 0.9]), np.array([0.1, 0.2])], np.mean, np.random.default_rng(0))
+    >>> round(found.value, 3), found.low <= found.value <= found.high, found.n
+    (0.5, True, 4)
     """
     kept = [finite(stratum) for stratum in strata]
     n = sum(map(len, kept))
@@ -117,6 +134,9 @@ def paired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
     """Compare pairs by Wilcoxon's signed ranks, exactly where there are few; ties share ranks, equal pairs drop out.
 
     Below six pairs that differ p cannot reach 0.05, whatever the values, and there is no test.
+
+    >>> paired_test([1, 2, 3, 4, 5, 6], [0, 0, 0, 0, 0, 0])
+    Comparison(p=0.03125, n=6, note='Wilcoxon signed-rank')
     """
     difference = finite(np.asarray(a, dtype=float) - np.asarray(b, dtype=float))
     pairs = len(difference)
@@ -136,6 +156,9 @@ def unpaired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarr
     """Compare two groups by Mann and Whitney's ranks, exactly where there are few; ties share ranks.
 
     Where p cannot reach 0.05, as with three against three, there is no test.
+
+    >>> unpaired_test([1, 2, 3, 4], [5, 6, 7, 8])
+    Comparison(p=0.02857142857142857, n=4, note='Mann-Whitney')
     """
     a, b = finite(a), finite(b)
     smaller, arrangements = min(len(a), len(b)), math.comb(len(a) + len(b), len(a))
@@ -154,7 +177,11 @@ def _share_as_extreme(possible: np.ndarray, seen: float) -> float:
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Return p-values corrected for their number (Holm 1979); what is NaN is no test and stays NaN."""
+    """Return p-values corrected for their number (Holm 1979); what is NaN is no test and stays NaN.
+
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
+    """
     p = np.asarray(p_values, dtype=float)
     adjusted = np.full(len(p), math.nan)
     order = [i for i in np.argsort(p) if not math.isnan(p[i])]
@@ -166,7 +193,11 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def hedges_g(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> float:
-    """Return the difference of means in pooled standard deviations, corrected for small samples (Hedges 1981)."""
+    """Return the difference of means in pooled standard deviations, corrected for small samples (Hedges 1981).
+
+    >>> round(hedges_g([2, 4, 6], [1, 3, 5]), 3)
+    0.4
+    """
     a, b = finite(a), finite(b)
     freedom = len(a) + len(b) - 2
     if min(len(a), len(b)) == 0 or freedom < 1:
@@ -179,7 +210,11 @@ def hedges_g(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -
 
 
 def probability_of_improvement(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> float:
-    """Return how probable it is that a run of ``a`` beats one of ``b``: Mann and Whitney's U / nm, ties half."""
+    """Return how probable it is that a run of ``a`` beats one of ``b``: Mann and Whitney's U / nm, ties half.
+
+    >>> probability_of_improvement([2, 3], [1, 2])
+    0.875
+    """
     a, b = finite(a), finite(b)
     if min(len(a), len(b)) == 0:
         return math.nan
@@ -187,7 +222,11 @@ def probability_of_improvement(a: Sequence[float] | np.ndarray, b: Sequence[floa
 
 
 def normalised_score(metric: np.ndarray, chance: float | np.ndarray, best: float | np.ndarray) -> np.ndarray:
-    """Return ``(metric − chance) / (best − chance)``: 0 is chance, 1 the best, of accuracies and of errors."""
+    """Return ``(metric − chance) / (best − chance)``: 0 is chance, 1 the best, of accuracies and of errors.
+
+    >>> float(normalised_score(0.55, chance=0.1, best=1.0).round(6))
+    0.5
+    """
     return (np.asarray(metric, dtype=float) - chance) / (np.asarray(best, dtype=float) - chance)
 
 
@@ -201,6 +240,10 @@ def longest_solved(lengths: Sequence[int], solved: np.ndarray, generator: np.ran
         lengths: in ascending order.
         solved: whether, ``(seeds, lengths)``; a run that diverged or failed has not.
         generator: where the draws come from.
+
+    >>> solved = np.array([[True, True, False], [True, False, True], [True, True, True]])  # three seeds
+    >>> longest_solved([50, 100, 200], solved, np.random.default_rng(0)).value
+    100.0
     """
     solved = np.asarray(solved, dtype=bool)
     if solved.ndim != 2 or solved.shape[1] != len(lengths) or list(lengths) != sorted(lengths):
@@ -233,6 +276,10 @@ def critical_difference_ranks(scores: np.ndarray, higher_is_better: bool = True)
 
     Raises:
         ValueError: there are fewer than three competitors or two tasks; compare two by a test.
+
+    >>> scores = np.array([[0.9, 0.8, 0.1], [0.8, 0.7, 0.2], [0.9, 0.6, 0.3]])
+    >>> critical_difference_ranks(scores).mean
+    array([1., 2., 3.])
     """
     scores = np.asarray(scores, dtype=float)
     if scores.ndim != 2 or scores.shape[0] < 2 or scores.shape[1] < 3:
@@ -253,6 +300,10 @@ def critical_difference_ranks(scores: np.ndarray, higher_is_better: bool = True)
 
 
 def nemenyi_critical_difference(competitors: int, tasks: int) -> float:
-    """Return how far two mean ranks must lie apart to be told apart at 5 %."""
+    """Return how far two mean ranks must lie apart to be told apart at 5 %.
+
+    >>> round(nemenyi_critical_difference(competitors=4, tasks=14), 2)
+    1.25
+    """
     q = float(scipy.stats.studentized_range.ppf(1 - LEVEL, competitors, math.inf)) / math.sqrt(2)
     return q * math.sqrt(competitors * (competitors + 1) / (6 * tasks))

@@ -267,7 +267,7 @@ def test_equal_settings_have_one_identity(configured):
         ("trainer.max_steps=0", "trainer.max_steps=0: must be greater than 0"),
         ("trainer.limit_train_batches=1.0", "trainer.limit_train_batches=1.0: must be null (all), a number of batches"),
         ("trainer.limit_val_batches=0", "trainer.limit_val_batches=0: must be null (all)"),
-        ("trainer.limit_test_batches=true", "trainer.limit_test_batches=True: must be null (all)"),
+        ("trainer.limit_test_batches=true", "trainer.limit_test_batches=true: must be null (all)"),
         ("trainer.fast_dev_run=3", "trainer.fast_dev_run=3: must be a valid boolean"),
         (STOPPING + "0.9", "trainer.stop_when=0.9: must be null, or one bound on a figure of training or validation"),
         (STOPPING + "{train/accuracy: 99}", "must be null, or one bound"),

@@ -51,7 +51,7 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("+optimizer.betas=[0.9,0.9]", "optimizer.betas: there is no such setting; choose from lr, name, schedule, w"),
         (
             "+trainer.epoch=3",
-            "trainer.epoch: there is no such setting; did you mean epochs? Choose from accumulate_grad_",
+            "trainer.epoch: there is no such setting; did you mean epochs? Choose from accumulate_",
         ),
         ("tracking.base_url=here", "tracking.base_url=here: must be an address that begins with http:// or https://"),
         ("diagnostics.gates=often", "diagnostics.gates=often: must be null (never), ends, a number of epochs"),

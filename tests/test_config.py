@@ -51,7 +51,7 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("+optimizer.betas=[0.9,0.9]", "optimizer.betas: there is no such setting; choose from lr, name, schedule, w"),
         (
             "+trainer.epoch=3",
-            "trainer.epoch: there is no such setting; did you mean epochs? Choose from accumulate_grad_batches, ",
+            "trainer.epoch: there is no such setting; did you mean epochs? Choose from accumulate_",
         ),
         ("tracking.base_url=here", "tracking.base_url=here: must be an address that begins with http:// or https://"),
         ("diagnostics.gates=often", "diagnostics.gates=often: must be null (never), ends, a number of epochs"),
@@ -91,6 +91,10 @@ def test_a_group_that_is_none_is_named(configured):
         checked(RunConfig, {**valid, "optimizer": 5})
     with pytest.raises(ConfigError, match=r"^optimizer.lr=0: must be greater than 0$"):
         checked(RunConfig, {**valid, "optimizer": {**valid["optimizer"], "lr": 0}})
+    with pytest.raises(ConfigError, match=r"^callbacks.mine._target_: this setting is missing$"):
+        checked(RunConfig, {**valid, "callbacks": {"mine": {}}})
+    with pytest.raises(ConfigError, match=r"^callbacks.mine=5: must be a valid dictionary"):
+        checked(RunConfig, {**valid, "callbacks": {"mine": 5}})
 
 
 def test_a_column_whose_name_is_a_number_is_quoted(configured):

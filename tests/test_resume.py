@@ -329,7 +329,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written_and_the_run_goes_on_la
     with pytest.raises(OSError, match="No space left") as raised:
         execute(run, environment)
     monkeypatch.undo()
-    assert explain(raised.value).startswith("profile.npz: No space left on device; make room or choose another")
+    assert str(explain(raised.value)).startswith("profile.npz: No space left on device; make room or choose another")
     store = RecordStore(environment.results_dir / "runs")
     assert store.status(run.run_id) == "interrupted"
     assert store.read(run.run_id)["error"] == "No space left on device; make room or choose another results_dir"

@@ -50,15 +50,15 @@ def _check_figures(run: RunConfig, task: Task) -> None:
     """Refuse to wait for a figure of training or validation that this task does not have."""
     known = [f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", task.metric)]
     asked = [
-        ("trainer.stop_when", name, f"{{{name}: {bound}}}") for name, bound in (run.trainer.stop_when or {}).items()
+        ("trainer.stop_when", f"{{{name}: {bound}}}", name) for name, bound in (run.trainer.stop_when or {}).items()
     ]
     for name, callback in run.callbacks.items():
         monitor = str(callback.arguments().get("monitor"))
         asked.append((f"callbacks.{name}.monitor", monitor, monitor))
-    for setting, figure, value in asked:
+    for setting, value, figure in asked:
         if figure.startswith(("train/", "val/")) and figure not in known:
-            allowed = f"task={run.task.name} has {', '.join(known)}"
-            raise ConfigError(setting, value, allowed, "choose one of them")
+            has = f"task={run.task.name} has {', '.join(known)}"
+            raise ConfigError(setting, value, has, "choose one of them")
 
 
 def check_device(name: str, precision: str = "32-true") -> None:
@@ -68,7 +68,8 @@ def check_device(name: str, precision: str = "32-true") -> None:
         ConfigError: naming those that it has.
     """
     if precision == "16-mixed" and name == "cpu":
-        raise ConfigError("trainer.precision", precision, "not on device=cpu", "choose bf16-mixed, or device=cuda")
+        hint = "choose bf16-mixed, or device=cuda"
+        raise ConfigError("trainer.precision", precision, "not on device=cpu", hint)
     devices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if name not in devices and not (name == "cuda" and torch.cuda.is_available()):
         raise ConfigError("device", name, "not on this machine", choices=devices)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import (
@@ -337,9 +337,9 @@ def _first_mistake(settings: type[BaseModel], error: ValidationError, prefix: st
     if errors[0]["type"] == "missing":
         return ConfigError(key, allowed="this setting is missing")
     if errors[0]["type"] == "extra_forbidden":
-        return ConfigError(key, allowed="there is no such setting", choices=_names(group))
+        return ConfigError(key, allowed="there is no such setting", choices=list(_names(group)))
     own = [each for each in errors if _place(settings, each["loc"])[1] == path]
-    allowed = " or ".join(dict.fromkeys(_demand(each, _names(group)[path[-1]]) for each in own))
+    allowed = " or ".join(dict.fromkeys(_demand(each, _names(group).get(path[-1])) for each in own))
     unquoted = own[0]["type"] == "string_type" and isinstance(given, int | float)
     hint = f"quote it: \"{key}='{given}'\"" if unquoted else ""
     return ConfigError(key, given, f"must {allowed.replace(' or be ', ' or ')}", hint)
@@ -347,14 +347,17 @@ def _first_mistake(settings: type[BaseModel], error: ValidationError, prefix: st
 
 def _place(settings: type[BaseModel], location: Sequence[int | str]) -> tuple[type[BaseModel], list[str]]:
     """Return the group that a setting stands in, and its path: what pydantic adds to it names no setting."""
-    group, path = settings, [str(part) for part in location[:1]]
-    for part in location[1:]:
-        field = _names(group).get(path[-1])
-        inner = field.annotation if field is not None else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+    group, path = settings, list[str]()
+    kind: Any = settings
+    for part in map(str, location):
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            group, field = kind, _names(kind).get(part)
+            kind = field.annotation if field is not None else None
+        else:
             break
-        group = inner
-        path.append(str(part))
+        path.append(part)
     return group, path
 
 
@@ -363,9 +366,9 @@ def _names(group: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in group.model_fields.items()}
 
 
-def _demand(mistake: ErrorDetails, field: FieldInfo) -> str:
+def _demand(mistake: ErrorDetails, field: FieldInfo | None) -> str:
     """Return what a setting must do or be: in the words of its field where pydantic has only a pattern."""
-    if mistake["type"] == "string_pattern_mismatch" and field.description:
+    if mistake["type"] == "string_pattern_mismatch" and field is not None and field.description:
         return f"be {field.description}"
     message = re.sub(r"^(Value error, must|\w+ should) ", "", mistake["msg"])
     return message.replace("Input is not", "be").partition(" for <class")[0]
@@ -408,7 +411,7 @@ def _check_plugin(key: str, target: Target, base: str) -> None:
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         for argument in target.arguments():
             if argument not in known:
-                raise ConfigError(f"{key}.{argument}", allowed="there is no such setting", choices=known)
+                raise ConfigError(f"{key}.{argument}", allowed="there is no such setting", choices=list(known))
 
 
 def _digest(values: Any) -> str:

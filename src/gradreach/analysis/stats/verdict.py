@@ -1,10 +1,4 @@
-"""From effects to verdicts, by rules that were fixed before the runs.
-
-def judge(results: Results) -> Verdict:
-    lstm, rnn = {"model": "lstm", "seq_len": 100}, {"model": "rnn", "seq_len": 100}
-    gain = compare(results.runs, "test/accuracy", lstm, rnn, scale=100, unit="points")
-    return judge_threshold(gain, supported_above=5, refuted_below=5)
-"""
+"""Effects with their intervals, and verdicts that combine what parts of a claim came to."""
 
 import math
 from collections import Counter
@@ -13,10 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from gradreach.analysis.naming import number
-from gradreach.analysis.results import has, selected
 from gradreach.analysis.stats.statistics import estimate
 
 State = Literal["supported", "refuted", "mixed", "undecided"]
@@ -32,9 +24,6 @@ READING = (
     "and made-up patterns are one draw: intervals are over training, not over data."
 )
 """How verdicts and their effects are read, wherever several stand together."""
-
-Where = Mapping[str, Any]
-"""Which runs are meant: a value, or a list of values, for columns of the run table."""
 
 
 class Effect(NamedTuple):
@@ -141,121 +130,10 @@ def stored_verdict(values: Mapping[str, Any]) -> Verdict:
     return Verdict(values["state"], effect, values["sentence"], parts, *named)
 
 
-def chosen(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
-    """Return the finished runs that ``where`` means.
-
-    Raises:
-        ConfigError: there is no such column.
-    """
-    for column in where:
-        has(runs, column)
-    runs = selected(runs, where)
-    return runs[runs["status"] == "finished"]
-
-
 def effect_of(label: str, values: Sequence[float] | np.ndarray, unit: str = "") -> Effect:
     """Return the mean of independent draws, one value each, with its 95 % t-interval."""
     mean, _, half_width, n = estimate(values)
     return Effect(label, mean, mean - half_width, mean + half_width, n, unit)
-
-
-def level(
-    runs: pd.DataFrame, metric: str, where: Where, *, label: str = "", scale: float = 1.0, unit: str = ""
-) -> Effect:
-    """Return the mean of a metric over seeds, with its 95 % t-interval.
-
-    Several runs of one seed (of several lengths, say) count with their mean: they share initial weights or data, so
-    each of them is no new draw.
-    """
-    has(runs, metric)
-    values = chosen(runs, where).groupby("seed")[metric].mean().to_numpy(dtype=float, na_value=math.nan)
-    return effect_of(label or f"{metric} of {_named(where)}", values * scale, unit)
-
-
-def compare(
-    runs: pd.DataFrame,
-    metric: str,
-    a: Where,
-    b: Where,
-    *,
-    paired_by: str | Sequence[str] = "seed",
-    ratio: bool = False,
-    label: str = "",
-    scale: float = 1.0,
-    unit: str = "",
-) -> Effect:
-    """Return how much more ``a`` has of a metric than ``b``, with its 95 % t-interval.
-
-    Args:
-        runs: the run table.
-        metric: its column.
-        a: which runs are compared.
-        b: with which.
-        paired_by: what two runs share that are compared with each other; a run without a partner does not count, and
-            several partners (of one seed and several tasks, say) count with their mean.
-        ratio: a ÷ b by their logarithms, for what is positive and spans magnitudes (several partners then count with
-            their geometric mean); else a − b.
-        label: what it is, for people.
-        scale: 100 for accuracy in per cent; not for ratios.
-        unit: of the result.
-
-    Raises:
-        ConfigError: no run has the metric.
-        ValueError: a ratio with a scale.
-    """
-    has(runs, metric)
-    if ratio and scale != 1:
-        raise ValueError(f"scale={scale}: a ratio has none; leave it at 1")
-    keys = [paired_by] if isinstance(paired_by, str) else list(paired_by)
-    if ratio:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            runs = runs.assign(**{metric: np.log(runs[metric].to_numpy(dtype=float, na_value=math.nan))})
-    sides = [chosen(runs, where).groupby(keys)[metric].mean() for where in (a, b)]
-    first, second = (side.to_numpy(float) for side in sides[0].align(sides[1]))  # without a partner: NaN
-    sign, effect = "÷" if ratio else "−", effect_of("", (first - second) * scale, unit)
-    if ratio:
-        value, low, high = (math.exp(each) for each in (effect.value, effect.low, effect.high))
-        effect = effect._replace(value=value, low=low, high=high)
-    return effect._replace(label=label or f"{metric}, {_named(a)} {sign} {_named(b)}")
-
-
-def judge_threshold(
-    effect: Effect,
-    *,
-    supported_above: float | None = None,
-    refuted_below: float | None = None,
-    supported_below: float | None = None,
-    refuted_above: float | None = None,
-    sentence: str = "",
-) -> Verdict:
-    """Return what an effect's whole interval says; one that spans a threshold, or rests on too few runs, is undecided.
-
-    Args:
-        effect: what is judged.
-        supported_above: the claim holds where the interval lies above this.
-        refuted_below: it does not where the interval lies below this.
-        supported_below: for claims that something is small: it holds where the interval lies below this.
-        refuted_above: and does not where the interval lies above this.
-        sentence: the finding; by default the effect and what it is held against.
-
-    Raises:
-        ValueError: no threshold is given, or they overlap.
-    """
-    upward, downward = (supported_above, refuted_below), (supported_below, refuted_above)
-    if (upward == (None, None)) == (downward == (None, None)):
-        raise ValueError("give supported_above and refuted_below, or supported_below and refuted_above")
-    if None not in upward and refuted_below > supported_above:  # type: ignore[operator]
-        raise ValueError(f"refuted_below={refuted_below} lies above supported_above={supported_above}")
-    if None not in downward and refuted_above < supported_below:  # type: ignore[operator]
-        raise ValueError(f"refuted_above={refuted_above} lies below supported_below={supported_below}")
-    state: State = "undecided"
-    if effect.n >= LEAST and not math.isnan(effect.low):
-        if _above(effect, supported_above) or _below(effect, supported_below):
-            state = "supported"
-        elif _below(effect, refuted_below) or _above(effect, refuted_above):
-            state = "refuted"
-    bounds = sorted({bound for bound in (*upward, *downward) if bound is not None})
-    return Verdict(state, effect, sentence or f"{effect}; held against {' and '.join(number(b, 'g') for b in bounds)}.")
 
 
 def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
@@ -291,15 +169,3 @@ def combine_named(parts: Mapping[str, Verdict]) -> Verdict:
     sentence = "; ".join(said)
     named = [replace(part, name=name) for name, part in parts.items()]
     return combine(named, f"{sentence[:1].upper()}{sentence[1:]}.")
-
-
-def _named(where: Where) -> str:
-    return " ".join(str(value) if column == "model" else f"{column}={value}" for column, value in where.items())
-
-
-def _above(effect: Effect, threshold: float | None) -> bool:
-    return threshold is not None and effect.low > threshold
-
-
-def _below(effect: Effect, threshold: float | None) -> bool:
-    return threshold is not None and effect.high < threshold

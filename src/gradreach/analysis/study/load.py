@@ -66,9 +66,6 @@ def load_study(name: str, folder: Path = EXPERIMENTS, runs: pd.DataFrame | None 
         raise ConfigError(f"{path}: {error}") from None
     except Exception as error:
         raise ConfigError(f"{path}: cannot be read ({type(error).__name__}: {first_line(error)})") from error
-    if (legacy := getattr(module, "EXPERIMENT", None)) is not None:
-        programmed: Study = legacy.as_study()
-        return programmed
     study = getattr(module, "STUDY", None)
     if not isinstance(study, Study):
         raise ConfigError(f"{path}: has no STUDY; write STUDY = Study(question=…), as docs/experiments.md shows")

@@ -12,9 +12,8 @@ from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.stats.model_selection import CHOSEN
 from gradreach.analysis.stats.verdict import Verdict
-from gradreach.analysis.study.parts import Part, Parts, judge_parts, leaves_of, named_leaves
+from gradreach.analysis.study.parts import Parts, judge_parts, leaves_of, named_leaves
 from gradreach.analysis.study.prepare import CHOICE, Architecture, prepare
-from gradreach.analysis.study.quantities import Computed as ComputedQuantity
 from gradreach.analysis.study.shown import FigureOf, Shown
 from gradreach.analysis.tables.chosen import chosen_rates
 from gradreach.analysis.tables.layout import View, make
@@ -167,9 +166,3 @@ class Study:
     def judge(self, results: Results) -> Verdict | None:
         """Judge every part; None where there is no claim."""
         return judge_parts(self.parts, self.of_chosen(results)) if self.parts else None
-
-    @property
-    def rests_on_runs(self) -> bool:
-        """Whether a part rests on the runs of the sweep and is no function of its own."""
-        parts = [part for part in leaves_of(self.parts).values() if isinstance(part, Part)]
-        return any(not isinstance(part.quantity, ComputedQuantity) for part in parts)

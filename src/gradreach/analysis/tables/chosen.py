@@ -1,30 +1,14 @@
-"""Tables of what validation chose: accuracies at the chosen rates, and where these lie in their grids."""
+"""Where in its grid lies what validation chose."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
-from gradreach.analysis.naming import CELLS, CHOSEN_RATE
 from gradreach.analysis.results import Results
-from gradreach.analysis.stats.model_selection import CHOSEN
-from gradreach.analysis.stats.robustness import RATE
-from gradreach.analysis.tables.specification import Computed, Measure, Table
+from gradreach.analysis.tables.specification import Computed
 
 
-def chosen_accuracy(columns: str = "seq_len") -> Table:
-    """Return the table of test accuracies at the learning rates that validation chose, by a key of the run table."""
-    return Table(
-        "accuracy",
-        "Test accuracy in per cent.",
-        f"{CELLS} {CHOSEN_RATE}",
-        (Measure("test/accuracy", "accuracy", scale=100, best="max"),),
-        rows=("architecture", "tried"),
-        columns=columns,
-        where=CHOSEN,
-    )
-
-
-def chosen_rates(by: Sequence[str], setting: str = RATE) -> Computed:
+def chosen_rates(by: Sequence[str], setting: str) -> Computed:
     """Return the table of where in its grid the learning rates lie that validation chose.
 
     Args:
@@ -40,7 +24,7 @@ def chosen_rates(by: Sequence[str], setting: str = RATE) -> Computed:
     )
 
 
-def places_in_grid(results: Results, by: Sequence[str], setting: str = RATE) -> pd.DataFrame:
+def places_in_grid(results: Results, by: Sequence[str], setting: str) -> pd.DataFrame:
     """Count, for each architecture and grid, how many choices are the lowest rate that was tried, and the highest.
 
     A setting of which no run has finished has chosen nothing yet; one that tried a single rate had no choice.

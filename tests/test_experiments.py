@@ -142,21 +142,9 @@ def test_no_effect_counts_a_seed_twice(name):
 def test_shares_of_factors_are_told_by_side_and_by_start():
     study, results = committed("gate_saturation")
     for effect in effects_of(study.judge(results)):
-        below, above, *starts = map(
-            float, re.findall(r"[\d.]+(?= below| above)|(?<=[:/] )[\d.]+", shares(effect.label))
-        )
+        below, above, *starts = map(float, re.findall(r"([\d.]+) %", effect.label))
         assert below + above == pytest.approx(effect.value, abs=0.1)
         assert sum(starts) / 3 == pytest.approx(effect.value, abs=0.1)
-
-
-def shares(label):
-    """Return what a label says in brackets, without the names of the starts and the bounds."""
-    return (
-        label[label.index("(") :]
-        .replace("below 0.1", "below")
-        .replace("above 0.9", "above")
-        .replace("none / 1 / 3", "")
-    )
 
 
 def test_which_lags_a_part_tells_more_of_is_said_by_whole_intervals():

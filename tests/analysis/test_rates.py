@@ -4,7 +4,7 @@ import pandas as pd
 
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.model_selection import choose
-from gradreach.analysis.tables.chosen import chosen_rates
+from gradreach.analysis.tables.rates import chosen_rates
 
 
 def table(best, grid=(0.001, 0.003, 0.01), status="finished"):

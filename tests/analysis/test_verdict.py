@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,7 +8,7 @@ from scipy import stats
 from gradreach.analysis.pages.build import judged
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named
-from gradreach.analysis.study.parts import arithmetic
+from gradreach.analysis.study.parts import Threshold, arithmetic
 from gradreach.analysis.study.study import Claim, Study
 from gradreach.errors import ConfigError
 from gradreach.study import compare, value
@@ -78,11 +80,45 @@ def effect(low, high, n=5):
     return Effect("gain", (low + high) / 2, low, high, n)
 
 
+@pytest.mark.parametrize(
+    ("interval", "state"),
+    [((6, 8), "supported"), ((4, 8), "undecided"), ((1, 4), "refuted"), ((-1, 1), "refuted"), ((5, 5), "undecided")],
+)
+def test_a_verdict_needs_the_whole_interval_on_one_side(interval, state):
+    assert Threshold("above", 5).judge(effect(*interval)) == state
+    assert ("95 % interval" in str(effect(*interval))) == (interval[0] < interval[1])
+
+
 def test_an_interval_without_width_is_not_told():
     assert str(Effect("parameters", 0.2142, 0.2142, 0.2142, 6)) == "parameters: 0.214, alike in all runs"
     assert str(Effect("gain", 2.0, 1.9, 2.1, 6)) == "gain: 2, 95 % interval 1.9 to 2.1 (n = 6)"
     assert "too small for an interval" in str(Effect("gain", 2.0, float("nan"), float("nan"), 1))
     assert str(Effect("gain", *[float("nan")] * 3, 0)) == "gain: no runs to compare"
+
+
+def test_a_claim_that_something_is_small_is_judged_the_other_way_round():
+    small = Threshold("below", 0.1)
+    assert small.judge(effect(0.01, 0.09)) == "supported"
+    assert small.judge(effect(0.2, 0.3)) == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("interval", "state"),
+    [
+        ((-1, 1), "supported"),
+        ((-1, 3), "undecided"),
+        ((-3, 3), "undecided"),
+        ((3, 4), "refuted"),
+        ((-4, -3), "refuted"),
+    ],
+)
+def test_equal_to_a_margin_is_judged_by_both_of_its_ends(interval, state):
+    assert Threshold("within", 2).judge(effect(*interval)) == state
+
+
+@pytest.mark.parametrize("few", [effect(6, 8, n=2), effect(math.nan, math.nan)])
+def test_too_few_runs_decide_nothing(few):
+    assert Threshold("above", 5).judge(few) == "undecided"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,9 @@
 """What a sweep leaves beside its records: tables and figures of its experiment, shown in W&B."""
 
-import sys
 from pathlib import Path
 
 from gradreach.config import RunEnvironment
-from gradreach.errors import first_line
+from gradreach.errors import first_line, report
 from gradreach.tracking.summary_run import ExperimentSummary, log_summary
 
 
@@ -18,7 +17,7 @@ def summarize_sweep(environment: RunEnvironment, experiments_dir: Path = Path("e
     try:
         log_summary(environment, environment.experiment, _summary(environment, environment.experiment, experiments_dir))
     except Exception as error:
-        print(f"gradreach: note: no summary of {environment.experiment} for W&B: {first_line(error)}", file=sys.stderr)
+        report(f"note: no summary of {environment.experiment} for W&B: {first_line(error)}")
 
 
 def _summary(environment: RunEnvironment, experiment: str, experiments_dir: Path) -> ExperimentSummary:

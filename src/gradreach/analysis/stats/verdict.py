@@ -1,4 +1,4 @@
-"""Effects with their intervals, and verdicts that combine what parts of a claim came to."""
+"""Effects and what is found of a claim: a verdict with its parts."""
 
 import math
 from collections import Counter

@@ -15,8 +15,8 @@ from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.parts import Parts, judge_parts, leaves_of, named_leaves
 from gradreach.analysis.study.prepare import CHOICE, Architecture, prepare
 from gradreach.analysis.study.shown import FigureOf, Shown
-from gradreach.analysis.tables.chosen import chosen_rates
 from gradreach.analysis.tables.layout import View, make
+from gradreach.analysis.tables.rates import chosen_rates
 from gradreach.errors import ConfigError
 
 

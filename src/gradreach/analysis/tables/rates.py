@@ -1,4 +1,4 @@
-"""Where in its grid lies what validation chose."""
+"""Where in their grids the learning rates lie that validation chose."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,10 @@ import pandas as pd
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Computed
 
+RATE = "optimizer.lr"
 
-def chosen_rates(by: Sequence[str], setting: str) -> Computed:
+
+def chosen_rates(by: Sequence[str], setting: str = RATE) -> Computed:
     """Return the table of where in its grid the learning rates lie that validation chose.
 
     Args:

@@ -46,12 +46,12 @@ class Claim:
 
     def __post_init__(self) -> None:
         if not self.parts:
-            raise ConfigError(f"claim “{self.text}”: has no part that could decide it; give parts={{name: part}}")
+            hint = "give parts={name: part}"
+            raise ConfigError(f"claim “{self.text}”", allowed="has no part that could decide it", hint=hint)
         for name, part in leaves_of(self.parts).items():
             if not hasattr(part, "judge"):
-                raise ConfigError(
-                    f"part “{name}”: is compared with nothing; end it by .above(x), .below(x) or .within(x)"
-                )
+                hint = "end it by .above(x), .below(x) or .within(x)"
+                raise ConfigError(f"part “{name}”", allowed="is compared with nothing", hint=hint)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Study:
         for kind, shown in (("figures", self.pictures), ("tables", self.tables)):
             twice = [name for name, count in Counter(each.name for each in shown).items() if count > 1]
             if twice:
-                raise ConfigError(f"{self.question}: two {kind} are called {twice[0]}; give one name=")
+                raise ConfigError(self.question, allowed=f"two {kind} are called {twice[0]}", hint="give one name=")
 
     @property
     def columns(self) -> dict[str, Column]:

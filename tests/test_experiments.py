@@ -1,5 +1,6 @@
 """Every claim of the notes has an experiment; every experiment has a quick form, and a page before there is any run."""
 
+import ast
 import json
 import math
 import re
@@ -14,7 +15,7 @@ from omegaconf import OmegaConf
 
 from gradreach.analysis.pages.build import build
 from gradreach.analysis.results import Results
-from gradreach.analysis.study.load import known_studies, load_study
+from gradreach.analysis.study.load import known_studies, load_study, of_project
 from gradreach.assemble import check
 from gradreach.compose import configuration, grids
 from gradreach.diagnostics.decoding import LAGS, POSITIONS
@@ -38,6 +39,22 @@ def test_every_claim_is_put_in_the_notes_words_and_in_english():
         if claim is not None:
             assert claim.id in ("C15", "C16") or re.search("[一-鿿]", claim.original), name
             assert not re.search("[一-鿿]", claim.text), name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_comes_through_one_door(name):
+    tree = ast.parse((PROJECT / "experiments" / f"{name}.py").read_text(encoding="utf-8"))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    ours = {module for module in imported if module.split(".")[0] == "gradreach"}
+    late = {"gradreach.models", "gradreach.models.convolutional", "gradreach.tasks"}  # of untrained layers
+    assert "gradreach.study" in ours <= {"gradreach.study", *late}
+    at_once = {node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module}
+    assert not at_once & late
+
+
+def test_every_committed_study_is_listed_as_part_of_the_project():
+    assert of_project(NAMES, PROJECT / "experiments") == NAMES
+    assert of_project([*NAMES, "mine"], PROJECT / "experiments") == NAMES
 
 
 def test_no_past_input_of_recall_that_is_decoded_is_its_cue(configured):

@@ -15,7 +15,7 @@ def table(best, grid=(0.001, 0.003, 0.01), status="finished"):
         for rate in grid
     ]
     runs = choose(pd.DataFrame(rows).assign(metric="accuracy"), ["architecture", "task"])
-    return chosen_rates(["architecture", "task"]).compute(Results(runs)).to_dict("records")
+    return chosen_rates(["architecture", "task"], "optimizer.lr").compute(Results(runs)).to_dict("records")
 
 
 def test_choices_at_either_end_of_the_grid_are_counted():

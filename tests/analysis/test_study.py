@@ -189,6 +189,19 @@ def test_a_threshold_needs_the_whole_interval_on_one_side(kind, interval, state)
     assert Threshold(kind, 5).judge(effect._replace(n=2)) == "undecided"
 
 
+def test_nothing_is_decided_by_an_interval_that_is_not_known():
+    unknown = Effect("gain", math.nan, math.nan, math.nan, 5)
+    assert Threshold("above", 5).judge(unknown) == "undecided"
+    assert Threshold("within", 5).judge(unknown) == "undecided"
+
+
+def test_a_part_says_its_number_with_its_interval_and_the_threshold():
+    verdict = compare("test/accuracy", LSTM, RNN, where={"seq_len": 50}).above(5).judge(results())
+    assert verdict.sentence == (
+        "test accuracy, lstm − rnn, seq_len 50: 20 points, alike in all runs; threshold: above 5 points."
+    )
+
+
 def test_a_part_by_a_function_and_one_by_arithmetic():
     def gain(found):
         return effect_of("gain", [1.0, 2.0, 3.0, 2.0])

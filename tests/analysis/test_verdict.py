@@ -7,10 +7,11 @@ from scipy import stats
 
 from gradreach.analysis.pages.build import judged
 from gradreach.analysis.results import Results
-from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named, compare, level
+from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named
 from gradreach.analysis.study.parts import Threshold, arithmetic
 from gradreach.analysis.study.study import Claim, Study
 from gradreach.errors import ConfigError
+from gradreach.study import compare, value
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def runs():
             "seed": seed,
             "seq_len": 100,
             "test/accuracy": (0.7 if model == "lstm" else 0.5) + 0.1 * seed + 0.01 * (seed * len(model) % 3),
+            "gradient/end/h.r2": 1.0,
             "gradient/end/h.half_life": 8.0 if model == "lstm" else 2.0,
         }
         for model in ("rnn", "lstm")
@@ -35,43 +37,43 @@ LSTM, RNN = {"model": "lstm"}, {"model": "rnn"}
 
 
 def test_a_comparison_is_paired_by_seed(runs):
-    effect = compare(runs, "test/accuracy", LSTM, RNN, scale=100, unit="points")
+    effect = compare("test/accuracy", LSTM, RNN).of(Results(runs))
     by_seed = runs[runs["seed"] < 5].set_index("seed").groupby("model")["test/accuracy"]
     difference = 100 * (by_seed.get_group("lstm") - by_seed.get_group("rnn"))
     test = stats.ttest_1samp(difference, 0).confidence_interval()
     assert effect.value == pytest.approx(difference.mean())
     assert (effect.low, effect.high) == pytest.approx((test.low, test.high))
     assert (effect.n, effect.unit) == (5, "points")
-    assert effect.label == "test/accuracy, lstm − rnn"
+    assert effect.label == "test accuracy, lstm − rnn"
 
 
 def test_a_ratio_is_that_of_geometric_means(runs):
-    effect = compare(runs, "gradient/end/h.half_life", LSTM, RNN, ratio=True)
+    ratio = compare("gradient/end/h.half_life", LSTM, RNN, ratio=True)
+    effect = ratio.of(Results(runs))
     assert effect[1:4] == pytest.approx((4.0, 4.0, 4.0))
     alike = runs.assign(**{"gradient/end/h.half_life": 2.0})
-    both = compare(pd.concat([runs, alike]), "gradient/end/h.half_life", LSTM, RNN, ratio=True)
+    both = ratio.of(Results(pd.concat([runs, alike], ignore_index=True)))
     assert both[1:4] == pytest.approx((2.0, 2.0, 2.0)), "of two partners too"
 
 
 def test_a_level_is_the_mean_of_the_runs_that_are_meant(runs):
-    assert level(runs, "test/accuracy", {"model": "rnn", "seed": [0, 1]}).value == pytest.approx(0.555, abs=0.01)
-    assert level(runs, "test/accuracy", LSTM).n == 5
+    some = value("test/accuracy", {"model": "rnn", "seed": [0, 1]}).of(Results(runs))
+    assert some.value == pytest.approx(55.5, abs=1)
+    assert value("test/accuracy", LSTM).of(Results(runs)).n == 5
 
 
 def test_runs_of_one_seed_count_with_their_mean(runs):
     twice = pd.concat([runs, runs.assign(**{"test/accuracy": runs["test/accuracy"] + 0.1})])
-    once, both = (level(each, "test/accuracy", LSTM) for each in (runs, twice))
+    once, both = (value("test/accuracy", LSTM).of(Results(each)) for each in (runs, twice))
     assert both.n == once.n
-    assert both.value == pytest.approx(once.value + 0.05)
+    assert both.value == pytest.approx(once.value + 5)
     assert both.high - both.low == pytest.approx(once.high - once.low)
 
 
-@pytest.mark.parametrize(
-    "call", [lambda r: compare(r, "test/acuracy", LSTM, RNN), lambda r: level(r, "test/acuracy", {})]
-)
-def test_a_metric_that_no_run_has_is_named_with_those_that_exist(runs, call):
+@pytest.mark.parametrize("quantity", [compare("test/acuracy", LSTM, RNN), value("test/acuracy", {"model": "lstm"})])
+def test_a_metric_that_no_run_has_is_named_with_those_that_exist(runs, quantity):
     with pytest.raises(ConfigError, match="test/acuracy: no run has it; did you mean test/accuracy"):
-        call(runs)
+        quantity.of(Results(runs))
 
 
 def effect(low, high, n=5):

@@ -10,10 +10,6 @@ CELLS = (
     "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count of "
     "those planned."
 )
-CHOSEN_RATE = (
-    "Of the learning rates that were tried (their number stands under “tried”) validation chose one for each row and "
-    "column; the test decided nothing."
-)
 
 
 def named(runs: pd.DataFrame, settings: Mapping[str, str], base: str = "model") -> pd.Series:

@@ -109,7 +109,8 @@ def selected(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
     mask = pd.Series(True, index=runs.index)
     for column, value in where.items():
         if column not in runs:
-            raise ConfigError(f"where {column}={value}: there is no such column; {suggest(column, map(str, runs))}")
+            hint = suggest(column, map(str, runs))
+            raise ConfigError(f"where {column}", value, "there is no such column", hint)
         values = list(value) if isinstance(value, list | tuple | set | range) else [value]
         found = runs[column].isin([each for each in values if each is not None])
         mask &= found | runs[column].isna() if None in values else found

@@ -1,6 +1,5 @@
 """What the commands print."""
 
-import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ from gradreach.analysis.tables import formats
 from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.specification import Table
 from gradreach.errors import WHOLE_TRACES, ConfigError, advise, first_line
+from gradreach.errors import report as complain
 from gradreach.run_table.columns import csv
 from gradreach.run_table.load import disagreements
 from gradreach.run_table.sources import Source
@@ -120,14 +120,15 @@ def one_by_one(names: Iterable[str], do: Callable[[str], T], failed: list[str]) 
             if WHOLE_TRACES:
                 raise
             failed.append(name)
-            print(f"gradreach: {_one_line(name, error)}", file=sys.stderr)
+            complain(_told(name, error))
         else:
             yield name, done
 
 
-def _one_line(name: str, error: Exception) -> str:
+def _told(name: str, error: Exception) -> ConfigError | str:
+    """Say what went wrong with an experiment, and where in its file."""
     if isinstance(error, ConfigError):
-        return str(error) if name in str(error) else f"{name}: {error}"
+        return error if name in str(error) else f"{name}: {error}"
     frames = traceback.extract_tb(error.__traceback__)
     own = next((frame for frame in reversed(frames) if Path(frame.filename).stem == name), frames[-1])
     place = f"{Path(own.filename).name}, line {own.lineno}"

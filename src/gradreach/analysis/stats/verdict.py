@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from gradreach.analysis.naming import number
-from gradreach.analysis.results import has, selected
 from gradreach.analysis.stats.statistics import estimate
 
 State = Literal["supported", "refuted", "mixed", "undecided"]
@@ -26,9 +24,6 @@ READING = (
     "and made-up patterns are one draw: intervals are over training, not over data."
 )
 """How verdicts and their effects are read, wherever several stand together."""
-
-Where = Mapping[str, Any]
-"""Which runs are meant: a value, or a list of values, for columns of the run table."""
 
 
 class Effect(NamedTuple):
@@ -135,82 +130,10 @@ def stored_verdict(values: Mapping[str, Any]) -> Verdict:
     return Verdict(values["state"], effect, values["sentence"], parts, *named)
 
 
-def chosen(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
-    """Return the finished runs that ``where`` means.
-
-    Raises:
-        ConfigError: there is no such column.
-    """
-    for column in where:
-        has(runs, column)
-    runs = selected(runs, where)
-    return runs[runs["status"] == "finished"]
-
-
 def effect_of(label: str, values: Sequence[float] | np.ndarray, unit: str = "") -> Effect:
     """Return the mean of independent draws, one value each, with its 95 % t-interval."""
     mean, _, half_width, n = estimate(values)
     return Effect(label, mean, mean - half_width, mean + half_width, n, unit)
-
-
-def level(
-    runs: pd.DataFrame, metric: str, where: Where, *, label: str = "", scale: float = 1.0, unit: str = ""
-) -> Effect:
-    """Return the mean of a metric over seeds, with its 95 % t-interval.
-
-    Several runs of one seed (of several lengths, say) count with their mean: they share initial weights or data, so
-    each of them is no new draw.
-    """
-    has(runs, metric)
-    values = chosen(runs, where).groupby("seed")[metric].mean().to_numpy(dtype=float, na_value=math.nan)
-    return effect_of(label or f"{metric} of {_named(where)}", values * scale, unit)
-
-
-def compare(
-    runs: pd.DataFrame,
-    metric: str,
-    a: Where,
-    b: Where,
-    *,
-    paired_by: str | Sequence[str] = "seed",
-    ratio: bool = False,
-    label: str = "",
-    scale: float = 1.0,
-    unit: str = "",
-) -> Effect:
-    """Return how much more ``a`` has of a metric than ``b``, with its 95 % t-interval.
-
-    Args:
-        runs: the run table.
-        metric: its column.
-        a: which runs are compared.
-        b: with which.
-        paired_by: what two runs share that are compared with each other; a run without a partner does not count, and
-            several partners (of one seed and several tasks, say) count with their mean.
-        ratio: a ÷ b by their logarithms, for what is positive and spans magnitudes (several partners then count with
-            their geometric mean); else a − b.
-        label: what it is, for people.
-        scale: 100 for accuracy in per cent; not for ratios.
-        unit: of the result.
-
-    Raises:
-        ConfigError: no run has the metric.
-        ValueError: a ratio with a scale.
-    """
-    has(runs, metric)
-    if ratio and scale != 1:
-        raise ValueError(f"scale={scale}: a ratio has none; leave it at 1")
-    keys = [paired_by] if isinstance(paired_by, str) else list(paired_by)
-    if ratio:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            runs = runs.assign(**{metric: np.log(runs[metric].to_numpy(dtype=float, na_value=math.nan))})
-    sides = [chosen(runs, where).groupby(keys)[metric].mean() for where in (a, b)]
-    first, second = (side.to_numpy(float) for side in sides[0].align(sides[1]))  # without a partner: NaN
-    sign, effect = "÷" if ratio else "−", effect_of("", (first - second) * scale, unit)
-    if ratio:
-        value, low, high = (math.exp(each) for each in (effect.value, effect.low, effect.high))
-        effect = effect._replace(value=value, low=low, high=high)
-    return effect._replace(label=label or f"{metric}, {_named(a)} {sign} {_named(b)}")
 
 
 def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
@@ -246,7 +169,3 @@ def combine_named(parts: Mapping[str, Verdict]) -> Verdict:
     sentence = "; ".join(said)
     named = [replace(part, name=name) for name, part in parts.items()]
     return combine(named, f"{sentence[:1].upper()}{sentence[1:]}.")
-
-
-def _named(where: Where) -> str:
-    return " ".join(str(value) if column == "model" else f"{column}={value}" for column, value in where.items())

@@ -11,7 +11,7 @@ from gradreach.analysis.study.prepare import Architecture
 from gradreach.analysis.study.selection import swept
 from gradreach.analysis.study.shown import Shown, figure, table
 from gradreach.analysis.study.study import Study
-from gradreach.errors import ConfigError, first_line, suggest
+from gradreach.errors import ConfigError, first_line
 
 EXPERIMENTS = Path("experiments")
 PROJECT = "project.txt"
@@ -49,12 +49,10 @@ def load_study(name: str, folder: Path = EXPERIMENTS, runs: pd.DataFrame | None 
         if runs is not None:
             return default_study(name, runs)
         known = known_studies(folder)
-        where = (
-            f"; {suggest(name, known)}"
-            if known
-            else f" in {folder.resolve()}: call gradreach from the project's folder"
-        )
-        raise ConfigError(f"{name}: there is no such experiment{where}")
+        if known:
+            raise ConfigError(name, allowed="there is no such experiment", choices=known)
+        absent = f"there is no such experiment in {folder.resolve()}"
+        raise ConfigError(name, allowed=absent, hint="call gradreach from the project's folder")
     spec = importlib.util.spec_from_file_location(f"experiments.{name}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -63,15 +61,14 @@ def load_study(name: str, folder: Path = EXPERIMENTS, runs: pd.DataFrame | None 
     try:
         spec.loader.exec_module(module)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(path, allowed=str(error)) from None
     except Exception as error:
-        raise ConfigError(f"{path}: cannot be read ({type(error).__name__}: {first_line(error)})") from error
-    if (legacy := getattr(module, "EXPERIMENT", None)) is not None:
-        programmed: Study = legacy.as_study()
-        return programmed
+        why = f"{type(error).__name__}: {first_line(error)}"
+        raise ConfigError(path, allowed=f"cannot be read ({why})", hint="fix it, or move it away") from error
     study = getattr(module, "STUDY", None)
     if not isinstance(study, Study):
-        raise ConfigError(f"{path}: has no STUDY; write STUDY = Study(question=…), as docs/experiments.md shows")
+        hint = "write STUDY = Study(question=…), as docs/experiments.md shows"
+        raise ConfigError(path, allowed="has no STUDY", hint=hint)
     return study
 
 

@@ -38,7 +38,7 @@ def prepare(
         runs = runs.assign(solved=_solved(runs, solved))
     if setting:
         if setting not in runs:
-            raise ConfigError(f"choose={setting}: no run has this setting; {suggest(setting, map(str, runs))}")
+            raise ConfigError("choose", setting, "no run has this setting", choices=[*map(str, runs)])
         others = [name for name in swept(runs) if name != setting]
         keys = [runs[name] for name in others]
         group = runs.groupby(keys, dropna=False, sort=False).ngroup() if others else 0
@@ -66,7 +66,8 @@ def _derived(runs: pd.DataFrame, name: str, column: Column) -> pd.DataFrame:
         wanted = str(error.args[0]) if error.args else ""
         if "/" in wanted or wanted in FACTS:
             return runs
-        raise ConfigError(f"derive {name}: there is no column {wanted}; {suggest(wanted, map(str, runs))}") from None
+        hint = suggest(wanted, map(str, runs))
+        raise ConfigError(f"derive {name}", allowed=f"there is no column {wanted}", hint=hint) from None
 
 
 def _solved(runs: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.Series:
@@ -75,7 +76,7 @@ def _solved(runs: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.Series:
     for name, threshold in thresholds.items():
         column = column_of(name, {})
         if column.best is None:
-            raise ConfigError(f"solved {name}={threshold}: must be an accuracy or an error, such as val/accuracy")
+            raise ConfigError(f"solved {name}", threshold, "must be an accuracy or an error, such as val/accuracy")
         if name in runs:
             reaches = operator.ge if column.best == "max" else operator.le
             found |= reaches(runs[name].astype(float) * column.scale, threshold) & (

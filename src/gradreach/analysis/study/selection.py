@@ -68,8 +68,9 @@ def check_closed(results: Results, meant: Where, cells: Iterable[str], part: str
         name = varying[0]
         values = ", ".join(sorted(plain(value) for value in runs[name].unique()))
         raise ConfigError(
-            f"part “{part}”: {in_words(meant) or 'all runs'} leaves {name} open ({values}); say over={name!r} (its "
-            f"mean per seed) or each={name!r} (one part a value), or choose a value by where="
+            f"part “{part}”",
+            allowed=f"{in_words(meant) or 'all runs'} leaves {name} open ({values})",
+            hint=f"say over={name!r} (its mean per seed) or each={name!r} (one part a value), or choose by where=",
         )
 
 

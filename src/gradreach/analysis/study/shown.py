@@ -18,7 +18,7 @@ from gradreach.analysis.study.order import in_order
 from gradreach.analysis.study.parts import Quantity
 from gradreach.analysis.study.selection import in_words, listed
 from gradreach.analysis.tables.specification import Computed, Measure, Table
-from gradreach.errors import ConfigError, suggest
+from gradreach.errors import ConfigError
 
 Keys = str | Sequence[str]
 
@@ -159,7 +159,7 @@ def table(
     'accuracy'
     """
     if not measures:
-        raise ConfigError('table(): shows no column; name one, such as table("test/accuracy")')
+        raise ConfigError("table()", allowed="shows no column", hint='name one, such as table("test/accuracy")')
     asked = tuple(Asked(each) if isinstance(each, str) else each for each in measures)
     return TableOf(
         name=name or _stem(asked[0].column),
@@ -223,17 +223,18 @@ def figure(
     'accuracy'
     >>> figure("metric_againts")
     Traceback (most recent call last):
-    gradreach.errors.ConfigError: figure metric_againts: there is no such kind; did you mean metric_against? ...
+    gradreach.errors.ConfigError: figure=metric_againts: there is no such kind; did you mean metric_against? ...
     """
     if isinstance(kind, str):
         if kind not in KINDS:
-            raise ConfigError(f"figure {kind}: there is no such kind; {suggest(kind, KINDS)}")
+            raise ConfigError("figure", kind, "there is no such kind", choices=KINDS)
         draw = KINDS[kind]
         caption = caption or " ".join(filter(None, (about, READING[draw])))
     else:
         draw = kind
         if not caption:
-            raise ConfigError(f"figure {kind.__name__}: a picture of your own needs a caption; say how it is read")
+            needs = "a picture of your own needs a caption"
+            raise ConfigError(f"figure {kind.__name__}", allowed=needs, hint="say how it is read")
     asked = options.get("measure", "test/accuracy" if kind in ("metric_against", "dots") else None)
     stem = _stem(asked.column if isinstance(asked, Asked) else asked) if asked else getattr(draw, "__name__", "figure")
     return FigureOf(name=name or stem, draw=draw, caption=caption, where=where or {}, options=options)

@@ -12,9 +12,8 @@ from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.stats.model_selection import CHOSEN
 from gradreach.analysis.stats.verdict import Verdict
-from gradreach.analysis.study.parts import Part, Parts, judge_parts, leaves_of, named_leaves
+from gradreach.analysis.study.parts import Parts, judge_parts, leaves_of, named_leaves
 from gradreach.analysis.study.prepare import CHOICE, Architecture, prepare
-from gradreach.analysis.study.quantities import Computed as ComputedQuantity
 from gradreach.analysis.study.shown import FigureOf, Shown
 from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.rates import chosen_rates
@@ -47,12 +46,12 @@ class Claim:
 
     def __post_init__(self) -> None:
         if not self.parts:
-            raise ConfigError(f"claim “{self.text}”: has no part that could decide it; give parts={{name: part}}")
+            hint = "give parts={name: part}"
+            raise ConfigError(f"claim “{self.text}”", allowed="has no part that could decide it", hint=hint)
         for name, part in leaves_of(self.parts).items():
             if not hasattr(part, "judge"):
-                raise ConfigError(
-                    f"part “{name}”: is compared with nothing; end it by .above(x), .below(x) or .within(x)"
-                )
+                hint = "end it by .above(x), .below(x) or .within(x)"
+                raise ConfigError(f"part “{name}”", allowed="is compared with nothing", hint=hint)
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ class Study:
         for kind, shown in (("figures", self.pictures), ("tables", self.tables)):
             twice = [name for name, count in Counter(each.name for each in shown).items() if count > 1]
             if twice:
-                raise ConfigError(f"{self.question}: two {kind} are called {twice[0]}; give one name=")
+                raise ConfigError(self.question, allowed=f"two {kind} are called {twice[0]}", hint="give one name=")
 
     @property
     def columns(self) -> dict[str, Column]:
@@ -167,9 +166,3 @@ class Study:
     def judge(self, results: Results) -> Verdict | None:
         """Judge every part; None where there is no claim."""
         return judge_parts(self.parts, self.of_chosen(results)) if self.parts else None
-
-    @property
-    def rests_on_runs(self) -> bool:
-        """Whether a part rests on the runs of the sweep and is no function of its own."""
-        parts = [part for part in leaves_of(self.parts).values() if isinstance(part, Part)]
-        return any(not isinstance(part.quantity, ComputedQuantity) for part in parts)

@@ -26,7 +26,7 @@ def chosen_rates(by: Sequence[str], setting: str = RATE) -> Computed:
     )
 
 
-def places_in_grid(results: Results, by: Sequence[str], setting: str = RATE) -> pd.DataFrame:
+def places_in_grid(results: Results, by: Sequence[str], setting: str) -> pd.DataFrame:
     """Count, for each architecture and grid, how many choices are the lowest rate that was tried, and the highest.
 
     A setting of which no run has finished has chosen nothing yet; one that tried a single rate had no choice.

@@ -16,6 +16,7 @@ import torch
 from gradreach.assemble import check, check_device
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
+from gradreach.run_table.columns import as_frame, row
 from gradreach.runner import execute
 from gradreach.tasks import Digits
 from kill import leftovers, results_of
@@ -116,6 +117,7 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from hydra import compose, initialize_config_dir
 from gradreach.config import parse, plain
+from gradreach.run_table.columns import as_frame, row
 from gradreach.runner import execute
 import gradreach.training.measuring as measuring
 
@@ -335,3 +337,15 @@ def test_debug_overfit_learns_few_examples_by_heart(configured, composed):
     assert record["metrics"]["val/accuracy"] >= 0.9
     assert record["metrics"]["test/accuracy"] < 0.6
     assert environment.tracking.mode == "off"
+
+
+def test_settings_of_trainer_and_callbacks_are_columns_of_the_run_table(configured):
+    line = ["callbacks=early_stopping", STOPPING + "{train/accuracy: 0.9}", "trainer.accumulate_grad_batches=2"]
+    runs = [configured(*line)[0], configured()[0]]
+    records = [{"run_id": run.run_id, "status": "finished", "config": run.canonical()} for run in runs]
+    frame = as_frame(map(row, records)).set_index("run_id").loc[[run.run_id for run in runs]]
+    assert frame["trainer.accumulate_grad_batches"].tolist() == [2, 1]
+    assert frame["trainer.precision"].tolist() == ["32-true"] * 2
+    assert frame["trainer.stop_when"].tolist() == ["{'train/accuracy': 0.9}", None]
+    assert "'patience': 5" in frame["callbacks.early_stopping"].iloc[0]
+    assert "trainer.max_steps" not in frame

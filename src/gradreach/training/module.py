@@ -157,9 +157,8 @@ class TrainingModule(LightningModule):
         self._close("train")
 
     def on_validation_epoch_end(self) -> None:
-        """Log the validation's loss and score, unless it is only to see whether it works."""
-        if not self.trainer.sanity_checking:
-            self._close("val")
+        """Log the validation's loss and score; those of a sanity check are forgotten when the first epoch starts."""
+        self._close("val")
 
     def on_test_epoch_end(self) -> None:
         """Log the test's loss and score."""

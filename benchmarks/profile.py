@@ -17,7 +17,7 @@ PARTS = {
     "W&B: begin and end": [("tracking/wandb.py", "__init__"), ("tracking/wandb.py", "close")],
     "record, history, profile: written and flushed": [("records.py", "write")],
     "data": [("digits.py", "splits")],
-    "Lightning's trainer": [("fit.py", "_lean_trainer")],
+    "Lightning's trainer": [("trainer.py", "make_trainer")],
     "forward and loss of the test": [("module.py", "test_step")],
 }
 

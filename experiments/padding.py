@@ -1,34 +1,20 @@
 """Padding: does it keep the size, and attend to the edges?"""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.experiment import Claim, Experiment, Prediction
-from gradreach.analysis.figures.chosen import of_chosen
-from gradreach.analysis.figures.dots import dots
-from gradreach.analysis.figures.specification import Figure
-from gradreach.analysis.naming import number
-from gradreach.analysis.results import Results
-from gradreach.analysis.stats.model_selection import choose
-from gradreach.analysis.stats.robustness import ONE_DRAW
-from gradreach.analysis.stats.verdict import Effect, Verdict, combine_named, compare, judge_threshold
-from gradreach.analysis.tables.chosen import chosen_accuracy, chosen_rates
-from gradreach.analysis.tables.specification import Computed
+from gradreach.study import Claim, Quantity, Results, Study, arithmetic, compare, computed, effects, figure, table
 
-BY = ["architecture", "place"]
 KINDS = ("none", "same", "circular", "full")
 STEPS, KERNEL, LAYERS = 48, 5, 2
-GAIN = 1.0
+GAIN = 1
 """Points of accuracy that count as a difference."""
-
-
-def prepare(runs: pd.DataFrame) -> pd.DataFrame:
-    """Name networks by their padding and tasks by where the pattern stands, and choose learning rates."""
-    runs = runs.assign(architecture="padding " + runs["model.padding"].astype(str), place=runs["task.train_region"])
-    return choose(runs, BY)
+EDGE = {"place": "edge"}
+NO_EDGE = "circular, which has no edge:"
+ASKED = {"none": ("same", "circular", "full"), "circular": ("same", "full"), "full": ("same",)}
+"""Which paddings the table of shares compares with which."""
 
 
 def after_a_layer(length: int, kind: str) -> int:
@@ -39,7 +25,7 @@ def after_a_layer(length: int, kind: str) -> int:
 
 
 def touched(results: Results) -> pd.DataFrame:
-    """Count how long each layer's output is, and how often its windows touch each input: no training is needed."""
+    """Count how long the output is after all layers, and how often the windows of one layer touch each step."""
     from gradreach.models.convolutional import padding_widths
 
     rows = []
@@ -47,139 +33,93 @@ def touched(results: Results) -> pd.DataFrame:
         length = STEPS
         for _ in range(LAYERS):
             length = after_a_layer(length, kind)
-        windows = after_a_layer(STEPS, kind)
         left, _ = padding_widths(kind, KERNEL)
-        counts = np.zeros(STEPS, dtype=int)
-        for first in range(-left, windows - left):
-            steps = np.arange(first, first + KERNEL)
-            steps = steps % STEPS if kind == "circular" else steps[(steps >= 0) & (steps < STEPS)]
-            np.add.at(counts, steps, 1)
-        rows.append(
-            {
-                "padding": kind,
-                f"length after {LAYERS} layers": length,
-                **{f"step {step + 1}": int(counts[step]) for step in (0, 1, 2, 3, STEPS // 2)},
-            }
-        )
+        first = np.arange(after_a_layer(STEPS, kind)) - left
+        steps = (first[:, None] + np.arange(KERNEL)).ravel()
+        steps = steps % STEPS if kind == "circular" else steps[(steps >= 0) & (steps < STEPS)]
+        counts = np.bincount(steps, minlength=STEPS)
+        at = {f"step {step + 1}": int(counts[step]) for step in (0, 1, 2, 3, STEPS // 2)}
+        rows.append({"padding": kind, f"length after {LAYERS} layers": length, **at})
     return pd.DataFrame(rows)
 
 
-def seen(kind: str, place: str = "edge") -> dict[str, str]:
-    """Return which runs are meant: a padding, and where the pattern stands."""
-    return {"architecture": f"padding {kind}", "place": place}
+def gain(kind: str, over: str = "none", beside: Mapping[str, Quantity] | None = None) -> Quantity:
+    """Return how much more accurate one padding is than another where the pattern is at the edge."""
+    return compare("test/accuracy", f"padding {kind}", f"padding {over}", where=EDGE, beside=beside)
 
 
-def gain(results: Results, a: Mapping[str, Any], b: Mapping[str, Any], label: str = "") -> Effect:
-    """Return by how many points of accuracy one is better than the other, by seed."""
-    runs = results.runs[results.runs["chosen"]]
-    return compare(runs, "test/accuracy", a, b, scale=100, unit="points", label=label)
+def beside_the_middle(kind: str) -> Quantity:
+    """Return how much more accurate a padding is where the pattern is at the edge than where it is in the middle."""
+    return compare("test/accuracy", EDGE, {"place": "centre"}, where={"architecture": f"padding {kind}"})
 
 
-def shares(results: Results) -> pd.DataFrame:
-    """Tabulate what padding gains at the edge, what of that is more than equal attention, and edge against middle."""
-    asked = [
-        *((f"edge, {kind} − none", seen(kind), seen("none")) for kind in KINDS[1:]),
-        *((f"edge, {kind} − circular", seen(kind), seen("circular")) for kind in ("same", "full")),
-        ("edge, same − full", seen("same"), seen("full")),
-        *((f"edge − middle, {kind}", seen(kind), seen(kind, "centre")) for kind in KINDS),
-    ]
-    rows = []
-    for words, a, b in asked if "test/accuracy" in results.runs else ():
-        _, value, low, high, n, _ = gain(results, a, b)
-        rows.append({"difference": words, "points": value, "95 % from": low, "to": high, "seeds": n})
-    return pd.DataFrame(rows)
-
-
-def judge(results: Results) -> Verdict:
-    """Apply the rule."""
-    equal = number(gain(results, seen("circular"), seen("none")).value, ".3g")
-
-    kept = all(after_a_layer(STEPS, kind) == STEPS for kind in ("same", "circular"))
-    size = Verdict(
-        "supported" if kept else "refuted",
-        None,
-        f"Arithmetic: with `same` and `circular` {STEPS} steps stay {STEPS}, without padding each layer of kernel "
-        f"{KERNEL} takes {KERNEL - 1}; `full` adds as many.",
-    )
-    edges = {
-        f"the edge is seen better with `{kind}`": judge_threshold(
-            gain(
-                results,
-                seen(kind),
-                seen("none"),
-                f"accuracy with padding {kind} − none, pattern at the edge (circular, with as many windows "
-                f"there as in the middle and no zeros: {equal})",
-            ),
-            supported_above=GAIN,
-            refuted_below=GAIN,
-        )
-        for kind in ("same", "full")
-    }
-    return combine_named({"the size is kept": size, **edges})
-
-
-EXPERIMENT = Experiment(
-    title="Does padding keep the size, and attend to the edges?",
-    question=(
-        "Four patterns in noise, which stand either flush with an end of the sequence or in its middle third. Does "
-        "padding help a convolutional network to tell those at the edge?"
+STUDY = Study(
+    question="Does padding keep the size, and attend to the edges?",
+    about=(
+        "Four patterns in noise stand either flush with an end of the sequence or in its middle third. Does padding "
+        "help a convolutional network to tell those at the edge?"
     ),
+    architecture=lambda runs: "padding " + runs["model.padding"].astype(str),
+    derive={"place": lambda runs: runs["task.train_region"]},
+    choose="optimizer.lr",
     claim=Claim(
-        "C6",
-        "1.3",
-        "为什么需要padding：防止图像变小；防止边缘像素点关注过少",
         "Padding keeps the size, and keeps the edges from being attended too little.",
-    ),
-    prediction=Prediction(
-        "The size is arithmetic. Of the attention: with zeros that keep the length, the first step is still touched "
-        "by 3 windows of 5, instead of by 1; only `full` and `circular` let every step be touched by as many windows as "
-        "any other.",
-        "V. Dumoulin and F. Visin 2016, A guide to convolution arithmetic",
-    ),
-    rule=(
-        "Three parts: the length is kept; and at the edge, accuracy with `same` and with `full` padding minus "
-        f"without, paired by seed: supported if above {GAIN:g} point, refuted if below, by the whole 95 % interval."
-    ),
-    judge=judge,
-    caveat=(
-        f"Two layers of kernel {KERNEL}, 16 channels, maximum over time, {STEPS} steps, noise of the patterns' own "
-        "strength. Learning rates 0.003 and 0.01 were tried for each padding and place. A maximum over time needs "
-        "one window that sees enough of the pattern, so deeper or unpooled networks may differ. That the edge is seen "
-        "better need not be attention alone: `circular` makes all steps alike, and what it gains is the part that is; "
-        "zeros also tell where the pattern stands, and what is gained beyond `circular` is more than attention accounts "
-        "for. The table of shares has both. Mended after the runs: the expectation named `full` alone, and this reading came with the "
-        f"table. {ONE_DRAW}"
-    ),
-    prepare=prepare,
-    tables=(
-        Computed(
-            "windows",
-            f"How often a kernel of {KERNEL} touches each of {STEPS} steps in one layer.",
-            "By counting; no training. The middle is touched by all 5.",
-            touched,
+        id="C6",
+        section="1.3",
+        source="founding notes",
+        original="为什么需要padding：防止图像变小；防止边缘像素点关注过少",
+        expect=(
+            "The size is arithmetic. Of the attention: with zeros that keep the length, 3 windows of 5 touch the first "
+            "step, instead of 1; only with `full` and `circular` do all 5."
         ),
-        chosen_accuracy("place"),
-        Computed(
-            "shares",
-            "What is gained at the edge, and by what.",
-            "Points of accuracy, by seed, with the 95 % interval. Circular − none: what it is worth that as many windows "
-            "see the edge as the middle. Beyond circular: what zeros at the edge are worth, which mark the place. By the "
-            "windows alone `same` should do worse than `full`, and no padding should see the edge better than the "
-            "middle.",
-            shares,
-        ),
-        chosen_rates(BY),
-    ),
-    figures=(
-        Figure(
-            "accuracy",
-            "Test accuracy by padding, the pattern at the edge or in the middle: mean of the seeds with its 95 % "
-            "interval; small points are seeds. The axis does not begin at zero.",
-            of_chosen(
-                lambda results, stem: dots(
-                    results, stem, by="architecture", beside="place", order=[f"padding {kind}" for kind in KINDS]
-                )
+        expect_source="V. Dumoulin and F. Visin 2016, A guide to convolution arithmetic",
+        parts={
+            "the size is kept": arithmetic(
+                lambda: all(after_a_layer(STEPS, kind) == STEPS for kind in ("same", "circular")),
+                f"with `same` and `circular` {STEPS} steps stay {STEPS}; without padding each layer of kernel {KERNEL} "
+                f"takes {KERNEL - 1}; `full` adds as many.",
             ),
-        ),
+            **{
+                f"the edge is seen better with `{kind}`": gain(kind, beside={NO_EDGE: gain("circular")}).above(GAIN)
+                for kind in ("same", "full")
+            },
+        },
     ),
+    show=[
+        computed(
+            "windows",
+            touched,
+            f"How often a kernel of {KERNEL} touches each of {STEPS} steps in one layer.",
+            f"By counting; no training. The middle is touched by all {KERNEL}.",
+        ),
+        table("test/accuracy", columns="place"),
+        effects(
+            "shares",
+            {
+                **{f"edge, {a} − {b}": gain(a, b) for b, kinds in ASKED.items() for a in kinds},
+                **{f"edge − middle, {kind}": beside_the_middle(kind) for kind in KINDS},
+            },
+            "What is gained at the edge, and by what.",
+            "Pairs share their seed. Circular − none: what it is worth that as many windows see the edge as the middle. "
+            "Beyond circular: what zeros are worth, which mark the place. By the windows alone `same` would do worse than "
+            "`full`, and no padding would see the edge better than the middle.",
+        ),
+        figure(
+            "dots",
+            about="The pattern at the edge or in the middle.",
+            beside="place",
+            order=[f"padding {kind}" for kind in KINDS],
+        ),
+    ],
+    caveats=[
+        (
+            f"{LAYERS} layers and a maximum over time, which needs one window that sees enough of the pattern: deeper or "
+            "unpooled networks may differ. The noise is as strong as the patterns."
+        ),
+        (
+            "A gain at the edge need not be attention alone. `circular` makes all steps alike: its gain is attention. Zeros "
+            "also tell where the pattern stands: what they gain beyond `circular` is more than attention."
+        ),
+    ],
+    changed=["The expectation named `full` alone; how gains are read came with the table of shares."],
 )

@@ -71,4 +71,5 @@ def run_py(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
             check=False,
         )
 
+    call.folder = tmp_path  # type: ignore[attr-defined]
     return call

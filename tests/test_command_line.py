@@ -32,6 +32,9 @@ def records(folder):
         (["optimizer.lr=-1"], "optimizer.lr=-1: must be greater than 0"),
         (["-m", "experiment=quickstart", "optimizer.lr=0.1,-1"], "optimizer.lr=-1: must be greater than 0"),
         (["-m", "model=lstm,lstn"], "model=lstn: there is no such option; did you mean lstm? Choose from"),
+        (["experiment=null"], "defaults: Config group override must be a string or a list. Got NoneType; a group"),
+        (["=64"], "defaults: Config group override must be a string or a list. Got int; a group takes the name of an"),
+        (["+optimizer.betas=[0.9,0.9]"], "optimizer.betas: there is no such setting; choose from lr, name, schedule"),
         (["experiment=quickstrat"], "experiment=quickstrat: there is no such option; did you mean quickstart?"),
     ],
 )
@@ -42,6 +45,23 @@ def test_a_mistake_gets_one_line_and_leaves_no_file(run_py, tmp_path, arguments,
     assert done.stderr.startswith(f"gradreach: {message}")
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\n  bad: [1\n", "line 2, column 6: mapping values are not allowed here; correct the YAML there"),
+        ("defaults:\n  - override /tracking: off\n", "defaults: Unsupported item value in defaults : bool."),
+    ],
+)
+def test_a_mistake_in_a_yaml_gets_one_line(run_py, tmp_path, text, message):
+    (tmp_path / "optimizer").mkdir()
+    (tmp_path / "optimizer" / "mine.yaml").write_text(text)
+    done = run_py("--config-dir", str(tmp_path), "optimizer=mine")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("gradreach: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_sweep_with_a_failing_run_finishes_the_others_and_goes_on_where_it_stopped(run_py, tmp_path):

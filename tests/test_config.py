@@ -1,19 +1,21 @@
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, PositiveInt
 
 from gradreach.assemble import check
-from gradreach.config import RunConfig, plain
+from gradreach.config import RunConfig, checked, plain
 from gradreach.errors import ConfigError
 from project import PROJECT
 
 OPTIONS = [
     f"{path.parent.name}={path.stem}"
-    for group in ("optimizer", "trainer", "diagnostics", "tracking")  # models: in tests/models
+    for group in ("optimizer", "trainer", "diagnostics", "tracking", "callbacks")  # models: in tests/models
     for path in sorted((PROJECT / "conf" / group).glob("*.yaml"))
-]
+] + ["+debug=fdr", "+debug=overfit", "logger=none", "logger=csv"]
 EXPERIMENTS = sorted((PROJECT / "conf" / "experiment").glob("*.yaml"))
 
 
@@ -46,6 +48,9 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("+model.wdith=3", "model.wdith: there is no such setting; did you mean width?"),
         ("+sed=3", "sed: there is no such setting; did you mean seed?"),
         ("trainer.epochs=1.5", "trainer.epochs=1.5"),
+        ("+optimizer.betas=[0.9,0.9]", "optimizer.betas: there is no such setting; choose from lr, name, schedule, w"),
+        ("+trainer.epoch=3", "trainer.epoch: there is no such setting; did you mean epochs? Choose from batch_size, "),
+        ("tracking.base_url=here", "tracking.base_url=here: must be an address that begins with http:// or https://"),
         ("diagnostics.gates=often", "diagnostics.gates=often: must be null (never), ends, a number of epochs"),
         ("diagnostics.gates=0 steps", "diagnostics.gates=0 steps: must be null (never)"),
         ("trainer.clip_norm=0", "trainer.clip_norm=0: must be greater than 0"),
@@ -57,6 +62,32 @@ def test_a_wrong_value_is_named(configured, override, message):
         configured(override)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("task", "all_"), [("ts_file", "'all', "), ("text_file", "")])
+def test_a_setting_of_a_task_is_named_with_its_choices(configured, task, all_):
+    with pytest.raises(ConfigError) as error:
+        configured(f"task={task}", "task.file=x", "task.keep=foo")
+    assert str(error.value) == f"task.keep=foo: must be {all_}'head', 'tail' or 'both'"
+
+
+def test_a_setting_that_may_be_of_several_kinds_is_named_once_with_all_of_them():
+    class Several(BaseModel):
+        width: PositiveInt | Literal["auto"] | Literal["half"] = "auto"
+
+    with pytest.raises(ConfigError) as error:
+        checked(Several, {"width": "wide"}, "model")
+    assert str(error.value) == (
+        "model.width=wide: must be a valid integer, unable to parse string as an integer or 'auto' or 'half'"
+    )
+
+
+def test_a_group_that_is_none_is_named(configured):
+    valid = configured()[0].canonical()
+    with pytest.raises(ConfigError, match=r"^optimizer=5: must be a valid dictionary"):
+        checked(RunConfig, {**valid, "optimizer": 5})
+    with pytest.raises(ConfigError, match=r"^optimizer.lr=0: must be greater than 0$"):
+        checked(RunConfig, {**valid, "optimizer": {**valid["optimizer"], "lr": 0}})
 
 
 def test_a_column_whose_name_is_a_number_is_quoted(configured):

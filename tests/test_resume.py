@@ -104,7 +104,7 @@ def other_model(saved):
 
 
 def other_layout(saved):
-    saved["callbacks"]["EpochEnd"].pop("history")
+    saved["callbacks"]["Resume"]["run"].pop("history")
 
 
 DAMAGES = {
@@ -157,7 +157,8 @@ def test_the_random_generator_goes_on_where_it_was(stopped, tmp_path):
 
 def test_a_forced_run_begins_at_its_start(stopped):
     run, environment, checkpoint = stopped()
-    change(checkpoint, lambda saved: saved["callbacks"]["EpochEnd"].update(seconds=7000.0, spent={"seconds": 7000.0}))
+    earlier = {"seconds": 7000.0, "training_seconds": 7000.0}
+    change(checkpoint, lambda saved: saved["callbacks"]["Resume"]["run"].update(earlier))
     told = []
     record = execute(run, environment.model_copy(update={"force": True}), told.append)
     assert record["status"] == "finished"
@@ -169,12 +170,13 @@ def test_what_a_run_cost_is_summed_over_its_parts(stopped, monkeypatch):
     run, environment, checkpoint = stopped("diagnostics.profile=1")
     first = RecordStore(environment.results_dir / "runs").read(run.run_id)
     assert 0 < first["diagnostics_seconds"] < first["seconds"]
-    before = {"started": "2020-01-01T00:00:00+00:00", "seconds": 10000.0, "diagnostics_seconds": 2000.0}
+    before = {"started": "2020-01-01T00:00:00+00:00", "seconds": 10000.0, "diagnosing": 2000.0}
 
     def earlier(saved):
-        assert saved["callbacks"]["EpochEnd"]["spent"]["started"] == first["started"]
-        assert saved["callbacks"]["EpochEnd"]["spent"]["seconds"] == pytest.approx(first["seconds"], abs=1)
-        saved["callbacks"]["EpochEnd"] |= {"spent": before, "seconds": 7000.0, "measuring": 1000.0}
+        spent = saved["callbacks"]["Resume"]["run"]
+        assert spent["started"] == first["started"]
+        assert spent["seconds"] == pytest.approx(first["seconds"], abs=1)
+        spent |= {**before, "training_seconds": 7000.0, "measuring": 1000.0}
 
     change(checkpoint, earlier)
     record = execute(run, environment)

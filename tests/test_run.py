@@ -8,7 +8,7 @@ import torch
 from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.tasks import Batches, Digits
-from gradreach.training.callbacks import Diverged, EpochEnd
+from gradreach.training import BestWeights, Diverged, Divergence
 from project import SMALL
 
 
@@ -104,22 +104,21 @@ def test_the_epoch_is_chosen_on_validation_and_ties_by_loss():
             super().__init__()
             self.model = torch.nn.Linear(1, 1)
             self.task = Digits()
-            self.steps, self.by_parameter = 0, pd.DataFrame()
 
     class Trainer:
-        current_epoch = 0
+        current_epoch = global_step = 0
 
-    callback, module, trainer = EpochEnd(lambda row: None), Module(), Trainer()
+    best, module, trainer = BestWeights(), Module(), Trainer()
     for epoch, (accuracy, loss) in enumerate([(0.5, 1.0), (0.9, 0.7), (0.9, 0.5), (0.9, 0.6), (0.8, 0.1)]):
         trainer.current_epoch = epoch
         torch.nn.init.constant_(module.model.weight, epoch)
         module.figures = {"train/loss": 1.0, "val/accuracy": accuracy, "val/loss": loss}
-        callback.on_validation_end(trainer, module)
-    assert callback.best_row["epoch"] == 3
-    assert callback.best_weights["weight"].item() == 2
+        best.on_train_epoch_end(trainer, module)
+    assert best.row["epoch"] == 3
+    assert best.weights["weight"].item() == 2
     module.figures = {"train/loss": math.nan, "val/accuracy": 1.0, "val/loss": 0.0}
     with pytest.raises(Diverged):
-        callback.on_validation_end(trainer, module)
+        Divergence().on_train_epoch_end(trainer, module)
 
 
 def test_splits_share_no_example_and_depend_on_the_data_seed_alone(tmp_path):
@@ -148,7 +147,7 @@ def test_every_epoch_shows_every_example_once_in_its_own_order(tmp_path):
     batches = Batches(examples, 50, seed=3)
     orders = []
     for epoch in (0, 1, 0):
-        batches.epoch = epoch
+        batches.set_epoch(epoch)
         orders.append(torch.cat([batch.x for batch in batches]))
     assert len(batches) == 8
     assert torch.equal(orders[0], orders[2])

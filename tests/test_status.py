@@ -1,10 +1,16 @@
 """How a sweep stands."""
 
+import re
+import shutil
+
 import pandas as pd
 import pytest
 
+import gradreach.sweeps.overview
 import gradreach.sweeps.status
 from gradreach.records import RecordStore
+from gradreach.run_table.committed import write_plan
+from gradreach.sweeps.overview import overview, show_overview, studies
 from gradreach.sweeps.plan import plan
 from gradreach.sweeps.status import planned, show, survey
 from project import PROJECT
@@ -75,3 +81,87 @@ def test_every_key_that_varies_is_a_column_and_part_of_the_name(jobs, tmp_path, 
     ]
     show(frame)
     assert "failed       cnn · digits · T=64 · k=3 · lr=0.1 · seed 0: ValueError: on purpose" in capsys.readouterr().out
+
+
+def test_the_time_left_is_told_in_core_hours_and_what_is_unknown_is_said(jobs, monkeypatch, capsys):
+    planned = jobs([[f"model={model}", f"seed={seed}"] for model in ("rnn", "lstm") for seed in (0, 1)])
+    show(survey(planned))
+    assert "core-hours left: not known, no run like them has finished" in capsys.readouterr().out
+    write(planned[0], "finished", seconds=7200.0)
+    frame = survey(planned)
+    show(frame)
+    hours = frame["expected_seconds"].sum() / 3600
+    assert hours > 2
+    assert f"core-hours left: {hours:.1f}\n" in capsys.readouterr().out
+    for job in planned:
+        write(job, "finished", seconds=3600.0)
+    show(survey(planned))
+    assert "core-hours" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with two small sweeps, one of which cannot be."""
+    shutil.copytree(PROJECT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("experiment"))
+    (tmp_path / "run.py").touch()
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir()
+    for name, models in (("one", "rnn,gru"), ("two", "gru")):
+        sweep = f"{{model: '{models}', seed: '0,1'}}"
+        text = f"# @package _global_\nexperiment: {name}\nhydra: {{sweeper: {{params: {sweep}}}}}\n"
+        (folder / f"{name}.yaml").write_text(text)
+    (folder / "one_quick.yaml").write_text("# @package _global_\ndefaults: [one, _self_]\n")
+    return tmp_path
+
+
+def test_without_a_name_every_study_has_a_line_and_all_a_sum(project, capsys):
+    conf = project / "conf"
+    assert studies(conf) == ["one", "two"]
+    first, *_ = planned(["one"], conf)
+    write(first, "finished", seconds=3600.0, multiply_adds=first.cost // first.run.trainer.epochs)
+    frame = overview(["one", "two"], [], conf)
+    assert frame["planned"].tolist() == [4, 2]
+    assert frame["done"].tolist() == [1, 0]
+    assert frame["left"].tolist() == [3, 2]
+    assert frame["seconds_left"].iloc[0] == pytest.approx(
+        survey(planned(["one"], conf))["expected_seconds"].sum(), abs=1
+    )
+    assert frame["seconds_left"].iloc[1] > 0  # by the runs of the other
+    assert frame["unknown"].tolist() == [0, 0]
+    show_overview(frame)
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"one 4 1 3 \d+\.\d two 2 0 2 \d+\.\d+ all 6 1 5 \d+\.\d", said)
+    assert overview(["two"], ["seed=0"], conf)["planned"].tolist() == [1]
+
+
+def test_a_plan_that_is_current_is_read_and_one_that_is_not_is_made_anew(project, monkeypatch):
+    conf = project / "conf"
+    jobs = planned(["one"], conf)
+    write_plan(jobs[0].environment, [job.run for job in jobs])
+    write(jobs[0], "finished", seconds=3600.0, multiply_adds=jobs[0].cost // jobs[0].run.trainer.epochs)
+    composed = []
+    monkeypatch.setattr(gradreach.sweeps.overview, "planned", lambda *a: composed.append(a) or planned(*a))
+    first = overview(["one"], [], conf)
+    assert len(composed) == 1  # what a gru costs no run has told
+    assert first.iloc[0][["planned", "done", "left", "unknown"]].tolist() == [4, 1, 3, 0]
+    write(jobs[2], "diverged", seconds=1.0, multiply_adds=jobs[2].cost // jobs[2].run.trainer.epochs)
+    second = overview(["one"], [], conf)
+    assert len(composed) == 1
+    assert second.iloc[0][["planned", "done", "left", "unknown"]].tolist() == [4, 2, 2, 0]
+    gru = jobs[3].cost / jobs[0].cost * 3600.0
+    assert second["seconds_left"].iloc[0] == pytest.approx(3600.0 + gru, abs=1)
+    model = conf / "model" / "gru.yaml"
+    model.write_text(model.read_text().replace("layers: 1", "layers: 2"))
+    overview(["one"], [], conf)
+    assert len(composed) == 2
+
+
+def test_a_study_that_cannot_be_planned_stops_no_other(project, capsys):
+    (project / "conf/experiment/one.yaml").write_text(
+        "# @package _global_\nexperiment: one\nhydra: {sweeper: {params: {seed: '-1,0'}}}\n"
+    )
+    show_overview(overview(["one", "two"], [], project / "conf"))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "one 0 0 0 seed=-1" in said
+    assert "two 2 0 2 not known" in said

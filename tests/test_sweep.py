@@ -3,6 +3,10 @@
 import errno
 import io
 import os
+import platform
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,13 @@ from gradreach.display import SweepDisplay
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.sweeps.plan import Job, labels, plan, varied
-from gradreach.sweeps.sweep import ATTEMPTS, _do_all, sweep
+from gradreach.sweeps.sweep import ATTEMPTS, _do_all, _unfinished, _workers, stopping, sweep
+from gradreach.system.worker import DRIVER, become_driver, worker
+
+
+@pytest.fixture(autouse=True)
+def no_sweep_outlives_its_test(monkeypatch):
+    monkeypatch.setenv(DRIVER, "none")
 
 
 @pytest.fixture
@@ -171,6 +181,73 @@ def test_a_run_that_another_sweep_is_at_is_left_to_it(jobs, store):
     assert launched == [["seed=1", "seed=2", "seed=3"]]
 
 
+CLAIM = """
+import sys, time
+from pathlib import Path
+from gradreach.records import RecordStore
+with RecordStore(Path(sys.argv[1])).claim(sys.argv[2]):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def process(store):
+    """Start a process that holds the claims of runs, or of none."""
+    started = []
+
+    def call(*run_ids):
+        line = [CLAIM, str(store.root), *run_ids] if run_ids else ["print('held', flush=True); input()"]
+        each = subprocess.Popen([sys.executable, "-c", *line], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(each)
+        assert each.stdout.readline() == "held\n"
+        return each
+
+    yield call
+    for each in started:
+        each.kill()
+        each.communicate()
+
+
+def running(job, process, driver):
+    return record(job, "running", host={"name": platform.node(), "process": process.pid, "driver": driver})
+
+
+def test_only_own_workers_that_hold_their_run_are_asked_to_stop(jobs, store, process):
+    ids = [job.run.run_id for job in jobs]
+    mine, theirs = process(ids[0]), process(ids[1])
+    stranger = process()
+    store.write(running(jobs[0], mine, "us"))
+    store.write(running(jobs[1], theirs, "another sweep"))
+    store.write(running(jobs[2], stranger, "us"))  # whose number was once a worker's, which died
+    store.write(record(jobs[3], "running", host={"name": platform.node(), "process": theirs.pid}))
+    assert _workers(store, ids, "us") == {mine.pid}
+    assert _workers(store, ids, "another sweep") == {theirs.pid}
+    asked = pytest.raises(KeyboardInterrupt)
+    with asked, stopping(store, ids, "us"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert mine.wait(timeout=60) == -signal.SIGTERM
+    assert (mine.poll(), theirs.poll(), stranger.poll()) == (-signal.SIGTERM, None, None)
+
+
+def test_a_sweep_that_stops_does_not_wait_for_what_another_does(jobs, store, process):
+    ids = [job.run.run_id for job in jobs]
+    worker = process(ids[0])
+    store.write(running(jobs[0], worker, "another sweep"))
+    assert not _unfinished(store, ids, "us")
+    assert _unfinished(store, ids, "another sweep")
+    store.write(record(jobs[0], "running"))  # a job of a cluster that knows of no driver
+    assert _unfinished(store, ids, "us")
+
+
+def test_every_sweep_has_a_name_of_its_own_which_its_workers_record():
+    first, second = become_driver(), become_driver()
+    assert first != second
+    assert worker() == {"process": os.getpid(), "driver": second}
+    line = [sys.executable, "-c", "from gradreach.system.worker import worker; print(worker()['driver'])"]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip() == second
+
+
 @pytest.fixture
 def swept(composed, tmp_path):
     """Sweep with a launcher that only writes records; return in which order it was given the runs."""
@@ -227,15 +304,30 @@ def test_a_sweep_does_again_a_finished_run_whose_files_are_damaged(swept, tmp_pa
     assert capsys.readouterr().err.count("history.csv is not what its record says") == 1
 
 
+CANNOT = "cannot be swept: it does not affect results; give one value"
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], "the sweep has no run: a key is swept over no value"),
-        ([["threads=1"], ["threads=2"]], "threads=1,2: changes no result"),
-        ([["results_dir=a"], ["results_dir=b"]], "results_dir=a,b: changes no result"),
-        ([["results_dir=a"], ["results_dir=b", "seed=1"]], "results_dir=a,b: changes no result"),
-        ([["tracking=off"], ["tracking=offline"]], "tracking.mode=off,offline: changes no result"),
-        ([["trainer.keep_checkpoint=true"], []], "trainer.keep_checkpoint=True,False: changes no result"),
+        ([], "sweep: it has no runs, because a key is swept over no value, such as seed=range"),
+        ([["threads=1"], ["threads=2"]], f"threads=1,2: {CANNOT}"),
+        (
+            [["results_dir=a"], ["results_dir=b"]],
+            f"results_dir=a,b: {CANNOT}",
+        ),
+        (
+            [["results_dir=a"], ["results_dir=b", "seed=1"]],
+            f"results_dir=a,b: {CANNOT}",
+        ),
+        (
+            [["tracking=off"], ["tracking=offline"]],
+            f"tracking.mode=off,offline: {CANNOT}",
+        ),
+        (
+            [["trainer.keep_checkpoint=true"], []],
+            f"trainer.keep_checkpoint=true,false: {CANNOT}",
+        ),
     ],
 )
 def test_what_would_silently_be_done_once_or_never_is_refused(composed, lines, message):

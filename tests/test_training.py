@@ -11,7 +11,8 @@ from torch import nn
 from gradreach.config import OptimizerSettings, TrainerSettings
 from gradreach.models import CNN, GRU, SequenceModel
 from gradreach.tasks import Batch, Batches, Digits, Splits
-from gradreach.training import EpochEnd, fit
+from gradreach.training import fit
+from project import bare_run
 
 BUDGET = {"epochs": 3, "batch_size": 16, "clip_norm": 0.5, "checkpoint_seconds": 60, "keep_checkpoint": False}
 ADAM = {"name": "adam", "lr": 0.02, "weight_decay": 0.01, "schedule": "cosine"}
@@ -67,10 +68,9 @@ def test_training_is_what_a_loop_by_hand_does(encoder):
     other = copy.deepcopy(model)
     rows, best, weights = by_hand(other, splits, ADAM, BUDGET, seed=5)
 
-    epochs = EpochEnd(lambda row: None)
-    settings = OptimizerSettings.model_validate(ADAM), TrainerSettings.model_validate(BUDGET)
-    fitted = fit(model, Digits(), splits, *settings, seed=5, device="cpu", epochs=epochs)
-    for row, reference in zip(epochs.history, rows, strict=True):
+    run, told = bare_run(OptimizerSettings.model_validate(ADAM), TrainerSettings.model_validate(BUDGET), seed=5)
+    fitted = fit(run, model, Digits(), splits)
+    for row, reference in zip(told, rows, strict=True):
         assert {key: row[key] for key in reference} == pytest.approx(reference, rel=1e-5)
     assert fitted.best_epoch == best + 1
     for name, value in model.state_dict().items():
@@ -91,10 +91,10 @@ def test_the_gradient_norm_is_that_before_clipping():
     F.cross_entropy(model(one.train.x), one.train.target).backward()
     norm = torch.sqrt(sum((p.grad**2).sum() for p in model.parameters())).item()
     budget = TrainerSettings.model_validate({**BUDGET, "epochs": 1, "clip_norm": 1e-3})
-    epochs = EpochEnd(lambda row: None)
-    fit(model, Digits(), one, OptimizerSettings.model_validate(ADAM), budget, seed=0, device="cpu", epochs=epochs)
+    run, told = bare_run(OptimizerSettings.model_validate(ADAM), budget)
+    fit(run, model, Digits(), one)
     assert norm > 0.1
-    assert epochs.history[0]["gradient/norm"] == pytest.approx(norm, rel=1e-4)
+    assert told[0]["gradient/norm"] == pytest.approx(norm, rel=1e-4)
 
 
 def test_the_test_split_chooses_nothing():
@@ -103,8 +103,7 @@ def test_the_test_split_chooses_nothing():
     for test in (splits.test, Batch(splits.test.x, None, (splits.test.target + 1) % 10)):
         seed_everything(1, verbose=False)
         model = SequenceModel(GRU(1, width=6), "last", 10)
-        settings = OptimizerSettings.model_validate(ADAM), TrainerSettings.model_validate(BUDGET)
-        epochs = EpochEnd(lambda row: None)
-        fit(model, Digits(), splits._replace(test=test), *settings, seed=5, device="cpu", epochs=epochs)
-        outcomes.append([{k: v for k, v in row.items() if k != "time/seconds"} for row in epochs.history])
+        run, told = bare_run(OptimizerSettings.model_validate(ADAM), TrainerSettings.model_validate(BUDGET), seed=5)
+        fit(run, model, Digits(), splits._replace(test=test))
+        outcomes.append([{k: v for k, v in row.items() if k != "time/seconds"} for row in told])
     assert outcomes[0] == outcomes[1]

@@ -3,7 +3,7 @@
 import torch
 
 from gradreach.config import RunConfig, RunEnvironment, resolve
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, first_line
 from gradreach.models import SequenceModel, build
 from gradreach.tasks import Task
 
@@ -15,17 +15,25 @@ def assemble(run: RunConfig, environment: RunEnvironment) -> tuple[Task, Sequenc
         ConfigError: where they cannot work together, or the task's files cannot be used.
     """
     task = _task(run, environment)
+    _check_figures(run, task)
     return task, _model(run, task)
 
 
 def check(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceModel]:
     """Assemble a run without memory for its weights; of the data no more is read than tells their shape.
 
-    What cannot work is refused here.
+    Raises:
+        ConfigError: where they cannot work together, or the model is larger than any memory.
     """
     task = _task(run, environment)
-    with torch.device("meta"):
-        return task, _model(run, task)
+    _check_figures(run, task)
+    try:
+        with torch.device("meta"):
+            return task, _model(run, task)
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise ConfigError("model", allowed=f"too large ({first_line(error)})", hint="choose a smaller width") from None
 
 
 def _task(run: RunConfig, environment: RunEnvironment) -> Task:
@@ -38,12 +46,26 @@ def _model(run: RunConfig, task: Task) -> SequenceModel:
     return build(resolve(run.model.target), run.model.arguments(), task.shape, **run.model.ends())
 
 
-def check_device(name: str) -> None:
-    """Refuse a device that this machine does not have.
+def _check_figures(run: RunConfig, task: Task) -> None:
+    """Refuse to wait for a figure of training or validation that this task does not have."""
+    known = [f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", task.metric)]
+    asked = {f"trainer.stop_when={{{name}: {bound}}}": name for name, bound in (run.trainer.stop_when or {}).items()}
+    for name, callback in run.callbacks.items():
+        monitor = callback.arguments().get("monitor")
+        asked[f"callbacks.{name}.monitor={monitor}"] = str(monitor)
+    for setting, figure in asked.items():
+        if figure.startswith(("train/", "val/")) and figure not in known:
+            raise ConfigError(f"{setting}: task={run.task.name} has {', '.join(known)}; choose one of them")
+
+
+def check_device(name: str, precision: str = "32-true") -> None:
+    """Refuse a device that this machine does not have, or that does not have the precision.
 
     Raises:
         ConfigError: naming those that it has.
     """
+    if precision == "16-mixed" and name == "cpu":
+        raise ConfigError("trainer.precision=16-mixed: not on device=cpu; choose bf16-mixed, or device=cuda")
     devices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if name not in devices and not (name == "cuda" and torch.cuda.is_available()):
-        raise ConfigError(f"device={name}: not on this machine; choose from {', '.join(devices)}")
+        raise ConfigError("device", name, "not on this machine", choices=devices)

@@ -64,7 +64,7 @@ class Batches:
     - ``batch_size``: the last batch may be smaller.
     - ``seed``: None keeps the order.
     - ``shortest``: the fewest steps that a batch is cut to; None never cuts.
-    - ``epoch``: set by whoever counts them.
+    - ``epoch``: which permutation, from 0; see ``set_epoch``.
 
     >>> examples = Batch(torch.arange(5.0).view(5, 1, 1), None, torch.arange(5))
     >>> [batch.target.tolist() for batch in Batches(examples, batch_size=2)]
@@ -80,6 +80,10 @@ class Batches:
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch, from 0, comes next: an iterator draws its order when its first batch is asked for."""
+        self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
         for index in self._indices():

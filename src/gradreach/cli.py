@@ -1,8 +1,6 @@
 """``gradreach``: what is done with results, beside making them (which is ``run.py``)."""
 
-import sys
 from enum import StrEnum
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -74,32 +72,51 @@ def tables(
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Rebuild tables, figures and verdicts from records, without training; of all experiments, report.html too."""
+    """Rebuild tables, figures and verdicts from records, without training; of all, also the ledger and report.html."""
     from gradreach.analysis.pages import terminal
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
+    from gradreach.analysis.study.load import of_project
     from gradreach.errors import ConfigError
     from gradreach.tracking.wandb_source import open_source
 
     names = experiments or built_experiments(results_dir)
     if check:
         if source is not None:
-            raise ConfigError("--check compares with the records here; leave --source out")
-        raise typer.Exit(0 if terminal.is_current(names, results_dir, whole=not experiments) else 1)
+            raise ConfigError("--check", allowed="compares with the records here", hint="leave --source out")
+        raise typer.Exit(terminal.check(names, results_dir, whole=not experiments))
     records = open_source(source)
-    agreed, sections = [], []
-    for name in names:
-        built = build(name, results_dir, source=records)
+    agreed, sections, rebuilt, failed = [], [], list[str](), list[str]()
+    for name, built in terminal.one_by_one(names, lambda name: build(name, results_dir, source=records), failed):
         terminal.experiment(built)
+        rebuilt.append(name)
         if not experiments:
             sections.append(section_of(built))
         if records is not None:
             agreed.append(terminal.agreement(name, results_dir, records))
-    terminal.overview(results_dir)
-    if not experiments:
+    if of_project(rebuilt):
+        terminal.overview(results_dir)
+    if sections:
         terminal.report(sections, results_dir)
+    if failed:
+        raise typer.Exit(2)
     if not all(agreed):
         raise typer.Exit(1)
+
+
+@app.command()
+def report(results_dir: ResultsDir = Path("results")) -> None:
+    """Rebuild everything, and write report.html: one page of all claims, verdicts, tables and figures."""
+    from gradreach.analysis.pages import terminal
+    from gradreach.analysis.pages.build import build, built_experiments
+    from gradreach.analysis.pages.report import section_of
+
+    failed: list[str] = []
+    builds = terminal.one_by_one(built_experiments(results_dir), lambda name: build(name, results_dir), failed)
+    terminal.report([section_of(built) for _, built in builds], results_dir)
+    terminal.overview(results_dir)
+    if failed:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -148,10 +165,9 @@ def export(
         load = {Long.profiles: load_profiles, Long.history: load_history, Long.decoding: load_decoding}[long]
         frame = load(frame, what, results_dir, records)
         if frame.empty and what is None:
-            raise ConfigError(
-                f"{results_dir / 'runs'}: no {long.value} of raw records there; name an experiment, "
-                "for what is committed of it"
-            )
+            none_there = f"no {long.value} of raw records there"
+            hint = "name an experiment, for what is committed of it"
+            raise ConfigError(results_dir / "runs", allowed=none_there, hint=hint)
         advise(f"{what}: no {long.value} of its runs; the file has a head and no rows" if frame.empty else None)
     write_table(to, frame)
     print(f"{to}: {len(frame)} rows, {frame.shape[1]} columns")
@@ -172,17 +188,34 @@ def describe(
 
 @app.command()
 def status(
-    line: Annotated[list[str], typer.Argument(help="An experiment, or a sweep line: model=rnn,lstm seed=0,1.")],
+    line: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="An experiment, or a sweep line: model=rnn,lstm seed=0,1; several, or none for all: a line each."
+        ),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write one row a run here.")] = None,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
 ) -> None:
     """Show which runs of a sweep are finished, failed, diverged, running (and where) or missing, and the time left."""
-    from gradreach.sweeps.status import planned, show, survey
+    from gradreach.errors import ConfigError
+    from gradreach.sweeps.overview import overview, show_overview, studies
+    from gradreach.sweeps.status import made_by_other_code, planned, show, survey
 
-    frame = survey(planned(line, conf_dir))
-    show(frame)
+    line = line or studies(conf_dir)
+    names = [word for word in line if "=" not in word]
+    if len(names) > 1:
+        frame = overview(names, [word for word in line if "=" in word], conf_dir)
+        show_overview(frame)
+    else:
+        jobs = planned(line, conf_dir)
+        frame = survey(jobs)
+        show(frame, made_by_other_code(jobs))
     if csv is not None:
-        frame.to_csv(csv, index=False)
+        try:
+            frame.to_csv(csv, index=False)
+        except OSError as error:
+            raise ConfigError("--csv", csv, f"cannot be written ({error.strerror})", "choose another place") from None
 
 
 @app.command()
@@ -230,7 +263,8 @@ def wandb_sweep(
     texts = sweep_files(experiment, conf_dir, project, entity, output)
     for path in texts:
         if path.exists():
-            raise ConfigError(f"{path}: is there already, and perhaps edited; delete it, or --output names another")
+            hint = "delete it, or name another file by --output"
+            raise ConfigError(path, allowed="is there already, and perhaps edited", hint=hint)
     for path, text in texts.items():
         write_text(path, text)
         print(f"{path}: start it with 'wandb sweep {path}', then 'wandb agent <the id that it says>' wherever runs go")
@@ -238,7 +272,5 @@ def wandb_sweep(
 
 def main() -> None:
     """Run the command line."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # an output that is not UTF-8 must not end what is written to files
     with one_line_errors():
         app()

@@ -28,9 +28,8 @@ def configuration(conf_dir: Path) -> Iterator[None]:
     from hydra import initialize_config_dir
 
     if not (conf_dir / "config.yaml").is_file():
-        raise ConfigError(
-            f"conf_dir={conf_dir}: no config.yaml there; run this in the folder that has conf/ and run.py"
-        )
+        hint = "run this in the folder that has conf/ and run.py"
+        raise ConfigError("conf_dir", conf_dir, "no config.yaml there", hint)
     beside = str(conf_dir.resolve().parent)
     if beside not in sys.path:
         sys.path.insert(0, beside)

@@ -115,6 +115,8 @@ class RunDisplay:
             f"chance {_score(metric, record['chance'])}   "
             f"validation {_score(metric, metrics[f'val/{metric}'])} (best epoch {record['best_epoch']})"
         )
+        if record.get("stopped"):
+            self.console.print(f"  stopped early   {record['stopped']}, after {record['steps']} steps", markup=False)
         if "gradient/end/x.reach" in metrics:
             for stage in ("start", "end"):
                 self.console.print(f"  gradient {stage:<6} {_gradient(metrics, stage)}")

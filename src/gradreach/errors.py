@@ -4,20 +4,92 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from enum import Enum
 from functools import cache
-from typing import Any, NoReturn
+from io import TextIOWrapper
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any, NoReturn, TextIO
 
+OPTION = "a group takes the name of an option, such as model=lstm; quote off, null and numbers in YAML: 'off'"
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 """What only a disk answers that takes no more."""
 DISK = FULL | {errno.EACCES}
 """What a full or forbidden disk answers."""
+PROGRAM = "gradreach: "
+INDENT = "  "
+"""Of the lines of a message after its first."""
+
+WHOLE_TRACES = os.environ.get("HYDRA_FULL_ERROR") == "1"
+"""Whether whoever started the program asked for whole stack traces."""
 
 
+class _Absent(Enum):
+    """The type of ``ABSENT``: an enumeration's member stays itself when it is pickled."""
+
+    ABSENT = "absent"
+
+
+ABSENT = _Absent.ABSENT
+"""The value of what has none: a file, a command, a setting that is missing. None is a value."""
+
+
+@dataclass(eq=False)
 class ConfigError(ValueError):
-    """A setting that cannot work; the message names it, its value, what is allowed and what to do."""
+    """A setting that cannot work; ``str`` gives one line, ``setting=value: allowed; hint``.
+
+    >>> print(ConfigError("seq_len", 50, "task=digits has 64 pixels", "choose 64 or more"))
+    seq_len=50: task=digits has 64 pixels; choose 64 or more
+    >>> print(ConfigError("model.wdith", allowed="there is no such setting", choices=("layers", "width")))
+    model.wdith: there is no such setting; did you mean width? Choose from layers, width
+
+    - ``setting``: its dotted name as people type it, or a file, a command, an option.
+    - ``value``: what was given; ``ABSENT`` where nothing was.
+    - ``allowed``: a clause that says what may be given, or what is wrong.
+    - ``hint``: what to do next.
+    - ``choices``: the words of which the value (without one: the setting's name) should have been one.
+    - ``others``: further settings that only together with this one are wrong.
+    """
+
+    setting: str | Path
+    value: object = ABSENT
+    allowed: str = ""
+    hint: str = ""
+    choices: Collection[str] = ()
+    others: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the error as one line."""
+        return "; ".join(filter(None, [self.problem, self.suggestion, self.hint]))
+
+    @property
+    def problem(self) -> str:
+        """Return what is wrong, without what to do about it."""
+        settings = {str(self.setting): self.value, **self.others}
+        head = ", ".join(name if value is ABSENT else f"{name}={value_text(value)}" for name, value in settings.items())
+        return _one_line(f"{head}: {self.allowed}" if self.allowed else head)
+
+    @property
+    def suggestion(self) -> str:
+        """Name the choice nearest to what was given, and all choices; nothing where there are none."""
+        given = str(self.setting).rpartition(".")[2] if self.value is ABSENT else str(self.value)
+        return _one_line(suggest(given, self.choices)) if self.choices else ""
+
+
+def value_text(value: object) -> str:
+    """Return a value as people type it on a command line."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _one_line(text: str) -> str:
+    """Return a text whose control characters (a value may hold any) neither break the line nor reach the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str:
@@ -27,9 +99,9 @@ def suggest(wrong: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}? Choose from {', '.join(options)}" if near else f"choose from {', '.join(options)}"
 
 
-def refuse(message: str) -> NoReturn:
-    """Say in one line what the user has to mend, and exit with code 2."""
-    print(f"gradreach: {message}", file=sys.stderr)
+def refuse(error: ConfigError) -> NoReturn:
+    """Say what the user has to fix, and exit with code 2."""
+    report(error)
     sys.exit(2)
 
 
@@ -37,15 +109,63 @@ def refuse(message: str) -> NoReturn:
 def advise(message: str | None) -> None:
     """Say once in one line what works but is perhaps not what was meant."""
     if message is not None:
-        print(f"gradreach: note: {message}", file=sys.stderr)
+        report(f"note: {message}")
+
+
+def report(message: ConfigError | str, stream: TextIO | None = None) -> None:
+    """Print a message: on a terminal wrapped at words, elsewhere as one line.
+
+    On a terminal choices that would not fit into the first line get lines of their own.
+
+    Args:
+        message: what to say.
+        stream: where to; None: standard error.
+    """
+    stream = stream or sys.stderr
+    text = f"{PROGRAM}{message}"
+    if not stream.isatty():
+        print(text, file=stream)
+        return
+    width, parts = _width(stream), [text]
+    if len(text) > width and isinstance(message, ConfigError) and message.choices:
+        parts = [f"{PROGRAM}{message.problem}", *(INDENT + part for part in (message.suggestion, message.hint) if part)]
+    print("\n".join(line for part in parts for line in wrap_words(part, width)), file=stream)
+
+
+def wrap_words(text: str, width: int) -> list[str]:
+    """Cut a text at spaces into lines of at most this many terminal cells; a longer word gets a line of its own."""
+    from rich.cells import cell_len
+
+    first, *words = text.split(" ")
+    lines = [first]
+    for word in words:
+        longer = f"{lines[-1]} {word}"
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(INDENT + word)
+    return lines
+
+
+def _width(stream: TextIO) -> int:
+    """Return the width of a terminal, which need not be that of standard output; ``$COLUMNS`` says another."""
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        width = 0
+    columns = os.environ.get("COLUMNS", "")
+    return (int(columns) if columns.isdecimal() else 0) or width or 80
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn errors of configuration into one line on stderr and exit code 2.
 
-    ``HYDRA_FULL_ERROR=1`` keeps the whole stack trace.
+    ``HYDRA_FULL_ERROR=1`` keeps the whole stack trace. Nor does an output end the work whose encoding lacks a
+    character: it shows ``?`` instead.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         yield
         return
@@ -53,42 +173,53 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        message = explain(error)
-        if message is None:
+        explained = explain(error)
+        if explained is None:
             raise
-        refuse(message)
+        refuse(explained)
     finally:
         os.environ.pop("HYDRA_FULL_ERROR", None)
 
 
-def explain(error: BaseException) -> str | None:
-    """Return one line for an error that the user can mend, None for a defect of the program."""
+def explain(error: BaseException) -> ConfigError | None:
+    """Return what the user can fix of an error, None for a defect of the program."""
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import MarkedYAMLError
 
     if isinstance(error, ConfigError):
-        return str(error)
+        return error
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        return f"{group}={choice}: there is no such option; {suggest(choice, error.options)}"
+        return ConfigError(group, choice, "there is no such option", choices=error.options)
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read as key=value ({first_line(error)})"
+        return ConfigError(error.override, allowed=f"cannot be read as key=value ({first_line(error)})")
     if isinstance(error, HydraException):
         override = re.match(r"Could not override '([^']+)'", str(error))
         if override:
-            return f"{override[1]}: there is no such setting; {_known_keys(error.__cause__, override[1])}"
+            return _unknown_key(override[1], error.__cause__)
         if "Ambiguous value for argument" in str(error):
-            return f"{first_line(error)}: to sweep over several values, add -m"
+            return ConfigError(first_line(error), allowed="to sweep over several values, add -m")
         cause = f" ({first_line(error.__cause__)})" if error.__cause__ else ""
-        return first_line(error) + cause
+        return ConfigError(first_line(error) + cause)
     if isinstance(error, OSError) and error.errno in DISK:
-        return (
-            f"{error.filename or 'results_dir'}: {no_room(error)}: "
-            "what was finished is kept, and the same line goes on from there"
-        )
+        kept = "what is finished is kept: re-run the same command to resume"
+        return ConfigError(error.filename or "results_dir", allowed=no_room(error), hint=kept)
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}"
+        return ConfigError(mark.name, allowed=f"{place}: {error.problem}", hint="correct the YAML there")
+    if isinstance(error, ValueError) and _raised_by_hydra(error):
+        return ConfigError("defaults", allowed=first_line(error), hint=OPTION)
     if isinstance(error, OmegaConfBaseException):
-        return f"{error.full_key or 'configuration'}: {first_line(error)}"
+        return ConfigError(error.full_key or "configuration", allowed=first_line(error))
     return None
+
+
+def _raised_by_hydra(error: BaseException) -> bool:
+    """Return whether the innermost frame is Hydra's, which raises bare ValueErrors for names of options."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith("hydra.")
 
 
 def no_room(error: OSError) -> str:
@@ -96,16 +227,19 @@ def no_room(error: OSError) -> str:
     return f"{error.strerror}; make room or choose another results_dir"
 
 
-def _known_keys(cause: Any, key: str) -> str:
+def _unknown_key(key: str, cause: Any) -> ConfigError:
     """Suggest what stands beside a key that does not exist."""
     parent = getattr(cause, "parent_node", None)
-    prefix, _, name = key.rpartition(".")
-    known = [str(k) for k in parent] if parent is not None else []
-    if not known:
-        return "python run.py --cfg job shows all of them"
-    return suggest(name, (k for k in known if k != "_target_")) + (f" below {prefix}" if prefix else "")
+    known = [str(name) for name in parent if name != "_target_"] if parent is not None else []
+    hint = "" if known else "python run.py --cfg job shows all settings"
+    return ConfigError(key, allowed="there is no such setting", hint=hint, choices=known)
 
 
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, its name where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def one_line(error: BaseException) -> str:
+    """Return all that an error says in one line, its name where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -21,7 +21,6 @@ import json
 import math
 import os
 import re
-import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import filelock
 import numpy as np
 
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, report
 from gradreach.system.files import write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -78,7 +77,8 @@ class RecordStore:
             (self.root / ".writable").unlink(missing_ok=True)  # another sweep may have been faster
         except OSError as error:
             where = self.root.parent
-            raise ConfigError(f"results_dir={where}: cannot be written ({error.strerror}); choose another") from None
+            refused = f"cannot be written ({error.strerror})"
+            raise ConfigError("results_dir", where, refused, "choose another") from None
 
     def folder(self, run_id: str) -> Path:
         """Return where a run's files stand."""
@@ -133,10 +133,8 @@ class RecordStore:
         if record.pop("checksum", None) != (None if version in (1, 2) else _checksum(data)):
             raise Damaged("record.json was changed after it was written, says its checksum")
         if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise ConfigError(
-                f"{path}: schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}; "
-                "update gradreach"
-            )
+            newer = f"schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}"
+            raise ConfigError(path, allowed=newer, hint="update gradreach")
         for name, told in record.get("files", {}).items():
             if _size(f"{path.parent}/{name}") != told["bytes"]:
                 if _bytes(path) != data:  # somebody does the run again just now
@@ -177,9 +175,9 @@ class RecordStore:
                 if file.exists():
                     file.replace(place / file.name)
         except OSError as error:
-            print(f"gradreach: {folder}: {why}, and cannot be moved ({error})", file=sys.stderr)
+            report(f"{folder}: {why}, and cannot be moved ({error})")
         else:
-            print(f"gradreach: {folder}: {why}; moved to {place}, the run counts as not done", file=sys.stderr)
+            report(f"{folder}: {why}; moved to {place}, the run counts as not done")
 
     def status(self, run_id: str) -> str:
         """Return a run's status; ``missing`` without a record, ``interrupted`` where who ran it is gone."""

@@ -16,7 +16,7 @@ from gradreach.analysis.tables.specification import Measure, Table
 from gradreach.config import parse, plain
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
-from gradreach.run_table.committed import planned_from, read_runs, write_plan, write_runs
+from gradreach.run_table.committed import read_runs, stored_cells, write_plan, write_runs
 from gradreach.run_table.load import load_runs
 from project import PROJECT
 
@@ -159,7 +159,7 @@ def test_a_run_table_reads_as_it_was_written(results):
     build("quickstart", results, EXPERIMENTS)
     path = results / "quickstart" / "runs.csv"
     text = path.read_text()
-    write_runs(path, read_runs(path), planned_from(path))
+    write_runs(path, read_runs(path), stored_cells(path))
     assert path.read_text() == text
 
 
@@ -201,8 +201,10 @@ def test_a_markdown_table_has_a_column_for_each_value():
 
 def test_profiles_are_committed_only_of_the_runs_that_an_experiment_shows(results, tmp_path):
     whole = (EXPERIMENTS / "quickstart.py").read_text(encoding="utf-8")
+    only = "from dataclasses import replace\nSTUDY = replace(STUDY, profiles={'seq_len': 64})"
     (tmp_path / "quickstart.py").write_text(
-        f"{whole}\nEXPERIMENT = replace(EXPERIMENT, profiles_of={{'seq_len': 64}})\n", encoding="utf-8"
+        f"{whole}\n{only}\n",
+        encoding="utf-8",
     )
     build("quickstart", results, tmp_path)
     runs = read_runs(results / "quickstart" / "runs.csv").set_index("run_id")

@@ -5,10 +5,9 @@ import math
 import pandas as pd
 import pytest
 
-from gradreach.analysis.figures.chosen import chosen_results
 from gradreach.analysis.naming import named
 from gradreach.analysis.results import Results
-from gradreach.analysis.stats.model_selection import choose
+from gradreach.analysis.stats.model_selection import CHOSEN, choose
 
 
 def runs(rows, metric="accuracy"):
@@ -66,7 +65,7 @@ def test_before_there_is_any_run_one_setting_stands_for_each_group():
 def test_what_is_read_for_chosen_runs_counts_as_asked_for():
     table = choose(runs([("a", 0.1, 0, 0.9, 0), ("a", 0.01, 0, 0.8, 0)]), ["architecture"])
     results = Results(table, lambda: pd.DataFrame({"lag": [1]}))
-    chosen = chosen_results(results)
+    chosen = results.where(CHOSEN)
     assert chosen.runs["run_id"].tolist() == ["r0"]
     assert not results.asked("profiles")
     assert len(chosen.profiles) == 1

@@ -45,7 +45,9 @@ def made(composed, tmp_path_factory):
 
 TABLES_ONLY = """
 
-from gradreach.analysis.tables.specification import Computed
+from dataclasses import replace
+
+from gradreach.study import computed
 
 
 def steepest(results):
@@ -53,7 +55,7 @@ def steepest(results):
     return results.profiles.groupby("run_id", observed=True)["median"].min().to_frame().join(loss).reset_index()
 
 
-EXPERIMENT = replace(EXPERIMENT, figures=(), tables=(*EXPERIMENT.tables, Computed("steepest", "c", "r", steepest)))
+STUDY = replace(STUDY, show=[*STUDY.tables, computed("steepest", steepest, "c")])
 """
 """Pictures take seconds, and are tested elsewhere; profiles and histories are asked for here."""
 
@@ -354,7 +356,7 @@ def test_a_long_table_that_was_edited_by_hand_or_is_gone_is_refused_where_no_raw
     head, _, rest = kept.split("\n", 2)
     for text, said in (
         (f"{head}\n{rest}", "changed after it was written"),
-        (None, "is gone, and there are no raw runs"),
+        (None, "is missing and cannot be rebuilt: there are no raw runs"),
     ):
         path.unlink() if text is None else path.write_text(text, encoding="utf-8")
         before = files(project)
@@ -386,7 +388,7 @@ def test_a_sealed_record_whose_configuration_is_none_is_one_line(gradreach, proj
     store.write(record)
     code, _, err = gradreach("tables", "quickstart")
     assert code == 2
-    assert f"run {record['run_id']}: its record has a configuration that is none of a run (KeyError: 'seed')" in err
+    assert f"run {record['run_id']}: its record has no valid run configuration (KeyError: 'seed')" in err
 
 
 def test_an_output_that_is_not_utf_8_ends_nothing(project):
@@ -462,7 +464,7 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ),
         (
             "table quickstrat",
-            "quickstrat: no experiment that has runs, and no folder of results; did you mean quickstart",
+            "quickstrat: neither an experiment that has runs nor a folder of results; did you mean quickstart",
         ),
         ("table --rows modle", "modle: there is no such key; did you mean model?"),
         ("table --value test/acuracy", "test/acuracy: no run has it; did you mean test/accuracy? Choose from"),
@@ -471,18 +473,27 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("table --where seq_len", "where=seq_len: must be key=value or key=value,value"),
         ("table --where modle=lstm", "modle: no run has it; did you mean model?"),
         ("tables --source mlflow:a/b", "source=mlflow:a/b: must be wandb:entity/project"),
-        ("tables --source wandb:a/b --check", "--check compares with the records here; leave --source out"),
+        ("tables --source wandb:a/b --check", "--check: compares with the records here; leave --source out"),
         ("table --rows , --value test/accuracy", "rows: empty; name a key or several"),
         ("table quickstart --rows model,model", "model: named twice in --rows, --columns and --value; name each once"),
         ("table quickstart --columns seq_len,seq_len", "seq_len: named twice in --rows, --columns and --value"),
         ("table quickstart --rows model,seq_len", "seq_len: named twice in --rows, --columns and --value"),
         ("export /proc/x.csv quickstart", "/proc/x.csv: cannot be written (No such file or directory); choose another"),
+        (
+            f"status model=lstm --conf-dir {PROJECT / 'conf'} --csv /proc/x",
+            "--csv=/proc/x: cannot be written (No such file or directory); choose another place",
+        ),
+        (
+            "dashboard quickstart --base-url foo",
+            "base_url=foo: must be an address that begins with http:// or https://",
+        ),
         ("export runs.xlsx", "runs.xlsx: must end in .parquet or .csv"),
     ],
 )
 def test_what_cannot_be_is_one_line(gradreach, arguments, message):
     code, out, err = gradreach(*arguments.split())
-    assert (code, out) == (2, "")
+    assert code == 2
+    assert out == "" or arguments.startswith("status")  # which is shown, though it cannot be written
     assert message in one_line(err)
 
 
@@ -580,3 +591,59 @@ def test_latex_tables_compile(gradreach, project):
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Undefined" not in done.stdout
     assert "Overfull" not in done.stdout
+
+
+def test_nothing_of_one_experiment_stops_another(gradreach, project):
+    shutil.copytree(project / "results" / "quickstart", project / "results" / "mine")
+    (project / "experiments" / "mine.py").write_text("from gradreach.study import Study\n1 / 0\n", encoding="utf-8")
+    for line in (("tables",), ("report",)):
+        code, out, err = gradreach(*line)
+        assert code == 2
+        assert "experiments/mine.py: cannot be read (ZeroDivisionError: division by zero)" in err
+        assert "Everything on one page" in out
+    code, out, err = gradreach("tables", "mine", "quickstart", "--check")
+    assert code == 2
+    assert "experiments/mine.py: cannot be read" in err
+    assert "quickstart: up to date" in out
+    fails = "\n\nSTUDY = replace(STUDY, show=[computed('mine', lambda results: results.absent, 'c')])\n"
+    known = (project / "experiments" / "quickstart.py").read_text(encoding="utf-8")
+    (project / "experiments" / "mine.py").write_text(known + fails, encoding="utf-8")
+    code, _, err = gradreach("tables", "mine")
+    assert code == 2
+    at = len((known + fails).splitlines())
+    assert one_line(err).startswith(f"gradreach: mine: mine.py, line {at}: AttributeError: 'Results' object has no")
+
+
+def test_a_sweep_that_is_no_part_of_the_project_leaves_the_pages_of_all_alone(gradreach, project):
+    shutil.copytree(project / "results" / "quickstart", project / "results" / "mine")
+    (project / "experiments" / "project.txt").write_text("quickstart\n", encoding="utf-8")
+    gradreach("tables", "quickstart")
+    before = files(project)
+    code, out, _ = gradreach("tables", "mine")
+    assert code == 0
+    assert "There is no experiments/mine.py" in out
+    assert "All experiments" not in out
+    after = files(project)
+    assert {path for path in before if after[path] != before[path]} <= {
+        f"results/mine/{name}" for name in ("runs.csv", "summary.json", "README.md")
+    }
+    gradreach("tables")
+    ledger = (project / "results" / "README.md").read_text(encoding="utf-8")
+    page = (project / "results" / "report.html").read_text(encoding="utf-8")
+    assert "quickstart" in ledger
+    assert "(mine/README.md)" not in ledger
+    assert 'id="mine"' not in page
+
+
+def test_tables_that_are_shown_no_longer_are_removed_and_no_other_file(gradreach, project):
+    gradreach("tables", "quickstart")
+    folder = project / "results" / "quickstart"
+    (folder / "mine.csv").write_text("x\n", encoding="utf-8")
+    fewer = "\nSTUDY = replace(STUDY, show=STUDY.show[:1])\n"
+    with (project / "experiments" / "quickstart.py").open("a", encoding="utf-8") as file:
+        file.write(fewer)
+    assert (folder / "steepest.csv").exists()
+    gradreach("tables", "quickstart")
+    assert not (folder / "steepest.csv").exists()
+    assert not (folder / "steepest.tex").exists()
+    assert (folder / "mine.csv").exists()

@@ -20,13 +20,14 @@ from gradreach.analysis.figures import (
     metric_against,
     metric_by_cost,
 )
-from gradreach.analysis.figures.captions import READING, captioned, explained
+from gradreach.analysis.figures.captions import READING, explained
 from gradreach.analysis.figures.common import Point
 from gradreach.analysis.figures.costs import pareto
 from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import estimate
+from gradreach.analysis.study.shown import figure
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import as_svg, series
 from project import PROJECT
@@ -373,13 +374,13 @@ def test_no_results_at_all_is_an_empty_figure(tmp_path):
 
 
 def test_every_kind_of_figure_has_a_caption_and_a_line_in_the_docs():
-    kinds = {name: getattr(figures, name) for name in figures.__all__ if name != "captioned"}
+    kinds = {name: getattr(figures, name) for name in figures.__all__}
     assert set(READING) == set(kinds.values())
     page = (PROJECT / "docs" / "figures.md").read_text(encoding="utf-8")
     for name, draw in kinds.items():
         assert f"| `{name}` |" in page
-        figure = captioned("file", draw, "About it.")
-        assert (figure.name, figure.caption) == ("file", f"About it. {READING[draw]}")
+        declared = figure(name, name="file", about="About it.")
+        assert (declared.name, declared.caption) == ("file", f"About it. {READING[draw]}")
 
 
 def test_bars_are_data_and_a_panel_without_any_says_so(tmp_path):

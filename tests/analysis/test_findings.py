@@ -8,19 +8,21 @@ from gradreach.analysis.pages.ledger import ledger
 from gradreach.analysis.stats.verdict import READING
 from project import PROJECT
 
-EXPERIMENT = """
-from gradreach.analysis.experiment import Claim, Experiment, Prediction
-from gradreach.analysis.figures.specification import Figure
-from gradreach.analysis.stats.verdict import Verdict
+STUDY = """
+from gradreach.study import Claim, Study, arithmetic
 
-EXPERIMENT = Experiment(
-    title="Is it so?", question="Is it?", caveat="", tables=(),
-    figures=(Figure("picture", "How to read it.", None),),
-    claim=Claim("C%s", "1", "如此", "It is so."), prediction=Prediction("No.", "Somebody"),
-    rule="By the interval.", judge=lambda results: Verdict("refuted", None, "It is not."),
+STUDY = Study(
+    question="Is it so?",
+    claim=Claim("It is so.", id="C%s", original="如此", parts={"it is": arithmetic(lambda: False, "It is not.")}),
 )
 """
 EFFECT = {"label": "gain", "value": -3.0, "low": -4.0, "high": None, "n": 5, "unit": "points"}
+NAMED = {
+    "name": "late",
+    "question": "Is it so?",
+    "claim": {"id": "C10", "text": "It is so.", "original": "如此"},
+    "beyond": "",
+}
 VERDICT = {"state": "refuted", "sentence": "It is not.", "effect": None, "parts": []}
 PART = {"state": "refuted", "sentence": "gain: −3 points; held against 0.", "effect": EFFECT, "parts": []}
 
@@ -29,17 +31,17 @@ def page(tmp_path, template, summary=None):
     experiments, results = tmp_path / "experiments", tmp_path / "results"
     for name, number in (("late", "10"), ("early", "2")):
         experiments.mkdir(exist_ok=True)
-        (experiments / f"{name}.py").write_text(EXPERIMENT % number, encoding="utf-8")
+        (experiments / f"{name}.py").write_text(STUDY % number, encoding="utf-8")
     if summary is not None:
         (results / "late").mkdir(parents=True, exist_ok=True)
-        (results / "late" / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+        (results / "late" / "summary.json").write_text(json.dumps(NAMED | summary), encoding="utf-8")
     (tmp_path / "page.jinja").write_text(template, encoding="utf-8")
     return findings([results], experiments, tmp_path / "page.jinja")
 
 
 def test_claims_stand_in_their_order_and_what_was_not_run_is_said(tmp_path):
     template = (
-        "{% for each in claims %}{{ each.experiment.claim.id }}: {{ each.verdict }}, {{ each.runs }},"
+        "{% for each in claims %}{{ each.claim.id }}: {{ each.verdict }}, {{ each.runs }},"
         " {{ each.link }}; {% endfor %}"
     )
     assert page(tmp_path, template) == (
@@ -62,7 +64,7 @@ def test_numbers_come_from_the_summary(tmp_path):
 
 def test_the_page_says_where_the_notes_are_wrong_and_leads_to_no_page_that_is_not_there(tmp_path):
     experiments = tmp_path / "experiments"
-    shutil.copytree(PROJECT / "experiments", experiments)
+    shutil.copytree(PROJECT / "experiments", experiments, ignore=shutil.ignore_patterns("project.txt"))
     template = (PROJECT / "docs" / "findings.md.jinja").read_text(encoding="utf-8")
     before = page(tmp_path, template)
     assert "Nowhere so far." in before
@@ -85,11 +87,12 @@ def test_the_ledger_counts_parts_and_leads_with_what_is_refuted(tmp_path):
     summary = {"verdict": {**VERDICT, "state": "mixed", "parts": [supported, PART]}, "finished": 5, "planned": 5}
     summary |= {
         "name": "late",
-        "title": "Is it so?",
-        "claim": {"id": "C10", "section": "1", "translation": "It is so."},
+        "question": "Is it so?",
+        "answer": "It is not.",
+        "claim": {"id": "C10", "section": "1", "text": "It is so."},
     }
     page(tmp_path, "", summary)
     text = ledger([tmp_path / "results"], tmp_path / "experiments")
     assert "| **mixed**: 1 supported, 1 refuted | It is not. | refuted: gain: −3 points" in text
     assert READING in text
-    assert "or the page says what was\nchanged" in text
+    assert "what shows that the rule was\nfixed before the runs, and what was changed after" in text

@@ -10,46 +10,47 @@ import pytest
 from made_up import results
 from typer.testing import CliRunner
 
-from gradreach.analysis.experiment import Claim, Experiment, Prediction
 from gradreach.analysis.figures import gradient_by_lag, metric_against
 from gradreach.analysis.figures.captions import explained
 from gradreach.analysis.figures.specification import Figure
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.report import section_of, write_report
 from gradreach.analysis.stats.verdict import READING, Effect, Verdict
+from gradreach.analysis.study.parts import arithmetic
+from gradreach.analysis.study.study import Claim, Study
 from gradreach.analysis.tables.layout import make
 from gradreach.analysis.tables.specification import Measure, Table
 from gradreach.cli import app
 from project import PROJECT
 
-CLAIM = Claim("C3", "3", "LSTM 可以解决梯度消失问题。", "LSTM solves the vanishing gradient.")
+CLAIM = Claim(
+    "LSTM solves the vanishing gradient.",
+    id="C3",
+    section="3",
+    original="LSTM 可以解决梯度消失问题。",
+    expect="Chance.",
+    expect_source="somebody, 2018",
+    parts={"it does": arithmetic(lambda: False, "No.")},
+    beyond="What it does beyond.",
+)
 VERDICT = Verdict("refuted", Effect("gain", -3.0, -4.0, -2.0, 3, "points"), "It does not <at all>.")
 ACCURACY = Table("accuracy", "Test accuracy & chance.", "Means.", (Measure("test/accuracy", "accuracy", scale=100),))
 FIGURES = (
     Figure("by_length", "Read it from left to right.", metric_against),
     Figure("by_lag", "The line is 1 %.", gradient_by_lag),
 )
-EXPERIMENT = Experiment(
-    title="Long memory",
-    question="How long?",
-    caveat="Made up of `made_up` alone.",
-    tables=(ACCURACY,),
-    figures=FIGURES,
-    claim=CLAIM,
-    prediction=Prediction("Chance.", "somebody, 2018"),
-    rule="Refuted below 0.",
-    judge=lambda found: VERDICT,
-)
+STUDY = Study(question="Long memory", about="How long?", claim=CLAIM)
+CAVEATS = ("Made up of `made_up` alone.", "One draw.")
+WIDE = (replace(ACCURACY, columns=("seq_len", "seed")),)
 
 
-WIDE = replace(EXPERIMENT, tables=(replace(ACCURACY, columns=("seq_len", "seed")),), figures=())
-
-
-def built(name, folder, data, experiment=EXPERIMENT):
-    views = tuple(make(table, data) for table in experiment.tables)
-    pictures = {figure.name: figure.draw(data, folder / figure.name) for figure in experiment.figures}
-    captions = {figure.name: explained(figure.caption, pictures[figure.name]) for figure in experiment.figures}
-    return Built(name, experiment, data, views, pictures, captions, VERDICT, "The state.", folder)
+def built(name, folder, data, tables=(ACCURACY,), figures=FIGURES):
+    views = tuple(make(table, data) for table in tables)
+    pictures = {figure.name: figure.draw(data, folder / figure.name) for figure in figures}
+    captions = {figure.name: explained(figure.caption, pictures[figure.name]) for figure in figures}
+    return Built(
+        name, STUDY, data, views, pictures, captions, VERDICT, "The state.", CAVEATS, "Refuted below 0.", folder
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +60,14 @@ def sections(tmp_path_factory):
     ten.runs["seconds"] = [9.5, 10.0, 100.0] * (len(ten.runs) // 3)
     lacking = results(status=lambda model, length, seed: ("failed", "diverged", "finished")[seed])
     wide = results(seeds=6, **{"test/loss": -0.25})
-    given = (("long_memory", ten), ("lacking", lacking), ("wide", wide, WIDE))
+    given = (("long_memory", ten), ("lacking", lacking), ("wide", wide, WIDE, ()))
     return [section_of(built(name, folder, *rest)) for name, *rest in given]
 
 
 @pytest.fixture(scope="module")
 def page(sections, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    write_report(sections, path, {"not_yet": EXPERIMENT})
+    write_report(sections, path, {"not_yet": STUDY})
     return path
 
 
@@ -83,7 +84,7 @@ class Elements(HTMLParser):
 
 
 def test_the_same_sections_give_the_same_bytes(sections, page, tmp_path):
-    write_report(sections, tmp_path / "again.html", {"not_yet": EXPERIMENT})
+    write_report(sections, tmp_path / "again.html", {"not_yet": STUDY})
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
@@ -118,7 +119,15 @@ def test_every_number_tells_its_runs(sections, page):
 
 def test_claim_rule_and_verdict_are_told(page):
     text = page.read_text(encoding="utf-8")
-    for said in (CLAIM.words, CLAIM.translation, "Refuted below 0.", "It does not &lt;at all&gt;.", "somebody, 2018"):
+    for said in (
+        CLAIM.original,
+        CLAIM.text,
+        CLAIM.beyond,
+        *CAVEATS[1:],
+        "Refuted below 0.",
+        "It does not &lt;at all&gt;.",
+        "somebody, 2018",
+    ):
         assert said in text
     assert READING in text
     assert re.search("not run yet.*<code>not_yet</code>", text)
@@ -126,7 +135,7 @@ def test_claim_rule_and_verdict_are_told(page):
 
 
 def test_claims_stand_in_their_order(tmp_path):
-    ten, two = (replace(EXPERIMENT, claim=replace(CLAIM, id=number)) for number in ("C10", "C2"))
+    ten, two = (replace(STUDY, claim=replace(CLAIM, id=number)) for number in ("C10", "C2"))
     write_report([], tmp_path / "report.html", {"ten": ten, "two": two})
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert re.findall(r"<td>(C\d+)</td>", text) == ["C2", "C10"]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from gradreach.analysis.pages.coverage import chance_line
+from gradreach.analysis.pages.coverage import chance_line, mixture_line
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import TOO_SMALL, holm, paired_test, unpaired_test
 from gradreach.analysis.tables import formats
@@ -207,3 +207,35 @@ def test_chance_levels_that_differ_are_told_as_a_range():
     adding = runs(a=0.5).assign(task="adding", metric="mse")
     levels = pd.concat([adding.assign(chance=level) for level in (0.16311, 0.16312)])
     assert chance_line(pd.concat([levels, runs(a=0.5)])) == "Chance level: adding mse 0.163, digits 10.0 %."
+
+
+def test_several_runs_of_one_seed_are_one_draw():
+    twice = pd.concat([runs(2, a=0.5), runs(2, a=0.7).assign(run_id=["again0", "again1"])], ignore_index=True)
+    (cell,) = make(table(), Results(twice)).numbers.to_dict("records")
+    assert (cell["n_valid"], cell["n_finished"], cell["n"]) == (2, 2, 2)
+    assert cell["mean"] == pytest.approx(60.5)
+    (alone,) = make(table(), Results(runs(2, a=0.6))).numbers.to_dict("records")
+    assert (cell["ci95_low"], cell["ci95_high"]) == pytest.approx((alone["ci95_low"], alone["ci95_high"]))
+    assert make(table(), Results(twice[twice["seed"] == 0])).text.loc[0, "accuracy, seq_len 64"] == "60.0 (1/1)"
+
+
+def test_a_seed_counts_with_the_runs_of_it_that_have_a_number():
+    four = pd.concat([runs(2, a=0.5), runs(2, a=0.7).assign(run_id=["again0", "again1"])], ignore_index=True)
+    four.loc[2, "status"] = "diverged"
+    four.loc[[1, 3], "test/accuracy"] = np.inf
+    (cell,) = make(table(), Results(four)).numbers.to_dict("records")
+    assert (cell["n_valid"], cell["n_finished"], cell["n"], cell["n_diverged"]) == (1, 2, 2, 1)
+    assert cell["mean"] == pytest.approx(50.0)
+
+
+def test_runs_that_share_a_seed_do_not_make_a_test_of_more_seeds():
+    many = pd.concat([runs(3, a=0.9, b=0.5).assign(lr=lr) for lr in (1, 2, 3)], ignore_index=True)
+    assert set(make(table(), Results(many)).numbers["test"]) == {"", TOO_SMALL}
+
+
+def test_code_is_counted_by_its_digest_and_by_its_revision_where_it_has_none():
+    three = pd.DataFrame({"revision": ["abc", "def", "abc"], "code": [None, None, None]})
+    assert mixture_line(three) == "Runs of 2 revisions: 2 of abc, 1 of def."
+    assert mixture_line(three.assign(code="1234")) == ""  # committing results makes a revision, and no other code
+    assert mixture_line(three.assign(code=["1234", "1234", "5678"])) == "Runs of 2 code digests: 2 of 1234, 1 of 5678."
+    assert mixture_line(three.assign(code=["1234", "1234", None])) == "Runs of 2 code digests: 2 of 1234, 1 of abc."

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gradreach.analysis.experiment import Claim, Experiment
 from gradreach.analysis.pages.build import judged
 from gradreach.analysis.results import Results
-from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named, compare, judge_threshold, level
+from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named, compare, level
+from gradreach.analysis.study.parts import Threshold, arithmetic
+from gradreach.analysis.study.study import Claim, Study
 from gradreach.errors import ConfigError
 
 
@@ -79,12 +80,11 @@ def effect(low, high, n=5):
 
 @pytest.mark.parametrize(
     ("interval", "state"),
-    [((6, 8), "supported"), ((4, 8), "undecided"), ((1, 4), "undecided"), ((-1, 1), "refuted"), ((5, 5), "undecided")],
+    [((6, 8), "supported"), ((4, 8), "undecided"), ((1, 4), "refuted"), ((-1, 1), "refuted"), ((5, 5), "undecided")],
 )
 def test_a_verdict_needs_the_whole_interval_on_one_side(interval, state):
-    verdict = judge_threshold(effect(*interval), supported_above=5, refuted_below=2)
-    assert verdict.state == state
-    assert ("95 % interval" in verdict.sentence) == (interval[0] < interval[1])
+    assert Threshold("above", 5).judge(effect(*interval)) == state
+    assert ("95 % interval" in str(effect(*interval))) == (interval[0] < interval[1])
 
 
 def test_an_interval_without_width_is_not_told():
@@ -95,22 +95,28 @@ def test_an_interval_without_width_is_not_told():
 
 
 def test_a_claim_that_something_is_small_is_judged_the_other_way_round():
-    rule = {"supported_below": 0.1, "refuted_above": 0.1}
-    assert judge_threshold(effect(0.01, 0.09), **rule).state == "supported"
-    assert judge_threshold(effect(0.2, 0.3), **rule).state == "refuted"
+    small = Threshold("below", 0.1)
+    assert small.judge(effect(0.01, 0.09)) == "supported"
+    assert small.judge(effect(0.2, 0.3)) == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("interval", "state"),
+    [
+        ((-1, 1), "supported"),
+        ((-1, 3), "undecided"),
+        ((-3, 3), "undecided"),
+        ((3, 4), "refuted"),
+        ((-4, -3), "refuted"),
+    ],
+)
+def test_equal_to_a_margin_is_judged_by_both_of_its_ends(interval, state):
+    assert Threshold("within", 2).judge(effect(*interval)) == state
 
 
 @pytest.mark.parametrize("few", [effect(6, 8, n=2), effect(math.nan, math.nan)])
 def test_too_few_runs_decide_nothing(few):
-    assert judge_threshold(few, supported_above=5, refuted_below=5).state == "undecided"
-
-
-@pytest.mark.parametrize(
-    "thresholds", [{}, {"supported_above": 1, "refuted_below": 2}, {"supported_below": 2, "refuted_above": 1}]
-)
-def test_thresholds_that_overlap_or_are_absent_are_refused(thresholds):
-    with pytest.raises(ValueError, match=r"supported_(above|below)"):
-        judge_threshold(effect(0, 1), **thresholds)
+    assert Threshold("above", 5).judge(few) == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -157,20 +163,17 @@ def test_the_lead_is_refuted_or_supported_by_more_than_arithmetic(parts, lead):
 
 
 def test_a_rule_is_applied_only_when_every_run_has_been_tried(runs):
-    claim = Claim("C1", "4.1", "词", "words")
-    experiment = Experiment(
-        "t", "q", "c", (), (), claim, rule="r", judge=lambda results: Verdict("supported", None, "yes")
-    )
-    assert judged(experiment, Results(runs)).state == "supported"  # a diverged run has been tried
+    study = Study(question="q", claim=Claim("words", parts={"it is": arithmetic(lambda: True, "yes")}))
+    assert judged(study, Results(runs)).state == "supported"  # a diverged run has been tried
     for status in ("missing", "running", "interrupted"):
-        waiting = judged(experiment, Results(runs.assign(status=np.where(runs["seed"] == 0, status, "finished"))))
+        waiting = judged(study, Results(runs.assign(status=np.where(runs["seed"] == 0, status, "finished"))))
         assert waiting.state == "undecided"
         assert "2 of 12 planned runs" in waiting.sentence
 
 
-def test_a_claim_without_a_rule_is_no_experiment():
-    with pytest.raises(ValueError, match="needs a rule"):
-        Experiment("t", "q", "c", (), (), Claim("C1", "4.1", "词", "words"))
+def test_a_claim_without_a_part_is_refused():
+    with pytest.raises(ConfigError, match="claim “words”: has no part that could decide it"):
+        Claim("words")
 
 
 def test_a_combined_verdict_says_which_part_came_out_how():

@@ -64,6 +64,11 @@ def test_without_a_configuration_it_says_where_to_go(tmp_path: Path) -> None:
         describe([], tmp_path, Console(file=io.StringIO()))
 
 
+def test_a_model_larger_than_any_memory_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^model: too large \(.*overflow.*\); choose a smaller width"):
+        described("model.width=1000000000000")
+
+
 @pytest.mark.parametrize("name", [*SHARED, *FIXED])
 def test_the_layers_listed_hold_every_parameter_once(name: str) -> None:
     model = SequenceModel(make(name), "max", 2)

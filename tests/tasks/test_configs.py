@@ -1,5 +1,6 @@
 """Every option of ``task=`` mirrors a constructor, defaults included, and says what each setting is for."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ def settings_of(path):
 def test_every_task_has_a_file():
     known = {resolve(OmegaConf.load(path)["_target_"]) for path in FILES}
     public = {getattr(tasks, name) for name in tasks.__all__}
-    assert known == {kind for kind in public if isinstance(kind, type) and issubclass(kind, tasks.Task)} - {tasks.Task}
+    kinds = {kind for kind in public if isinstance(kind, type) and issubclass(kind, tasks.Task)}
+    assert known == kinds - {tasks.Task, tasks.ValueTask, tasks.Synthetic}
 
 
 @every_file
@@ -68,3 +70,22 @@ def test_texts_and_copy_are_trained_slowly_unless_something_else_is_said(compose
     assert composed("optimizer=adam", "task=trec").optimizer.lr == 0.01
     assert composed("task=trec", "optimizer.lr=0.02").optimizer.lr == 0.02
     assert composed("task=trec").optimizer.keys() == composed().optimizer.keys()
+
+
+@every_file
+def test_the_canonical_settings_of_a_task_are_those_of_the_records_there_are(path, configured):
+    """Identities are made of them; if a change is meant, raise IDENTITY_VERSION."""
+    known = json.loads(Path(__file__).with_name("canonical.json").read_text())
+    data = ["task.file=data.csv"] if path.stem in ("text_file", "ts_file") else []
+    assert configured(f"task={path.stem}", *data)[0].canonical()["task"] == known[path.stem]
+    assert known.keys() == {path.stem for path in FILES}
+
+
+@every_file
+def test_a_task_shows_its_settings_and_is_equal_to_another_of_the_same(path):
+    kind, settings = resolve(OmegaConf.load(path)["_target_"]), settings_of(path)
+    settings |= {"file": "a file"} if "file" in settings else {}
+    task = kind(**settings)
+    assert task.settings() == settings
+    assert eval(repr(task), {kind.__name__: kind}) == task
+    assert kind(**settings | {"data_seed": 1}) != task

@@ -19,7 +19,7 @@ from gradreach.tasks.cache import (
     _intact,
     cache_folder,
     file_hash,
-    mapped,
+    map_arrays,
     progress,
 )
 
@@ -129,7 +129,7 @@ def test_arrays_of_every_kind_are_mapped_as_they_were(source):
         "x": np.arange(24, dtype=np.int32).reshape(2, 3, 4),
     }
     path = Prepared("t", {}, [source], lambda: (kept, {})).path
-    for arrays in (mapped(path), Prepared("t", {}, [source], lambda: ({}, {})).arrays()):
+    for arrays in (map_arrays(path), Prepared("t", {}, [source], lambda: ({}, {})).arrays()):
         assert arrays.keys() == kept.keys()
         for name, array in kept.items():
             assert arrays[name].dtype == array.dtype
@@ -141,8 +141,8 @@ def test_looking_at_a_row_does_not_read_the_rest(source):
     big = {"x": np.ones((4096, 4096), dtype=np.float32)}
     path = Prepared("t", {}, [source], lambda: (big, {})).path
     read = (
-        "import resource, sys; from pathlib import Path; from gradreach.tasks.cache import mapped;"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; x = mapped(Path(sys.argv[1]))['x'];"
+        "import resource, sys; from pathlib import Path; from gradreach.tasks.cache import map_arrays;"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; x = map_arrays(Path(sys.argv[1]))['x'];"
         "assert x[7].sum() == 4096; print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
     )
     told = subprocess.run([sys.executable, "-c", read, str(path)], capture_output=True, text=True, check=True)
@@ -212,7 +212,7 @@ def test_whatever_byte_of_a_file_is_damaged_it_is_read_whole_or_not_at_all(sourc
     for place in range(len(content)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
         _check.cache_clear()
-        arrays, facts = _intact(mapped, path), _intact(_facts, path)
+        arrays, facts = _intact(map_arrays, path), _intact(_facts, path)
         assert arrays is None or (arrays.keys() == {"x"} and arrays["x"].tolist() == [0, 1, 2, 3, 4])
         assert facts in (None, {"a": 1})
         made_anew += arrays is None

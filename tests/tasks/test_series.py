@@ -199,8 +199,8 @@ def test_of_a_long_series_that_part_is_given_which_is_asked_for(tmp_path):
         ([], HEAD, "there is no series"),
         (["1,2:3,4:up", "1,2:down"], HEAD, "line 8 has 1 channels"),
         (["1,2:3:up"], HEAD, "line 7: its channels have different lengths"),
-        (["1,2:sideways"], HEAD, "line 7: class 'sideways' is none of up, down"),
-        (["1,two:up"], HEAD, "line 7: 'two' is no number"),
+        (["1,2:sideways"], HEAD, "line 7: class 'sideways' is not one of up, down"),
+        (["1,two:up"], HEAD, "line 7: 'two' is not a number"),
         (["1,2"], HEAD, "line 7 has no class"),
         (["1,2:"], HEAD, "line 7 has no class"),
         (["1,2:3,4", "1,2:3,5"], HEAD.replace("@classLabel true up down\n", ""), "line 6 has no class"),
@@ -232,7 +232,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
     for test_file, says in (
         (left, "class 'left' does not occur in one.ts"),
         (narrow, "have 1 channels"),
-        (three, "no number"),
+        (three, "not a number"),
     ):
         with pytest.raises(ConfigError, match=says):
             TimeSeriesFile(file=one, test_file=test_file).prepare(tmp_path)

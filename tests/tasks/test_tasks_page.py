@@ -1,7 +1,10 @@
-"""What docs/tasks.md says should come out are lines that can be typed, with figures that are good enough."""
+"""What docs/tasks.md says works: its example, word for word, and its lines, with figures that are good enough."""
 
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +100,29 @@ def test_a_line_is_a_configuration_and_stands_on_the_page_with_a_figure_that_is_
     assert re.fullmatch(r"[\d.e-]+%?", value)
     reached = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
     assert sanity["good_enough"](line, {"metric": metric, "metrics": {f"test/{metric}": reached}})
+
+
+def test_the_new_task_of_the_page_works(tmp_path):
+    def block(language):
+        text = (PROJECT / "docs" / "tasks.md").read_text(encoding="utf-8")
+        return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)[0]
+
+    def call(*command):
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+
+    shutil.copytree(PROJECT / "conf", tmp_path / "conf")
+    shutil.copy(PROJECT / "run.py", tmp_path)
+    (tmp_path / "conf" / "task" / "majority.yaml").write_text(block("yaml"), encoding="utf-8")
+    (tmp_path / "majority.py").write_text(block("python"), encoding="utf-8")
+    assert len([line for line in block("python").splitlines() if line]) <= 15
+
+    described = call(str(Path(sys.executable).with_name("gradreach")), "describe", "task=majority").stdout
+    assert "Say whether a sequence of bits has more ones than zeros." in described
+    assert "train 10,000, validation 1,000, test 2,000" in described
+    small = ["model=rnn", "trainer.epochs=1", "diagnostics=off", "tracking=off", "seq_len=20"]
+    done = call(sys.executable, "run.py", "task=majority", *small)
+    assert done.returncode == 0, done.stderr
+    assert "test accuracy" in done.stdout
+    wrong = call(sys.executable, "run.py", "task=majority", "task.ones=many", *small)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("gradreach: task.ones=many: must be a valid number")

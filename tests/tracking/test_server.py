@@ -276,7 +276,7 @@ def test_an_interrupted_run_goes_on_as_the_same_run_of_the_server(do, by_place):
 def test_without_a_network_an_online_run_is_tracked_offline(do, capsys):
     record, run, results = do("model=rnn", "tracking=online", f"tracking.base_url={NOBODY}")
     assert record["status"] == "finished"
-    assert f"{NOBODY} does not answer" in capsys.readouterr().err
+    assert f"{NOBODY}: does not answer" in capsys.readouterr().err
     said = inspect(*logs(results, run.run_id))
     assert figures(said["summary"])["test/accuracy"] == record["metrics"]["test/accuracy"]
 
@@ -336,8 +336,8 @@ def test_a_server_that_is_not_well_is_no_refused_key(answering, capsys, code, te
     settings = TrackingSettings(mode="online", project="p", entity=None, base_url=url)
     assert mode_now(settings) == "offline"
     told = capsys.readouterr().err
-    assert (
-        told == f"gradreach: note: {url} does not answer ({reason}): tracked offline; 'gradreach sync' sends it later\n"
+    assert told == (
+        f"gradreach: note: {url}: does not answer ({reason}): tracked offline; 'gradreach sync' sends it later\n"
     )
 
 

@@ -4,15 +4,14 @@ import math
 from pathlib import Path
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from gradreach.config import OptimizerSettings, TrainerSettings
 from gradreach.tasks import Adding, Batch, Copy, Splits
-from gradreach.training import Diverged, fit
-from gradreach.training.callbacks import EpochEnd
+from gradreach.training import BestWeights, Diverged, Divergence, fit
+from project import bare_run
 
 NOWHERE = Path("there is no such folder")
 ADAM = OptimizerSettings(name="adam", lr=0.01, weight_decay=0.0, schedule="constant")
@@ -44,16 +43,12 @@ class Shift(nn.Module):
 
 def close(metric, scores):
     """Let epochs pass with these validation scores; return the number of the chosen one."""
-    told = []
-    end = EpochEnd(told.append)
+    best = BestWeights()
     for epoch, score in enumerate(scores):
         figures = {"train/loss": 1.0, "val/loss": 1.0, f"val/{metric}": score}
-        task = SimpleNamespace(metric=metric)
-        module = SimpleNamespace(
-            figures=figures, model=nn.Linear(1, 1), task=task, steps=epoch, by_parameter=pd.DataFrame()
-        )
-        end.on_validation_end(SimpleNamespace(current_epoch=epoch), module)
-    return end.best_row["epoch"]
+        module = SimpleNamespace(figures=figures, model=nn.Linear(1, 1), task=SimpleNamespace(metric=metric))
+        best.on_train_epoch_end(SimpleNamespace(current_epoch=epoch, global_step=epoch), module)
+    return best.row["epoch"]
 
 
 def test_accuracy_is_better_when_higher_and_an_error_when_lower():
@@ -63,18 +58,16 @@ def test_accuracy_is_better_when_higher_and_an_error_when_lower():
 
 @pytest.mark.parametrize("stage", ["train", "val"])
 def test_a_loss_that_is_not_finite_is_a_divergence(stage):
-    end = EpochEnd(lambda row: None)
     figures = {"train/loss": 1.0, "val/loss": 1.0, "val/mse": 1.0, f"{stage}/loss": math.nan}
-    module = SimpleNamespace(figures=figures, model=nn.Linear(1, 1), steps=1, by_parameter=pd.DataFrame())
     with pytest.raises(Diverged, match="loss is nan after epoch 1"):
-        end.on_validation_end(SimpleNamespace(current_epoch=0), module)
+        Divergence().on_train_epoch_end(SimpleNamespace(current_epoch=0), SimpleNamespace(figures=figures))
 
 
 def test_a_task_of_values_is_learned_and_its_figures_go_by_its_metric():
     task = Adding(seq_len=10, train_size=1000, validation_size=100, test_size=100)
-    rows = []
+    run, rows = bare_run(ADAM, BUDGET)
     model = Sum()
-    done = fit(model, task, task.splits(NOWHERE), ADAM, BUDGET, seed=0, device="cpu", epochs=EpochEnd(rows.append))
+    done = fit(run, model, task, task.splits(NOWHERE))
     assert set(done.figures) == {f"{stage}/{name}" for stage in ("train", "val", "test") for name in ("loss", "mse")}
     assert done.figures["test/mse"] == done.figures["test/loss"] < 0.01
     assert done.best_epoch == 1 + min(range(3), key=lambda i: rows[i]["val/mse"])
@@ -84,13 +77,9 @@ def test_a_task_of_values_is_learned_and_its_figures_go_by_its_metric():
 def test_a_task_of_steps_is_learned_on_the_steps_that_count():
     task = Copy(seq_len=30, train_size=1000, validation_size=100, test_size=100)
     budget = TrainerSettings(epochs=5, batch_size=32, clip_norm=None)
-    done = fit(
-        Shift(20), task, task.splits(NOWHERE), ADAM, budget, seed=0, device="cpu", epochs=EpochEnd(lambda row: None)
-    )
+    done = fit(bare_run(ADAM, budget)[0], Shift(20), task, task.splits(NOWHERE))
     assert done.figures["test/accuracy"] == 1
-    blind = fit(
-        Shift(5), task, task.splits(NOWHERE), ADAM, budget, seed=0, device="cpu", epochs=EpochEnd(lambda row: None)
-    )
+    blind = fit(bare_run(ADAM, budget)[0], Shift(5), task, task.splits(NOWHERE))
     assert blind.figures["test/accuracy"] == pytest.approx(1 / 8, abs=0.05)
 
 
@@ -113,7 +102,7 @@ def test_padding_that_is_cut_off_changes_no_figure():
     for split in (examples, whole):
         torch.manual_seed(0)
         splits = Splits(split, split, split)
-        done = fit(Mean(), task, splits, ADAM, BUDGET, seed=0, device="cpu", epochs=EpochEnd(lambda row: None))
+        done = fit(bare_run(ADAM, BUDGET)[0], Mean(), task, splits)
         figures.append(done.figures)
     assert figures[0] == pytest.approx(figures[1], abs=1e-6)
     assert figures[0]["test/accuracy"] > 0.6

@@ -34,7 +34,9 @@ def named(runs: pd.DataFrame, settings: Mapping[str, str], base: str = "model") 
 
 def _part(value: object, form: str) -> str:
     absent = value is None or value is pd.NA or value != value or value is False or str(value) in ("none", "default")
-    return "" if absent else " " + form.format(value)
+    if absent:
+        return ""
+    return " " + form.format(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def number(value: float, form: str) -> str:

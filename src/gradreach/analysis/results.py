@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gradreach.analysis.columns import Column, column_of
 from gradreach.errors import ConfigError, suggest
+
+Where = Mapping[str, Any]
+"""Which runs are meant: a value, or a list of values, for columns of the run table; None means that there is none."""
 
 LONG = ("profiles", "history", "decoding")
 """Tables of more rows than one a run."""
@@ -26,14 +30,38 @@ class Results:
     - ``runs``: one row a planned run, those not done included; ``architecture`` names what differs between models.
     - ``read_profiles``, ``read_history``, ``read_decoding``: called when the long tables are first asked for,
       which is never where no table, figure or rule needs them. What was asked for is committed beside the results.
+    - ``derived``: how columns are read that a study has added.
 
-    Made-up results, for a test: ``Results(pd.DataFrame(...))``.
+    Made-up results, for a test:
+
+    >>> results = Results(pd.DataFrame({"model": ["rnn", "lstm"], "status": "finished", "seed": 0}))
+    >>> results.where({"model": "lstm"}).runs["model"].tolist()
+    ['lstm']
     """
 
     runs: pd.DataFrame
     read_profiles: Callable[[], pd.DataFrame] = _nothing
     read_history: Callable[[], pd.DataFrame] = _nothing
     read_decoding: Callable[[], pd.DataFrame] = _nothing
+    derived: Mapping[str, Column] = field(default_factory=dict)
+
+    def where(self, meant: Where | pd.Series) -> "Results":
+        """Return the results of some of the runs; the long tables are read once for all, and count as asked for here.
+
+        Args:
+            meant: a value, or a list of values, for columns of the run table; or a mask, which may be of more runs.
+        """
+        if isinstance(meant, pd.Series):
+            return self.reordered(self.runs[meant.reindex(self.runs.index, fill_value=False).astype(bool)])
+        return self.reordered(selected(self.runs, meant))
+
+    def reordered(self, runs: pd.DataFrame) -> "Results":
+        """Return the results with these rows of ``runs``, in their order."""
+        return Results(runs, lambda: self.profiles, lambda: self.history, lambda: self.decoding, self.derived)
+
+    def column(self, name: str) -> Column:
+        """Return how a column is read: its words, unit and digits."""
+        return column_of(name, self.derived)
 
     @cached_property
     def profiles(self) -> pd.DataFrame:
@@ -72,11 +100,19 @@ def has(runs: pd.DataFrame, column: str) -> pd.Series:
     return runs[column]
 
 
-def selected(runs: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the runs that ``where`` means, of whatever status: a value, or a list of values, for columns."""
+def selected(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
+    """Return the runs that ``where`` means, of whatever status: a value, or a list of values, for columns.
+
+    Raises:
+        ConfigError: there is no such column; the message suggests one.
+    """
     mask = pd.Series(True, index=runs.index)
     for column, value in where.items():
-        mask &= runs[column].isin(list(value) if isinstance(value, list | tuple | set) else [value])
+        if column not in runs:
+            raise ConfigError(f"where {column}={value}: there is no such column; {suggest(column, map(str, runs))}")
+        values = list(value) if isinstance(value, list | tuple | set | range) else [value]
+        found = runs[column].isin([each for each in values if each is not None])
+        mask &= found | runs[column].isna() if None in values else found
     return runs[mask]
 
 

@@ -26,15 +26,16 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
 
 
 class GradientNorms:
-    """Clips step by step, and collects the norms there were before, on the device, so that no step waits.
+    """Collects the norms of the gradient step by step, on the device, so that no step waits.
 
     - ``model``: whose parameters they are.
-    - ``clip_norm``: what clips; infinite where nothing does.
+    - ``clip_norm``: the total norm above which a step counts as clipped; infinite where nothing is.
+    - ``total``: the norm of the latest step's gradient by all parameters; None where it had none.
 
     >>> network = nn.Linear(2, 1, bias=False)
     >>> norms = GradientNorms(network, clip_norm=1.0)
     >>> network(torch.tensor([[3.0, 4.0]])).sum().backward()
-    >>> norms.clip()
+    >>> norms.add()
     >>> norms.take()[0]
     {'norm': 5.0, 'clip_rate': 1.0, 'nonfinite': 0.0}
     """
@@ -43,9 +44,11 @@ class GradientNorms:
         self.parameters = dict(model.named_parameters())
         self.clip_norm = clip_norm
         self.norms: list[Tensor] = []
+        self.total: Tensor | None = None
 
     def add(self) -> None:
         """Count the present gradients of one step."""
+        self.total = None
         there = {i: p.grad for i, p in enumerate(self.parameters.values()) if p.grad is not None}
         if not there:
             return
@@ -54,13 +57,7 @@ class GradientNorms:
             some = torch.tensor(list(there), device=norms.device)
             norms = norms.new_zeros(len(self.parameters)).index_copy(0, some, norms)
         self.norms.append(norms)
-
-    def clip(self) -> None:
-        """Count the present gradients of one step, then scale them down where their norm is too large."""
-        self.add()
-        if self.norms and math.isfinite(self.clip_norm):
-            total = torch.linalg.vector_norm(self.norms[-1]).to(torch.get_default_dtype())
-            nn.utils.clip_grads_with_norm_(self.parameters.values(), self.clip_norm, total)
+        self.total = torch.linalg.vector_norm(norms).to(torch.get_default_dtype())
 
     def by_name(self) -> dict[str, np.ndarray]:
         """Return the norms of all steps so far, ``(steps,)``, by parameters, by layers that hold some, and by all."""

@@ -87,8 +87,10 @@ def where(init: DictConfig) -> dict[str, Any]:
             said = f"waited {ANSWER_SECONDS:g} s"
         if said:
             raise ConfigError(
-                f"hydra.launcher.init.address={address}: no Ray answers there ({said}); start one with "
-                "'ray start --head', or give null: one is started here for the sweep"
+                "hydra.launcher.init.address",
+                address,
+                f"no Ray answers there ({said})",
+                "start one with 'ray start --head', or give null: one is started here for the sweep",
             )
     return arguments
 
@@ -184,4 +186,5 @@ def need(*modules: str, extra: str) -> None:
     for module in modules:
         if find_spec(module) is None:
             package = module.removeprefix("hydra_plugins.")
-            raise ConfigError(f"{package} is not installed, which this needs; pip install 'gradreach[{extra}]'")
+            hint = f"pip install 'gradreach[{extra}]'"
+            raise ConfigError(package, allowed="is needed here, and not installed", hint=hint)

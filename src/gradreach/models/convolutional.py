@@ -289,8 +289,10 @@ def dilations(base: int, layers: int) -> list[int]:
     """
     if base ** (layers - 1) > 2**20:
         raise ConfigError(
-            f"model.layers={layers}: the highest would look at every {base}^{layers - 1}-th step; choose so few that "
-            "it is at most every 2^20-th"
+            "model.layers",
+            layers,
+            f"the highest would look at every {base}^{layers - 1}-th step",
+            "choose so few that it is at most every 2^20-th",
         )
     return [base**i for i in range(layers)]
 

@@ -154,19 +154,17 @@ def make_embedding(
     """
     if vocabulary is None:
         if ngrams > 1:
-            raise ConfigError(
-                f"model.embedding_ngrams={ngrams}: this task has no tokens that could stand together; choose 1"
-            )
+            without = "this task has no tokens that could stand together"
+            raise ConfigError("model.embedding_ngrams", ngrams, without, "choose 1")
         if kind == "frozen":
-            raise ConfigError("model.embedding=frozen: this task has no tokens to look up; choose trainable")
+            without = "this task has no tokens to look up"
+            raise ConfigError("model.embedding", "frozen", without, "choose trainable")
         return Bare() if size is None else Projection(channels, size)
     if pretrained is not None:
         given = pretrained.shape[1]
         if size not in (None, given):
-            raise ConfigError(
-                f"model.embedding_size={size}: the pretrained vectors of this task have size {given}; "
-                "choose that or null"
-            )
+            other = f"the pretrained vectors of this task have size {given}"
+            raise ConfigError("model.embedding_size", size, other, "choose that or null")
         size = given
     return TokenEmbedding(
         vocabulary, size or TOKEN_SIZE, frozen=kind == "frozen", pretrained=pretrained, std=std, ngrams=ngrams

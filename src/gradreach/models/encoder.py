@@ -70,13 +70,14 @@ class Encoder(nn.Module, ABC):
         for name, size in self.kernels.items():
             if size > length:
                 setting = name if name == "kernel_size" else f"model.{name}"  # that one is an axis of the study
-                raise ConfigError(
-                    f"{setting}={size}: larger than the input of {length} steps (seq_len); choose 1 to {length}"
-                )
+                larger = f"larger than the input of {length} steps (seq_len)"
+                raise ConfigError(setting, size, larger, f"choose 1 to {length}")
         if self.output_length(length) < 1:
             raise ConfigError(
-                f"seq_len={length}: too short, {type(self).__name__} would give no state; choose a longer one, or "
-                "a smaller kernel_size, stride or pool_size, or padding=same"
+                "seq_len",
+                length,
+                f"too short, {type(self).__name__} would give no state",
+                "choose a longer one, or a smaller kernel_size, stride or pool_size, or padding=same",
             )
 
 

@@ -82,8 +82,9 @@ def build(
 
     if kind.fixed_length and shape.variable_length:
         raise ConfigError(
-            f"model: {kind.__name__} has weights for every step and this task has sequences of many lengths; "
-            "choose a model that shares them, such as model=cnn or model=lstm"
+            "model",
+            allowed=f"{kind.__name__} has weights for every step and this task has sequences of many lengths",
+            hint="choose a model that shares them, such as model=cnn or model=lstm",
         )
     if match_params is not None:
         with torch.device("meta"):
@@ -130,21 +131,25 @@ def caveat(model: SequenceModel, shape: Shape) -> str | None:
 
 def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:
     if shape.per_step and readout != "each_step":
-        raise ConfigError(f"model.readout={readout}: this task is answered at every step; set model.readout=each_step")
+        answered = "this task is answered at every step"
+        raise ConfigError("model.readout", readout, answered, "set model.readout=each_step")
     if readout == "each_step" and not shape.per_step:
-        raise ConfigError(
-            "model.readout=each_step: this task has one answer a sequence; choose last, mean, max, attention or flatten"
-        )
+        answered = "this task has one answer a sequence"
+        raise ConfigError("model.readout", readout, answered, "choose last, mean, max, attention or flatten")
     steps = encoder.output_length(shape.length)
     if readout == "each_step" and steps != shape.length:
         raise ConfigError(
-            f"model.readout=each_step: {type(encoder).__name__} turns {shape.length} steps into {steps}; choose "
-            "settings that keep the length (padding=same or causal, stride=1, pooling=none)"
+            "model.readout",
+            readout,
+            f"{type(encoder).__name__} turns {shape.length} steps into {steps}",
+            "choose settings that keep the length (padding=same or causal, stride=1, pooling=none)",
         )
     if readout == "flatten" and shape.variable_length:
         raise ConfigError(
-            "model.readout=flatten: has a weight for every step and this task has sequences of many lengths; "
-            "choose last, mean, max or attention"
+            "model.readout",
+            readout,
+            "has a weight for every step and this task has sequences of many lengths",
+            "choose last, mean, max or attention",
         )
 
 
@@ -161,7 +166,8 @@ def _matched_width(
     already. So this one width is looked at by itself, and the search goes through the others.
     """
     if "width" not in arguments:
-        raise ConfigError(f"model.match_params={target}: {kind.__name__} has no width to choose; set match_params=null")
+        no_width = f"{kind.__name__} has no width to choose"
+        raise ConfigError("model.match_params", target, no_width, "set match_params=null")
     unit = int(arguments[kind.width_divisor]) if kind.width_divisor else 1
 
     @cache
@@ -173,10 +179,9 @@ def _matched_width(
         return unit * (number + (d_in % unit == 0 and unit * number >= d_in))
 
     if parameters(unit) > target:
-        raise ConfigError(
-            f"model.match_params={target}: {kind.__name__} has {parameters(unit)} parameters at width {unit} already; "
-            f"choose {parameters(unit)} or more"
-        )
+        least = parameters(unit)
+        more = f"{kind.__name__} has {least} parameters at width {unit} already"
+        raise ConfigError("model.match_params", target, more, f"choose {least} or more")
     high = 1
     while parameters(nth(high)) < target:
         high *= 2

@@ -88,7 +88,7 @@ class Flatten(Readout):
     def __init__(self, d_in: int, steps: int | None = None) -> None:
         super().__init__(d_in)
         if steps is None:
-            raise ConfigError("readout=flatten: has a weight for every step, so the length must be given")
+            raise ConfigError("readout", "flatten", "has a weight for every step, so the length must be given")
         self.d_out = steps * d_in
 
     def forward(self, states: Tensor, lengths: Tensor | None) -> Tensor:

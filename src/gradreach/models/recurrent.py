@@ -40,7 +40,7 @@ class Recurrent(Encoder):
     ) -> None:
         super().__init__()
         if dropout and layers == 1:
-            raise ConfigError(f"model.dropout={dropout}: there is one layer to act between; set model.layers=2")
+            raise ConfigError("model.dropout", dropout, "acts between layers, and there is one", "set model.layers=2")
         self.causal = not bidirectional
         self.d_out = 2 * width if bidirectional else width
         sizes = [d_in] + [self.d_out] * (layers - 1)
@@ -144,7 +144,7 @@ class LSTM(Recurrent):
         chrono: Annotated[int, Field(ge=3)] | None = None,
     ) -> None:
         if forget_bias is not None and chrono is not None:
-            raise ConfigError(f"model.forget_bias={forget_bias}: chrono={chrono} sets that bias too; choose one")
+            raise ConfigError("model.forget_bias", forget_bias, f"chrono={chrono} sets that bias too", "choose one")
         self.forget_bias, self.chrono = forget_bias, chrono
         super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
 

@@ -46,7 +46,7 @@ class LRU(Encoder):
     ) -> None:
         super().__init__()
         if r_min > r_max:
-            raise ConfigError(f"model.r_min={r_min}: larger than r_max={r_max}; choose one between 0 and {r_max}")
+            raise ConfigError("model.r_min", r_min, f"larger than r_max={r_max}", f"choose one between 0 and {r_max}")
         self.d_out = width
         self.project = nn.Linear(d_in, width)
         self.layers = nn.ModuleList(LinearRecurrence(width, states, r_min, r_max) for _ in range(layers))

@@ -45,7 +45,8 @@ class Transformer(Encoder):
     ) -> None:
         super().__init__()
         if width % heads:
-            raise ConfigError(f"model.width={width}: no multiple of heads={heads}; choose {-(-width // heads) * heads}")
+            nearest = -(-width // heads) * heads
+            raise ConfigError("model.width", width, f"not a multiple of heads={heads}", f"choose {nearest}")
         self.d_out, self.causal, self.position = width, causal, position
         self.project = nn.Linear(d_in, width)
         self.layers = nn.ModuleList(

@@ -12,7 +12,7 @@ import pandas as pd
 from gradreach.errors import ConfigError
 
 AXES = ("run_id", "status", "model", "task", "seq_len", "kernel_size", "seed")
-GROUPS = ("task.", "model.", "optimizer.", "trainer.", "diagnostics.")
+GROUPS = ("task.", "model.", "optimizer.", "trainer.", "diagnostics.", "callbacks.")
 FACTS = (
     "metric",
     "chance",
@@ -26,12 +26,13 @@ FACTS = (
     "training_seconds",
     "steps_per_second",
     "revision",
+    "code",
     "torch",
     "host",
     "schema_version",
     "error",
 )
-TEXTS = {"run_id", "status", "model", "task", "metric", "revision", "torch", "host", "error"}
+TEXTS = {"run_id", "status", "model", "task", "metric", "revision", "code", "torch", "host", "error"}
 INTEGERS = {
     "seq_len",
     "kernel_size",
@@ -94,8 +95,9 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
         planned = planned_row(record["config"], record["run_id"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"run {record['run_id']}: its record has a configuration that is none of a run "
-            f"({type(error).__name__}: {error}); delete the record and do the run again"
+            f"run {record['run_id']}",
+            allowed=f"its record has no valid run configuration ({type(error).__name__}: {error})",
+            hint="delete the record and do the run again",
         ) from None
     return {
         **planned,

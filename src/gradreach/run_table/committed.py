@@ -5,8 +5,9 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
-from csv import DictReader
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from csv import DictReader, reader
+from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from gradreach.system.files import write_text
 SEAL = re.compile(rb",([0-9a-f]{64})$", re.MULTILINE)
 """The cell that holds the checksum: the last of the first row."""
 UNSEALED = "0" * 64
-MEND = "restore it, or delete it and sweep again: runs that have a record are not done again"
+RESTORE = "restore it, or delete it and sweep again: runs that have a record are not done again"
 
 
 def run_table(results_dir: Path, experiment: str) -> Path:
@@ -30,8 +31,19 @@ def run_table(results_dir: Path, experiment: str) -> Path:
     return results_dir / experiment / "runs.csv"
 
 
-def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig]) -> None:
-    """Write which runs an experiment consists of; what its table knows of them already is kept."""
+ONCE = ("sweep", "rule")
+"""Columns of a run table that have one cell, in the first row, beside its checksum."""
+
+
+def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig], rule: Mapping[str, Any] | None = None) -> None:
+    """Write which runs an experiment consists of; what its table knows of them already is kept.
+
+    Args:
+        environment: names the experiment, and its folder.
+        runs: of the sweep.
+        rule: what is stored of the rule of its verdict when the sweep is planned for the first time: the digest, and
+            of how many runs there were records (``done``). Date and seeds are added here.
+    """
     assert environment.experiment is not None
     path = run_table(environment.results_dir, environment.experiment)
     planned = {run.run_id: run for run in runs}
@@ -39,12 +51,22 @@ def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig]) -> None:
     kept = known[known["run_id"].isin(planned)]
     new = planned.keys() - set(kept["run_id"])
     table = as_frame(chain(rows_of(kept), (planned_row(planned[i].canonical(), i) for i in new)))
-    write_runs(path, table, sweep_digest(sweep_name(path)))
+    cells = stored_cells(path) if path.exists() else {}
+    if rule is not None and kept.empty:  # runs that are all new are a new plan
+        seeds = sorted({run.seed for run in planned.values()})
+        cells["rule"] = json.dumps({**rule, "date": date.today().isoformat(), "seeds": seeds}, sort_keys=True)
+    sweep = sweep_digest(sweep_name(path))
+    write_runs(path, table, cells | ({"sweep": sweep} if sweep else {}))
+
+
+def is_quick(path: Path) -> bool:
+    """Return whether a run table is of a quick form."""
+    return path.parent.parent.name == "quick"
 
 
 def sweep_name(path: Path) -> str:
     """Return what ``experiment=`` calls the sweep of a run table; those in ``results/quick`` are of quick forms."""
-    return path.parent.name + ("_quick" if path.parent.parent.name == "quick" else "")
+    return path.parent.name + "_quick" * is_quick(path)
 
 
 def sweep_digest(name: str, conf_dir: Path = Path("conf")) -> str | None:
@@ -64,16 +86,23 @@ def sweep_digest(name: str, conf_dir: Path = Path("conf")) -> str | None:
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def planned_from(path: Path) -> str | None:
-    """Return the digest of the sweep that a run table was planned from; None in one of an older version."""
+def stored_cells(path: Path) -> dict[str, str]:
+    """Return what a run table says once: the digest of its sweep, and what is stored of the rule of its verdict."""
     with path.open(encoding="utf-8", newline="") as file:
-        return next(DictReader(file), {}).get("sweep") or None
+        first = next(DictReader(file), {})
+    return {name: first[name] for name in ONCE if first.get(name)}
+
+
+def stored_plan(path: Path) -> dict[str, Any] | None:
+    """Return what was stored of a rule when its sweep was first planned; None where nothing was."""
+    stored: dict[str, Any] | None = json.loads(stored_cells(path).get("rule", "null"))
+    return stored
 
 
 def outdated(path: Path) -> str | None:
     """Say that an experiment asks for another sweep than its run table was planned from; None where that is not so."""
     name = sweep_name(path)
-    planned, today = planned_from(path), sweep_digest(name)
+    planned, today = stored_cells(path).get("sweep"), sweep_digest(name)
     if planned is None or today is None or planned == today:
         return None
     return (
@@ -82,13 +111,16 @@ def outdated(path: Path) -> str | None:
     )
 
 
-def write_runs(path: Path, runs: pd.DataFrame, sweep: str | None = None) -> None:
+def write_runs(path: Path, runs: pd.DataFrame, once: Mapping[str, str] | None = None) -> None:
     """Write a run table.
 
-    Two columns have one cell, in the first row: ``sweep``, the digest of the sweep that the runs were planned from,
-    where it is known; ``checksum``, the SHA-256 of the file without that cell.
+    Some columns have one cell, in the first row: ``sweep``, the digest of the sweep that the runs were planned from;
+    ``rule``, what was stored of the rule of its verdict; ``checksum``, the SHA-256 of the file without that cell. A
+    column ``code`` in which nothing stands is left out, as tables of older versions have none.
     """
-    once = {"checksum": UNSEALED} if sweep is None else {"sweep": sweep, "checksum": UNSEALED}
+    if "code" in runs and runs["code"].isna().all():
+        runs = runs.drop(columns="code")
+    once = {**{name: once[name] for name in ONCE if once and name in once}, "checksum": UNSEALED}
     cells = {name: pd.Series({0: cell}).reindex(range(len(runs))).to_numpy() for name, cell in once.items()}
     text = csv(runs.assign(**cells))
     write_text(path, text.replace(UNSEALED, hashlib.sha256(text.replace(UNSEALED, "", 1).encode()).hexdigest(), 1))
@@ -100,15 +132,18 @@ def read_runs(path: Path) -> pd.DataFrame:
     Raises:
         ConfigError: it cannot be read, was changed by hand, names no run, or names one twice.
     """
-    frame = _read(path).drop(columns=["sweep", "checksum"], errors="ignore")
+    frame = _read(path).drop(columns=[*ONCE, "checksum"], errors="ignore")
     for old, name in OLDER.items():
         if old in frame:
             held = frame.pop(old)
             frame[name] = frame[name].fillna(held) if name in frame else held
+    if "code" not in frame:
+        place = list(frame).index("revision") + 1 if "revision" in frame else len(frame.columns)
+        frame.insert(place, "code", pd.Series(pd.NA, index=frame.index, dtype=object))
     try:
         return pd.DataFrame({name: _read_column(name, frame[name]) for name in map(str, frame)})
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: cannot be read as a run table ({error}); {MEND}") from None
+        raise ConfigError(path, allowed=f"cannot be read as a run table ({error})", hint=RESTORE) from None
 
 
 def planned_ids(path: Path) -> list[str]:
@@ -119,6 +154,19 @@ def planned_ids(path: Path) -> list[str]:
     """
     ids: list[str] = _read(path, ["run_id"])["run_id"].tolist()
     return ids
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """Read some columns of a run table; one that it lacks is empty.
+
+    Raises:
+        ConfigError: as ``read_runs``.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        head = next(reader(file), [])
+    frame = _read(path, [name for name in names if name in head or name == "run_id"])
+    absent = pd.Series(pd.NA, index=frame.index, dtype=object)
+    return pd.DataFrame({name: _read_column(name, frame.get(name, absent)) for name in names})
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -143,15 +191,17 @@ def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
             dtype=dict.fromkeys(TEXTS, "string"),
         )
     except ValueError as error:
-        raise ConfigError(f"{path}: cannot be read as a run table ({error}); {MEND}") from None
+        raise ConfigError(path, allowed=f"cannot be read as a run table ({error})", hint=RESTORE) from None
     lacking = set(columns or ("run_id", "status", "model", "task")) - set(frame)
     if lacking:
-        raise ConfigError(f"{path}: not a run table, it lacks {', '.join(sorted(lacking))}; {MEND}")
+        not_one = f"not a run table, it lacks {', '.join(sorted(lacking))}"
+        raise ConfigError(path, allowed=not_one, hint=RESTORE)
     if frame.empty:
-        raise ConfigError(f"{path}: names no run; {MEND}")
+        raise ConfigError(path, allowed="names no run", hint=RESTORE)
     twice = frame["run_id"][frame["run_id"].duplicated()].unique().tolist()
     if twice:
-        raise ConfigError(f"{path}: names {len(twice)} runs twice, {twice[0]} among them; keep one row of each")
+        repeated = f"names {len(twice)} runs twice, {twice[0]} among them"
+        raise ConfigError(path, allowed=repeated, hint="keep one row of each")
     return frame
 
 
@@ -161,7 +211,7 @@ def _check_seal(path: Path, data: bytes) -> None:
         return
     seal = SEAL.search(data)
     if seal is None or hashlib.sha256(data[: seal.start(1)] + data[seal.end(1) :]).hexdigest().encode() != seal[1]:
-        raise ConfigError(f"{path}: changed after it was written, says its checksum; {MEND}")
+        raise ConfigError(path, allowed="changed after it was written, says its checksum", hint=RESTORE)
 
 
 def _read_column(name: str, held: pd.Series) -> Any:

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from gradreach.errors import ConfigError, suggest
+from gradreach.errors import ConfigError
 from gradreach.run_table.columns import AXES, GROUPS, MISSING, as_frame, row
 from gradreach.run_table.committed import planned_ids, read_runs, rows_of, run_table
+from gradreach.run_table.join import join, rows_beside
 from gradreach.run_table.sources import Source, local
 
 
@@ -18,14 +20,14 @@ def load_runs(
 ) -> pd.DataFrame:
     """Return one row a run.
 
-    As soon as there is one raw record among the runs that are meant, only raw records count; without any, the rows of
-    committed run tables do: one's own runs are never mixed with somebody else's.
+    Without a raw record among the runs that are meant, the rows of committed run tables count as they stand. Beside raw
+    records those rows do that the same code made, so that a study may span machines; others are never mixed with them.
 
     Args:
         what: the name of an experiment: the runs that its last sweep planned, those not done included as ``missing``.
             A folder of results: all runs in it. None: all runs in ``results_dir``.
         results_dir: where experiments have their results.
-        source: where raw records are, if not in ``<results_dir>/runs``.
+        source: where raw records are, if not in ``<results_dir>/runs``; beside those of a server nothing counts.
 
     Raises:
         ConfigError: there is neither such an experiment with runs, nor such a folder; or a run table cannot be used.
@@ -36,40 +38,49 @@ def load_runs(
     """
     folder = Path(results_dir)
     if what is not None and run_table(folder, str(what)).is_file():
-        return as_frame(_planned(run_table(folder, str(what)), source or local(folder)))
+        return as_frame(_planned(run_table(folder, str(what)), source, folder))
     if what is not None:
         folder = Path(what)
     store = source or local(folder)
     raw = as_frame(row({**r, "status": store.status_of(r)}) for r in map(store.read, store.run_ids()) if r is not None)
+    tables = sorted(folder.glob("*/runs.csv")) if source is None else []
     if len(raw):
-        return raw
+        joined = list(rows_beside(raw, tables))
+        return as_frame(chain(rows_of(raw), joined)) if joined else raw
     if source is not None:
-        raise ConfigError("the source has no run that gradreach made; `python run.py tracking=online` makes some")
-    tables = sorted(folder.glob("*/runs.csv"))
+        hint = "'python run.py tracking=online' makes some"
+        raise ConfigError("--source", allowed="holds no run that gradreach made", hint=hint)
     if not tables:
         known = [path.parent.name for path in Path(results_dir).glob("*/runs.csv")]
         if what is not None and not folder.is_dir() and known:
-            raise ConfigError(
-                f"{what}: no experiment that has runs, and no folder of results; {suggest(str(what), known)}"
-            )
-        raise ConfigError(f"{folder.resolve()}: no runs here; python run.py -m experiment=quickstart makes some")
+            neither = "neither an experiment that has runs nor a folder of results"
+            raise ConfigError(what, allowed=neither, choices=known)
+        hint = "python run.py -m experiment=quickstart makes some"
+        raise ConfigError(folder.resolve(), allowed="no runs here", hint=hint)
     return as_frame({old["run_id"]: old for table in tables for old in rows_of(read_runs(table))}.values())
 
 
-def _planned(path: Path, source: Source) -> Iterator[Mapping[str, Any]]:
+def _planned(path: Path, source: Source | None, results_dir: Path) -> Iterator[Mapping[str, Any]]:
     """Go through the runs that an experiment planned: their raw records, or where there is none what is committed."""
+    records = source or local(results_dir)
     planned = planned_ids(path)
-    absent = set()
+    absent, codes = set(), set()
     for run_id in planned:
-        record = source.read(run_id)
+        record = records.read(run_id)
         if record is None:
             absent.add(run_id)
         else:
-            yield row({**record, "status": source.status_of(record)})
+            codes.add(record.get("code"))
+            yield row({**record, "status": records.status_of(record)})
     if absent:
         committed = read_runs(path)
-        own = len(absent) < len(planned)
-        yield from map(_unknown, rows_of(committed[committed["run_id"].isin(absent)])) if own else rows_of(committed)
+        if codes:
+            committed = committed[committed["run_id"].isin(absent)]
+            nothing = pd.Series(False, index=committed.index)
+            joined = nothing if source is not None else join(committed, codes, path.parent.name)
+            yield from map(_unknown, rows_of(committed[~joined]))
+            committed = committed[joined]
+        yield from rows_of(committed)
 
 
 def _unknown(old: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,9 +95,7 @@ def disagreements(experiment: str, results_dir: Path, source: Source) -> tuple[i
         How many runs are in both, and a line for each value that both tell and that differs. Numbers may differ by
         one part in a million, which is what a server may round.
     """
-    here, there = (
-        load_runs(experiment, results_dir, each).set_index("run_id") for each in (local(results_dir), source)
-    )
+    here, there = (load_runs(experiment, results_dir, each).set_index("run_id") for each in (None, source))
     both = here.index[(here["status"] != "missing") & (there["status"].reindex(here.index) != "missing")]
     lines = []
     for column in sorted(str(name) for name in set(here) & set(there)):

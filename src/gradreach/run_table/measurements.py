@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gradreach.errors import ConfigError, advise
-from gradreach.run_table.columns import csv
+from gradreach.run_table.columns import MISSING, csv
 from gradreach.run_table.sources import Source, local
 from gradreach.system.files import digest, write_atomically, write_text
 
@@ -26,7 +26,7 @@ DECODING: dict[str, Any] = {
     **dict.fromkeys(("position", "lag", "r2"), float),
     "n": int,
 }
-MEND = "restore it, or sweep again"
+RESTORE = "restore it, or sweep again"
 AT_ONCE = 1_000_000
 """How many lines are put into the form in which they are written."""
 DECIMALS = 4
@@ -41,17 +41,20 @@ def load_profiles(
     """Return the gradient profiles of finished runs: one row for each run, stage, layer, direction, quantity and lag.
 
     Args:
-        runs: the run table; its ``run_id`` and ``status`` count.
-        experiment: whose committed profiles do where there are no raw ones.
+        runs: the run table, whose ``run_id`` and ``status`` count: what is committed of runs that have no record joins
+            the profiles of those that have, as their rows did in ``load_runs``.
+        experiment: whose committed profiles these are; None: of raw records alone.
         results_dir: the folder of results.
         source: where raw records are, if not in ``<results_dir>/runs``.
     """
     source = source or local(Path(results_dir))
     finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
     profiles = _pack((run_id, source.read_profile(run_id)) for run_id in finished)
-    if not profiles.empty or experiment is None:
+    absent = _unrecorded(finished, profiles, source) if experiment is not None else []
+    if not absent:
         return profiles
-    return _committed(Path(results_dir) / experiment / "profiles.csv", PROFILE, finished, source, NUMBERS)
+    committed = _committed(Path(results_dir) / str(experiment) / "profiles.csv", PROFILE, absent, NUMBERS)
+    return _labelled(_together(profiles, committed, finished))
 
 
 def load_history(
@@ -63,26 +66,27 @@ def load_history(
     """
     source = source or local(Path(results_dir))
     bodies: dict[str, list[str]] = defaultdict(list)
-    for run_id in runs["run_id"]:
+    begun = runs.loc[runs["status"] != MISSING, "run_id"].tolist()
+    for run_id in begun:
         header, _, body = source.read_history(run_id).partition("\n")
         bodies[header].extend(f"{run_id},{line}" for line in body.splitlines())
     bodies.pop("", None)
-    if not bodies and experiment is not None:
-        return _committed(
-            Path(results_dir) / experiment / "history.csv", ["run_id", "epoch"], runs["run_id"].tolist(), source
-        )
     parts = [_histories(header, lines) for header, lines in bodies.items()]
-    if not parts:
-        return pd.DataFrame(columns=["run_id", "epoch"])
-    whole = pd.concat(parts, ignore_index=True)
-    rank = {run_id: i for i, run_id in enumerate(runs["run_id"])}
-    whole = whole.sort_values(
+    raw = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["run_id", "epoch"])
+    figures = sorted({str(name) for name in raw} - {"run_id", "epoch", "step"})
+    raw[figures] = raw[figures].apply(_rounded)
+    absent = _unrecorded(begun, raw, source) if experiment is not None else []
+    if absent:
+        committed = _committed(Path(results_dir) / str(experiment) / "history.csv", ["run_id", "epoch"], absent)
+        if raw.empty:
+            return committed
+        raw = _together(raw, committed, begun)
+    rank = {run_id: i for i, run_id in enumerate(begun)}
+    whole = raw.sort_values(
         ["run_id", "epoch"], key=lambda c: c.map(rank) if c.name == "run_id" else c, kind="stable", ignore_index=True
     )
     figures = sorted({str(name) for name in whole} - {"run_id", "epoch", "step"})
-    whole = whole[[name for name in ("run_id", "epoch", "step", *figures) if name in whole]]
-    whole[figures] = whole[figures].apply(_rounded)
-    return whole
+    return whole[[name for name in ("run_id", "epoch", "step", *figures) if name in whole]]
 
 
 def _histories(header: str, lines: Sequence[str]) -> pd.DataFrame:
@@ -106,12 +110,28 @@ def load_decoding(
     finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
     tables = {run_id: source.read_table(run_id, "decoding") for run_id in finished}
     frames = [pd.DataFrame({**table, "run_id": run_id}) for run_id, table in tables.items() if table]
-    if frames:
-        whole = pd.concat(frames, ignore_index=True)[list(DECODING)]
-        return whole.assign(r2=whole["r2"].round(DECIMALS) + 0.0)
-    if experiment is None:
-        return pd.DataFrame(columns=list(DECODING))
-    return _committed(Path(results_dir) / experiment / "decoding.csv", list(DECODING), finished, source, DECODING)
+    whole = pd.concat(frames, ignore_index=True)[list(DECODING)] if frames else pd.DataFrame(columns=list(DECODING))
+    raw = whole.assign(r2=whole["r2"].round(DECIMALS) + 0.0) if frames else whole
+    absent = _unrecorded(finished, raw, source) if experiment is not None else []
+    if not absent:
+        return raw
+    committed = _committed(Path(results_dir) / str(experiment) / "decoding.csv", list(DECODING), absent, DECODING)
+    return _together(raw, committed, finished)
+
+
+def _unrecorded(run_ids: Sequence[str], raw: pd.DataFrame, source: Source) -> list[str]:
+    """Return the runs of which the source has no record: their rows, and so their measurements, are committed ones."""
+    measured = set(raw["run_id"].unique())
+    return [run_id for run_id in run_ids if run_id not in measured and source.read(run_id) is None]
+
+
+def _together(raw: pd.DataFrame, committed: pd.DataFrame, run_ids: Sequence[str]) -> pd.DataFrame:
+    """Return raw and committed measurements in the order of the runs, as one sweep on one machine has them."""
+    if raw.empty or committed.empty:
+        return committed if raw.empty else raw
+    whole = pd.concat([part.astype({"run_id": object}) for part in (raw, committed)], ignore_index=True)
+    rank = {run_id: i for i, run_id in enumerate(run_ids)}
+    return whole.sort_values("run_id", key=lambda column: column.map(rank), kind="stable", ignore_index=True)
 
 
 def write_long(path: Path, frame: pd.DataFrame) -> None:
@@ -138,7 +158,8 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     try:
         _write_table(path, frame)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+        refused = f"cannot be written ({error.strerror})"
+        raise ConfigError(path, allowed=refused, hint="choose another place") from None
 
 
 def _write_table(path: Path, frame: pd.DataFrame) -> None:
@@ -148,38 +169,42 @@ def _write_table(path: Path, frame: pd.DataFrame) -> None:
     elif path.suffix == ".csv":
         write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_text(path, csv(frame))
     else:
-        raise ConfigError(f"{path}: must end in .parquet or .csv")
+        raise ConfigError(path, allowed="must end in .parquet or .csv")
 
 
 def _committed(
     path: Path,
     columns: list[str],
     run_ids: list[str],
-    source: Source,
     known: Mapping[str, Any] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Read what is committed of runs, of which the source has nothing of this kind.
+    """Read what is committed of runs that have no record.
 
     Raises:
-        ConfigError: it was changed by hand, cannot be read, lacks columns, or is gone though there are no raw records.
+        ConfigError: it was changed by hand, cannot be read, lacks columns, or is gone.
     """
     told = stored_digests(path.parent).get(path.name)
-    if told is not None and not path.exists() and not set(run_ids) & set(source.run_ids()):
-        raise ConfigError(f"{path}: is gone, and there are no raw runs to make it of; {MEND}")
+    if told is not None and not path.exists():
+        missing = "is missing and cannot be rebuilt: there are no raw runs"
+        raise ConfigError(path, allowed=missing, hint=RESTORE)
     if told is not None and path.exists() and digest(path) != told:
-        raise ConfigError(f"{path}: changed after it was written, says the checksum in summary.json; {MEND}")
+        changed = "changed after it was written, says the checksum in summary.json"
+        raise ConfigError(path, allowed=changed, hint=RESTORE)
     committed = _parse(path, path, known) if path.exists() else pd.DataFrame(columns=columns)
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
         committed.insert(3, "direction", "forward")
     lacking = [name for name in columns if name not in committed]
     if lacking:
-        raise ConfigError(f"{path}: lacks {', '.join(lacking)}; restore it, or delete it")
+        raise ConfigError(path, allowed=f"lacks {', '.join(lacking)}", hint="restore it, or delete it")
     if path.exists() and committed.empty and run_ids:
         advise(f"{path}: is empty, though {len(run_ids)} runs should stand in it; figures of them show nothing")
-    committed = committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
-    # categories in the order in which they appear, as in profiles from raw records: groupby follows it
-    labels = [name for name in LABELS if name in columns and columns is PROFILE]
-    return committed.assign(**{name: pd.Categorical(committed[name], committed[name].unique()) for name in labels})
+    return committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
+
+
+def _labelled(profiles: pd.DataFrame) -> pd.DataFrame:
+    """Make labels categories, in the order in which they appear, as those of raw records are: groupby follows it."""
+    texts = {name: profiles[name].astype(object) for name in LABELS}
+    return profiles.assign(**{name: pd.Categorical(text, text.unique()) for name, text in texts.items()})
 
 
 def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] = MappingProxyType({})) -> pd.DataFrame:
@@ -192,7 +217,8 @@ def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] 
     try:
         return pd.read_csv(file, float_precision="round_trip", dtype=defaultdict[str, Any](lambda: float, kinds))
     except ValueError as error:
-        raise ConfigError(f"{name}: cannot be read as CSV ({error}); restore it, or delete it") from None
+        broken = f"cannot be read as CSV ({error})"
+        raise ConfigError(name, allowed=broken, hint="restore it, or delete it") from None
 
 
 def _rounded(values: pd.Series) -> pd.Series:

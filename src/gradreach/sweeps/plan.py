@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from gradreach.assemble import check
 from gradreach.config import RunConfig, RunEnvironment, parse, plain
-from gradreach.errors import ConfigError, advise
+from gradreach.errors import ConfigError, advise, value_text
 from gradreach.models import caveat
 
 NAMED = {"model", "task", "seq_len", "task.seq_len", "kernel_size", "model.kernel_size", "seed", "experiment"}
@@ -53,7 +53,8 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
             cost = model.multiply_adds(task.shape.length) * run.trainer.epochs
             distinct[run.run_id] = Job(overrides, run, environment, cost)
     if not distinct:
-        raise ConfigError("the sweep has no run: a key is swept over no value, such as seed=range(0,0); give it one")
+        empty = "it has no runs, because a key is swept over no value, such as seed=range(0,0)"
+        raise ConfigError("sweep", allowed=empty, hint="give it at least one value")
     return list(distinct.values())
 
 
@@ -69,7 +70,8 @@ def _agree(one: dict[str, Any], other: dict[str, Any], apart: Collection[str] = 
     """Refuse two values where only the first would be used, silently."""
     for key, value in one.items():
         if value != other[key] and key not in apart:
-            raise ConfigError(f"{key}={value},{other[key]}: changes no result, so there is one for a sweep; choose one")
+            both = f"{value_text(value)},{value_text(other[key])}"
+            raise ConfigError(key, both, "cannot be swept: it does not affect results", "give one value")
 
 
 def varied(jobs: Sequence[Job]) -> dict[str, dict[str, str]]:

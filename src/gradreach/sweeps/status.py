@@ -1,19 +1,29 @@
-"""How a sweep stands: what is done, failed, running (and where), missing; what it took, and what is left."""
+"""How a sweep stands: what is done, here or elsewhere, failed, running, missing; what it took, and what is left."""
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from omegaconf import DictConfig
 
 from gradreach.compose import Composer, all_jobs, configuration
 from gradreach.display import counted
 from gradreach.records import SETTLED, RecordStore
+from gradreach.run_table.columns import MISSING
+from gradreach.run_table.committed import rows_of
+from gradreach.run_table.join import committed_runs
 from gradreach.sweeps.plan import Job, labels, plan, varied
 
+Compose = Callable[[Sequence[str]], DictConfig]
+
 AXES = ["model", "task", "seq_len", "kernel_size"]
-MEASURED = ["seconds", "expected_seconds", "host", "process", "started", "error"]
+MEASURED = ["made", "seconds", "expected_seconds", "host", "process", "started", "error"]
+HERE, COMMITTED, OTHER = "here", "committed", "other code"
+"""Where what is known of a run comes from: a record here, or a committed table, by the present code or by other."""
 
 
 def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
@@ -21,6 +31,17 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
 
     Raises:
         ConfigError: the folder has no configuration, or a setting cannot be.
+    """
+    with composing(line, conf_dir) as (jobs, compose):
+        return plan(jobs, compose)
+
+
+@contextmanager
+def composing(line: Sequence[str], conf_dir: Path) -> Iterator[tuple[Sequence[Sequence[str]], Compose]]:
+    """Give the overrides of each job that ``python run.py -m <line>`` would make, and what composes them.
+
+    Raises:
+        ConfigError: the folder has no configuration.
     """
     from hydra import compose
     from hydra.core.global_hydra import GlobalHydra
@@ -32,42 +53,99 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
         experiment = [override for override in of_runs if override.startswith("experiment=")]
         master = compose("config", overrides=[*experiment, *of_sweep], return_hydra_config=True)
         loader = GlobalHydra.instance().config_loader()
-        return plan(all_jobs(loader, master, of_runs), Composer(loader, master).compose)
+        yield all_jobs(loader, master, of_runs), Composer(loader, master).compose
 
 
 def survey(jobs: Sequence[Job]) -> pd.DataFrame:
     """Return one row a run, with a column for each key that varies.
 
-    ``expected_seconds`` of what is not done is reckoned from runs of the same model on the same task, else on others,
-    else of other models.
+    ``made`` says where what is known of a run comes from. What a committed table knows of runs that the present code
+    made counts as done. ``expected_seconds`` of what is not done is reckoned from runs of the same model on the same
+    task, else on others, else of other models; among them are those that are committed, whatever code made them.
     """
-    store = RecordStore(jobs[0].environment.results_dir / "runs")
+    frame, known = standing(jobs)
     names, more = labels(jobs), varied(jobs)
-    frame = pd.DataFrame(
-        [{**_row(store, job), "run": names[job.run.run_id], **more[job.run.run_id]} for job in jobs],
-    )
-    model, task = frame["model"], frame["task"]
-    whole = frame["status"] == "finished"  # one that diverged stopped early
-    seconds, cost = (frame[column].where(whole).astype(float) for column in ("seconds", "cost"))
-
-    def pace(*alike: pd.Series) -> pd.Series:
-        return seconds.groupby(list(alike)).transform("sum") / cost.groupby(list(alike)).transform("sum")
-
-    anything = pd.Series("any", index=frame.index)
-    expected = frame["cost"] * pace(model, task).fillna(pace(model)).fillna(pace(anything))
-    frame["expected_seconds"] = expected.where(~frame["status"].isin(SETTLED)).round(1)
+    frame["run"] = frame["run_id"].map(names)
+    frame = frame.join(pd.DataFrame([more[job.run.run_id] for job in jobs], index=frame.index))
+    frame["expected_seconds"] = expected_seconds(frame, known).where(~frame["status"].isin(SETTLED)).round(1)
     axes = [axis for axis in AXES if len(frame[axis].unique()) > 1]
     swept = dict.fromkeys(key for values in more.values() for key in values)
     return frame[["run_id", "status", "run", *axes, *swept, "seed", *MEASURED]]
 
 
-def _row(store: RecordStore, job: Job) -> dict[str, Any]:
-    record = store.read(job.run.run_id) or {}
+def standing(jobs: Sequence[Job]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return how each run of a sweep stands, and the runs by which the time of others is reckoned."""
+    store, committed = RecordStore(jobs[0].environment.results_dir / "runs"), committed_of(jobs)
+    rows = {str(each["run_id"]): each for each in rows_of(committed)}
+    frame = pd.DataFrame([_row(store, job, rows.get(job.run.run_id)) for job in jobs])
+    here = frame[frame["made"] == HERE]
+    return frame, together([timed(here), timed(costed(committed[~committed["run_id"].isin(here["run_id"])]))])
+
+
+def committed_of(jobs: Sequence[Job]) -> pd.DataFrame:
+    """Return what is committed of runs, as ``committed_runs`` does, for the experiment that a sweep is of."""
+    environment = jobs[0].environment
+    return committed_runs(environment.results_dir, environment.experiment)
+
+
+def made_by_other_code(jobs: Sequence[Job]) -> int:
+    """Return how many runs stand in the committed table of a sweep's experiment that other code made, and only there.
+
+    Among them are those that the present code knows by another identity, or plans no more.
+    """
+    if jobs[0].environment.experiment is None:
+        return 0
+    store, committed = RecordStore(jobs[0].environment.results_dir / "runs"), committed_of(jobs)
+    others = committed.loc[~committed["present"], "run_id"]
+    return sum(store.read(run_id) is None for run_id in others)
+
+
+def costed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Add to runs of a run table what each costs, in the unit of ``Job.cost``."""
+    return runs.assign(cost=runs["multiply_adds"].astype(float) * runs["trainer.epochs"].astype(float))
+
+
+def timed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return ``model``, ``task``, ``cost`` and ``seconds`` of runs that went to their end; what diverged did not."""
+    whole = (runs["status"] == "finished") & runs["seconds"].notna() & runs["cost"].notna()
+    return runs.loc[whole, ["model", "task", "cost", "seconds"]].astype({"cost": float, "seconds": float})
+
+
+def together(known: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return several frames from ``timed`` as one."""
+    return pd.concat([each for each in known if len(each)] or known[:1])
+
+
+def expected_seconds(runs: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
+    """Reckon how long runs take, from others; NaN where nothing is known.
+
+    Args:
+        runs: ``model``, ``task``, and ``cost``.
+        known: from ``timed``.
+    """
+
+    def pace(*alike: str) -> pd.Series:
+        sums = known.groupby(list(alike), sort=False)[["seconds", "cost"]].sum()
+        ratio = (sums["seconds"] / sums["cost"]).rename("pace")
+        return pd.Series(runs[list(alike)].join(ratio, on=list(alike))["pace"].to_numpy(float), index=runs.index)
+
+    anything = known["seconds"].sum() / known["cost"].sum() if len(known) else math.nan
+    return runs["cost"].astype(float) * pace("model", "task").fillna(pace("model")).fillna(anything)
+
+
+def _row(store: RecordStore, job: Job, committed: Mapping[str, Any] | None) -> dict[str, Any]:
+    record = store.read(job.run.run_id)
+    made, status = (None, MISSING) if record is None else (HERE, store.status_of(record))
+    if record is None and committed is not None:
+        made = COMMITTED if committed["present"] else OTHER
+    record = record or {}
+    if made == COMMITTED and committed is not None:
+        status, record = committed["status"], {"seconds": committed["seconds"]}
     host = record.get("host", {})
-    status = store.status(job.run.run_id)
     return {
         "run_id": job.run.run_id,
         "status": status,
+        "made": made,
         "seed": job.run.seed,
         "model": job.run.model.name,
         "task": job.run.task.name,
@@ -86,17 +164,30 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)  # not a number: one without would make a 5 a 5.0
 
 
-def show(frame: pd.DataFrame) -> None:
-    """Print the counts, what is running where, and what went wrong."""
+def show(frame: pd.DataFrame, others: int = 0) -> None:
+    """Print the counts, what is done elsewhere, what is running where, and what went wrong.
+
+    Args:
+        frame: from ``survey``.
+        others: how many runs other code made that are committed, from ``made_by_other_code``.
+    """
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
     counts = ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
     console.print(f"[bold]{counted(len(frame))}[/bold]: {counts}")
-    left = frame["expected_seconds"].sum() / (os.cpu_count() or 1)
+    if committed := int((frame["made"] == COMMITTED).sum()):
+        console.print(f"  in the committed table, made by this code: {committed} of them, done elsewhere")
+    if others:
+        console.print(f"  in the committed table, made by other code: {counted(others)}, not counted above")
+    to_do = ~frame["status"].isin(SETTLED)
+    left = frame["expected_seconds"].sum()
     spent, known = frame["seconds"].sum(), frame["expected_seconds"].notna().any()
-    ahead = f", about {_time(left)} left on {os.cpu_count()} cores" if known else ""
+    ahead = f", about {_time(left / (os.cpu_count() or 1))} left on {os.cpu_count()} cores" if known else ""
     console.print(f"time spent in runs: {_time(spent)}{ahead}")
+    if to_do.any():
+        unknown = int((to_do & frame["expected_seconds"].isna()).sum())
+        console.print(f"core-hours left: {core_hours(left, int(to_do.sum()), unknown)}")
     for run in frame[frame["status"] == "running"].itertuples():
         console.print(
             f"  running      {run.run} · seed {run.seed}  on {run.host}, process {run.process}, since {run.started}"
@@ -104,6 +195,20 @@ def show(frame: pd.DataFrame) -> None:
     for run in frame[frame["status"].isin(["failed", "diverged", "interrupted"])].itertuples():
         error = str(run.error).splitlines()[0] if isinstance(run.error, str) else "its process is gone"
         console.print(f"  {run.status:<11}  {run.run} · seed {run.seed}: {error}", markup=False)
+
+
+def core_hours(seconds: float, left: int, unknown: int) -> str:
+    """Write what is left of a sweep, one core a run.
+
+    Args:
+        seconds: what can be reckoned of it.
+        left: how many runs it is.
+        unknown: of how many of them nothing can be reckoned.
+    """
+    if left and left == unknown:
+        return "not known, no run like them has finished"
+    hours = seconds / 3600
+    return f"{hours:.{1 if hours >= 1 else 2}f}" + (f", and {counted(unknown)} of unknown length" if unknown else "")
 
 
 def _time(seconds: float) -> str:

@@ -1,10 +1,9 @@
 """What a sweep leaves beside its records: tables and figures of its experiment, shown in W&B."""
 
-import sys
 from pathlib import Path
 
 from gradreach.config import RunEnvironment
-from gradreach.errors import first_line
+from gradreach.errors import first_line, report
 from gradreach.tracking.summary_run import ExperimentSummary, log_summary
 
 
@@ -18,18 +17,20 @@ def summarize_sweep(environment: RunEnvironment, experiments_dir: Path = Path("e
     try:
         log_summary(environment, environment.experiment, _summary(environment, environment.experiment, experiments_dir))
     except Exception as error:
-        print(f"gradreach: note: no summary of {environment.experiment} for W&B: {first_line(error)}", file=sys.stderr)
+        report(f"note: no summary of {environment.experiment} for W&B: {first_line(error)}")
 
 
 def _summary(environment: RunEnvironment, experiment: str, experiments_dir: Path) -> ExperimentSummary:
     from gradreach.analysis.pages.build import build
 
     built = build(experiment, environment.results_dir, experiments_dir)
+    study = built.study
+    said = (study.question, study.about, built.answer, " ".join((built.state, *built.caveats)))
     return ExperimentSummary(
-        title=built.experiment.title,
-        notes=f"{built.experiment.title}\n\n{built.experiment.question}\n\n{built.state} {built.experiment.caveat}",
+        title=study.question,
+        notes="\n\n".join(filter(None, said)),
         state=built.state,
         captions=built.captions,
-        tables=tuple(table.name for table in built.experiment.tables),
+        tables=tuple(view.table.name for view in built.views),
         folder=built.folder,
     )

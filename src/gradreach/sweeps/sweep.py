@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -16,10 +16,12 @@ from omegaconf import DictConfig
 from gradreach.display import SweepDisplay
 from gradreach.errors import DISK, ConfigError, explain, no_room
 from gradreach.records import SETTLED, RecordStore, left_alone
+from gradreach.run_table.join import done_elsewhere
 from gradreach.sweeps.plan import Job, labels, plan
 from gradreach.sweeps.summarize import summarize_sweep
 from gradreach.system.files import alive
 from gradreach.system.interruption import GRACE_SECONDS
+from gradreach.system.worker import become_driver
 from gradreach.tracking import mode_now
 from gradreach.tracking.summary_run import is_summarized
 
@@ -43,27 +45,33 @@ def sweep(
     store = RecordStore(environment.results_dir / "runs")
     store.check_writable()
     mode_now(environment.tracking)
-    left = [job for job in planned if environment.force or not _done(store, job)]
+    elsewhere = {} if environment.force else _done_elsewhere(store, planned)
+    left = [job for job in planned if environment.force or not _done(store, job, elsewhere)]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     if environment.experiment is not None:
+        from gradreach.analysis.study.plan import rule_to_store
         from gradreach.run_table.committed import write_plan
 
-        write_plan(environment, [job.run for job in planned])
+        runs, done = [job.run for job in planned], sum(_done(store, job, elsewhere) for job in planned)
+        write_plan(environment, runs, rule_to_store(environment.experiment, runs, done))
     interrupted, unrecorded = False, {}
     runs, to_do = [job.run for job in planned], [job.run for job in left]
+    run_ids, driver = [run.run_id for run in to_do], become_driver()
     with SweepDisplay(store, len(jobs), runs, to_do, labels(planned)) as display:
+        if committed := elsewhere.keys() - set(run_ids):
+            display.note(f"  {len(committed)} of them committed, made by this code; force=true does them here")
         try:
-            with stopping(store, [run.run_id for run in to_do]):
+            with stopping(store, run_ids, driver):
                 unrecorded = _do_all(left, store, launch, display)
         except KeyboardInterrupt:
             interrupted = True
-            _wait_while(lambda: any(store.status(run.run_id) == "running" for run in to_do))  # jobs of a cluster
+            _wait_while(lambda: _unfinished(store, run_ids, driver))
             display.note("stopped: what was finished is kept; the same line goes on from here")
-    states = Counter(store.status(run.run_id) for run in runs)
+    states = Counter(_state(store, run.run_id, elsewhere) for run in runs)
     display.summary(states, environment, unrecorded)
     if interrupted:
         sys.exit(130)
-    if left or not is_summarized(environment):
+    if left or (len(elsewhere) < len(planned) and not is_summarized(environment)):
         summarize_sweep(environment)
     if set(states) - set(SETTLED):
         sys.exit(1)
@@ -128,7 +136,7 @@ def _launch(launch: Callable[..., Any], ready: Mapping[str, Job]) -> tuple[dict[
 
 
 def _line(error: Exception) -> str:
-    return explain(error) or f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
+    return str(explain(error) or "") or f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
 
 
 def _ended(store: RecordStore, run_id: str, before: int) -> bool:
@@ -145,14 +153,33 @@ def _give_up(store: RecordStore, job: Job, error: str) -> dict[str, str]:
     return {}
 
 
-def _done(store: RecordStore, job: Job) -> bool:
-    run_id = job.run.run_id
-    return store.status(run_id) in left_alone(job.environment.retry) and store.intact(run_id)
+def _done_elsewhere(store: RecordStore, planned: Sequence[Job]) -> dict[str, str]:
+    """Return the status of runs that are committed, made by the present code, and have no record here."""
+    environment = planned[0].environment
+    known = done_elsewhere(environment.results_dir, environment.experiment)
+    run_ids = known.keys() & {job.run.run_id for job in planned}
+    return {run_id: known[run_id] for run_id in run_ids if store.read(run_id) is None}
+
+
+def _state(store: RecordStore, run_id: str, elsewhere: Mapping[str, str]) -> str:
+    status = store.status(run_id)
+    return elsewhere.get(run_id, status) if status == "missing" else status
+
+
+def _done(store: RecordStore, job: Job, elsewhere: Mapping[str, str]) -> bool:
+    run_id, enough = job.run.run_id, left_alone(job.environment.retry)
+    return elsewhere.get(run_id) in enough or (store.status(run_id) in enough and store.intact(run_id))
 
 
 @contextmanager
-def stopping(store: RecordStore, run_ids: Sequence[str]) -> Iterator[None]:
-    """On SIGTERM or Ctrl-C let the workers save what they have, then stop; on a second signal stop at once."""
+def stopping(store: RecordStore, run_ids: Sequence[str], driver: str) -> Iterator[None]:
+    """On SIGTERM or Ctrl-C let the workers save what they have, then stop; on a second signal stop at once.
+
+    Args:
+        store: where they write.
+        run_ids: what they do.
+        driver: the name by which they know the sweep that started them; others are left alone.
+    """
     previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def restore() -> None:
@@ -162,9 +189,10 @@ def stopping(store: RecordStore, run_ids: Sequence[str]) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         restore()
         if number == signal.SIGTERM:  # Ctrl-C in a terminal has reached them already
-            for worker in _workers(store, run_ids):
-                os.kill(worker, signal.SIGTERM)
-        _wait_while(lambda: bool(_workers(store, run_ids)))
+            for worker in _workers(store, run_ids, driver):
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGTERM)
+        _wait_while(lambda: bool(_workers(store, run_ids, driver)))
         raise KeyboardInterrupt
 
     for number in previous:
@@ -182,11 +210,21 @@ def _wait_while(going: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def _workers(store: RecordStore, run_ids: Sequence[str]) -> set[int]:
-    """Return the processes of this machine, beside this one, that do a run of the sweep."""
-    workers = set()
+def _running(store: RecordStore, run_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Go through where runs are going on: a record that says so is believed while somebody holds its claim."""
     for run_id in run_ids:
         record = store.read(run_id)
-        if record is not None and record["status"] == "running" and record["host"]["name"] == platform.node():
-            workers.add(record["host"]["process"])
+        if record is not None and store.status_of(record) == "running":
+            yield record["host"]
+
+
+def _workers(store: RecordStore, run_ids: Sequence[str], driver: str) -> set[int]:
+    """Return the processes of this machine, beside this one, that this sweep has started and that do a run of it."""
+    here = (host for host in _running(store, run_ids) if host["name"] == platform.node())
+    workers = {host["process"] for host in here if host.get("driver") == driver}
     return {worker for worker in workers if worker != os.getpid() and alive(worker)}
+
+
+def _unfinished(store: RecordStore, run_ids: Sequence[str], driver: str) -> bool:
+    """Return whether a run goes on that is not known to be another sweep's: jobs of a cluster may know of none."""
+    return any(host.get("driver") in (None, driver) for host in _running(store, run_ids))

@@ -1,7 +1,10 @@
 """Where a result comes from: code, packages, machine."""
 
+import hashlib
+import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +33,60 @@ def revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return head + "+" * bool(changes)
+
+
+CODE = ("src", "conf", "experiments", "requirements.lock")
+"""What of a project's folder is its code, beside the modules that lie in it (``run.py``)."""
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def code_digest() -> str:
+    """Return a digest of the code that runs are done with: 12 hexadecimal digits.
+
+    It is made of the paths and the contents of all files of this package, and of the project's ``src``, ``conf``,
+    ``experiments``, ``requirements.lock`` and ``run.py``. What lies elsewhere (results, docs, tests) does not change
+    it, nor do caches, permissions, or the line endings of a checkout: two machines with the same code agree on it.
+    """
+    return _code_digest(project_folder())
+
+
+def project_folder() -> Path:
+    """Return the folder with ``run.py`` and ``conf`` that runs are done from: this one, else the package's checkout.
+
+    Where neither is one, this folder is returned: of the code there is the package alone.
+    """
+    here, checkout = Path.cwd(), PACKAGE.parents[1]
+    return next((folder for folder in (here, checkout) if _is_project(folder)), here)
+
+
+def _is_project(folder: Path) -> bool:
+    return (folder / "run.py").is_file() and (folder / "conf" / "config.yaml").is_file()
+
+
+@cache
+def _code_digest(project: Path) -> str:
+    files: dict[str, Path] = {}
+    if _is_project(project):
+        own = [*project.glob("*.py"), *(file for name in CODE for file in _files(project / name))]
+        files = {file.relative_to(project).as_posix(): file for file in own}
+    package = (*_files(PACKAGE), *_files(PACKAGE.parent / "hydra_plugins" / "gradreach.py"))
+    files |= {f"src/{file.relative_to(PACKAGE.parent).as_posix()}": file for file in package}
+    found = hashlib.sha256()
+    for name in sorted(files):
+        content = files[name].read_bytes().replace(b"\r\n", b"\n")
+        found.update(os.fsencode(name) + f"\0{len(content)}\0".encode() + content)
+    return found.hexdigest()[:12]
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Go through a file, or all files in a folder, without what is hidden and what tools leave there."""
+    if path.is_file():
+        yield path
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if name != "__pycache__" and not name.endswith(".egg-info")]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files = (Path(folder) / name for name in names if not name.startswith(".") and not name.endswith(".pyc"))
+        yield from (file for file in files if file.is_file())  # a link may lead nowhere
 
 
 def _git(*arguments: str) -> str:

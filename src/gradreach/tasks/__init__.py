@@ -8,7 +8,8 @@ from gradreach.tasks.mnist import MNIST
 from gradreach.tasks.mnist1d import MNIST1D
 from gradreach.tasks.motif import Motif, Position
 from gradreach.tasks.sst import SST
-from gradreach.tasks.task import Shape, Splits, Task
+from gradreach.tasks.synthetic import Synthetic
+from gradreach.tasks.task import Shape, Splits, Task, ValueTask
 from gradreach.tasks.text_file import TextFile
 from gradreach.tasks.trec import TREC
 from gradreach.tasks.ts_file import TimeSeriesFile
@@ -31,8 +32,10 @@ __all__ = [
     "Recall",
     "Shape",
     "Splits",
+    "Synthetic",
     "Task",
     "TemporalOrder",
     "TextFile",
     "TimeSeriesFile",
+    "ValueTask",
 ]

@@ -62,7 +62,7 @@ class Prepared:
     def arrays(self) -> Arrays:
         """Return the arrays; what is written into them does not reach the file."""
         if self._arrays is None:
-            self._arrays = _intact(mapped, self.path)
+            self._arrays = _intact(map_arrays, self.path)
         if self._arrays is None:
             self._make_and_keep()
         assert self._arrays is not None
@@ -70,14 +70,14 @@ class Prepared:
 
     def _make_and_keep(self) -> dict[str, Any]:
         with _one_at_a_time(self.path):
-            self._arrays = _intact(mapped, self.path)
+            self._arrays = _intact(map_arrays, self.path)
             if self._arrays is not None:
                 return _facts(self.path)  # another process has made it meanwhile
             self._arrays, facts = self.make()
-            arrays, told = self._arrays, json.dumps([facts, sorted(self._arrays)])
+            arrays, header = self._arrays, json.dumps([facts, sorted(self._arrays)])
             try:
-                write_atomically(self.path, lambda file: np.savez(file, facts=told, **arrays))  # type: ignore[arg-type]
-                self._arrays = mapped(self.path)
+                write_atomically(self.path, lambda file: np.savez(file, facts=header, **arrays))  # type: ignore[arg-type]
+                self._arrays = map_arrays(self.path)
             except OSError as error:  # a cache is a convenience
                 advise(
                     f"{self.path.parent}: {error.strerror or error}: what is prepared is not kept, but made anew each "
@@ -86,7 +86,7 @@ class Prepared:
         return facts
 
 
-def mapped(path: Path) -> Arrays:
+def map_arrays(path: Path) -> Arrays:
     """Map the arrays of an uncompressed npz file into memory: what is not looked at takes none.
 
     Raises:
@@ -176,9 +176,9 @@ def progress(items: Iterable[Item], what: str, total: int | None = None, patienc
     if console.is_terminal:
         yield from track(items, description=what, total=total, console=console, transient=True)
         return
-    start, told = time.monotonic(), False
+    start, silent = time.monotonic(), True
     for item in items:
-        if not told and time.monotonic() - start >= patience:
+        if silent and time.monotonic() - start >= patience:
             console.print(f"gradreach: {what}, once: the result is kept in {cache_folder()}", soft_wrap=True)
-            told = True
+            silent = False
         yield item

@@ -1,9 +1,10 @@
 """Handwritten digits, read pixel by pixel."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import PositiveInt
 
 from gradreach.batch import Batch
 from gradreach.errors import ConfigError
@@ -13,10 +14,11 @@ from gradreach.tasks.task import Shape, Splits, Task
 PIXELS = 64
 
 
+@dataclass(kw_only=True)
 class Digits(Task):
     """Name the digit after its 64 pixels, row by row, and then silence (zeros) up to ``seq_len``.
 
-    NullTracker counts as input: the longer it lasts, the longer the digit has to be remembered. 1,797 images of
+    Silence counts as input: the longer it lasts, the longer the digit has to be remembered. 1,797 images of
     8×8 pixels with values 0…16, here 0…1, from 43 writers; 10 classes; 60 / 20 / 20 % for training, validation
     and test.
 
@@ -33,12 +35,12 @@ class Digits(Task):
     )
     licence = "CC BY 4.0"
 
-    def __init__(self, *, seq_len: PositiveInt = PIXELS, data_seed: NonNegativeInt = 0) -> None:
-        if seq_len < PIXELS:
-            raise ConfigError(f"seq_len={seq_len}: task=digits has {PIXELS} pixels; choose {PIXELS} or more")
-        self.seq_len = seq_len
-        self.data_seed = data_seed
-        self.shape = Shape(channels=1, length=seq_len, outputs=10)
+    seq_len: PositiveInt = PIXELS
+
+    def __post_init__(self) -> None:
+        if self.seq_len < PIXELS:
+            raise ConfigError("seq_len", self.seq_len, f"task=digits has {PIXELS} pixels", f"choose {PIXELS} or more")
+        self.shape = Shape(channels=1, length=self.seq_len, outputs=10)
 
     def splits(self, data_dir: Path) -> Splits:
         """Return the three splits; they ship with scikit-learn, so ``data_dir`` is not read."""

@@ -54,11 +54,13 @@ def fetch(
         try:
             write_atomically(target, lambda file, content=content: file.write(content))  # type: ignore[misc]
         except OSError as error:
-            raise ConfigError(f"data_dir: {target} cannot be written ({error}); choose another data_dir") from None
+            refused = f"{target} cannot be written ({error})"
+            raise ConfigError("data_dir", allowed=refused, hint="choose another data_dir") from None
         return target
     raise ConfigError(
-        f"{target}: there is no such file, and it could not be downloaded ({'; '.join(reasons)}); put it there, "
-        f"or set data_dir to the folder that holds {target.parent.name}/{target.name}"
+        target,
+        allowed=f"there is no such file, and it could not be downloaded ({'; '.join(reasons)})",
+        hint=f"put it there, or set data_dir to the folder that holds {target.parent.name}/{target.name}",
     )
 
 
@@ -82,9 +84,10 @@ def verified(path: Path, digest: str, of: Callable[[bytes], bytes] = bytes) -> b
     try:
         content = of(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); delete or replace it") from None
+        raise ConfigError(path, allowed=f"cannot be read ({error})", hint="delete or replace it") from None
     if hash_of(content, digest) != digest:
-        raise ConfigError(f"{path}: this file is damaged or another one (expected {digest}); delete or replace it")
+        different = f"this file is damaged or another one (expected {digest})"
+        raise ConfigError(path, allowed=different, hint="delete or replace it")
     return content
 
 

@@ -5,20 +5,20 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import progress
 from gradreach.tasks.download import fetch, verified
 from gradreach.tasks.reading import lines
 from gradreach.tasks.text import Texts, TextTask
-from gradreach.tasks.tokens import Tokens, torchtext
-from gradreach.tasks.truncate import Keep
-from gradreach.tasks.vectors import VECTOR_STD
+from gradreach.tasks.tokens import torchtext
 
 
+@dataclass(kw_only=True)
 class IMDB(TextTask):
     """Say whether a film review is positive or negative.
 
@@ -27,47 +27,16 @@ class IMDB(TextTask):
     ``imdb/train.jsonl.xz`` and ``imdb/test.jsonl.xz`` (lines with ``text`` and ``label``), else
     ``imdb/aclImdb_v1.tar.gz`` as torchtext downloads it, which is read without being unpacked. Source: A. Maas et
     al., Learning word vectors for sentiment analysis, 2011.
-
-    - ``seq_len``: longer texts are cut; ``keep`` says whether their ``head``, ``tail`` or ``both`` ends stay.
-    - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace`` or ``characters``.
-    - ``min_frequency``: how often training must hold a token for it to be known.
-    - ``max_vocabulary``: only the most frequent; None: all.
-    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
-    - ``vector_std``: those that are not pretrained start from N(0, vector_std²).
-    - ``train_size``: draw so many of the training texts; None: all.
-    - ``data_seed``: draws validation and ``train_size``.
     """
+
+    min_frequency: PositiveInt = 2
+    max_vocabulary: PositiveInt | None = 30_000
 
     name = "imdb"
     source = "A. Maas et al., Learning word vectors for sentiment analysis, ACL 2011"
     licence = "none stated"
     digest = "md5:7c2ac02c03563afcf9b574c7e56c153a"
     size = 25_000
-
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = 64,
-        keep: Keep = "head",
-        tokens: Tokens = "basic_english",
-        min_frequency: PositiveInt = 2,
-        max_vocabulary: PositiveInt | None = 30_000,
-        vectors: str | None = None,
-        vector_std: PositiveFloat = VECTOR_STD,
-        train_size: PositiveInt | None = None,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            keep=keep,
-            tokens=tokens,
-            min_frequency=min_frequency,
-            max_vocabulary=max_vocabulary,
-            vectors=vectors,
-            vector_std=vector_std,
-            train_size=train_size,
-            data_seed=data_seed,
-        )
 
     def files(self, data_dir: Path) -> list[Path]:
         """Return the two files of lines where they are, else the archive."""
@@ -88,8 +57,9 @@ class IMDB(TextTask):
             for path, part in zip(paths, parts, strict=True):
                 if len(part) != self.size:
                     raise ConfigError(
-                        f"{path}: holds {len(part):,} reviews, the published set {self.size:,}; delete or replace it "
-                        f"(task.train_size draws fewer)"
+                        path,
+                        allowed=f"holds {len(part):,} reviews, the published set {self.size:,}",
+                        hint="delete or replace it (task.train_size draws fewer)",
                     )
         train, test = (
             Texts([text for _, text in part], [label for label, _ in part], path, range(1, len(part) + 1))
@@ -107,7 +77,7 @@ def _from_lines(path: Path) -> Iterator[tuple[str, str]]:
             except (ValueError, KeyError, TypeError, RecursionError):
                 text = None
             if not isinstance(text, str):
-                raise ConfigError(f'{path}: line {number} must be {{"label": 0 or 1, "text": ...}}')
+                raise ConfigError(path, allowed=f'line {number} must be {{"label": 0 or 1, "text": ...}}')
             yield label, text
 
 

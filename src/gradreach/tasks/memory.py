@@ -1,5 +1,6 @@
 """Problems that can only be solved by remembering."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from gradreach.tasks.task import Shape, ValueTask
 MOST_CLASSES = 1024
 
 
+@dataclass(kw_only=True)
 class Recall(Symbolic):
     """Say which symbols came first, after nothing but distractors.
 
@@ -25,39 +27,30 @@ class Recall(Symbolic):
     - ``values``: how many values a cue can take.
     - ``distractors``: how many other symbols there are for the rest; 0: the rest look like cues, and only their place
       tells that they are none.
-    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
-    - ``data_seed``: draws the examples.
     """
 
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = 64,
-        symbols: PositiveInt = 1,
-        values: PositiveInt = 8,
-        distractors: NonNegativeInt = 4,
-        train_size: PositiveInt = 10_000,
-        validation_size: PositiveInt = 1000,
-        test_size: PositiveInt = 2000,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            train_size=train_size,
-            validation_size=validation_size,
-            test_size=test_size,
-            data_seed=data_seed,
-        )
-        if not 2 <= values**symbols <= MOST_CLASSES:
+    symbols: PositiveInt = 1
+    values: PositiveInt = 8
+    distractors: NonNegativeInt = 4
+
+    def __post_init__(self) -> None:
+        classes = self.values**self.symbols
+        if not 2 <= classes <= MOST_CLASSES:
             raise ConfigError(
-                f"task.values={values}, task.symbols={symbols}: values ** symbols is the number of classes; "
-                f"choose 2 to {MOST_CLASSES}"
+                "task.values",
+                self.values,
+                "values ** symbols is the number of classes",
+                f"choose 2 to {MOST_CLASSES}",
+                others={"task.symbols": self.symbols},
             )
-        self._check_length(symbols, f"task.symbols={symbols} steps for its cues")
-        self._check_variety(values**symbols * (distractors or values) ** (seq_len - symbols))
-        self.symbols, self.values, self.distractors = symbols, values, distractors
-        self.alphabet = [f"c{i}" for i in range(values)] + [f"d{i}" for i in range(distractors)]
-        self.shape = Shape(channels=len(self.alphabet), length=seq_len, outputs=values**symbols)
+        self._check_length(self.symbols, f"task.symbols={self.symbols} steps for its cues")
+        self._check_variety(classes * (self.distractors or self.values) ** (self.seq_len - self.symbols))
+        self.shape = Shape(channels=len(self.alphabet), length=self.seq_len, outputs=classes)
+
+    @property
+    def alphabet(self) -> list[str]:
+        """The cues, then the distractors."""
+        return [f"c{i}" for i in range(self.values)] + [f"d{i}" for i in range(self.distractors)]
 
     def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
         """Draw cues, then distractors."""
@@ -69,6 +62,7 @@ class Recall(Symbolic):
         return x, x[:, : self.symbols].astype(np.int64) @ places
 
 
+@dataclass(kw_only=True)
 class Copy(Symbolic):
     """Repeat a string of symbols after a delay; only the repeated symbols are counted, in the loss as in the accuracy.
 
@@ -80,39 +74,29 @@ class Copy(Symbolic):
     - ``seq_len``: steps, at least ``2 · symbols + 1``.
     - ``symbols``: length of the string.
     - ``values``: how many different symbols there are.
-    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
-    - ``data_seed``: draws the examples.
     """
 
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = 64,
-        symbols: PositiveInt = 10,
-        values: PositiveInt = 8,
-        train_size: PositiveInt = 10_000,
-        validation_size: PositiveInt = 1000,
-        test_size: PositiveInt = 2000,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            train_size=train_size,
-            validation_size=validation_size,
-            test_size=test_size,
-            data_seed=data_seed,
-        )
-        if not 2 <= values <= 100:
-            raise ConfigError(f"task.values={values}: choose 2 to 100")
+    symbols: PositiveInt = 10
+    values: PositiveInt = 8
+
+    def __post_init__(self) -> None:
+        symbols, strings, wanted = self.symbols, self.values**self.symbols, sum(self.sizes.values())
+        if not 2 <= self.values <= 100:
+            raise ConfigError("task.values", self.values, "choose 2 to 100")
         self._check_length(2 * symbols + 1, f"task.symbols={symbols} steps to show, as many to answer and one between")
-        if values**symbols < 2 * sum(self.sizes.values()):
+        if strings < 2 * wanted:
             raise ConfigError(
-                f"task.symbols={symbols}: there are only {values**symbols:,} different strings, too few for "
-                f"{sum(self.sizes.values()):,} examples none of which are equal; choose more symbols"
+                "task.symbols",
+                symbols,
+                f"there are only {strings:,} different strings, too few for {wanted:,} distinct examples",
+                "choose more symbols",
             )
-        self.symbols, self.values = symbols, values
-        self.alphabet = [*(f"c{i}" for i in range(values)), "·", "|"]
-        self.shape = Shape(channels=values + 2, length=seq_len, outputs=values, per_step=True)
+        self.shape = Shape(channels=self.values + 2, length=self.seq_len, outputs=self.values, per_step=True)
+
+    @property
+    def alphabet(self) -> list[str]:
+        """The symbols, the blank and the delimiter."""
+        return [*(f"c{i}" for i in range(self.values)), "·", "|"]
 
     def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
         """Draw strings."""
@@ -125,6 +109,7 @@ class Copy(Symbolic):
         return x, target
 
 
+@dataclass(kw_only=True)
 class TemporalOrder(Symbolic):
     """Say which two symbols came, in their order: XX, XY, YX or YY, hidden among distractors.
 
@@ -133,31 +118,14 @@ class TemporalOrder(Symbolic):
     short-term memory, 1997, experiment 6a, without the markers of start and end.
 
     - ``seq_len``: steps, at least 10.
-    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
-    - ``data_seed``: draws the examples.
     """
 
     alphabet = ("X", "Y", "a", "b", "c", "d")
 
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = 64,
-        train_size: PositiveInt = 10_000,
-        validation_size: PositiveInt = 1000,
-        test_size: PositiveInt = 2000,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            train_size=train_size,
-            validation_size=validation_size,
-            test_size=test_size,
-            data_seed=data_seed,
-        )
+    def __post_init__(self) -> None:
         self._check_length(10, "10 steps for its two symbols and what lies between")
-        self._check_variety(4 ** (seq_len - 1))
-        self.shape = Shape(channels=len(self.alphabet), length=seq_len, outputs=4)
+        self._check_variety(4 ** (self.seq_len - 1))
+        self.shape = Shape(channels=len(self.alphabet), length=self.seq_len, outputs=4)
 
     def classes(self) -> list[str]:
         """Return the two symbols."""
@@ -173,6 +141,7 @@ class TemporalOrder(Symbolic):
         return x, which.astype(np.int64) @ [2, 1]
 
 
+@dataclass(kw_only=True)
 class Adding(ValueTask, Synthetic):
     """Add the two marked values of a sequence. Each step shows a value and a mark, 1 at two steps, else 0.
 
@@ -184,37 +153,18 @@ class Adding(ValueTask, Synthetic):
     - ``hochreiter``: values from U[−1, 1], a mark among the first ten steps and another in the first half; the target
       is 0.5 + sum / 4, its variance 1/24. After S. Hochreiter and J. Schmidhuber, 1997, experiment 4.
 
-    Other arguments:
-
     - ``seq_len``: steps, at least 2 (``hochreiter``: 4).
-    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
-    - ``data_seed``: draws the examples.
 
     >>> splits = Adding(seq_len=50, train_size=100).splits(Path())
     >>> splits.train.x.shape, splits.train.target.shape  # a number and a mark at each step; a sum
     (torch.Size([100, 50, 2]), torch.Size([100]))
     """
 
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = 64,
-        variant: Literal["halves", "anywhere", "hochreiter"] = "halves",
-        train_size: PositiveInt = 10_000,
-        validation_size: PositiveInt = 1000,
-        test_size: PositiveInt = 2000,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            train_size=train_size,
-            validation_size=validation_size,
-            test_size=test_size,
-            data_seed=data_seed,
-        )
-        self._check_length(4 if variant == "hochreiter" else 2, "room for two marks")
-        self.variant = variant
-        self.shape = Shape(channels=2, length=seq_len, outputs=1)
+    variant: Literal["halves", "anywhere", "hochreiter"] = "halves"
+
+    def __post_init__(self) -> None:
+        self._check_length(4 if self.variant == "hochreiter" else 2, "room for two marks")
+        self.shape = Shape(channels=2, length=self.seq_len, outputs=1)
 
     def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
         """Draw values, and mark two."""
@@ -237,32 +187,16 @@ class Adding(ValueTask, Synthetic):
         return " ".join(f"{value:.2f}{'*' if mark else ''}" for value, mark in x[:length].tolist())
 
 
+@dataclass(kw_only=True)
 class Parity(Synthetic):
     """Say whether a sequence of bits has an odd number of ones: one bit of memory, asked at every step.
 
     - ``seq_len``: steps, all of which count.
-    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
-    - ``data_seed``: draws the examples.
     """
 
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = 64,
-        train_size: PositiveInt = 10_000,
-        validation_size: PositiveInt = 1000,
-        test_size: PositiveInt = 2000,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            train_size=train_size,
-            validation_size=validation_size,
-            test_size=test_size,
-            data_seed=data_seed,
-        )
-        self._check_variety(2**seq_len)
-        self.shape = Shape(channels=1, length=seq_len, outputs=2)
+    def __post_init__(self) -> None:
+        self._check_variety(2**self.seq_len)
+        self.shape = Shape(channels=1, length=self.seq_len, outputs=2)
 
     def classes(self) -> list[str]:
         """Return even and odd."""

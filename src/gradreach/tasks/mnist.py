@@ -1,19 +1,18 @@
 """MNIST, read pixel by pixel."""
 
 import gzip
+from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 
 import numpy as np
-import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import PositiveInt
 
-from gradreach.batch import Batch
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import Arrays, Prepared, progress
 from gradreach.tasks.download import fetch, verified
 from gradreach.tasks.splits import draw_some, grouped_split, keys_of
-from gradreach.tasks.task import Shape, Splits, Task
+from gradreach.tasks.task import Shape, Splits, Task, splits_of
 
 SIDE = 28
 VALIDATION = 1 / 6
@@ -26,6 +25,7 @@ FILES = {  # the digest is of the unpacked bytes: there are several ways to pack
 }
 
 
+@dataclass(kw_only=True)
 class MNIST(Task):
     """Name a handwritten digit after its pixels, row by row, one a step.
 
@@ -41,23 +41,21 @@ class MNIST(Task):
     source = "Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits, 1998"
     licence = "the files state none; distributors name CC BY-SA 3.0"
 
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = SIDE * SIDE,
-        permuted: bool = False,
-        train_size: PositiveInt | None = None,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        side = isqrt(seq_len)
-        if side**2 != seq_len or not 2 <= side <= SIDE:
-            near = sorted({min(max(s, 2), SIDE) ** 2 for s in (side, side + 1)})
+    seq_len: PositiveInt = SIDE * SIDE
+    permuted: bool = False
+    train_size: PositiveInt | None = None
+
+    def __post_init__(self) -> None:
+        self.side = isqrt(self.seq_len)
+        if self.side**2 != self.seq_len or not 2 <= self.side <= SIDE:
+            near = sorted({min(max(s, 2), SIDE) ** 2 for s in (self.side, self.side + 1)})
             raise ConfigError(
-                f"seq_len={seq_len}: task=mnist reads square images of 2 to {SIDE} pixels a side; "
-                f"choose {' or '.join(map(str, near))}"
+                "seq_len",
+                self.seq_len,
+                f"task=mnist reads square images of 2 to {SIDE} pixels a side",
+                f"choose {' or '.join(map(str, near))}",
             )
-        self.side, self.permuted, self.train_size, self.data_seed = side, permuted, train_size, data_seed
-        self.shape = Shape(channels=1, length=seq_len, outputs=10)
+        self.shape = Shape(channels=1, length=self.seq_len, outputs=10)
 
     def prepare(self, data_dir: Path) -> None:
         """Download what is absent from ``data_dir/mnist``, and average the pixels, where that is not kept already."""
@@ -65,15 +63,12 @@ class MNIST(Task):
             fetch(data_dir / "mnist" / name, [mirror + name for mirror in MIRRORS], digest, of=gzip.decompress)
             for name, digest in FILES.items()
         ]
-        settings = {name: value for name, value in vars(self).items() if name not in ("prepared", "shape")}
-        self.prepared = Prepared("mnist", settings, files, lambda: (self._make(files), {}))
+        self.prepared = Prepared("mnist", self.settings(), files, lambda: (self._make(files), {}))
 
     def splits(self, data_dir: Path) -> Splits:
         """Return the three splits."""
         self.prepare(data_dir)
-        arrays = self.prepared.arrays()
-        parts = [[torch.from_numpy(arrays[f"{name}.{part}"]) for part in ("x", "target")] for name in Splits._fields]
-        return Splits(*(Batch(x, None, target) for x, target in parts))
+        return splits_of(self.prepared.arrays())
 
     def _make(self, files: list[Path]) -> Arrays:
         read = (read_idx(path, digest) for path, digest in zip(files, FILES.values(), strict=True))

@@ -3,11 +3,12 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import PositiveInt
 
 from gradreach.batch import Batch
 from gradreach.errors import ConfigError
@@ -20,6 +21,7 @@ MAKER_SEED = 42
 """The seed of the published set."""
 
 
+@dataclass(kw_only=True)
 class MNIST1D(Task):
     """Name the digit that a noisy, shifted and sheared signal of 40 steps stands for, then silence up to ``seq_len``.
 
@@ -36,18 +38,14 @@ class MNIST1D(Task):
     source = "S. Greydanus and D. Kobak, Scaling down deep learning with MNIST-1D, 2020; made by the package mnist1d"
     licence = "Apache-2.0 (the package that makes it)"
 
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = STEPS,
-        shuffled: bool = False,
-        train_size: PositiveInt | None = None,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        if seq_len < STEPS:
-            raise ConfigError(f"seq_len={seq_len}: task=mnist1d has {STEPS} steps; choose {STEPS} or more")
-        self.seq_len, self.shuffled, self.train_size, self.data_seed = seq_len, shuffled, train_size, data_seed
-        self.shape = Shape(channels=1, length=seq_len, outputs=10)
+    seq_len: PositiveInt = STEPS
+    shuffled: bool = False
+    train_size: PositiveInt | None = None
+
+    def __post_init__(self) -> None:
+        if self.seq_len < STEPS:
+            raise ConfigError("seq_len", self.seq_len, f"task=mnist1d has {STEPS} steps", f"choose {STEPS} or more")
+        self.shape = Shape(channels=1, length=self.seq_len, outputs=10)
 
     def prepare(self, data_dir: Path) -> None:
         """Make the set where it is not kept."""

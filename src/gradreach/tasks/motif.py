@@ -1,9 +1,11 @@
 """Short patterns in noise: where they stand, in what order, and whether a model cares."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.synthetic import Part, Synthetic
@@ -14,27 +16,44 @@ LEAST_NOISE = 1e-6
 """Less is lost where it is added to a pattern in 32 bits: examples would be equal."""
 
 
+@dataclass(kw_only=True)
 class InNoise(Synthetic):
     """Patterns with root mean square 1 in Gaussian noise.
 
-    - ``patterns``: ``(motifs, motif_length)``, orthogonal to each other, drawn from the data seed.
+    - ``motif_length``: steps of a pattern.
+    - ``noise``: standard deviation; a pattern has root mean square 1.
+    - ``data_seed``: draws patterns and examples.
     """
 
-    def __init__(self, motifs: int, motif_length: int, noise: float, **sizes: int) -> None:
-        super().__init__(**sizes)
-        if motifs > motif_length:
+    motif_length: PositiveInt = 8
+    noise: NonNegativeFloat = 0.3
+
+    motifs = 2
+    """How many patterns there are."""
+
+    def __post_init__(self) -> None:
+        if self.motifs > self.motif_length:
             raise ConfigError(
-                f"task.motif_length={motif_length}: {motifs} patterns of this length cannot all be orthogonal; "
-                f"choose {motifs} or more"
+                "task.motif_length",
+                self.motif_length,
+                f"{self.motifs} patterns of this length cannot all be orthogonal",
+                f"choose {self.motifs} or more",
             )
-        if noise < LEAST_NOISE:
+        if self.noise < LEAST_NOISE:
             raise ConfigError(
-                f"task.noise={noise:g}: equal examples would stand in training and test; choose {LEAST_NOISE:g} or more"
+                "task.noise",
+                self.noise,
+                "equal examples would stand in training and test",
+                f"choose {LEAST_NOISE:g} or more",
             )
+
+    @cached_property
+    def patterns(self) -> np.ndarray:
+        """``(motifs, motif_length)``, orthogonal to each other, drawn from the data seed."""
         generator = np.random.default_rng([self.data_seed, 1_000_000])
-        orthogonal, _ = np.linalg.qr(generator.standard_normal((motif_length, motifs)))
-        self.patterns = (orthogonal.T * motif_length**0.5).astype(np.float32)
-        self.noise = noise
+        orthogonal, _ = np.linalg.qr(generator.standard_normal((self.motif_length, self.motifs)))
+        patterns: np.ndarray = (orthogonal.T * self.motif_length**0.5).astype(np.float32)
+        return patterns
 
     def hide(self, generator: np.random.Generator, which: list[np.ndarray], at: list[np.ndarray]) -> np.ndarray:
         """Draw noise and add pattern ``which[i]`` at step ``at[i]``, both ``(n,)``, for every i."""
@@ -46,7 +65,7 @@ class InNoise(Synthetic):
 
     def starts(self, region: Region) -> np.ndarray:
         """Return the steps at which a pattern can begin that stands wholly within a region."""
-        length, third, half = self.patterns.shape[1], self.seq_len // 3, self.seq_len // 2
+        length, third, half = self.motif_length, self.seq_len // 3, self.seq_len // 2
         last = self.seq_len - length
         bounds = {
             "anywhere": (0, last),
@@ -59,12 +78,15 @@ class InNoise(Synthetic):
         if end < first:
             parts = {"anywhere": 1, "edge": 1, "left": 2, "right": 2, "centre": 3}[region]
             raise ConfigError(
-                f"seq_len={self.seq_len}: a motif of {length} steps does not fit into region '{region}'; "
-                f"choose {parts * length} or more"
+                "seq_len",
+                self.seq_len,
+                f"a motif of {length} steps does not fit into region '{region}'",
+                f"choose {parts * length} or more",
             )
         return np.unique([0, last]) if region == "edge" else np.arange(first, end + 1)
 
 
+@dataclass(kw_only=True)
 class Motif(InNoise):
     """Say which pattern stands somewhere in noise.
 
@@ -72,44 +94,21 @@ class Motif(InNoise):
     ``edge``, flush with the first or the last step. Validation is of the training region: choosing on the test
     region would be choosing on the test.
 
-    - ``seq_len``: steps.
     - ``motifs``: how many patterns (classes), 2 to ``motif_length``.
-    - ``motif_length``: steps of a pattern.
-    - ``noise``: standard deviation; a pattern has root mean square 1.
     - ``train_region``, ``test_region``: where the pattern may stand.
-    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
-    - ``data_seed``: draws patterns and examples.
     """
 
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = 64,
-        motifs: PositiveInt = 4,
-        motif_length: PositiveInt = 8,
-        noise: NonNegativeFloat = 0.3,
-        train_region: Region = "anywhere",
-        test_region: Region = "anywhere",
-        train_size: PositiveInt = 10_000,
-        validation_size: PositiveInt = 1000,
-        test_size: PositiveInt = 2000,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            motifs,
-            motif_length,
-            noise,
-            seq_len=seq_len,
-            train_size=train_size,
-            validation_size=validation_size,
-            test_size=test_size,
-            data_seed=data_seed,
-        )
-        if motifs < 2:
-            raise ConfigError(f"task.motifs={motifs}: choose 2 or more, for each is a class")
-        inside, outside = self.starts(train_region), self.starts(test_region)
+    motifs: PositiveInt = 4
+    train_region: Region = "anywhere"
+    test_region: Region = "anywhere"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.motifs < 2:
+            raise ConfigError("task.motifs", self.motifs, "choose 2 or more, for each is a class")
+        inside, outside = self.starts(self.train_region), self.starts(self.test_region)
         self.regions: dict[Part, np.ndarray] = {"train": inside, "validation": inside, "test": outside}
-        self.shape = Shape(channels=1, length=seq_len, outputs=motifs)
+        self.shape = Shape(channels=1, length=self.seq_len, outputs=self.motifs)
 
     def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
         """Hide one pattern."""
@@ -117,42 +116,19 @@ class Motif(InNoise):
         return self.hide(generator, [which], [generator.choice(self.regions[part], n)]), which
 
 
+@dataclass(kw_only=True)
 class Position(InNoise):
     """Say where patterns stand in noise, not which.
 
-    - ``seq_len``: steps.
     - ``rule``: ``order``: two patterns, A and B, which comes first; ``half``: one pattern, in which half it stands.
-    - ``motif_length``: steps of a pattern.
-    - ``noise``: standard deviation; a pattern has root mean square 1.
-    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
-    - ``data_seed``: draws patterns and examples.
     """
 
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = 64,
-        rule: Literal["order", "half"] = "order",
-        motif_length: PositiveInt = 8,
-        noise: NonNegativeFloat = 0.3,
-        train_size: PositiveInt = 10_000,
-        validation_size: PositiveInt = 1000,
-        test_size: PositiveInt = 2000,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            2,
-            motif_length,
-            noise,
-            seq_len=seq_len,
-            train_size=train_size,
-            validation_size=validation_size,
-            test_size=test_size,
-            data_seed=data_seed,
-        )
-        self._check_length(2 * motif_length, f"room for two motifs of {motif_length} steps")
-        self.rule = rule
-        self.shape = Shape(channels=1, length=seq_len, outputs=2)
+    rule: Literal["order", "half"] = "order"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_length(2 * self.motif_length, f"room for two motifs of {self.motif_length} steps")
+        self.shape = Shape(channels=1, length=self.seq_len, outputs=2)
 
     def classes(self) -> list[str]:
         """Return what the two answers are called."""
@@ -164,7 +140,7 @@ class Position(InNoise):
         if self.rule == "half":
             left, right = (generator.choice(self.starts(region), n) for region in ("left", "right"))
             return self.hide(generator, [np.zeros(n, dtype=np.int64)], [np.where(answer, right, left)]), answer
-        length = self.patterns.shape[1]
+        length = self.motif_length
         room = self.seq_len - 2 * length + 1
         first, second = np.sort(generator.integers(room, size=(n, 2)), axis=1).T
         return self.hide(generator, [answer, 1 - answer], [first, second + length]), answer

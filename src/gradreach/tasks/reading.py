@@ -14,6 +14,7 @@ from typing import IO, Any
 from gradreach.errors import ConfigError, advise
 
 PACKED = (".gz", ".xz")
+PATHS = "give an absolute path, or one below data_dir"
 
 
 def locate(setting: str, file: str, data_dir: Path) -> Path:
@@ -23,7 +24,7 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
         ConfigError: there is no such file.
     """
     if file == "???":
-        raise ConfigError(f"{setting}: say which file; give an absolute path, or one below data_dir")
+        raise ConfigError(setting, allowed="say which file", hint=PATHS)
     try:
         path = data_dir / Path(file).expanduser()
         path.stat()
@@ -31,15 +32,13 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
         pass  # said below
     except (OSError, ValueError, RuntimeError) as error:  # too long a name, a zero in it, no such user
         why = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{setting}={file}: {why}; give an absolute path, or one below data_dir") from None
+        raise ConfigError(setting, file, str(why), PATHS) from None
     if path.is_dir():
-        raise ConfigError(f"{setting}={file}: {path.resolve()} is a folder; name a file in it")
+        raise ConfigError(setting, file, f"{path.resolve()} is a folder", "name a file in it")
     if not path.is_file():
-        raise ConfigError(
-            f"{setting}={file}: there is no file {path.absolute()}; give an absolute path, or one below data_dir"
-        )
+        raise ConfigError(setting, file, f"there is no file {path.absolute()}", PATHS)
     if not os.access(path, os.R_OK):
-        raise ConfigError(f"{setting}={file}: you are not allowed to read {path.absolute()}; change its permissions")
+        raise ConfigError(setting, file, f"you are not allowed to read {path.absolute()}", "change its permissions")
     return path
 
 
@@ -90,14 +89,14 @@ def _lines(path: Path, encoding: str, remedy: str, member: str | None, strict: b
                 if strict and not line.isascii():
                     broken = next((c for c in line if "\udc80" <= c <= "\udcff"), None)
                 if broken is not None:
-                    raise ConfigError(
-                        f"{path}: line {number} is not {encoding} (byte 0x{ord(broken) - 0xDC00:02x}); {remedy}"
-                    )
+                    wrong = f"line {number} is not {encoding} (byte 0x{ord(broken) - 0xDC00:02x})"
+                    raise ConfigError(path, allowed=wrong, hint=remedy)
                 yield line
     except UnicodeError as error:
-        raise ConfigError(f"{path}: not {encoding} after line {number} ({error}); {remedy}") from None
+        raise ConfigError(path, allowed=f"not {encoding} after line {number} ({error})", hint=remedy) from None
     except (OSError, EOFError, KeyError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path}: cannot be read after line {number} ({error}); is it whole?") from None
+        broken = f"cannot be read after line {number} ({error})"
+        raise ConfigError(path, allowed=broken, hint="is it whole?") from None
 
 
 def _open(path: Path, encoding: str, member: str | None) -> IO[str]:
@@ -106,9 +105,8 @@ def _open(path: Path, encoding: str, member: str | None) -> IO[str]:
     try:
         io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     except (LookupError, ValueError):  # the latter: a zero in it
-        raise ConfigError(
-            f"task.encoding={encoding}: there is no such encoding; try utf-8, latin-1 or gb18030"
-        ) from None
+        unknown = "there is no such encoding"
+        raise ConfigError("task.encoding", encoding, unknown, "try utf-8, latin-1 or gb18030") from None
     if member is not None and path.suffix.lower() == ".zip":
         raw: Any = zipfile.Path(path, member).open("rb")
     else:

@@ -2,8 +2,27 @@
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
+
+from gradreach.errors import ConfigError
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+"""Of the examples of one file."""
+
+
+def check_shares(validation_share: float, test_share: float) -> None:
+    """Refuse shares of one file that leave nothing to train on."""
+    if validation_share + test_share >= 1:
+        raise ConfigError(
+            "task.validation_share",
+            validation_share,
+            "nothing is left to train on",
+            "choose shares that sum to less than 1",
+            others={"task.test_share": test_share},
+        )
 
 
 def grouped_split(labels: np.ndarray, keys: Sequence[bytes], shares: Sequence[float], seed: int) -> list[np.ndarray]:

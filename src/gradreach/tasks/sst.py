@@ -3,20 +3,18 @@
 import io
 import re
 import zipfile
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
-
 from gradreach.tasks.download import download, fetch, verified
 from gradreach.tasks.reading import lines
 from gradreach.tasks.text import Texts, TextTask
-from gradreach.tasks.tokens import Tokens, torchtext
-from gradreach.tasks.truncate import Keep
-from gradreach.tasks.vectors import VECTOR_STD
+from gradreach.tasks.tokens import torchtext
 
 
+@dataclass(kw_only=True)
 class SST(TextTask):
     """Say how a sentence of a film review judges: 2 classes, or 5 from very negative to very positive.
 
@@ -25,17 +23,12 @@ class SST(TextTask):
     downloaded where they are absent. Source: R. Socher et al., Recursive deep models for semantic compositionality over
     a sentiment treebank, 2013.
 
-    - ``seq_len``: longer texts are cut; ``keep`` says whether their ``head``, ``tail`` or ``both`` ends stay.
-    - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace`` or ``characters``.
-    - ``min_frequency``: how often training must hold a token for it to be known.
-    - ``max_vocabulary``: only the most frequent; None: all.
-    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
-    - ``vector_std``: those that are not pretrained start from N(0, vector_std²).
     - ``labels``: 2 or 5 classes.
     - ``phrases``: also learn from the labelled phrases within training sentences, each different one once.
-    - ``train_size``: draw so many of the training texts; None: all.
-    - ``data_seed``: draws ``train_size``.
     """
+
+    labels: Literal[2, 5] = 2
+    phrases: bool = False
 
     name = "sst"
     source = (
@@ -47,34 +40,6 @@ class SST(TextTask):
         "dev.txt": "sha256:0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40",
         "test.txt": "sha256:6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761",
     }
-
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = 64,
-        keep: Keep = "head",
-        tokens: Tokens = "basic_english",
-        min_frequency: PositiveInt = 1,
-        max_vocabulary: PositiveInt | None = None,
-        labels: Literal[2, 5] = 2,
-        phrases: bool = False,
-        vectors: str | None = None,
-        vector_std: PositiveFloat = VECTOR_STD,
-        train_size: PositiveInt | None = None,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            keep=keep,
-            tokens=tokens,
-            min_frequency=min_frequency,
-            max_vocabulary=max_vocabulary,
-            vectors=vectors,
-            vector_std=vector_std,
-            train_size=train_size,
-            data_seed=data_seed,
-        )
-        self.labels, self.phrases = labels, phrases
 
     def files(self, data_dir: Path) -> list[Path]:
         """Return the three files; of a downloaded archive just these members are read, under these names."""

@@ -2,11 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 from torch import Tensor
 
 from gradreach.batch import Batch
@@ -18,18 +20,26 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("test", "validation", "train")
 """In the order in which they are drawn: so the test split is the same whatever the size of the others."""
 CHUNK = 1000
+LONGER_OR_FEWER = "choose a longer seq_len or a smaller task.train_size"
 
 
+@dataclass(kw_only=True)
 class Synthetic(Task):
     """A task whose examples are drawn from the data seed; no two of its inputs are equal.
 
     Of two sizes of a split the smaller is the beginning of the larger.
+
+    - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
     """
 
-    def __init__(self, *, seq_len: int, train_size: int, validation_size: int, test_size: int, data_seed: int) -> None:
-        self.seq_len = seq_len
-        self.sizes: dict[Part, int] = {"train": train_size, "validation": validation_size, "test": test_size}
-        self.data_seed = data_seed
+    train_size: PositiveInt = 10_000
+    validation_size: PositiveInt = 1000
+    test_size: PositiveInt = 2000
+
+    @property
+    def sizes(self) -> dict[Part, int]:
+        """Return the number of examples of each split."""
+        return {"train": self.train_size, "validation": self.validation_size, "test": self.test_size}
 
     @abstractmethod
     def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
@@ -58,8 +68,11 @@ class Synthetic(Task):
                     new.append(i)
             if not new:
                 raise ConfigError(
-                    f"seq_len={self.seq_len}: {type(self).__name__} yields no more different inputs, and "
-                    f"{missing:,} examples of {part} are missing; choose a longer seq_len or a smaller task.train_size"
+                    "seq_len",
+                    self.seq_len,
+                    f"{type(self).__name__} yields no more different inputs, and {missing:,} examples of {part} are "
+                    "missing",
+                    LONGER_OR_FEWER,
                 )
             xs.append(x[new])
             targets.append(target[new])
@@ -73,27 +86,30 @@ class Synthetic(Task):
 
     def _check_length(self, least: int, why: str) -> None:
         if self.seq_len < least:
-            name = type(self).__name__
-            raise ConfigError(f"seq_len={self.seq_len}: {name} needs {why}; choose {least} or more")
+            needs = f"{type(self).__name__} needs {why}"
+            raise ConfigError("seq_len", self.seq_len, needs, f"choose {least} or more")
 
     def _check_variety(self, inputs: int) -> None:
         """Refuse sizes for which there are not enough different inputs; twice as many make drawing them fast."""
         wanted = sum(self.sizes.values())
         if inputs < 2 * wanted:
             raise ConfigError(
-                f"seq_len={self.seq_len}: {type(self).__name__} has only {inputs:,} different inputs of this length, "
-                f"too few for {wanted:,} examples none of which are equal; choose a longer seq_len or a smaller "
-                f"task.train_size"
+                "seq_len",
+                self.seq_len,
+                f"{type(self).__name__} has only {inputs:,} different inputs of this length, too few for {wanted:,} "
+                "examples none of which are equal",
+                LONGER_OR_FEWER,
             )
 
 
+@dataclass(kw_only=True)
 class Symbolic(Synthetic):
-    """A task over symbols, given to the model as one-hot vectors.
+    """A task over symbols, given to the model as one-hot vectors."""
 
-    - ``alphabet``: what each channel is called.
-    """
-
-    alphabet: Sequence[str]
+    @property
+    @abstractmethod
+    def alphabet(self) -> Sequence[str]:
+        """What each channel is called."""
 
     def sample(self, x: Tensor, length: int) -> str:
         """Return the symbols."""

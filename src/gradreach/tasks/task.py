@@ -1,12 +1,15 @@
 """What every task states."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from gradreach.batch import IGNORED, Batch
@@ -47,18 +50,34 @@ class Shape:
     vector_std: float = 1.0
 
 
+@dataclass(kw_only=True)
 class Task(ABC):
     """Classification, of whole sequences or of steps. A task depends on its settings and its data seed alone.
+
+    A kind of task is a keyword-only dataclass: its fields are its settings, checked by their annotations before
+    ``__post_init__`` checks them together.
+
+    - ``seq_len``: the largest number of steps.
+    - ``data_seed``: draws what is random in the data.
+
+    Attributes that are no settings:
 
     - ``shape``: what a model must take and give; where only the data tell, known after ``prepare``.
     - ``metric``: what ``score`` is called in figures; ``accuracy`` is better when higher, ``mse`` when lower.
     - ``source``, ``licence``: where the data come from, and on what terms.
     """
 
-    shape: Shape
-    metric: Literal["accuracy", "mse"] = "accuracy"
-    source: str = "made on demand from the data seed"
-    licence: str = "Apache-2.0, as this project"
+    seq_len: PositiveInt = 64
+    data_seed: NonNegativeInt = 0
+    shape: Shape = field(init=False, repr=False, compare=False)
+
+    metric: ClassVar[Literal["accuracy", "mse"]] = "accuracy"
+    source = "made on demand from the data seed"
+    licence = "Apache-2.0, as this project"
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.init}
 
     def prepare(self, data_dir: Path) -> None:  # noqa: B027  # most tasks know all from their settings
         """Learn from the files what only they tell, first of all ``shape``; safe to call again.
@@ -126,6 +145,17 @@ class ValueTask(Task):
     def chance(self, splits: Splits) -> float:
         """Return the test error of always answering the mean of the training targets."""
         return float(((splits.test.target - splits.train.target.mean()) ** 2).mean())
+
+
+def splits_of(arrays: Mapping[str, np.ndarray]) -> Splits:
+    """Return splits from ``train.x``, ``train.target``, ``train.lengths`` (absent where none is padded), and so on."""
+
+    def batch(split: str) -> Batch:
+        lengths = arrays.get(f"{split}.lengths")
+        x, target = (torch.from_numpy(arrays[f"{split}.{part}"]) for part in ("x", "target"))
+        return Batch(x, None if lengths is None else torch.from_numpy(lengths), target)
+
+    return Splits(*map(batch, Splits._fields))
 
 
 def _counted(target: Tensor) -> Tensor:

@@ -4,22 +4,23 @@ import json
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
-from gradreach.batch import Batch
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import Arrays, Prepared, progress
 from gradreach.tasks.splits import draw_some, grouped_split, key
-from gradreach.tasks.task import Shape, Splits, Task
+from gradreach.tasks.task import Shape, Splits, Task, splits_of
 from gradreach.tasks.tokens import UNKNOWN, Tokens, bare, encode, vocabulary
 from gradreach.tasks.truncate import Keep, shorten
-from gradreach.tasks.vectors import locate_vectors, read_vectors
+from gradreach.tasks.vectors import VECTOR_STD, locate_vectors, read_vectors
 
 
 class Texts(NamedTuple):
@@ -38,6 +39,7 @@ class Texts(NamedTuple):
         )
 
 
+@dataclass(kw_only=True)
 class TextTask(Task):
     """Say which class a text is of.
 
@@ -45,31 +47,34 @@ class TextTask(Task):
     Validation never holds a text of the test: where a set comes so, it is taken out of validation. Texts that differ in
     capitals and spaces alone are the same text there, and in the splits that we draw, whatever the tokens are.
 
+    - ``seq_len``: longer texts are cut; ``keep`` says whether their ``head``, ``tail`` or ``both`` ends stay.
+    - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace``, or ``characters``: what
+      suits Chinese.
+    - ``min_frequency``: how often training must hold a token for it to be known.
+    - ``max_vocabulary``: only the most frequent; None: all.
+    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows. Then
+      ``shape.vectors`` holds one for every token.
+    - ``vector_std``: those that are not pretrained start from N(0, vector_std²).
+    - ``train_size``: draw so many of the training texts; None: all.
+    - ``data_seed``: draws ``train_size``, and the splits that the set lacks.
+
+    Attributes of a kind of task:
+
+    - ``name``: names its prepared data.
     - ``validation_share``, ``test_share``: of the training texts, where the set has no such split of its own.
-    - ``vectors``: where it is given, ``shape.vectors`` holds a pretrained one for every token.
-    - ``vector_std``: spread of the start of all others.
     """
 
-    name: str
-    validation_share: float = 0.1
-    test_share: float = 0.2
+    keep: Keep = "head"
+    tokens: Tokens = "basic_english"
+    min_frequency: PositiveInt = 1
+    max_vocabulary: PositiveInt | None = None
+    vectors: str | None = None
+    vector_std: PositiveFloat = VECTOR_STD
+    train_size: PositiveInt | None = None
 
-    def __init__(
-        self,
-        *,
-        seq_len: int,
-        keep: Keep,
-        tokens: Tokens,
-        min_frequency: int,
-        max_vocabulary: int | None,
-        vectors: str | None,
-        vector_std: float,
-        train_size: int | None,
-        data_seed: int,
-    ) -> None:
-        self.seq_len, self.keep, self.tokens, self.data_seed = seq_len, keep, tokens, data_seed
-        self.min_frequency, self.max_vocabulary, self.train_size = min_frequency, max_vocabulary, train_size
-        self.vectors, self.vector_std = vectors, vector_std
+    name: ClassVar[str]
+    validation_share = 0.1
+    test_share = 0.2
 
     @abstractmethod
     def files(self, data_dir: Path) -> list[Path]:
@@ -81,9 +86,10 @@ class TextTask(Task):
 
     def shaping(self, files: list[Path]) -> dict[str, Any]:
         """Return the settings that shape what is made of the files."""
-        others = {"prepared", "shape", "source"} | ({"vector_std"} if self.vectors is None else set())
-        settings = {name: value for name, value in vars(self).items() if name not in others}
-        return settings | {"validation_share": self.validation_share, "test_share": self.test_share}
+        settings = self.settings() | {"validation_share": self.validation_share, "test_share": self.test_share}
+        if self.vectors is None:
+            del settings["vector_std"]
+        return settings
 
     def prepare(self, data_dir: Path) -> None:
         """Read and encode the texts, where that is not kept already."""
@@ -105,20 +111,15 @@ class TextTask(Task):
     def splits(self, data_dir: Path) -> Splits:
         """Return the three splits."""
         self.prepare(data_dir)
-        arrays = self.prepared.arrays()
-        parts = []
-        for name in Splits._fields:
-            x, lengths, target = (torch.from_numpy(arrays[f"{name}.{part}"]) for part in ("x", "lengths", "target"))
-            parts.append(Batch(x, lengths, target))
-        return Splits(*parts)
+        return splits_of(self.prepared.arrays())
 
     def facts(self) -> dict[str, Any]:
         """Return the shares of texts cut and of test tokens unknown, and which texts stand in two splits.
 
         ``also_in_test`` were taken out of validation; ``also_in_training`` are as the set has them.
         """
-        told = ("vocabulary", "cut", "unknown", "empty", "also_in_test", "also_in_training", "tokens", "vectors")
-        return {name: self.prepared.facts[name] for name in told if name in self.prepared.facts}
+        names = ("vocabulary", "cut", "unknown", "empty", "also_in_test", "also_in_training", "tokens", "vectors")
+        return {name: self.prepared.facts[name] for name in names if name in self.prepared.facts}
 
     def classes(self) -> list[str]:
         """Return the labels."""
@@ -184,7 +185,8 @@ class TextTask(Task):
     def _draw(self, train: Texts, validation: Texts | None, test: Texts | None) -> tuple[list[Texts], dict[str, Any]]:
         """Draw the splits that the set lacks; count the texts that stand in two splits of it."""
         if len(set(train.labels)) < 2:
-            raise ConfigError(f"{train.path}: all texts are of class '{train.labels[0]}'; there must be two classes")
+            only = f"all texts are of class '{train.labels[0]}'"
+            raise ConfigError(train.path, allowed=only, hint="there must be at least two classes")
         shares = {"train": 1.0}
         if validation is None:
             shares["validation"] = self.validation_share
@@ -210,9 +212,8 @@ class TextTask(Task):
                 else:
                     different = len({bare(text) for text in train.texts})
                     why = f", of {len(train.texts):,} texts with {different:,} different ones"
-                raise ConfigError(
-                    f"{part.path}: no text is left for the {name} split{why}; use more texts or other shares"
-                )
+                none_left = f"no text is left for the {name} split{why}"
+                raise ConfigError(part.path, allowed=none_left, hint="use more texts or other shares")
         learned = {bare(text) for text in learned_from.texts}
         also_in_training = {
             name: sum(bare(text) in learned for text in part.texts)
@@ -224,10 +225,8 @@ class TextTask(Task):
         """Draw ``train_size`` of the texts that stand at an index."""
         classes = len(np.unique(labels[index]))
         if self.train_size is not None and self.train_size < classes:
-            raise ConfigError(
-                f"task.train_size={self.train_size}: training has {classes} classes, and needs a text of each; "
-                f"choose {classes} or more"
-            )
+            needs = f"training has {classes} classes, and needs a text of each"
+            raise ConfigError("task.train_size", self.train_size, needs, f"choose {classes} or more")
         some: np.ndarray = index[draw_some(labels[index], self.train_size, self.data_seed)]
         return some
 
@@ -238,6 +237,7 @@ def _check_classes(parts: Sequence[Texts], classes: Sequence[str]) -> None:
         for label, line in zip(part.labels, part.lines, strict=True):
             if label not in classes:
                 raise ConfigError(
-                    f"{part.path}: line {line}: class '{label}' does not occur in training ({train.path.name}); "
-                    f"take it out, or add training texts of this class"
+                    part.path,
+                    allowed=f"line {line}: class '{label}' does not occur in training ({train.path.name})",
+                    hint="take it out, or add training texts of this class",
                 )

@@ -5,21 +5,19 @@ import json
 import re
 from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import progress
 from gradreach.tasks.reading import advise_of_overlap, lines, locate, suffix_of
+from gradreach.tasks.splits import Share, check_shares
 from gradreach.tasks.text import Texts, TextTask
-from gradreach.tasks.tokens import Tokens
-from gradreach.tasks.truncate import Keep
-from gradreach.tasks.vectors import VECTOR_STD
 
-Share = Annotated[float, Field(gt=0, lt=1)]
 Format = Literal["auto", "csv", "tsv", "jsonl", "lines"]
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 MOST_CLASSES = 1000
@@ -28,6 +26,7 @@ ENCODING = "set task.encoding to the file's own, such as latin-1 or gb18030"
 DECIMAL = re.compile(r"[-+]?((\d[\d_]*[.,][\d_]*|[.,]\d[\d_]*)(e[-+]?\d+)?|\d+e[-+]?\d+|nan|inf)", re.IGNORECASE)
 
 
+@dataclass(kw_only=True)
 class TextFile(TextTask):
     """Say which class a text is of; texts from files of your own, also packed (``.gz``, ``.xz``).
 
@@ -42,84 +41,48 @@ class TextFile(TextTask):
     - ``text_column``, ``label_column``: by the names in the header, or the keys of the objects.
     - ``encoding``: of all files.
     - ``max_rows``: a larger file is refused, for all texts are held in memory.
-    - ``seq_len``: longer texts are cut; ``keep`` says whether their ``head``, ``tail`` or ``both`` ends stay.
-    - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace``, or ``characters``: what
-      suits Chinese.
-    - ``min_frequency``: how often training must hold a token for it to be known.
-    - ``max_vocabulary``: only the most frequent; None: all.
-    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
-    - ``vector_std``: those that are not pretrained start from N(0, vector_std²).
-    - ``train_size``: draw so many of the training texts; None: all.
-    - ``data_seed``: draws the splits that the files do not make, and ``train_size``.
     """
 
+    file: str
+    validation_file: str | None = None
+    test_file: str | None = None
+    validation_share: Share = 0.1
+    test_share: Share = 0.2
+    format: Format = "auto"
+    text_column: str = "text"
+    label_column: str = "label"
+    encoding: str = "utf-8"
+    max_rows: PositiveInt = 1_000_000
+
     name = "text_file"
-    source = "the files given"
     licence = "that of the files"
 
-    def __init__(
-        self,
-        *,
-        file: str,
-        validation_file: str | None = None,
-        test_file: str | None = None,
-        validation_share: Share = 0.1,
-        test_share: Share = 0.2,
-        format: Format = "auto",  # noqa: A002
-        text_column: str = "text",
-        label_column: str = "label",
-        encoding: str = "utf-8",
-        max_rows: PositiveInt = 1_000_000,
-        seq_len: PositiveInt = 64,
-        keep: Keep = "head",
-        tokens: Tokens = "basic_english",
-        min_frequency: PositiveInt = 1,
-        max_vocabulary: PositiveInt | None = None,
-        vectors: str | None = None,
-        vector_std: PositiveFloat = VECTOR_STD,
-        train_size: PositiveInt | None = None,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            keep=keep,
-            tokens=tokens,
-            min_frequency=min_frequency,
-            max_vocabulary=max_vocabulary,
-            vectors=vectors,
-            vector_std=vector_std,
-            train_size=train_size,
-            data_seed=data_seed,
-        )
-        drawn = validation_share * (validation_file is None) + test_share * (test_file is None)
-        if drawn >= 1:
+    def __post_init__(self) -> None:
+        self.source = f"the files given: {', '.join(filter(None, self._given().values()))}"
+        if self.validation_file is None and self.test_file is None:
+            check_shares(self.validation_share, self.test_share)
+        if self.text_column == self.label_column:
             raise ConfigError(
-                f"task.validation_share={validation_share}, task.test_share={test_share}: nothing is left to train on; "
-                f"choose shares that sum to less than 1"
+                "task.text_column",
+                self.text_column,
+                "a text is not its own class",
+                "choose two columns",
+                others={"task.label_column": self.label_column},
             )
-        if text_column == label_column:
-            raise ConfigError(
-                f"task.text_column={text_column}, task.label_column={label_column}: a text is not its own class; "
-                f"choose two columns"
-            )
-        self.source = f"the files given: {', '.join(name for name in (file, validation_file, test_file) if name)}"
-        self.file, self.validation_file, self.test_file = file, validation_file, test_file
-        self.validation_share, self.test_share = validation_share, test_share
-        self.format, self.encoding, self.max_rows = format, encoding, max_rows
-        self.text_column, self.label_column = text_column, label_column
+
+    def _given(self) -> dict[str, str | None]:
+        return {"file": self.file, "validation_file": self.validation_file, "test_file": self.test_file}
 
     def files(self, data_dir: Path) -> list[Path]:
         """Return the files that are given."""
-        given = {"file": self.file, "validation_file": self.validation_file, "test_file": self.test_file}
-        return [locate(f"task.{name}", file, data_dir) for name, file in given.items() if file is not None]
+        return [locate(f"task.{name}", file, data_dir) for name, file in self._given().items() if file is not None]
 
     def shaping(self, files: list[Path]) -> dict[str, Any]:
         """Return the settings that shape what is made of the files: what their names tell, not the names."""
         settings = super().shaping(files)
-        for name in ("file", "validation_file", "test_file"):
-            settings[name] = settings[name] is not None
         del settings["max_rows"]
-        return settings | {"format": [self._format(path) for path in files]}
+        given = {name: file is not None for name, file in self._given().items()}
+        return settings | given | {"format": [self._format(path) for path in files]}
 
     def prepare(self, data_dir: Path) -> None:
         """Read and encode the texts, where that is not kept already; note what was given twice."""
@@ -145,28 +108,32 @@ class TextFile(TextTask):
                 labels.append(intern(label))
                 numbers.append(number)
         if not texts:
-            raise ConfigError(f"{path}: there is no text in this file; is it whole?")
+            raise ConfigError(path, allowed="there is no text in this file", hint="is it whole?")
         if (count := len(set(labels))) > MOST_CLASSES:
             column, setting = self._label_place(path)
             raise ConfigError(
-                f"{path}: {column} holds {count:,} different values; more than {MOST_CLASSES} are no classes: "
-                f"set {setting}"
+                path,
+                allowed=f"{column} holds {count:,} different values; more than {MOST_CLASSES} are not classes",
+                hint=f"set {setting}",
             )
         return Texts(texts, labels, path, numbers)
 
     def _check_row(self, path: Path, number: int, label: str, before: int) -> None:
         if before == self.max_rows:
             raise ConfigError(
-                f"{path}: more than task.max_rows={self.max_rows:,} rows, and all are held in memory; take a "
-                f"sample of the file, or raise task.max_rows"
+                path,
+                allowed=f"more than task.max_rows={self.max_rows:,} rows, and all are held in memory",
+                hint="take a sample of the file, or raise task.max_rows",
             )
         if not label:
-            raise ConfigError(f"{path}: line {number}: column '{self.label_column}' is empty; every text needs a class")
+            empty = f"line {number}: column '{self.label_column}' is empty"
+            raise ConfigError(path, allowed=empty, hint="every text needs a class")
         if DECIMAL.fullmatch(label):
             column, setting = self._label_place(path)
             raise ConfigError(
-                f"{path}: line {number}: {column} holds a decimal number ({label}), no class; "
-                f"write whole numbers or names, or set {setting}"
+                path,
+                allowed=f"line {number}: {column} holds a decimal number ({label}), not a class",
+                hint=f"write whole numbers or names, or set {setting}",
             )
 
     def _label_place(self, path: Path) -> tuple[str, str]:
@@ -178,9 +145,8 @@ class TextFile(TextTask):
     def _format(self, path: Path) -> str:
         kind = self.format if self.format != "auto" else FORMATS.get(suffix_of(path))
         if kind is None:
-            raise ConfigError(
-                f"task.format=auto: {path.name} does not tell its format; set task.format=csv, tsv, jsonl or lines"
-            )
+            unclear = f"{path.name} does not tell its format"
+            raise ConfigError("task.format", "auto", unclear, "set task.format=csv, tsv, jsonl or lines")
         return kind
 
     def _rows(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
@@ -201,7 +167,8 @@ class TextFile(TextTask):
         try:
             header = next(filter(None, rows), None)  # blank lines are passed over, here as below
             if header is None:
-                raise ConfigError(f"{path}: the file is empty; it must begin with a line of column names")
+                begin = "it must begin with a line of column names"
+                raise ConfigError(path, allowed="the file is empty", hint=begin)
             text, label = (self._column(path, name, header) for name in ("text_column", "label_column"))
             begins = rows.line_num + 1
             for row in rows:
@@ -210,25 +177,24 @@ class TextFile(TextTask):
                     continue
                 if len(row) != len(header):
                     raise ConfigError(
-                        f"{path}: line {rows.line_num} has {len(row)} fields, the header has {len(header)} "
-                        f"({', '.join(header)}); quote fields that hold the separator"
+                        path,
+                        allowed=f"line {rows.line_num} has {len(row)} fields, the header has {len(header)} "
+                        f"({', '.join(header)})",
+                        hint="quote fields that hold the separator",
                     )
                 yield rows.line_num, row[text], row[label].strip()
         except csv.Error as error:
-            raise ConfigError(
-                f"{path}: what begins in line {begins} cannot be read ({error}); is a quote left open?"
-            ) from None
+            broken = f"what begins in line {begins} cannot be read ({error})"
+            raise ConfigError(path, allowed=broken, hint="is a quote left open?") from None
 
     def _column(self, path: Path, setting: str, header: list[str]) -> int:
         name = getattr(self, setting)
         if name not in header:
-            raise ConfigError(
-                f"task.{setting}={name}: {path.name} has no such column, but {', '.join(_legible(header))}"
-            )
+            lacking = f"{path.name} has no such column"
+            raise ConfigError(f"task.{setting}", name, lacking, choices=_legible(header))
         if header.count(name) > 1:
-            raise ConfigError(
-                f"task.{setting}={name}: {path.name} has {header.count(name)} columns of this name; rename one"
-            )
+            several = f"{path.name} has {header.count(name)} columns of this name"
+            raise ConfigError(f"task.{setting}", name, several, "rename one")
         return header.index(name)
 
     def _from_objects(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:
@@ -238,22 +204,21 @@ class TextFile(TextTask):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise ConfigError(f"{path}: line {number} is no JSON ({error}); write one object a line") from None
+                wrong = f"line {number} is not JSON ({error})"
+                raise ConfigError(path, allowed=wrong, hint="write one object a line") from None
             if not isinstance(row, dict):
-                raise ConfigError(f"{path}: line {number} is no JSON object with a text and a label")
+                raise ConfigError(path, allowed=f"line {number} is not a JSON object with a text and a label")
             for setting in ("text_column", "label_column"):
-                if getattr(self, setting) not in row:
-                    raise ConfigError(
-                        f"task.{setting}={getattr(self, setting)}: {path.name}, line {number} has no such key, but "
-                        f"{', '.join(map(str, row))}"
-                    )
+                if (name := getattr(self, setting)) not in row:
+                    lacking = f"{path.name}, line {number} has no such key"
+                    raise ConfigError(f"task.{setting}", name, lacking, choices=_legible(list(row)))
             text, label = row[self.text_column], row[self.label_column]
             if not isinstance(text, str):
-                raise ConfigError(f"{path}: line {number}: '{self.text_column}' is no text but {json.dumps(text)[:40]}")
+                wrong = f"line {number}: '{self.text_column}' is not a text but {json.dumps(text)[:40]}"
+                raise ConfigError(path, allowed=wrong)
             if label is None or isinstance(label, dict | list):
-                raise ConfigError(
-                    f"{path}: line {number}: '{self.label_column}' is no class but {json.dumps(label)[:40]}"
-                )
+                wrong = f"line {number}: '{self.label_column}' is not a class but {json.dumps(label)[:40]}"
+                raise ConfigError(path, allowed=wrong)
             yield number, text, str(label).strip()
 
     def _from_lines(self, path: Path, source: Iterator[str]) -> Iterator[tuple[int, str, str]]:

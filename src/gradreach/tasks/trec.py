@@ -1,18 +1,16 @@
 """TREC: questions by what they ask for."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
-
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from gradreach.tasks.download import fetch, verified
 from gradreach.tasks.reading import lines
 from gradreach.tasks.text import Texts, TextTask
-from gradreach.tasks.tokens import Tokens, torchtext
-from gradreach.tasks.truncate import Keep
-from gradreach.tasks.vectors import VECTOR_STD
+from gradreach.tasks.tokens import torchtext
 
 
+@dataclass(kw_only=True)
 class TREC(TextTask):
     """Say what a question asks for: 6 classes, or 47 to 50 finer ones.
 
@@ -21,16 +19,10 @@ class TREC(TextTask):
     ``trec/TREC_10.label`` below ``data_dir``, downloaded where they are absent. Source: X. Li and D. Roth, Learning
     question classifiers, 2002.
 
-    - ``seq_len``: longer texts are cut; ``keep`` says whether their ``head``, ``tail`` or ``both`` ends stay.
-    - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace`` or ``characters``.
-    - ``min_frequency``: how often training must hold a token for it to be known.
-    - ``max_vocabulary``: only the most frequent; None: all.
-    - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows.
-    - ``vector_std``: those that are not pretrained start from N(0, vector_std²).
     - ``fine``: the finer classes.
-    - ``train_size``: draw so many of the training texts; None: all.
-    - ``data_seed``: draws validation and ``train_size``.
     """
+
+    fine: bool = False
 
     name = "trec"
     source = "X. Li and D. Roth, Learning question classifiers, COLING 2002"
@@ -39,33 +31,6 @@ class TREC(TextTask):
         "train_5500.label": "sha256:9e4c8bdcaffb96ed61041bd64b564183d52793a8e91d84fc3a8646885f466ec3",
         "TREC_10.label": "sha256:033f22c028c2bbba9ca682f68ffe204dc1aa6e1cf35dd6207f2d4ca67f0d0e8e",
     }
-
-    def __init__(
-        self,
-        *,
-        seq_len: PositiveInt = 64,
-        keep: Keep = "head",
-        tokens: Tokens = "basic_english",
-        min_frequency: PositiveInt = 1,
-        max_vocabulary: PositiveInt | None = None,
-        fine: bool = False,
-        vectors: str | None = None,
-        vector_std: PositiveFloat = VECTOR_STD,
-        train_size: PositiveInt | None = None,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            keep=keep,
-            tokens=tokens,
-            min_frequency=min_frequency,
-            max_vocabulary=max_vocabulary,
-            vectors=vectors,
-            vector_std=vector_std,
-            train_size=train_size,
-            data_seed=data_seed,
-        )
-        self.fine = fine
 
     def files(self, data_dir: Path) -> list[Path]:
         """Return the two files."""

@@ -2,25 +2,25 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import PositiveInt
 
-from gradreach.batch import Batch
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import Arrays, Prepared, progress
 from gradreach.tasks.reading import advise_of_overlap, lines, locate
-from gradreach.tasks.splits import grouped_split, keys_of
-from gradreach.tasks.task import Shape, Splits, Task
-from gradreach.tasks.truncate import Keep, shorten
+from gradreach.tasks.splits import Share, check_shares, grouped_split, keys_of
+from gradreach.tasks.task import Shape, Splits, Task, splits_of
+from gradreach.tasks.truncate import shorten
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+MISSING = "write ? where a value is missing"
 LARGEST = float(np.finfo(np.float32).max)
 
 
+@dataclass(kw_only=True)
 class TimeSeriesFile(Task):
     """Say which class a series is of; series from ``.ts`` files, several channels, different lengths.
 
@@ -38,40 +38,28 @@ class TimeSeriesFile(Task):
     - ``data_seed``: draws the splits that the files do not make.
     """
 
-    source = "the files given"
+    file: str
+    test_file: str | None = None
+    validation_share: Share = 0.2
+    test_share: Share = 0.2
+    keep: Literal["all", "head", "tail", "both"] = "all"
+    max_rows: PositiveInt = 1_000_000
+    normalize: bool = True
+
     licence = "that of the files"
 
-    def __init__(
-        self,
-        *,
-        file: str,
-        test_file: str | None = None,
-        validation_share: Share = 0.2,
-        test_share: Share = 0.2,
-        seq_len: PositiveInt = 64,
-        keep: Keep | Literal["all"] = "all",
-        max_rows: PositiveInt = 1_000_000,
-        normalize: bool = True,
-        data_seed: NonNegativeInt = 0,
-    ) -> None:
-        if test_file is None and validation_share + test_share >= 1:
-            raise ConfigError(
-                f"task.validation_share={validation_share}, task.test_share={test_share}: nothing is left to train on; "
-                f"choose shares that sum to less than 1"
-            )
-        self.source = f"the files given: {', '.join(name for name in (file, test_file) if name)}"
-        self.file, self.test_file, self.max_rows = file, test_file, max_rows
-        self.validation_share, self.test_share = validation_share, test_share
-        self.seq_len, self.keep, self.normalize, self.data_seed = seq_len, keep, normalize, data_seed
+    def __post_init__(self) -> None:
+        self.source = f"the files given: {', '.join(filter(None, [self.file, self.test_file]))}"
+        if self.test_file is None:
+            check_shares(self.validation_share, self.test_share)
 
     def prepare(self, data_dir: Path) -> None:
         """Read the files, where what they hold is not kept already."""
         paths = [locate("task.file", self.file, data_dir)]
         if self.test_file is not None:
             paths.append(locate("task.test_file", self.test_file, data_dir))
-        settings = {name: value for name, value in vars(self).items() if isinstance(value, float | int | str)}
-        for irrelevant in ("file", "test_file", "source", "max_rows"):  # the content of files counts
-            settings.pop(irrelevant, None)
+        irrelevant = ("file", "test_file", "max_rows")  # the content of files counts
+        settings = {name: value for name, value in self.settings().items() if name not in irrelevant}
         self.prepared = Prepared("ts_file", settings, paths, lambda: self._read(paths))
         facts = self.prepared.facts
         self.shape = Shape(
@@ -85,12 +73,7 @@ class TimeSeriesFile(Task):
     def splits(self, data_dir: Path) -> Splits:
         """Return the three splits."""
         self.prepare(data_dir)
-        arrays = self.prepared.arrays()
-        parts = []
-        for name in Splits._fields:
-            x, lengths, target = (torch.from_numpy(arrays[f"{name}.{part}"]) for part in ("x", "lengths", "target"))
-            parts.append(Batch(x, lengths if self.shape.variable_length else None, target))
-        return Splits(*parts)
+        return splits_of(self.prepared.arrays())
 
     def facts(self) -> dict[str, Any]:
         """Return the share of series cut and of values missing, and which series stand in two splits.
@@ -124,8 +107,9 @@ class TimeSeriesFile(Task):
             if not some:
                 why = f" (the test holds {also_in_test} that it had)" if name == "validation" and also_in_test else ""
                 raise ConfigError(
-                    f"{paths[0]}: too few series ({len(series):,}, {len(set(keys)):,} different) for a {name} split"
-                    f"{why}; use a larger file"
+                    paths[0],
+                    allowed=f"too few series ({len(series):,}, {len(set(keys)):,} different) for a {name} split{why}",
+                    hint="use a larger file",
                 )
         learned = set(_keys(parts[0][0]))
         also_in_training = {
@@ -143,12 +127,15 @@ class TimeSeriesFile(Task):
         too_long = sum(len(one) > self.seq_len for one in everything)
         if too_long and self.keep == "all":
             raise ConfigError(
-                f"seq_len={self.seq_len}: {too_long:,} of {len(everything):,} series in {paths[0].name} are longer, up "
-                f"to {longest} steps; choose {longest} or more, or task.keep=head, tail or both to cut them"
+                "seq_len",
+                self.seq_len,
+                f"{too_long:,} of {len(everything):,} series in {paths[0].name} are longer, up to {longest} steps",
+                f"choose {longest} or more, or task.keep=head, tail or both to cut them",
             )
         missing = sum(int(np.isnan(one).sum()) for one in everything) / max(1, sum(one.size for one in everything))
         parts = [([shorten(one, self.seq_len, self.keep) for one in some], labels) for some, labels in parts]
         length = max(1, min(longest, self.seq_len))
+        variable_length = any(len(one) != length for some, _ in parts for one in some)
         learned_from = np.concatenate(parts[0][0])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a channel may have no value at all: it becomes zero
@@ -160,13 +147,14 @@ class TimeSeriesFile(Task):
             x = np.zeros((len(some), length, everything[0].shape[1]), dtype=np.float32)
             for row, one in zip(x, some, strict=True):
                 row[: len(one)] = (np.where(np.isnan(one), mean, one) - shift) / scale
-            lengths = np.array([len(one) for one in some], dtype=np.int64)
-            arrays |= {f"{name}.x": x, f"{name}.lengths": lengths, f"{name}.target": labels.astype(np.int64)}
+            arrays |= {f"{name}.x": x, f"{name}.target": labels.astype(np.int64)}
+            if variable_length:
+                arrays[f"{name}.lengths"] = np.array([len(one) for one in some], dtype=np.int64)
         return arrays, {
             "channels": everything[0].shape[1],
             "length": length,
             "classes": classes,
-            "variable_length": any(len(one) != length for some, _ in parts for one in some),
+            "variable_length": variable_length,
             "cut": too_long / len(everything),
             "missing": missing,
         }
@@ -202,22 +190,24 @@ def read_ts(path: Path, max_rows: int) -> Series:
                 continue
             if not line.startswith("@"):
                 if not in_data:
-                    raise ConfigError(f"{path}: line {number} stands before @data; is this a .ts file?")
+                    before = f"line {number} stands before @data"
+                    raise ConfigError(path, allowed=before, hint="is this a .ts file?")
                 if len(series) == max_rows:
                     raise ConfigError(
-                        f"{path}: more than task.max_rows={max_rows:,} series, and all are held in memory; take a "
-                        f"sample of the file, or raise task.max_rows"
+                        path,
+                        allowed=f"more than task.max_rows={max_rows:,} series, and all are held in memory",
+                        hint="take a sample of the file, or raise task.max_rows",
                     )
                 one, label = _series(path, number, line)
                 if series and one.shape[1] != series[0].shape[1]:
                     raise ConfigError(
-                        f"{path}: line {number} has {one.shape[1]} channels, those before have {series[0].shape[1]}; "
-                        "all series must have the same"
+                        path,
+                        allowed=f"line {number} has {one.shape[1]} channels, those before have {series[0].shape[1]}",
+                        hint="all series must have the same",
                     )
                 if classes and label not in classes:
-                    raise ConfigError(
-                        f"{path}: line {number}: class '{label}' is none of {', '.join(classes)}; mend one of them"
-                    )
+                    unknown = f"line {number}: class '{label}' is not one of {', '.join(classes)}"
+                    raise ConfigError(path, allowed=unknown, hint="correct the class, or @classLabel")
                 series.append(one)
                 labels.append(label)
                 numbers.append(number)
@@ -231,26 +221,27 @@ def read_ts(path: Path, max_rows: int) -> Series:
                 case "@classlabel" | "@targetlabel", values:
                     if word.lower() == "@targetlabel" and values[:1] != ["true"]:
                         continue
-                    raise ConfigError(f"{path}: line {number}: these series have no classes; use a classification set")
+                    without = f"line {number}: these series have no classes"
+                    raise ConfigError(path, allowed=without, hint="use a classification set")
                 case "@timestamps", ["true", *_]:
-                    raise ConfigError(
-                        f"{path}: line {number}: values with time stamps cannot be read; resample the series"
-                    )
+                    stamped = f"line {number}: values with time stamps cannot be read"
+                    raise ConfigError(path, allowed=stamped, hint="resample the series")
     if not series:
-        raise ConfigError(f"{path}: there is no series in this file; is it whole?")
+        raise ConfigError(path, allowed="there is no series in this file", hint="is it whole?")
     present = sorted(set(labels))
     if len(present) < 2:
-        raise ConfigError(f"{path}: all {len(labels)} series are of class '{present[0]}'; there must be two classes")
+        only = f"all {len(labels)} series are of class '{present[0]}'"
+        raise ConfigError(path, allowed=only, hint="there must be at least two classes")
     return Series(series, labels, classes or present, numbers)
 
 
 def _series(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
     *channels, label = line.split(":")
     if not channels or not label.strip() or "," in label:
-        raise ConfigError(f"{path}: line {number} has no class: it must be values, then ':', then the class")
+        raise ConfigError(path, allowed=f"line {number} has no class", hint="write values, then ':', then the class")
     values = [list(_values(path, number, channel)) for channel in channels]
     if len({len(channel) for channel in values}) > 1:
-        raise ConfigError(f"{path}: line {number}: its channels have different lengths; pad them with ?")
+        raise ConfigError(path, allowed=f"line {number}: its channels have different lengths", hint="pad them with ?")
     return np.array(values, dtype=np.float64).T, label.strip()
 
 
@@ -259,26 +250,25 @@ def _values(path: Path, number: int, channel: str) -> Iterator[float]:
         try:
             value = float("nan") if word.strip() == "?" else float(word)
         except ValueError:
-            raise ConfigError(
-                f"{path}: line {number}: '{word.strip()[:40]}' is no number; write ? where it is missing"
-            ) from None
+            wrong = f"line {number}: '{word.strip()[:40]}' is not a number"
+            raise ConfigError(path, allowed=wrong, hint=MISSING) from None
         if abs(value) > LARGEST:
-            raise ConfigError(f"{path}: line {number}: {word.strip()[:40]} is too large; write ? where it is missing")
+            raise ConfigError(path, allowed=f"line {number}: {word.strip()[:40]} is too large", hint=MISSING)
         yield value
 
 
 def _check_fit(paths: list[Path], train: Series, test: Series) -> None:
     if train.series[0].shape[1] != test.series[0].shape[1]:
-        raise ConfigError(
-            f"{paths[1]}: its series have {test.series[0].shape[1]} channels, those of {paths[0].name} have "
-            f"{train.series[0].shape[1]}"
-        )
+        own, others = (part.series[0].shape[1] for part in (test, train))
+        different = f"its series have {own} channels, those of {paths[0].name} have {others}"
+        raise ConfigError(paths[1], allowed=different, hint="give files of the same set")
     known = set(train.labels)
     for label, line in zip(test.labels, test.lines, strict=True):
         if label not in known:
             raise ConfigError(
-                f"{paths[1]}: line {line}: class '{label}' does not occur in {paths[0].name}; take its series out, or "
-                "add training series of this class"
+                paths[1],
+                allowed=f"line {line}: class '{label}' does not occur in {paths[0].name}",
+                hint="take its series out, or add training series of this class",
             )
 
 

@@ -5,6 +5,7 @@ import io
 import re
 import ssl
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,7 +51,7 @@ def locate_vectors(vectors: str, data_dir: Path) -> Path:
         return locate(SETTING, vectors, data_dir)
     except ConfigError as error:
         names = ", ".join(sorted(name for name in known.pretrained_aliases if GLOVE.fullmatch(name)))
-        raise ConfigError(f"{error}, or a name: {names}") from None
+        raise replace(error, hint=f"{error.hint}, or a name: {names}") from None
 
 
 def read_vectors(vectors: str, path: Path, words: Sequence[str], std: float, seed: int) -> tuple[Tensor, float]:
@@ -75,8 +76,10 @@ def read_vectors(vectors: str, path: Path, words: Sequence[str], std: float, see
             file.writelines(_lines_of(vectors, path, set(words)))
         if not wanted.stat().st_size:
             raise ConfigError(
-                f"{SETTING}={vectors}: holds none of the {len(words):,} tokens of training; choose vectors of "
-                f"this language and of such tokens"
+                SETTING,
+                vectors,
+                f"holds none of the {len(words):,} tokens of training",
+                "choose vectors of this language and of such tokens",
             )
         with _undisturbed():
             found = torchtext().vocab.Vectors(str(wanted), cache=folder)
@@ -98,13 +101,15 @@ def _lines_of(vectors: str, path: Path, words: set[str]) -> Iterator[bytes]:
             if len(values) < SMALLEST or len(values) != (size or len(values)):
                 before = f", those before {size}" if size else ""
                 raise ConfigError(
-                    f"{path}: line {number} holds {len(values)} numbers{before}; a line of vectors is a word and "
-                    f"{SMALLEST} numbers or more, with single spaces between"
+                    path,
+                    allowed=f"line {number} holds {len(values)} numbers{before}",
+                    hint=f"a line of vectors is a word and {SMALLEST} numbers or more, with single spaces between",
                 )
             size = len(values)
             if word in words:
                 if not all(map(_is_number, values)):
-                    raise ConfigError(f"{path}: line {number}: the vector of '{word}' holds what is no finite number")
+                    wrong = f"line {number}: the vector of '{word}' holds something that is not a finite number"
+                    raise ConfigError(path, allowed=wrong)
                 yield " ".join([word, *values, "\n"]).encode("utf-8", "surrogateescape")
 
 

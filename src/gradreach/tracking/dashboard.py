@@ -52,9 +52,10 @@ class Dashboard:
         """
         table, page = run_table(results_dir, experiment), results_dir / experiment / "README.md"
         if not table.exists():
-            raise ConfigError(f"{experiment}: no runs yet; python run.py -m experiment={experiment} makes them")
+            hint = f"python run.py -m experiment={experiment} makes them"
+            raise ConfigError(experiment, allowed="no runs yet", hint=hint)
         if not page.exists():
-            raise ConfigError(f"{experiment}: no tables yet; gradreach tables {experiment} makes them")
+            raise ConfigError(experiment, allowed="no tables yet", hint=f"gradreach tables {experiment} makes them")
         runs = read_runs(table)
         metrics = runs["metric"].dropna().tolist() if "metric" in runs else []
         return cls(

@@ -3,6 +3,7 @@
 import io
 import json
 from contextlib import redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 
 from gradreach.errors import ConfigError, first_line
@@ -30,7 +31,7 @@ def publish(
     try:
         check_server(url, "gradreach dashboard")
     except Unreachable as error:
-        raise ConfigError(f"{error}; --dry-run needs no server") from None
+        raise replace(error, hint="--dry-run needs no server") from None
     import wandb
 
     try:
@@ -40,8 +41,7 @@ def publish(
     except ConfigError:
         raise
     except Exception as error:  # the libraries have no common one for what a server does not know, takes or answers
-        raise ConfigError(
-            f"{url} does not take the dashboard ({first_line(error)}); --dry-run writes it as JSON"
-        ) from error
+        refused = f"does not take the dashboard ({first_line(error)})"
+        raise ConfigError(url, allowed=refused, hint="--dry-run writes it as JSON") from error
     for name, page in zip(("view", "report"), pages, strict=True):
         print(f"{name:<7} {page}")

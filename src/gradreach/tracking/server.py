@@ -23,10 +23,7 @@ ABOUT_KEYS = (400, 401, 403)
 
 
 class Unreachable(ConfigError):
-    """The server does not answer, or not as one of W&B's does."""
-
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"{url} does not answer ({reason})")
+    """The server (``setting``: its address) does not answer, or not as one of W&B's does."""
 
 
 def mode_now(tracking: TrackingSettings) -> Literal["offline", "online"]:
@@ -48,8 +45,14 @@ def mode_now(tracking: TrackingSettings) -> Literal["offline", "online"]:
 
 
 def use_server(base_url: str | None) -> str:
-    """Point all of wandb in this process at a server, None at the one that its own settings name; return which."""
+    """Point all of wandb in this process at a server, None at the one that its own settings name; return which.
+
+    Raises:
+        ConfigError: it is no address.
+    """
     if base_url is not None:
+        if not base_url.startswith(("http://", "https://")):
+            raise ConfigError("base_url", base_url, "must be an address that begins with http:// or https://")
         os.environ["WANDB_BASE_URL"] = base_url
     if "WANDB_BASE_URL" in os.environ:
         return os.environ["WANDB_BASE_URL"].rstrip("/")
@@ -67,7 +70,7 @@ def check_server(url: str, asked_by: str) -> None:
     """
     silent = unreachable(url)
     if silent is not None:
-        raise Unreachable(url, silent)
+        raise Unreachable(url, allowed=f"does not answer ({silent})")
     check_key(url, asked_by)
 
 
@@ -107,7 +110,7 @@ def check_key(url: str, asked_by: str) -> None:
         reason = first_line(error).rstrip(".")
         silent = unreachable(url) or (reason if reason.endswith("in time") else None)  # wandb names no other sign of it
         if silent is not None:
-            raise Unreachable(url, silent) from None
-        raise ConfigError(f"{asked_by}: W&B's key is refused ({reason}); {remedy}") from None
+            raise Unreachable(url, allowed=f"does not answer ({silent})") from None
+        raise ConfigError(asked_by, allowed=f"W&B's key is refused ({reason})", hint=remedy) from None
     if not known:
-        raise ConfigError(f"{asked_by}: there is no key for {url}; {remedy}")
+        raise ConfigError(asked_by, allowed=f"there is no key for {url}", hint=remedy)

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from gradreach.compose import configuration
-from gradreach.errors import ConfigError, suggest
+from gradreach.errors import ConfigError
 
 AGENT = ("${env}", "${interpreter}", "${program}", "${args_no_hyphens}")
 """W&B's own words: ``python run.py model=lstm seq_len=64 ...``, each parameter as Hydra reads it."""
@@ -37,15 +37,14 @@ def sweep_files(experiment: str, conf_dir: Path, project: str, entity: str | Non
     with configuration(conf_dir):
         known = [file.stem for file in (conf_dir / "experiment").glob("*.yaml")]
         if experiment not in known:
-            raise ConfigError(f"experiment={experiment}: there is no such option; {suggest(experiment, known)}")
+            raise ConfigError("experiment", experiment, "there is no such option", choices=known)
         own = compose("config", overrides=[f"experiment={experiment}"], return_hydra_config=True).hydra.sweeper
     parts = {name: part for name, part in (own.get("parts") or {}).items() if part is not None}
     texts = {}
     for name, params in zip(parts or [None], grids(own.params or {}, parts), strict=True):
         if not params:
-            raise ConfigError(
-                f"experiment={experiment}: sweeps nothing (hydra.sweeper.params); W&B needs at least one axis"
-            )
+            nothing = "sweeps nothing (hydra.sweeper.params)"
+            raise ConfigError("experiment", experiment, nothing, "W&B needs at least one axis")
         path = output if name is None else output.with_stem(f"{output.stem}_{name}")
         overrides = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
         sweep: dict[str, Any] = {

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -76,7 +77,8 @@ def _begun(file: Path) -> str:
 def _runs_of(results_dir: Path, experiment: str) -> set[str]:
     table = run_table(results_dir, experiment)
     if not table.exists():
-        raise ConfigError(f"{experiment}: no runs of it in {results_dir}; python run.py -m experiment={experiment}")
+        hint = f"python run.py -m experiment={experiment} makes some"
+        raise ConfigError(experiment, allowed=f"no runs of it in {results_dir}", hint=hint)
     return {*read_runs(table)["run_id"], summary_id(experiment)}
 
 
@@ -110,7 +112,7 @@ def sync(results_dir: Path, experiment: str | None, parallel: int, base_url: str
         try:
             check_server(url, "gradreach sync")
         except Unreachable as error:
-            raise ConfigError(f"{error}; {len(left)} runs wait, try again later") from None
+            raise replace(error, hint=f"{len(left)} runs wait, try again later") from None
         said = _send(left, url, parallel, console)
         sent = [one for one in left if one.sent]
         for one in sent:
@@ -138,12 +140,13 @@ def names(results_dir: Path, runs: Iterable[UnsentRun]) -> Iterator[str]:
 def _alone(results_dir: Path) -> Iterator[None]:
     folder = results_dir / "wandb"
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: nothing was tracked here; python run.py makes runs")
+        raise ConfigError(folder, allowed="nothing was tracked here", hint="python run.py makes runs")
     try:
         with filelock.FileLock(folder / ".sync.lock", timeout=0):
             yield
     except filelock.Timeout:
-        raise ConfigError(f"{folder}: another gradreach sync is sending from here; wait for it") from None
+        busy = "another gradreach sync is sending from here"
+        raise ConfigError(folder, allowed=busy, hint="wait for it") from None
 
 
 def _send(left: Sequence[UnsentRun], url: str, parallel: int, console: Console) -> str:

@@ -1,6 +1,5 @@
 """What a run tells while it goes; W&B is one listener, nobody the other."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -8,7 +7,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from gradreach.config import RunConfig, RunEnvironment
-from gradreach.errors import first_line
+from gradreach.errors import first_line, report
 
 
 class Tracker(Protocol):
@@ -89,7 +88,7 @@ class FailSafeTracker:
             yield
         except Exception as error:
             self.trouble = first_line(error)
-            print(f"gradreach: tracking ends here, the run goes on and is recorded: {self.trouble}", file=sys.stderr)
+            report(f"tracking ends here, the run goes on and is recorded: {self.trouble}")
             if self.listener is not None:
                 self.listener.abandon()
             self.listener = None

@@ -30,6 +30,7 @@ FACTS = (
     "best_epoch",
     "steps",
     "training_seconds",
+    "stopped",
 )
 HISTORY = "history.csv"
 """The file of a run in which stands all that was measured from epoch to epoch, as in its record."""
@@ -241,5 +242,5 @@ def configuration(run: RunConfig, environment: RunEnvironment, record: Mapping[s
         "seq_len": run.task.arguments().get("seq_len"),
         "device": environment.device,
         "threads": environment.threads,
-        **{key: record[key] for key in ("revision", "versions", "host")},
+        **{key: record.get(key) for key in ("revision", "code", "versions", "host")},
     }

@@ -43,7 +43,8 @@ class WandbSource:
                 self.api = wandb.Api()
             runs = list(self.api.runs(self.project, order="+created_at", lazy=False))
         except Exception as error:
-            raise ConfigError(f"source=wandb:{self.project}: cannot be read ({first_line(error)})") from None
+            unread = f"cannot be read ({first_line(error)})"
+            raise ConfigError("source", f"wandb:{self.project}", unread) from None
         return {str(run.config.get("run_id", run.id)): run for run in runs if "task" in run.config}
 
     def run_ids(self) -> list[str]:
@@ -70,7 +71,7 @@ class WandbSource:
             "metrics": metrics,
             "metric": summary.get("metric") or next((m for m in ("mse", "accuracy") if f"val/{m}" in metrics), None),
             "steps_per_second": summary.get("time/steps_per_second"),
-            **{key: config.get(key) for key in ("revision", "versions", "host")},
+            **{key: config.get(key) for key in ("revision", "code", "versions", "host")},
         }
 
     def status_of(self, record: Mapping[str, Any]) -> str:
@@ -124,5 +125,5 @@ def open_source(name: str | None) -> WandbSource | None:
         return None
     kind, _, where = name.partition(":")
     if kind != "wandb" or where.count("/") != 1:
-        raise ConfigError(f"source={name}: must be wandb:entity/project, or left out for the records here")
+        raise ConfigError("source", name, "must be wandb:entity/project, or left out for the records here")
     return WandbSource(where)

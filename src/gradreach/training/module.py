@@ -1,16 +1,16 @@
 """What Lightning trains: a model, a task's loss, and the epoch's figures."""
 
 import math
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import pandas as pd
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from gradreach.config import OptimizerSettings
 from gradreach.diagnostics import GradientNorms
 from gradreach.tasks import Batch, Batches, Task
+from gradreach.training.optimizers import make_optimizer, make_schedule
 
 
 class Mean:
@@ -25,124 +25,170 @@ class Mean:
         self.total = self.total + values.detach().sum()
         self.count += len(values)
 
-    def take(self) -> float:
-        """Return the mean and begin anew; NaN of nothing."""
-        mean = float(self.total) / self.count if self.count else math.nan
+    def reset(self) -> None:
+        """Begin anew."""
         self.total, self.count = 0.0, 0
-        return mean
 
-
-class Epochs:
-    """What Lightning takes for a loader of one batch: all batches of an epoch together.
-
-    Its own way around a single step takes as long as a small network's step itself, and drives the network out of the
-    processor's cache.
-    """
-
-    def __init__(self, batches: Batches) -> None:
-        self.batches = batches
-
-    def __len__(self) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[Batches]:
-        yield self.batches
+    def value(self) -> float:
+        """Return the mean; NaN of nothing."""
+        return float(self.total) / self.count if self.count else math.nan
 
 
 class TrainingModule(LightningModule):
-    """A model that learns a task.
+    """A model that learns a task, in any Trainer and from any loader.
 
-    After every training epoch ``figures`` holds what it yielded: ``train/*``, ``val/*``, and of the gradient before
-    clipping its mean norm, how often it was clipped and how often it was no number (by parameter and layer in
-    ``by_parameter``); after the test, ``test/*``. The score goes by the name of the task's metric: ``val/accuracy`` or
-    ``val/mse``.
+    Batches are ``Batch``, or what a plain ``DataLoader`` collates: ``(x, target)`` or ``(x, lengths, target)``. At the
+    end of an epoch loss and score are logged: ``train/loss``, ``val/accuracy`` (or ``val/mse``: the task's metric), and
+    ``test/*`` after a test. ``figures`` holds those of the epoch to the last bit, which logged values are not.
 
-    - ``make_optimizer``: given the parameters.
-    - ``make_schedule``: given the optimizer; stepped after every batch. What gives None keeps the learning rate.
-    - ``clip_norm``: gradients with a larger total norm are scaled down to it; None leaves them.
-    - ``after_step``: called after every step with how many there have been, and how many make an epoch.
+    - ``optimizer``: how the weights are moved. A schedule ends with ``trainer.estimated_stepping_batches``.
+    - ``clip_norm``: gradients with a larger total norm are scaled down to it; None leaves them. The Trainer's
+      ``gradient_clip_val`` wins.
+    - ``max_steps``: where training ends earlier than the Trainer knows.
+    - ``gradient_norms``: of every step, where a ``GradientMonitor`` takes them: clipping then takes no second norm.
     """
 
     def __init__(
         self,
         model: nn.Module,
         task: Task,
-        make_optimizer: Callable[[Any], torch.optim.Optimizer],
-        make_schedule: Callable[[torch.optim.Optimizer], Any] = lambda optimizer: None,
+        optimizer: OptimizerSettings,
         clip_norm: float | None = None,
-        after_step: Callable[[int, int], None] = lambda step, length: None,
+        max_steps: int | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.task = task
-        self.make_optimizer = make_optimizer
-        self.make_schedule = make_schedule
-        self.after_step = after_step
-        self.automatic_optimization = False
-        self.steps = 0
+        self.optimizer = optimizer
+        self.clip_norm = clip_norm
+        self.max_steps = max_steps
         self.figures: dict[str, float] = {}
-        self.means = {stage: (Mean(), Mean()) for stage in ("train", "val", "test")}
-        self.gradient_norms = GradientNorms(model, math.inf if clip_norm is None else clip_norm)
-        self.by_parameter = pd.DataFrame()
+        self.gradient_norms: GradientNorms | None = None
+        self.means = {stage: {"loss": Mean(), task.metric: Mean()} for stage in ("train", "val", "test")}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; Lightning's note of the present hook without the look for parameters and modules.
+
+        It is set some forty times a step, which would take a tenth of a small network's.
+        """
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def configure_optimizers(self) -> Any:
-        """Make the optimizer and its schedule."""
-        optimizer = self.make_optimizer(self.model.parameters())
-        schedule = self.make_schedule(optimizer)
-        return optimizer if schedule is None else {"optimizer": optimizer, "lr_scheduler": schedule}
+        """Make the optimizer, and its schedule with one value a step."""
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        optimizer = make_optimizer(self.optimizer, self.model.parameters(), fused=not scaled)
+        if self.optimizer.schedule == "constant":
+            return optimizer
+        steps = min(self.trainer.estimated_stepping_batches, self.max_steps or math.inf)
+        if steps == math.inf:
+            raise ValueError(
+                f"schedule={self.optimizer.schedule}: needs an end; give the Trainer max_epochs or max_steps"
+            )
+        schedule = make_schedule(self.optimizer.schedule, optimizer, int(steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def training_step(self, epoch: Batches, index: int) -> None:
-        """Learn from all batches of an epoch."""
-        epoch.epoch = self.current_epoch
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        schedule = self.lr_schedulers()
-        assert not isinstance(optimizer, list)
-        assert not isinstance(schedule, list)
-        for batch in epoch:
-            optimizer.zero_grad()
-            self._losses("train", batch).mean().backward()
-            self.gradient_norms.clip()
-            optimizer.step()
-            if schedule is not None:
-                schedule.step()
-            self.steps += 1
-            self.after_step(self.steps, len(epoch))
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Return the mean loss of a batch."""
+        return self._losses("train", batch).mean()
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save how many steps there have been: Lightning does not see them."""
-        checkpoint["steps"] = self.steps
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Count on from there."""
-        self.steps = checkpoint["steps"]
-
-    def validation_step(self, batch: Batch, index: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Count a batch."""
         self._losses("val", batch)
 
-    def test_step(self, batch: Batch, index: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int) -> None:
         """Count a batch."""
         self._losses("test", batch)
 
-    def _losses(self, stage: str, batch: Batch) -> Tensor:
-        logits = self.model(batch.x, batch.lengths)
-        losses = self.task.loss(logits, batch.target)
-        loss, score = self.means[stage]
+    def _losses(self, stage: str, batch: Any) -> Tensor:
+        x, lengths, target = as_batch(batch)
+        logits = self.model(x, lengths)
+        losses = self.task.loss(logits, target)
+        loss, score = self.means[stage].values()
         loss.add(losses)
-        score.add(self.task.score(logits.detach(), batch.target))
+        score.add(self.task.score(logits.detach(), target))
         return losses
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by the Trainer's value where it has one, else by ``clip_norm``."""
+        limit = self.clip_norm if gradient_clip_val is None else float(gradient_clip_val)
+        if limit is None or limit <= 0:
+            return
+        norms = self.gradient_norms
+        if norms is None or norms.total is None or gradient_clip_algorithm == "value":
+            self.clip_gradients(optimizer, limit, gradient_clip_algorithm or "norm")
+        else:
+            nn.utils.clip_grads_with_norm_(norms.parameters.values(), limit, norms.total)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Leave a batch that is there already: looking through its parts takes longer."""
+        if isinstance(batch, Batch) and batch.x.device == device:
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def on_train_epoch_start(self) -> None:
+        """Forget the epoch before, and tell a loader that draws its own order which this is, also where a run goes on.
+
+        Lightning tells it to the samplers of a ``DataLoader`` alone.
+        """
+        loader = self.trainer.train_dataloader
+        if isinstance(loader, Batches):
+            loader.set_epoch(self.current_epoch)
+        self.figures.clear()
+        self._reset("train")
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget what another validation has counted."""
+        self._reset("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Forget what another test has counted."""
+        self._reset("test")
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's training loss and score."""
+        self._close("train")
+
     def on_validation_epoch_end(self) -> None:
-        """Close the training epoch that this validation belongs to."""
-        self._take("train")
-        self._take("val")
-        summary, self.by_parameter = self.gradient_norms.take()
-        self.figures.update({f"gradient/{name}": value for name, value in summary.items()})
+        """Log the validation's loss and score, unless it is only to see whether it works."""
+        if not self.trainer.sanity_checking:
+            self._close("val")
 
     def on_test_epoch_end(self) -> None:
-        """Close the test."""
-        self._take("test")
+        """Log the test's loss and score."""
+        self._close("test")
 
-    def _take(self, stage: str) -> None:
-        for name, mean in zip(("loss", self.task.metric), self.means[stage], strict=True):
-            self.figures[f"{stage}/{name}"] = mean.take()
+    def _reset(self, stage: str) -> None:
+        for mean in self.means[stage].values():
+            mean.reset()
+
+    def _close(self, stage: str) -> None:
+        figures = {f"{stage}/{name}": mean.value() for name, mean in self.means[stage].items()}
+        self.figures.update(figures)
+        self.log_dict(figures, batch_size=1)
+
+
+def as_batch(batch: Any) -> Batch:
+    """Return what a loader gives as a batch.
+
+    Args:
+        batch: ``Batch``, ``(x, target)``, or ``(x, lengths, target)``.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    match batch:
+        case Batch():
+            return batch
+        case (x, target):
+            return Batch(x, None, target)
+        case (x, lengths, target):
+            return Batch(x, lengths, target)
+    raise TypeError(f"a batch of type {type(batch).__name__}: give Batch, (x, target) or (x, lengths, target)")

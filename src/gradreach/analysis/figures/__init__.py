@@ -1,22 +1,21 @@
-"""Pictures of whole experiments: each takes results and the name of its files, and returns what it drew.
+"""Pictures of whole experiments: each takes results and the name of its files, and returns what it drew."""
 
-In ``experiments/<name>.py``::
-
-    figures=(captioned("accuracy_by_kernel", metric_against, x="kernel_size", by="model"), ...)
-"""
-
-from gradreach.analysis.figures.captions import captioned
+from gradreach.analysis.figures.against_known import against_known
 from gradreach.analysis.figures.costs import metric_by_cost
 from gradreach.analysis.figures.critical_difference import critical_difference
 from gradreach.analysis.figures.decoding_by_lag import decoding_by_lag
+from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.figures.epochs import gates_through_training, learning_curves
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
+from gradreach.analysis.figures.shares import gate_shares
 
 __all__ = [
-    "captioned",
+    "against_known",
     "critical_difference",
     "decoding_by_lag",
+    "dots",
+    "gate_shares",
     "gates_through_training",
     "gradient_by_lag",
     "gradient_through_training",

@@ -1,21 +1,22 @@
 """How each kind of figure is read: a fixed paragraph, so that who has read one can read all."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 
+from gradreach.analysis.figures.against_known import against_known
 from gradreach.analysis.figures.common import REFERENCES, TIP
 from gradreach.analysis.figures.costs import metric_by_cost
 from gradreach.analysis.figures.critical_difference import critical_difference
 from gradreach.analysis.figures.decoding_by_lag import decoding_by_lag
+from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.figures.epochs import gates_through_training, learning_curves
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
-from gradreach.analysis.figures.specification import Figure
+from gradreach.analysis.figures.shares import gate_shares
 from gradreach.drawing import PALE
 
 POINTS = "Points: mean over seeds; bars: its 95 % interval (Student's t), cut at what is possible, or shown."
@@ -61,19 +62,16 @@ READING: dict[Callable[..., Any], str] = {
         "their ranks differ by less than the critical difference (Nemenyi, 5 %). Friedman's p: how well all being equal "
         "fits. A model without a finished run in a task ranks last there."
     ),
+    dots: "Mean of the seeds with its 95 % interval (Student's t); small points are seeds. Dotted: chance.",
+    gate_shares: "How the values of a gate are shared out: below 0.1, in between, above 0.9; mean over seeds.",
+    against_known: (
+        "Each point is one layer: the factor by which a step back multiplies the gradient, as measured (mean of the seeds) "
+        "against what is known (filled) or, where there is no closed form, what the Lyapunov exponent says (hollow). A "
+        "true instrument puts all of them on the diagonal."
+    ),
 }
-
-
-def captioned(name: str, draw: Callable[..., Any], about: str = "", **options: Any) -> Figure:
-    """Return a figure of an experiment whose caption says what it is about, and how its kind is read.
-
-    Args:
-        name: of its files.
-        draw: one of the functions of ``gradreach.analysis.figures``.
-        about: what is special about this one.
-        options: of ``draw``.
-    """
-    return Figure(name, " ".join(filter(None, (about, READING[draw]))), partial(draw, **options))
+KINDS = {draw.__name__: draw for draw in READING}
+"""The pictures that there are, by their names."""
 
 
 def explained(caption: str, picture: Picture) -> str:

@@ -7,19 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradreach.analysis.experiment import Experiment, load_experiment
 from gradreach.analysis.figures.captions import explained
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.coverage import PENDING, chance_line, mixture_line, state_line
-from gradreach.analysis.pages.summary import summary
-from gradreach.analysis.results import LONG, Results, has, selected
+from gradreach.analysis.pages.summary import ENDINGS, summary
+from gradreach.analysis.results import LONG, Results, has
 from gradreach.analysis.stats.verdict import Verdict
+from gradreach.analysis.study.load import load_study
+from gradreach.analysis.study.rule import RULE, stored_rule
+from gradreach.analysis.study.shown import TableOf
+from gradreach.analysis.study.study import Claim, Study
+from gradreach.analysis.study.told import budget, one_draw
 from gradreach.analysis.tables.formats import html, latex, markdown
-from gradreach.analysis.tables.layout import View, make
-from gradreach.analysis.tables.specification import Computed
+from gradreach.analysis.tables.layout import View
 from gradreach.errors import ConfigError, advise
-from gradreach.run_table.columns import architectures, csv
-from gradreach.run_table.committed import outdated, planned_from, run_table, write_runs
+from gradreach.run_table.columns import csv
+from gradreach.run_table.committed import is_quick, outdated, run_table, stored_cells, stored_plan, write_runs
 from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_decoding, load_history, load_profiles, write_long
 from gradreach.run_table.sources import Source
@@ -47,39 +50,70 @@ def build(
         ConfigError: there is no such experiment, none of its runs was ever planned, or a table shows a metric that no
             run has.
     """
-    experiment = load_experiment(name, experiments_dir)
     plan = run_table(results_dir, name)
     if not plan.exists():
+        load_study(name, experiments_dir)
         raise ConfigError(f"{name}: no runs yet; python run.py -m experiment={name} makes them")
     runs = load_runs(name, results_dir, source)
+    study = load_study(name, experiments_dir, runs)
     folder = (into or results_dir) / name
-    write_runs(folder / "runs.csv", runs, planned_from(plan))
+    write_runs(folder / "runs.csv", runs, stored_cells(plan))
     advise(outdated(plan))
-    prepared = experiment.prepare(runs.assign(architecture=architectures(runs)))
-    shown = selected(prepared, experiment.profiles_of)
+    prepared = study.prepare(runs)
+    shown = study.committed(prepared)
     results = Results(
         prepared,
         partial(load_profiles, shown, name, results_dir, source),
         partial(load_history, runs, name, results_dir, source),
         partial(load_decoding, shown, name, results_dir, source),
+        study.columns,
     )
-    check_metrics(experiment, results.runs)
+    check_metrics(study, prepared)
     mixture = mixture_line(runs)
     advise(f"{name}: {mixture}" if mixture else None)
     state = " ".join(filter(None, (state_line(runs), mixture, chance_line(runs))))
 
-    views = tuple(make(table, results) for table in experiment.tables)
+    views = study.views(results)
     for view in views:
         _write_view(folder, name, view, state)
-    pictures = {figure.name: figure.draw(results, folder / figure.name) for figure in experiment.figures}
-    captions = {figure.name: explained(figure.caption, pictures[figure.name]) for figure in experiment.figures}
-    built = Built(name, experiment, results, views, pictures, captions, judged(experiment, results), state, folder)
+    chosen, figures = study.of_chosen(results), study.figures(results)
+    pictures = {figure.name: figure.draw(chosen, folder / figure.name) for figure in figures}
+    captions = {figure.name: explained(figure.caption, pictures[figure.name]) for figure in figures}
+    verdict, caveats = judged(study, results), caveats_of(study, runs, plan)
+    rule = f"{RULE} {stored_rule(study, stored_plan(plan), seeds_of(runs))}" if verdict is not None else ""
+    built = Built(name, study, results, views, pictures, captions, verdict, state, caveats, rule, folder)
     for table in LONG:
         if results.asked(table):
             write_long(folder / f"{table}.csv", getattr(results, table))
-    write_text(folder / "summary.json", json.dumps(summary(built), indent=1, ensure_ascii=False) + "\n")
+    told = summary(built)
+    if into is None:
+        _remove_former(folder, set(told["files"]))
+    write_text(folder / "summary.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "README.md", page(built))
     return built
+
+
+def _remove_former(folder: Path, made: set[str]) -> None:
+    """Remove tables and figures that an earlier build has written and that a study shows no longer."""
+    try:
+        former = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):  # of none, or of one that cannot be read, nothing is known
+        return
+    for name in set(former) - made:
+        if Path(name).name == name and Path(name).suffix in ENDINGS:
+            (folder / name).unlink(missing_ok=True)
+
+
+def caveats_of(study: Study, runs: pd.DataFrame, plan: Path) -> tuple[str, ...]:
+    """Return what a sceptical reader has to know; what was changed after runs is told of the full form alone."""
+    changed = [f"Changed after runs had been seen: {each}" for each in study.changed] if not is_quick(plan) else []
+    said = (budget(runs, study.choose), *study.caveats, *changed, one_draw(runs))
+    return tuple(each for each in said if each)
+
+
+def seeds_of(runs: pd.DataFrame) -> list[int]:
+    """Return the seeds of a sweep."""
+    return sorted(int(seed) for seed in runs["seed"].dropna().unique())
 
 
 def built_experiments(results_dir: Path) -> list[str]:
@@ -105,9 +139,9 @@ def differences(there: Path, made: Path) -> list[str]:
     return sorted(lines)
 
 
-def judged(experiment: Experiment, results: Results) -> Verdict | None:
+def judged(study: Study, results: Results) -> Verdict | None:
     """Apply the rule; a sweep that is not complete is undecided, whatever it shows so far."""
-    if experiment.judge is None:
+    if study.claim is None:
         return None
     pending = int(results.runs["status"].isin(PENDING).sum())
     if pending:
@@ -116,20 +150,20 @@ def judged(experiment: Experiment, results: Results) -> Verdict | None:
             None,
             f"{pending} of {len(results.runs)} planned runs are still to be done; the rule is for all of them.",
         )
-    return experiment.judge(results)
+    return study.judge(results)
 
 
-def check_metrics(experiment: Experiment, runs: pd.DataFrame) -> None:
+def check_metrics(study: Study, runs: pd.DataFrame) -> None:
     """See that tables show what is there; as long as runs are to come, so may metrics.
 
     Raises:
         ConfigError: naming the metric and those that exist.
     """
     complete = (runs["status"] == "finished").any() and not runs["status"].isin(PENDING).any()
-    for table in experiment.tables:
-        if complete and not isinstance(table, Computed):
-            for measure in table.measures:
-                has(runs, measure.metric)
+    for table in study.tables:
+        if complete and isinstance(table, TableOf):
+            for asked in table.asked:
+                has(runs, asked.column)
 
 
 def _write_view(folder: Path, name: str, view: View, state: str) -> None:
@@ -145,23 +179,24 @@ def _write_view(folder: Path, name: str, view: View, state: str) -> None:
 
 def page(built: Built) -> str:
     """Return the experiment's page, in Markdown."""
-    experiment, verdict = built.experiment, built.verdict
-    parts = [f"# {experiment.title}", experiment.question]
-    if experiment.claim is not None and verdict is not None:
-        claim = experiment.claim
-        parts.append(f"**{claim.id}, §{claim.section} of the notes.** {claim.translation}\n\n> {claim.words}")
-        if experiment.prediction is not None:
-            parts.append(f"*Expected before the runs:* {experiment.prediction.text} ({experiment.prediction.source})")
-        parts.append(f"*Rule, fixed before the runs unless said otherwise below:* {experiment.rule}")
-        parts.append(f"**{verdict.words}.** {verdict.sentence}")
-        parts += [_bullets(verdict), built.beyond]
-    parts.append(f"**{built.state}** {experiment.caveat}")
+    study, verdict, claim = built.study, built.verdict, built.study.claim
+    parts = [f"# {study.question}", study.about]
+    if claim is not None and verdict is not None:
+        parts.append(f"**{_head(claim)}** {claim.text}")
+        parts.append(f"> {claim.original}" if claim.original else "")
+        if claim.expect:
+            source = f" ({claim.expect_source})" if claim.expect_source else ""
+            parts.append(f"*Expected before the runs:* {claim.expect}{source}")
+        parts.append(f"**{verdict.words}.** {built.answer}")
+        parts += [markdown(parts_table(built)).rstrip() if built.parts else "", built.beyond, f"*Rule.* {built.rule}"]
+    elif built.answer:
+        parts.append(f"**{built.answer}**")
+    parts.append("\n".join(f"- {each}" for each in (f"**{built.state}**", *built.caveats)))
     for view in built.views:
         text = markdown(view.text, view.marked).rstrip()
         parts += [f"## {_heading(view.table.name)}", view.table.caption, text, view.table.reading, view.notes]
-    for figure in experiment.figures:
-        heading = _heading(figure.name)
-        parts += [f"## {heading}", f"![{heading}]({figure.name}.png)", built.captions[figure.name]]
+    for name, caption in built.captions.items():
+        parts += [f"## {_heading(name)}", f"![{_heading(name)}]({name}.png)", caption]
     made_of = ["runs", *(table for table in LONG if built.results.asked(table))]
     files = " and ".join(f"[{table}.csv]({table}.csv)" for table in made_of)
     parts.append(
@@ -171,14 +206,20 @@ def page(built: Built) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _bullets(verdict: Verdict, indent: str = "") -> str:
-    """Return the parts of a verdict, and what each rests on, as a list."""
-    lines = []
-    for part in verdict.parts:
-        lines.append(f"{indent}- {part.state}: {part.sentence}")
-        deeper = _bullets(part, f"{indent}  ")
-        lines += [deeper] if deeper else []
-    return "\n".join(lines)
+def _head(claim: Claim) -> str:
+    """Return what a claim is called: its number and where it stands, its source, or that it is our own."""
+    section = f", §{claim.section}" if claim.section else ""
+    where = f"{claim.source}{section}" if claim.source else ""
+    return f"{', '.join(filter(None, (claim.id, where))) or 'Claim'}."
+
+
+def parts_table(built: Built) -> pd.DataFrame:
+    """Return the parts of a verdict: outcome, what was measured, threshold."""
+    rows = []
+    for leaf in built.parts:
+        said = str(leaf.effect) if leaf.effect is not None else leaf.sentence
+        rows.append({"part": leaf.name, "outcome": leaf.state, "what was found": said, "threshold": leaf.threshold})
+    return pd.DataFrame(rows)
 
 
 def _heading(name: str) -> str:

@@ -1,13 +1,14 @@
-"""What was rebuilt of an experiment."""
+"""What was rebuilt of an experiment, and every sentence that pages, report and terminal say of it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure as Picture
 
-from gradreach.analysis.experiment import Experiment
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.verdict import Verdict
+from gradreach.analysis.study.parts import named_leaves
+from gradreach.analysis.study.study import Study, outcomes
 from gradreach.analysis.tables.layout import View
 
 
@@ -15,26 +16,55 @@ from gradreach.analysis.tables.layout import View
 class Built:
     """What was rebuilt.
 
-    - ``name``, ``experiment``: of what.
+    - ``name``, ``study``: of what.
     - ``results``: what it is made of.
     - ``views``: its tables.
-    - ``pictures``, ``captions``: what was drawn and how it is read, by the name of its files.
+    - ``pictures``, ``captions``: what was drawn and how it is read, by the name of its files, in order.
     - ``verdict``: None where there is no claim.
     - ``state``: how much of the sweep there is, of what revisions, and the chance level.
+    - ``caveats``: what a sceptical reader has to know: of the study, and of its runs.
+    - ``rule``: how the verdict is found, and what shows that it was fixed before; empty where there is no claim.
     - ``folder``: where it stands.
     """
 
     name: str
-    experiment: Experiment
+    study: Study
     results: Results
     views: tuple[View, ...]
     pictures: dict[str, Picture]
     captions: dict[str, str]
     verdict: Verdict | None
     state: str
+    caveats: tuple[str, ...]
+    rule: str
     folder: Path
 
     @property
     def beyond(self) -> str:
         """Why what is refuted says nothing against the claim; empty where nothing is, or where it does."""
-        return self.experiment.beyond if self.verdict is not None and self.verdict.refuted else ""
+        claim = self.study.claim
+        return claim.beyond if claim is not None and self.verdict is not None and self.verdict.refuted else ""
+
+    @property
+    def answer(self) -> str:
+        """One line for people: as written where the parts came out so, else made of them."""
+        written = self.study.answer
+        if written is not None and not self.outdated_answer:
+            return written.text
+        return "" if self.verdict is None else self.verdict.sentence
+
+    @property
+    def outdated_answer(self) -> str:
+        """Why the answer that was written is not printed; empty where it is, or where there is none."""
+        written, found = self.study.answer, outcomes(self.verdict)
+        if written is None or (found and written.outcomes == found) or (not found and not written.outcomes):
+            return ""
+        return (
+            f"{self.name}: its answer was written for “{written.outcomes}”, the parts came out “{found}”; write it "
+            f"anew, with outcomes={found!r}"
+        )
+
+    @property
+    def parts(self) -> list[Verdict]:
+        """The parts of the verdict, by their whole names."""
+        return [] if self.verdict is None else [leaf for leaf in named_leaves(self.verdict) if leaf.name]

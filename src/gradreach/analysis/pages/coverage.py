@@ -1,4 +1,4 @@
-"""How much of a sweep there is, of what revisions, and what chance is."""
+"""How much of a sweep there is, of what code, and what chance is."""
 
 from collections import Counter
 
@@ -22,14 +22,23 @@ def state_line(runs: pd.DataFrame) -> str:
 
 
 def mixture_line(runs: pd.DataFrame) -> str:
-    """Count the runs of each revision and schema where there are several; empty where there is one."""
+    """Count the runs of each code and schema where there are several; empty where there is one.
+
+    Code is told by its digest; runs of before there were digests by their revision.
+    """
+    code = _known(runs, "code")
+    known = {"revisions" if code.isna().all() else "code digests": code.fillna(_known(runs, "revision"))}
     lines = []
-    for column, what in (("revision", "revisions"), ("schema_version", "schema versions")):
-        counts = Counter(str(value) for value in runs[column].dropna()) if column in runs else Counter()
+    for what, values in (known | {"schema versions": _known(runs, "schema_version")}).items():
+        counts = Counter(map(str, values.dropna()))
         if len(counts) > 1:
             each = ", ".join(f"{count} of {value}" for value, count in sorted(counts.items()))
             lines.append(f"Runs of {len(counts)} {what}: {each}.")
     return " ".join(lines)
+
+
+def _known(runs: pd.DataFrame, column: str) -> pd.Series:
+    return runs[column] if column in runs else pd.Series(None, index=runs.index, dtype=object)
 
 
 def chance_line(runs: pd.DataFrame) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from gradreach.analysis.experiment import Experiment, known_experiments, load_experiment
-from gradreach.analysis.pages.summary import stored_summary
+from gradreach.analysis.pages.summary import known_summaries
 from gradreach.analysis.stats.verdict import Verdict, stored_verdict
 
 PAGE = Path("docs/findings.md")
@@ -17,15 +16,22 @@ TEMPLATE = Path("docs/findings.md.jinja")
 
 @dataclass(frozen=True)
 class Finding:
-    """One experiment, as the template sees it.
+    """One study, as the template sees it.
 
-    - ``name``, ``experiment``: which.
-    - ``summary``: what ``gradreach tables`` wrote of it; empty where nothing was run yet.
+    - ``summary``: what ``gradreach tables`` wrote of it, or what is known of one of which nothing was run yet.
     """
 
-    name: str
-    experiment: Experiment
     summary: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Which."""
+        return str(self.summary["name"])
+
+    @property
+    def claim(self) -> Mapping[str, str]:
+        """The words of its claim; empty where it has none."""
+        return self.summary["claim"] or {}
 
     @property
     def verdict(self) -> Verdict | None:
@@ -36,12 +42,12 @@ class Finding:
     @property
     def runs(self) -> str:
         """How many there are of how many."""
-        return f"{self.summary['finished']} of {self.summary['planned']}" if self.summary else "none yet"
+        return f"{self.summary['finished']} of {self.summary['planned']}" if self.summary["planned"] else "none yet"
 
     @property
     def complete(self) -> bool:
         """Whether there are all."""
-        return bool(self.summary) and self.summary["finished"] == self.summary["planned"]
+        return bool(self.summary["planned"]) and self.summary["finished"] == self.summary["planned"]
 
     def caption(self, figure: str) -> str:
         """Say how a figure is read; a summary of an older version tells nothing."""
@@ -50,7 +56,7 @@ class Finding:
     @property
     def link(self) -> str:
         """Its page, or before there is one what it is defined by; from ``docs``."""
-        return f"../results/{self.name}/README.md" if self.summary else f"../experiments/{self.name}.py"
+        return f"../results/{self.name}/README.md" if self.summary["planned"] else f"../experiments/{self.name}.py"
 
 
 def applies(results_dir: Path) -> bool:
@@ -64,12 +70,8 @@ def findings(folders: Sequence[Path], experiments_dir: Path = Path("experiments"
     It is given ``claims``, the findings of all experiments that test one, in order, and ``of(name)``, the finding of
     one experiment.
     """
-    known = {
-        name: Finding(name, load_experiment(name, experiments_dir), stored_summary(name, folders))
-        for name in known_experiments(experiments_dir)
-    }
-    claims = [(finding.experiment.claim, finding) for finding in known.values()]
-    ordered = sorted((len(claim.id), claim.id, finding.name) for claim, finding in claims if claim is not None)
+    known = {summary["name"]: Finding(summary) for summary in known_summaries(folders, experiments_dir)}
+    claims = [finding for finding in known.values() if finding.claim]
     environment = Environment(  # of Markdown, so nothing is escaped
         loader=FileSystemLoader(template.parent),
         undefined=StrictUndefined,
@@ -78,5 +80,5 @@ def findings(folders: Sequence[Path], experiments_dir: Path = Path("experiments"
         keep_trailing_newline=True,
         autoescape=False,
     )
-    found = [known[name] for *_, name in ordered]
+    found = sorted(claims, key=lambda each: (len(each.claim["id"]), each.claim["id"], each.name))
     return environment.get_template(template.name).render(claims=found, of=known.get)

@@ -2,35 +2,52 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.results import LONG
 from gradreach.analysis.stats.verdict import Effect, Verdict
-from gradreach.errors import ConfigError
+from gradreach.analysis.study.load import known_studies, load_study, of_project
+from gradreach.analysis.study.study import Study
+from gradreach.errors import ConfigError, advise
 from gradreach.system.files import digest
+
+ENDINGS = (".csv", ".html", ".md", ".tex", ".pdf", ".png")
+"""Of the files of a table, and of those of a figure."""
 
 
 def summary(built: Built) -> dict[str, Any]:
     """Return what the ledger and the report need to know of an experiment."""
-    runs, experiment, asked = built.results.runs, built.experiment, built.results.asked
+    runs, study, asked = built.results.runs, built.study, built.results.asked
     seconds = runs["seconds"].sum() if "seconds" in runs else 0.0
     return {
         "name": built.name,
-        "title": experiment.title,
-        "claim": None if experiment.claim is None else vars(experiment.claim),
-        "rule": experiment.rule,
+        "question": study.question,
+        "about": study.about,
+        "answer": built.answer,
+        "claim": claim_of(study),
+        "rule": built.rule,
         "beyond": built.beyond,
         "verdict": None if built.verdict is None else _plain(built.verdict),
         "planned": len(runs),
         "finished": int((runs["status"] == "finished").sum()),
         "seconds": round(float(seconds), 1),
         "state": built.state,
+        "caveats": built.caveats,
         "captions": built.captions,
+        "files": sorted(_files(built)),
         "checksums": {f"{table}.csv": digest(built.folder / f"{table}.csv") for table in LONG if asked(table)},
     }
+
+
+def _files(built: Built) -> Iterator[str]:
+    """Name the tables and figures of an experiment."""
+    for view in built.views:
+        yield from (f"{view.table.name}{ending}" for ending in ENDINGS[:4])
+    for name in built.pictures:
+        yield from (f"{name}{ending}" for ending in ENDINGS[4:])
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:
@@ -40,6 +57,7 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "effect": None if verdict.effect is None else _finite(verdict.effect),
         "parts": [_plain(part) for part in verdict.parts],
         "name": verdict.name,
+        "threshold": verdict.threshold,
     }
 
 
@@ -61,4 +79,37 @@ def stored_summary(name: str, folders: Sequence[Path]) -> Mapping[str, Any]:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"{path}: cannot be read ({error}); gradreach tables {name} makes it anew") from None
+    if "question" not in stored:
+        advise(f"{path}: is of an older version; gradreach tables {name} writes it anew")
+        return {}
     return stored
+
+
+def known_summaries(folders: Sequence[Path], experiments_dir: Path) -> list[Mapping[str, Any]]:
+    """Return the summaries of all studies of the project; of one without runs, or that cannot be read, what is known.
+
+    Args:
+        folders: of results; of an experiment the first that has it counts.
+        experiments_dir: where studies are.
+    """
+    return [
+        stored_summary(name, folders) or _unrun(name, experiments_dir)
+        for name in of_project(known_studies(experiments_dir), experiments_dir)
+    ]
+
+
+def _unrun(name: str, experiments_dir: Path) -> Mapping[str, Any]:
+    empty: dict[str, Any] = {"name": name, "question": name, "claim": None, "verdict": None}
+    empty |= {"planned": 0, "finished": 0, **dict.fromkeys(("about", "answer", "beyond"), "")}
+    try:
+        study = load_study(name, experiments_dir)
+    except ConfigError as error:
+        advise(str(error))
+        return empty
+    return {**empty, "question": study.question, "claim": claim_of(study)}
+
+
+def claim_of(study: Study) -> dict[str, str] | None:
+    """Return the words of a claim; None where there is none."""
+    words = ("id", "section", "text", "source", "original", "expect", "expect_source")
+    return None if study.claim is None else {word: getattr(study.claim, word) for word in words}

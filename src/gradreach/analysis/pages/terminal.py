@@ -1,13 +1,15 @@
 """What the commands print."""
 
+import sys
 import tempfile
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 from rich.console import Console
 
-from gradreach.analysis.experiment import unrun
 from gradreach.analysis.pages import findings
 from gradreach.analysis.pages.build import build, differences
 from gradreach.analysis.pages.built import Built
@@ -15,10 +17,12 @@ from gradreach.analysis.pages.coverage import chance_line, mixture_line, state_l
 from gradreach.analysis.pages.ledger import ledger
 from gradreach.analysis.pages.report import Section, section_of, write_report
 from gradreach.analysis.results import Results
+from gradreach.analysis.study.load import EXPERIMENTS, known_studies, load_study, of_project
+from gradreach.analysis.study.study import Study, outcomes
 from gradreach.analysis.tables import formats
 from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.specification import Table
-from gradreach.errors import advise
+from gradreach.errors import WHOLE_TRACES, ConfigError, advise, first_line
 from gradreach.run_table.columns import csv
 from gradreach.run_table.load import disagreements
 from gradreach.run_table.sources import Source
@@ -29,12 +33,16 @@ REPORT = "report.html"
 
 def experiment(built: Built) -> None:
     """Print an experiment: verdict, tables, how to read them, where the rest is."""
-    console = Console(highlight=False, markup=False)
-    console.print(f"\n{built.experiment.title}", style="bold")
-    console.print(built.experiment.question)
-    if built.experiment.claim is not None and built.verdict is not None:
-        console.print(f"\n{built.experiment.claim.id}: {built.experiment.claim.translation}")
-        console.print(f"{built.verdict.words}. {built.verdict.sentence}", style="bold")
+    console, study = Console(highlight=False, markup=False), built.study
+    console.print(f"\n{study.question}", style="bold")
+    if study.about:
+        console.print(study.about)
+    if study.claim is not None and built.verdict is not None:
+        console.print(f"\n{study.claim.id or 'Claim'}: {study.claim.text}")
+        console.print(f"{built.verdict.words}. {built.answer}", style="bold")
+        for part in built.parts:
+            console.print(f"  {part.name}: {part.state}" + (f"; {part.effect}" if part.effect else ""))
+        console.print(f"outcomes={outcomes(built.verdict)!r}")
     for view in built.views:
         console.print()
         _print(console, view)
@@ -42,11 +50,12 @@ def experiment(built: Built) -> None:
             console.print(view.notes)
     for reading in dict.fromkeys(view.table.reading for view in built.views):
         console.print(f"\n{reading}")
-    console.print(f"\n{built.experiment.caveat}")
-    console.print(built.state, style="bold")
+    console.print(f"\n{built.state}", style="bold")
+    for caveat in built.caveats:
+        console.print(f"- {caveat}")
     console.print(f"\nPage, tables (csv, md, tex, html), figures (png, pdf): {built.folder}/README.md", soft_wrap=True)
-    for figure in built.experiment.figures:
-        console.print(f"Look at {built.folder / figure.name}.png", soft_wrap=True)
+    for name in built.captions:
+        console.print(f"Look at {built.folder / name}.png", soft_wrap=True)
 
 
 def agreement(name: str, results_dir: Path, source: Source) -> bool:
@@ -62,48 +71,106 @@ def agreement(name: str, results_dir: Path, source: Source) -> bool:
     return not lines
 
 
-def report(sections: Sequence[Section], results_dir: Path) -> None:
-    """Write the pages of all experiments, and say where they are."""
+def report(sections: Sequence[Section], results_dir: Path, experiments_dir: Path = EXPERIMENTS) -> None:
+    """Write the page of all studies of the project, and say where it is."""
     path = results_dir / REPORT
-    write_report(sections, path, unrun(section.name for section in sections))
+    _write_report(sections, path, experiments_dir)
     print(f"Everything on one page ({path.stat().st_size / 1e6:.1f} MB), for any browser: {path}")
 
 
-def overview(results_dir: Path) -> None:
-    """Write the ledger and the findings, which are of all experiments, and say where they are."""
-    write_text(results_dir / "README.md", ledger([results_dir]))
+def _write_report(sections: Sequence[Section], path: Path, experiments_dir: Path) -> None:
+    kept = set(of_project([section.name for section in sections], experiments_dir))
+    shown = [section for section in sections if section.name in kept]
+    write_report(shown, path, unrun(kept, experiments_dir))
+
+
+def unrun(done: Collection[str], experiments_dir: Path = EXPERIMENTS) -> dict[str, Study]:
+    """Return the studies of the project that are not among these names; one that cannot be read is said in one line."""
+    names = [name for name in of_project(known_studies(experiments_dir), experiments_dir) if name not in done]
+    return dict(one_by_one(names, lambda name: load_study(name, experiments_dir), []))
+
+
+def overview(results_dir: Path, experiments_dir: Path = EXPERIMENTS) -> None:
+    """Write the ledger and the findings, which are of the whole project, and say where they are."""
+    write_text(results_dir / "README.md", ledger([results_dir], experiments_dir))
     print(f"\nAll experiments and verdicts: {results_dir}/README.md")
     if findings.applies(results_dir):
-        write_text(findings.PAGE, findings.findings([results_dir]))
+        write_text(findings.PAGE, findings.findings([results_dir], experiments_dir))
         print(f"Two pages for readers: {findings.PAGE}")
 
 
-def is_current(names: Sequence[str], results_dir: Path, whole: bool) -> bool:
+T = TypeVar("T")
+
+
+def one_by_one(names: Iterable[str], do: Callable[[str], T], failed: list[str]) -> Iterator[tuple[str, T]]:
+    """Do something for each name; what goes wrong with one is said in one line, and stops no other.
+
+    Args:
+        names: of experiments.
+        do: what is done.
+        failed: is told the names with which something went wrong.
+
+    Raises:
+        Exception: whatever went wrong, where ``HYDRA_FULL_ERROR=1`` asks for the whole stack trace.
+    """
+    for name in names:
+        try:
+            done = do(name)
+        except Exception as error:
+            if WHOLE_TRACES:
+                raise
+            failed.append(name)
+            print(f"gradreach: {_one_line(name, error)}", file=sys.stderr)
+        else:
+            yield name, done
+
+
+def _one_line(name: str, error: Exception) -> str:
+    if isinstance(error, ConfigError):
+        return str(error) if name in str(error) else f"{name}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = next((frame for frame in reversed(frames) if Path(frame.filename).stem == name), frames[-1])
+    place = f"{Path(own.filename).name}, line {own.lineno}"
+    return f"{name}: {place}: {type(error).__name__}: {first_line(error)}"
+
+
+def check(names: Sequence[str], results_dir: Path, whole: bool, experiments_dir: Path = EXPERIMENTS) -> int:
     """Say which files are not what the records give, or are made by nothing any more.
 
     Args:
         names: of experiments.
         results_dir: where their results are.
-        whole: whether these are all there are; then the page of all is checked too.
+        whole: whether these are all there are; then the pages of all are checked too.
+        experiments_dir: where studies are.
+
+    Returns:
+        The exit code: 2 where something could not be built, 1 where something is not up to date, else 0.
     """
-    stale, sections = [], []
+    stale: list[str] = []
+    sections: list[Section] = []
+    failed: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
-        for name in names:
-            sections.append(section_of(build(name, results_dir, into=made)))
+        for name, built in one_by_one(names, lambda name: build(name, results_dir, experiments_dir, into=made), failed):
+            sections.append(section_of(built))
             stale += differences(results_dir / name, made / name)
-        if whole:
-            write_report(sections, made / REPORT, unrun(names))
+            if built.outdated_answer and of_project([name], experiments_dir):
+                stale.append(built.outdated_answer)
+        if whole and not failed:
+            _write_report(sections, made / REPORT, experiments_dir)
             stale += _unlike(results_dir / REPORT, (made / REPORT).read_bytes())
-        if findings.applies(results_dir):
-            stale += _unlike(findings.PAGE, findings.findings([made, results_dir]).encode())
-        stale += _unlike(results_dir / "README.md", ledger([made, results_dir]).encode())
+        if of_project(names, experiments_dir) and not failed:
+            if findings.applies(results_dir):
+                stale += _unlike(findings.PAGE, findings.findings([made, results_dir], experiments_dir).encode())
+            stale += _unlike(results_dir / "README.md", ledger([made, results_dir], experiments_dir).encode())
     for line in stale:
         print(line)
     count = "1 file is" if len(stale) == 1 else f"{len(stale)} files are"
     found = f"{count} not up to date; gradreach tables makes them anew" if stale else "up to date"
-    print(f"{', '.join(names)}: {found}")
-    return not stale
+    checked = [name for name in names if name not in failed]
+    if checked:
+        print(f"{', '.join(checked)}: {found}")
+    return 2 if failed else 1 if stale else 0
 
 
 def _unlike(path: Path, made: bytes) -> list[str]:

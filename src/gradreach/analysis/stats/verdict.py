@@ -1,10 +1,4 @@
-"""From effects to verdicts, by rules that were fixed before the runs.
-
-def judge(results: Results) -> Verdict:
-    lstm, rnn = {"model": "lstm", "seq_len": 100}, {"model": "rnn", "seq_len": 100}
-    gain = compare(results.runs, "test/accuracy", lstm, rnn, scale=100, unit="points")
-    return judge_threshold(gain, supported_above=5, refuted_below=5)
-"""
+"""Effects and what is found of a claim: a verdict with its parts."""
 
 import math
 from collections import Counter
@@ -85,6 +79,7 @@ class Verdict:
     - ``sentence``: the finding, for people.
     - ``parts``: the verdicts that it combines.
     - ``name``: of the part of a claim that it is on.
+    - ``threshold``: what its effect was compared with; empty of what has parts, or is arithmetic.
     """
 
     state: State
@@ -92,6 +87,7 @@ class Verdict:
     sentence: str
     parts: tuple["Verdict", ...] = ()
     name: str = ""
+    threshold: str = ""
 
     @property
     def leaves(self) -> tuple["Verdict", ...]:
@@ -135,7 +131,8 @@ def stored_verdict(values: Mapping[str, Any]) -> Verdict:
         key: math.nan if value is None else value for key, value in values["effect"].items()
     }
     effect, parts = Effect(**numbers) if numbers else None, tuple(map(stored_verdict, values["parts"]))
-    return Verdict(values["state"], effect, values["sentence"], parts, values.get("name", ""))
+    named = values.get("name", ""), values.get("threshold", "")
+    return Verdict(values["state"], effect, values["sentence"], parts, *named)
 
 
 def chosen(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
@@ -216,45 +213,6 @@ def compare(
     return effect._replace(label=label or f"{metric}, {_named(a)} {sign} {_named(b)}")
 
 
-def judge_threshold(
-    effect: Effect,
-    *,
-    supported_above: float | None = None,
-    refuted_below: float | None = None,
-    supported_below: float | None = None,
-    refuted_above: float | None = None,
-    sentence: str = "",
-) -> Verdict:
-    """Return what an effect's whole interval says; one that spans a threshold, or rests on too few runs, is undecided.
-
-    Args:
-        effect: what is judged.
-        supported_above: the claim holds where the interval lies above this.
-        refuted_below: it does not where the interval lies below this.
-        supported_below: for claims that something is small: it holds where the interval lies below this.
-        refuted_above: and does not where the interval lies above this.
-        sentence: the finding; by default the effect and what it is held against.
-
-    Raises:
-        ValueError: no threshold is given, or they overlap.
-    """
-    upward, downward = (supported_above, refuted_below), (supported_below, refuted_above)
-    if (upward == (None, None)) == (downward == (None, None)):
-        raise ValueError("give supported_above and refuted_below, or supported_below and refuted_above")
-    if None not in upward and refuted_below > supported_above:  # type: ignore[operator]
-        raise ValueError(f"refuted_below={refuted_below} lies above supported_above={supported_above}")
-    if None not in downward and refuted_above < supported_below:  # type: ignore[operator]
-        raise ValueError(f"refuted_above={refuted_above} lies below supported_below={supported_below}")
-    state: State = "undecided"
-    if effect.n >= LEAST and not math.isnan(effect.low):
-        if _above(effect, supported_above) or _below(effect, supported_below):
-            state = "supported"
-        elif _below(effect, refuted_below) or _above(effect, refuted_above):
-            state = "refuted"
-    bounds = sorted({bound for bound in (*upward, *downward) if bound is not None})
-    return Verdict(state, effect, sentence or f"{effect}; held against {' and '.join(number(b, 'g') for b in bounds)}.")
-
-
 def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
     """Return one verdict of several: ``mixed`` where some support and some refute, theirs where they agree, else
     ``undecided``.
@@ -292,11 +250,3 @@ def combine_named(parts: Mapping[str, Verdict]) -> Verdict:
 
 def _named(where: Where) -> str:
     return " ".join(str(value) if column == "model" else f"{column}={value}" for column, value in where.items())
-
-
-def _above(effect: Effect, threshold: float | None) -> bool:
-    return threshold is not None and effect.low > threshold
-
-
-def _below(effect: Effect, threshold: float | None) -> bool:
-    return threshold is not None and effect.high < threshold

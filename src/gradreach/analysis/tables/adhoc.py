@@ -13,12 +13,12 @@ from gradreach.errors import ConfigError, advise, suggest
 from gradreach.run_table.columns import GROUPS
 
 READING = (
-    "Cells: mean over runs ± half-width of its 95 % interval (Student's t), and in brackets the runs that count of "
+    "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count of "
     "those planned."
 )
 MIXED = (
-    "Cells mix runs of different settings ({settings}): means and intervals are over these too, not over seeds alone; "
-    "--rows, --columns or --where tell them apart."
+    "Cells mix runs of different settings ({settings}): those of one seed count with their mean; --rows, --columns or "
+    "--where tell them apart."
 )
 PER_CENT = ("accuracy", "closed", "open")
 

@@ -17,6 +17,8 @@ COUNTED = ("failed", "diverged", "interrupted", "running")
 def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Return one row for each group and measure: mean, sd, 95 % interval, n, parameters, chance, test against the best.
 
+    Several runs of one seed are one draw, as in verdicts, and count with their mean. ``n``, ``n_finished`` and
+    ``n_valid`` count seeds: planned, with a run that finished, with a finite number; ``n_failed`` and such count runs.
     ``p_best`` is that of the test against the best cell of the column, corrected by Holm for all tests of the table;
     ``marked`` is true of a best cell that every other one is told apart from.
     """
@@ -27,8 +29,8 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
         for measure in table.measures:
             if len(finished) and _absent(finished, measure.metric):
                 continue  # a measure that this architecture does not have
-            numbers = measure.values(finished)
-            result = estimate(numbers)
+            draws = _draws(measure.values(finished), finished)
+            result = estimate(draws.to_numpy())
             rows.append(
                 {
                     **dict(zip(keys, key, strict=True)),
@@ -39,15 +41,15 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
                     "ci95_low": result.mean - result.half_width,
                     "ci95_high": result.mean + result.half_width,
                     "n_valid": result.n,
-                    "n_finished": len(finished),
+                    "n_finished": len(draws),
                     **{f"n_{status}": int((group["status"] == status).sum()) for status in COUNTED},
-                    "n": len(group),
+                    "n": _seeds(group).nunique(dropna=False),
                     "parameters": _common(finished, "parameters"),
                     "chance": _chance(finished, measure),
                     "run_ids": " ".join(finished["run_id"]) if "run_id" in finished else "",
                 }
             )
-            values.append(pd.Series(numbers, index=_units(finished)))
+            values.append(draws)
     summary = pd.DataFrame(rows)
     if not summary.empty:
         summary["p_best"], summary["marked"], summary["test"] = _against_best(summary, values, table)
@@ -83,20 +85,27 @@ def compare_runs(a: pd.Series, b: pd.Series, family: int = 1) -> Comparison:
     """Test two groups of runs, by pairs that share a seed or as independent groups.
 
     Args:
-        a: values by seed.
+        a: one value a seed, which is the index.
         b: the others.
         family: how many tests it is one of. Pairs need about six seeds for one test, one more whenever these double:
             with fewer, p could not stay below 0.05 once it is corrected, and the groups are compared as independent,
             which is on the safe side where seeds do what they are shared for.
     """
     shared = a.dropna().index.intersection(b.dropna().index)
-    if a.index.is_unique and b.index.is_unique and 2 / 2 ** len(shared) <= LEVEL / family:
+    if 2 / 2 ** len(shared) <= LEVEL / family:
         return paired_test(a[shared].to_numpy(), b[shared].to_numpy())
     return unpaired_test(a.to_numpy(), b.to_numpy())
 
 
-def _units(finished: pd.DataFrame) -> pd.Index:
-    return pd.Index(finished["seed"] if "seed" in finished else np.arange(len(finished)))
+def _seeds(runs: pd.DataFrame) -> pd.Series:
+    """Return the seed of each run; without seeds each is a draw of its own."""
+    return runs["seed"] if "seed" in runs else pd.Series(np.arange(len(runs)), index=runs.index)
+
+
+def _draws(values: np.ndarray, runs: pd.DataFrame) -> pd.Series:
+    """Return one value a seed, the mean of its runs, as several of one seed are no independent draws."""
+    by_seed = pd.Series(values, index=pd.Index(_seeds(runs)))
+    return by_seed if by_seed.index.is_unique else by_seed.groupby(level=0, sort=False).mean()
 
 
 def _chance(finished: pd.DataFrame, measure: Measure) -> float:

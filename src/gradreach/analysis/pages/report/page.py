@@ -7,14 +7,14 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gradreach.analysis.experiment import Claim, Experiment
 from gradreach.analysis.pages.report.sections import STATES, Section, coverage
 from gradreach.analysis.stats.verdict import READING, Verdict
+from gradreach.analysis.study.study import Claim, Study
 from gradreach.analysis.tables.formats import prose
 from gradreach.system.files import write_text
 
 
-def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, Experiment] | None = None) -> None:
+def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, Study] | None = None) -> None:
     """Write the page.
 
     Args:
@@ -53,10 +53,10 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, Ex
     write_text(path, page + "\n")
 
 
-def claims(sections: Sequence[Section], unrun: Mapping[str, Experiment]) -> list[tuple[Claim, Verdict | None, str]]:
+def claims(sections: Sequence[Section], unrun: Mapping[str, Study]) -> list[tuple[Claim, Verdict | None, str]]:
     """Return every claim with its verdict, None where nothing was run, and its experiment: C2 before C13."""
-    known = [(s.experiment.claim, s.verdict, s.name) for s in sections]
-    known += [(experiment.claim, None, name) for name, experiment in unrun.items()]
+    known = [(s.study.claim, s.verdict, s.name) for s in sections]
+    known += [(study.claim, None, name) for name, study in unrun.items()]
     found = [(claim, verdict, name) for claim, verdict, name in known if claim is not None]
     return sorted(found, key=lambda entry: (len(entry[0].id), entry[0].id))
 

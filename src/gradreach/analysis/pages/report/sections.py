@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from gradreach.analysis.experiment import Experiment
 from gradreach.analysis.naming import number, plain
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.report.svg import inline_svg
 from gradreach.analysis.stats.verdict import Verdict
+from gradreach.analysis.study.study import Study
 from gradreach.analysis.tables.aggregation import COUNTED
 from gradreach.analysis.tables.layout import View, head_of
 from gradreach.analysis.tables.specification import Table
@@ -52,7 +52,7 @@ class Grid:
 class Section:
     """What the page says of one experiment; it holds no more of the results than it shows.
 
-    - ``name``, ``experiment``, ``verdict``, ``state``: as of what was built.
+    - ``name``, ``study``, ``verdict``, ``state``, ``caveats``, ``rule``, ``answer``, ``beyond``: as of what was built.
     - ``counts``: how many runs are in which state; those that do not occur are left out.
     - ``seconds``: what the runs took together.
     - ``revisions``: of the program that made them.
@@ -63,9 +63,13 @@ class Section:
     """
 
     name: str
-    experiment: Experiment
+    study: Study
     verdict: Verdict | None
     state: str
+    caveats: tuple[str, ...]
+    rule: str
+    answer: str
+    beyond: str
     counts: dict[str, int]
     seconds: float
     revisions: list[str]
@@ -80,20 +84,18 @@ def section_of(built: Built) -> Section:
     runs = built.results.runs
     states = runs["status"].value_counts()
     figures = []
-    for figure in built.experiment.figures:
-        title = heading(figure.name)
-        figures.append(
-            (
-                title,
-                inline_svg(built.pictures[figure.name], f"{built.name}-{figure.name}", title),
-                built.captions[figure.name],
-            )
-        )
+    for name, caption in built.captions.items():
+        title = heading(name)
+        figures.append((title, inline_svg(built.pictures[name], f"{built.name}-{name}", title), caption))
     return Section(
         built.name,
-        built.experiment,
+        built.study,
         built.verdict,
         built.state,
+        built.caveats,
+        built.rule,
+        built.answer,
+        built.beyond,
         {state: int(states[state]) for state in STATES if state in states},
         float(runs["seconds"].sum()) if "seconds" in runs else 0.0,
         distinct(runs, "revision"),

@@ -4,8 +4,7 @@ import pandas as pd
 
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.model_selection import choose
-from gradreach.analysis.stats.robustness import complete
-from gradreach.analysis.tables.chosen import chosen_rates
+from gradreach.analysis.tables.rates import chosen_rates
 
 
 def table(best, grid=(0.001, 0.003, 0.01), status="finished"):
@@ -32,10 +31,3 @@ def test_choices_at_either_end_of_the_grid_are_counted():
 
 def test_what_has_no_run_or_one_rate_alone_has_chosen_nothing():
     assert table([0.001], status="missing") == table([0.001], grid=[0.001]) == [{"settings": "none has chosen yet"}]
-
-
-def test_means_of_a_seed_rest_on_what_all_that_are_compared_have_finished():
-    runs = pd.DataFrame(
-        {"model": ["a", "b", "a", "b"], "task": [1, 1, 2, 2], "seed": 0, "status": ["finished"] * 3 + ["diverged"]}
-    )
-    assert complete(runs, ["seed", "task"])["task"].tolist() == [1, 1]

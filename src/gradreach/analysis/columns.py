@@ -1,0 +1,121 @@
+"""What columns of the run table are called, in which unit, with how many digits, and which end of them is good."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+Best = Literal["max", "min"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """How people read a column of the run table.
+
+    - ``words``: what it is called.
+    - ``unit``: of what is shown; columns in ``%`` and ``points`` hold fractions and are shown times 100.
+    - ``digits``: behind the point.
+    - ``best``: which end is good; None where neither is.
+    - ``needs``: another column and the least it must be for the number to mean anything.
+    - ``compute``: makes the column from the run table; None for one that the run table has.
+    """
+
+    words: str
+    unit: str = ""
+    digits: int = 3
+    best: Best | None = None
+    needs: tuple[str, float] | None = None
+    compute: Callable[[pd.DataFrame], Any] | None = None
+
+    @property
+    def scale(self) -> float:
+        """By what values are multiplied where people read them."""
+        return 100.0 if self.unit in ("%", "points") else 1.0
+
+    @property
+    def label(self) -> str:
+        """The words with the unit, as on an axis."""
+        return f"{self.words} ({self.unit})" if self.unit else self.words
+
+
+def column(
+    compute: Callable[[pd.DataFrame], Any],
+    words: str = "",
+    unit: str = "",
+    digits: int | None = None,
+    best: Best | None = None,
+) -> Column:
+    """Declare a column of a study's own, for ``derive``.
+
+    Args:
+        compute: returns the column, given the run table; columns derived before it are there.
+        words: what people call it; by default its name.
+        unit: ``%`` or ``points`` for fractions, which are then shown times 100; else any, or none.
+        digits: behind the point; by default one for fractions, else three.
+        best: which end is good.
+
+    >>> gap = column(lambda runs: runs["train/accuracy"] - runs["test/accuracy"], "training − test accuracy", "points")
+    >>> gap.label, gap.scale, gap.digits
+    ('training − test accuracy (points)', 100.0, 1)
+    """
+    return Column(words, unit, (1 if unit in ("%", "points") else 3) if digits is None else digits, best, None, compute)
+
+
+SPLITS = {"test": "test", "val": "validation", "train": "training"}
+METRICS: dict[str, tuple[str, str, int, Best]] = {
+    "accuracy": ("accuracy", "%", 1, "max"),
+    "mse": ("mean squared error", "", 4, "min"),
+    "loss": ("loss", "", 3, "min"),
+}
+FACTS = {
+    "parameters": Column("parameters", digits=0),
+    "multiply_adds": Column("multiply-adds", digits=0),
+    "training_seconds": Column("training time", "s", 1),
+    "seconds": Column("time", "s", 1),
+    "solved": Column("runs that solved the task", "%", 0),
+}
+SUMMARIES: dict[str, tuple[str, str, int]] = {
+    "decay": ("factor of one step", "", 3),
+    "half_life": ("half-life", "steps", 1),
+    "reach": ("reach", "steps", 0),
+    "lyapunov": ("λ_1, per step", "", 3),
+    "r2": ("R² of an exponential decay", "", 3),
+    "centroid": ("centre", "steps", 2),
+    "closed": ("values below 0.1", "%", 1),
+    "open": ("values above 0.9", "%", 1),
+    "mean": ("mean", "", 3),
+    "decoded_inputs": ("R² of past inputs", "", 3),
+    "decoded_target": ("R² of the target before the end", "", 3),
+}
+STAGES = {"start": "before training", "end": "after training"}
+QUANTITIES = {"x": "input", "h": "hidden state", "c": "cell", "gate_f": "forget gate", "gate_i": "input gate"}
+EXPONENTIAL = 0.9
+"""The least R² at which a half-life describes a curve."""
+
+
+def column_of(name: str, derived: Mapping[str, Column]) -> Column:
+    """Return how a column is read: as declared by the study, as known here, or else by its name.
+
+    >>> column_of("test/accuracy", {}).label
+    'test accuracy (%)'
+    >>> column_of("gradient/start/h.half_life", {}).words
+    'half-life, hidden state, before training'
+    >>> column_of("gradient/start/h.half_life", {}).needs
+    ('gradient/start/h.r2', 0.9)
+    """
+    if name in derived:
+        return derived[name]
+    if name in FACTS:
+        return FACTS[name]
+    split, _, metric = name.partition("/")
+    if split in SPLITS and metric in METRICS:
+        words, unit, digits, best = METRICS[metric]
+        return Column(f"{SPLITS[split]} {words}", unit, digits, best)
+    found = re.fullmatch(r"gradient/(start|end)/(\w+)\.(\w+)", name)
+    if found and found[3] in SUMMARIES:
+        words, unit, digits = SUMMARIES[found[3]]
+        needs = (f"{name.rpartition('.')[0]}.r2", EXPONENTIAL) if found[3] == "half_life" else None
+        return Column(f"{words}, {QUANTITIES.get(found[2], found[2])}, {STAGES[found[1]]}", unit, digits, None, needs)
+    return Column(name)

@@ -1,0 +1,33 @@
+"""The order in which people expect rows: numbers by their size, names by the alphabet, numbers within names too."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+
+def in_order(runs: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
+    """Return runs sorted by some columns; what has none comes first, ties stay as they are.
+
+    >>> runs = pd.DataFrame({"architecture": ["rnn width 1024", "rnn width 256", "gru"]})
+    >>> in_order(runs, ["architecture"])["architecture"].tolist()
+    ['gru', 'rnn width 256', 'rnn width 1024']
+    """
+    keys = [key for key in dict.fromkeys(keys) if key in runs]
+    if not keys or runs.empty:
+        return runs
+    ranked = runs[keys].apply(_rank)
+    return runs.loc[ranked.sort_values(keys, kind="stable").index]
+
+
+def _rank(values: pd.Series) -> pd.Series:
+    order = {value: i for i, value in enumerate(sorted(values.dropna().unique(), key=_natural))}
+    return values.map(lambda value: -1 if pd.isna(value) else order[value]).astype(int)
+
+
+def _natural(value: Any) -> list[tuple[int, Any]]:
+    if not isinstance(value, str):
+        return [(0, value)]
+    parts = re.split(r"(\d+(?:\.\d+)?)", value)
+    return [(0, float(part)) if i % 2 else (1, part) for i, part in enumerate(parts)]

@@ -1,0 +1,175 @@
+"""Parts of a claim: a quantity and its threshold, several of them, or what is arithmetic."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from gradreach.analysis.naming import number
+from gradreach.analysis.results import Results, Where
+from gradreach.analysis.stats.verdict import LEAST, Effect, State, Verdict, combine_named
+from gradreach.analysis.study.selection import in_words
+
+
+class Threshold(NamedTuple):
+    """What a quantity is compared with.
+
+    >>> str(Threshold("within", 2))
+    'within ±2'
+    """
+
+    kind: Literal["above", "below", "within"]
+    at: float
+
+    def __str__(self) -> str:
+        return f"{self.kind} {'±' * (self.kind == 'within')}{number(self.at, 'g')}"
+
+    def judge(self, effect: Effect) -> State:
+        """Return what the whole interval says; one that spans the threshold, or rests on too few runs, is undecided."""
+        if effect.n < LEAST or math.isnan(effect.low):
+            return "undecided"
+        low, high, at = effect.low, effect.high, self.at
+        if self.kind == "within":
+            supported, refuted = -at < low and high < at, low > at or high < -at
+        else:
+            above, below = low > at, high < at
+            supported, refuted = (above, below) if self.kind == "above" else (below, above)
+        return "supported" if supported else "refuted" if refuted else "undecided"
+
+
+@dataclass(frozen=True)
+class Quantity(ABC):
+    """A number with its interval, not yet compared with a threshold."""
+
+    def above(self, threshold: float) -> "Part":
+        """Claim that it lies above a threshold; refuted where it lies below."""
+        return Part(self, Threshold("above", threshold))
+
+    def below(self, threshold: float) -> "Part":
+        """Claim that it lies below a threshold; refuted where it lies above."""
+        return Part(self, Threshold("below", threshold))
+
+    def within(self, threshold: float) -> "Part":
+        """Claim that it lies between minus a threshold and it; refuted where it lies beyond."""
+        return Part(self, Threshold("within", threshold))
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """What it is, before anything is known of the runs."""
+
+    @abstractmethod
+    def of(self, results: Results, part: str = "") -> Effect:
+        """Return it with its 95 % interval.
+
+        Args:
+            results: the runs that count: those whose setting was chosen.
+            part: what an error calls it.
+
+        Raises:
+            ConfigError: no run has the metric, or a selector leaves a setting open that was swept.
+        """
+
+    @abstractmethod
+    def check(self, results: Results, part: str) -> None:
+        """See before the runs that it means one configuration a seed.
+
+        Raises:
+            ConfigError: it leaves a setting open that is swept.
+        """
+
+    def split(self, results: Results) -> "list[tuple[Where, Quantity]]":
+        """Return one quantity for each value of ``each=``, and which; none where there is none."""
+        return []
+
+
+@dataclass(frozen=True)
+class Part:
+    """A quantity and what is claimed of it."""
+
+    quantity: Quantity
+    threshold: Threshold
+
+    @property
+    def rule(self) -> str:
+        """The part in words: supported where the whole interval lies so, refuted where it lies beyond."""
+        return f"{self.quantity.words}: {self.threshold}"
+
+    def judge(self, results: Results, name: str = "") -> Verdict:
+        """Compare the quantity with its threshold; with ``each=``, that of every value."""
+        several = self.quantity.split(results)
+        if several:
+            return combine_named(
+                {
+                    in_words(place): Part(each, self.threshold).judge(results, f"{name}, {in_words(place)}")
+                    for place, each in several
+                }
+            )
+        effect = self.quantity.of(results, name)
+        unit = effect.unit if effect.unit in ("%", "points", "steps") else ""
+        words = f"{self.threshold}{f' {unit}' if unit else ''}"
+        return Verdict(self.threshold.judge(effect), effect, f"{effect}; threshold: {words}.", threshold=words)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What needs no run: true or false by calculation."""
+
+    holds: Callable[[], bool]
+    words: str
+
+    @property
+    def rule(self) -> str:
+        """The part in words."""
+        return "arithmetic"
+
+    def judge(self, results: Results, name: str = "") -> Verdict:
+        """Calculate."""
+        return Verdict("supported" if self.holds() else "refuted", None, f"Arithmetic: {self.words}")
+
+
+def arithmetic(holds: Callable[[], bool], words: str) -> Arithmetic:
+    """Declare a part that needs no run.
+
+    Args:
+        holds: whether it is so.
+        words: why, in a sentence.
+
+    >>> arithmetic(lambda: 3 * 4 < 4 * 4, "A GRU has three matrices, an LSTM four.").judge(None).state
+    'supported'
+    """
+    return Arithmetic(holds, words)
+
+
+Parts = Mapping[str, "Part | Arithmetic | Parts"]
+"""Parts by their names; a mapping within is one part that has parts."""
+
+
+def judge_parts(parts: Parts, results: Results) -> Verdict:
+    """Judge every part, and combine them."""
+    return combine_named(
+        {
+            name: judge_parts(part, results) if isinstance(part, Mapping) else part.judge(results, name)
+            for name, part in parts.items()
+        }
+    )
+
+
+def leaves_of(parts: Parts, prefix: str = "") -> "dict[str, Part | Arithmetic]":
+    """Return the parts that have no parts, by their names; one within another has both names."""
+    found: dict[str, Part | Arithmetic] = {}
+    for name, part in parts.items():
+        if isinstance(part, Mapping):
+            found |= leaves_of(part, f"{prefix}{name}: ")
+        else:
+            found[f"{prefix}{name}"] = part
+    return found
+
+
+def named_leaves(verdict: Verdict, prefix: str = "") -> list[Verdict]:
+    """Return the leaves of a verdict in order; one within another has both names."""
+    if not verdict.parts:
+        return [replace(verdict, name=f"{prefix}{verdict.name}")]
+    inner = f"{prefix}{verdict.name}: " if verdict.name else prefix
+    return [leaf for part in verdict.parts for leaf in named_leaves(part, inner)]

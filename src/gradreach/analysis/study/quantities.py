@@ -1,0 +1,272 @@
+"""What a part of a claim rests on: a level, a comparison, a share, or a number that a function makes of the results."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.naming import number
+from gradreach.analysis.results import Results, Where, has
+from gradreach.analysis.stats.verdict import Effect, effect_of
+from gradreach.analysis.study.parts import Quantity
+from gradreach.analysis.study.selection import Over, check_closed, in_words, keys_of, listed, selector, values_of
+from gradreach.analysis.tables.specification import Measure
+from gradreach.errors import advise
+
+Beside = Mapping[str, "Quantity | Callable[[Results], Any]"]
+"""What stands in brackets beside a number, by what it is called: a quantity, or a function of the results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OfRuns(Quantity):
+    metric: str
+    a: Where
+    where: Where = field(default_factory=dict)
+    over: Over = None
+    each: Over = None
+    needs: tuple[str, float] | None = None
+    label: str = ""
+    beside: Beside = field(default_factory=dict)
+
+    def _meant(self, side: Where) -> dict[str, Any]:
+        return {**self.where, **values_of(self.over), **values_of(self.each), **side}
+
+    def _sides(self) -> tuple[Where, ...]:
+        return (self.a,)
+
+    @property
+    def _keys(self) -> list[str]:
+        """What tells the runs of one seed apart."""
+        return list(keys_of(self.over))
+
+    def check(self, results: Results, part: str) -> None:
+        """See before the runs that every selector means one configuration a seed; none at all is worth a note."""
+        for _, each in self.split(results) or [({}, self)]:
+            assert isinstance(each, _OfRuns)
+            for side in each._sides():
+                meant = each._meant(side)
+                if meant.keys() & results.derived.keys() - set(results.runs):
+                    continue  # rests on what is measured first
+                check_closed(results, meant, each._keys, part)
+                if results.where(meant).runs.empty:
+                    advise(f"part “{part}”: the sweep has no run of {in_words(meant)}, so nothing decides it")
+
+    def split(self, results: Results) -> list[tuple[Where, Quantity]]:
+        keys = list(keys_of(self.each))
+        if not keys:
+            return []
+        found = pd.concat([results.where(self._meant(side)).runs[keys] for side in self._sides()])
+        places = found.drop_duplicates().sort_values(keys).to_dict("records")
+        return [(place, self._at(place)) for place in ({str(k): v for k, v in each.items()} for each in places)]
+
+    def _at(self, place: Where) -> Quantity:
+        kept = {name: value for name, value in vars(self).items() if name != "each"}
+        return type(self)(**{**kept, "where": {**self.where, **place}})
+
+    def _cells(self, results: Results, side: Where, part: str) -> pd.DataFrame:
+        """Return the values of one side: a row a run, its seed, and where it stands in ``over``."""
+        meant = self._meant(side)
+        has(results.runs, self.metric)
+        check_closed(results, meant, self._keys, part or self.words)
+        runs = results.where(meant).finished
+        column = results.column(self.metric)
+        values = Measure(self.metric, "", scale=column.scale, needs=self.needs or column.needs).values(runs)
+        return runs.assign(value=values)
+
+    def _labelled(self, effect: Effect, results: Results) -> Effect:
+        column, label = results.column(self.metric), self.label
+        if not label:
+            over = [name for name in keys_of(self.over) if name not in values_of(self.over)]
+            mean = f"mean over {listed(over)}" if over else ""
+            label = ", ".join(filter(None, (column.words or self.metric, self._selection(), mean)))
+        beside = "; ".join(f"{words} {_said(each, results)}" for words, each in self.beside.items())
+        return effect._replace(label=f"{label} ({beside})" if beside else label)
+
+    def _selection(self) -> str:
+        return in_words(self._meant(self.a))
+
+    @property
+    def words(self) -> str:
+        return self.label or f"{self.metric}, {self._selection()}"
+
+
+def _said(each: "Quantity | Callable[[Results], Any]", results: Results) -> str:
+    if isinstance(each, Quantity):
+        effect = each.of(results)
+        return f"{number(effect.value, '.3g')}{f' {effect.unit}' if effect.unit else ''}"
+    found = each(results)
+    return number(found, ".3g") if isinstance(found, float) else str(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value(_OfRuns):
+    """The mean of a metric over seeds; runs of one seed count with their mean."""
+
+    def of(self, results: Results, part: str = "") -> Effect:
+        """Return the mean over seeds."""
+        by_seed = self._cells(results, self.a, part).groupby("seed")["value"].mean()
+        column = results.column(self.metric)
+        return self._labelled(effect_of("", by_seed.to_numpy(float), column.unit), results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(_OfRuns):
+    """How much more one side has of a metric than the other, in pairs of runs."""
+
+    b: Where
+    paired_by: tuple[str, ...] = ("seed",)
+    ratio: bool = False
+
+    def _sides(self) -> tuple[Where, ...]:
+        return self.a, self.b
+
+    @property
+    def _keys(self) -> list[str]:
+        return [*keys_of(self.over), *(key for key in self.paired_by if key != "seed")]
+
+    def of(self, results: Results, part: str = "") -> Effect:
+        """Return the mean difference of pairs; of ratios the geometric mean."""
+        keys = list(self.paired_by)
+        cells = list(dict.fromkeys([*keys, *self._keys]))
+        first, second = (self._cells(results, side, part)[[*cells, "value"]] for side in self._sides())
+        pairs = first.merge(second, on=cells, suffixes=("_a", "_b"))
+        a, b = (pairs[f"value_{side}"].to_numpy(float) for side in "ab")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            difference = np.log(a) - np.log(b) if self.ratio else a - b
+        means = pairs.assign(difference=difference).groupby(keys)["difference"].mean()
+        unit = results.column(self.metric).unit
+        effect = effect_of("", means.to_numpy(float), "times" if self.ratio else "points" if unit == "%" else unit)
+        if self.ratio:
+            value, low, high = (math.exp(each) for each in (effect.value, effect.low, effect.high))
+            effect = effect._replace(value=value, low=low, high=high)
+        return self._labelled(effect, results)
+
+    def _selection(self) -> str:
+        a, b = self._meant(self.a), self._meant(self.b)
+        common = {column: value for column, value in a.items() if column in b and b[column] == value}
+        sides = (in_words({k: v for k, v in side.items() if k not in common}) for side in (a, b))
+        return ", ".join(filter(None, ((" ÷ " if self.ratio else " − ").join(sides), in_words(common))))
+
+
+@dataclass(frozen=True)
+class Computed(Quantity):
+    """A number that a function makes of the results."""
+
+    compute: Callable[[Results], Effect]
+
+    @property
+    def words(self) -> str:
+        """The first line of what the function says of itself."""
+        return (self.compute.__doc__ or self.compute.__name__).strip().splitlines()[0].rstrip(".")
+
+    def check(self, results: Results, part: str) -> None:
+        """Nothing is known of a function before it is called."""
+
+    def of(self, results: Results, part: str = "") -> Effect:
+        """Call the function."""
+        return self.compute(results)
+
+
+def value(
+    metric: str,
+    a: str | Where,
+    *,
+    where: Where | None = None,
+    over: Over = None,
+    each: Over = None,
+    needs: tuple[str, float] | None = None,
+    label: str = "",
+    beside: Beside | None = None,
+) -> Value:
+    """Declare the mean of a metric over seeds.
+
+    Args:
+        metric: a column of the run table, or one of the study's own.
+        a: which runs: an architecture, or values for columns.
+        where: more of the same, as where several parts share it.
+        over: settings over whose values each seed counts with its mean: ``"seq_len"``, or ``{"seq_len": [100, 200]}``.
+        each: settings of which every value makes a part of its own.
+        needs: another column and the least it must be for a run's number to count, as R² for a half-life.
+        label: what it is called; by default the words of the metric and of the selector.
+        beside: what else is told beside the number, by what it is called.
+
+    >>> value("gradient/start/h.decay", "rnn", over="seq_len").below(0.9).rule
+    'gradient/start/h.decay, rnn: below 0.9'
+    """
+    return Value(
+        metric=metric,
+        a=selector(a),
+        where=where or {},
+        over=over,
+        each=each,
+        needs=needs,
+        label=label,
+        beside=beside or {},
+    )
+
+
+def share(column: str, a: str | Where, **options: Any) -> Value:
+    """Declare the share of runs, in per cent, of which a column is true; the options are those of ``value``.
+
+    >>> share("solved", {"model": "lstm"}, where={"seq_len": 100}).above(50).rule
+    'solved, seq_len 100, lstm: above 50'
+    """
+    return value(column, a, **options)
+
+
+def compare(
+    metric: str,
+    a: str | Where,
+    b: str | Where,
+    *,
+    where: Where | None = None,
+    over: Over = None,
+    each: Over = None,
+    ratio: bool = False,
+    paired_by: str | tuple[str, ...] = "seed",
+    needs: tuple[str, float] | None = None,
+    label: str = "",
+    beside: Beside | None = None,
+) -> Comparison:
+    """Declare how much more ``a`` has of a metric than ``b``.
+
+    Pairs share their seed and what ``over=`` names; one without a partner does not count. The arguments that are not
+    told here are those of ``value``.
+
+    Args:
+        metric: a column of the run table, or one of the study's own.
+        a: which runs are compared.
+        b: with which.
+        where: what both sides share.
+        over: settings over which the pairs of a seed count with their mean.
+        each: settings of which every value makes a part of its own.
+        ratio: a ÷ b by their logarithms, for what is positive and spans magnitudes; else a − b.
+        paired_by: what two runs share that are compared with each other.
+        needs: see ``value``.
+        label: see ``value``.
+        beside: see ``value``.
+
+    >>> compare("test/accuracy", "lstm", "rnn", over={"seq_len": [100, 200]}).above(5).rule
+    'test/accuracy, lstm − rnn, seq_len 100 and 200: above 5'
+    """
+    return Comparison(
+        metric=metric,
+        a=selector(a),
+        b=selector(b),
+        where=where or {},
+        over=over,
+        each=each,
+        ratio=ratio,
+        paired_by=(paired_by,) if isinstance(paired_by, str) else tuple(paired_by),
+        needs=needs,
+        label=label,
+        beside=beside or {},
+    )
+
+
+def by_function(compute: Callable[[Results], Effect]) -> Computed:
+    """Declare a number that a function makes of the results: what no other word of this vocabulary says."""
+    return Computed(compute)

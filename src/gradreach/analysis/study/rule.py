@@ -1,0 +1,86 @@
+"""The rule of a verdict: in words, and as a digest that is stored when its sweep is first planned."""
+
+import ast
+import hashlib
+import inspect
+import json
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from gradreach.analysis.study.study import Study
+
+RULE = (
+    "A part is supported where its whole 95 % interval lies as its threshold says, refuted where it lies beyond, and "
+    "undecided where it spans the threshold or rests on fewer than three seeds. Runs of one seed count with their mean."
+)
+
+
+def digest_of(study: Study) -> str:
+    """Return a digest of what decides: the parts with their thresholds, and the columns and choices they rest on.
+
+    Words for people (names of parts, labels, what stands beside a number) do not count; of a function its code does.
+    """
+    rule = {
+        "parts": _plain(list(_thresholds(study.parts))),
+        "architecture": _plain(study.architecture),
+        "derive": {name: _plain(column.compute) for name, column in study.columns.items()},
+        "solved": _plain(study.solved),
+        "choose": study.choose,
+    }
+    return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
+
+
+def _thresholds(parts: Mapping[str, Any]) -> list[Any]:
+    return [_thresholds(part) if isinstance(part, Mapping) else part for part in parts.values()]
+
+
+def _plain(value: Any) -> Any:
+    """Return a declaration as JSON holds it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        names = (each.name for each in fields(value) if each.name not in ("label", "beside", "words"))
+        return [type(value).__name__, *(_plain(getattr(value, name)) for name in names)]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | range):
+        return [_plain(each) for each in value]
+    return (
+        _code(value) if callable(value) else value if isinstance(value, str | int | float | bool | None) else str(value)
+    )
+
+
+def _code(function: Callable[..., Any]) -> str:
+    """Return the code of a function without its comments and layout; the name of one whose source is not there."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
+                node.body = node.body[1:]
+        return ast.dump(tree)
+    except (OSError, TypeError, SyntaxError):
+        return getattr(function, "__qualname__", type(function).__name__)
+
+
+def stored_rule(study: Study, stored: Mapping[str, Any] | None, seeds: list[int]) -> str:
+    """Say what the digest shows that was stored when the sweep was first planned.
+
+    Args:
+        study: as it is today.
+        stored: ``date``, ``digest``, ``seeds``, and ``done``: of how many runs there were records then; None where
+            nothing was stored.
+        seeds: of today's plan.
+    """
+    if stored is None:
+        return (
+            "No digest of this rule was stored when the sweep was planned: nothing here shows that it was fixed before "
+            "the runs."
+        )
+    done = int(stored["done"])
+    when = f"when {done} of its runs had been done" if done else "before any of its runs"
+    same = digest_of(study) == stored["digest"]
+    said = f"A digest of this rule was stored on {stored['date']}, {when}; " + (
+        "the rule has not changed since." if same else "the rule has changed since."
+    )
+    later = [seed for seed in seeds if seed not in stored["seeds"]]
+    return f"{said} Seeds added later: {', '.join(map(str, later))}." if later else said

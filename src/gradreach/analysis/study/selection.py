@@ -1,0 +1,104 @@
+"""Which runs a selector means, what it leaves open, and how it is put in words."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from gradreach.analysis.naming import plain
+from gradreach.analysis.results import Results, Where
+from gradreach.errors import ConfigError
+from gradreach.run_table.columns import GROUPS
+
+SILENT = ("model", "architecture")
+"""Columns whose values speak for themselves."""
+AXES = ("task", "model", "seq_len", "kernel_size")
+NO_SETTING = ("diagnostics.",)
+TWICE = (".name", "._target_")
+"""Settings that the axes tell already."""
+
+Over = str | Iterable[str] | Mapping[str, Any] | None
+"""Columns, or columns with the values that are meant."""
+
+
+def selector(meant: str | Where) -> dict[str, Any]:
+    """Return a selector as a mapping; a word alone is an architecture.
+
+    >>> selector("lstm b=1")
+    {'architecture': 'lstm b=1'}
+    """
+    return {"architecture": meant} if isinstance(meant, str) else dict(meant)
+
+
+def keys_of(over: Over) -> tuple[str, ...]:
+    """Return the columns of ``over=`` or ``each=``."""
+    return () if over is None else (over,) if isinstance(over, str) else tuple(over)
+
+
+def values_of(over: Over) -> dict[str, Any]:
+    """Return the values that ``over=`` or ``each=`` restrict their columns to, where they do."""
+    return dict(over) if isinstance(over, Mapping) else {}
+
+
+def swept(runs: pd.DataFrame) -> list[str]:
+    """Return the settings that vary over some runs, the seed aside."""
+    names = [
+        name
+        for name in map(str, runs)
+        if name in AXES or (name.startswith(GROUPS) and not name.startswith(NO_SETTING) and not name.endswith(TWICE))
+    ]
+    return [name for name in names if len(runs[name].unique()) > 1]
+
+
+def check_closed(results: Results, meant: Where, cells: Iterable[str], part: str) -> None:
+    """See that a selector means one configuration in every cell.
+
+    Raises:
+        ConfigError: it leaves a setting open that was swept.
+    """
+    runs = results.where(meant).runs
+    cells = list(cells)
+    varying = [name for name in swept(runs) if name not in cells]
+    if not varying:
+        return
+    if cells:
+        counts = runs.groupby(cells, dropna=False)[varying].nunique(dropna=False).max()
+        varying = [name for name in varying if counts[name] > 1]
+    if varying:
+        name = varying[0]
+        values = ", ".join(sorted(plain(value) for value in runs[name].unique()))
+        raise ConfigError(
+            f"part “{part}”: {in_words(meant) or 'all runs'} leaves {name} open ({values}); say over={name!r} (its "
+            f"mean per seed) or each={name!r} (one part a value), or choose a value by where="
+        )
+
+
+def in_words(meant: Where) -> str:
+    """Put a selector in words.
+
+    >>> in_words({"model": "lstm", "seq_len": [100, 200]})
+    'lstm, seq_len 100 and 200'
+    >>> in_words({"solved": True, "model.forget_bias": None})
+    'solved, no model.forget_bias'
+    """
+    return ", ".join(_one(column, value) for column, value in meant.items())
+
+
+def _one(column: str, value: Any) -> str:
+    if value is None:
+        return f"no {column}"
+    if isinstance(value, bool):
+        return column if value else f"not {column}"
+    said = listed(plain(each) for each in value) if isinstance(value, list | tuple | set | range) else plain(value)
+    texts = isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(each, str) for each in value))
+    return said if column in SILENT or (texts and column == "task") else f"{column} {said}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Join words as people do.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

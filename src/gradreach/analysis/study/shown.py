@@ -1,0 +1,313 @@
+"""What a page shows: tables of means, pictures, tables that a function computes. Captions and readings follow."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from matplotlib.figure import Figure as Picture
+
+from gradreach.analysis.columns import Best, Column
+from gradreach.analysis.figures.captions import KINDS, READING
+from gradreach.analysis.figures.specification import Figure
+from gradreach.analysis.naming import CELLS, plain
+from gradreach.analysis.results import Results, Where
+from gradreach.analysis.study.order import in_order
+from gradreach.analysis.study.parts import Quantity
+from gradreach.analysis.study.selection import in_words, listed
+from gradreach.analysis.tables.specification import Computed, Measure, Table
+from gradreach.errors import ConfigError, suggest
+
+Keys = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A column that a table or a picture shows, and what differs from how it is read everywhere."""
+
+    column: str
+    label: str = ""
+    line: str = ""
+    digits: int | None = None
+    best: Best | Literal["known"] | None = "known"
+    needs: tuple[str, float] | None = None
+
+    def measure(self, results: Results, short: bool = False) -> Measure:
+        """Return it with words, unit and digits."""
+        known = results.column(self.column)
+        label = self.label or (known.words or self.column if short else known.label or self.column)
+        digits = known.digits if self.digits is None else self.digits
+        best = known.best if self.best == "known" else self.best
+        return Measure(self.column, label, self.line, digits, known.scale, self.needs or known.needs, best)
+
+
+def measure(
+    column: str,
+    label: str = "",
+    *,
+    line: str = "",
+    digits: int | None = None,
+    best: Best | Literal["known"] | None = "known",
+    needs: tuple[str, float] | None = None,
+) -> Asked:
+    """Name a column that a table or a picture shows; ``table("test/accuracy")`` needs none of this.
+
+    Args:
+        column: of the run table, or the study's own.
+        label: what it is called; by default its words.
+        line: tells columns of one row apart that stand below each other.
+        digits: behind the point; by default what suits the column.
+        best: which end is marked where it beats every other; ``known``: as the column is known; None: neither.
+        needs: another column and the least it must be for the number to mean anything.
+    """
+    return Asked(column, label, line, digits, best, needs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOf:
+    """A table of means over seeds, as a study declares it."""
+
+    name: str
+    asked: tuple[Asked, ...]
+    caption: str = ""
+    note: str = ""
+    rows: tuple[str, ...] = ("architecture",)
+    columns: tuple[str, ...] = ()
+    lines: str = "line"
+    where: Where = field(default_factory=dict)
+
+    def table(self, results: Results) -> Table:
+        """Return the table; learning rates tried are a column where they differ between rows."""
+        rows = [*self.rows]
+        runs = results.where(self.where).runs
+        chosen = "tried" in runs and not runs.empty
+        if chosen and runs.groupby(rows, dropna=False)["tried"].nunique().max() == 1 < runs["tried"].nunique():
+            rows.append("tried")
+        whole = [each.measure(results, short=True) for each in self.asked]
+        said = [CELLS, self._needs(results), choice(runs) if chosen else "", self.note]
+        return Table(
+            self.name,
+            self.caption or self._caption(results),
+            " ".join(filter(None, said)),
+            tuple(whole),
+            tuple(rows),
+            self.columns,
+            self.lines,
+        )
+
+    def _caption(self, results: Results) -> str:
+        columns = {each.column: results.column(each.column) for each in self.asked}
+        said = dict.fromkeys(_with_unit(name, column) for name, column in columns.items())
+        words = listed(said)
+        return ", ".join(filter(None, (f"{words[:1].upper()}{words[1:]}", in_words(self.where)))) + "."
+
+    def _needs(self, results: Results) -> str:
+        needed = [need for each in self.asked if (need := each.measure(results).needs) is not None]
+        said = {
+            f"Half-life: only where the curve is an exponential (R² at least {least:g})."
+            if column.endswith(".r2")
+            else f"Only runs count whose {results.column(column).words} is at least {least:g}."
+            for column, least in needed
+        }
+        return " ".join(sorted(said))
+
+    def view_of(self, results: Results) -> tuple[Table, Results]:
+        """Return the table, and its runs in the order of its rows."""
+        mine = results.where(self.where)
+        return self.table(results), mine.reordered(in_order(mine.runs, self.rows))
+
+
+def _with_unit(name: str, column: Column) -> str:
+    words, unit = column.words or name, "per cent" if column.unit == "%" else column.unit
+    return f"{words}{',' * (',' in words)} in {unit}" if unit else words
+
+
+def choice(runs: pd.DataFrame) -> str:
+    """Say what was tried for each architecture and setting, and that validation chose of it."""
+    tried = runs["tried"].dropna().unique()
+    if len(tried) == 0 or tried.max() < 2:
+        return ""
+    many = f"{tried.max()}" if len(tried) == 1 else f"{tried.min()} to {tried.max()}"
+    return f"Of {many} values tried for each, validation chose one; the test decided nothing."
+
+
+def table(
+    *measures: str | Asked,
+    name: str = "",
+    caption: str = "",
+    note: str = "",
+    rows: Keys = "architecture",
+    columns: Keys = (),
+    lines: str = "line",
+    where: Where | None = None,
+) -> TableOf:
+    """Declare a table of means over seeds, of the runs whose setting was chosen.
+
+    Args:
+        measures: columns of the run table, or ``measure(...)`` of them.
+        name: of its files; by default what its first column measures.
+        caption: what it shows; by default the words of its columns and of ``where``.
+        note: what else a reader needs; how cells are read is said anyway.
+        rows: a key, or several.
+        columns: a key, or several; none: one column a measure.
+        lines: what lines of one row are called.
+        where: which runs.
+
+    >>> table("test/accuracy", columns="seq_len").name
+    'accuracy'
+    """
+    if not measures:
+        raise ConfigError('table(): shows no column; name one, such as table("test/accuracy")')
+    asked = tuple(Asked(each) if isinstance(each, str) else each for each in measures)
+    return TableOf(
+        name=name or _stem(asked[0].column),
+        asked=asked,
+        caption=caption,
+        note=note,
+        rows=_keys(rows),
+        columns=_keys(columns),
+        lines=lines,
+        where=where or {},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureOf:
+    """A picture, as a study declares it."""
+
+    name: str
+    draw: Callable[..., Picture]
+    caption: str
+    where: Where = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def figure(self, results: Results) -> Figure:
+        """Return the picture, to be drawn of the runs that it is of."""
+        options = dict(self.options)
+        if isinstance(asked := options.get("measure"), str | Asked):
+            options["measure"] = (Asked(asked) if isinstance(asked, str) else asked).measure(results)
+        draw = partial(self.draw, **options)
+
+        def drawn(every: Results, stem: Path) -> Picture:
+            return draw(every.where(self.where), stem)
+
+        return Figure(self.name, self.caption, drawn)
+
+
+def figure(
+    kind: str | Callable[..., Picture],
+    *,
+    name: str = "",
+    about: str = "",
+    caption: str = "",
+    where: Where | None = None,
+    **options: Any,
+) -> FigureOf:
+    """Declare a picture of the runs whose setting was chosen.
+
+    Args:
+        kind: one of docs/figures.md, such as ``metric_against``; or a function that is given the results and the name
+            of the files without their ending, and returns what it drew.
+        name: of its files; by default what it measures, else its kind.
+        about: what is special about this one, before how its kind is read.
+        caption: all of it, instead.
+        where: which runs.
+        options: of the kind; ``measure`` is a column, or ``measure(...)``.
+
+    Raises:
+        ConfigError: there is no such kind, or a function has no caption.
+
+    >>> figure("metric_against", x="seq_len").name
+    'accuracy'
+    >>> figure("metric_againts")
+    Traceback (most recent call last):
+    gradreach.errors.ConfigError: figure metric_againts: there is no such kind; did you mean metric_against? ...
+    """
+    if isinstance(kind, str):
+        if kind not in KINDS:
+            raise ConfigError(f"figure {kind}: there is no such kind; {suggest(kind, KINDS)}")
+        draw = KINDS[kind]
+        caption = caption or " ".join(filter(None, (about, READING[draw])))
+    else:
+        draw = kind
+        if not caption:
+            raise ConfigError(f"figure {kind.__name__}: a picture of your own needs a caption; say how it is read")
+    asked = options.get("measure", "test/accuracy" if kind in ("metric_against", "dots") else None)
+    stem = _stem(asked.column if isinstance(asked, Asked) else asked) if asked else getattr(draw, "__name__", "figure")
+    return FigureOf(name=name or stem, draw=draw, caption=caption, where=where or {}, options=options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputedOf:
+    """A table that a function computes, as a study declares it."""
+
+    name: str
+    compute: Callable[[Results], pd.DataFrame]
+    caption: str
+    note: str = ""
+    digits: int = 3
+
+    def table(self, results: Results) -> Computed:
+        """Return the table; of a sweep of which no run has finished it has no rows."""
+
+        def computed(every: Results) -> pd.DataFrame:
+            return self.compute(every) if len(every.finished) else pd.DataFrame([{"runs": "none yet"}])
+
+        return Computed(self.name, self.caption, self.note, computed, self.digits)
+
+    def view_of(self, results: Results) -> tuple[Computed, Results]:
+        """Return the table, and the runs that it is computed from."""
+        return self.table(results), results
+
+
+def computed(
+    name: str, compute: Callable[[Results], pd.DataFrame], caption: str, note: str = "", digits: int = 3
+) -> ComputedOf:
+    """Declare a table that is no mean over seeds.
+
+    Args:
+        name: of its files.
+        compute: given the results of the chosen runs, returns the table; what is text stands as it is.
+        caption: what it shows.
+        note: how it is read.
+        digits: significant ones of its numbers.
+    """
+    return ComputedOf(name=name, compute=compute, caption=caption, note=note, digits=digits)
+
+
+PAIRED = "Pairs share their seed; 95 % interval (Student's t). One that holds zero does not tell them apart."
+
+
+def effects(name: str, quantities: Mapping[str, Quantity], caption: str, note: str = PAIRED) -> ComputedOf:
+    """Declare a table of quantities that decide nothing: value, 95 % interval, and n, a row each.
+
+    Args:
+        name: of its files.
+        quantities: by what they are called; ``each=`` makes a row of every value.
+        caption: what it shows.
+        note: how it is read.
+    """
+
+    def compute(results: Results) -> pd.DataFrame:
+        rows = []
+        for words, quantity in quantities.items():
+            for place, each in quantity.split(results) or [({}, quantity)]:
+                _, mean, low, high, n, unit = each.of(results, words)
+                found = {"mean": mean, "95 % from": low, "to": high, "unit": unit, "seeds": n}
+                rows.append({"what": words, **place, **found})
+        return pd.DataFrame(rows)
+
+    return computed(name, compute, caption, note)
+
+
+Shown = TableOf | FigureOf | ComputedOf
+
+
+def _keys(keys: Keys) -> tuple[str, ...]:
+    return (keys,) if isinstance(keys, str) else tuple(keys)
+
+
+def _stem(column: str) -> str:
+    return plain(column.rpartition("/")[2].rpartition(".")[2])

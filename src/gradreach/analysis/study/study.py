@@ -1,0 +1,175 @@
+"""What a named sweep means: its question, the claim that it puts to the test, and what is shown of it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from gradreach.analysis.columns import Column
+from gradreach.analysis.figures.specification import Figure
+from gradreach.analysis.results import Results, Where
+from gradreach.analysis.stats.model_selection import CHOSEN
+from gradreach.analysis.stats.verdict import Verdict
+from gradreach.analysis.study.parts import Part, Parts, judge_parts, leaves_of, named_leaves
+from gradreach.analysis.study.prepare import CHOICE, Architecture, prepare
+from gradreach.analysis.study.quantities import Computed as ComputedQuantity
+from gradreach.analysis.study.shown import FigureOf, Shown
+from gradreach.analysis.tables.layout import View, make
+from gradreach.analysis.tables.rates import chosen_rates
+from gradreach.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is put to the test, and its parts.
+
+    - ``text``: the claim, in English.
+    - ``source``: who makes it; empty for a question of one's own.
+    - ``original``: its own words, where they are in another language.
+    - ``expect``, ``expect_source``: what is to be expected before the runs, and who says so.
+    - ``parts``: by their names, ``compare(...)``, ``value(...)`` or ``share(...)``, ended by ``.above(x)``,
+      ``.below(x)`` or ``.within(x)``; ``arithmetic(...)``; or a mapping of such, which is one part.
+    - ``beyond``: why a part that is refuted says nothing against the claim: it goes beyond its words.
+    - ``id``, ``section``: of the claims of the founding notes.
+    """
+
+    text: str
+    source: str = ""
+    original: str = ""
+    expect: str = ""
+    expect_source: str = ""
+    parts: Parts = field(default_factory=dict)
+    beyond: str = ""
+    id: str = ""
+    section: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise ConfigError(f"claim “{self.text}”: has no part that could decide it; give parts={{name: part}}")
+        for name, part in leaves_of(self.parts).items():
+            if not hasattr(part, "judge"):
+                raise ConfigError(
+                    f"part “{name}”: is compared with nothing; end it by .above(x), .below(x) or .within(x)"
+                )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One line for people, and the outcomes of the parts that it was written for.
+
+    - ``text``: the line.
+    - ``outcomes``: of the parts in their order, ``"supported, refuted"``; empty where there is no claim.
+
+    Where the parts came out otherwise, pages print a sentence that is made of them instead.
+    """
+
+    text: str
+    outcomes: str = ""
+
+
+def outcomes(verdict: Verdict | None) -> str:
+    """Return how the parts came out, in their order: what an answer is written for."""
+    return "" if verdict is None else ", ".join(leaf.state for leaf in named_leaves(verdict))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """``experiments/<name>.py`` holds one, as ``STUDY``.
+
+    - ``question``: what it is about, in one line; the head of its page.
+    - ``about``: what a reader has to know to understand the question.
+    - ``answer``: written after the verdict; without one, pages say what came out of the parts.
+    - ``claim``: what it puts to the test, where it does.
+    - ``architecture``: how runs are named: columns and how they are written, ``{"model.forget_bias": "b={:g}"}``, or
+      ``{"trainer.epochs": {60: "60 epochs"}}`` for single values, after the model; or a function of the run table.
+    - ``derive``: columns of its own, by their names: ``column(function, words, unit)``, or a function alone.
+    - ``solved``: when a run has solved its task: at least this accuracy in per cent, at most this error, by the
+      metric, such as ``{"val/accuracy": 90}``; makes a column ``solved``.
+    - ``choose``: a setting that validation chooses, for each combination of all other settings.
+    - ``show``: ``table(...)``, ``figure(...)``, ``computed(...)``, ``effects(...)``.
+    - ``profiles``: of which runs gradient profiles, and what states tell, are committed because a figure shows them; of
+      those whose setting was chosen.
+    - ``caveats``: what a sceptical reader has to know. Budget, seeds, rates and sizes are told anyway.
+    - ``changed``: what was changed after runs had been seen; told of the full form alone.
+
+    Raises:
+        ConfigError: two tables, or two figures, have one name.
+    """
+
+    question: str
+    about: str = ""
+    answer: Answer | None = None
+    claim: Claim | None = None
+    architecture: Architecture = field(default_factory=dict)
+    derive: Mapping[str, Column | Callable[[pd.DataFrame], Any]] = field(default_factory=dict)
+    solved: Mapping[str, float] = field(default_factory=dict)
+    choose: str = ""
+    show: Sequence[Shown] = ()
+    profiles: Where | Callable[[pd.DataFrame], pd.Series] = field(default_factory=dict)
+    caveats: Sequence[str] = ()
+    changed: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for kind, shown in (("figures", self.pictures), ("tables", self.tables)):
+            twice = [name for name, count in Counter(each.name for each in shown).items() if count > 1]
+            if twice:
+                raise ConfigError(f"{self.question}: two {kind} are called {twice[0]}; give one name=")
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The columns that it adds."""
+        return {
+            name: each if isinstance(each, Column) else Column(name, compute=each) for name, each in self.derive.items()
+        }
+
+    @property
+    def pictures(self) -> list[FigureOf]:
+        """What is drawn."""
+        return [each for each in self.show if isinstance(each, FigureOf)]
+
+    @property
+    def tables(self) -> list[Any]:
+        """What is tabulated."""
+        return [each for each in self.show if not isinstance(each, FigureOf)]
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of its claim; none where it has none."""
+        return {} if self.claim is None else self.claim.parts
+
+    def prepare(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return the run table with what the study adds: ``architecture``, its columns, ``solved``, what was chosen."""
+        return prepare(runs, self.architecture, self.columns, self.solved, self.choose)
+
+    def committed(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return the prepared runs whose profiles are committed."""
+        results = self.of_chosen(Results(runs))
+        return results.where(self.profiles(results.runs) if callable(self.profiles) else self.profiles).runs
+
+    def of_chosen(self, results: Results) -> Results:
+        """Return the results that tables, figures and parts are of."""
+        return results.where(CHOSEN) if self.choose else results
+
+    def views(self, results: Results) -> tuple[View, ...]:
+        """Make the tables; where settings were chosen, the last one says where they lie in their grid."""
+        chosen = self.of_chosen(results)
+        views = [make(*each.view_of(chosen)) for each in self.tables]
+        if self.choose and (results.runs["tried"] > 1).any():
+            views.append(make(chosen_rates([CHOICE], self.choose), results))
+        return tuple(views)
+
+    def figures(self, results: Results) -> tuple[Figure, ...]:
+        """Return the figures, to be drawn."""
+        return tuple(each.figure(results) for each in self.pictures)
+
+    def judge(self, results: Results) -> Verdict | None:
+        """Judge every part; None where there is no claim."""
+        return judge_parts(self.parts, self.of_chosen(results)) if self.parts else None
+
+    @property
+    def rests_on_runs(self) -> bool:
+        """Whether a part rests on the runs of the sweep and is no function of its own."""
+        parts = [part for part in leaves_of(self.parts).values() if isinstance(part, Part)]
+        return any(not isinstance(part.quantity, ComputedQuantity) for part in parts)

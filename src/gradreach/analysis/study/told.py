@@ -1,0 +1,52 @@
+"""What a page tells of its runs by itself: the budget, the rates that were tried, the seeds, the sizes."""
+
+import pandas as pd
+
+from gradreach.analysis.naming import plain
+from gradreach.analysis.study.selection import listed
+
+FEW = 4
+"""So many values are told one by one, more by their range."""
+
+
+def budget(runs: pd.DataFrame, setting: str = "") -> str:
+    """Say what every run was given, and how large the networks are.
+
+    Args:
+        runs: the run table.
+        setting: what was tried of, for validation to choose.
+    """
+    finished = runs[runs["status"] == "finished"]
+    optimizers = listed(sorted(runs["optimizer.name"].unique())) if "optimizer.name" in runs else ""
+    said = [
+        _of(finished, "steps", f"steps of {optimizers}" if optimizers else "steps"),
+        _of(runs, "trainer.epochs", "epochs"),
+        _of(runs, "trainer.batch_size", "sequences a batch"),
+        _of(finished, "parameters", "parameters"),
+        _of(runs, "seed", "seeds", count=True),
+    ]
+    if setting and setting in runs and len(runs[setting].unique()) > 1:
+        name = "learning rates" if setting == "optimizer.lr" else setting
+        said.append(f"{name} tried: {listed(f'{value:g}' for value in sorted(runs[setting].dropna().unique()))}")
+    return f"Budget: {', '.join(filter(None, said))}." if any(said) else ""
+
+
+def _of(runs: pd.DataFrame, name: str, words: str, *, count: bool = False) -> str:
+    if name not in runs or runs[name].dropna().empty:
+        return ""
+    values = sorted(runs[name].dropna().unique())
+    if count:
+        whole = list(values) == list(range(int(values[0]), int(values[-1]) + 1))
+        which = f"{values[0]} to {values[-1]}" if whole and len(values) > 1 else listed(map(plain, values))
+        return f"{len(values)} {words if len(values) > 1 else words.removesuffix('s')} ({which})"
+    few = [f"{value:,.0f}" for value in values]
+    return f"{listed(few) if len(few) <= FEW else f'{few[0]} to {few[-1]}'} {words}"
+
+
+def one_draw(runs: pd.DataFrame) -> str:
+    """Say what intervals are over, where all seeds share their data."""
+    if "task.data_seed" in runs and len(runs["task.data_seed"].unique()) > 1:
+        return ""
+    return (
+        "Intervals are over initial weights and the order of batches: the data are one draw, the same for every seed."
+    )

@@ -1,0 +1,151 @@
+"""One run under way: what it is, what it has yielded and cost so far, and who is told."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradreach.config import RunConfig, RunEnvironment
+from gradreach.diagnostics import Instrument
+from gradreach.records import RecordStore
+from gradreach.system.interruption import Interruption
+
+Row = dict[str, Any]
+"""The figures of a moment; ``epoch`` and ``step`` among them say when."""
+Tell = Callable[[Row], None]
+
+
+class Stopwatch:
+    """Counts seconds from when it is started, and adds those of the parts of a run that came before."""
+
+    def __init__(self) -> None:
+        self.before = 0.0
+        self.since: float | None = None
+
+    def start(self) -> None:
+        """Start to count."""
+        self.since = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """How many have passed."""
+        return self.before + (0.0 if self.since is None else time.perf_counter() - self.since)
+
+
+@dataclass
+class Run:
+    """Flows from the runner through assembly and training to the record; what is known of the run is added to it.
+
+    - ``config``, ``environment``: what to do; where and how.
+    - ``interruption``: whether the process was asked to stop.
+    - ``listeners``: called with each row of figures.
+    - ``instrument``: measures the model; None before there is one.
+    - ``record``: what will be written of it.
+    - ``history``: a row for each epoch, and one wherever something was measured within.
+    - ``tables``: what was tabulated, by name.
+    - ``metrics``: the figures of the whole run.
+    - ``stopped``: why training ended before its epochs were over.
+    - ``started``: when the run began, before any interruption.
+    - ``whole``, ``training``: since when the run, and its training, go on.
+    - ``measuring``: seconds within training that were spent on diagnostics; ``diagnosing``: on diagnostics in all.
+    """
+
+    config: RunConfig
+    environment: RunEnvironment
+    interruption: Interruption = field(default_factory=Interruption)
+    listeners: list[Tell] = field(default_factory=list)
+    instrument: Instrument | None = None
+    record: Row = field(default_factory=dict)
+    history: list[Row] = field(default_factory=list)
+    tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    stopped: str | None = None
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    whole: Stopwatch = field(default_factory=Stopwatch)
+    training: Stopwatch = field(default_factory=Stopwatch)
+    measuring: float = 0.0
+    diagnosing: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.whole.start()
+
+    @property
+    def store(self) -> RecordStore:
+        """Where its record goes."""
+        return RecordStore(self.environment.results_dir / "runs")
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where it leaves what it needs to go on."""
+        return self.store.checkpoint(self.config.run_id)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are over."""
+        return max((int(row["epoch"]) for row in self.history), default=0)
+
+    def tell(self, row: Row) -> None:
+        """Add a row to the history, and tell it to all listeners."""
+        self.history.append(row)
+        self._tell(row)
+
+    def _tell(self, row: Row) -> None:
+        for listener in self.listeners:
+            listener(row)
+
+    def measure(self, stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
+        """Measure what is due.
+
+        Args:
+            stage: what the moment is called in the tables: ``start``, ``epoch 3``, ``end``.
+            passed: within training, how many epochs and how many steps.
+
+        Returns:
+            ``gradient/*``; what is measured outside training is among the run's metrics too.
+        """
+        if self.instrument is None:
+            return {}
+        begun = time.perf_counter()
+        before = self.instrument.seconds
+        measured = self.instrument.measure(stage, passed)
+        self.diagnosing += self.instrument.seconds - before
+        if passed is None:
+            self.metrics.update({f"gradient/{stage}/{name}": value for name, value in measured.items()})
+        else:
+            self.measuring += time.perf_counter() - begun
+        return {f"gradient/{name}": value for name, value in measured.items()}
+
+    def spent(self) -> Row:
+        """Return what the run has cost, all parts of an interrupted one together."""
+        return {
+            "started": self.started,
+            "seconds": round(self.whole.seconds, 3),
+            "diagnostics_seconds": round(self.diagnosing, 3),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a run that goes on needs to know of itself: plain values only."""
+        return {
+            "history": self.history,
+            "tables": {name: [frame.to_dict("list") for frame in frames] for name, frames in self.tables.items()},
+            "stopped": self.stopped,
+            "started": self.started,
+            "seconds": self.whole.seconds,
+            "training_seconds": self.training.seconds,
+            "measuring": self.measuring,
+            "diagnosing": self.diagnosing,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; the rows before are told again."""
+        self.history, self.stopped, self.started = state["history"], state["stopped"], state["started"]
+        self.whole.before, self.training.before = state["seconds"], state["training_seconds"]
+        self.measuring, self.diagnosing = state["measuring"], state["diagnosing"]
+        self.tables.clear()  # in place: who measures adds to the same
+        self.tables.update({name: [pd.DataFrame(f) for f in frames] for name, frames in state["tables"].items()})
+        for row in self.history:
+            self._tell(row)

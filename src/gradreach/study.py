@@ -1,0 +1,49 @@
+"""The one door for experiments: ``experiments/<name>.py`` imports this and nothing else of gradreach.
+
+    from gradreach.study import Claim, Study, compare, figure, table
+
+    STUDY = Study(question="…", claim=Claim("…", parts={"…": compare("test/accuracy", "lstm", "rnn").above(5)}), …)
+
+docs/experiments.md has a whole example; docs/results.md tells the columns of the run table.
+"""
+
+from gradreach.analysis.columns import column
+from gradreach.analysis.figures import dots, gradient_by_lag, metric_against
+from gradreach.analysis.figures.decoding_by_lag import by_run, decoding_by_lag
+from gradreach.analysis.naming import named, number
+from gradreach.analysis.results import Results
+from gradreach.analysis.stats.statistics import longest_solved
+from gradreach.analysis.stats.verdict import Effect, effect_of
+from gradreach.analysis.study.parts import Quantity, arithmetic
+from gradreach.analysis.study.quantities import by_function, compare, share, value
+from gradreach.analysis.study.shown import computed, effects, figure, measure, table
+from gradreach.analysis.study.study import Answer, Claim, Study
+
+__all__ = [
+    "Answer",
+    "Claim",
+    "Effect",
+    "Quantity",
+    "Results",
+    "Study",
+    "arithmetic",
+    "by_function",
+    "by_run",
+    "column",
+    "compare",
+    "computed",
+    "decoding_by_lag",
+    "dots",
+    "effect_of",
+    "effects",
+    "figure",
+    "gradient_by_lag",
+    "longest_solved",
+    "measure",
+    "metric_against",
+    "named",
+    "number",
+    "share",
+    "table",
+    "value",
+]

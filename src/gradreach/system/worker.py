@@ -1,0 +1,19 @@
+"""Whose worker a process is: a sweep marks the processes that it starts, and stops no others."""
+
+import os
+import secrets
+
+DRIVER = "GRADREACH_DRIVER"
+"""The variable by which the processes that a sweep starts know it."""
+
+
+def become_driver() -> str:
+    """Mark this process, and all that it starts from now on, with a name that no other sweep has; return the name."""
+    os.environ[DRIVER] = secrets.token_hex(8)
+    return os.environ[DRIVER]
+
+
+def worker() -> dict[str, str | int]:
+    """Return what a record says of the process that makes it: ``process``, and the ``driver`` of its sweep, if any."""
+    driver = os.environ.get(DRIVER)
+    return {"process": os.getpid(), **({"driver": driver} if driver else {})}

@@ -1,0 +1,90 @@
+"""What is done with the figures of an epoch once it is over."""
+
+import math
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Checkpoint
+
+from gradreach.run_state import Run
+
+
+class AfterEpoch(Checkpoint):
+    """Runs when an epoch's figures are there.
+
+    Lightning ends an epoch with all other callbacks first, then the module, which logs; then come those that monitor
+    what was logged: early stopping, and what is a ``Checkpoint``. A validation is no epoch's end: there may be several
+    in an epoch, and one before the first.
+    """
+
+
+class History(AfterEpoch):
+    """Tells the row of every epoch to whoever listens to the run."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Start the clock."""
+        self.run.training.start()
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Tell the epoch."""
+        figures = module.figures
+        ordered = {key: figures[key] for stage in ("train/", "val/") for key in figures if key.startswith(stage)}
+        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **ordered, **figures}
+        self.run.tell({**row, "time/seconds": round(self.run.training.seconds, 3)})
+
+
+class Diverged(RuntimeError):
+    """The loss is no longer finite: a result, not a defect."""
+
+
+class Divergence(AfterEpoch):
+    """Ends training where a loss is no longer finite."""
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Look at the losses.
+
+        Raises:
+            Diverged: the training or the validation loss is infinite or not a number.
+        """
+        for stage, name in (("train", "training"), ("val", "validation")):
+            loss = module.figures.get(f"{stage}/loss", 0.0)
+            if not math.isfinite(loss):
+                raise Diverged(f"the {name} loss is {loss} after epoch {trainer.current_epoch + 1}")
+
+
+class BestWeights(AfterEpoch):
+    """Keeps the weights of the epoch that validation chooses: the best score, of equals the lowest validation loss.
+
+    - ``row``: epoch, step, and the figures of training and validation then; empty before the first.
+    - ``weights``: the model's state then.
+    """
+
+    def __init__(self) -> None:
+        self.best: tuple[float, float] = (-math.inf, -math.inf)
+        self.row: dict[str, Any] = {}
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Keep the weights if no epoch before was as good."""
+        metric, figures = module.task.metric, module.figures
+        if f"val/{metric}" not in figures:
+            return
+        score = figures[f"val/{metric}"]
+        candidate = (-score if metric == "mse" else score, -figures["val/loss"])
+        if candidate > self.best:
+            self.best = candidate
+            shown = {key: value for key, value in figures.items() if key.startswith(("train/", "val/"))}
+            self.row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **shown}
+            self.weights = {name: value.clone() for name, value in module.model.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was kept."""
+        return {"best": list(self.best), "row": self.row, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what was kept."""
+        self.best, self.row, self.weights = (state["best"][0], state["best"][1]), state["row"], state["weights"]

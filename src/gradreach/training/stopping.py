@@ -1,0 +1,84 @@
+"""Why training may end before its epochs are over."""
+
+from typing import Any
+
+from pytorch_lightning import Callback, Trainer
+
+from gradreach.run_state import Run
+from gradreach.system.interruption import Interruption
+from gradreach.training.epochs import AfterEpoch
+
+
+class StopAtStep(Callback):
+    """Ends training after a number of steps, also within an epoch.
+
+    By asking Lightning to stop, not by its ``max_steps``: then it validates once more, so that the last figures are
+    those of the last weights; and a run that goes on is not taken for one that counts no epochs.
+
+    - ``steps``: after how many.
+    - ``setting``: which setting says so.
+    """
+
+    def __init__(self, run: Run, steps: int, setting: str) -> None:
+        self.run, self.steps, self.setting = run, steps, setting
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Ask Lightning to stop."""
+        if trainer.global_step >= self.steps and not trainer.should_stop:
+            trainer.should_stop = True
+            self.run.stopped = f"{self.setting}={self.steps}"
+
+
+class StopWhen(AfterEpoch):
+    """Ends training with the epoch in which a figure reaches its bound: accuracy from below, loss and error from above.
+
+    - ``figure``: ``train/accuracy``, ``val/mse``, …
+    """
+
+    def __init__(self, run: Run, figure: str, bound: float) -> None:
+        self.run, self.figure, self.bound = run, figure, bound
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Ask Lightning to stop where the bound is met."""
+        value = module.figures[self.figure]
+        met = value >= self.bound if self.figure.endswith("/accuracy") else value <= self.bound
+        if met and not trainer.should_stop:
+            trainer.should_stop = True
+            self.run.stopped = f"stop_when {self.figure}={self.bound}"
+
+
+class Interruptible(AfterEpoch):
+    """Leaves training where the process was asked to stop: after an epoch, whose checkpoint comes between.
+
+    - ``leaving``: whether it is left after this epoch. Decided once, before the checkpoint: a signal that comes later
+      waits for the next epoch's end.
+    """
+
+    def __init__(self, interruption: Interruption) -> None:
+        self.interruption = interruption
+        self.leaving = False
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Handle the signals: Lightning's own handler of SIGTERM ends the process, and its record with it."""
+        self.interruption.install()
+
+    def on_train_epoch_start(self, trainer: Trainer, module: Any) -> None:
+        """Leave before the next epoch.
+
+        Raises:
+            Interrupted: the process was asked to stop.
+        """
+        if self.leaving:
+            self.interruption.at_epoch_end()
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Leave if the epoch takes too long to wait for.
+
+        Raises:
+            Interrupted: the process was asked to stop some time ago.
+        """
+        self.interruption.within_epoch()
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Decide."""
+        self.leaving = self.interruption.signal is not None

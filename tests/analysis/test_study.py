@@ -1,0 +1,392 @@
+"""A study: what its parts mean, what follows from them, and what is refused before anything is made of it."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from gradreach.analysis.results import Results
+from gradreach.analysis.stats.verdict import Effect
+from gradreach.analysis.study.load import default_study, load_study, of_project
+from gradreach.analysis.study.parts import Threshold, leaves_of
+from gradreach.analysis.study.plan import check_parts
+from gradreach.analysis.study.rule import digest_of, stored_rule
+from gradreach.analysis.study.study import outcomes
+from gradreach.analysis.study.told import budget
+from gradreach.errors import ConfigError
+from gradreach.study import (
+    Answer,
+    Claim,
+    Study,
+    arithmetic,
+    by_function,
+    column,
+    compare,
+    computed,
+    effect_of,
+    effects,
+    figure,
+    measure,
+    share,
+    table,
+    value,
+)
+
+
+def runs(models=("rnn", "lstm"), lengths=(50, 100), rates=(0.01,), seeds=range(5), **columns):
+    """Return a run table in which every number follows from its place."""
+    rows = [
+        {
+            "run_id": f"{model}{length}{rate}{seed}",
+            "status": "finished",
+            "model": model,
+            "task": "recall",
+            "seq_len": length,
+            "kernel_size": None,
+            "seed": seed,
+            "model.forget_bias": None,
+            "optimizer.lr": rate,
+            "metric": "accuracy",
+            "chance": 0.1,
+            "parameters": 100 * (1 + models.index(model)),
+            "val/accuracy": 0.5 + rate,
+            "train/accuracy": 0.9,
+            "test/accuracy": 0.3 + 0.2 * models.index(model) - 0.001 * length + 0.01 * (seed * (1 + length)) % 0.03,
+        }
+        for model in models
+        for length in lengths
+        for rate in rates
+        for seed in seeds
+    ]
+    return pd.DataFrame(rows).assign(**columns)
+
+
+def two_biases(frame):
+    """Return every run twice, with a forget bias of 1 and without one."""
+    twice = frame.loc[frame.index.repeat(2)].reset_index(drop=True)
+    return twice.assign(**{"model.forget_bias": np.where(twice.index % 2, 1.0, math.nan)})
+
+
+def results(frame=None, **study):
+    declared = Study(question="?", **study)
+    found = Results(declared.prepare(runs() if frame is None else frame), derived=declared.columns)
+    return declared.of_chosen(found)
+
+
+LSTM, RNN = {"model": "lstm"}, {"model": "rnn"}
+
+
+def test_accuracies_are_in_per_cent_and_their_differences_in_points():
+    assert value("test/accuracy", LSTM, where={"seq_len": 50}).of(results()).unit == "%"
+    gain = compare("test/accuracy", LSTM, RNN, where={"seq_len": 50}).of(results())
+    assert (gain.value, gain.unit) == (pytest.approx(20), "points")
+    assert gain.label == "test accuracy, lstm − rnn, seq_len 50"
+
+
+def test_over_takes_the_mean_of_each_seed():
+    frame = runs()
+    effect = value("test/accuracy", RNN, over="seq_len").of(results(frame))
+    by_seed = 100 * frame[frame["model"] == "rnn"].groupby("seed")["test/accuracy"].mean()
+    interval = stats.ttest_1samp(by_seed, 0).confidence_interval()
+    assert (effect.value, effect.low, effect.high) == pytest.approx((by_seed.mean(), interval.low, interval.high))
+    assert effect.n == 5
+
+
+def test_pairs_of_a_seed_rest_on_what_both_sides_have_finished():
+    frame = runs()
+    frame.loc[(frame["model"] == "lstm") & (frame["seq_len"] == 100) & (frame["seed"] == 0), "status"] = "diverged"
+    effect = compare("test/accuracy", LSTM, RNN, over="seq_len").of(results(frame))
+    assert effect.value == pytest.approx(20)  # without this seed's long RNN, or it would be more
+    assert effect.n == 5
+
+
+def test_each_makes_a_part_of_every_value():
+    claim = Claim("It is.", parts={"more": compare("test/accuracy", LSTM, RNN, each="seq_len").above(5)})
+    verdict = Study(question="?", claim=claim).judge(results())
+    (part,) = verdict.parts
+    assert [leaf.name for leaf in part.parts] == ["seq_len 50", "seq_len 100"]
+    assert outcomes(verdict) == "supported, supported"
+
+
+def test_a_ratio_is_that_of_geometric_means():
+    effect = compare("parameters", LSTM, RNN, over="seq_len", ratio=True).of(results())
+    assert effect[1:4] == pytest.approx((2, 2, 2))
+    assert effect.unit == "times"
+
+
+def test_a_share_is_that_of_runs_in_per_cent():
+    frame = runs()
+    frame["val/accuracy"] = np.where(frame["seed"] < 2, 0.95, 0.5)
+    solved = results(frame, solved={"val/accuracy": 90})
+    assert share("solved", LSTM, where={"seq_len": 50}).of(solved).value == pytest.approx(40)
+
+
+def test_a_run_without_a_number_has_not_solved_its_task():
+    frame = runs(status="diverged", **{"val/accuracy": math.nan})
+    assert not results(frame, solved={"val/accuracy": 0}).runs["solved"].any()
+
+
+def test_what_a_number_needs_is_seen_to():
+    frame = runs(lengths=(50,), **{"gradient/start/h.half_life": 3.0, "gradient/start/h.r2": 0.95})
+    frame.loc[frame["seed"] < 2, "gradient/start/h.r2"] = 0.5
+    assert value("gradient/start/h.half_life", LSTM).of(results(frame)).n == 3  # by itself
+    assert value("test/accuracy", LSTM, needs=("gradient/start/h.r2", 0.9)).of(results(frame)).n == 3
+
+
+def test_a_selector_that_leaves_a_swept_setting_open_is_refused_with_what_to_say():
+    frame = two_biases(runs(lengths=(50,)))
+    with pytest.raises(
+        ConfigError, match=r"“p”: lstm leaves model\.forget_bias open \(1, –\); say over='model\.forget"
+    ):
+        value("test/accuracy", LSTM).of(results(frame), "p")
+    both = value("test/accuracy", LSTM, over="model.forget_bias").of(results(frame))
+    default = value("test/accuracy", {**LSTM, "model.forget_bias": None}).of(results(frame))
+    assert both.n == default.n == 5
+
+
+def test_parts_are_checked_before_there_is_any_run():
+    planned = runs(status="missing")[["run_id", "status", "model", "task", "seq_len", "kernel_size", "seed"]]
+    opened = Study(question="?", claim=Claim("It is.", parts={"p": value("test/accuracy", "lstm").above(0)}))
+    with pytest.raises(ConfigError, match="leaves seq_len open"):
+        check_parts(opened, Results(planned))
+    closed = Claim("It is.", parts={"p": value("test/accuracy", "lstm", over="seq_len").above(0)})
+    check_parts(Study(question="?", claim=closed), Results(planned))
+
+
+def test_a_rate_is_chosen_for_every_combination_of_the_other_settings():
+    frame = runs(rates=(0.001, 0.01))
+    better = (frame["seq_len"] == 100) & (frame["optimizer.lr"] == 0.001)
+    frame.loc[better, "val/accuracy"] = 0.9
+    chosen = results(frame, choose="optimizer.lr").runs
+    assert chosen.groupby("seq_len")["optimizer.lr"].unique().map(list).to_dict() == {50: [0.01], 100: [0.001]}
+    assert value("test/accuracy", RNN, over="seq_len").of(results(frame, choose="optimizer.lr")).n == 5
+
+
+def test_a_setting_that_no_run_has_cannot_be_chosen():
+    with pytest.raises(ConfigError, match=r"choose=optimizer\.rl: no run has this setting; did you mean optimizer\.lr"):
+        results(choose="optimizer.rl")
+
+
+@pytest.mark.parametrize(
+    ("kind", "interval", "state"),
+    [
+        ("above", (6, 8), "supported"),
+        ("above", (4, 8), "undecided"),
+        ("above", (1, 4), "refuted"),
+        ("below", (1, 4), "supported"),
+        ("below", (6, 8), "refuted"),
+        ("within", (-4, 4), "supported"),
+        ("within", (-8, -6), "refuted"),
+        ("within", (4, 6), "undecided"),
+    ],
+)
+def test_a_threshold_needs_the_whole_interval_on_one_side(kind, interval, state):
+    low, high = interval
+    effect = Effect("gain", (low + high) / 2, low, high, 5)
+    assert Threshold(kind, 5).judge(effect) == state
+    assert Threshold(kind, 5).judge(effect._replace(n=2)) == "undecided"
+
+
+def test_a_part_by_a_function_and_one_by_arithmetic():
+    def gain(found):
+        return effect_of("gain", [1.0, 2.0, 3.0, 2.0])
+
+    parts = {"counted": arithmetic(lambda: 1 + 1 == 2, "Two."), "all": {"gained": by_function(gain).within(5)}}
+    verdict = Study(question="?", claim=Claim("It is.", parts=parts)).judge(results())
+    assert outcomes(verdict) == "supported, supported"
+    assert list(leaves_of(parts)) == ["counted", "all: gained"]
+
+
+def test_what_stands_beside_a_number_is_told_with_it():
+    beside = {"RNN": value("test/accuracy", RNN, over="seq_len"), "runs": lambda found: len(found.finished) / 1}
+    effect = value("test/accuracy", LSTM, over="seq_len", beside=beside).of(results())
+    assert effect.label.endswith(" %; runs 20)")
+    assert "(RNN " in effect.label
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        (lambda: Claim("It is."), "claim “It is.”: has no part"),
+        (lambda: Claim("It is.", parts={"p": value("x", "lstm")}), "part “p”: is compared with nothing; end it by"),
+        (lambda: figure("metric_againts"), "did you mean metric_against"),
+        (lambda: figure(lambda found, stem: None), "a picture of your own needs a caption"),
+        (lambda: table(), "shows no column"),
+        (lambda: Study(question="Q", show=[table("test/accuracy"), table("val/accuracy")]), "Q: two tables are called"),
+        (lambda: results(derive={"x": lambda r: r["sed"]}), "derive x: there is no column sed; did you mean seed"),
+        (lambda: results().where({"modle": "rnn"}), "where modle=rnn: there is no such column; did you mean model"),
+        (lambda: results(solved={"parameters": 3}), "solved parameters=3: must be an accuracy or an error"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(declare, message):
+    with pytest.raises(ConfigError) as refused:
+        declare()
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_column_of_what_no_run_has_measured_is_left_out():
+    gap = column(lambda r: r["train/accuracy"] - r["test/accuracy"], "gap", "points")
+    assert "gap" not in results(runs().drop(columns="train/accuracy"), derive={"gap": gap}).runs
+    found = value("gap", LSTM, over="seq_len").of(results(derive={"gap": gap}))
+    assert (found.value, found.unit, found.label) == (
+        pytest.approx(46, abs=2),
+        "points",
+        "gap, lstm, mean over seq_len",
+    )
+
+
+def test_some_of_the_results_share_the_tables_that_are_read_once():
+    read = []
+    whole = Results(runs(), lambda: read.append(1) or pd.DataFrame({"lag": [1]}))
+    some = whole.where(LSTM).where(whole.runs["seed"] < 2)
+    assert len(some.runs) == 4
+    assert len(some.profiles) == len(whole.where(RNN).profiles) == 1
+    assert read == [1]
+    assert whole.asked("profiles")
+
+
+def test_tables_tell_units_choice_and_needs_by_themselves():
+    found = results(runs(rates=(0.001, 0.01)), choose="optimizer.lr")
+    shown, _ = table("test/accuracy", columns="seq_len", where=LSTM).view_of(found)
+    assert (shown.name, shown.caption) == ("accuracy", "Test accuracy in per cent, lstm.")
+    assert "Of 2 values tried for each, validation chose one; the test decided nothing." in shown.reading
+    assert (shown.measures[0].scale, shown.measures[0].best) == (100, "max")
+    halved, _ = table("gradient/start/h.half_life").view_of(found)
+    assert "only where the curve is an exponential (R² at least 0.9)" in halved.reading
+
+
+def test_rates_tried_are_a_column_where_they_differ_between_rows():
+    frame = runs(rates=(0.001, 0.01))
+    frame = frame[(frame["model"] == "lstm") | (frame["optimizer.lr"] == 0.01)]
+    shown, _ = table("test/accuracy", columns="seq_len").view_of(results(frame, choose="optimizer.lr"))
+    assert shown.rows == ("architecture", "tried")
+
+
+def test_a_table_of_effects_has_a_row_for_each_place():
+    made = effects("gains", {"lstm − rnn": compare("test/accuracy", LSTM, RNN, each="seq_len")}, "Gains.")
+    rows = made.table(results()).compute(results())
+    assert rows[["what", "seq_len", "seeds"]].to_numpy().tolist() == [["lstm − rnn", 50, 5], ["lstm − rnn", 100, 5]]
+
+
+def test_a_table_of_ones_own_waits_for_the_first_run():
+    made = computed("t", lambda found: 1 / 0, "T.").table(results())
+    assert made.compute(results(runs(status="missing"))).to_dict("records") == [{"runs": "none yet"}]
+
+
+def test_the_budget_is_read_from_the_runs():
+    frame = runs(rates=(0.003, 0.01), **{"steps": 1000, "trainer.epochs": 20, "optimizer.name": "adam"})
+    assert budget(frame, "optimizer.lr") == (
+        "Budget: 1,000 steps of adam, 20 epochs, 100 and 200 parameters, 5 seeds (0 to 4), learning rates tried: 0.003 "
+        "and 0.01."
+    )
+    quick = runs(seeds=[0, 7], steps=50)
+    assert "50 steps" in budget(quick)
+    assert "2 seeds (0 and 7)" in budget(quick)
+
+
+PART = value("test/accuracy", "lstm", over="seq_len")
+
+
+def study(part, **more):
+    return Study(question="?", claim=Claim("It is.", parts={"p": part}), **more)
+
+
+def test_the_digest_is_of_what_decides_and_of_no_words():
+    kept = digest_of(study(PART.above(5)))
+    labelled = value("test/accuracy", "lstm", over="seq_len", label="recalled", beside={"n": len})
+    words = Study(question="??", caveats=["."], claim=Claim("So.", parts={"other": labelled.above(5)}))
+    assert digest_of(words) == kept
+    others = [
+        study(PART.above(6)),
+        study(PART.below(5)),
+        study(value("test/accuracy", "lstm").above(5)),
+        study(value("val/accuracy", "lstm", over="seq_len").above(5)),
+        study(PART.above(5), choose="optimizer.lr"),
+        study(PART.above(5), solved={"val/accuracy": 90}),
+        study(PART.above(5), derive={"x": lambda r: r["seed"]}),
+    ]
+    assert len({kept, *map(digest_of, others)}) == 1 + len(others)
+
+
+def test_a_function_counts_by_its_code_and_not_by_its_comments():
+    def one(found):
+        """Say."""
+        return effect_of("", [1.0])  # one
+
+    def same():
+        def one(found):
+            return effect_of("", [1.0])
+
+        return one
+
+    def other():
+        def one(found):
+            return effect_of("", [2.0])
+
+        return one
+
+    assert digest_of(study(by_function(one).above(0))) == digest_of(study(by_function(same()).above(0)))
+    assert digest_of(study(by_function(one).above(0))) != digest_of(study(by_function(other()).above(0)))
+
+
+def test_the_page_says_what_a_stored_digest_shows():
+    declared = study(PART.above(5))
+    stored = {"date": "2026-11-29", "digest": digest_of(declared), "seeds": [0, 1], "done": 0}
+    assert stored_rule(declared, stored, [0, 1]) == (
+        "A digest of this rule was stored on 2026-11-29, before any of its runs; the rule has not changed since."
+    )
+    assert stored_rule(declared, stored, [0, 1, 2]).endswith("Seeds added later: 2.")
+    assert "changed since" in stored_rule(study(PART.above(6)), stored, [0, 1])
+    assert "when 3 of its runs had been done" in stored_rule(declared, {**stored, "done": 3}, [0, 1])
+    assert "No digest" in stored_rule(declared, None, [0, 1])
+
+
+def test_a_sweep_without_a_study_tells_its_settings_apart():
+    frame = two_biases(runs(**{"gradient/end/x.reach": 9.0}))
+    declared = default_study("mine", frame)
+    assert {"lstm", "lstm forget_bias=1"} <= set(declared.prepare(frame)["architecture"])
+    assert [each.name for each in declared.show] == ["accuracy", "reach", "reach", "accuracy"]
+
+
+def test_what_is_part_of_the_project_stands_in_one_file(tmp_path):
+    assert of_project(["a", "mine"], tmp_path) == ["a", "mine"]
+    (tmp_path / "project.txt").write_text("# ours\na\n", encoding="utf-8")
+    assert of_project(["a", "mine"], tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1/0", r"mine\.py: cannot be read \(ZeroDivisionError: division by zero\)"),
+        ("X = 1", r"mine\.py: has no STUDY; write STUDY = Study"),
+        ("from gradreach.study import Claim\nClaim('So.')", r"mine\.py: claim “So\.”: has no part"),
+    ],
+)
+def test_a_study_that_cannot_be_read_is_named_in_one_line(tmp_path, text, message):
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        load_study("mine", tmp_path)
+
+
+def test_measures_take_what_differs_from_how_a_column_is_known():
+    asked = measure("test/accuracy", "recalled", digits=0, best=None).measure(results())
+    assert (asked.label, asked.digits, asked.best, asked.scale) == ("recalled", 0, None, 100)
+
+
+def test_an_answer_stands_only_for_the_outcomes_that_it_was_written_for(tmp_path):
+    from gradreach.analysis.pages.built import Built
+
+    declared = study(PART.above(5), answer=Answer("Yes, it is.", outcomes="supported"))
+    found = results()
+
+    def built(of):
+        return Built("mine", of, found, (), {}, {}, of.judge(found), "", (), "", tmp_path)
+
+    assert (built(declared).answer, built(declared).outdated_answer) == ("Yes, it is.", "")
+    other = built(study(PART.above(95), answer=declared.answer))
+    assert other.answer == "Refuted: p."
+    assert "mine: its answer was written for “supported”, the parts came out “refuted”" in other.outdated_answer
+    assert built(study(PART.above(5))).answer == "Supported: p."

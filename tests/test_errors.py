@@ -1,0 +1,165 @@
+"""A mistake is one line, names its parts, and wraps at words on a terminal alone."""
+
+import ast
+import doctest
+import io
+import os
+import pickle
+import pty
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+
+import gradreach.errors
+from gradreach.errors import ABSENT, ConfigError, report, wrap_words
+from gradreach.tracking.server import Unreachable
+from project import PROJECT
+
+OPTIONS = [f"option_{number}" for number in range(20)]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def shown(message, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    terminal = Terminal()
+    report(message, terminal)
+    return terminal.getvalue()
+
+
+def test_the_examples_of_the_docstrings_run():
+    assert doctest.testmod(gradreach.errors).failed == 0
+    assert doctest.testmod(gradreach.errors).attempted > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            ConfigError("seq_len", 0, "must be greater than 0", "choose 1"),
+            "seq_len=0: must be greater than 0; choose 1",
+        ),
+        (ConfigError("file.ts", allowed="there is no series"), "file.ts: there is no series"),
+        (ConfigError("optimizer.lr", allowed="this setting is missing"), "optimizer.lr: this setting is missing"),
+        (ConfigError("entity", None, "no"), "entity=null: no"),
+        (ConfigError("force", True, "no"), "force=true: no"),
+        (ConfigError("a", 1, "both are wrong", others={"b": 2}), "a=1, b=2: both are wrong"),
+        (ConfigError("model", "lstn", choices=["lstm", "gru"]), "model=lstn; did you mean lstm? Choose from gru, lstm"),
+        (
+            ConfigError("model.wdith", choices=["width"], hint="x"),
+            "model.wdith; did you mean width? Choose from width; x",
+        ),
+        (ConfigError("model", "abc", "no", choices=["x"]), "model=abc: no; choose from x"),
+    ],
+)
+def test_an_error_is_one_line_of_its_parts(error, line):
+    assert str(error) == line
+
+
+def test_a_value_cannot_break_the_line_or_reach_the_terminal():
+    error = ConfigError("task.file", "a\nb\x1b[31m\udce9", "there is no such file", "name another")
+    assert str(error) == r"task.file=a\nb\x1b[31m\udce9: there is no such file; name another"
+    assert str(ConfigError("task.file", "评论.csv", "no")) == "task.file=评论.csv: no"
+
+
+def test_an_error_comes_whole_out_of_another_process():
+    for error in (
+        ConfigError("model", "lstn", "there is no such option", "look", choices=("lstm",), others={"seed": 1}),
+        Unreachable("http://here", allowed="does not answer (refused)"),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
+    assert pickle.loads(pickle.dumps(Unreachable("http://here"))).value is ABSENT
+
+
+def test_elsewhere_than_on_a_terminal_a_message_is_one_line_however_long(capsys):
+    error = ConfigError("model", "option", "there is no such option", choices=OPTIONS)
+    report(error)
+    assert capsys.readouterr().err == f"gradreach: {error}\n"
+
+
+@pytest.mark.parametrize("width", [30, 52, 80])
+def test_a_terminal_wraps_a_message_at_words(width, monkeypatch):
+    error = ConfigError("seq_len", 10, "too short " * 12 + "for this task", "choose " + "one that is longer " * 6 + "!")
+    text = shown(error, width, monkeypatch)
+    assert text.split() == f"gradreach: {error}".split()
+    lines = text.splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert all(line.startswith("  ") for line in lines[1:])
+    for line, after in pairwise(lines):  # no line could have held the next one's first word
+        assert len(f"{line} {after.split()[0]}") > width
+
+
+def test_a_word_longer_than_the_terminal_stays_whole(monkeypatch):
+    path = "/a/" + "folder/" * 30 + "file.csv"
+    lines = shown(ConfigError("task.file", path, "there is no such file"), 40, monkeypatch).splitlines()
+    assert [line.strip() for line in lines] == ["gradreach:", f"task.file={path}:", "there is no such file"]
+
+
+def test_wide_characters_take_two_cells():
+    assert wrap_words("一二三 四五六 七八九", 14) == ["一二三 四五六", "  七八九"]
+
+
+def test_a_long_list_of_choices_gets_lines_of_its_own_on_a_terminal(monkeypatch):
+    error = ConfigError("model", "option_", "there is no such option", "look there", choices=OPTIONS)
+    first, second, *rest = shown(error, 60, monkeypatch).splitlines()
+    assert first == "gradreach: model=option_: there is no such option"
+    assert second.startswith("  did you mean option_")
+    assert rest[-1] == "  look there"
+    short = ConfigError("model", "option_", "there is no such option", choices=OPTIONS[:2])
+    assert shown(short, 120, monkeypatch) == f"gradreach: {short}\n"
+
+
+def test_a_real_terminal_of_eighty_columns_gets_whole_words(tmp_path):
+    controller, terminal = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "HYDRA_FULL_ERROR")}
+    line = [sys.executable, str(PROJECT / "run.py"), "+optimizer.betas=[0.9,0.9]"]
+    done = subprocess.run(line, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=terminal, check=False)
+    os.close(terminal)
+    said = os.read(controller, 10_000).decode().replace("\r\n", "\n")
+    os.close(controller)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert said == (
+        "gradreach: optimizer.betas: there is no such setting\n  choose from lr, name, schedule, weight_decay\n"
+    )
+
+
+def test_an_output_without_our_characters_ends_nothing():
+    code = "from gradreach.errors import one_line_errors\nwith one_line_errors(): print('lstm · 评论')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"lstm ? ??\n", b"")
+
+
+def calls(tree):
+    """Yield the calls that make an error."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("ConfigError", "Unreachable"):
+            yield node
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in sorted((PROJECT / "src").rglob("*.py"))
+        if "ConfigError" in path.read_text("utf-8") and "analysis" not in path.parts
+    ],
+    ids=lambda path: path.stem,
+)
+def test_every_error_names_its_parts_one_by_one(path):
+    """A sentence in one piece says nothing of where its setting ends and what is wrong with it begins."""
+    for call in calls(ast.parse(path.read_text("utf-8"))):
+        named = {keyword.arg for keyword in call.keywords}
+        setting = ast.unparse(call.args[0])
+        if path.name == "errors.py" and "first_line" in setting:
+            continue  # what Hydra says in its own words
+        assert len(call.args) > 2 or named & {"allowed", "choices"}, f"{path}:{call.lineno}: {setting}"
+        assert ": " not in setting, f"{path}:{call.lineno}: {setting}"

@@ -30,7 +30,7 @@ class Encoder(nn.Module, ABC):
     - ``width_divisor``: the name of a setting that must divide the width, where there is one.
 
     >>> encoder = CNN(1, width=8, layers=2, kernel_size=3)
-    >>> states, lengths = encoder(torch.randn(4, 20, 1), None)
+    >>> states, lengths = encoder(torch.zeros(4, 20, 1), None)
     >>> states.shape, encoder.causal, encoder.receptive_field
     (torch.Size([4, 20, 8]), False, 7)
     """

@@ -24,9 +24,9 @@ class SequenceModel(nn.Module):
       CNN after every step, here before every use, so that the function is the same); None: they are free.
 
     >>> model = SequenceModel(LSTM(1, width=16), "last", outputs=10)
-    >>> model(torch.randn(4, 20, 1)).shape
+    >>> model(torch.zeros(4, 20, 1)).shape
     torch.Size([4, 10])
-    >>> model(torch.randn(4, 20, 1), torch.tensor([20, 7, 3, 1])).shape  # padded on the right
+    >>> model(torch.zeros(4, 20, 1), torch.tensor([20, 7, 3, 1])).shape  # padded on the right
     torch.Size([4, 10])
     """
 

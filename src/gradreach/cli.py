@@ -105,6 +105,21 @@ def tables(
 
 
 @app.command()
+def report(results_dir: ResultsDir = Path("results")) -> None:
+    """Rebuild everything without printing tables, and write report.html: all claims, verdicts and figures on a page."""
+    from gradreach.analysis.pages import terminal
+    from gradreach.analysis.pages.build import build, built_experiments
+    from gradreach.analysis.pages.report import section_of
+
+    failed: list[str] = []
+    builds = terminal.one_by_one(built_experiments(results_dir), lambda name: build(name, results_dir), failed)
+    terminal.report([section_of(built) for _, built in builds], results_dir)
+    terminal.overview(results_dir)
+    if failed:
+        raise typer.Exit(2)
+
+
+@app.command()
 def table(
     what: What = None,
     rows: Annotated[str, typer.Option(help="A key, or several: model,task.")] = "model",

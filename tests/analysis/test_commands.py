@@ -596,10 +596,11 @@ def test_latex_tables_compile(gradreach, project):
 def test_nothing_of_one_experiment_stops_another(gradreach, project):
     shutil.copytree(project / "results" / "quickstart", project / "results" / "mine")
     (project / "experiments" / "mine.py").write_text("from gradreach.study import Study\n1 / 0\n", encoding="utf-8")
-    code, out, err = gradreach("tables")
-    assert code == 2
-    assert "experiments/mine.py: cannot be read (ZeroDivisionError: division by zero)" in err
-    assert "Everything on one page" in out
+    for line in (("tables",), ("report",)):
+        code, out, err = gradreach(*line)
+        assert code == 2
+        assert "experiments/mine.py: cannot be read (ZeroDivisionError: division by zero)" in err
+        assert "Everything on one page" in out
     code, out, err = gradreach("tables", "mine", "quickstart", "--check")
     assert code == 2
     assert "experiments/mine.py: cannot be read" in err

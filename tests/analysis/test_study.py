@@ -320,6 +320,7 @@ def test_the_digest_is_of_what_decides_and_of_no_words():
         study(PART.above(5), choose="optimizer.lr"),
         study(PART.above(5), solved={"val/accuracy": 90}),
         study(PART.above(5), derive={"x": lambda r: r["seed"]}),
+        study(PART.above(5), looks=[12, 18]),
     ]
     assert len({kept, *map(digest_of, others)}) == 1 + len(others)
 
@@ -355,6 +356,13 @@ def test_the_page_says_what_a_stored_digest_shows():
     assert "changed since" in stored_rule(study(PART.above(6)), stored, [0, 1])
     assert "when 3 of its runs had been done" in stored_rule(declared, {**stored, "done": 3}, [0, 1])
     assert "No digest" in stored_rule(declared, None, [0, 1])
+    assert "Looks: with 12, 18 seeds." in stored_rule(study(PART.above(5), looks=[12, 18]), stored, [0, 1])
+
+
+@pytest.mark.parametrize("looks", [[18, 12], [0], [12, 12]])
+def test_looks_that_do_not_ascend_are_refused(looks):
+    with pytest.raises(ConfigError, match=r"looks=.*: must be numbers of seeds that ascend"):
+        study(PART.above(5), looks=looks)
 
 
 def test_a_sweep_without_a_study_tells_its_settings_apart():

@@ -18,7 +18,7 @@ RULE = (
 
 
 def digest_of(study: Study) -> str:
-    """Return a digest of what decides: the parts with their thresholds, and the columns and choices they rest on.
+    """Return a digest of what decides: parts with their thresholds, the columns and choices they rest on, and looks.
 
     Words for people (names of parts, labels, what stands beside a number) do not count; of a function its code does.
     """
@@ -28,6 +28,7 @@ def digest_of(study: Study) -> str:
         "derive": {name: _plain(column.compute) for name, column in study.columns.items()},
         "solved": _plain(study.solved),
         "choose": study.choose,
+        "looks": list(study.looks),
     }
     return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
 
@@ -82,5 +83,7 @@ def stored_rule(study: Study, stored: Mapping[str, Any] | None, seeds: list[int]
     said = f"A digest of this rule was stored on {stored['date']}, {when}; " + (
         "the rule has not changed since." if same else "the rule has changed since."
     )
+    if study.looks:
+        said += f" Looks: with {', '.join(map(str, study.looks))} seeds."
     later = [seed for seed in seeds if seed not in stored["seeds"]]
     return f"{said} Seeds added later: {', '.join(map(str, later))}." if later else said

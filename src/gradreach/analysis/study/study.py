@@ -92,9 +92,10 @@ class Study:
       those whose setting was chosen.
     - ``caveats``: what a sceptical reader has to know. Budget, seeds, rates and sizes are told anyway.
     - ``changed``: what was changed after runs had been seen; told of the full form alone.
+    - ``looks``: with how many seeds results will be looked at, in ascending order; none: once, with all of them.
 
     Raises:
-        ConfigError: two tables, or two figures, have one name.
+        ConfigError: two tables, or two figures, have one name; or looks do not ascend.
     """
 
     question: str
@@ -109,8 +110,11 @@ class Study:
     profiles: Where | Callable[[pd.DataFrame], pd.Series] = field(default_factory=dict)
     caveats: Sequence[str] = ()
     changed: Sequence[str] = ()
+    looks: Sequence[int] = ()
 
     def __post_init__(self) -> None:
+        if list(self.looks) != sorted({each for each in self.looks if each > 0}):
+            raise ConfigError("looks", list(self.looks), "must be numbers of seeds that ascend", "such as [12, 18, 24]")
         for kind, shown in (("figures", self.pictures), ("tables", self.tables)):
             twice = [name for name, count in Counter(each.name for each in shown).items() if count > 1]
             if twice:

@@ -147,12 +147,8 @@ def calls(tree):
 
 @pytest.mark.parametrize(
     "path",
-    [
-        path
-        for path in sorted((PROJECT / "src").rglob("*.py"))
-        if "ConfigError" in path.read_text("utf-8") and "analysis" not in path.parts
-    ],
-    ids=lambda path: path.stem,
+    [path for path in sorted((PROJECT / "src").rglob("*.py")) if "ConfigError" in path.read_text("utf-8")],
+    ids=lambda path: str(path.relative_to(PROJECT / "src")),
 )
 def test_every_error_names_its_parts_one_by_one(path):
     """A sentence in one piece says nothing of where its setting ends and what is wrong with it begins."""

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from gradreach.analysis.pages.build import build
 from gradreach.analysis.results import Results
-from gradreach.analysis.study.load import known_studies, load_study, of_project
+from gradreach.analysis.study.study_files import known_studies, load_study, of_project
 from gradreach.assemble import check
 from gradreach.compose import configuration, grids
 from gradreach.diagnostics.decoding import LAGS, POSITIONS

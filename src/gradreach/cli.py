@@ -76,7 +76,7 @@ def tables(
     from gradreach.analysis.pages import terminal
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
-    from gradreach.analysis.study.load import of_project
+    from gradreach.analysis.study.study_files import of_project
     from gradreach.errors import ConfigError
     from gradreach.tracking.wandb_source import open_source
 

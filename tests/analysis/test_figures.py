@@ -27,7 +27,7 @@ from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import estimate
-from gradreach.analysis.study.shown import figure
+from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import as_svg, series
 from project import PROJECT

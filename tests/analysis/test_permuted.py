@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from gradreach.analysis.results import Results
-from gradreach.analysis.study.load import known_studies, load_study
 from gradreach.analysis.study.parts import Part, leaves_of
 from gradreach.analysis.study.quantities import Comparison
+from gradreach.analysis.study.study_files import known_studies, load_study
 from gradreach.run_table.columns import GROUPS
 from gradreach.run_table.load import load_runs
 from gradreach.study import Claim, Study, compare

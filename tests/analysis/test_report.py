@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from gradreach.analysis.figures import gradient_by_lag, metric_against
 from gradreach.analysis.figures.captions import explained
-from gradreach.analysis.figures.specification import Figure
+from gradreach.analysis.figures.figure import Figure
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.report import section_of, write_report
 from gradreach.analysis.stats.verdict import READING, Effect, Verdict
+from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.study.parts import arithmetic
-from gradreach.analysis.study.study import Claim, Study
 from gradreach.analysis.tables.layout import make
 from gradreach.analysis.tables.specification import Measure, Table
 from gradreach.cli import app

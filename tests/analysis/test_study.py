@@ -9,12 +9,12 @@ from scipy import stats
 
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.verdict import Effect
-from gradreach.analysis.study.load import default_study, load_study, of_project
+from gradreach.analysis.study.budget import budget
+from gradreach.analysis.study.declaration import outcomes
 from gradreach.analysis.study.parts import Threshold, leaves_of
-from gradreach.analysis.study.plan import check_parts
+from gradreach.analysis.study.planned_rule import check_parts
 from gradreach.analysis.study.rule import digest_of, stored_rule
-from gradreach.analysis.study.study import outcomes
-from gradreach.analysis.study.told import budget
+from gradreach.analysis.study.study_files import default_study, load_study, of_project
 from gradreach.errors import ConfigError
 from gradreach.study import (
     Answer,

@@ -8,8 +8,8 @@ from scipy import stats
 from gradreach.analysis.pages.build import judged
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named
+from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.study.parts import Threshold, arithmetic
-from gradreach.analysis.study.study import Claim, Study
 from gradreach.errors import ConfigError
 from gradreach.study import compare, value
 

@@ -24,6 +24,9 @@ from kill import kill
 from project import PROJECT, SMALL
 from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
 
+# W&B's own process outlives a run by a while; whoever collects garbage next is warned of it
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+
 FAMILIES = ("train/", "val/", "test/", "gradient/", "gates/", "time/")
 OFFLINE = [*SMALL, "tracking=offline"]
 

@@ -43,9 +43,11 @@ def test_tables_and_figures_of_the_experiment_are_one_run_of_job_type_summary(en
 
 
 def test_what_cannot_be_summarized_is_said_in_one_line_and_raises_nothing(environment, capsys, tmp_path):
+    (tmp_path / "quickstart.py").write_text("STUDY = 1")
     summarize_sweep(environment, tmp_path)
     told = capsys.readouterr().err
-    assert told.startswith("gradreach: note: no summary of quickstart for W&B: quickstart: there is no such experiment")
+    path = tmp_path / "quickstart.py"
+    assert told.startswith(f"gradreach: note: no summary of quickstart for W&B: {path}: has no STUDY")
     assert told.count("\n") == 1
 
 

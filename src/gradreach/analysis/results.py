@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.columns import Column, column_of
+from gradreach.analysis.column_words import Column, column_of
 from gradreach.errors import ConfigError, suggest
 
 Where = Mapping[str, Any]

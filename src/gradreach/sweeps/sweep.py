@@ -49,7 +49,7 @@ def sweep(
     left = [job for job in planned if environment.force or not _done(store, job, elsewhere)]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     if environment.experiment is not None:
-        from gradreach.analysis.study.plan import rule_to_store
+        from gradreach.analysis.study.planned_rule import rule_to_store
         from gradreach.run_table.committed import write_plan
 
         runs, done = [job.run for job in planned], sum(_done(store, job, elsewhere) for job in planned)

@@ -5,10 +5,10 @@ from gradreach.analysis.figures.costs import metric_by_cost
 from gradreach.analysis.figures.critical_difference import critical_difference
 from gradreach.analysis.figures.decoding_by_lag import decoding_by_lag
 from gradreach.analysis.figures.dots import dots
-from gradreach.analysis.figures.epochs import gates_through_training, learning_curves
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
 from gradreach.analysis.figures.shares import gate_shares
+from gradreach.analysis.figures.through_training import gates_through_training, learning_curves
 
 __all__ = [
     "against_known",

@@ -13,11 +13,11 @@ from gradreach.analysis.pages.coverage import PENDING, chance_line, mixture_line
 from gradreach.analysis.pages.summary import ENDINGS, summary
 from gradreach.analysis.results import LONG, Results, has
 from gradreach.analysis.stats.verdict import Verdict
-from gradreach.analysis.study.load import load_study
+from gradreach.analysis.study.budget import budget, one_draw
+from gradreach.analysis.study.declaration import Claim, Study
+from gradreach.analysis.study.page_tables import TableOf
 from gradreach.analysis.study.rule import RULE, stored_rule
-from gradreach.analysis.study.shown import TableOf
-from gradreach.analysis.study.study import Claim, Study
-from gradreach.analysis.study.told import budget, one_draw
+from gradreach.analysis.study.study_files import load_study
 from gradreach.analysis.tables.formats import html, latex, markdown
 from gradreach.analysis.tables.layout import View
 from gradreach.errors import ConfigError, advise

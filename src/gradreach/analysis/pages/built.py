@@ -7,8 +7,8 @@ from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.verdict import Verdict
+from gradreach.analysis.study.declaration import Study, outcomes
 from gradreach.analysis.study.parts import named_leaves
-from gradreach.analysis.study.study import Study, outcomes
 from gradreach.analysis.tables.layout import View
 
 

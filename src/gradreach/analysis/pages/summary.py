@@ -9,8 +9,8 @@ from typing import Any
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.results import LONG
 from gradreach.analysis.stats.verdict import Effect, Verdict
-from gradreach.analysis.study.load import known_studies, load_study, of_project
-from gradreach.analysis.study.study import Study
+from gradreach.analysis.study.declaration import Study
+from gradreach.analysis.study.study_files import known_studies, load_study, of_project
 from gradreach.errors import ConfigError, advise
 from gradreach.system.files import digest
 

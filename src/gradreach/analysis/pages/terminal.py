@@ -16,8 +16,8 @@ from gradreach.analysis.pages.coverage import chance_line, mixture_line, state_l
 from gradreach.analysis.pages.ledger import ledger
 from gradreach.analysis.pages.report import Section, section_of, write_report
 from gradreach.analysis.results import Results
-from gradreach.analysis.study.load import EXPERIMENTS, known_studies, load_study, of_project
-from gradreach.analysis.study.study import Study, outcomes
+from gradreach.analysis.study.declaration import Study, outcomes
+from gradreach.analysis.study.study_files import EXPERIMENTS, known_studies, load_study, of_project
 from gradreach.analysis.tables import formats
 from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.specification import Table

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from gradreach.analysis.columns import Column, column_of
+from gradreach.analysis.column_words import Column, column_of
 from gradreach.analysis.naming import named
 from gradreach.analysis.stats.model_selection import choose
 from gradreach.analysis.study.order import in_order

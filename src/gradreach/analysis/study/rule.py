@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from gradreach.analysis.study.study import Study
+from gradreach.analysis.study.declaration import Study
 
 RULE = (
     "A part is supported where its whole 95 % interval lies as its threshold says, refuted where it lies beyond, and "

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from gradreach.analysis.pages.report.sections import STATES, Section, coverage
 from gradreach.analysis.stats.verdict import READING, Verdict
-from gradreach.analysis.study.study import Claim, Study
+from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.tables.formats import prose
 from gradreach.system.files import write_text
 

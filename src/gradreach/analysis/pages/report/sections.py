@@ -12,7 +12,7 @@ from gradreach.analysis.naming import number, plain
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.report.svg import inline_svg
 from gradreach.analysis.stats.verdict import Verdict
-from gradreach.analysis.study.study import Study
+from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.tables.aggregation import COUNTED
 from gradreach.analysis.tables.layout import View, head_of
 from gradreach.analysis.tables.specification import Table

@@ -7,17 +7,21 @@ from typing import Any
 
 import pandas as pd
 
-from gradreach.analysis.columns import Column
-from gradreach.analysis.figures.specification import Figure
+from gradreach.analysis.column_words import Column
+from gradreach.analysis.figures.figure import Figure
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.stats.model_selection import CHOSEN
 from gradreach.analysis.stats.verdict import Verdict
+from gradreach.analysis.study.page_figures import FigureOf
+from gradreach.analysis.study.page_tables import ComputedOf, TableOf
 from gradreach.analysis.study.parts import Parts, judge_parts, leaves_of, named_leaves
 from gradreach.analysis.study.prepare import CHOICE, Architecture, prepare
-from gradreach.analysis.study.shown import FigureOf, Shown
 from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.rates import chosen_rates
 from gradreach.errors import ConfigError
+
+Shown = TableOf | FigureOf | ComputedOf
+"""What a study shows."""
 
 
 @dataclass(frozen=True)

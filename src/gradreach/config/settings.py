@@ -1,17 +1,13 @@
-"""The typed, validated configuration of a run, and its identity."""
+"""All settings of a run, typed, and its identity."""
 
 import hashlib
-import inspect
 import json
 import math
-import pkgutil
 import re
-from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -21,13 +17,9 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     StrictBool,
-    ValidationError,
-    create_model,
 )
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
-from gradreach.errors import ConfigError, one_line
+from gradreach.config.components import Component, LoggerTarget, Target
 from gradreach.schedule import Schedule, checked_schedule
 
 IDENTITY_VERSION = 3
@@ -36,9 +28,6 @@ IDENTITY_VERSION = 3
 Version 3 is open until release 0.2.0: until then what it stands for may change without another number.
 """
 
-Model = TypeVar("Model", bound=BaseModel)
-
-
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -46,28 +35,6 @@ class Settings(BaseModel):
     """A group of settings; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Target(BaseModel):
-    """A class to construct: ``_target_`` names it, every other key is an argument of its constructor."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    target: str = Field(alias="_target_")
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments."""
-        return dict(self.model_extra or {})
-
-    def make(self, **defaults: Any) -> Any:
-        """Make the object; what is not configured may have a default."""
-        return resolve(self.target)(**{**defaults, **self.arguments()})
-
-
-class Component(Target):
-    """A class to construct, with a name of its own; its arguments are checked against the constructor's signature."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="made of letters, digits, '_', '.' and '-'")
 
 
 def _is_none(value: object) -> bool:
@@ -80,12 +47,6 @@ def _is_false(value: object) -> bool:
 
 def _is_one(value: object) -> bool:
     return value == 1
-
-
-class LoggerTarget(Target):
-    """A logger of Lightning's, and the package that must be installed for it."""
-
-    package: str | None = None
 
 
 class ModelSettings(Component):
@@ -278,140 +239,6 @@ class Axes(Settings):
     seq_len: PositiveInt
     kernel_size: PositiveInt
     seed: Seed
-
-
-def plain(composed: DictConfig) -> dict[str, Any]:
-    """Return what Hydra composed as plain values, interpolations resolved, without Hydra's own part."""
-    own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    values = OmegaConf.to_container(own, resolve=True)
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items()}
-
-
-def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
-    """Check a composed configuration (plain values, interpolations resolved).
-
-    Raises:
-        ConfigError: naming the first setting that is unknown or cannot be.
-    """
-    groups = (Axes, RunConfig, RunEnvironment)
-    known = {field for group in groups for field in group.model_fields}
-    for key in composed:
-        if key not in known:
-            raise ConfigError(str(key), allowed="there is no such setting", choices=known)
-    _part(Axes, composed)
-    run, environment = _part(RunConfig, composed), _part(RunEnvironment, composed)
-    model = _with_checked_arguments("model", run.model)
-    task = _with_checked_arguments("task", run.task)
-    for name, callback in run.callbacks.items():
-        _check_plugin(f"callbacks.{name}", callback, "pytorch_lightning.Callback")
-        try:
-            json.dumps(callback.arguments(), allow_nan=False)
-            callback.make()
-        except Exception as error:
-            raise ConfigError(f"callbacks.{name}", allowed=one_line(error)) from None
-    for name, logger in environment.logger.items():  # not made here: some open a file or a connection
-        if logger.package is not None and find_spec(logger.package) is None:
-            raise ConfigError("logger", name, f"needs {logger.package}", f"pip install {logger.package}")
-        _check_plugin(f"logger.{name}", logger, "pytorch_lightning.loggers.Logger")
-    return run.model_copy(update={"model": model, "task": task}), environment
-
-
-def _part(group: type[Model], composed: Mapping[str, Any]) -> Model:
-    return checked(group, {key: composed[key] for key in group.model_fields if key in composed})
-
-
-def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
-    """Validate values, or raise a ConfigError about the first that is wrong."""
-    try:
-        return settings.model_validate(dict(values))
-    except ValidationError as error:
-        raise _first_mistake(settings, error, prefix) from None
-
-
-def _first_mistake(settings: type[BaseModel], error: ValidationError, prefix: str) -> ConfigError:
-    """Say what is wrong with the first setting that cannot be, in all the forms that it may have."""
-    errors = error.errors()
-    group, path = _place(settings, errors[0]["loc"])
-    key, given = ".".join([*filter(None, [prefix]), *path]), errors[0]["input"]
-    if errors[0]["type"] == "missing":
-        return ConfigError(key, allowed="this setting is missing")
-    if errors[0]["type"] == "extra_forbidden":
-        return ConfigError(key, allowed="there is no such setting", choices=list(_names(group)))
-    own = [each for each in errors if _place(settings, each["loc"])[1] == path]
-    allowed = " or ".join(dict.fromkeys(_demand(each, _names(group).get(path[-1])) for each in own))
-    unquoted = own[0]["type"] == "string_type" and isinstance(given, int | float)
-    hint = f"quote it: \"{key}='{given}'\"" if unquoted else ""
-    return ConfigError(key, given, f"must {allowed.replace(' or be ', ' or ')}", hint)
-
-
-def _place(settings: type[BaseModel], location: Sequence[int | str]) -> tuple[type[BaseModel], list[str]]:
-    """Return the group that a setting stands in, and its path: what pydantic adds to it names no setting."""
-    group, path = settings, list[str]()
-    kind: Any = settings
-    for part in map(str, location):
-        if get_origin(kind) is dict:
-            kind = get_args(kind)[1]
-        elif isinstance(kind, type) and issubclass(kind, BaseModel):
-            group, field = kind, _names(kind).get(part)
-            kind = field.annotation if field is not None else None
-        else:
-            break
-        path.append(part)
-    return group, path
-
-
-def _names(group: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Return the settings of a group by the names that people type."""
-    return {field.alias or name: field for name, field in group.model_fields.items()}
-
-
-def _demand(mistake: ErrorDetails, field: FieldInfo | None) -> str:
-    """Return what a setting must do or be: in the words of its field where pydantic has only a pattern."""
-    if mistake["type"] == "string_pattern_mismatch" and field is not None and field.description:
-        return f"be {field.description}"
-    message = re.sub(r"^(Value error, must|\w+ should) ", "", mistake["msg"])
-    return message.replace("Input is not", "be").partition(" for <class")[0]
-
-
-def resolve(target: str) -> Any:
-    """Return the class that a dotted name stands for."""
-    try:
-        return pkgutil.resolve_name(target)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError("_target_", target, f"cannot be imported ({error})") from None
-
-
-def signature_of(constructor: type) -> type[BaseModel]:
-    """Make a schema of a constructor's keyword-only arguments from their annotations and defaults."""
-    hints = get_type_hints(constructor.__init__, include_extras=True)  # type: ignore[misc]
-    fields: dict[str, Any] = {
-        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(constructor).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    return create_model(constructor.__name__, __config__=ConfigDict(extra="forbid"), **fields)
-
-
-SomeComponent = TypeVar("SomeComponent", bound=Component)
-
-
-def _with_checked_arguments(group: str, component: SomeComponent) -> SomeComponent:
-    arguments = checked(signature_of(resolve(component.target)), component.arguments(), prefix=group)
-    own = component.model_dump(by_alias=True, include=set(type(component).model_fields))
-    return type(component).model_validate({**own, **arguments.model_dump()})
-
-
-def _check_plugin(key: str, target: Target, base: str) -> None:
-    """Refuse what is no subclass of the base, or has no such argument."""
-    constructor = resolve(target.target)
-    if not (inspect.isclass(constructor) and issubclass(constructor, resolve(base))):
-        raise ConfigError(f"{key}._target_", target.target, f"must be a subclass of {base}")
-    known = inspect.signature(constructor).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-        for argument in target.arguments():
-            if argument not in known:
-                raise ConfigError(f"{key}.{argument}", allowed="there is no such setting", choices=list(known))
 
 
 def _digest(values: Any) -> str:

@@ -1,68 +1,21 @@
-"""What a page shows: tables of means, pictures, tables that a function computes. Captions and readings follow."""
+"""Tables that a study shows: of means, of quantities, or computed by a function. Captions and readings follow."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from typing import Any, Literal
 
 import pandas as pd
-from matplotlib.figure import Figure as Picture
 
-from gradreach.analysis.columns import Best, Column
-from gradreach.analysis.figures.captions import KINDS, READING
-from gradreach.analysis.figures.specification import Figure
-from gradreach.analysis.naming import CELLS, plain
+from gradreach.analysis.column_words import Column
+from gradreach.analysis.naming import CELLS
 from gradreach.analysis.results import Results, Where
+from gradreach.analysis.study.asked import Asked, file_stem
 from gradreach.analysis.study.order import in_order
 from gradreach.analysis.study.parts import Quantity
 from gradreach.analysis.study.selection import in_words, listed
-from gradreach.analysis.tables.specification import Computed, Measure, Table
+from gradreach.analysis.tables.specification import Computed, Table
 from gradreach.errors import ConfigError
 
 Keys = str | Sequence[str]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A column that a table or a picture shows, and what differs from how it is read everywhere."""
-
-    column: str
-    label: str = ""
-    line: str = ""
-    digits: int | None = None
-    best: Best | Literal["known"] | None = "known"
-    needs: tuple[str, float] | None = None
-
-    def measure(self, results: Results, short: bool = False) -> Measure:
-        """Return it with words, unit and digits."""
-        known = results.column(self.column)
-        label = self.label or (known.words or self.column if short else known.label or self.column)
-        digits = known.digits if self.digits is None else self.digits
-        best = known.best if self.best == "known" else self.best
-        return Measure(self.column, label, self.line, digits, known.scale, self.needs or known.needs, best)
-
-
-def measure(
-    column: str,
-    label: str = "",
-    *,
-    line: str = "",
-    digits: int | None = None,
-    best: Best | Literal["known"] | None = "known",
-    needs: tuple[str, float] | None = None,
-) -> Asked:
-    """Name a column that a table or a picture shows; ``table("test/accuracy")`` needs none of this.
-
-    Args:
-        column: of the run table, or the study's own.
-        label: what it is called; by default its words.
-        line: tells columns of one row apart that stand below each other.
-        digits: behind the point; by default what suits the column.
-        best: which end is marked where it beats every other; ``known``: as the column is known; None: neither.
-        needs: another column and the least it must be for the number to mean anything.
-    """
-    return Asked(column, label, line, digits, best, needs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +115,7 @@ def table(
         raise ConfigError("table()", allowed="shows no column", hint='name one, such as table("test/accuracy")')
     asked = tuple(Asked(each) if isinstance(each, str) else each for each in measures)
     return TableOf(
-        name=name or _stem(asked[0].column),
+        name=name or file_stem(asked[0].column),
         asked=asked,
         caption=caption,
         note=note,
@@ -171,73 +124,6 @@ def table(
         lines=lines,
         where=where or {},
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FigureOf:
-    """A picture, as a study declares it."""
-
-    name: str
-    draw: Callable[..., Picture]
-    caption: str
-    where: Where = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def figure(self, results: Results) -> Figure:
-        """Return the picture, to be drawn of the runs that it is of."""
-        options = dict(self.options)
-        if isinstance(asked := options.get("measure"), str | Asked):
-            options["measure"] = (Asked(asked) if isinstance(asked, str) else asked).measure(results)
-        draw = partial(self.draw, **options)
-
-        def drawn(every: Results, stem: Path) -> Picture:
-            return draw(every.where(self.where), stem)
-
-        return Figure(self.name, self.caption, drawn)
-
-
-def figure(
-    kind: str | Callable[..., Picture],
-    *,
-    name: str = "",
-    about: str = "",
-    caption: str = "",
-    where: Where | None = None,
-    **options: Any,
-) -> FigureOf:
-    """Declare a picture of the runs whose setting was chosen.
-
-    Args:
-        kind: one of docs/figures.md, such as ``metric_against``; or a function that is given the results and the name
-            of the files without their ending, and returns what it drew.
-        name: of its files; by default what it measures, else its kind.
-        about: what is special about this one, before how its kind is read.
-        caption: all of it, instead.
-        where: which runs.
-        options: of the kind; ``measure`` is a column, or ``measure(...)``.
-
-    Raises:
-        ConfigError: there is no such kind, or a function has no caption.
-
-    >>> figure("metric_against", x="seq_len").name
-    'accuracy'
-    >>> figure("metric_againts")
-    Traceback (most recent call last):
-    gradreach.errors.ConfigError: figure=metric_againts: there is no such kind; did you mean metric_against? ...
-    """
-    if isinstance(kind, str):
-        if kind not in KINDS:
-            raise ConfigError("figure", kind, "there is no such kind", choices=KINDS)
-        draw = KINDS[kind]
-        caption = caption or " ".join(filter(None, (about, READING[draw])))
-    else:
-        draw = kind
-        if not caption:
-            needs = "a picture of your own needs a caption"
-            raise ConfigError(f"figure {kind.__name__}", allowed=needs, hint="say how it is read")
-    asked = options.get("measure", "test/accuracy" if kind in ("metric_against", "dots") else None)
-    stem = _stem(asked.column if isinstance(asked, Asked) else asked) if asked else getattr(draw, "__name__", "figure")
-    return FigureOf(name=name or stem, draw=draw, caption=caption, where=where or {}, options=options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,12 +189,5 @@ def effects(name: str, quantities: Mapping[str, Quantity], caption: str, note: s
     return computed(name, compute, caption, note)
 
 
-Shown = TableOf | FigureOf | ComputedOf
-
-
 def _keys(keys: Keys) -> tuple[str, ...]:
     return (keys,) if isinstance(keys, str) else tuple(keys)
-
-
-def _stem(column: str) -> str:
-    return plain(column.rpartition("/")[2].rpartition(".")[2])

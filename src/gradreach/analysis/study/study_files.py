@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from gradreach.analysis.study.declaration import Shown, Study
+from gradreach.analysis.study.page_figures import figure
+from gradreach.analysis.study.page_tables import table
 from gradreach.analysis.study.prepare import Architecture
 from gradreach.analysis.study.selection import swept
-from gradreach.analysis.study.shown import Shown, figure, table
-from gradreach.analysis.study.study import Study
 from gradreach.errors import ConfigError, first_line
 
 EXPERIMENTS = Path("experiments")

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from gradreach.analysis.results import Results
-from gradreach.analysis.study.load import EXPERIMENTS, load_study
+from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.parts import Part, leaves_of
 from gradreach.analysis.study.rule import digest_of
-from gradreach.analysis.study.study import Study
+from gradreach.analysis.study.study_files import EXPERIMENTS, load_study
 from gradreach.config import RunConfig
 from gradreach.run_table.columns import as_frame, planned_row
 

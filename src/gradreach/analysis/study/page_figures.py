@@ -1,0 +1,84 @@
+"""Pictures that a study shows. How they are read follows from their kind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure as Picture
+
+from gradreach.analysis.figures.captions import KINDS, READING
+from gradreach.analysis.figures.figure import Figure
+from gradreach.analysis.results import Results, Where
+from gradreach.analysis.study.asked import Asked, file_stem
+from gradreach.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureOf:
+    """A picture, as a study declares it."""
+
+    name: str
+    draw: Callable[..., Picture]
+    caption: str
+    where: Where = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def figure(self, results: Results) -> Figure:
+        """Return the picture, to be drawn of the runs that it is of."""
+        options = dict(self.options)
+        if isinstance(asked := options.get("measure"), str | Asked):
+            options["measure"] = (Asked(asked) if isinstance(asked, str) else asked).measure(results)
+        draw = partial(self.draw, **options)
+
+        def drawn(every: Results, stem: Path) -> Picture:
+            return draw(every.where(self.where), stem)
+
+        return Figure(self.name, self.caption, drawn)
+
+
+def figure(
+    kind: str | Callable[..., Picture],
+    *,
+    name: str = "",
+    about: str = "",
+    caption: str = "",
+    where: Where | None = None,
+    **options: Any,
+) -> FigureOf:
+    """Declare a picture of the runs whose setting was chosen.
+
+    Args:
+        kind: one of docs/figures.md, such as ``metric_against``; or a function that is given the results and the name
+            of the files without their ending, and returns what it drew.
+        name: of its files; by default what it measures, else its kind.
+        about: what is special about this one, before how its kind is read.
+        caption: all of it, instead.
+        where: which runs.
+        options: of the kind; ``measure`` is a column, or ``measure(...)``.
+
+    Raises:
+        ConfigError: there is no such kind, or a function has no caption.
+
+    >>> figure("metric_against", x="seq_len").name
+    'accuracy'
+    >>> figure("metric_againts")
+    Traceback (most recent call last):
+    gradreach.errors.ConfigError: figure=metric_againts: there is no such kind; did you mean metric_against? ...
+    """
+    if isinstance(kind, str):
+        if kind not in KINDS:
+            raise ConfigError("figure", kind, "there is no such kind", choices=KINDS)
+        draw = KINDS[kind]
+        caption = caption or " ".join(filter(None, (about, READING[draw])))
+    else:
+        draw = kind
+        if not caption:
+            needs = "a picture of your own needs a caption"
+            raise ConfigError(f"figure {kind.__name__}", allowed=needs, hint="say how it is read")
+    asked = options.get("measure", "test/accuracy" if kind in ("metric_against", "dots") else None)
+    stem = (
+        file_stem(asked.column if isinstance(asked, Asked) else asked) if asked else getattr(draw, "__name__", "figure")
+    )
+    return FigureOf(name=name or stem, draw=draw, caption=caption, where=where or {}, options=options)

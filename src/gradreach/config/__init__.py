@@ -1,0 +1,32 @@
+"""The typed, validated configuration of a run, and its identity."""
+
+from gradreach.config.components import Component, resolve, signature_of
+from gradreach.config.parsing import parse, plain
+from gradreach.config.settings import (
+    DiagnosticsSettings,
+    Limit,
+    ModelSettings,
+    OptimizerSettings,
+    RunConfig,
+    RunEnvironment,
+    TrackingSettings,
+    TrainerSettings,
+)
+from gradreach.config.validation import checked
+
+__all__ = [
+    "Component",
+    "DiagnosticsSettings",
+    "Limit",
+    "ModelSettings",
+    "OptimizerSettings",
+    "RunConfig",
+    "RunEnvironment",
+    "TrackingSettings",
+    "TrainerSettings",
+    "checked",
+    "parse",
+    "plain",
+    "resolve",
+    "signature_of",
+]

@@ -1,0 +1,56 @@
+"""What a configuration constructs: classes by their dotted names, arguments checked against their signatures."""
+
+import inspect
+import pkgutil
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from gradreach.errors import ConfigError
+
+
+class Target(BaseModel):
+    """A class to construct: ``_target_`` names it, every other key is an argument of its constructor."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    target: str = Field(alias="_target_")
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return dict(self.model_extra or {})
+
+    def make(self, **defaults: Any) -> Any:
+        """Make the object; what is not configured may have a default."""
+        return resolve(self.target)(**{**defaults, **self.arguments()})
+
+
+class Component(Target):
+    """A class to construct, with a name of its own; its arguments are checked against the constructor's signature."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="made of letters, digits, '_', '.' and '-'")
+
+
+class LoggerTarget(Target):
+    """A logger of Lightning's, and the package that must be installed for it."""
+
+    package: str | None = None
+
+
+def resolve(target: str) -> Any:
+    """Return the class that a dotted name stands for."""
+    try:
+        return pkgutil.resolve_name(target)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError("_target_", target, f"cannot be imported ({error})") from None
+
+
+def signature_of(constructor: type) -> type[BaseModel]:
+    """Make a schema of a constructor's keyword-only arguments from their annotations and defaults."""
+    hints = get_type_hints(constructor.__init__, include_extras=True)  # type: ignore[misc]
+    fields: dict[str, Any] = {
+        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(constructor).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return create_model(constructor.__name__, __config__=ConfigDict(extra="forbid"), **fields)

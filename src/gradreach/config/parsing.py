@@ -1,0 +1,76 @@
+"""What Hydra composed -> a run and its environment; what cannot be is refused here."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+
+from gradreach.config.components import Component, Target, resolve, signature_of
+from gradreach.config.settings import Axes, RunConfig, RunEnvironment
+from gradreach.config.validation import Model, checked
+from gradreach.errors import ConfigError, one_line
+
+
+def plain(composed: DictConfig) -> dict[str, Any]:
+    """Return what Hydra composed as plain values, interpolations resolved, without Hydra's own part."""
+    own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    values = OmegaConf.to_container(own, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
+    """Check a composed configuration (plain values, interpolations resolved).
+
+    Raises:
+        ConfigError: naming the first setting that is unknown or cannot be.
+    """
+    groups = (Axes, RunConfig, RunEnvironment)
+    known = {field for group in groups for field in group.model_fields}
+    for key in composed:
+        if key not in known:
+            raise ConfigError(str(key), allowed="there is no such setting", choices=known)
+    _part(Axes, composed)
+    run, environment = _part(RunConfig, composed), _part(RunEnvironment, composed)
+    model = _with_checked_arguments("model", run.model)
+    task = _with_checked_arguments("task", run.task)
+    for name, callback in run.callbacks.items():
+        _check_plugin(f"callbacks.{name}", callback, "pytorch_lightning.Callback")
+        try:
+            json.dumps(callback.arguments(), allow_nan=False)
+            callback.make()
+        except Exception as error:
+            raise ConfigError(f"callbacks.{name}", allowed=one_line(error)) from None
+    for name, logger in environment.logger.items():  # not made here: some open a file or a connection
+        if logger.package is not None and find_spec(logger.package) is None:
+            raise ConfigError("logger", name, f"needs {logger.package}", f"pip install {logger.package}")
+        _check_plugin(f"logger.{name}", logger, "pytorch_lightning.loggers.Logger")
+    return run.model_copy(update={"model": model, "task": task}), environment
+
+
+def _part(group: type[Model], composed: Mapping[str, Any]) -> Model:
+    return checked(group, {key: composed[key] for key in group.model_fields if key in composed})
+
+
+SomeComponent = TypeVar("SomeComponent", bound=Component)
+
+
+def _with_checked_arguments(group: str, component: SomeComponent) -> SomeComponent:
+    arguments = checked(signature_of(resolve(component.target)), component.arguments(), prefix=group)
+    own = component.model_dump(by_alias=True, include=set(type(component).model_fields))
+    return type(component).model_validate({**own, **arguments.model_dump()})
+
+
+def _check_plugin(key: str, target: Target, base: str) -> None:
+    """Refuse what is no subclass of the base, or has no such argument."""
+    constructor = resolve(target.target)
+    if not (inspect.isclass(constructor) and issubclass(constructor, resolve(base))):
+        raise ConfigError(f"{key}._target_", target.target, f"must be a subclass of {base}")
+    known = inspect.signature(constructor).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        for argument in target.arguments():
+            if argument not in known:
+                raise ConfigError(f"{key}.{argument}", allowed="there is no such setting", choices=list(known))

@@ -1,0 +1,66 @@
+"""Values checked against a schema; the first that is wrong is one line."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from gradreach.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
+    """Validate values, or raise a ConfigError about the first that is wrong."""
+    try:
+        return settings.model_validate(dict(values))
+    except ValidationError as error:
+        raise _first_mistake(settings, error, prefix) from None
+
+
+def _first_mistake(settings: type[BaseModel], error: ValidationError, prefix: str) -> ConfigError:
+    """Say what is wrong with the first setting that cannot be, in all the forms that it may have."""
+    errors = error.errors()
+    group, path = _place(settings, errors[0]["loc"])
+    key, given = ".".join([*filter(None, [prefix]), *path]), errors[0]["input"]
+    if errors[0]["type"] == "missing":
+        return ConfigError(key, allowed="this setting is missing")
+    if errors[0]["type"] == "extra_forbidden":
+        return ConfigError(key, allowed="there is no such setting", choices=list(_names(group)))
+    own = [each for each in errors if _place(settings, each["loc"])[1] == path]
+    allowed = " or ".join(dict.fromkeys(_demand(each, _names(group).get(path[-1])) for each in own))
+    unquoted = own[0]["type"] == "string_type" and isinstance(given, int | float)
+    hint = f"quote it: \"{key}='{given}'\"" if unquoted else ""
+    return ConfigError(key, given, f"must {allowed.replace(' or be ', ' or ')}", hint)
+
+
+def _place(settings: type[BaseModel], location: Sequence[int | str]) -> tuple[type[BaseModel], list[str]]:
+    """Return the group that a setting stands in, and its path: what pydantic adds to it names no setting."""
+    group, path = settings, list[str]()
+    kind: Any = settings
+    for part in map(str, location):
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            group, field = kind, _names(kind).get(part)
+            kind = field.annotation if field is not None else None
+        else:
+            break
+        path.append(part)
+    return group, path
+
+
+def _names(group: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the settings of a group by the names that people type."""
+    return {field.alias or name: field for name, field in group.model_fields.items()}
+
+
+def _demand(mistake: ErrorDetails, field: FieldInfo | None) -> str:
+    """Return what a setting must do or be: in the words of its field where pydantic has only a pattern."""
+    if mistake["type"] == "string_pattern_mismatch" and field is not None and field.description:
+        return f"be {field.description}"
+    message = re.sub(r"^(Value error, must|\w+ should) ", "", mistake["msg"])
+    return message.replace("Input is not", "be").partition(" for <class")[0]

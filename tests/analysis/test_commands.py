@@ -468,7 +468,7 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ),
         ("table --rows modle", "modle: there is no such key; did you mean model?"),
         ("table --value test/acuracy", "test/acuracy: no run has it; did you mean test/accuracy? Choose from"),
-        ("table --value host", "host: is text, no number; give it to --rows or --columns"),
+        ("table --value host", "host: is text, not a number; give it to --rows or --columns"),
         ("table --where seq_len=65", "where seq_len=65: no run has this; choose from 128, 64"),
         ("table --where seq_len", "where=seq_len: must be key=value or key=value,value"),
         ("table --where modle=lstm", "modle: no run has it; did you mean model?"),

@@ -96,7 +96,7 @@ def has(runs: pd.DataFrame, column: str) -> pd.Series:
     """
     if column not in runs or (column.count("/") and runs[column].isna().all()):
         known = [str(name) for name in runs if ("/" in str(name)) == ("/" in column) and runs[name].notna().any()]
-        raise ConfigError(f"{column}: no run has it; {suggest(column, known)}")
+        raise ConfigError(column, allowed="no run has it", choices=known)
     return runs[column]
 
 
@@ -109,8 +109,7 @@ def selected(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
     mask = pd.Series(True, index=runs.index)
     for column, value in where.items():
         if column not in runs:
-            hint = suggest(column, map(str, runs))
-            raise ConfigError(f"where {column}", value, "there is no such column", hint)
+            raise ConfigError(f"where {column}", value, "there is no such column", suggest(column, map(str, runs)))
         values = list(value) if isinstance(value, list | tuple | set | range) else [value]
         found = runs[column].isin([each for each in values if each is not None])
         mask &= found | runs[column].isna() if None in values else found

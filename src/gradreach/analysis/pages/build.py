@@ -53,7 +53,8 @@ def build(
     plan = run_table(results_dir, name)
     if not plan.exists():
         load_study(name, experiments_dir)
-        raise ConfigError(f"{name}: no runs yet; python run.py -m experiment={name} makes them")
+        hint = f"python run.py -m experiment={name} makes them"
+        raise ConfigError(name, allowed="no runs yet", hint=hint)
     runs = load_runs(name, results_dir, source)
     study = load_study(name, experiments_dir, runs)
     folder = (into or results_dir) / name
@@ -125,7 +126,8 @@ def built_experiments(results_dir: Path) -> list[str]:
     names = sorted(path.parent.name for path in results_dir.glob("*/runs.csv"))
     if not names:
         where = results_dir.resolve()
-        raise ConfigError(f"{where}: no results here; python run.py -m experiment=quickstart makes some")
+        hint = "python run.py -m experiment=quickstart makes some"
+        raise ConfigError(where, allowed="no results here", hint=hint)
     return names
 
 

@@ -78,7 +78,8 @@ def stored_summary(name: str, folders: Sequence[Path]) -> Mapping[str, Any]:
     try:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); gradreach tables {name} makes it anew") from None
+        hint = f"gradreach tables {name} rebuilds it"
+        raise ConfigError(path, allowed=f"cannot be read ({error})", hint=hint) from None
     if "question" not in stored:
         advise(f"{path}: is of an older version; gradreach tables {name} writes it anew")
         return {}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gradreach.analysis.results import has, selected
 from gradreach.analysis.tables.specification import Measure, Table
-from gradreach.errors import ConfigError, advise, suggest
+from gradreach.errors import ConfigError, advise
 from gradreach.run_table.columns import GROUPS
 
 READING = (
@@ -37,30 +37,29 @@ def table(
             the best is asked for among cells that mix settings.
     """
     if runs.empty:
-        raise ConfigError("no runs to make a table of; python run.py makes some, --where may leave none")
+        hint = "python run.py makes some, --where may leave none"
+        raise ConfigError("table", allowed="there are no runs to make one of", hint=hint)
     if not rows:
-        raise ConfigError("rows: empty; name a key or several, such as --rows model,kernel_size")
+        raise ConfigError("rows", allowed="empty", hint="name a key or several, such as --rows model,kernel_size")
     asked = Counter([*rows, *columns, *values])
     twice = [name for name, count in asked.items() if count > 1]
     if twice:
-        raise ConfigError(f"{', '.join(twice)}: named twice in --rows, --columns and --value; name each once")
+        again = "named twice in --rows, --columns and --value"
+        raise ConfigError(", ".join(twice), allowed=again, hint="name each once")
     for key in (*rows, *columns):
         if key not in runs:
-            raise ConfigError(
-                f"{key}: there is no such key; {suggest(key, (str(c) for c in runs if '/' not in str(c)))}"
-            )
+            keys = [str(column) for column in runs if "/" not in str(column)]
+            raise ConfigError(key, allowed="there is no such key", choices=keys)
         distinct = runs[key].unique()
         if len(distinct) == 1:
             advise(f"{key} does not vary: it is {distinct[0]} in all {len(runs)} runs")
     for value in values:
         if has(runs, value).dtype == object:
-            raise ConfigError(f"{value}: is text, no number; give it to --rows or --columns")
+            raise ConfigError(value, allowed="is text, not a number", hint="give it to --rows or --columns")
     settings = mixed(runs, [*rows, *columns])
     if settings and best:
-        raise ConfigError(
-            f"best={best}: cells mix runs of different settings ({settings}), whose best means nothing; tell them "
-            "apart by --rows, --columns or --where"
-        )
+        mix = f"cells mix runs of different settings ({settings}), whose best means nothing"
+        raise ConfigError("best", best, mix, "tell them apart by --rows, --columns or --where")
     return Table(
         "table",
         f"{', '.join(values)} of {len(runs)} runs.",
@@ -100,14 +99,14 @@ def narrowed(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
     for condition in conditions:
         key, sign, texts = condition.partition("=")
         if not sign:
-            raise ConfigError(f"where={condition}: must be key=value or key=value,value")
+            raise ConfigError("where", condition, "must be key=value or key=value,value")
         known = {str(value): value for value in has(runs, key).dropna().unique()}
         if not known:
-            raise ConfigError(f"where {condition}: no run has a value of {key}")
+            raise ConfigError(f"where {key}", texts, f"no run has a value of {key}")
         chosen: list[Any] = []
         for text in texts.split(","):
             if text not in known:
-                raise ConfigError(f"where {key}={text}: no run has this; {suggest(text, known)}")
+                raise ConfigError(f"where {key}", text, "no run has this", choices=list(known))
             chosen.append(known[text])
         runs = selected(runs, {key: chosen})
     return runs

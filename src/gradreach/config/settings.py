@@ -49,6 +49,10 @@ def _is_one(value: object) -> bool:
     return value == 1
 
 
+def _is_empty(value: object) -> bool:
+    return value == {}
+
+
 class ModelSettings(Component):
     """An encoder, and what stands before and after it."""
 
@@ -177,7 +181,7 @@ class RunConfig(Settings):
     optimizer: OptimizerSettings
     trainer: TrainerSettings
     diagnostics: DiagnosticsSettings
-    callbacks: dict[str, Target] = {}
+    callbacks: dict[str, Target] = Field(default={}, exclude_if=_is_empty)
     seed: Seed
 
     def canonical(self) -> dict[str, Any]:

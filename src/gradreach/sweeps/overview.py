@@ -66,7 +66,7 @@ def _counts(runs: pd.DataFrame, own: pd.DataFrame, everything: pd.DataFrame) -> 
 
 
 def show_overview(lines: pd.DataFrame) -> None:
-    """Print an overview, and its sum."""
+    """Print an overview, its sum, and below it why a study could not be planned."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
@@ -79,9 +79,12 @@ def show_overview(lines: pd.DataFrame) -> None:
     total = {"study": "all", "error": None, **lines[list(COUNTS)].sum().to_dict()}
     for line in [*lines.to_dict("records"), *([total] if len(lines) > 1 else [])]:
         left = core_hours(line["seconds_left"], int(line["left"]), int(line["unknown"]))
-        counts = [str(int(line[name])) for name in COUNTS[:3]]
-        table.add_row(*map(escape, (line["study"], *counts, line["error"] or left)))
-    Console(highlight=False, soft_wrap=True).print(table)
+        counts = ["–" if line["error"] else str(int(line[name])) for name in COUNTS[:3]]
+        table.add_row(*map(escape, (line["study"], *counts, "cannot be planned" if line["error"] else left)))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    for line in lines[lines["error"].notna()].to_dict("records"):
+        console.print(f"{line['study']}: {line['error']}", markup=False)
 
 
 def _standing(name: str, overrides: Sequence[str], conf_dir: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

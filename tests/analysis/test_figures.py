@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from made_up import EPOCHS, results
 from scipy import stats
 
 from gradreach import drawing
@@ -30,6 +29,7 @@ from gradreach.analysis.stats.statistics import estimate
 from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import as_svg, series
+from made_up import EPOCHS, results
 from project import PROJECT
 
 FIGURES = {

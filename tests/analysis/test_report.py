@@ -7,7 +7,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from made_up import results
 from typer.testing import CliRunner
 
 from gradreach.analysis.figures import gradient_by_lag, metric_against
@@ -21,6 +20,7 @@ from gradreach.analysis.study.parts import arithmetic
 from gradreach.analysis.tables.layout import make
 from gradreach.analysis.tables.specification import Measure, Table
 from gradreach.cli import app
+from made_up import results
 from project import PROJECT
 
 CLAIM = Claim(

@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import decoding
 
 from gradreach.records import RecordStore
 from gradreach.run_table.columns import AXES, FACTS, as_frame, planned_row, row
 from gradreach.run_table.committed import read_runs, write_runs
 from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_decoding, load_history, load_profiles, write_long
+from made_up import decoding
 from project import PROJECT
 
 CONFIG = {

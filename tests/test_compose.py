@@ -9,9 +9,10 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
-from gradreach.compose import Composer, all_jobs, combinations
+from gradreach.compose import Composer, all_jobs, combinations, raised_or_returned, search_space
 from project import PROJECT
 
 
@@ -64,6 +65,22 @@ def test_combinations_are_those_of_hydras_own_sweeper(hydra: tuple[Any, DictConf
     ]
 
 
-def test_no_other_file_knows_hydras_internals() -> None:
-    knowing = [path.name for path in (PROJECT / "src").rglob("*.py") if "hydra._internal" in path.read_text("utf-8")]
+@pytest.mark.parametrize("name", ["hydra._internal", "._return_value", "._impl", "._launcher_util"])
+def test_no_other_file_knows_private_names_of_hydra_or_of_its_plugins(name: str) -> None:
+    knowing = [path.name for path in (PROJECT / "src").rglob("*.py") if name in path.read_text("utf-8")]
     assert knowing == ["compose.py"]
+
+
+def test_what_a_job_returned_or_raised_is_told_without_raising_it() -> None:
+    job, error = JobReturn(), ValueError("why")
+    job.status, job.return_value = JobStatus.FAILED, error
+    assert raised_or_returned(job) is error
+    job.status, job.return_value = JobStatus.COMPLETED, 0.5
+    assert raised_or_returned(job) == 0.5
+
+
+def test_a_search_reads_its_space_as_hydras_optuna_sweeper_does() -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs the extra gradreach[optuna]")
+    space, fixed = search_space(["optimizer.lr=interval(0.1, 1)", "seed=3"])
+    assert list(space) == ["optimizer.lr"]
+    assert fixed == {"seed": 3}

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -190,3 +191,26 @@ def test_the_identity_of_the_default_run_is_what_it_was(configured):
     """Records of old runs stay valid only while this holds; if a change is meant, raise IDENTITY_VERSION."""
     known = Path(__file__).with_name("default_run_id.txt").read_text().split()
     assert [configured(f"model={name}")[0].run_id for name in ("rnn", "lstm", "gru", "cnn")] == known
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "optimizer.lr=true",
+        "model.width=true",
+        "trainer.epochs=true",
+        "seed=false",
+        "task.data_seed=true",
+        "threads=true",
+    ],
+)
+def test_a_truth_value_is_not_a_number(configured, override):
+    key, _, given = override.partition("=")
+    with pytest.raises(ConfigError, match=rf"^{re.escape(key)}={given}: must be a number, not a truth value$"):
+        configured(override)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_no_setting_of_a_component_takes_a_number_that_is_not_finite(configured, value):
+    with pytest.raises(ConfigError, match=rf"^model.forget_bias={value}: must be a finite number"):
+        configured("model=lstm", f"model.forget_bias={value}")

@@ -43,7 +43,7 @@ def tree(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if "__pycache__" not in path.parts}
 
 
-def test_a_sweep_a_page_a_study_and_its_answer_in_the_order_of_the_docs(clone):
+def test_a_sweep_has_a_page_and_with_its_study_question_verdict_and_answer(clone):
     folder, call = clone
     before = tree(folder)
     swept = call("run.py", "-m", "experiment=mine", "tracking=off")

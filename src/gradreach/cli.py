@@ -25,6 +25,9 @@ Project = Annotated[str, typer.Option(help="W&B's project.", envvar="WANDB_PROJE
 Entity = Annotated[str | None, typer.Option(help="W&B's team or user; none: the account's own.", envvar="WANDB_ENTITY")]
 BaseUrl = Annotated[str | None, typer.Option(help="W&B's server; none: WANDB_BASE_URL, or W&B's cloud.")]
 
+NOT_SWEPT = {"data_dir", "results_dir"}
+"""What a line of ``status`` may say without meaning a sweep."""
+
 
 class Best(StrEnum):
     """Which end of a metric is good."""
@@ -202,8 +205,10 @@ def status(
     from gradreach.sweeps.overview import overview, show_overview, studies
     from gradreach.sweeps.status import made_by_other_code, planned, show, survey
 
-    line = line or studies(conf_dir)
-    names = [word for word in line if "=" not in word]
+    names = [word for word in line or [] if "=" not in word]
+    if not names and all(word.partition("=")[0] in NOT_SWEPT for word in line or []):
+        names = studies(conf_dir)
+    line = [*names, *(word for word in line or [] if "=" in word)]
     if len(names) > 1:
         frame = overview(names, [word for word in line if "=" in word], conf_dir)
         show_overview(frame)

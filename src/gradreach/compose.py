@@ -12,6 +12,7 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from gradreach.config import plain
@@ -146,6 +147,26 @@ class Composer:
 
 
 HELP = {"--help", "-h", "--hydra-help"}
+
+
+def raised_or_returned(job: JobReturn) -> Any:
+    """Return what a job returned, or the exception that ended it: its ``return_value`` would print and raise that."""
+    return job._return_value
+
+
+def search_space(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the distributions of a search's parameters, and its fixed ones, as Hydra's Optuna sweeper reads them."""
+    from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
+
+    space, fixed = create_params_from_overrides(list(overrides))
+    return space, fixed
+
+
+def start_on_ray(context: Any, remote: DictConfig, config: DictConfig, task_function: Any, state: Any) -> Any:
+    """Start a job as a task of Ray, as Hydra's Ray launcher does."""
+    from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray
+
+    return launch_job_on_ray(context, remote, config, task_function, state)
 
 
 def hasten_help() -> None:

@@ -8,8 +8,8 @@ import pytest
 from gradreach.analysis.pages.build import build
 from gradreach.errors import ConfigError, advise
 from gradreach.records import RecordStore
-from gradreach.run_table.committed import read_runs, write_runs
-from gradreach.run_table.join import committed_note
+from gradreach.run_table.committed import read_runs, stored_plan, write_plan, write_runs
+from gradreach.run_table.join import committed_note, done_elsewhere
 from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_history, load_profiles, write_long
 from gradreach.sweeps.plan import plan
@@ -322,3 +322,38 @@ def test_a_clone_whose_table_was_made_under_other_identities_says_what_it_holds(
     path = second.results / "quickstart" / "runs.csv"
     write_runs(path, read_runs(path).assign(code="older"))
     assert made_by_other_code(jobs) == 3
+
+
+def test_a_line_for_other_seeds_takes_nothing_away_that_was_done(half):
+    first, second = half
+    done = load_runs("quickstart", first.results).query("status == 'finished'")["run_id"]
+    others = [job.overrides for job in second.jobs() if job.run.run_id not in set(done)][:2]
+    assert second.sweep(lines=others) == (0, others)
+    second.build()
+    runs = load_runs("quickstart", second.results)
+    assert set(done) < set(runs["run_id"])
+    assert runs["status"].tolist() == ["finished"] * 5
+
+
+def test_a_rule_is_stored_when_its_sweep_is_first_planned_and_never_anew(machine):
+    jobs = machine("one").jobs()
+    environment = jobs[0].environment
+    for some, rule in ((jobs[:2], "first"), (jobs[2:], "second"), (jobs, "third")):
+        write_plan(environment, [job.run for job in some], {"digest": rule, "done": 0})
+    assert stored_plan(environment.results_dir / "quickstart" / "runs.csv")["digest"] == "first"
+
+
+def test_a_run_that_was_interrupted_elsewhere_is_not_done(half):
+    _, second = half
+    path = second.results / "quickstart" / "runs.csv"
+    rows = read_runs(path)
+    write_runs(path, rows.assign(status=rows["status"].replace("finished", "interrupted")))
+    assert done_elsewhere(second.results) == {}
+    assert len(second.sweep()[1]) == 8
+
+
+def test_of_several_tables_the_row_of_the_present_code_counts(half):
+    _, second = half
+    rows = read_runs(second.results / "quickstart" / "runs.csv")
+    write_runs(second.results / "another" / "runs.csv", rows.assign(code="0ther"))
+    assert len(done_elsewhere(second.results)) == 3

@@ -135,7 +135,7 @@ def test_without_a_name_every_study_has_a_line_and_all_a_sum(project, capsys):
     assert overview(["two"], ["seed=0"], conf)["planned"].tolist() == [1]
 
 
-def test_a_plan_that_is_current_is_read_and_one_that_is_not_is_made_anew(project, monkeypatch):
+def test_a_plan_of_this_sweep_is_read_and_runs_of_another_identity_are_left_to_do(project, monkeypatch):
     conf = project / "conf"
     jobs = planned(["one"], conf)
     write_plan(jobs[0].environment, [job.run for job in jobs])
@@ -153,6 +153,11 @@ def test_a_plan_that_is_current_is_read_and_one_that_is_not_is_made_anew(project
     assert second["seconds_left"].iloc[0] == pytest.approx(3600.0 + gru, abs=1)
     model = conf / "model" / "gru.yaml"
     model.write_text(model.read_text().replace("layers: 1", "layers: 2"))
+    third = overview(["one"], [], conf)
+    assert len(composed) == 1
+    assert third.iloc[0][["planned", "done", "left", "unknown"]].tolist() == [4, 0, 4, 0]
+    assert third["seconds_left"].iloc[0] > second["seconds_left"].iloc[0]
+    (conf / "experiment" / "one.yaml").write_text((conf / "experiment" / "one.yaml").read_text().replace("rnn", "lstm"))
     overview(["one"], [], conf)
     assert len(composed) == 2
 

@@ -53,4 +53,4 @@ def signature_of(constructor: type) -> type[BaseModel]:
         for name, parameter in inspect.signature(constructor).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    return create_model(constructor.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(constructor.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)

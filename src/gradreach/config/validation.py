@@ -16,9 +16,23 @@ Model = TypeVar("Model", bound=BaseModel)
 def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
     """Validate values, or raise a ConfigError about the first that is wrong."""
     try:
-        return settings.model_validate(dict(values))
+        found = settings.model_validate(dict(values))
     except ValidationError as error:
         raise _first_mistake(settings, error, prefix) from None
+    _refuse_truth_values(found, values, prefix)
+    return found
+
+
+def _refuse_truth_values(found: BaseModel, values: Mapping[str, Any], prefix: str) -> None:
+    """Refuse true and false where a number is meant: pydantic makes 1 and 0 of them, and so another identity."""
+    for attribute, field in type(found).model_fields.items():
+        name = field.alias or attribute
+        given, value = values.get(name), getattr(found, attribute)
+        key = ".".join(filter(None, [prefix, name]))
+        if isinstance(given, bool) and not isinstance(value, bool):
+            raise ConfigError(key, given, "must be a number, not a truth value")
+        if isinstance(value, BaseModel) and isinstance(given, Mapping):
+            _refuse_truth_values(value, given, key)
 
 
 def _first_mistake(settings: type[BaseModel], error: ValidationError, prefix: str) -> ConfigError:

@@ -17,6 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from gradreach.compose import start_on_ray
 from gradreach.errors import ConfigError
 
 ANSWER_SECONDS = 60.0
@@ -48,7 +49,6 @@ class RayLauncher(Launcher):
             ConfigError: the cluster that ``init`` names does not answer.
         """
         import ray
-        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray
 
         setup_globals()
         if not ray.is_initialized():
@@ -60,7 +60,7 @@ class RayLauncher(Launcher):
                 config.hydra.job.id = f"ray_{number}"
                 config.hydra.job.num = number
             state = Singleton.get_state()
-            tasks.append(launch_job_on_ray(self.hydra_context, self.remote, config, self.task_function, state))
+            tasks.append(start_on_ray(self.hydra_context, self.remote, config, self.task_function, state))
         return [outcome(of, ray.get, task) for of, task in zip(job_overrides, tasks, strict=True)]
 
 

@@ -17,8 +17,10 @@ from omegaconf import OmegaConf
 
 from gradreach.config import RunConfig, RunEnvironment
 from gradreach.errors import ConfigError, advise
+from gradreach.records import SETTLED
 from gradreach.run_table.columns import GROUPS, INTEGERS, OLDER, TEXTS, as_frame, csv, planned_row, setting
 from gradreach.system.files import write_text
+from gradreach.system.provenance import code_digest
 
 SEAL = re.compile(rb",([0-9a-f]{64})$", re.MULTILINE)
 """The cell that holds the checksum: the last of the first row."""
@@ -38,6 +40,9 @@ ONCE = ("sweep", "rule")
 def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig], rule: Mapping[str, Any] | None = None) -> None:
     """Write which runs an experiment consists of; what its table knows of them already is kept.
 
+    So are runs that the present code has done and that this line does not ask for: a study may be made in parts, by
+    some of its seeds here and others there, and no part takes away what another has done.
+
     Args:
         environment: names the experiment, and its folder.
         runs: of the sweep.
@@ -48,15 +53,21 @@ def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig], rule: Map
     path = run_table(environment.results_dir, environment.experiment)
     planned = {run.run_id: run for run in runs}
     known = read_runs(path) if path.exists() else pd.DataFrame({"run_id": []})
-    kept = known[known["run_id"].isin(planned)]
+    kept = known[known["run_id"].isin(planned) | _done_by_this_code(known)]
     new = planned.keys() - set(kept["run_id"])
     table = as_frame(chain(rows_of(kept), (planned_row(planned[i].canonical(), i) for i in new)))
     cells = stored_cells(path) if path.exists() else {}
-    if rule is not None and kept.empty:  # runs that are all new are a new plan
+    if rule is not None and kept.empty and "rule" not in cells:
         seeds = sorted({run.seed for run in planned.values()})
         cells["rule"] = json.dumps({**rule, "date": date.today().isoformat(), "seeds": seeds}, sort_keys=True)
     sweep = sweep_digest(sweep_name(path))
     write_runs(path, table, cells | ({"sweep": sweep} if sweep else {}))
+
+
+def _done_by_this_code(runs: pd.DataFrame) -> pd.Series:
+    if "code" not in runs:
+        return pd.Series(False, index=runs.index)
+    return (runs["code"] == code_digest()) & runs["status"].isin(SETTLED)
 
 
 def is_quick(path: Path) -> bool:

@@ -76,7 +76,9 @@ def show_overview(lines: pd.DataFrame) -> None:
     for head in ("planned", "done", "left"):
         table.add_column(head, justify="right")
     table.add_column("core-hours left")
-    total = {"study": "all", "error": None, **lines[list(COUNTS)].sum().to_dict()}
+    lacking = lines.loc[lines["error"].notna(), "study"].tolist()
+    name = f"all but {', '.join(lacking)}" if lacking else "all"
+    total = {"study": name, "error": None, **lines[list(COUNTS)].sum().to_dict()}
     for line in [*lines.to_dict("records"), *([total] if len(lines) > 1 else [])]:
         left = core_hours(line["seconds_left"], int(line["left"]), int(line["unknown"]))
         counts = ["–" if line["error"] else str(int(line[name])) for name in COUNTS[:3]]
@@ -90,24 +92,27 @@ def show_overview(lines: pd.DataFrame) -> None:
 def _standing(name: str, overrides: Sequence[str], conf_dir: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return how each run of a study stands, and the runs by which the time of others is reckoned.
 
-    To compose all runs takes 10 ms for each. A run table that is what would be planned today does without, where it
-    knows of every run, or of one like it, what it costs.
+    To compose all runs takes 10 ms for each, and needs their data. A run table that was planned from the same sweep
+    does without, where it knows of every run, or of one like it, what it costs. Where its runs have another identity
+    by now, all of them are left to do.
     """
     path = run_table(Path(str(OmegaConf.select(OmegaConf.load(conf_dir / "config.yaml"), "results_dir"))), name)
-    if not overrides and path.is_file() and _is_current(path, name, conf_dir):
+    if not overrides and path.is_file() and _is_of_this_sweep(path, name, conf_dir):
         runs, known = _from_plan(path)
         if runs["cost"].notna().all():
-            return runs, known
+            return (runs if _is_current(path, name, conf_dir) else runs.assign(status=MISSING)), known
     return standing(planned([f"experiment={name}", *overrides], conf_dir))
 
 
+def _is_of_this_sweep(path: Path, name: str, conf_dir: Path) -> bool:
+    return stored_cells(path).get("sweep") in {sweep_digest(name, conf_dir)} - {None}
+
+
 def _is_current(path: Path, name: str, conf_dir: Path) -> bool:
-    """Return whether a run table holds what a study would plan now: by its sweep, and one run of each choice of files.
+    """Return whether a run table of this sweep holds what would be planned now: one run of each choice of files.
 
     Settings of those files, and how runs are identified, may have changed since it was planned.
     """
-    if stored_cells(path).get("sweep") not in {sweep_digest(name, conf_dir)} - {None}:
-        return False
     with composing([name], conf_dir) as (jobs, compose):
         chosen = {tuple(text for text in job if text.partition("=")[0] in GROUP_NAMES): job for job in reversed(jobs)}
         run_ids = {parse(plain(compose(job)))[0].run_id for job in chosen.values()}

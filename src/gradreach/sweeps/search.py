@@ -10,6 +10,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from gradreach.compose import raised_or_returned, search_space
 from gradreach.launchers.clusters import need
 
 
@@ -40,14 +41,11 @@ class SearchSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Search, and say what was best. Exits with code 1 where no trial has finished."""
         import optuna
-        from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
         from rich.console import Console
 
         console = Console(highlight=False, soft_wrap=True, markup=False)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        space, fixed = create_params_from_overrides(
-            [f"{key}={value}" for key, value in self.params.items()] + arguments
-        )
+        space, fixed = search_space([*(f"{key}={value}" for key, value in self.params.items()), *arguments])
         space = {key: choices for key, choices in space.items() if key not in fixed}
         sampler = optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=self.startup_trials)
         study = optuna.create_study(sampler=sampler, direction="maximize")
@@ -83,7 +81,7 @@ class SearchSweeper(Sweeper):
 def judge(returned: JobReturn) -> tuple[float | None, str]:
     """Return a run's validation accuracy, or None and why it has none."""
     if returned.status is not JobStatus.COMPLETED:
-        return None, f"failed: {str(returned._return_value).strip().splitlines()[0]}"
+        return None, f"failed: {str(raised_or_returned(returned)).strip().splitlines()[0]}"
     if returned.return_value is None:
         return None, "failed or diverged; its record says why"
     return float(returned.return_value), ""

@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from gradreach.compose import raised_or_returned
 from gradreach.display import SweepDisplay
 from gradreach.errors import DISK, ConfigError, explain, no_room
 from gradreach.records import SETTLED, RecordStore, left_alone
@@ -130,8 +131,7 @@ def _launch(launch: Callable[..., Any], ready: Mapping[str, Job]) -> tuple[dict[
         raise
     except Exception as error:
         return {}, _line(error)
-    # not its return_value, which prints when it raises
-    ends = {run_id: each._return_value for run_id, each in zip(ready, returned, strict=False)}
+    ends = {run_id: raised_or_returned(each) for run_id, each in zip(ready, returned, strict=False)}
     return {run_id: end for run_id, end in ends.items() if isinstance(end, Exception)}, None
 
 

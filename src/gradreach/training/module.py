@@ -90,6 +90,16 @@ class TrainingModule(LightningModule):
         schedule = make_schedule(self.optimizer.schedule, optimizer, int(steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the model's answers: ``(batch, length, channels), (batch,) -> (batch, outputs)``."""
+        answers: Tensor = self.model(x, lengths)
+        return answers
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Return the model's answers to a batch."""
+        x, lengths, _ = as_batch(batch)
+        return self.forward(x, lengths)
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch."""
         return self._losses("train", batch).mean()
@@ -104,7 +114,7 @@ class TrainingModule(LightningModule):
 
     def _losses(self, stage: str, batch: Any) -> Tensor:
         x, lengths, target = as_batch(batch)
-        logits = self.model(x, lengths)
+        logits = self(x, lengths)
         losses = self.task.loss(logits, target)
         loss, score = self.means[stage].values()
         loss.add(losses)

@@ -235,3 +235,17 @@ def test_any_figure_of_an_epoch_can_be_monitored():
     stopping = EarlyStopping(monitor="gradient/norm", mode="min", patience=1, min_delta=100.0)
     fit(make_module(), [stopping, *callbacks])
     assert len(rows) == 2
+
+
+@pytest.mark.filterwarnings("ignore:The '?predict_dataloader:UserWarning", "ignore:.*num_workers:UserWarning")
+def test_a_checkpoint_of_anybodys_trainer_is_loaded_and_predicts(tmp_path):
+    module = make_module()
+    saving = ModelCheckpoint(tmp_path)
+    trainer = fit(module, [saving], max_epochs=1)
+    parts = {"model": SequenceModel(GRU(1, width=6), "last", 10), "task": Digits(), "optimizer": ADAM}
+    loaded = TrainingModule.load_from_checkpoint(saving.best_model_path, **parts, weights_only=True)
+    with torch.no_grad():
+        expected = module(VALIDATION.x)
+        assert torch.equal(loaded(VALIDATION.x), expected)
+    predicted = trainer.predict(loaded, Batches(VALIDATION, 16))
+    assert torch.allclose(torch.cat(predicted), expected, atol=1e-6)

@@ -48,6 +48,7 @@ def test_the_examples_of_the_docstrings_run():
         (ConfigError("optimizer.lr", allowed="this setting is missing"), "optimizer.lr: this setting is missing"),
         (ConfigError("entity", None, "no"), "entity=null: no"),
         (ConfigError("force", True, "no"), "force=true: no"),
+        (ConfigError("stop", {"val/mse": None, "a": [1, True]}, "no"), "stop={val/mse: null, a: [1, true]}: no"),
         (ConfigError("a", 1, "both are wrong", others={"b": 2}), "a=1, b=2: both are wrong"),
         (ConfigError("model", "lstn", choices=["lstm", "gru"]), "model=lstn; did you mean lstm? Choose from gru, lstm"),
         (

@@ -84,6 +84,10 @@ def value_text(value: object) -> str:
     """Return a value as people type it on a command line."""
     if value is None:
         return "null"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {value_text(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(value_text, value)) + "]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

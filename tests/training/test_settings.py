@@ -282,7 +282,10 @@ def test_equal_settings_have_one_identity(configured):
         ("callbacks.early_stopping.mode=up", "callbacks.early_stopping: `mode` can be "),
         ("callbacks.early_stopping.min_delta=nan", "callbacks.early_stopping: Out of range float values"),
         ("callbacks.early_stopping._target_=torch.nn.Linear", "must be a subclass of pytorch_lightning.Callback"),
-        ("callbacks.early_stopping._target_=nowhere.At", "_target_=nowhere.At: cannot be imported"),
+        (
+            "callbacks.early_stopping._target_=nowhere.At",
+            "callbacks.early_stopping._target_=nowhere.At: cannot be imported",
+        ),
         ("logger.csv.save_dirs=x", "logger.csv.save_dirs: there is no such setting; did you mean save_dir?"),
         ("logger.csv._target_=torch.nn.Linear", "must be a subclass of pytorch_lightning.loggers.Logger"),
     ],

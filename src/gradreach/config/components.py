@@ -37,12 +37,16 @@ class LoggerTarget(Target):
     package: str | None = None
 
 
-def resolve(target: str) -> Any:
-    """Return the class that a dotted name stands for."""
+def resolve(target: str, setting: str = "_target_") -> Any:
+    """Return the class that a dotted name stands for.
+
+    Raises:
+        ConfigError: it cannot be imported; ``setting`` is what named it.
+    """
     try:
         return pkgutil.resolve_name(target)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError("_target_", target, f"cannot be imported ({error})") from None
+        raise ConfigError(setting, target, f"cannot be imported ({error})") from None
 
 
 def signature_of(constructor: type) -> type[BaseModel]:

@@ -59,14 +59,14 @@ SomeComponent = TypeVar("SomeComponent", bound=Component)
 
 
 def _with_checked_arguments(group: str, component: SomeComponent) -> SomeComponent:
-    arguments = checked(signature_of(resolve(component.target)), component.arguments(), prefix=group)
+    arguments = checked(signature_of(resolve(component.target, f"{group}._target_")), component.arguments(), group)
     own = component.model_dump(by_alias=True, include=set(type(component).model_fields))
     return type(component).model_validate({**own, **arguments.model_dump()})
 
 
 def _check_plugin(key: str, target: Target, base: str) -> None:
     """Refuse what is no subclass of the base, or has no such argument."""
-    constructor = resolve(target.target)
+    constructor = resolve(target.target, f"{key}._target_")
     if not (inspect.isclass(constructor) and issubclass(constructor, resolve(base))):
         raise ConfigError(f"{key}._target_", target.target, f"must be a subclass of {base}")
     known = inspect.signature(constructor).parameters

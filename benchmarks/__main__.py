@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from benchmarks import command_line, one_run, report
+from benchmarks.hot_spots import profile
 from benchmarks.measure import PROJECT, Row
-from benchmarks.profile import profile
-from benchmarks.sweep import sweep
+from benchmarks.throughput import sweep
 from benchmarks.tracking import CASES, tracking
 
 QUICK = {"small": {"width": 8, "seq_len": 64, "epochs": 1}}

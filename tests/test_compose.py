@@ -79,8 +79,9 @@ def test_what_a_job_returned_or_raised_is_told_without_raising_it() -> None:
     assert raised_or_returned(job) == 0.5
 
 
+@pytest.mark.filterwarnings("ignore:.*declarative_base")
 def test_a_search_reads_its_space_as_hydras_optuna_sweeper_does() -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs the extra gradreach[optuna]")
     space, fixed = search_space(["optimizer.lr=interval(0.1, 1)", "seed=3"])
     assert list(space) == ["optimizer.lr"]
-    assert fixed == {"seed": 3}
+    assert fixed == {"seed": "3"}

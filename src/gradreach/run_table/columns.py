@@ -12,7 +12,10 @@ import pandas as pd
 from gradreach.errors import ConfigError
 
 AXES = ("run_id", "status", "model", "task", "seq_len", "kernel_size", "seed")
-GROUPS = ("task.", "model.", "optimizer.", "trainer.", "diagnostics.", "callbacks.")
+GROUP_NAMES = ("task", "model", "optimizer", "trainer", "diagnostics", "callbacks")
+"""The groups of a run's configuration; without callbacks of one's own it has no such group."""
+GROUPS = tuple(f"{name}." for name in GROUP_NAMES)
+"""How the columns of their settings begin."""
 FACTS = (
     "metric",
     "chance",

@@ -10,13 +10,12 @@ from omegaconf import OmegaConf
 from gradreach.config import parse, plain
 from gradreach.errors import ConfigError, first_line
 from gradreach.records import SETTLED, RecordStore
-from gradreach.run_table.columns import MISSING
+from gradreach.run_table.columns import GROUP_NAMES, MISSING
 from gradreach.run_table.committed import planned_ids, read_runs, run_table, stored_cells, sweep_digest
 from gradreach.sweeps.status import composing, core_hours, costed, expected_seconds, planned, standing, timed, together
 from gradreach.system.provenance import code_digest
 
 COUNTS = ("planned", "done", "left", "seconds_left", "unknown")
-GROUP_NAMES = {"model", "task", "optimizer", "trainer", "diagnostics"}
 QUICK = "_quick"
 
 

@@ -47,16 +47,17 @@ def sweep(
     store.check_writable()
     mode_now(environment.tracking)
     elsewhere = {} if environment.force else _done_elsewhere(store, planned)
-    left = [job for job in planned if environment.force or not _done(store, job, elsewhere)]
+    done = {job.run.run_id for job in planned if _done(store, job, elsewhere)}  # once: it reads all their files
+    left = [job for job in planned if environment.force or job.run.run_id not in done]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
+    runs = [job.run for job in planned]
     if environment.experiment is not None:
         from gradreach.analysis.study.planned_rule import rule_to_store
         from gradreach.run_table.committed import write_plan
 
-        runs, done = [job.run for job in planned], sum(_done(store, job, elsewhere) for job in planned)
-        write_plan(environment, runs, rule_to_store(environment.experiment, runs, done))
+        write_plan(environment, runs, rule_to_store(environment.experiment, runs, len(done)))
     interrupted, unrecorded = False, {}
-    runs, to_do = [job.run for job in planned], [job.run for job in left]
+    to_do = [job.run for job in left]
     run_ids, driver = [run.run_id for run in to_do], become_driver()
     with SweepDisplay(store, len(jobs), runs, to_do, labels(planned)) as display:
         if committed := elsewhere.keys() - set(run_ids):

@@ -10,9 +10,9 @@ import numpy as np
 
 from gradreach.errors import ConfigError, first_line
 from gradreach.records import SCHEMA_VERSION
+from gradreach.run_table.columns import GROUP_NAMES
 from gradreach.tracking.wandb_run import FACTS, HISTORY, STAGES
 
-GROUPS = ("task", "model", "optimizer", "trainer", "diagnostics", "seed")
 FIGURES = ("train/", "val/", "test/")
 PROFILE = "gradient/by_lag"
 STATES = {"running": "running", "finished": "finished", "crashed": "interrupted", "killed": "interrupted"}
@@ -67,7 +67,7 @@ class WandbSource:
             "schema_version": SCHEMA_VERSION,
             "run_id": run_id,
             "status": status,
-            "config": {key: config[key] for key in GROUPS},
+            "config": {key: config[key] for key in (*GROUP_NAMES, "seed") if key in config},
             "metrics": metrics,
             "metric": summary.get("metric") or next((m for m in ("mse", "accuracy") if f"val/{m}" in metrics), None),
             "steps_per_second": summary.get("time/steps_per_second"),

@@ -54,6 +54,23 @@ class Batch(NamedTuple):
         return Batch(self.x[:, :steps], self.lengths, target)
 
 
+def labelled_steps(target: Tensor) -> Tensor | None:
+    """Return at which steps each example has a target: ``(batch, length) -> (batch, k)``; None: all have one everywhere.
+
+    ``k`` is the largest number of them; examples with fewer are filled up with steps that have none.
+
+    >>> labelled_steps(torch.tensor([[IGNORED, 4, IGNORED, 7], [3, IGNORED, IGNORED, IGNORED]]))
+    tensor([[1, 3],
+            [0, 1]])
+    """
+    without = target == IGNORED
+    if bool((without == without[:1]).all()):  # as is usual, and found faster
+        steps = (~without[0]).nonzero().squeeze(1)
+        return None if len(steps) == target.shape[1] else steps.expand(len(target), -1)
+    most = target.shape[1] - int(without.sum(1).min())
+    return without.to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
+
+
 class Batches:
     """Whole tensors, cut into batches by index: no collation of single examples, no worker processes.
 

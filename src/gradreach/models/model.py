@@ -51,15 +51,18 @@ class SequenceModel(nn.Module):
         self.head = nn.Linear(self.readout.d_out, outputs)
         self.max_norm = max_norm
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None = None, steps: Tensor | None = None) -> Tensor:
         """Return ``(batch, outputs)``, or ``(batch, length, outputs)`` where each step is answered.
 
         Args:
             x: ``(batch, length, channels)``, or token ids ``(batch, length)``.
             lengths: valid steps of each example, ``(batch,)``; None: all.
+            steps: which steps of each example to answer, ``(batch, k)``, where each step can be; None: all.
         """
         states, lengths = self.encoder(self.embedding(x), lengths)
         features = self.dropout(self.readout(states, lengths))
+        if steps is not None:
+            features = features.gather(1, steps.unsqueeze(2).expand(-1, -1, features.shape[2]))
         if self.max_norm is None:
             answer: Tensor = self.head(features)
             return answer

@@ -111,8 +111,9 @@ class Task(ABC):
         """
         if target.dim() == 1:
             return F.cross_entropy(logits, target, reduction="none")
-        losses = F.cross_entropy(logits.transpose(1, 2), target, reduction="none", ignore_index=IGNORED)
-        return losses.sum(1) / _counted(target)
+        losses = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none", ignore_index=IGNORED)
+        # in float64, so that steps without a target among the others change no bit
+        return losses.view_as(target).sum(1, dtype=torch.float64).to(losses.dtype) / _counted(target)
 
     def score(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return each example's accuracy, the mean over the steps that have a target: shapes as for ``loss``."""

@@ -7,8 +7,10 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from gradreach.batch import labelled_steps
 from gradreach.config import OptimizerSettings
 from gradreach.diagnostics import GradientNorms
+from gradreach.models import SequenceModel
 from gradreach.tasks import Batch, Batches, Task
 from gradreach.training.optimizers import make_optimizer, make_schedule
 
@@ -114,7 +116,13 @@ class TrainingModule(LightningModule):
 
     def _losses(self, stage: str, batch: Any) -> Tensor:
         x, lengths, target = as_batch(batch)
-        logits = self(x, lengths)
+        steps = None
+        if target.dim() == 2 and isinstance(self.model, SequenceModel):  # others answer all steps
+            steps = labelled_steps(target)
+        if steps is None:
+            logits = self(x, lengths)
+        else:
+            logits, target = self.model(x, lengths, steps), target.gather(1, steps)
         losses = self.task.loss(logits, target)
         loss, score = self.means[stage].values()
         loss.add(losses)

@@ -1,0 +1,58 @@
+"""Where each step is answered, only steps with a target cost a logit."""
+
+import pytest
+import torch
+from torch import nn
+
+from gradreach.batch import IGNORED, Batch
+from gradreach.config import OptimizerSettings
+from gradreach.models import GRU, SequenceModel
+from gradreach.tasks import Copy
+from gradreach.training import TrainingModule
+
+ADAM = OptimizerSettings(name="adam", lr=0.1, weight_decay=0.0, schedule="constant")
+SHAPE = (16, 90)
+PLACES = {
+    "the same for all": lambda: torch.arange(90).expand(SHAPE) >= 80,
+    "scattered": lambda: torch.rand(SHAPE) < 0.2,
+    "none in one": lambda: (torch.rand(SHAPE) < 0.2) & (torch.arange(16) > 0).unsqueeze(1),
+    "nowhere": lambda: torch.zeros(SHAPE, dtype=torch.bool),
+    "everywhere": lambda: torch.ones(SHAPE, dtype=torch.bool),
+}
+
+
+class Stranger(nn.Module):
+    """A model that answers all steps."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x, lengths):
+        return self.model(x, lengths)
+
+
+@pytest.mark.parametrize("places", PLACES)
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_only_labelled_steps_are_answered_and_nothing_else_changes(places, dropout):
+    torch.manual_seed(0)
+    task, labelled = Copy(seq_len=90, symbols=7, values=50), PLACES[places]()
+    batch = Batch(torch.randn(*SHAPE, 52), None, torch.randint(50, SHAPE).masked_fill(~labelled, IGNORED))
+    model = SequenceModel(GRU(52, width=8), "each_step", 50, dropout=dropout)
+    answered, found = [], []
+    model.head.register_forward_hook(lambda head, inputs, logits: answered.append(logits.shape[1]))
+    for trained in (model, Stranger(model)):
+        module = TrainingModule(trained, task, ADAM)
+        torch.manual_seed(1)  # of dropout
+        model.zero_grad()
+        module.training_step(batch, 0).backward()
+        figures = [mean.value() for mean in module.means["train"].values()]
+        found.append((figures, {name: parameter.grad.clone() for name, parameter in model.named_parameters()}))
+    assert answered == [int(labelled.sum(1).max()), 90]
+    (figures, gradients), (figures_of_all, gradients_of_all) = found
+    assert figures == figures_of_all
+    for name, gradient in gradients.items():
+        if name.startswith("head."):  # a sum over the same terms without the zeros among them, in another order
+            torch.testing.assert_close(gradient, gradients_of_all[name], rtol=1e-5, atol=1e-8)
+        else:
+            assert torch.equal(gradient, gradients_of_all[name]), name

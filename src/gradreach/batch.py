@@ -55,7 +55,7 @@ class Batch(NamedTuple):
 
 
 def labelled_steps(target: Tensor) -> Tensor | None:
-    """Return at which steps each example has a target: ``(batch, length) -> (batch, k)``; None: all have one everywhere.
+    """Return at which steps each example has a target: ``(batch, length) -> (batch, k)``; None: all do everywhere.
 
     ``k`` is the largest number of them; examples with fewer are filled up with steps that have none.
 

@@ -17,6 +17,7 @@ from gradreach.models import caveat
 from gradreach.records import SETTLED, RecordStore, left_alone
 from gradreach.run_state import Row, Run, Tell
 from gradreach.run_table.join import committed_note
+from gradreach.system import machine
 from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop, watched
 from gradreach.system.provenance import code_digest, host, revision, versions
 from gradreach.system.worker import worker
@@ -38,6 +39,7 @@ def run_composed(composed: DictConfig) -> float | None:
 
     from gradreach.display import RunDisplay
 
+    machine.take_over()
     in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     try:
         config, environment = parse(plain(composed))
@@ -141,7 +143,8 @@ def _execute(run: Run) -> Row:
         try:
             with track(config, environment, run.record) as tracker:
                 run.listeners.insert(0, tracker.log)
-                run.record |= _train_and_measure(run, tracker)
+                with machine.training(environment.threads):
+                    run.record |= _train_and_measure(run, tracker)
         except Interrupted as reason:
             run.record |= {"status": "interrupted", "error": f"stopped by {reason} after epoch {run.epochs}"}
         except Exception as error:
@@ -166,7 +169,6 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
     from gradreach.training import Diverged, fit, flaw
 
     config, environment = run.config, run.environment
-    torch.set_num_threads(environment.threads)
     torch.manual_seed(config.seed)
     task, model = assemble(config, environment)
     model.to(environment.device)

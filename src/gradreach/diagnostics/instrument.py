@@ -26,6 +26,7 @@ from gradreach.diagnostics.profile import profile_of
 from gradreach.diagnostics.receptive_field import effective_receptive_field
 from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, trace
 from gradreach.schedule import Schedule, checked_schedule, due
+from gradreach.system.machine import exactly
 
 Tables = dict[str, pd.DataFrame]
 
@@ -83,13 +84,14 @@ class Instrument:
         if not now:
             return {}
         start = time.perf_counter()
-        traced = trace(self.model, self.probe, self.loss)
         summary: dict[str, float] = {}
-        for name in now:
-            scalars, tables = QUANTITIES[name](self, traced)
-            summary |= scalars
-            for title, table in tables.items():
-                self.tables.setdefault(title, []).append(table.assign(stage=stage))
+        with exactly():
+            traced = trace(self.model, self.probe, self.loss)
+            for name in now:
+                scalars, tables = QUANTITIES[name](self, traced)
+                summary |= scalars
+                for title, table in tables.items():
+                    self.tables.setdefault(title, []).append(table.assign(stage=stage))
         self.seconds += time.perf_counter() - start
         return summary
 

@@ -13,6 +13,7 @@ from gradreach.batch import Batch
 from gradreach.diagnostics.scaled import Scaled
 from gradreach.diagnostics.steps import Adjoints, Steps, adjoints
 from gradreach.diagnostics.taps import Cut, split_recurrent
+from gradreach.system.machine import exactly
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 SUPPORTED = (torch.float32, torch.float64)
@@ -280,10 +281,10 @@ def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Compute with gradients wherever we are called from, and leave the random numbers as they were."""
+    """Compute with gradients and denormal numbers wherever we are called from; random numbers stay as they were."""
     state = torch.get_rng_state()
     try:
-        with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        with exactly(), torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
             yield
     finally:
         torch.set_rng_state(state)

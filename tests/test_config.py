@@ -1,4 +1,5 @@
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, PositiveInt
 
 from gradreach.assemble import check
 from gradreach.config import RunConfig, checked, plain
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, advise
 from project import PROJECT
 
 OPTIONS = [
@@ -190,7 +191,9 @@ def test_runs_that_differ_in_the_seed_alone_form_a_group(configured):
 def test_the_identity_of_the_default_run_is_what_it_was(configured):
     """Records of old runs stay valid only while this holds; if a change is meant, raise IDENTITY_VERSION."""
     known = Path(__file__).with_name("default_run_id.txt").read_text().split()
-    assert [configured(f"model={name}")[0].run_id for name in ("rnn", "lstm", "gru", "cnn")] == known
+    through_torch = [configured(f"model={name}", "kernels=torch") for name in ("rnn", "lstm", "gru", "cnn")]
+    compiled = [configured(f"model={name}", "kernels=compiled") for name in ("rnn", "gru")]
+    assert [run.run_id for run, _ in through_torch + compiled] == known
 
 
 @pytest.mark.parametrize(
@@ -214,3 +217,53 @@ def test_a_truth_value_is_not_a_number(configured, override):
 def test_no_setting_of_a_component_takes_a_number_that_is_not_finite(configured, value):
     with pytest.raises(ConfigError, match=rf"^model.forget_bias={value}: must be a finite number"):
         configured("model=lstm", f"model.forget_bias={value}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kernels"),
+    [
+        (["model=gru"], "compiled"),
+        (["model=rnn"], "compiled"),
+        (["model=rnn", "kernels=compiled"], "compiled"),
+        (["model=gru", "kernels=torch"], "torch"),
+        (["model=lstm"], "torch"),
+        (["model=cnn", "kernels=compiled"], "torch"),
+        (["model=gru", "trainer.precision=64-true"], "torch"),
+        (["model=gru", "trainer.precision=bf16-mixed"], "torch"),
+        (["model=gru", "device=cuda:1"], "torch"),
+    ],
+)
+def test_what_recurrent_layers_run_through_is_part_of_the_identity(configured, overrides, kernels):
+    run, _ = configured(*overrides)
+    assert run.trainer.kernels == kernels
+    assert RunConfig.model_validate(run.canonical()).run_id == run.run_id
+    same, _ = configured(*overrides, f"kernels={kernels}")
+    assert same.run_id == run.run_id
+    through_torch, _ = configured(*(each for each in overrides if "kernels" not in each), "kernels=torch")
+    assert (through_torch.run_id == run.run_id) is (kernels == "torch")
+    assert "kernels" not in through_torch.canonical()["trainer"]  # runs of before there was a choice keep theirs
+
+
+def test_without_numba_auto_says_so_once_and_compiled_is_refused(configured, capsys, monkeypatch):
+    monkeypatch.setattr("gradreach.config.parsing.find_spec", lambda name: None if name == "numba" else find_spec(name))
+    advise.cache_clear()
+    assert {configured("model=gru", f"seed={seed}")[0].trainer.kernels for seed in range(3)} == {"torch"}
+    configured("model=lstm")
+    assert capsys.readouterr().err.count("numba is not installed") == 1
+    with pytest.raises(ConfigError, match=r"kernels=compiled: needs numba; pip install numba; kernels=torch"):
+        configured("model=gru", "kernels=compiled")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("device=cuda", r"kernels=compiled.*only on device=cpu"),
+        ("trainer.precision=bf16-mixed", r"kernels=compiled.*in trainer.precision=32-true"),
+        ("+trainer.kernels=torch", r"trainer.kernels=torch: follows from kernels"),
+        ("kernels=numba", r"kernels=numba: must be 'auto', 'compiled' or 'torch'"),
+    ],
+)
+def test_kernels_that_cannot_be_are_refused(configured, override, message):
+    line = ["model=gru", *([] if "kernels" in override else ["kernels=compiled"]), override]
+    with pytest.raises(ConfigError, match=message):
+        configured(*line)

@@ -9,6 +9,7 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig
 
+from gradreach import kernels
 from gradreach.assemble import assemble, check, check_device
 from gradreach.config import RunConfig, RunEnvironment, parse, plain
 from gradreach.diagnostics import DECODED, Instrument
@@ -171,12 +172,14 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
     config, environment = run.config, run.environment
     torch.manual_seed(config.seed)
     task, model = assemble(config, environment)
+    compiled = kernels.accelerate(model) if config.trainer.kernels == "compiled" else 0
     model.to(environment.device)
     if run.checkpoint.exists() and (why := flaw(run, model)) is not None:
         print(f"gradreach: {run.checkpoint}: {why}; the run begins at its start", file=sys.stderr)
         run.checkpoint.unlink()
     splits = task.splits(environment.data_dir)
     facts = {
+        "kernels": "compiled" if compiled else "torch",
         "metric": task.metric,
         "chance": task.chance(splits),
         "width": model.width,

@@ -71,12 +71,12 @@ FINISHED = {"metric": "accuracy", "metrics": {"test/accuracy": 0.5, "gradient/en
 
 
 def test_no_run_is_condemned_for_the_company_in_which_its_workers_died(jobs, store):
-    by_line = {tuple(job.overrides): job for job in jobs}
+    by_line = {job.overrides[0]: job for job in jobs}
     launched = []
 
     def launch(lines):
         launched.append([line[0] for line in lines])
-        chosen = [by_line[tuple(line)] for line in lines]
+        chosen = [by_line[line[0]] for line in lines]
         for job in chosen:
             store.write(record(job, "running"))
         if len(chosen) == 1 and chosen[0] is not jobs[0]:
@@ -274,7 +274,7 @@ def swept(composed, tmp_path):
 
 def test_the_longest_runs_are_started_first(swept):
     lines = [[f"trainer.epochs={epochs}"] for epochs in (1, 3, 2)]
-    assert swept(lines) == [["trainer.epochs=3"], ["trainer.epochs=2"], ["trainer.epochs=1"]]
+    assert [line[0] for line in swept(lines)] == ["trainer.epochs=3", "trainer.epochs=2", "trainer.epochs=1"]
 
 
 def test_retry_none_leaves_failed_runs_shows_them_and_says_how_they_are_done_again(swept, capsys):
@@ -300,7 +300,7 @@ def test_a_sweep_does_again_a_finished_run_whose_files_are_damaged(swept, tmp_pa
     assert swept([["seed=0"]]) == []
     path = store.folder(run_id) / "history.csv"
     path.write_text(path.read_text().replace("0.5", "0.4"))
-    assert swept([["seed=0"]]) == [["seed=0"]]
+    assert swept([["seed=0"]]) == [["seed=0", "kernels=torch"]]
     assert capsys.readouterr().err.count("history.csv is not what its record says") == 1
 
 
@@ -372,3 +372,16 @@ def test_the_command_for_tables_names_the_folder_where_it_is_not_the_usual_one(t
         assert gradreach.display.tables_line("pooling", usual) == "gradreach tables pooling"
     elsewhere = gradreach.display.tables_line("pooling", Path("results/my quick"))
     assert elsewhere == "gradreach tables pooling --results-dir 'results/my quick'"
+
+
+def test_workers_are_told_what_auto_comes_to_here_so_that_one_without_numba_makes_no_other_run(jobs, store):
+    told = []
+
+    def launch(lines):
+        told.extend(line[-1] for line in lines)
+        for job in jobs:
+            store.write(record(job, "failed", error="none"))
+        return [JobReturn()] * len(lines)
+
+    do_all(jobs, store, launch)
+    assert told == ["kernels=compiled"] * len(jobs)

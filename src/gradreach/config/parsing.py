@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 
 from gradreach.config.components import Component, Target, resolve, signature_of
-from gradreach.config.settings import Axes, RunConfig, RunEnvironment
+from gradreach.config.settings import Axes, Kernels, RunConfig, RunEnvironment
 from gradreach.config.validation import Model, checked
-from gradreach.errors import ConfigError, one_line
+from gradreach.errors import ConfigError, advise, one_line
 
 
 def plain(composed: DictConfig) -> dict[str, Any]:
@@ -28,13 +28,19 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     Raises:
         ConfigError: naming the first setting that is unknown or cannot be.
     """
-    groups = (Axes, RunConfig, RunEnvironment)
+    groups = (Axes, Kernels, RunConfig, RunEnvironment)
     known = {field for group in groups for field in group.model_fields}
     for key in composed:
         if key not in known:
             raise ConfigError(str(key), allowed="there is no such setting", choices=known)
     _part(Axes, composed)
+    if "kernels" in (composed.get("trainer") or {}):
+        raise ConfigError(
+            "trainer.kernels", composed["trainer"]["kernels"], "follows from kernels", "set kernels=torch"
+        )
+    asked = _part(Kernels, composed).kernels
     run, environment = _part(RunConfig, composed), _part(RunEnvironment, composed)
+    trainer = run.trainer.model_copy(update={"kernels": _kernels(asked, run, environment)})
     model = _with_checked_arguments("model", run.model)
     task = _with_checked_arguments("task", run.task)
     for name, callback in run.callbacks.items():
@@ -48,7 +54,29 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
         if logger.package is not None and find_spec(logger.package) is None:
             raise ConfigError("logger", name, f"needs {logger.package}", f"pip install {logger.package}")
         _check_plugin(f"logger.{name}", logger, "pytorch_lightning.loggers.Logger")
-    return run.model_copy(update={"model": model, "task": task}), environment
+    return run.model_copy(update={"model": model, "task": task, "trainer": trainer}), environment
+
+
+def _kernels(asked: str, run: RunConfig, environment: RunEnvironment) -> str:
+    """Return what the recurrent layers of a run go through; of a model that has none for which there are loops, torch.
+
+    Raises:
+        ConfigError: compiled loops are asked for where there can be none.
+    """
+    if asked == "torch" or not getattr(resolve(run.model.target, "model._target_"), "compiled", False):
+        return "torch"
+    instead = "kernels=torch takes torch's own layers, kernels=auto chooses"
+    if environment.device != "cpu" or run.trainer.precision != "32-true":
+        if asked == "compiled":
+            here = {"device": environment.device, "trainer.precision": run.trainer.precision}
+            raise ConfigError("kernels", asked, "only on device=cpu in trainer.precision=32-true", instead, others=here)
+        return "torch"
+    if find_spec("numba") is None:
+        if asked == "compiled":
+            raise ConfigError("kernels", asked, "needs numba", f"pip install numba; {instead}")
+        advise("kernels=auto: numba is not installed, so recurrent layers take torch's slower way (pip install numba)")
+        return "torch"
+    return "compiled"
 
 
 def _part(group: type[Model], composed: Mapping[str, Any]) -> Model:

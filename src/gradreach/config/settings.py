@@ -49,6 +49,10 @@ def _is_one(value: object) -> bool:
     return value == 1
 
 
+def _is_torch(value: object) -> bool:
+    return value == "torch"
+
+
 def _is_empty(value: object) -> bool:
     return value == {}
 
@@ -129,6 +133,7 @@ class TrainerSettings(Settings):
     - ``stop_when``: ends training with the epoch in which a figure reaches its bound, or at a step; schedules go by
       the budget all the same.
     - ``overfit_batches``: learn from so many batches of the training split, and choose by them.
+    - ``kernels``: what recurrent layers run through; what ``kernels=auto`` comes to for this model on this machine.
     """
 
     epochs: PositiveInt
@@ -143,6 +148,7 @@ class TrainerSettings(Settings):
     limit_val_batches: Limit = Field(default=None, exclude_if=_is_none)
     limit_test_batches: Limit = Field(default=None, exclude_if=_is_none)
     overfit_batches: PositiveInt | None = Field(default=None, exclude_if=_is_none)
+    kernels: Literal["compiled", "torch"] = Field(default="torch", exclude_if=_is_torch)
     fast_dev_run: StrictBool = Field(default=False, exclude_if=_is_false)
     checkpoint_seconds: NonNegativeFloat = Field(default=60.0, exclude=True)
     keep_checkpoint: bool = Field(default=False, exclude=True)
@@ -243,6 +249,12 @@ class Axes(Settings):
     seq_len: PositiveInt
     kernel_size: PositiveInt
     seed: Seed
+
+
+class Kernels(Settings):
+    """What recurrent layers are to run through; ``TrainerSettings.kernels`` is what that comes to."""
+
+    kernels: Literal["auto", "compiled", "torch"] = "auto"
 
 
 def _digest(values: Any) -> str:

@@ -27,6 +27,7 @@ class Encoder(nn.Module, ABC):
     - ``kernels``: sizes of its kernels by the settings that give them; none is larger than the input.
     - ``fixed_length``: whether its weights are made for one length, which the constructor then takes as its second
       argument; such an encoder takes no padded sequences.
+    - ``compiled``: whether it has layers that ``gradreach.kernels`` has compiled loops for (``nn.RNN``, ``nn.GRU``).
     - ``width_divisor``: the name of a setting that must divide the width, where there is one.
 
     >>> encoder = CNN(1, width=8, layers=2, kernel_size=3)
@@ -41,6 +42,7 @@ class Encoder(nn.Module, ABC):
     beyond_end: int = 0
     kernels: Mapping[str, int] = MappingProxyType({})
     fixed_length: ClassVar[bool] = False
+    compiled: ClassVar[bool] = False
     width_divisor: ClassVar[str | None] = None
 
     @abstractmethod

@@ -94,6 +94,8 @@ class RNN(Recurrent):
     - ``start``: of the recurrent matrix.
     """
 
+    compiled = True
+
     def __init__(
         self,
         d_in: int,
@@ -174,6 +176,8 @@ class GRU(Recurrent):
     - ``reset``: where the reset gate acts on the way to n: ``after`` the matrix product (``nn.GRU``, cuDNN; fused), or
       ``before`` it (Cho; a loop).
     """
+
+    compiled = True
 
     def __init__(
         self,

@@ -127,7 +127,8 @@ def _do_all(left: list[Job], store: RecordStore, launch: Callable[..., Any], dis
 def _launch(launch: Callable[..., Any], ready: Mapping[str, Job]) -> tuple[dict[str, Exception], str | None]:
     """Launch some runs, and return what each raised outside its own record, and what the launcher itself raised."""
     try:
-        returned = launch([job.overrides for job in ready.values()])
+        # what auto comes to is decided here, once: a worker that lacks numba must not make another run of it
+        returned = launch([[*job.overrides, f"kernels={job.run.trainer.kernels}"] for job in ready.values()])
     except ConfigError:
         raise
     except Exception as error:

@@ -1,10 +1,11 @@
 """Tensors as the loops take them: arrays of the same memory."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
+Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None, Tensor | None, Tensor | None]
 NOT_GIVEN, TIME_FIRST, BATCH_FIRST = 0, 1, 2
 """How the gradient by the states lies in memory."""
 
@@ -41,19 +42,18 @@ def first_state(inputs: Inputs, batch: int) -> Tensor:
     return inputs.x.new_zeros(batch, inputs.w_hh.shape[1]) if inputs.start is None else inputs.start[0]
 
 
-def last_gradient(gradient: Tensor | None, states: Tensor) -> Tensor:
-    """Return a fresh copy of the gradient by the last state, ``(batch, width)``, which the loop overwrites."""
-    return (
-        states.new_zeros(states.shape[1:])
-        if gradient is None
-        else gradient[0].clone(memory_format=torch.contiguous_format)
-    )
+def given_gradients(gradients: Sequence[Tensor | None], states: Tensor) -> tuple[Any, int, Tensor]:
+    """Return the gradient by all states, how it lies, and that by the last state.
 
-
-def states_gradient(gradient: Tensor | None, otherwise: Tensor) -> tuple[Any, int]:
-    """Return the gradient by all states and how it lies; some array where there is none."""
-    if gradient is None:
-        return array(otherwise), NOT_GIVEN
-    if gradient.transpose(0, 1).is_contiguous():
-        return array(gradient.transpose(0, 1)), BATCH_FIRST
-    return array(gradient), TIME_FIRST
+    The first is some array where there is none. The last, ``(batch, width)``, is the loop's to write to.
+    """
+    by_states, by_last = gradients
+    last = states.new_zeros(states.shape[1:])
+    if by_last is not None:
+        last.copy_(by_last[0])
+    if by_states is None:
+        return array(states), NOT_GIVEN, last
+    turned = by_states.transpose(0, 1)
+    if turned.is_contiguous():
+        return array(turned), BATCH_FIRST, last
+    return array(by_states), TIME_FIRST, last

@@ -1,6 +1,7 @@
 """What autograd sees of the compiled loops: one function, with the gradients by all that a layer is given.
 
-Second derivatives, and gradients in batches, are those of torch's own layer, computed again.
+Second derivatives, gradients in batches, and those of a layer whose states were written to after it gave them, are
+those of torch's own layer, computed again.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from gradreach.kernels import gru, rnn
 from gradreach.kernels.arrays import Inputs, Needed
-from gradreach.kernels.suitability import transformed
+from gradreach.kernels.suitability import only_numbers
 
+COUNT = len(Inputs._fields)
 TORCH: Any = {"RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu, "GRU": torch.gru}
 
 
@@ -36,37 +38,36 @@ class _Loop(torch.autograd.Function):
     def forward(ctx: Any, mode: str, batch_first: bool, *given: Any) -> tuple[Tensor, Tensor]:
         states, last, kept = _forward(mode, batch_first, Inputs(*given), keep=True)
         ctx.mode, ctx.batch_first = mode, batch_first
+        ctx.states = states.detach()  # not among those saved, which autograd refuses once they are written to
+        ctx.version = states._version
         ctx.save_for_backward(*given, *kept)
         ctx.set_materialize_grads(False)
         return states, last
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor | None, last_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
-        count = len(Inputs._fields)
-        saved, needed = ctx.saved_tensors, Needed(*ctx.needs_input_grad[-count:])
-        inputs, (rows, states, *others) = Inputs(*saved[:count]), saved[count:]
-        if gradient is None and last_gradient is None:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        needed = Needed(*ctx.needs_input_grad[-COUNT:])
+        inputs, kept = Inputs(*ctx.saved_tensors[:COUNT]), ctx.saved_tensors[COUNT:]
+        if all(gradient is None for gradient in gradients):
             return (None,) * len(ctx.needs_input_grad)
-        if torch.is_grad_enabled() or transformed():
-            found = _through_torch(ctx.mode, ctx.batch_first, inputs, needed, (gradient, last_gradient))
-            return None, None, *found
+        if not only_numbers(gradients) or ctx.states._version != ctx.version:
+            return None, None, *_through_torch(ctx.mode, ctx.batch_first, inputs, needed, gradients)
         if ctx.mode == "GRU":
-            gates, hidden_part = others
-            x, *found = gru.backward(inputs, rows, states, gates, hidden_part, needed, gradient, last_gradient)
+            x, *others = gru.backward(inputs, kept, ctx.states, needed, gradients)
         else:
-            x, *found = rnn.backward(inputs, rows, states, needed, ctx.mode == "RNN_RELU", gradient, last_gradient)
-        return None, None, x.transpose(0, 1) if x is not None and ctx.batch_first else x, *found
+            x, *others = rnn.backward(inputs, kept, ctx.states, needed, gradients, ctx.mode == "RNN_RELU")
+        return None, None, x.transpose(0, 1) if x is not None and ctx.batch_first else x, *others
 
 
 def _forward(mode: str, batch_first: bool, inputs: Inputs, keep: bool) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
-    """Return the states time first, the last of them, and what the way back needs beside the inputs."""
+    """Return the states time first, the last of them, and what the way back needs beside inputs and states."""
     x = inputs.x.transpose(0, 1) if batch_first else inputs.x
     rows, batch = x.reshape(-1, x.shape[2]), x.shape[1]
     if mode == "GRU":
-        states, *others = gru.forward(inputs, rows, batch, keep)
+        states, kept = gru.forward(inputs, rows, batch, keep)
     else:
-        states, others = rnn.forward(inputs, rows, batch, mode == "RNN_RELU"), []
-    return states, states[-1:].clone(), (rows, states, *others)
+        states, kept = rnn.forward(inputs, rows, batch, mode == "RNN_RELU")
+    return states, states[-1:].clone(), kept
 
 
 def _through_torch(

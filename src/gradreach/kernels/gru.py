@@ -1,22 +1,22 @@
 """A GRU's layer around its loops; the reset gate acts after the product, as in torch and cuDNN.
 
-r, z = σ(W x_t + b + U h_{t-1} + c)        n = tanh(W_n x_t + b_n + r ⊙ (U_n h_{t-1} + c_n))
-h_t = n + z ⊙ (h_{t-1} - n)
+``r, z = σ(W x_t + b + U h_{t-1} + c)``, ``n = tanh(W_n x_t + b_n + r ⊙ (U_n h_{t-1} + c_n))`` and
+``h_t = n + z ⊙ (h_{t-1} - n)``.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from gradreach.kernels.arrays import Inputs, Needed, array, first_state, last_gradient, states_gradient
+from gradreach.kernels.arrays import Gradients, Inputs, Needed, array, first_state, given_gradients
 from gradreach.kernels.compiled import loop
 
-Gradients = tuple[Tensor | None, ...]
 
+def forward(inputs: Inputs, rows: Tensor, batch: int, keep: bool) -> tuple[Tensor, Sequence[Tensor]]:
+    """Return the states ``(T, batch, width)`` and, if ``keep``, what the way back needs.
 
-def forward(inputs: Inputs, rows: Tensor, batch: int, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the states ``(T, batch, width)``, the gates r, z, n ``(3, T, batch, width)`` and ``U_n h + c_n``.
-
-    Without ``keep`` the last is that of the last step.
+    That is ``rows (T · batch, d_in)``, the input; the gates r, z, n ``(3, T, batch, width)``; and ``U_n h + c_n``.
     """
     width = inputs.w_hh.shape[1]
     gates = rows.new_empty(3, len(rows), width)
@@ -37,29 +37,23 @@ def forward(inputs: Inputs, rows: Tensor, batch: int, keep: bool) -> tuple[Tenso
     loop("gru_forward")(
         array(gates),
         array(first_state(inputs, batch)),
-        array(inputs.w_hh.view(3, width, width)),
+        array(inputs.w_hh.reshape(3, width, width)),
         array(hidden_bias),
         array(hidden_part),
         array(states),
         int(keep),
     )
-    return states, gates, hidden_part
+    return states, (rows, gates, hidden_part)
 
 
 def backward(
-    inputs: Inputs,
-    rows: Tensor,
-    states: Tensor,
-    gates: Tensor,
-    hidden_part: Tensor,
-    needed: Needed,
-    gradient: Tensor | None,
-    last: Tensor | None,
+    inputs: Inputs, kept: Sequence[Tensor], states: Tensor, needed: Needed, gradients: Sequence[Tensor | None]
 ) -> Gradients:
     """Return the gradients by x (time first), the state before and the weights; None where none is needed."""
+    rows, gates, hidden_part = kept
     batch, width = states.shape[1:]
-    da, dh = states.new_empty(4, *states.shape), last_gradient(last, states)
-    given, layout = states_gradient(gradient, da[0])
+    da = states.new_empty(4, *states.shape)
+    given, layout, dh = given_gradients(gradients, states)
     loop("gru_backward")(
         given,
         layout,
@@ -68,11 +62,11 @@ def backward(
         array(first_state(inputs, batch)),
         array(gates),
         array(hidden_part),
-        array(inputs.w_hh.view(3, width, width)),
+        array(inputs.w_hh.reshape(3, width, width)),
         array(da),
         needed.start,
     )
-    n, r, z, hidden = da.view(4, -1, width)
+    r, z, n, hidden = da.view(4, -1, width)
     x = w_ih = w_hh = b_ih = b_hh = None
     if needed.x:
         w_r, w_z, w_n = inputs.w_ih.split(width)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from gradreach.kernels.arrays import Inputs
 from gradreach.kernels.compiled import usable
 from gradreach.kernels.functions import run
-from gradreach.kernels.suitability import plain_weights, possible, suitable
+from gradreach.kernels.suitability import all_plain, possible, suitable
 
 
 class RNN(nn.RNN):
@@ -63,4 +63,4 @@ def _inputs(layer: nn.RNNBase, x: Any, start: Tensor | None) -> Inputs | None:
     biases = (layer.bias_ih_l0, layer.bias_hh_l0) if layer.bias else (None, None)
     weights = (layer.weight_ih_l0, layer.weight_hh_l0, *biases)
     kind = "GRU" if layer.mode == "GRU" else "RNN"
-    return Inputs(x, start, *weights) if plain_weights(weights) and usable(kind) else None
+    return Inputs(x, start, *weights) if all_plain(weights) and usable(kind) else None

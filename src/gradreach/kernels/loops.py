@@ -148,7 +148,7 @@ def gru_backward(
     da: Array,
     to_start: bool,
 ) -> None:
-    """Fill ``da (4, T, batch, width)``, the gradients before n, r, z and by ``hidden``; leave the start's in ``dh``."""
+    """Fill ``da (4, T, batch, width)``, the gradients before r, z, n and by ``hidden``; leave the start's in ``dh``."""
     size = dh.size
     flat = dh.reshape(size)
     product = np.empty((3, dh.shape[0], dh.shape[1]), f32)
@@ -158,7 +158,7 @@ def gru_backward(
         before = (states[t - 1] if t > 0 else start).reshape(size)
         r, z, n = gates[0, t].reshape(size), gates[1, t].reshape(size), gates[2, t].reshape(size)
         q = hidden[t].reshape(size)
-        dn, dr, dz = da[0, t].reshape(size), da[1, t].reshape(size), da[2, t].reshape(size)
+        dr, dz, dn = da[0, t].reshape(size), da[1, t].reshape(size), da[2, t].reshape(size)
         dq = da[3, t].reshape(size)
         for i in range(size):
             dn[i] = flat[i] * (ONE - z[i]) * (ONE - n[i] * n[i])
@@ -169,8 +169,8 @@ def gru_backward(
         for i in range(size):
             dq[i] = dn[i] * r[i]
         if t > 0 or to_start:
-            np.dot(da[1, t], recurrent[0], product[0])
-            np.dot(da[2, t], recurrent[1], product[1])
+            np.dot(da[0, t], recurrent[0], product[0])
+            np.dot(da[1, t], recurrent[1], product[1])
             np.dot(da[3, t], recurrent[2], product[2])
             for i in range(size):
                 flat[i] = flat[i] * z[i] + p0[i] + p1[i] + p2[i]

@@ -1,16 +1,16 @@
 """An RNN's layer around its loops: ``h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)``, f = tanh or ReLU."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from gradreach.kernels.arrays import Inputs, Needed, array, first_state, last_gradient, states_gradient
+from gradreach.kernels.arrays import Gradients, Inputs, Needed, array, first_state, given_gradients
 from gradreach.kernels.compiled import loop
 
-Gradients = tuple[Tensor | None, ...]
 
-
-def forward(inputs: Inputs, rows: Tensor, batch: int, relu: bool) -> Tensor:
-    """Return the states ``(T, batch, width)``; ``rows (T · batch, d_in)`` is the input."""
+def forward(inputs: Inputs, rows: Tensor, batch: int, relu: bool) -> tuple[Tensor, Sequence[Tensor]]:
+    """Return the states ``(T, batch, width)`` and what the way back needs; ``rows (T · batch, d_in)`` is the input."""
     states = rows.new_empty(len(rows) // batch, batch, inputs.w_hh.shape[1])
     projected = states.view(len(rows), -1)
     if inputs.b_ih is None or inputs.b_hh is None:
@@ -18,22 +18,22 @@ def forward(inputs: Inputs, rows: Tensor, batch: int, relu: bool) -> Tensor:
     else:
         torch.addmm(inputs.b_ih + inputs.b_hh, rows, inputs.w_ih.t(), out=projected)
     loop("rnn_forward")(array(states), array(first_state(inputs, batch)), array(inputs.w_hh), relu)
-    return states
+    return states, (rows,)
 
 
 def backward(
     inputs: Inputs,
-    rows: Tensor,
+    kept: Sequence[Tensor],
     states: Tensor,
     needed: Needed,
+    gradients: Sequence[Tensor | None],
     relu: bool,
-    gradient: Tensor | None,
-    last: Tensor | None,
 ) -> Gradients:
     """Return the gradients by x (time first), the state before and the weights; None where none is needed."""
+    (rows,) = kept
     batch, width = states.shape[1:]
-    da, dh = torch.empty_like(states), last_gradient(last, states)
-    given, layout = states_gradient(gradient, da)
+    da = torch.empty_like(states)
+    given, layout, dh = given_gradients(gradients, states)
     loop("rnn_backward")(given, layout, array(dh), array(states), array(inputs.w_hh), array(da), needed.start, relu)
     before, turned = states.view(-1, width), da.view(-1, width)
     w_hh = b_ih = b_hh = None

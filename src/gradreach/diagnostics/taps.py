@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from gradreach import kernels
 from gradreach.diagnostics.steps import Steps, Weights
 from gradreach.diagnostics.stepwise import CellSteps, is_stepwise, outputs_of
 from gradreach.diagnostics.torch_layers import GRUSteps, LSTMSteps, RNNSteps
 
-FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
+FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward, kernels.RNN.forward, kernels.GRU.forward)
 FUSED: Any = {"RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu, "GRU": torch.gru, "LSTM": torch.lstm}
 
 

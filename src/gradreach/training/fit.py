@@ -55,7 +55,9 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
     callbacks = make_callbacks(run, own, best)
     batches = {stage: len(loader) for stage, loader in loaders.items()}
     with quiet():
-        trainer = make_trainer(run, callbacks, make_loggers(run), batches)
+        loggers = make_loggers(run)
+        module.heard = bool(own or loggers)
+        trainer = make_trainer(run, callbacks, loggers, batches)
         saved = run.checkpoint if run.checkpoint.exists() else None
         trainer.fit(module, loaders["train"], loaders["val"], ckpt_path=saved, weights_only=True)
         seconds, steps = run.training.seconds - run.measuring, trainer.global_step

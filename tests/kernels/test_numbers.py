@@ -30,20 +30,24 @@ def check(ours, torchs, exact, *, chaos: float = 0.0) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("batch", "length", "d_in", "width"),
+    [(1, 1, 1, 1), (5, 1, 3, 8), (1, 20, 2, 16), (16, 64, 1, 32), (64, 12, 40, 64), (3, 9, 2, WIDEST)],
+)
+def test_states_and_gradients_are_those_of_cells_in_float64(kind, batch, length, d_in, width):
+    torch.manual_seed(batch + length)
+    check(*three(kind, make(kind, d_in, width), torch.randn(batch, length, d_in)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("started", [True, False])
-@pytest.mark.parametrize(
-    ("batch", "length", "d_in", "width"),
-    [(1, 1, 1, 1), (5, 1, 3, 8), (1, 20, 2, 16), (7, 30, 1, 5), (16, 64, 1, 32), (64, 12, 40, 64), (3, 9, 2, WIDEST)],
-)
-def test_states_and_gradients_are_those_of_cells_in_float64(
-    kind, batch_first, bias, started, batch, length, d_in, width
-):
-    torch.manual_seed(batch + length)
-    layer = make(kind, d_in, width, batch_first=batch_first, bias=bias)
-    x = torch.randn(*((batch, length) if batch_first else (length, batch)), d_in)
-    check(*three(kind, layer, x, torch.randn(1, batch, width) if started else None))
+def test_so_they_are_in_every_form_of_a_call(kind, batch_first, bias, started):
+    torch.manual_seed(0)
+    layer = make(kind, 2, 5, batch_first=batch_first, bias=bias)
+    x = torch.randn(*((7, 30) if batch_first else (30, 7)), 2)
+    check(*three(kind, layer, x, torch.randn(1, 7, 5) if started else None))
 
 
 @given(

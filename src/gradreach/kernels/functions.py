@@ -46,8 +46,8 @@ class _Loop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        needed = Needed(*ctx.needs_input_grad[-COUNT:])
-        inputs, kept = Inputs(*ctx.saved_tensors[:COUNT]), ctx.saved_tensors[COUNT:]
+        saved = ctx.saved_tensors  # read once: a checkpoint makes them for one reading
+        inputs, kept, needed = Inputs(*saved[:COUNT]), saved[COUNT:], Needed(*ctx.needs_input_grad[-COUNT:])
         if all(gradient is None for gradient in gradients):
             return (None,) * len(ctx.needs_input_grad)
         if not only_numbers(gradients) or ctx.states._version != ctx.version:

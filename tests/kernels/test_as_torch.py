@@ -192,6 +192,15 @@ def test_a_graph_that_is_kept_gives_the_same_gradients_again(pair, x):
     assert all(map(torch.equal, first, torch.autograd.grad(loss, list(pair[1].parameters()))))
 
 
+def test_a_way_back_under_autocast_is_as_exact_as_the_way_there(pair, x):
+    found = []
+    for layer, cast in zip(pair, (False, True), strict=True):
+        loss = layer(x)[0].square().sum()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=cast):
+            found.append(torch.autograd.grad(loss, list(layer.parameters())))
+    assert_close(found[1], found[0])
+
+
 @pytest.mark.parametrize(
     "write",
     [

@@ -48,7 +48,8 @@ def all_plain(tensors: Iterable[Tensor | None]) -> bool:
 
 def only_numbers(gradients: Iterable[Tensor | None]) -> bool:
     """Return whether numbers are all that is wanted of a way back: no graph of it, and no batch of gradients."""
-    return not (torch.is_grad_enabled() or _transformed()) and all_plain(gradients)
+    special = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or _transformed()
+    return not special and all_plain(gradients)
 
 
 def _observed() -> bool:

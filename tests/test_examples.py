@@ -13,6 +13,7 @@ from project import PROJECT
 
 FACES: dict[str, tuple[str, ...] | None] = {
     "gradreach.diagnostics": None,
+    "gradreach.kernels": ("accelerate",),
     "gradreach.models": ("Encoder", "SequenceModel", "build", "caveat", "output_length", "valid_steps"),
     "gradreach.tasks": ("Adding", "Batch", "Batches", "Digits", "Shape"),
     "gradreach.run_table.load": ("load_runs",),

@@ -10,6 +10,10 @@ from gradreach.errors import ConfigError, advise, first_line
 
 Loop = Callable[..., None]
 LOOPS = {"RNN": ("rnn_forward", "rnn_backward"), "GRU": ("gru_forward", "gru_backward")}
+NOT_KEPT = (
+    "numba's cache cannot be written: each process compiles its recurrent loops anew, which takes seconds; "
+    "set NUMBA_CACHE_DIR to a folder that can"
+)
 
 
 def installed() -> bool:
@@ -54,31 +58,29 @@ def loop(name: str) -> Loop:
     damaged there (a file cut short by a full disk) is thrown away and made again; where nothing can be kept, the loop
     is compiled for this process alone.
     """
-    from gradreach.kernels import loops
+    from gradreach.kernels.loops import SIGNATURES
 
-    function, signature = getattr(loops, name), loops.SIGNATURES[name]
     try:
-        kept = _dispatcher(function, cache=True)
+        kept = _dispatcher(name, cache=True)
         try:
-            return _compile(kept, signature)
+            return _compile(kept, SIGNATURES[name])
         except Exception:
             for file in Path(kept.stats.cache_path).glob(f"loops.{name}-*"):
-                file.unlink()
-            return _compile(_dispatcher(function, cache=True), signature)
-    except Exception as error:
-        made = _compile(_dispatcher(function, cache=False), signature)
-        advise(f"compiled loops cannot be kept for the next process, which costs it seconds: {first_line(error)}")
+                file.unlink(missing_ok=True)
+            return _compile(_dispatcher(name, cache=True), SIGNATURES[name])
+    except Exception:
+        made = _compile(_dispatcher(name, cache=False), SIGNATURES[name])
+        advise(NOT_KEPT)
         return made
 
 
-def _dispatcher(function: Loop, *, cache: bool) -> Any:
-    """Return what numba makes of a function before it compiles it.
-
-    Full ``fastmath`` would give other bits in the process that compiles than in those that load, and lose NaN.
-    """
+def _dispatcher(name: str, *, cache: bool) -> Any:
+    """Return what numba makes of a loop before it compiles it."""
     from numba import njit
 
-    return njit(cache=cache, error_model="numpy", fastmath={"contract"})(function)
+    from gradreach.kernels import loops
+
+    return njit(cache=cache, **loops.OPTIONS)(getattr(loops, name))
 
 
 def _compile(dispatcher: Any, signature: str) -> Loop:

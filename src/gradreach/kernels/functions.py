@@ -46,8 +46,8 @@ class _Loop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        needed = Needed(*ctx.needs_input_grad[-COUNT:])
-        inputs, kept = Inputs(*ctx.saved_tensors[:COUNT]), ctx.saved_tensors[COUNT:]
+        saved = ctx.saved_tensors  # read once: a checkpoint makes them for one reading
+        inputs, kept, needed = Inputs(*saved[:COUNT]), saved[COUNT:], Needed(*ctx.needs_input_grad[-COUNT:])
         if all(gradient is None for gradient in gradients):
             return (None,) * len(ctx.needs_input_grad)
         if not only_numbers(gradients) or ctx.states._version != ctx.version:
@@ -74,21 +74,21 @@ def _through_torch(
     mode: str, batch_first: bool, inputs: Inputs, needed: Needed, gradients: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
     """Return the gradients by the inputs as torch's layer has them, themselves differentiable."""
-    with torch.enable_grad():
+    differentiable = torch.is_grad_enabled()
+    with torch.enable_grad(), torch.autocast("cpu", enabled=False):
         own = Inputs._make(each if each is None else each.view_as(each) for each in inputs)  # two may be one tensor
         flat = [weight for weight in own[2:] if weight is not None]
         batch = own.x.shape[0 if batch_first else 1]
         start = own.x.new_zeros(1, batch, own.w_hh.shape[1]) if own.start is None else own.start
         states, last = TORCH[mode](own.x, start, flat, len(flat) > 2, 1, 0.0, False, False, batch_first)
         results = (states.transpose(0, 1) if batch_first else states), last
-    pairs = [(result, given) for result, given in zip(results, gradients, strict=True) if given is not None]
-    found = iter(
-        torch.autograd.grad(
-            [result for result, _ in pairs],
-            [each for each, needs in zip(own, needed, strict=True) if each is not None and needs],
-            [given for _, given in pairs],
-            create_graph=torch.is_grad_enabled(),
-            allow_unused=True,
+        pairs = [(result, given) for result, given in zip(results, gradients, strict=True) if given is not None]
+        found = iter(
+            torch.autograd.grad(
+                [result for result, _ in pairs],
+                [each for each, needs in zip(own, needed, strict=True) if each is not None and needs],
+                [given for _, given in pairs],
+                create_graph=differentiable,
+            )
         )
-    )
     return [next(found) if needs else None for needs in needed]

@@ -176,6 +176,11 @@ def gru_backward(
                 flat[i] = flat[i] * z[i] + p0[i] + p1[i] + p2[i]
 
 
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+"""Of numba, here because its cache knows this file alone.
+
+Full ``fastmath`` would give other bits in the process that compiles than in those that load, and lose NaN.
+"""
 SIGNATURES = {
     "rnn_forward": "void(f4[:,:,::1], f4[:,::1], f4[:,::1], b1)",
     "rnn_backward": "void(f4[:,:,::1], i8, f4[:,::1], f4[:,:,::1], f4[:,::1], f4[:,:,::1], b1, b1)",

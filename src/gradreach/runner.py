@@ -144,7 +144,7 @@ def _execute(run: Run) -> Row:
         try:
             with track(config, environment, run.record) as tracker:
                 run.listeners.insert(0, tracker.log)
-                with machine.training(environment.threads):
+                with machine.training(environment.threads, compiled=config.trainer.kernels == "compiled"):
                     run.record |= _train_and_measure(run, tracker)
         except Interrupted as reason:
             run.record |= {"status": "interrupted", "error": f"stopped by {reason} after epoch {run.epochs}"}

@@ -42,14 +42,20 @@ def flushes() -> bool:
 
 
 @contextmanager
-def training(threads: int) -> Iterator[None]:
+def training(threads: int, compiled: bool = False) -> Iterator[None]:
     """Train within: with so many threads, of torch and of every other library, and without denormal numbers.
+
+    Args:
+        threads: how many.
+        compiled: whether compiled loops will run: they use scipy's BLAS, which is loaded first, to be held as well.
 
     Threads take the flag from the thread that starts them, and keep it. So it is set before torch starts its own, and
     with more than one thread only in a process that is there for runs alone.
     """
     from threadpoolctl import threadpool_limits
 
+    if compiled:
+        import scipy.linalg.cython_blas  # noqa: F401  # where numba takes products from
     before, flushed = torch.get_num_threads(), flushes()
     if _ours or threads == 1:
         torch.set_flush_denormal(True)

@@ -28,13 +28,7 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     Raises:
         ConfigError: naming the first setting that is unknown or cannot be.
     """
-    groups = (Axes, RunConfig, RunEnvironment)
-    known = {field for group in groups for field in group.model_fields}
-    for key in composed:
-        if key not in known:
-            raise ConfigError(str(key), allowed="there is no such setting", choices=known)
-    _part(Axes, composed)
-    run, environment = _part(RunConfig, composed), _part(RunEnvironment, composed)
+    run, environment = parts(composed)
     model = _with_checked_arguments("model", run.model)
     task = _with_checked_arguments("task", run.task)
     for name, callback in run.callbacks.items():
@@ -49,6 +43,21 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
             raise ConfigError("logger", name, f"needs {logger.package}", f"pip install {logger.package}")
         _check_plugin(f"logger.{name}", logger, "pytorch_lightning.loggers.Logger")
     return run.model_copy(update={"model": model, "task": task}), environment
+
+
+def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
+    """Check a composed configuration but for the arguments of its components, which takes their classes.
+
+    Raises:
+        ConfigError: naming the first setting that is unknown or cannot be.
+    """
+    groups = (Axes, RunConfig, RunEnvironment)
+    known = {field for group in groups for field in group.model_fields}
+    for key in composed:
+        if key not in known:
+            raise ConfigError(str(key), allowed="there is no such setting", choices=known)
+    _part(Axes, composed)
+    return _part(RunConfig, composed), _part(RunEnvironment, composed)
 
 
 def _part(group: type[Model], composed: Mapping[str, Any]) -> Model:

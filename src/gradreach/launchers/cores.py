@@ -1,6 +1,5 @@
 """A launcher for this machine: a process a core, each of which stays for the next run."""
 
-import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,7 +62,4 @@ def _do(config: DictConfig, context: HydraContext, task_function: TaskFunction, 
     setup_globals()
     Singleton.set_state(state)
     HydraConfig.instance().set_config(config)
-    returned = run_job(task_function, config, "hydra.sweep.dir", "hydra.sweep.subdir", context)
-    if not gc.get_freeze_count():
-        gc.freeze()  # what has been imported stays: loky collects garbage after every run, 0.25 s with torch in memory
-    return returned
+    return run_job(task_function, config, "hydra.sweep.dir", "hydra.sweep.subdir", context)

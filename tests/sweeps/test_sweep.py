@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
 
 import gradreach.display
+import gradreach.sweeps.plan
 from gradreach.display import SweepDisplay
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
@@ -337,6 +339,18 @@ def test_what_would_silently_be_done_once_or_never_is_refused(composed, lines, m
 
 def test_different_runs_may_have_different_numbers_of_threads(composed):
     assert len(plan([["threads=1"], ["threads=2", "seed=1"]], lambda overrides: composed(*overrides))) == 2
+
+
+def test_what_differs_in_the_seed_alone_is_checked_once(composed, monkeypatch):
+    checked = Mock(wraps=gradreach.sweeps.plan.check)
+    monkeypatch.setattr("gradreach.sweeps.plan.check", checked)
+    lines = [[f"model={model}", f"seed={seed}"] for model in ("rnn", "cnn") for seed in (0, 1)]
+    jobs = plan(lines, lambda overrides: composed(*overrides))
+    assert checked.call_count == 2
+    assert [job.cost for job in jobs[::2]] == [job.cost for job in jobs[1::2]]
+    assert jobs[0].cost != jobs[2].cost
+    with pytest.raises(ConfigError, match="kernel_size=65: larger than the input of 64 steps"):
+        plan([*lines, ["model=cnn", "kernel_size=65"]], lambda overrides: composed(*overrides))
 
 
 def test_runs_are_told_apart_by_all_that_a_sweep_varies(composed):

@@ -16,7 +16,9 @@ from gradreach.errors import ConfigError, one_line
 
 def plain(composed: DictConfig) -> dict[str, Any]:
     """Return what Hydra composed as plain values, interpolations resolved, without Hydra's own part."""
-    own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    own = composed
+    if "hydra" in composed:
+        own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     values = OmegaConf.to_container(own, resolve=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}

@@ -25,6 +25,7 @@ class CoresLauncher(Launcher):
 
     def __init__(self, n_jobs: int) -> None:
         self.n_jobs = n_jobs
+        self.working = False
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take up what Hydra knows of the sweep."""
@@ -42,6 +43,7 @@ class CoresLauncher(Launcher):
         from joblib import Parallel, delayed
 
         setup_globals()
+        self.working = True
         composer = Composer(self.hydra_context.config_loader, self.config)
         state = Singleton.get_state()
         ended: list[JobReturn] = Parallel(n_jobs=self.n_jobs, backend="loky", batch_size=1, pre_dispatch="all")(
@@ -52,6 +54,8 @@ class CoresLauncher(Launcher):
 
     def close(self) -> None:
         """End the workers, which hold nothing that is not written; to leave on their own takes them two seconds."""
+        if not self.working:
+            return
         from joblib.externals.loky import get_reusable_executor
 
         get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)

@@ -7,6 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -16,7 +17,7 @@ from rich.console import Console
 
 import gradreach.display
 import gradreach.sweeps.plan
-from gradreach.display import SweepDisplay
+from gradreach.display import LONGEST_SECONDS, POLL_SECONDS, SweepDisplay, pause_after
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.sweeps.plan import Job, labels, plan, varied
@@ -112,6 +113,35 @@ def test_on_a_terminal_a_sweep_is_one_picture_with_the_latest_results(jobs, stor
     assert "3 done · 1 running · 0 waiting" in shown
     assert "1 failed" in shown
     assert "3/4" in shown
+
+
+def test_the_longer_nothing_happens_the_more_rarely_a_sweep_looks_at_its_records(jobs, store, monkeypatch):
+    now, looks = [0.0], []
+    monkeypatch.setattr("gradreach.display.time.monotonic", lambda: now[0])
+    display = display_of(jobs, store)
+    monkeypatch.setattr(display, "closing", Mock(wait=lambda pause: wait(pause)))
+    look = display._look
+    monkeypatch.setattr(display, "_look", lambda: looks.append(now[0]) or look())
+
+    def wait(pause):
+        now[0] += pause
+        if now[0] > 7200 and store.status(jobs[0].run.run_id) == "missing":
+            store.write(record(jobs[0], "finished", **FINISHED))
+        return now[0] > 7300
+
+    display._watch()
+    pauses = [after - before for before, after in pairwise([0.0, *looks])]
+    assert pauses[:20] == [POLL_SECONDS] * 20
+    assert max(pauses) == LONGEST_SECONDS
+    assert len(looks) < 400
+    assert display.ended == {jobs[0].run.run_id: "finished"}
+    assert pauses[-1] < 10
+
+
+def test_looking_takes_a_hundredth_of_the_time_however_many_runs_there_are():
+    assert pause_after(quiet=0, look=0.001) == POLL_SECONDS
+    assert pause_after(quiet=0, look=0.5) == pytest.approx(50)
+    assert pause_after(quiet=1e6, look=2) == pytest.approx(200)
 
 
 def test_a_run_for_which_the_disk_has_no_room_is_tried_once_and_told_with_the_true_cause(jobs, store, capsys):

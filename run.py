@@ -5,17 +5,19 @@ from omegaconf import DictConfig
 
 from gradreach.compose import hasten_help
 from gradreach.errors import one_line_errors
+from gradreach.system.garbage import leave_at_once
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
 def main(composed: DictConfig) -> float | None:
     """Do one run; Hydra calls this once for each job of a sweep."""
-    from gradreach.runner import run_composed
+    from gradreach.entry import run_composed
 
     return run_composed(composed)
 
 
 if __name__ == "__main__":
     hasten_help()
+    leave_at_once()
     with one_line_errors():
         main()

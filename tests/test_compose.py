@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -51,7 +52,22 @@ def test_a_job_is_composed_as_hydra_composes_it(hydra: tuple[Any, DictConfig], o
     composer = Composer(loader, master)
     for _ in range(2):  # also from what was kept of the first time
         assert composer.compose(overrides) == theirs
-        assert composer.compose_job(overrides, 7).hydra.job.num == 7
+        job = composer.compose_job(overrides, 7)
+        assert OmegaConf.masked_copy(job, list(theirs)) == theirs
+        assert (job.hydra.job.num, job.hydra.overrides.task) == (7, overrides)
+        assert job.hydra.runtime.choices == whole.hydra.runtime.choices
+
+
+def test_hydra_reads_files_and_words_once_for_all_jobs_that_share_them(hydra: tuple[Any, DictConfig]) -> None:
+    loader, master = hydra
+    composer = Composer(Mock(wraps=loader), master)
+    composer.parser = Mock(wraps=composer.parser)
+    for model in ("rnn", "lstm"):
+        for seed in range(10):
+            for part in (composer.compose, lambda words: composer.compose_job(words, 0)):
+                assert part([f"model={model}", f"seed={seed}"]).seed == seed
+    assert composer.loader.load_sweep_config.call_count == 2
+    assert composer.parser.parse_overrides.call_count == 2 + 10
 
 
 def test_combinations_are_those_of_hydras_own_sweeper(hydra: tuple[Any, DictConfig]) -> None:

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, PositiveInt
 
+from gradreach import models
 from gradreach.assemble import check
 from gradreach.config import RunConfig, checked, plain
+from gradreach.config.parsing import LOOPS
 from gradreach.errors import ConfigError, advise
 from project import PROJECT
 
@@ -242,6 +244,11 @@ def test_what_recurrent_layers_run_through_is_part_of_the_identity(configured, o
     through_torch, _ = configured(*(each for each in overrides if "kernels" not in each), "kernels=torch")
     assert (through_torch.run_id == run.run_id) is (kernels == "torch")
     assert "kernels" not in through_torch.canonical()["trainer"]  # runs of before there was a choice keep theirs
+
+
+def test_models_with_compiled_loops_are_known_without_importing_torch():
+    ours = {name for name in models.__all__ if getattr(getattr(models, name), "compiled", False) is True}
+    assert {f"gradreach.models.{name}" for name in ours} == LOOPS
 
 
 def test_without_numba_auto_says_so_once_and_compiled_is_refused(configured, capsys, monkeypatch):

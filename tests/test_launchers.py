@@ -1,9 +1,13 @@
 """What every launcher and search must hold before it is tried on anything."""
 
 import os
+import sys
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
@@ -127,6 +131,24 @@ def test_a_slurm_job_that_left_no_result_is_told_with_its_log(tmp_path, monkeypa
         launchers.ended_slurm_job(Job)
     Paths.result_pickle.touch()
     assert launchers.ended_slurm_job(Job).return_value == 1.0
+
+
+def test_ray_is_given_jobs_whose_files_were_read_once(monkeypatch):
+    started = []
+    ray = SimpleNamespace(is_initialized=lambda: True, get=lambda number: done(number))
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(launchers, "start_on_ray", lambda _, remote, job, *rest: started.append(job) or len(started))
+    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+        master = compose("config", overrides=["hydra/launcher=ray_cluster"], return_hydra_config=True)
+        loader = Mock(wraps=GlobalHydra.instance().config_loader())
+        own = master.hydra.launcher
+        launcher = launchers.RayLauncher(own.init, own.remote)
+        launcher.hydra_context, launcher.config, launcher.task_function = Mock(config_loader=loader), master, None
+        ended = launcher.launch([["model=rnn", f"seed={seed}"] for seed in range(10)], 5)
+    assert [job.return_value for job in ended] == list(range(1, 11))
+    assert [job.seed for job in started] == list(range(10))
+    assert [job.hydra.job.num for job in started] == list(range(5, 15))
+    assert loader.load_sweep_config.call_count == 1
 
 
 def test_without_an_address_ray_is_started_here_whatever_cluster_has_left_its_address_behind(monkeypatch):

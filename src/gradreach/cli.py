@@ -8,6 +8,7 @@ import typer
 
 from gradreach import __version__
 from gradreach.errors import one_line_errors
+from gradreach.system.garbage import leave_at_once
 
 app = typer.Typer(
     help="How far back does a model's gradient reach? Runs are made by `python run.py`; this works on their results.",
@@ -277,5 +278,6 @@ def wandb_sweep(
 
 def main() -> None:
     """Run the command line."""
+    leave_at_once()
     with one_line_errors():
         app()

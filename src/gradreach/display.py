@@ -4,6 +4,7 @@ import shlex
 import shutil
 import sys
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,11 @@ from gradreach.config import RunConfig, RunEnvironment
 from gradreach.records import RecordStore, left_alone
 
 POLL_SECONDS = 0.5
+"""How long a sweep's display waits before it looks at the records again, where something has just happened."""
+LONGEST_SECONDS = 60.0
+"""How long it waits at most; longer only where a look itself takes long."""
+PATIENCE, SHARE = 0.05, 0.01
+"""The share of the time since something happened that it waits for more; the share of all time that looking takes."""
 LATEST = 8
 """How many of the latest results stand in the table."""
 
@@ -250,11 +256,16 @@ class SweepDisplay:
             self.console.print(f"  curves: {curves}")
 
     def _watch(self) -> None:
-        while not self.closing.wait(POLL_SECONDS):
-            self._look()
+        happened, pause = time.monotonic(), POLL_SECONDS
+        while not self.closing.wait(pause):
+            begun = time.thread_time()
+            if self._look():
+                happened = time.monotonic()
+            pause = pause_after(time.monotonic() - happened, time.thread_time() - begun)
 
-    def _look(self) -> None:
-        """Take up what has become of the runs since the last look."""
+    def _look(self) -> bool:
+        """Take up what has become of the runs since the last look; return whether anything has."""
+        changed = False
         for run_id in [run_id for run_id in self.left if run_id not in self.ended]:
             stamp = self.store.stamp(run_id)
             if stamp == self.seen[run_id]:
@@ -262,12 +273,14 @@ class SweepDisplay:
             record = self.store.read(run_id)
             if record is None:
                 continue
+            changed = True
             self.seen[run_id] = stamp
             self.running.discard(run_id)
             if record["status"] == "running":
                 self.running.add(run_id)
             elif record["status"] != "interrupted":
                 self._close(record)
+        return changed
 
     def _close(self, record: Mapping[str, Any]) -> None:
         self.ended[record["run_id"]] = record["status"]
@@ -289,6 +302,16 @@ class SweepDisplay:
         counts = f"{self.already + len(self.ended)} done · {len(self.running)} running · {waiting} waiting"
         self.bar.update(self.task, description=f"{counts} · [bold red]{failed} failed[/]" if failed else counts)
         return Group(*([table] if self.latest else []), self.bar.get_renderable())
+
+
+def pause_after(quiet: float, look: float) -> float:
+    """Return how long to wait for the next look at the records.
+
+    Args:
+        quiet: for how many seconds nothing has happened: runs that take hours need no look every second.
+        look: how many seconds of processor time the last look took: of ten thousand runs it is long.
+    """
+    return max(POLL_SECONDS, min(PATIENCE * quiet, LONGEST_SECONDS), look / SHARE)
 
 
 def _outcome(record: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -106,7 +106,7 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
         column[0].set_title(title, fontsize=9, y=1)  # where it would stand anyway, but for a measurement
         if bar is not None:
             draw_heat_map(column[1], curve, shades)
-    panels[0, 0].legend(frameon=False)
+    panels[0, 0].legend(frameon=False, loc="lower left")  # where a gradient that vanishes leaves room
     if bar is not None:
         figure.colorbar(ScalarMappable(shades, "viridis"), bar, label="log10 of the median norm")
     return figure
@@ -140,6 +140,12 @@ def _made_run_profile_panels(rows: int, columns: int) -> tuple[Figure, Any, Axes
     left, right = 0.75 / width, 1 - (0.95 if rows == 2 else 0.15) / width
     figure.subplots_adjust(left=left, right=right, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.12, hspace=0.35)
     panels[0, 0].set_ylabel("log10 norm: median, 10–90 %")
+    for axes in panels.flat:  # each number, mark and line costs a hundredth of the picture
+        axes.tick_params(bottom=False, left=False)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_label_coords(0.5, -0.13)
     if rows == 1:
         return figure, panels, None
     panels[1, 0].set_ylabel("lag (steps back)")

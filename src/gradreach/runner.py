@@ -7,64 +7,24 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 import pandas as pd
 import torch
 from filelock import Timeout
-from omegaconf import DictConfig
 
 from gradreach import kernels
-from gradreach.assemble import assemble, check, check_device
-from gradreach.config import RunConfig, RunEnvironment, parse, plain
+from gradreach.assemble import assemble
+from gradreach.config import RunConfig, RunEnvironment
 from gradreach.diagnostics import DECODED, Instrument
-from gradreach.errors import FULL, ConfigError, advise, no_room, refuse
+from gradreach.errors import FULL, no_room
 from gradreach.models import caveat
-from gradreach.records import SETTLED, RecordStore, left_alone
+from gradreach.records import SETTLED, left_alone
 from gradreach.run_state import Row, Run, Tell
-from gradreach.run_table.join import committed_note
 from gradreach.system import machine
-from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop, watched
+from gradreach.system.garbage import importing
+from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop
 from gradreach.system.provenance import code_digest, host, revision, versions
 from gradreach.system.worker import worker
-from gradreach.tracking import Tracker, mode_now, track
+from gradreach.tracking import Tracker, track
 
 CLAIM_SECONDS = 0.5
 """How long a worker tries for a run: longer than others look whether it is held, much shorter than they do it."""
-
-
-def run_composed(composed: DictConfig) -> float | None:
-    """Do the run that Hydra composed.
-
-    Returns:
-        Its validation accuracy (or mean squared error: then search for the least), for sweepers that search; None
-        where it has none.
-    """
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    from gradreach.display import RunDisplay
-
-    machine.take_over()
-    in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
-    try:
-        config, environment = parse(plain(composed))
-        task, model = check(config, environment)
-        check_device(environment.device, config.trainer.precision)
-        if not in_sweep:
-            RecordStore(environment.results_dir / "runs").check_writable()
-            mode_now(environment.tracking)  # refuses a wrong key before anything starts
-    except ConfigError as error:
-        if in_sweep:
-            raise
-        refuse(error)  # before Hydra could report it in its own words
-    with watched() as interruption:
-        if in_sweep:
-            record = execute_in_sweep(config, environment, interruption)
-        else:
-            advise(caveat(model, task.shape))
-            advise(committed_note(environment.results_dir, config.run_id))
-            with RunDisplay(config) as display:
-                record = execute(config, environment, display.epoch, interruption)
-            display.result(record, environment)
-            if record["status"] != "finished":
-                sys.exit({"diverged": 0, "interrupted": 130}.get(record["status"], 1))
-    return (record.get("metrics") or {}).get(f"val/{record.get('metric')}")
 
 
 def execute_in_sweep(config: RunConfig, environment: RunEnvironment, interruption: Interruption) -> Row:
@@ -167,7 +127,8 @@ def _execute(run: Run) -> Row:
 
 def _train_and_measure(run: Run, tracker: Tracker) -> Row:
     """Do the work, and return what it came to; the run's history grows as it goes, so that a failure keeps it."""
-    from gradreach.training import Diverged, fit, flaw
+    with importing():
+        from gradreach.training import Diverged, fit, flaw
 
     config, environment = run.config, run.environment
     torch.manual_seed(config.seed)
@@ -188,6 +149,7 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
         "receptive_field": model.receptive_field,
         "examples": {name: len(split) for name, split in splits._asdict().items()},
         "data": task.facts(),
+        "caveat": caveat(model, task.shape),
     }
     diagnostics = config.diagnostics
     probe, decoded = (splits.validation.take(slice(n)) for n in (diagnostics.examples, DECODED))

@@ -7,14 +7,17 @@ import platform
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
 
 import gradreach.display
-from gradreach.display import SweepDisplay
+import gradreach.sweeps.plan
+from gradreach.display import LONGEST_SECONDS, POLL_SECONDS, SweepDisplay, pause_after
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.sweeps.plan import Job, labels, plan, varied
@@ -110,6 +113,35 @@ def test_on_a_terminal_a_sweep_is_one_picture_with_the_latest_results(jobs, stor
     assert "3 done · 1 running · 0 waiting" in shown
     assert "1 failed" in shown
     assert "3/4" in shown
+
+
+def test_the_longer_nothing_happens_the_more_rarely_a_sweep_looks_at_its_records(jobs, store, monkeypatch):
+    now, looks = [0.0], []
+    monkeypatch.setattr("gradreach.display.time.monotonic", lambda: now[0])
+    display = display_of(jobs, store)
+    monkeypatch.setattr(display, "closing", Mock(wait=lambda pause: wait(pause)))
+    look = display._look
+    monkeypatch.setattr(display, "_look", lambda: looks.append(now[0]) or look())
+
+    def wait(pause):
+        now[0] += pause
+        if now[0] > 7200 and store.status(jobs[0].run.run_id) == "missing":
+            store.write(record(jobs[0], "finished", **FINISHED))
+        return now[0] > 7300
+
+    display._watch()
+    pauses = [after - before for before, after in pairwise([0.0, *looks])]
+    assert pauses[:20] == [POLL_SECONDS] * 20
+    assert max(pauses) == LONGEST_SECONDS
+    assert len(looks) < 400
+    assert display.ended == {jobs[0].run.run_id: "finished"}
+    assert pauses[-1] < 10
+
+
+def test_looking_takes_a_hundredth_of_the_time_however_many_runs_there_are():
+    assert pause_after(quiet=0, look=0.001) == POLL_SECONDS
+    assert pause_after(quiet=0, look=0.5) == pytest.approx(50)
+    assert pause_after(quiet=1e6, look=2) == pytest.approx(200)
 
 
 def test_a_run_for_which_the_disk_has_no_room_is_tried_once_and_told_with_the_true_cause(jobs, store, capsys):
@@ -337,6 +369,18 @@ def test_what_would_silently_be_done_once_or_never_is_refused(composed, lines, m
 
 def test_different_runs_may_have_different_numbers_of_threads(composed):
     assert len(plan([["threads=1"], ["threads=2", "seed=1"]], lambda overrides: composed(*overrides))) == 2
+
+
+def test_what_differs_in_the_seed_alone_is_checked_once(composed, monkeypatch):
+    checked = Mock(wraps=gradreach.sweeps.plan.check)
+    monkeypatch.setattr("gradreach.sweeps.plan.check", checked)
+    lines = [[f"model={model}", f"seed={seed}"] for model in ("rnn", "cnn") for seed in (0, 1)]
+    jobs = plan(lines, lambda overrides: composed(*overrides))
+    assert checked.call_count == 2
+    assert [job.cost for job in jobs[::2]] == [job.cost for job in jobs[1::2]]
+    assert jobs[0].cost != jobs[2].cost
+    with pytest.raises(ConfigError, match="kernel_size=65: larger than the input of 64 steps"):
+        plan([*lines, ["model=cnn", "kernel_size=65"]], lambda overrides: composed(*overrides))
 
 
 def test_runs_are_told_apart_by_all_that_a_sweep_varies(composed):

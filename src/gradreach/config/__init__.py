@@ -1,7 +1,7 @@
 """The typed, validated configuration of a run, and its identity."""
 
 from gradreach.config.components import Component, resolve, signature_of
-from gradreach.config.parsing import parse, plain
+from gradreach.config.parsing import parse, parts, plain
 from gradreach.config.settings import (
     DiagnosticsSettings,
     Limit,
@@ -26,6 +26,7 @@ __all__ = [
     "TrainerSettings",
     "checked",
     "parse",
+    "parts",
     "plain",
     "resolve",
     "signature_of",

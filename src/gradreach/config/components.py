@@ -2,6 +2,7 @@
 
 import inspect
 import pkgutil
+from functools import cache
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -49,6 +50,7 @@ def resolve(target: str, setting: str = "_target_") -> Any:
         raise ConfigError(setting, target, f"cannot be imported ({error})") from None
 
 
+@cache
 def signature_of(constructor: type) -> type[BaseModel]:
     """Make a schema of a constructor's keyword-only arguments from their annotations and defaults."""
     hints = get_type_hints(constructor.__init__, include_extras=True)  # type: ignore[misc]

@@ -13,10 +13,15 @@ from gradreach.config.settings import Axes, Kernels, RunConfig, RunEnvironment
 from gradreach.config.validation import Model, checked
 from gradreach.errors import ConfigError, advise, one_line
 
+LOOPS = {"gradreach.models.RNN", "gradreach.models.GRU"}
+"""Our models for which there are compiled loops; of others their attribute ``compiled`` says so, which takes torch."""
+
 
 def plain(composed: DictConfig) -> dict[str, Any]:
     """Return what Hydra composed as plain values, interpolations resolved, without Hydra's own part."""
-    own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    own = composed
+    if "hydra" in composed:
+        own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     values = OmegaConf.to_container(own, resolve=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
@@ -28,19 +33,7 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     Raises:
         ConfigError: naming the first setting that is unknown or cannot be.
     """
-    groups = (Axes, Kernels, RunConfig, RunEnvironment)
-    known = {field for group in groups for field in group.model_fields}
-    for key in composed:
-        if key not in known:
-            raise ConfigError(str(key), allowed="there is no such setting", choices=known)
-    _part(Axes, composed)
-    if "kernels" in (composed.get("trainer") or {}):
-        raise ConfigError(
-            "trainer.kernels", composed["trainer"]["kernels"], "follows from kernels", "set kernels=torch"
-        )
-    asked = _part(Kernels, composed).kernels
-    run, environment = _part(RunConfig, composed), _part(RunEnvironment, composed)
-    trainer = run.trainer.model_copy(update={"kernels": _kernels(asked, run, environment)})
+    run, environment = parts(composed)
     model = _with_checked_arguments("model", run.model)
     task = _with_checked_arguments("task", run.task)
     for name, callback in run.callbacks.items():
@@ -54,7 +47,27 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
         if logger.package is not None and find_spec(logger.package) is None:
             raise ConfigError("logger", name, f"needs {logger.package}", f"pip install {logger.package}")
         _check_plugin(f"logger.{name}", logger, "pytorch_lightning.loggers.Logger")
-    return run.model_copy(update={"model": model, "task": task, "trainer": trainer}), environment
+    return run.model_copy(update={"model": model, "task": task}), environment
+
+
+def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
+    """Check a composed configuration but for the arguments of its components, which takes their classes.
+
+    Raises:
+        ConfigError: naming the first setting that is unknown or cannot be.
+    """
+    groups = (Axes, Kernels, RunConfig, RunEnvironment)
+    known = {field for group in groups for field in group.model_fields}
+    for key in composed:
+        if key not in known:
+            raise ConfigError(str(key), allowed="there is no such setting", choices=known)
+    _part(Axes, composed)
+    if "kernels" in (composed.get("trainer") or {}):
+        given = composed["trainer"]["kernels"]
+        raise ConfigError("trainer.kernels", given, "follows from kernels", "set kernels=torch")
+    run, environment = _part(RunConfig, composed), _part(RunEnvironment, composed)
+    trainer = run.trainer.model_copy(update={"kernels": _kernels(_part(Kernels, composed).kernels, run, environment)})
+    return run.model_copy(update={"trainer": trainer}), environment
 
 
 def _kernels(asked: str, run: RunConfig, environment: RunEnvironment) -> str:
@@ -63,7 +76,10 @@ def _kernels(asked: str, run: RunConfig, environment: RunEnvironment) -> str:
     Raises:
         ConfigError: compiled loops are asked for where there can be none.
     """
-    if asked == "torch" or not getattr(resolve(run.model.target, "model._target_"), "compiled", False):
+    target = run.model.target
+    own = target.startswith("gradreach.")
+    compiled = target in LOOPS if own else getattr(resolve(target, "model._target_"), "compiled", False)
+    if asked == "torch" or not compiled:
         return "torch"
     instead = "kernels=torch takes torch's own layers, kernels=auto chooses"
     if environment.device != "cpu" or run.trainer.precision != "32-true":

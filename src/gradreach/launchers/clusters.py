@@ -15,9 +15,9 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
-from gradreach.compose import start_on_ray
+from gradreach.compose import Composer, start_on_ray
 from gradreach.errors import ConfigError
 
 ANSWER_SECONDS = 60.0
@@ -53,14 +53,12 @@ class RayLauncher(Launcher):
         setup_globals()
         if not ray.is_initialized():
             ray.init(**where(self.init))
+        composer = Composer(self.hydra_context.config_loader, self.config)  # workers would read all files for each job
+        state = Singleton.get_state()
         tasks = []
         for number, overrides in enumerate(job_overrides, initial_job_idx):
-            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(config):
-                config.hydra.job.id = f"ray_{number}"
-                config.hydra.job.num = number
-            state = Singleton.get_state()
-            tasks.append(start_on_ray(self.hydra_context, self.remote, config, self.task_function, state))
+            job = composer.compose_job(overrides, number)
+            tasks.append(start_on_ray(self.hydra_context, self.remote, job, self.task_function, state))
         return [outcome(of, ray.get, task) for of, task in zip(job_overrides, tasks, strict=True)]
 
 

@@ -1,6 +1,5 @@
 """A launcher for this machine: a process a core, each of which stays for the next run."""
 
-import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +25,7 @@ class CoresLauncher(Launcher):
 
     def __init__(self, n_jobs: int) -> None:
         self.n_jobs = n_jobs
+        self.working = False
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take up what Hydra knows of the sweep."""
@@ -43,6 +43,7 @@ class CoresLauncher(Launcher):
         from joblib import Parallel, delayed
 
         setup_globals()
+        self.working = True
         composer = Composer(self.hydra_context.config_loader, self.config)
         state = Singleton.get_state()
         ended: list[JobReturn] = Parallel(n_jobs=self.n_jobs, backend="loky", batch_size=1, pre_dispatch="all")(
@@ -53,6 +54,8 @@ class CoresLauncher(Launcher):
 
     def close(self) -> None:
         """End the workers, which hold nothing that is not written; to leave on their own takes them two seconds."""
+        if not self.working:
+            return
         from joblib.externals.loky import get_reusable_executor
 
         get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
@@ -63,7 +66,4 @@ def _do(config: DictConfig, context: HydraContext, task_function: TaskFunction, 
     setup_globals()
     Singleton.set_state(state)
     HydraConfig.instance().set_config(config)
-    returned = run_job(task_function, config, "hydra.sweep.dir", "hydra.sweep.subdir", context)
-    if not gc.get_freeze_count():
-        gc.freeze()  # what has been imported stays: loky collects garbage after every run, 0.25 s with torch in memory
-    return returned
+    return run_job(task_function, config, "hydra.sweep.dir", "hydra.sweep.subdir", context)

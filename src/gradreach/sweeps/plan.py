@@ -40,18 +40,20 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
         ConfigError: naming the first setting that cannot be; nothing has been started or written then.
     """
     distinct: dict[str, Job] = {}
+    multiply_adds: dict[str, int] = {}
     first: RunEnvironment | None = None
     for overrides in jobs:
         run, environment = parse(plain(compose(overrides)))
         _agree(_flat(first or environment), _flat(environment), OWN)
         first = first or environment
-        if (same := distinct.get(run.run_id)) is not None:
+        if (same := distinct.get(run_id := run.run_id)) is not None:
             _agree(_flat(same.environment, same.run), _flat(environment, run))
-        else:
+            continue
+        if (group := run.group_id) not in multiply_adds:  # what differs in its seed alone fits as well
             task, model = check(run, environment)
             advise(caveat(model, task.shape))
-            cost = model.multiply_adds(task.shape.length) * run.trainer.epochs
-            distinct[run.run_id] = Job(overrides, run, environment, cost)
+            multiply_adds[group] = model.multiply_adds(task.shape.length)
+        distinct[run_id] = Job(overrides, run, environment, multiply_adds[group] * run.trainer.epochs)
     if not distinct:
         empty = "it has no runs, because a key is swept over no value, such as seed=range(0,0)"
         raise ConfigError("sweep", allowed=empty, hint="give it at least one value")

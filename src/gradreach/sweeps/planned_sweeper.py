@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from gradreach.compose import Composer, all_jobs
 from gradreach.launchers.cores import CoresLauncher
+from gradreach.system.garbage import importing
 
 
 class PlannedSweeper(Sweeper):
@@ -36,7 +37,8 @@ class PlannedSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan, launch, report. Exits with code 1 where a run has failed."""
-        from gradreach.sweeps.sweep import sweep  # brings torch, which a search and --help do without
+        with importing():
+            from gradreach.sweeps.sweep import sweep  # brings torch, which a search and --help do without
 
         jobs = all_jobs(self.loader, self.master, arguments)
         composer = Composer(self.loader, self.master)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from gradreach.config import RunConfig, RunEnvironment
 from gradreach.errors import first_line, report
+from gradreach.system.garbage import importing
 
 
 class Tracker(Protocol):
@@ -105,9 +106,10 @@ def track(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -
         return
 
     def open_run() -> Listener:
-        from gradreach.tracking.wandb_run import WandbRun
+        with importing():  # wandb imports half of itself when its first run begins
+            from gradreach.tracking.wandb_run import WandbRun
 
-        return WandbRun(run, environment, record)
+            return WandbRun(run, environment, record)
 
     tracker, exit_code = FailSafeTracker(open_run), 1
     if tracker.url is not None:

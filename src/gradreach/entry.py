@@ -1,0 +1,113 @@
+"""What ``run.py`` does with a job that Hydra composed: a finished run is shown, any other is done."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from gradreach.config import RunConfig, RunEnvironment, parse, parts, plain
+from gradreach.display import RunDisplay
+from gradreach.errors import ConfigError, advise, refuse
+from gradreach.records import RecordStore
+from gradreach.system.garbage import importing
+from gradreach.system.interruption import watched
+from gradreach.system.provenance import code_digest
+
+EXITS = {"finished": 0, "diverged": 0, "interrupted": 130}
+"""The exit code that a run's end gives; any other is a failure."""
+
+
+def run_composed(composed: DictConfig) -> float | None:
+    """Do the run that Hydra composed.
+
+    Returns:
+        Its validation accuracy (or mean squared error: then search for the least), for sweepers that search; None
+        where it has none.
+    """
+    values = plain(composed)
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        record = _do_in_sweep(values)
+    else:
+        record = _show(*finished) if (finished := met_again(values)) is not None else _do_alone(values)
+        if code := EXITS.get(record["status"], 1):
+            sys.exit(code)
+    return (record.get("metrics") or {}).get(f"val/{record.get('metric')}")
+
+
+def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, dict[str, Any]] | None:
+    """Return a run that is finished, with its record, without importing what it was done with; None: find out.
+
+    To check a component's arguments takes its class, and so torch. But what stands in a record has been checked: what
+    is composed word for word as in a record that the present code made is that run. A run that is composed in other
+    words (``4.0`` for ``4``), or with components of others, whose code may have changed, is found out the long way.
+    """
+    with suppress(ValueError):  # what cannot be is refused on the long way
+        run, environment = parts(composed)
+        strange = [each for each in (run.model, run.task) if not each.target.startswith("gradreach.")]
+        store = RecordStore(environment.results_dir / "runs")
+        if strange or run.callbacks or environment.logger or environment.force or not store.stamp(run.run_id):
+            return None
+        record = store.settled(run.run_id)
+        if record is not None and record.get("code") == code_digest() and store.intact(run.run_id):
+            return run, environment, record
+    return None
+
+
+def _show(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -> dict[str, Any]:
+    """Say of a finished run what would be said if it were done."""
+    try:
+        RecordStore(environment.results_dir / "runs").check_writable()
+    except ConfigError as error:
+        refuse(error)
+    advise(record["caveat"])
+    with RunDisplay(run) as display:
+        pass
+    display.result(record, environment)
+    return record
+
+
+def _do_alone(composed: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a run, and do it unless it is done; what cannot be ends the program in one line."""
+    with importing():
+        from gradreach.assemble import check, check_device
+        from gradreach.models import caveat
+        from gradreach.run_table.join import committed_note
+        from gradreach.runner import execute
+        from gradreach.system import machine
+        from gradreach.tracking import mode_now
+
+    machine.take_over()
+    try:
+        config, environment = parse(composed)
+        task, model = check(config, environment)
+        check_device(environment.device, config.trainer.precision)
+        RecordStore(environment.results_dir / "runs").check_writable()
+        mode_now(environment.tracking)  # refuses a wrong key before anything starts
+    except ConfigError as error:
+        refuse(error)  # before Hydra could report it in its own words
+    advise(caveat(model, task.shape))
+    advise(committed_note(environment.results_dir, config.run_id))
+    with watched() as interruption:
+        with RunDisplay(config) as display:
+            record = execute(config, environment, display.epoch, interruption)
+        display.result(record, environment)
+    return record
+
+
+def _do_in_sweep(composed: Mapping[str, Any]) -> dict[str, Any]:
+    """Do a run among many, which the sweep has checked; empty where another worker does it."""
+    with importing():
+        from gradreach.assemble import check, check_device
+        from gradreach.runner import execute_in_sweep
+        from gradreach.system import machine
+
+    machine.take_over()
+    config, environment = parse(composed)
+    check(config, environment)
+    check_device(environment.device, config.trainer.precision)
+    with watched() as interruption:
+        return execute_in_sweep(config, environment, interruption)

@@ -1,13 +1,15 @@
 """One row a run: its columns, their order and their types. docs/results.md tells every one."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from itertools import islice
 from sys import intern
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from gradreach.errors import ConfigError
 
@@ -50,6 +52,11 @@ INTEGERS = {
 }
 ORDER = ["task", "model", "kernel_size", "seq_len", "seed", "run_id"]
 MISSING = "missing"
+ABSENT = object()
+"""In place of a value that a row does not have."""
+CONTAINERS = {list, dict, tuple}
+AT_ONCE = 1024
+"""How many rows are packed together: as mappings, a hundred thousand take gigabytes."""
 OLDER = {
     f"gradient/{stage}/{old}": f"gradient/{stage}/probe.nonfinite"
     for stage in ("start", "end")
@@ -111,21 +118,53 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return rows as a frame, rows and columns in a fixed order, typed so that writing and reading it give the same.
+    """Return rows as a frame, rows and columns in a fixed order, typed so that writing and reading it give the same."""
+    return frame_of(packed(rows))
 
-    Of each row only the values are kept, beside those that have the same columns: names of a hundred thousand rows
-    take gigabytes.
+
+def packed(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return rows with each value as it came: what type a column has is not known before all rows are together.
+
+    A setting stands as JSON, for it may be a number in one row and a word in another. A null is what a row does not
+    have, or a fact that is not known.
     """
-    alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
-    for row in rows:
-        alike.setdefault(tuple(row), []).append(tuple(row.values()))
-    columns: dict[str, list[Any]] = {name: [] for name in _ordered({name for names in alike for name in names})}
-    while alike:
-        names, values = alike.popitem()
-        known = dict(zip(names, zip(*values, strict=True), strict=True))
-        for name, column in columns.items():
-            column.extend(known.get(name, repeat(None, len(values))))
-    frame = pd.DataFrame({name: typed(name, columns.pop(name)) for name in list(columns)})
+    rows = iter(rows)
+    blocks = [_block(list(islice(rows, AT_ONCE)))]  # of no rows it has the columns too
+    while block := list(islice(rows, AT_ONCE)):
+        blocks.append(_block(block))
+    return pa.concat_tables(blocks, promote_options="default")
+
+
+def _block(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    names = dict.fromkeys((*AXES, *FACTS, *(name for row in rows for name in row)))
+    return pa.table({name: _as_it_came(name, [row.get(name, ABSENT) for row in rows]) for name in names})
+
+
+def _as_it_came(name: str, values: Sequence[Any]) -> pa.Array:
+    absent = np.array([value is ABSENT for value in values], dtype=bool)
+    held = [None if value is ABSENT else value for value in values] if absent.any() else values
+    if name in INTEGERS:
+        return pa.array(pd.array(held, dtype="Int64"))
+    if name in TEXTS:
+        texts = [None if value is None else str(value) for value in held]
+    elif name.startswith(GROUPS):
+        known: dict[tuple[type, str], str] = {}
+        keys = [(type(value), repr(value)) for value in held]
+        for key, value in zip(keys, held, strict=True):
+            if key not in known:
+                known[key] = json.dumps(str(value) if type(value) in CONTAINERS else value)
+        texts = [None if gone else known[key] for key, gone in zip(keys, absent.tolist(), strict=True)]
+    else:
+        return pa.array(np.array(held, dtype=float), mask=absent)
+    return pa.array(texts, pa.string()).dictionary_encode()
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """Return packed rows, of one block or of several, as ``as_frame`` does."""
+    table = table.unify_dictionaries()
+    always = {*AXES, *FACTS}
+    names = [name for name in table.column_names if name in always or table[name].null_count < len(table)]
+    frame = pd.DataFrame({name: typed(name, table[name].combine_chunks()) for name in _ordered(names)})
     return frame if frame.empty else frame.sort_values(ORDER, na_position="first", ignore_index=True)
 
 
@@ -136,19 +175,22 @@ def _ordered(names: Iterable[str]) -> list[str]:
     return [*AXES, *settings, *FACTS, *sorted(rest - set(settings))]
 
 
-def typed(name: str, values: Sequence[Any]) -> Any:
-    """Type a column of plain values and None: text, whole number, number; a setting by what it holds."""
-    if name in TEXTS:
-        return np.array([None if value is None else intern(str(value)) for value in values], dtype=object)
+def typed(name: str, packed: pa.Array) -> Any:
+    """Type a packed column: text, whole number, number; a setting by what it holds."""
     if name in INTEGERS:
-        return pd.array(values, dtype="Int64")
-    if not name.startswith(GROUPS):
-        return np.array(values, dtype=float)
-    texts = {list, dict, tuple}
-    held = [str(value) if type(value) in texts else value for value in values]
+        return pd.Int64Dtype().__from_arrow__(packed)
+    if name not in TEXTS and not name.startswith(GROUPS):
+        return packed.to_numpy(zero_copy_only=False)
+    codes = packed.indices.fill_null(len(packed.dictionary)).to_numpy()
+    used, places = np.unique(codes, return_inverse=True)
+    texts = packed.dictionary.to_pylist()
+    if name in TEXTS:
+        held = [None if code == len(texts) else intern(texts[code]) for code in used]
+        return np.array(held, dtype=object)[places]
+    held = [None if code == len(texts) else json.loads(texts[code]) for code in used]
     if set(map(type, held)) - {type(None)} == {str}:
-        return np.array([None if value is None else intern(value) for value in held], dtype=object)
-    return setting(pd.Series(pd.array(held)))
+        return np.array([None if value is None else intern(value) for value in held], dtype=object)[places]
+    return setting(pd.Series(pd.array(held)))[places]
 
 
 def setting(held: pd.Series) -> Any:

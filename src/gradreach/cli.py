@@ -159,7 +159,8 @@ def export(
     """Write runs, gradient profiles, histories or what states tell into one file; docs/results.md tells the columns."""
     from gradreach.errors import ConfigError, advise
     from gradreach.run_table.load import load_runs
-    from gradreach.run_table.measurements import load_decoding, load_history, load_profiles, write_table
+    from gradreach.run_table.measurements import load_decoding, load_history, write_table
+    from gradreach.run_table.profiles import load_profiles
     from gradreach.tracking.wandb_source import open_source
 
     records = open_source(source)

@@ -100,10 +100,10 @@ class RecordStore:
 
         The time of change, unlike that of writing, cannot be set by hand.
         """
-        if (record := _trace(f"{self.root}/{run_id}/record.json")) is None:
+        if (record := trace(f"{self.root}/{run_id}/record.json")) is None:
             return None
-        beside = (_trace(f"{self.root}/{run_id}/{name}") or (0, 0, 0) for name in BESIDE)
-        return record + tuple(number for trace in beside for number in trace)
+        history, profile = (trace(f"{self.root}/{run_id}/{name}") or (0, 0, 0) for name in BESIDE)
+        return *record, *history, *profile
 
     def run_ids(self) -> list[str]:
         """Return the runs that have a folder, sorted."""
@@ -310,7 +310,8 @@ def _checksum(data: bytes) -> str:
     return hashlib.sha256(data[first:]).hexdigest()
 
 
-def _trace(path: str) -> tuple[int, int, int] | None:
+def trace(path: str | Path) -> tuple[int, int, int] | None:
+    """Return when a file was last written and changed, in nanoseconds, and its size; None where there is none."""
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -319,7 +320,7 @@ def _trace(path: str) -> tuple[int, int, int] | None:
 
 
 def _size(path: str) -> int | None:
-    found = _trace(path)
+    found = trace(path)
     return None if found is None else found[-1]
 
 

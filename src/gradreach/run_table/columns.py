@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from sys import intern
 from typing import Any
 
@@ -52,11 +51,6 @@ INTEGERS = {
 }
 ORDER = ["task", "model", "kernel_size", "seq_len", "seed", "run_id"]
 MISSING = "missing"
-ABSENT = object()
-"""In place of a value that a row does not have."""
-CONTAINERS = {list, dict, tuple}
-AT_ONCE = 1024
-"""How many rows are packed together: as mappings, a hundred thousand take gigabytes."""
 OLDER = {
     f"gradient/{stage}/{old}": f"gradient/{stage}/probe.nonfinite"
     for stage in ("start", "end")
@@ -126,37 +120,37 @@ def packed(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Return rows with each value as it came: what type a column has is not known before all rows are together.
 
     A setting stands as JSON, for it may be a number in one row and a word in another. A null is what a row does not
-    have, or a fact that is not known.
+    have, or a fact that is not known. Of each row only the values are kept, beside those that have the same columns:
+    names of a hundred thousand rows take gigabytes.
     """
-    rows = iter(rows)
-    blocks = [_block(list(islice(rows, AT_ONCE)))]  # of no rows it has the columns too
-    while block := list(islice(rows, AT_ONCE)):
-        blocks.append(_block(block))
-    return pa.concat_tables(blocks, promote_options="default")
-
-
-def _block(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    names = dict.fromkeys((*AXES, *FACTS, *(name for row in rows for name in row)))
-    return pa.table({name: _as_it_came(name, [row.get(name, ABSENT) for row in rows]) for name in names})
+    alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = {(*AXES, *FACTS): []}
+    for row in rows:
+        alike.setdefault(tuple(row), []).append(tuple(row.values()))
+    tables = []
+    while alike:
+        names, values = alike.popitem()
+        lacking = {name: [None] * len(values) for name in (*AXES, *FACTS) if name not in names}
+        columns = dict(zip(names, zip(*values, strict=True), strict=True)) if values else dict.fromkeys(names, ())
+        tables.append(pa.table({name: _as_it_came(name, held) for name, held in {**columns, **lacking}.items()}))
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def _as_it_came(name: str, values: Sequence[Any]) -> pa.Array:
-    absent = np.array([value is ABSENT for value in values], dtype=bool)
-    held = [None if value is ABSENT else value for value in values] if absent.any() else values
     if name in INTEGERS:
-        return pa.array(pd.array(held, dtype="Int64"))
+        return pa.array(pd.array(list(values), dtype="Int64"))
     if name in TEXTS:
-        texts = [None if value is None else str(value) for value in held]
+        texts = [None if value is None else str(value) for value in values]
     elif name.startswith(GROUPS):
-        known: dict[tuple[type, str], str] = {}
-        keys = [(type(value), repr(value)) for value in held]
-        for key, value in zip(keys, held, strict=True):
-            if key not in known:
-                known[key] = json.dumps(str(value) if type(value) in CONTAINERS else value)
-        texts = [None if gone else known[key] for key, gone in zip(keys, absent.tolist(), strict=True)]
+        keys = [(type(value), repr(value)) for value in values]
+        known = {key: _as_json(value) for key, value in dict(zip(keys, values, strict=True)).items()}
+        texts = [known[key] for key in keys]
     else:
-        return pa.array(np.array(held, dtype=float), mask=absent)
+        return pa.array(np.array(values, dtype=float), from_pandas=False)
     return pa.array(texts, pa.string()).dictionary_encode()
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(str(value) if isinstance(value, list | dict | tuple) else value)
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
@@ -178,7 +172,7 @@ def _ordered(names: Iterable[str]) -> list[str]:
 def typed(name: str, packed: pa.Array) -> Any:
     """Type a packed column: text, whole number, number; a setting by what it holds."""
     if name in INTEGERS:
-        return pd.Int64Dtype().__from_arrow__(packed)
+        return pd.arrays.IntegerArray(packed.fill_null(0).to_numpy(), np.array(packed.is_null()))
     if name not in TEXTS and not name.startswith(GROUPS):
         return packed.to_numpy(zero_copy_only=False)
     codes = packed.indices.fill_null(len(packed.dictionary)).to_numpy()

@@ -1,8 +1,10 @@
 """One row a run: its columns, their order and their types. docs/results.md tells every one."""
 
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from csv import writer as csv_writer
 from sys import intern
 from typing import Any
 
@@ -61,7 +63,20 @@ OLDER = {
 
 def csv(frame: pd.DataFrame) -> str:
     """Return a table of values as CSV: reading it gives every digit back."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    text = io.StringIO()
+    writer = csv_writer(text, lineterminator="\n")
+    writer.writerow(map(str, frame))
+    writer.writerows(zip(*(_cells(values) for _, values in frame.items()), strict=True))
+    return text.getvalue()
+
+
+def _cells(values: pd.Series) -> list[Any]:
+    """Return a column as CSV writes it; a number that many runs share is put into words once."""
+    if values.dtype != float:
+        return list(values.astype(object).where(values.notna(), None))
+    places, bits = pd.factorize(values.to_numpy().view(np.int64))  # as floats, 0 and −0 were one
+    texts = ["" if math.isnan(number) else repr(number) for number in bits.view(float).tolist()]
+    return list(np.array(texts, dtype=object)[places])
 
 
 def planned_row(config: Mapping[str, Any], run_id: str) -> dict[str, Any]:

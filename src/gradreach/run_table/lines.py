@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow.csv import WriteOptions, write_csv
 
-from gradreach.records import Fingerprint, RecordStore, trace
-from gradreach.run_table.index import SETTLED_NS, index_of
+from gradreach.records import Fingerprint, trace
+from gradreach.run_table.index import SETTLED_NS
 from gradreach.system.files import write_atomically, write_text
 
 OPTIONS = WriteOptions(include_header=False, quoting_style="none", batch_size=16384)
@@ -45,25 +45,21 @@ class Place(NamedTuple):
 def write_lines(
     path: Path,
     columns: Sequence[str],
-    store: RecordStore,
-    run_ids: Sequence[str],
+    wanted: Mapping[str, Fingerprint],
     rows_of: Callable[[Sequence[str]], Iterable[pa.Table]],
-    name: str | None,
+    state: Path | None,
 ) -> str:
     """Write the rows of runs, and return the SHA-256 of the file.
 
     Args:
         path: where.
         columns: of the file, ``run_id`` among them.
-        store: the records that the rows come from.
-        run_ids: of which runs, in their order.
-        rows_of: reads those of some runs, in blocks; those of a run stand together.
-        name: by which the index knows the file; None: all of it is made anew, and nothing is kept.
+        wanted: of which runs, in their order, and when their files were last written.
+        rows_of: reads the rows of some runs, in blocks; those of a run stand together.
+        state: what is known of the file stands there; None: all of it is made anew, and nothing is kept.
     """
     before = time.time_ns() - SETTLED_NS
-    wanted = {run_id: store.fingerprint(run_id) or () for run_id in run_ids}
-    state = index_of(store) / "lines" / f"{name}.json"
-    known = None if name is None else _known(state, path)
+    known = None if state is None else _known(state, path)
     if known is not None and [(run_id, found) for run_id, (found, _) in known.runs.items()] == list(wanted.items()):
         return known.sha256
     head = (",".join(columns) + "\n").encode()
@@ -73,9 +69,9 @@ def write_lines(
         if known is not None:
             places = _unchanged(known, wanted, files.enter_context(path.open("rb")), len(head))
         new = files.enter_context(tempfile.TemporaryFile(dir=path.parent))
-        for table in rows_of([run_id for run_id in run_ids if run_id not in places]):
+        for table in rows_of([run_id for run_id in wanted if run_id not in places]):
             places |= _appended(new, table.select(columns))
-        content = [places.get(run_id, Place(new, 0, 0)) for run_id in run_ids]
+        content = [places.get(run_id, Place(new, 0, 0)) for run_id in wanted]
         sha256 = hashlib.sha256(head)
 
         def write(file: BinaryIO) -> None:
@@ -85,9 +81,9 @@ def write_lines(
                 file.write(data)
 
         write_atomically(path, write)
-    if name is not None:
-        found = [each if each and max(each) < before else () for each in wanted.values()]
-        runs = list(zip(run_ids, found, [place.size for place in content], strict=True))
+    if state is not None:
+        found = [each if max(each) < before else () for each in wanted.values()]
+        runs = list(zip(wanted, found, [place.size for place in content], strict=True))
         body = json.dumps({"file": trace(path), "sha256": sha256.hexdigest(), "runs": runs})
         with suppress(OSError):
             write_text(state, f"{_checksum(body)}\n{body}")

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from gradreach.records import RecordStore
-from gradreach.run_table.index import rows_of_runs
+from gradreach.run_table.index import index_of, rows_of_runs
 from gradreach.run_table.lines import write_lines
 from gradreach.run_table.measurements import (
     DECIMALS,
@@ -110,11 +110,15 @@ def write_profiles(
     Of records here the lines of runs that have not changed are taken from the file that stands there.
     """
     store, finished = source or local(results_dir), _finished(runs)
-    if not isinstance(store, RecordStore) or not all(map(store.fingerprint, finished)):
-        write_long(path, load_profiles(runs, experiment, results_dir, source))
-        return digest(path)
-    name = experiment if path.parent == results_dir / experiment else None
-    return write_lines(path, PROFILE, store, finished, lambda some: _rows(store, some), name)
+    if isinstance(store, RecordStore):
+        found = {run_id: trail for run_id in finished if (trail := store.fingerprint(run_id)) is not None}
+        if len(found) == len(finished):
+            known = (
+                index_of(store) / "lines" / f"{experiment}.json" if path.parent == results_dir / experiment else None
+            )
+            return write_lines(path, PROFILE, found, lambda some: _rows(store, some), known)
+    write_long(path, load_profiles(runs, experiment, results_dir, source))
+    return digest(path)
 
 
 def _finished(runs: pd.DataFrame) -> list[str]:

@@ -49,6 +49,11 @@ def made_by() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
+def settled_before() -> int:
+    """Return since when a file must not have been written for what is read of it now to be believed later."""
+    return time.time_ns() - SETTLED_NS
+
+
 def index_of(store: RecordStore) -> Path:
     """Return the folder of the index that this code keeps."""
     return store.root / ".index" / made_by()
@@ -82,7 +87,7 @@ def rows_of_runs(
             yield _of(segment, valid)
         if len(valid) < RUNS // 2:
             thin.append(path)
-    before = time.time_ns() - SETTLED_NS
+    before = settled_before()
     new = {run_id: found for run_id, found in left.items() if found is not None and max(found) < before}
     for some in _batches([run_id for run_id in left if run_id not in new]):
         yield _only(make(some), columns)

@@ -8,7 +8,6 @@ written, the lines of unchanged runs are copied from it; where no run has change
 import hashlib
 import json
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -19,7 +18,7 @@ import pyarrow as pa
 from pyarrow.csv import WriteOptions, write_csv
 
 from gradreach.records import Fingerprint, trace
-from gradreach.run_table.index import SETTLED_NS
+from gradreach.run_table.index import settled_before
 from gradreach.system.files import write_atomically, write_text
 
 OPTIONS = WriteOptions(include_header=False, quoting_style="none", batch_size=16384)
@@ -58,7 +57,7 @@ def write_lines(
         rows_of: reads the rows of some runs, in blocks; those of a run stand together.
         state: what is known of the file stands there; None: all of it is made anew, and nothing is kept.
     """
-    before = time.time_ns() - SETTLED_NS
+    before = settled_before()
     known = None if state is None else _known(state, path)
     if known is not None and [(run_id, found) for run_id, (found, _) in known.runs.items()] == list(wanted.items()):
         return known.sha256

@@ -129,7 +129,7 @@ def gradient_through_training(
 def matrix(data: pd.DataFrame, run_ids: list[str], stage: str) -> pd.DataFrame:
     """Return log10 of the median norm: a row a lag, a column a run."""
     mine = ((data["stage"] == stage) & data["run_id"].isin(run_ids)).to_numpy(bool)
-    runs, names = pd.factorize(data["run_id"].array[mine])
+    runs, names = pd.factorize(data["run_id"][mine])
     places, lags = pd.factorize(data["lag"].to_numpy()[mine], sort=True)
     norms = np.full((len(lags), len(names)), math.nan)  # by hand: a pivot sorts millions of rows
     norms[places, runs] = data["median"].to_numpy(float)[mine]

@@ -135,9 +135,9 @@ def _appended(file: BinaryIO, rows: pa.Table) -> dict[str, Place]:
     return {name: Place(file, start + a, b - a) for name, a, b in zip(names, starts, stops, strict=True)}
 
 
-def _read(content: Sequence[Place]) -> Iterator[bytes]:
-    """Go through lines; those that stand one behind the other are read together."""
-    i = 0
+def _read(content: Sequence[Place]) -> Iterator[memoryview]:
+    """Go through lines; those that stand one behind the other are read together, always into the same memory."""
+    block, i = memoryview(bytearray(BLOCK)), 0
     while i < len(content):
         file, start, size = content[i]
         i += 1
@@ -146,6 +146,7 @@ def _read(content: Sequence[Place]) -> Iterator[bytes]:
             i += 1
         file.seek(start)
         while size:
-            data = file.read(min(size, BLOCK))
-            size -= len(data)
-            yield data
+            if not (read := file.readinto(block[:size])):
+                raise OSError("a file became shorter while its lines were copied; do it again")
+            size -= read
+            yield block[:read]

@@ -2,13 +2,16 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gradreach import __version__
 from gradreach.errors import one_line_errors
 from gradreach.system.garbage import leave_at_once
+
+if TYPE_CHECKING:
+    from gradreach.run_table.sources import Source
 
 app = typer.Typer(
     help="How far back does a model's gradient reach? Runs are made by `python run.py`; this works on their results.",
@@ -62,6 +65,15 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _records(source: str | None) -> "Source | None":
+    """Return where records are, if not here."""
+    if source is None:
+        return None
+    from gradreach.tracking.wandb_source import open_source  # brings wandb
+
+    return open_source(source)
+
+
 @app.callback()
 def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
@@ -82,14 +94,13 @@ def tables(
     from gradreach.analysis.pages.report import section_of
     from gradreach.analysis.study.study_files import of_project
     from gradreach.errors import ConfigError
-    from gradreach.tracking.wandb_source import open_source
 
     names = experiments or built_experiments(results_dir)
     if check:
         if source is not None:
             raise ConfigError("--check", allowed="compares with the records here", hint="leave --source out")
         raise typer.Exit(terminal.check(names, results_dir, whole=not experiments))
-    records = open_source(source)
+    records = _records(source)
     agreed, sections, rebuilt, failed = [], [], list[str](), list[str]()
     for name, built in terminal.one_by_one(names, lambda name: build(name, results_dir, source=records), failed):
         terminal.experiment(built)
@@ -140,9 +151,8 @@ def table(
     from gradreach.analysis.tables import adhoc
     from gradreach.run_table.columns import architectures
     from gradreach.run_table.load import load_runs
-    from gradreach.tracking.wandb_source import open_source
 
-    runs = load_runs(what, results_dir, open_source(source))
+    runs = load_runs(what, results_dir, _records(source))
     runs = adhoc.narrowed(runs.assign(architecture=architectures(runs)), where or [])
     row_keys, column_keys = ([key.strip() for key in text.split(",") if key.strip()] for text in (rows, columns))
     asked = adhoc.table(runs, row_keys, column_keys, value or ["test/accuracy"], best.value if best else None)
@@ -160,10 +170,10 @@ def export(
     """Write runs, gradient profiles, histories or what states tell into one file; docs/results.md tells the columns."""
     from gradreach.errors import ConfigError, advise
     from gradreach.run_table.load import load_runs
-    from gradreach.run_table.measurements import load_decoding, load_history, load_profiles, write_table
-    from gradreach.tracking.wandb_source import open_source
+    from gradreach.run_table.measurements import load_decoding, load_history, write_table
+    from gradreach.run_table.profiles import load_profiles
 
-    records = open_source(source)
+    records = _records(source)
     frame = load_runs(what, results_dir, records)
     if long is not Long.runs:
         load = {Long.profiles: load_profiles, Long.history: load_history, Long.decoding: load_decoding}[long]

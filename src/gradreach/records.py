@@ -55,6 +55,10 @@ def left_alone(retry: str) -> tuple[Status, ...]:
     return SETTLED if retry == "failed" else (*SETTLED, "failed")
 
 
+Fingerprint = tuple[int, ...]
+"""When each of a run's files was last written and changed, in nanoseconds, and its size."""
+
+
 class Damaged(ValueError):
     """A run's files are not what was written; the message says which, and why."""
 
@@ -90,6 +94,16 @@ class RecordStore:
             return (self.folder(run_id) / "record.json").stat().st_mtime_ns
         except (FileNotFoundError, NotADirectoryError):
             return 0
+
+    def fingerprint(self, run_id: str) -> Fingerprint | None:
+        """Return what tells whether a run's files have been written since; None where there is no record.
+
+        The time of change, unlike that of writing, cannot be set by hand.
+        """
+        if (record := trace(f"{self.root}/{run_id}/record.json")) is None:
+            return None
+        history, profile = (trace(f"{self.root}/{run_id}/{name}") or (0, 0, 0) for name in BESIDE)
+        return *record, *history, *profile
 
     def run_ids(self) -> list[str]:
         """Return the runs that have a folder, sorted."""
@@ -296,11 +310,18 @@ def _checksum(data: bytes) -> str:
     return hashlib.sha256(data[first:]).hexdigest()
 
 
-def _size(path: str) -> int | None:
+def trace(path: str | Path) -> tuple[int, int, int] | None:
+    """Return when a file was last written and changed, in nanoseconds, and its size; None where there is none."""
     try:
-        return os.stat(path).st_size
+        found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+def _size(path: str) -> int | None:
+    found = trace(path)
+    return None if found is None else found[-1]
 
 
 def _bytes(path: Path) -> bytes:

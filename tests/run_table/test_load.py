@@ -10,7 +10,8 @@ from gradreach.records import RecordStore
 from gradreach.run_table.columns import AXES, FACTS, as_frame, planned_row, row
 from gradreach.run_table.committed import read_runs, write_runs
 from gradreach.run_table.load import load_runs
-from gradreach.run_table.measurements import load_decoding, load_history, load_profiles, write_long
+from gradreach.run_table.measurements import load_decoding, load_history, write_long
+from gradreach.run_table.profiles import load_profiles
 from made_up import decoding
 from project import PROJECT
 

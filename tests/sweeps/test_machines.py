@@ -11,7 +11,8 @@ from gradreach.records import RecordStore
 from gradreach.run_table.committed import read_runs, stored_plan, write_plan, write_runs
 from gradreach.run_table.join import committed_note, done_elsewhere
 from gradreach.run_table.load import load_runs
-from gradreach.run_table.measurements import load_history, load_profiles, write_long
+from gradreach.run_table.measurements import load_history, write_long
+from gradreach.run_table.profiles import load_profiles
 from gradreach.sweeps.plan import plan
 from gradreach.sweeps.status import made_by_other_code, show, survey
 from gradreach.sweeps.sweep import sweep

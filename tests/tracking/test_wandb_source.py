@@ -12,7 +12,8 @@ from gradreach.errors import ConfigError
 from gradreach.records import RecordStore, as_csv
 from gradreach.run_table.committed import write_plan
 from gradreach.run_table.load import disagreements, load_runs
-from gradreach.run_table.measurements import load_history, load_profiles
+from gradreach.run_table.measurements import load_history
+from gradreach.run_table.profiles import load_profiles
 from gradreach.tracking.wandb_source import WandbSource, open_source
 from wandb_api import ServerApi, ServerRun
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from gradreach.analysis.column_words import Column, column_of
 from gradreach.errors import ConfigError, suggest
+from gradreach.run_table.profiles import curves_of
 
 Where = Mapping[str, Any]
 """Which runs are meant: a value, or a list of values, for columns of the run table; None means that there is none."""
@@ -30,6 +31,7 @@ class Results:
     - ``runs``: one row a planned run, those not done included; ``architecture`` names what differs between models.
     - ``read_profiles``, ``read_history``, ``read_decoding``: called when the long tables are first asked for,
       which is never where no table, figure or rule needs them. What was asked for is committed beside the results.
+    - ``read_curves``: returns ``curves``; without it they are taken from the profiles.
     - ``derived``: how columns are read that a study has added.
 
     Made-up results, for a test:
@@ -44,6 +46,7 @@ class Results:
     read_history: Callable[[], pd.DataFrame] = _nothing
     read_decoding: Callable[[], pd.DataFrame] = _nothing
     derived: Mapping[str, Column] = field(default_factory=dict)
+    read_curves: Callable[[str], pd.DataFrame] | None = None
 
     def where(self, meant: Where | pd.Series) -> "Results":
         """Return the results of some of the runs; the long tables are read once for all, and count as asked for here.
@@ -57,7 +60,8 @@ class Results:
 
     def reordered(self, runs: pd.DataFrame) -> "Results":
         """Return the results with these rows of ``runs``, in their order."""
-        return Results(runs, lambda: self.profiles, lambda: self.history, lambda: self.decoding, self.derived)
+        read = (lambda: self.profiles, lambda: self.history, lambda: self.decoding)
+        return Results(runs, *read, self.derived, self.curves)
 
     def column(self, name: str) -> Column:
         """Return how a column is read: its words, unit and digits."""
@@ -67,6 +71,18 @@ class Results:
     def profiles(self) -> pd.DataFrame:
         """The gradient profiles, one row for each run, stage, layer, direction, quantity and lag."""
         return self.read_profiles()
+
+    def curves(self, quantity: str) -> pd.DataFrame:
+        """Return the part of the profiles that figures show, see ``curves_of``; all of them may take gigabytes."""
+        if self.read_curves is None or "profiles" in vars(self):
+            return curves_of(self.profiles, quantity)
+        if quantity not in self._curves:
+            self._curves[quantity] = self.read_curves(quantity)
+        return self._curves[quantity]
+
+    @cached_property
+    def _curves(self) -> dict[str, pd.DataFrame]:
+        return {}
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -85,7 +101,7 @@ class Results:
 
     def asked(self, table: str) -> bool:
         """Return whether a table of ``LONG`` was asked for."""
-        return table in vars(self)
+        return table in vars(self) or (table == "profiles" and "_curves" in vars(self))
 
 
 def has(runs: pd.DataFrame, column: str) -> pd.Series:

@@ -1,13 +1,16 @@
 """One row a run: its columns, their order and their types. docs/results.md tells every one."""
 
+import io
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from csv import writer as csv_writer
 from sys import intern
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from gradreach.errors import ConfigError
 
@@ -60,7 +63,20 @@ OLDER = {
 
 def csv(frame: pd.DataFrame) -> str:
     """Return a table of values as CSV: reading it gives every digit back."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    text = io.StringIO()
+    writer = csv_writer(text, lineterminator="\n")
+    writer.writerow(map(str, frame))
+    writer.writerows(zip(*(_cells(values) for _, values in frame.items()), strict=True))
+    return text.getvalue()
+
+
+def _cells(values: pd.Series) -> list[Any]:
+    """Return a column as CSV writes it; a number that many runs share is put into words once."""
+    if values.dtype != float:
+        return list(values.astype(object).where(values.notna(), None))
+    places, bits = pd.factorize(values.to_numpy().view(np.int64))  # as floats, 0 and −0 were one
+    texts = ["" if math.isnan(number) else repr(number) for number in bits.view(float).tolist()]
+    return list(np.array(texts, dtype=object)[places])
 
 
 def planned_row(config: Mapping[str, Any], run_id: str) -> dict[str, Any]:
@@ -111,21 +127,53 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return rows as a frame, rows and columns in a fixed order, typed so that writing and reading it give the same.
+    """Return rows as a frame, rows and columns in a fixed order, typed so that writing and reading it give the same."""
+    return frame_of(packed(rows))
 
-    Of each row only the values are kept, beside those that have the same columns: names of a hundred thousand rows
-    take gigabytes.
+
+def packed(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return rows with each value as it came: what type a column has is not known before all rows are together.
+
+    A setting stands as JSON, for it may be a number in one row and a word in another. A null is what a row does not
+    have, or a fact that is not known. Of each row only the values are kept, beside those that have the same columns:
+    names of a hundred thousand rows take gigabytes.
     """
-    alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+    alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = {(*AXES, *FACTS): []}
     for row in rows:
         alike.setdefault(tuple(row), []).append(tuple(row.values()))
-    columns: dict[str, list[Any]] = {name: [] for name in _ordered({name for names in alike for name in names})}
+    tables = []
     while alike:
         names, values = alike.popitem()
-        known = dict(zip(names, zip(*values, strict=True), strict=True))
-        for name, column in columns.items():
-            column.extend(known.get(name, repeat(None, len(values))))
-    frame = pd.DataFrame({name: typed(name, columns.pop(name)) for name in list(columns)})
+        lacking = {name: [None] * len(values) for name in (*AXES, *FACTS) if name not in names}
+        columns = dict(zip(names, zip(*values, strict=True), strict=True)) if values else dict.fromkeys(names, ())
+        tables.append(pa.table({name: _as_it_came(name, held) for name, held in {**columns, **lacking}.items()}))
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def _as_it_came(name: str, values: Sequence[Any]) -> pa.Array:
+    if name in INTEGERS:
+        return pa.array(pd.array(list(values), dtype="Int64"))
+    if name in TEXTS:
+        texts = [None if value is None else str(value) for value in values]
+    elif name.startswith(GROUPS):
+        keys = [(type(value), repr(value)) for value in values]
+        known = {key: _as_json(value) for key, value in dict(zip(keys, values, strict=True)).items()}
+        texts = [known[key] for key in keys]
+    else:
+        return pa.array(np.array(values, dtype=float), from_pandas=False)
+    return pa.array(texts, pa.string()).dictionary_encode()
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(str(value) if isinstance(value, list | dict | tuple) else value)
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """Return packed rows, of one block or of several, as ``as_frame`` does."""
+    table = table.unify_dictionaries()
+    always = {*AXES, *FACTS}
+    names = [name for name in table.column_names if name in always or table[name].null_count < len(table)]
+    frame = pd.DataFrame({name: typed(name, table[name].combine_chunks()) for name in _ordered(names)})
     return frame if frame.empty else frame.sort_values(ORDER, na_position="first", ignore_index=True)
 
 
@@ -136,19 +184,22 @@ def _ordered(names: Iterable[str]) -> list[str]:
     return [*AXES, *settings, *FACTS, *sorted(rest - set(settings))]
 
 
-def typed(name: str, values: Sequence[Any]) -> Any:
-    """Type a column of plain values and None: text, whole number, number; a setting by what it holds."""
-    if name in TEXTS:
-        return np.array([None if value is None else intern(str(value)) for value in values], dtype=object)
+def typed(name: str, packed: pa.Array) -> Any:
+    """Type a packed column: text, whole number, number; a setting by what it holds."""
     if name in INTEGERS:
-        return pd.array(values, dtype="Int64")
-    if not name.startswith(GROUPS):
-        return np.array(values, dtype=float)
-    texts = {list, dict, tuple}
-    held = [str(value) if type(value) in texts else value for value in values]
+        return pd.arrays.IntegerArray(packed.fill_null(0).to_numpy(), np.array(packed.is_null()))
+    if name not in TEXTS and not name.startswith(GROUPS):
+        return packed.to_numpy(zero_copy_only=False)
+    codes = packed.indices.fill_null(len(packed.dictionary)).to_numpy()
+    used, places = np.unique(codes, return_inverse=True)
+    texts = packed.dictionary.to_pylist()
+    if name in TEXTS:
+        held = [None if code == len(texts) else intern(texts[code]) for code in used]
+        return np.array(held, dtype=object)[places]
+    held = [None if code == len(texts) else json.loads(texts[code]) for code in used]
     if set(map(type, held)) - {type(None)} == {str}:
-        return np.array([None if value is None else intern(value) for value in held], dtype=object)
-    return setting(pd.Series(pd.array(held)))
+        return np.array([None if value is None else intern(value) for value in held], dtype=object)[places]
+    return setting(pd.Series(pd.array(held)))[places]
 
 
 def setting(held: pd.Series) -> Any:

@@ -199,7 +199,7 @@ def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
             dtype_backend="numpy_nullable",
             keep_default_na=False,
             na_values=[""],
-            dtype=dict.fromkeys(TEXTS, "string"),
+            dtype=dict.fromkeys({*TEXTS, *ONCE, "checksum"}, "string"),
         )
     except ValueError as error:
         raise ConfigError(path, allowed=f"cannot be read as a run table ({error})", hint=RESTORE) from None

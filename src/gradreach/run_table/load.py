@@ -1,16 +1,19 @@
 """Records as a table: one row a run. docs/results.md tells every column."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from gradreach.errors import ConfigError
-from gradreach.run_table.columns import AXES, GROUPS, MISSING, as_frame, row
+from gradreach.run_table.columns import AXES, GROUPS, MISSING, as_frame, frame_of, packed, row
 from gradreach.run_table.committed import planned_ids, read_runs, rows_of, run_table
+from gradreach.run_table.index import rows_of_runs
 from gradreach.run_table.join import join, rows_beside
 from gradreach.run_table.sources import Source, local
 
@@ -38,15 +41,16 @@ def load_runs(
     """
     folder = Path(results_dir)
     if what is not None and run_table(folder, str(what)).is_file():
-        return as_frame(_planned(run_table(folder, str(what)), source, folder))
+        return _planned(run_table(folder, str(what)), source, folder)
     if what is not None:
         folder = Path(what)
     store = source or local(folder)
-    raw = as_frame(row({**r, "status": store.status_of(r)}) for r in map(store.read, store.run_ids()) if r is not None)
+    raw = recorded(store, store.run_ids())
     tables = sorted(folder.glob("*/runs.csv")) if source is None else []
     if len(raw):
-        joined = list(rows_beside(raw, tables))
-        return as_frame(chain(rows_of(raw), joined)) if joined else raw
+        runs = frame_of(raw)
+        joined = list(rows_beside(runs, tables))
+        return as_frame(chain(rows_of(runs), joined)) if joined else runs
     if source is not None:
         hint = "'python run.py tracking=online' makes some"
         raise ConfigError("--source", allowed="holds no run that gradreach made", hint=hint)
@@ -60,27 +64,40 @@ def load_runs(
     return as_frame({old["run_id"]: old for table in tables for old in rows_of(read_runs(table))}.values())
 
 
-def _planned(path: Path, source: Source | None, results_dir: Path) -> Iterator[Mapping[str, Any]]:
-    """Go through the runs that an experiment planned: their raw records, or where there is none what is committed."""
-    records = source or local(results_dir)
+def recorded(source: Source, run_ids: Sequence[str]) -> pa.Table:
+    """Return packed rows of those runs of which there is a record; whether one still goes on is looked up now."""
+    blocks = list(rows_of_runs(source, "runs", run_ids, partial(_read, source)))
+    rows = pa.concat_tables(blocks or [packed([])], promote_options="default")
+    states = rows["status"].to_pylist()
+    if "running" not in states:
+        return rows
+    told = zip(rows["run_id"].to_pylist(), states, strict=True)
+    now = [source.status_of({"run_id": run_id, "status": status}) for run_id, status in told]
+    place = rows.column_names.index("status")
+    return rows.set_column(place, "status", pa.array(now, pa.string()).dictionary_encode())
+
+
+def _read(source: Source, run_ids: Sequence[str]) -> pa.Table:
+    return packed(row(record) for record in map(source.read, run_ids) if record is not None)
+
+
+def _planned(path: Path, source: Source | None, results_dir: Path) -> pd.DataFrame:
+    """Return the runs that an experiment planned: their raw records, or where there is none what is committed."""
     planned = planned_ids(path)
-    absent, codes = set(), set()
-    for run_id in planned:
-        record = records.read(run_id)
-        if record is None:
-            absent.add(run_id)
-        else:
-            codes.add(record.get("code"))
-            yield row({**record, "status": records.status_of(record)})
-    if absent:
-        committed = read_runs(path)
-        if codes:
-            committed = committed[committed["run_id"].isin(absent)]
-            nothing = pd.Series(False, index=committed.index)
-            joined = nothing if source is not None else join(committed, codes, path.parent.name)
-            yield from map(_unknown, rows_of(committed[~joined]))
-            committed = committed[joined]
-        yield from rows_of(committed)
+    raw = recorded(source or local(results_dir), planned)
+    absent = set(planned) - set(raw["run_id"].to_pylist())
+    if not absent:
+        return frame_of(raw)
+    committed = read_runs(path)
+    rows: Iterator[Mapping[str, Any]] = iter(())
+    if len(raw):
+        committed = committed[committed["run_id"].isin(absent)]
+        nothing = pd.Series(False, index=committed.index)
+        joined = nothing if source is not None else join(committed, set(raw["code"].to_pylist()), path.parent.name)
+        rows = map(_unknown, rows_of(committed[~joined]))
+        committed = committed[joined]
+    beside = packed(chain(rows, rows_of(committed)))
+    return frame_of(pa.concat_tables([raw, beside], promote_options="default"))
 
 
 def _unknown(old: Mapping[str, Any]) -> dict[str, Any]:

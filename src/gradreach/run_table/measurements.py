@@ -3,7 +3,7 @@
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -11,9 +11,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+from pyarrow import Table
+from pyarrow.csv import write_csv
 
 from gradreach.errors import ConfigError, advise
 from gradreach.run_table.columns import MISSING, csv
+from gradreach.run_table.lines import OPTIONS
 from gradreach.run_table.sources import Source, local
 from gradreach.system.files import digest, write_atomically, write_text
 
@@ -35,28 +38,6 @@ DIGITS = 6
 """Significant ones of a figure of an epoch; the raw history keeps them all."""
 
 
-def load_profiles(
-    runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
-) -> pd.DataFrame:
-    """Return the gradient profiles of finished runs: one row for each run, stage, layer, direction, quantity and lag.
-
-    Args:
-        runs: the run table, whose ``run_id`` and ``status`` count: what is committed of runs that have no record joins
-            the profiles of those that have, as their rows did in ``load_runs``.
-        experiment: whose committed profiles these are; None: of raw records alone.
-        results_dir: the folder of results.
-        source: where raw records are, if not in ``<results_dir>/runs``.
-    """
-    source = source or local(Path(results_dir))
-    finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
-    profiles = _pack((run_id, source.read_profile(run_id)) for run_id in finished)
-    absent = _unrecorded(finished, profiles, source) if experiment is not None else []
-    if not absent:
-        return profiles
-    committed = _committed(Path(results_dir) / str(experiment) / "profiles.csv", PROFILE, absent, NUMBERS)
-    return _labelled(_together(profiles, committed, finished))
-
-
 def load_history(
     runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
 ) -> pd.DataFrame:
@@ -75,12 +56,12 @@ def load_history(
     raw = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["run_id", "epoch"])
     figures = sorted({str(name) for name in raw} - {"run_id", "epoch", "step"})
     raw[figures] = raw[figures].apply(_rounded)
-    absent = _unrecorded(begun, raw, source) if experiment is not None else []
+    absent = unrecorded(begun, raw, source) if experiment is not None else []
     if absent:
-        committed = _committed(Path(results_dir) / str(experiment) / "history.csv", ["run_id", "epoch"], absent)
+        committed = committed_rows(Path(results_dir) / str(experiment) / "history.csv", ["run_id", "epoch"], absent)
         if raw.empty:
             return committed
-        raw = _together(raw, committed, begun)
+        raw = together(raw, committed, begun)
     rank = {run_id: i for i, run_id in enumerate(begun)}
     whole = raw.sort_values(
         ["run_id", "epoch"], key=lambda c: c.map(rank) if c.name == "run_id" else c, kind="stable", ignore_index=True
@@ -112,20 +93,20 @@ def load_decoding(
     frames = [pd.DataFrame({**table, "run_id": run_id}) for run_id, table in tables.items() if table]
     whole = pd.concat(frames, ignore_index=True)[list(DECODING)] if frames else pd.DataFrame(columns=list(DECODING))
     raw = whole.assign(r2=whole["r2"].round(DECIMALS) + 0.0) if frames else whole
-    absent = _unrecorded(finished, raw, source) if experiment is not None else []
+    absent = unrecorded(finished, raw, source) if experiment is not None else []
     if not absent:
         return raw
-    committed = _committed(Path(results_dir) / str(experiment) / "decoding.csv", list(DECODING), absent, DECODING)
-    return _together(raw, committed, finished)
+    committed = committed_rows(Path(results_dir) / str(experiment) / "decoding.csv", list(DECODING), absent, DECODING)
+    return together(raw, committed, finished)
 
 
-def _unrecorded(run_ids: Sequence[str], raw: pd.DataFrame, source: Source) -> list[str]:
+def unrecorded(run_ids: Sequence[str], raw: pd.DataFrame, source: Source) -> list[str]:
     """Return the runs of which the source has no record: their rows, and so their measurements, are committed ones."""
     measured = set(raw["run_id"].unique())
     return [run_id for run_id in run_ids if run_id not in measured and source.read(run_id) is None]
 
 
-def _together(raw: pd.DataFrame, committed: pd.DataFrame, run_ids: Sequence[str]) -> pd.DataFrame:
+def together(raw: pd.DataFrame, committed: pd.DataFrame, run_ids: Sequence[str]) -> pd.DataFrame:
     """Return raw and committed measurements in the order of the runs, as one sweep on one machine has them."""
     if raw.empty or committed.empty:
         return committed if raw.empty else raw
@@ -136,15 +117,11 @@ def _together(raw: pd.DataFrame, committed: pd.DataFrame, run_ids: Sequence[str]
 
 def write_long(path: Path, frame: pd.DataFrame) -> None:
     """Write millions of lines of CSV in seconds."""
-    from pyarrow import Table
-    from pyarrow.csv import WriteOptions, write_csv
-
-    options = WriteOptions(include_header=False, quoting_style="none", batch_size=16384)
 
     def into(file: BinaryIO) -> None:
         file.write((",".join(map(str, frame)) + "\n").encode())
         for start in range(0, len(frame), AT_ONCE):  # or all of it would stand in memory twice
-            write_csv(Table.from_pandas(frame.iloc[start : start + AT_ONCE], preserve_index=False), file, options)
+            write_csv(Table.from_pandas(frame.iloc[start : start + AT_ONCE], preserve_index=False), file, OPTIONS)
 
     write_atomically(path, into)
 
@@ -172,7 +149,7 @@ def _write_table(path: Path, frame: pd.DataFrame) -> None:
         raise ConfigError(path, allowed="must end in .parquet or .csv")
 
 
-def _committed(
+def committed_rows(
     path: Path,
     columns: list[str],
     run_ids: list[str],
@@ -201,12 +178,6 @@ def _committed(
     return committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
 
 
-def _labelled(profiles: pd.DataFrame) -> pd.DataFrame:
-    """Make labels categories, in the order in which they appear, as those of raw records are: groupby follows it."""
-    texts = {name: profiles[name].astype(object) for name in LABELS}
-    return profiles.assign(**{name: pd.Categorical(text, text.unique()) for name, text in texts.items()})
-
-
 def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] = MappingProxyType({})) -> pd.DataFrame:
     """Read what we wrote; errors call it by its name. Columns are numbers unless their kind is known.
 
@@ -228,41 +199,6 @@ def _rounded(values: pd.Series) -> pd.Series:
         scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(numbers))))
         rounded = np.rint(numbers * scale) / scale
     return pd.Series(np.where(np.isfinite(rounded), rounded, numbers) + 0.0, index=values.index)
-
-
-def _pack(profiles: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
-    """Put many profiles into one frame; labels that they share, as runs of one sweep do, are read once."""
-    run_ids: list[str] = []
-    lengths: list[int] = []
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in PROFILE[1:]}
-    labels: dict[str, dict[str, int]] = {name: {} for name in LABELS[1:]}
-    known: dict[tuple[str, str, bytes], np.ndarray] = {}
-    for run_id, columns in profiles:
-        if not columns:
-            continue
-        run_ids.append(run_id)
-        lengths.append(len(columns["lag"]))
-        for name, codes in labels.items():
-            texts = columns.get(name, np.full(lengths[-1], "forward"))
-            key = (name, texts.dtype.str, texts.tobytes())
-            if key not in known:
-                known[key] = np.array([codes.setdefault(label, len(codes)) for label in texts.tolist()], np.int16)
-            parts[name].append(known[key])
-        for name, kind in NUMBERS.items():
-            parts[name].append(columns[name].astype(kind))  # a copy: a column would keep the whole table in memory
-    packed: dict[str, Any] = {
-        "run_id": _categories(np.repeat(np.arange(len(run_ids), dtype=np.int32), lengths), run_ids)
-    }
-    for name, codes in labels.items():
-        packed[name] = _categories(np.concatenate(parts.pop(name) or [np.empty(0, np.int16)]), list(codes))
-    for name, kind in NUMBERS.items():
-        values = np.concatenate(parts.pop(name) or [np.empty(0, kind)])
-        packed[name] = values.round(DECIMALS, out=values) + 0.0 if kind is float else values  # no −0, which is 0 in CSV
-    return pd.DataFrame(packed, copy=False)  # put together in blocks, it would be held twice
-
-
-def _categories(codes: np.ndarray, labels: list[str]) -> pd.Categorical:
-    return pd.Categorical.from_codes(codes, pd.Index(labels, dtype=object))
 
 
 def stored_digests(folder: Path) -> Mapping[str, str]:

@@ -60,7 +60,7 @@ def gradient_by_lag(
         annotate: adds to a panel, given its axes and the largest sequence length in it.
     """
     contents = panels_of(results.runs, panels)
-    data = one_curve_a_run(results.profiles, quantity)
+    data = results.curves(quantity)
     with save_figure(stem, len(contents), 2, sharex="row") as drawn:
         named = labels(results.runs, by)
         for row, (title, runs) in enumerate(contents):
@@ -105,7 +105,7 @@ def gradient_through_training(
         seq_len: of the runs that are drawn; None takes the longest.
     """
     runs, length = of_one_length(results.runs, seq_len)
-    data = one_curve_a_run(results.profiles, quantity)
+    data = results.curves(quantity)
     measured = runs[runs["run_id"].isin(list(data["run_id"].unique()))]
     named = labels(runs, by)
     contents = [(named[key], group) for key, group in measured.groupby(by, sort=False)] or [("", measured)]
@@ -126,25 +126,15 @@ def gradient_through_training(
     return figure_of(drawn)
 
 
-def one_curve_a_run(profiles: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Return the rows of one quantity: of several recurrent layers the last, of two directions the forward one."""
-    columns = ["run_id", "stage", "layer", "lag", "median"]
-    if profiles.empty:
-        return pd.DataFrame(columns=columns)
-    mine = profiles["quantity"] == quantity
-    if "direction" in profiles:
-        mine &= profiles["direction"] == "forward"
-    data = profiles.loc[mine, columns]
-    layers = data[["run_id", "layer"]].drop_duplicates()
-    last = layers.drop_duplicates("run_id", keep="last")
-    return data if len(last) == len(layers) else data.merge(last, on=["run_id", "layer"])
-
-
 def matrix(data: pd.DataFrame, run_ids: list[str], stage: str) -> pd.DataFrame:
     """Return log10 of the median norm: a row a lag, a column a run."""
-    mine = data[(data["stage"] == stage) & data["run_id"].isin(run_ids)]
-    curves = mine.pivot(index="lag", columns="run_id", values="median")  # noqa: PD010 (pivot_table takes four times as long)
-    return curves.set_axis(curves.columns.astype(str), axis=1).sort_index(axis=1)
+    mine = ((data["stage"] == stage) & data["run_id"].isin(run_ids)).to_numpy(bool)
+    runs, names = pd.factorize(data["run_id"][mine])
+    places, lags = pd.factorize(data["lag"].to_numpy()[mine], sort=True)
+    norms = np.full((len(lags), len(names)), math.nan)  # by hand: a pivot sorts millions of rows
+    norms[places, runs] = data["median"].to_numpy(float)[mine]
+    curves = pd.DataFrame(norms, pd.Index(lags, name="lag"), pd.Index(names, dtype=object).astype(str))
+    return curves.sort_index(axis=1)
 
 
 def by_epoch(data: pd.DataFrame, run_ids: list[str]) -> pd.DataFrame:

@@ -24,9 +24,10 @@ from gradreach.errors import ConfigError, advise
 from gradreach.run_table.columns import csv
 from gradreach.run_table.committed import is_quick, outdated, run_table, stored_cells, stored_plan, write_runs
 from gradreach.run_table.load import load_runs
-from gradreach.run_table.measurements import load_decoding, load_history, load_profiles, write_long
+from gradreach.run_table.measurements import load_decoding, load_history, write_long
+from gradreach.run_table.profiles import load_curves, load_profiles, write_profiles
 from gradreach.run_table.sources import Source
-from gradreach.system.files import write_text
+from gradreach.system.files import digest, write_text
 
 
 def build(
@@ -68,6 +69,7 @@ def build(
         partial(load_history, runs, name, results_dir, source),
         partial(load_decoding, shown, name, results_dir, source),
         study.columns,
+        lambda quantity: load_curves(quantity, shown, name, results_dir, source),
     )
     check_metrics(study, prepared)
     mixture = mixture_line(runs)
@@ -83,10 +85,15 @@ def build(
     verdict, caveats = judged(study, results), caveats_of(study, runs, plan)
     rule = f"{RULE} {stored_rule(study, stored_plan(plan), seeds_of(runs))}" if verdict is not None else ""
     built = Built(name, study, results, views, pictures, captions, verdict, state, caveats, rule, folder)
+    checksums = {}
     for table in LONG:
-        if results.asked(table):
-            write_long(folder / f"{table}.csv", getattr(results, table))
-    told = summary(built)
+        path = folder / f"{table}.csv"
+        if results.asked(table) and table == "profiles":
+            checksums[path.name] = write_profiles(path, shown, name, results_dir, source)
+        elif results.asked(table):
+            write_long(path, getattr(results, table))
+            checksums[path.name] = digest(path)
+    told = summary(built, checksums)
     if into is None:
         _remove_former(folder, set(told["files"]))
     write_text(folder / "summary.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")

@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from gradreach.analysis.pages.built import Built
-from gradreach.analysis.results import LONG
 from gradreach.analysis.stats.verdict import Effect, Verdict
 from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.study_files import known_studies, load_study, of_project
 from gradreach.errors import ConfigError, advise
-from gradreach.system.files import digest
 
 ENDINGS = (".csv", ".html", ".md", ".tex", ".pdf", ".png")
 """Of the files of a table, and of those of a figure."""
 
 
-def summary(built: Built) -> dict[str, Any]:
-    """Return what the ledger and the report need to know of an experiment."""
-    runs, study, asked = built.results.runs, built.study, built.results.asked
+def summary(built: Built, checksums: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the ledger and the report need to know of an experiment.
+
+    Args:
+        built: what was rebuilt.
+        checksums: the SHA-256 of the long tables, by the names of their files.
+    """
+    runs, study = built.results.runs, built.study
     seconds = runs["seconds"].sum() if "seconds" in runs else 0.0
     return {
         "name": built.name,
@@ -38,7 +41,7 @@ def summary(built: Built) -> dict[str, Any]:
         "caveats": built.caveats,
         "captions": built.captions,
         "files": sorted(_files(built)),
-        "checksums": {f"{table}.csv": digest(built.folder / f"{table}.csv") for table in LONG if asked(table)},
+        "checksums": checksums,
     }
 
 

@@ -1,6 +1,7 @@
 """How things are timed here, and what a measurement says."""
 
 import gc
+import json
 import math
 import os
 import statistics
@@ -178,16 +179,12 @@ def call(*arguments: str, folder: Path) -> Spent:
     """
     paths = [str(PROJECT / "src"), str(PROJECT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    with (folder / "output.txt").open("w+b") as output:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait for it again
-        output.seek(0)
-        printed = output.read().decode(errors="replace")
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(arguments)}: exit code {process.returncode}\n{printed[-2000:]}")
-    return Spent(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed)
+    usage = folder / "spent.json"
+    command = [sys.executable, "-I", "-S", str(PROJECT / "benchmarks/spent.py"), str(usage), sys.executable, *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    printed = done.stdout.decode(errors="replace")
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)}: exit code {done.returncode}\n{printed[-2000:]}")
+    return Spent(**json.loads(usage.read_text("utf-8")), printed=printed)

@@ -11,7 +11,7 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from benchmarks.budgets import HELP, MET, PLANNING, SINGLE, STATUS, TABLES
+from benchmarks.budgets import FINISHED, HELP, MET, PLANNING, SINGLE, STATUS, TABLES
 from benchmarks.loop import Setting
 from benchmarks.measure import PROJECT, Patience, Race, Row, Spent, call, median_row
 from benchmarks.throughput import RUN_PY
@@ -134,7 +134,7 @@ def finished_sweeps(folder: Path, sizes: tuple[int, ...] = (10, 100, 1000)) -> l
     by_clock = (many.wall - few.wall) / more
     return [
         Row(MET, "in a sweep", (many.cpu - few.cpu) / more, "s", wall=by_clock, note=note),
-        *(Row("a finished sweep met again", f"{n:,} runs", s.cpu, "s", wall=s.wall) for n, s in spent.items()),
+        *(Row(FINISHED, f"{n:,} runs", s.cpu, "s", wall=s.wall) for n, s in spent.items()),
     ]
 
 

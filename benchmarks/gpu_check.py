@@ -220,10 +220,11 @@ def not_run(into: Path) -> None:
     path = into / PAGE
     if path.is_file() and NOT_RUN not in path.read_text("utf-8"):
         return
-    text = (
-        f"# On a GPU\n\n{NOT_RUN} where `make gpu-check` was last called there is no CUDA device.** The tests do the\n"
+    write_text(
+        path,
+        f"# On a GPU\n\n{NOT_RUN} no machine with a CUDA device has run `make gpu-check` yet.** Its checks are tested on "
+        "the CPU\n(`tests/test_benchmarks.py`), where only the device's name differs; of GPUs that shows nothing.\n",
     )
-    write_text(path, text + "same on the CPU (`tests/test_benchmarks.py`).\n")
 
 
 def main(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks.budgets import BUDGETS, RUN, STEP, SWEEP, flushed
+from benchmarks.budgets import BUDGETS, FINISHED, RUN, STEP, SWEEP, flushed
 from benchmarks.growth import DENORMALS, GROWTH
 from benchmarks.measure import Row
 from benchmarks.picture import LINES
@@ -49,7 +49,7 @@ def page(parts: Mapping[str, Part], drawn: bool, quick: bool = False) -> list[st
     known = {(row.what, row.case): row for row in rows}
     machine = host()
     when = "\n".join(f"- {name}: {part.measured}" for name, part in parts.items())
-    rest = [row for row in rows if not row.verdict and not row.what.startswith(GROWTH)]
+    rest = [row for row in rows if not row.verdict and row.what != FINISHED and not row.what.startswith(GROWTH)]
     return [
         "# What gradreach costs",
         *(["**Made with `--quick`: these figures say that the benchmark works, and nothing else.**"] if quick else []),
@@ -94,7 +94,7 @@ def answer(known: Mapping[tuple[str, str], Row]) -> list[str]:
         said.append(
             "How far the two comparisons are apart depends on the processor, since vanishing gradients are full of "
             f"denormal numbers: here a product with such numbers takes {told(DENORMALS, 'a * b')} the time of one "
-            "without, on others ten times and more."
+            "without, on others many times."
         )
     if has(*((flushed(RUN), model) for model in ("gru", "rnn", "cnn", "lstm"))):
         figures = ", ".join(f"{model.upper()} {told(flushed(RUN), model)}" for model in ("gru", "rnn", "cnn", "lstm"))
@@ -162,15 +162,26 @@ def budget_lines(known: Mapping[tuple[str, str], Row]) -> list[tuple[str, ...]]:
 
 
 def growth_section(rows: Sequence[Row]) -> list[str]:
-    """Return how a step grows with length, width and batch: a table, lines as columns."""
+    """Return how a step grows with length, width and batch, and a sweep that is done with the number of its runs."""
     found = {(row.what, row.case): row for row in rows if row.what.startswith(GROWTH)}
-    if not found:
-        return []
-    cases = dict.fromkeys(case for _, case in found)
-    shown = [name for name in LINES if any(what == f"{GROWTH}, {name}" for what, _ in found)]
-    lines = [(case, *(number(found[f"{GROWTH}, {name}", case].value) for name in shown)) for case in cases]
-    said = f"{GROWTH.capitalize()}; unless said otherwise T = 200, width 32, batches of 64."
-    return ["## Growth", said, table(("", *(LINES[name] for name in shown)), lines)]
+    again = [row for row in rows if row.what == FINISHED]
+    section = []
+    if found:
+        cases = dict.fromkeys(case for _, case in found)
+        shown = [name for name in LINES if any(what == f"{GROWTH}, {name}" for what, _ in found)]
+        lines = [(case, *(number(found[f"{GROWTH}, {name}", case].value) for name in shown)) for case in cases]
+        section.append(f"{GROWTH.capitalize()}; unless said otherwise T = 200, width 32, batches of 64.")
+        section.append(table(("", *(LINES[name] for name in shown)), lines))
+    if again:
+        section.append("A sweep in which nothing is left to do, from its start to its end:")
+        section.append(
+            table(("", "CPU", "clock"), [(row.case, *map(_seconds, (row.value, row.wall))) for row in again])
+        )
+    return ["## Growth", *section] if section else []
+
+
+def _seconds(value: float | None) -> str:
+    return number(value, "s")
 
 
 def table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

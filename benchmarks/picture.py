@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -36,14 +37,19 @@ def curves(rows: Sequence[Row]) -> dict[str, list[tuple[int, float]]]:
     return found
 
 
+def look(name: str) -> dict[str, Any]:
+    """Return colour, dash and marker of a line: the same whichever others there are."""
+    return series(list(LINES).index(name))
+
+
 def draw(rows: Sequence[Row], stem: Path) -> bool:
     """Draw cost against length as PNG and PDF; return whether there was anything to draw."""
     found = curves(rows)
     if not found:
         return False
     with save_figure(stem, size=(6.2, 3.6)) as (axes,):
-        for i, points in enumerate(found.values()):
-            axes.plot(*zip(*points, strict=True), **series(i), markersize=4)
+        for name, points in found.items():
+            axes.plot(*zip(*points, strict=True), **look(name), markersize=4)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         lengths = sorted({length for points in found.values() for length, _ in points})
@@ -59,11 +65,9 @@ def draw(rows: Sequence[Row], stem: Path) -> bool:
 def label(axes: Axes, found: dict[str, list[tuple[int, float]]]) -> None:
     """Name each line at its end, in its colour, and no two names on top of each other."""
     to_axes = axes.transData + axes.transAxes.inverted()
-    names = list(found)
-    heights = {name: to_axes.transform(found[name][-1])[1] for name in names}
-    above = -1.0
-    for name in sorted(names, key=lambda name: heights[name]):
-        height = max(heights[name], above + CLOSEST)
-        above = height
-        colour = series(names.index(name))["color"]
-        axes.text(1.01, height, LINES[name], color=colour, transform=axes.transAxes, va="center", fontsize=8)
+    heights = {name: to_axes.transform(points[-1])[1] for name, points in found.items()}
+    height = -1.0
+    for name in sorted(found, key=lambda name: heights[name]):
+        height = max(heights[name], height + CLOSEST)
+        place: Any = {"transform": axes.transAxes, "va": "center", "fontsize": 8}
+        axes.text(1.01, height, LINES[name], color=look(name)["color"], **place)

@@ -222,8 +222,8 @@ def not_run(into: Path) -> None:
         return
     write_text(
         path,
-        f"# On a GPU\n\n{NOT_RUN} no machine with a CUDA device has run `make gpu-check` yet.** Its checks are tested on "
-        "the CPU\n(`tests/test_benchmarks.py`), where only the device's name differs; of GPUs that shows nothing.\n",
+        f"# On a GPU\n\n{NOT_RUN} no machine with a CUDA device has run `make gpu-check` yet.** Its checks are tested "
+        "on the CPU\n(`tests/test_benchmarks.py`), where only the device's name differs; of GPUs that shows nothing.\n",
     )
 
 

@@ -117,7 +117,7 @@ PICTURE = (
     "![milliseconds of a training step against the length of the sequence](speed.png)\n\n"
     "*A training step of a GRU (width 32, batches of 64, recall) against the length of the sequence, both axes "
     "logarithmic. From the first line to the second denormal numbers are flushed; from the second to the third the "
-    "harness comes in (Lightning, figures, checkpoints); from the third to the fourth its compiled kernels. Where "
+    "harness comes in (Lightning, figures, kept memory); from the third to the fourth its compiled kernels. Where "
     "lines lie on each other, that step costs or gains nothing on this processor.*"
 )
 REST_COLUMNS = ("what", "case", "median", "range", "by the clock", "rounds", "note")

@@ -11,7 +11,7 @@ WORKERS = -n auto --maxprocesses 8 --dist worksteal
 PYTEST = GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev sweep tables test test-fast openwandb test-slow bench lint format lock clean
+.PHONY: help install install-dev sweep tables test test-fast openwandb test-slow bench gpu-check lint format lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -40,9 +40,12 @@ openwandb: .venv/openwandb/installed ## install the server that some tests of W&
 test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna
 	@$(PYTEST) -m slow
 
-bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (twenty minutes on a quiet machine)
+bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (25 minutes on a quiet machine)
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python benchmarks/model_speed.py
+
+gpu-check: .venv/installed ## see whether all works on a GPU, and how fast (eight minutes at most)
+	@$(BIN)/python -m benchmarks.gpu_check
 
 lint: .venv/installed-dev ## check format, style, types, and which package may import which
 	@echo "== ruff, mypy, import-linter"

@@ -1,35 +1,45 @@
-"""One run, in a process that is warm, as a worker of a sweep is: against the loop written by hand."""
+"""Runs in a process that is warm, as a worker of a sweep is: a step, and a whole default run, against the loop.
 
-import statistics
-from functools import partial
+The loop runs in a process of its own, which is warm too.
+"""
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-import pandas as pd
 import torch
 from hydra import compose, initialize_config_dir
 
-from benchmarks.loop import Setting, train
-from benchmarks.measure import PROJECT, Row, alternate, matrix_peak, median_row, ratios
-from gradreach.assemble import assemble
+import gradreach.training
+from benchmarks.budgets import DIAGNOSTICS, RUN, STEP, flushed
+from benchmarks.loop import Outcome, Setting, train
+from benchmarks.measure import PROJECT, Patience, Race, Row, Spent, median_row
 from gradreach.config import RunConfig, RunEnvironment, parse, plain
+from gradreach.run_state import Run, Stopwatch
 from gradreach.runner import execute
+from gradreach.system import machine
 
-MODELS = ("rnn", "lstm", "gru", "cnn")
-SIZES = {
-    "default": {"width": 32, "seq_len": 64, "epochs": 15},
-    "small": {"width": 32, "seq_len": 64, "epochs": 60},
-    "medium": {"width": 64, "seq_len": 128, "epochs": 15},
+MODELS = ("rnn", "gru", "lstm", "cnn")
+LOOP, LOOP_FLUSHING, RUNS, RUNS_TORCH = "loop", "loop with flushing", "gradreach", "gradreach, kernels=torch"
+STEPS = {
+    **{
+        f"{model}, T = {length}": Setting(model, seq_len=length, epochs=1, task="recall")
+        for length in (200, 64)
+        for model in ("lstm", "gru", "rnn")
+    },
+    "cnn, default run": Setting("cnn"),
 }
-"""What ``run.py`` does unless told otherwise: a second or two, of which start and end are a tenth; small and medium
-runs that take as long as those of a study."""
 VARIANTS = {
-    "bare": ["diagnostics=off", "tracking=off"],
-    "diagnostics": ["tracking=off"],
-    "tracking": ["diagnostics=off"],
-    "both": [],
+    "all off": ["diagnostics=off", "tracking=off"],
+    "diagnostics on": ["tracking=off"],
+    "tracking on": ["diagnostics=off"],
+    "all on": [],
 }
-"""``run.py``'s defaults are both: gradient profiles, and W&B offline."""
+"""``run.py``'s defaults are all on: gradient profiles, and W&B offline."""
 
 
 def configure(setting: Setting, folder: Path, *more: str) -> tuple[RunConfig, RunEnvironment]:
@@ -51,74 +61,177 @@ def finished(run: RunConfig, environment: RunEnvironment) -> dict[str, Any]:
     return record
 
 
-def one_run(folder: Path, rounds: int, sizes: dict[str, dict[str, int]] = SIZES) -> list[Row]:
-    """Measure the ratios, what is not training, and the share of the machine's matrix peak.
+class BothClocks(Stopwatch):
+    """Counts the processor's seconds too: ``cpu``, as of when it was last read."""
+
+    cpu_since, cpu = 0.0, 0.0
+
+    def start(self) -> None:
+        """Start to count."""
+        super().start()
+        self.cpu_since = time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        """How many have passed."""
+        self.cpu = time.process_time() - self.cpu_since
+        return super().seconds
+
+
+def epochs_of(run: RunConfig, environment: RunEnvironment) -> tuple[Spent, float]:
+    """Do a run; return what its epochs took, validation included, and the validation loss after the first.
 
     Raises:
-        RuntimeError: loop and run do not do the same: they would not be comparable.
+        RuntimeError: it did not finish.
     """
+    clocks: list[Spent] = []
+    first: list[float] = []
+    train_it = gradreach.training.fit
+
+    def fit(run: Run, *others: Any) -> Any:
+        run.training = clock = BothClocks()
+        run.listeners.append(lambda row: first.append(row["val/loss"]))
+        fitted = train_it(run, *others)
+        clocks.append(Spent(fitted.seconds, clock.cpu))
+        return fitted
+
+    with mock.patch.object(gradreach.training, "fit", fit):
+        finished(run, environment)
+    (spent,) = clocks
+    return spent, first[0]
+
+
+@cache
+def elsewhere() -> ProcessPoolExecutor:
+    """Return another process, for the loop: what a run sets in this one, such as the allocator, is not set there."""
+    return ProcessPoolExecutor(1, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
+
+
+def by_hand(setting: Setting, flush: bool) -> tuple[Outcome, Spent]:
+    """Do the loop there; return what it came to, and what all of it took."""
+    return elsewhere().submit(_by_hand, setting, flush).result()
+
+
+def _by_hand(setting: Setting, flush: bool) -> tuple[Outcome, Spent]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    outcome = train(setting, flush)
+    return outcome, Spent(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def racers(setting: Setting, folder: Path, first: dict[str, float]) -> Race:
+    """Return the epochs of loop, loop with flushing and runs, of which nothing is on that the loop has not."""
+
+    def loop(name: str, flush: bool) -> Spent:
+        outcome, _ = by_hand(setting, flush)
+        first[name] = outcome.first_validation_loss
+        return Spent(outcome.wall, outcome.cpu)
+
+    def run(name: str, configured: tuple[RunConfig, RunEnvironment]) -> Spent:
+        spent, first[name] = epochs_of(*configured)
+        return spent
+
+    kernels = {RUNS: [], RUNS_TORCH: ["kernels=torch"]}
+    off = VARIANTS["all off"]
+    return Race(
+        {
+            LOOP: partial(loop, LOOP, False),
+            LOOP_FLUSHING: partial(loop, LOOP_FLUSHING, True),
+            **{name: partial(run, name, configure(setting, folder, *off, *more)) for name, more in kernels.items()},
+        }
+    )
+
+
+def warm_up(folder: Path) -> None:
+    """Do one small run of each kind: the first of a process imports, compiles, and starts W&B's own process."""
     torch.set_num_threads(1)
-    warm = Setting("lstm", width=4, epochs=1)
-    train(warm)
-    execute(*configure(warm, folder))  # the first run of a process also imports, and starts W&B's service
-    rows = []
-    for size, values in sizes.items():
-        for model in MODELS:
-            rows += compare(Setting(model, **values), f"{model} {size}", folder, rounds)
-    return rows
+    machine.take_over()
+    for model in MODELS:
+        setting = Setting(model, width=4, epochs=1)
+        by_hand(setting, False)
+        finished(*configure(setting, folder))
 
 
-def compare(setting: Setting, case: str, folder: Path, rounds: int) -> list[Row]:
-    """Measure one model at one size."""
-    configured = {name: configure(setting, folder, *more) for name, more in VARIANTS.items()}
-    fitting: dict[str, list[float]] = {name: [] for name in VARIANTS}
+def check_same(case: str, first: dict[str, float]) -> None:
+    """See that all have done the same, by the validation loss after the first epoch.
 
-    def do(name: str) -> None:
-        run, environment = configured[name]
-        record = finished(run, environment)
-        history = pd.read_csv(environment.results_dir / "runs" / run.run_id / "history.csv")
-        first[name] = history["val/loss"].iloc[0]
-        fitting[name].append(record["training_seconds"])
-        if name == "both":
-            probes.append(100 * record["diagnostics_seconds"] / record["training_seconds"])
+    Later epochs may differ: training amplifies the last bits, in which kernels of other memory layouts differ.
 
-    def by_hand() -> None:
-        first["by hand"] = train(setting)["first/val/loss"]
-
-    first: dict[str, float] = {}
-    probes: list[float] = []
-    seconds = alternate({"loop": by_hand, **{name: partial(do, name) for name in VARIANTS}}, rounds)
-    # later epochs may differ: training amplifies the last bits, in which kernels of other memory layouts differ
-    if max(first.values()) - min(first.values()) > 1e-4:
+    Raises:
+        RuntimeError: they have not: they would not be comparable.
+    """
+    if max(first.values()) - min(first.values()) > 1e-3:
         raise RuntimeError(f"{case}: not the same, by the validation loss after the first epoch: {first}")
 
-    loop, both = seconds["loop"], seconds["both"]
-    case = f"{case}, {statistics.median(loop.wall):.1f} s by hand"
-    rows = [median_row("one run ÷ loop, all on", case, ratios(both.wall, loop.wall), "×", budget=1.15)]
-    rows.append(median_row("the same, CPU time", case, ratios(both.cpu, loop.cpu), "×"))
-    rows += [
-        median_row(f"one run ÷ loop, {label}", case, ratios(seconds[name].wall, loop.wall), "×")
-        for name, label in (("bare", "all off"), ("diagnostics", "diagnostics on"), ("tracking", "tracking on"))
-    ]
-    rows.append(median_row("gradient diagnostics ÷ training", case, probes, "%", budget=5))
-    beside = [whole - fit for whole, fit in zip(both.wall, fitting["both"], strict=True)]
-    rows.append(
-        median_row("beside training, all on", case, beside, "s", note="data, records, tracking, diagnostics, test")
-    )
-    rows.append(share_of_peak(setting, case, *configured["bare"], statistics.median(fitting["bare"])))
+
+def steps(folder: Path, patience: Patience, settings: dict[str, Setting] = STEPS) -> list[Row]:
+    """Measure training steps: epochs of a run by Lightning against those of the loop, validation in both."""
+    warm_up(folder)
+    rows = []
+    for case, setting in settings.items():
+        rows += step(case, setting, folder, patience)
     return rows
 
 
-def share_of_peak(setting: Setting, case: str, run: RunConfig, environment: RunEnvironment, seconds: float) -> Row:
-    """Return which share of the machine's matrix peak training reaches.
+def step(case: str, setting: Setting, folder: Path, patience: Patience) -> list[Row]:
+    """Measure one setting."""
+    first: dict[str, float] = {}
+    race = racers(setting, folder, first)
 
-    A multiply-add counts as two operations, forward and backward as three times the forward pass; validation
-    counts forward only.
-    """
-    task, model = assemble(run, environment)
-    splits = task.splits(environment.data_dir)
-    passes = 3 * len(splits.train) + len(splits.validation)
-    operations = 2 * model.multiply_adds(task.shape.length) * passes * setting.epochs
-    peak = matrix_peak()
-    note = f"{operations / seconds / 1e9:.1f} of {peak / 1e9:.0f} GFlop/s"
-    return Row("training ÷ matrix peak", case, 100 * operations / seconds / peak, "%", note=note)
+    def rows() -> list[Row]:
+        against = [
+            race.ratio(STEP, case, RUNS, LOOP),
+            race.ratio(flushed(STEP), case, RUNS, LOOP_FLUSHING),
+            race.ratio("the loop ÷ the loop with flushing", case, LOOP, LOOP_FLUSHING),
+        ]
+        if setting.task != "recall":
+            return against
+        took = (
+            median_row("a step, milliseconds", f"{case}, {name}", [1000 * cpu / setting.steps for cpu in cpus], "ms")
+            for name, cpus in race.cpu.items()
+        )
+        return [*against, *took]
+
+    measured = patience.measure(race.round, rows)
+    check_same(case, first)
+    return measured
+
+
+def whole_runs(folder: Path, patience: Patience, epochs: int = 15) -> list[Row]:
+    """Measure whole default runs against the loop, data, records, test and all."""
+    warm_up(folder)
+    rows = []
+    for model in MODELS:
+        rows += whole_run(Setting(model, epochs=epochs), folder, patience)
+    return rows
+
+
+def whole_run(setting: Setting, folder: Path, patience: Patience) -> list[Row]:
+    """Measure one model."""
+    configured = {name: configure(setting, folder, *more) for name, more in VARIANTS.items()}
+    shares: list[float] = []
+    beside: list[float] = []
+
+    def do(name: str) -> None:
+        start = time.perf_counter()
+        record = finished(*configured[name])
+        if name == "all on":
+            shares.append(100 * record["diagnostics_seconds"] / record["training_seconds"])
+            beside.append(time.perf_counter() - start - record["training_seconds"])
+
+    def loop(flush: bool) -> Spent:
+        return by_hand(setting, flush)[1]
+
+    loops = {LOOP: partial(loop, False), LOOP_FLUSHING: partial(loop, True)}
+    race = Race({**loops, **{name: partial(do, name) for name in VARIANTS}})
+    case = setting.model
+
+    def rows() -> list[Row]:
+        return [
+            race.ratio(RUN, case, "all on", LOOP),
+            *(race.ratio(flushed(RUN.replace("all on", name)), case, name, LOOP_FLUSHING) for name in VARIANTS),
+            median_row(DIAGNOSTICS, case, shares, "%"),
+            median_row("a default run, beside training", case, beside, "s", note="by the clock"),
+            median_row("a default run by hand", case, race.cpu[LOOP], "s", race.wall[LOOP]),
+        ]
+
+    return patience.measure(race.round, rows)

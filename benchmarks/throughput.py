@@ -1,61 +1,79 @@
-"""A whole sweep, from the command line to the last record: on all cores, and met again when it is finished."""
+"""Whole sweeps, from the command line to the last record, on all cores, against the loop in sequence."""
 
 import json
 import shutil
-import statistics
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
+from benchmarks.budgets import SWEEP, flushed
 from benchmarks.loop import Setting
-from benchmarks.measure import AT_LEAST, PROJECT, Row, call, median_row, ratios
+from benchmarks.measure import PROJECT, Patience, Race, Row, Spent, call, median_row, ratios
+from benchmarks.one_run import LOOP, LOOP_FLUSHING, MODELS, RUNS
 
-RUNS, EPOCHS = 24, 30
+RUN_PY = str(PROJECT / "run.py")
 
 
-def sweep(folder: Path, rounds: int, runs: int = RUNS, epochs: int = EPOCHS) -> list[Row]:
-    """Measure the sweep against the loop run one after another, each from a cold start.
+class Sweep(NamedTuple):
+    """Every architecture with so many seeds, at one size; by hand only so many of them are done."""
 
-    Args:
-        folder: an empty one.
-        rounds: how often both are done, in turn.
-        runs: a multiple of four: rnn, lstm, gru and cnn with this many seeds.
-        epochs: of each run.
-    """
-    seeds = range(runs // 4)
-    settings = [
-        Setting(model, width=64, seq_len=128, epochs=epochs, seed=seed)
-        for model, seed in product(("rnn", "lstm", "gru", "cnn"), seeds)
-    ]
-    shared = [part for part in settings[0].overrides() if not part.startswith(("model=", "seed="))]
-    line = [
-        str(PROJECT / "run.py"),
-        "-m",
-        "model=rnn,lstm,gru,cnn",
-        f"seed={','.join(map(str, seeds))}",
-        *shared,
-    ]
-    by_hand = ["-m", "benchmarks.loop", json.dumps([asdict(setting) for setting in settings])]
-    alone, swept = [], []
-    for _ in range(rounds):
-        alone.append(call(*by_hand, folder=folder).seconds)
+    seeds: int
+    by_hand: int
+    width: int = 32
+    seq_len: int = 64
+    epochs: int = 15
+
+    def settings(self, seeds: int) -> list[Setting]:
+        """Return the runs with the first seeds."""
+        size = (self.width, self.seq_len, self.epochs)
+        return [Setting(model, *size, seed) for model, seed in product(MODELS, range(seeds))]
+
+    def line(self) -> list[str]:
+        """Return the command that does the sweep."""
+        (setting,) = self.settings(1)[:1]
+        shared = [part for part in setting.overrides() if not part.startswith(("model=", "seed="))]
+        return [RUN_PY, "-m", f"model={','.join(MODELS)}", f"seed=range(0,{self.seeds})", *shared]
+
+
+SWEEPS = {
+    "24 default runs": Sweep(6, 2),
+    "12 runs, T = 200": Sweep(3, 1, seq_len=200),
+    "24 runs, width 64, T = 128": Sweep(6, 1, width=64, seq_len=128),
+}
+
+
+def sweeps(folder: Path, patience: Patience, chosen: dict[str, Sweep] = SWEEPS) -> list[Row]:
+    """Measure sweeps, each from a cold start. The loop does the first seeds, and all others would take as long."""
+    rows = []
+    for case, sweep in chosen.items():
+        rows += throughput(case, sweep, folder, patience)
+    return rows
+
+
+def throughput(case: str, sweep: Sweep, folder: Path, patience: Patience) -> list[Row]:
+    """Measure one sweep."""
+    settings = json.dumps([asdict(setting) for setting in sweep.settings(sweep.by_hand)])
+    more = sweep.seeds / sweep.by_hand - 1
+
+    def in_sequence(*flags: str) -> Spent:
+        spent = call("-m", "benchmarks.loop", settings, *flags, folder=folder)
+        wall, cpu = (sum(part) for part in zip(*json.loads(spent.printed.splitlines()[-1]), strict=True))
+        return Spent(spent.wall + more * wall, spent.cpu + more * cpu)
+
+    def swept() -> Spent:
         shutil.rmtree(folder / "results", ignore_errors=True)
-        swept.append(call(*line, folder=folder).seconds)
-    case = f"{runs} runs, all on, {statistics.median(alone):.0f} s by hand"
-    throughput = ratios(alone, swept)
-    rows = [median_row("sweep on all cores ÷ loop in sequence", case, throughput, "×", budget=1.7, sign=AT_LEAST)]
-    return rows + met_again(folder, line, runs, rounds)
+        return call(*sweep.line(), folder=folder)
 
+    race = Race({LOOP: in_sequence, LOOP_FLUSHING: lambda: in_sequence("--flush"), RUNS: swept})
 
-def met_again(folder: Path, line: list[str], runs: int, rounds: int) -> list[Row]:
-    """Measure what a finished run costs in a sweep that has nothing else to do."""
-    few = [part if not part.startswith(("model=", "seed=")) else part.split(",")[0] for part in line]
-    whole, one = [], []
-    for _ in range(rounds):
-        whole.append(call(*line, folder=folder).seconds)
-        one.append(call(*few, folder=folder).seconds)
-    more = [(a - b) / (runs - 1) for a, b in zip(whole, one, strict=True)]
-    return [
-        median_row("a finished run met again", f"each further one of {runs}", more, "s", budget=0.25),
-        median_row("a finished sweep met again", f"{runs} runs, start-up included", whole, "s"),
-    ]
+    def rows() -> list[Row]:
+        loop, flushing, ours = race.wall[LOOP], race.wall[LOOP_FLUSHING], race.wall[RUNS]
+        return [
+            median_row(SWEEP, case, ratios(loop, ours), "×", note="by the clock"),
+            median_row(flushed(SWEEP), case, ratios(flushing, ours), "×", note="by the clock"),
+            race.ratio("a sweep ÷ the loop with flushing in sequence", case, RUNS, LOOP_FLUSHING),
+            median_row("a sweep", case, race.cpu[RUNS], "s", ours),
+        ]
+
+    return patience.measure(race.round, rows)

@@ -311,3 +311,21 @@ def test_forward_mode_derivatives_are_not_what_it_rests_on():
         torch.func.jvp(lambda x: layer(x)[0], (x,), (torch.ones_like(x),))
     found = trace(layer, Batch(x, None, torch.zeros(2)), lambda output, target: output[0][:, -1].sum(1), torch.float32)
     assert torch.isfinite(found.layers[0].steps.jacobian(2)).all()
+
+
+def test_cudnn_is_left_out_of_a_probe_and_of_nothing_else():
+    """It refuses gradients of recurrent layers in evaluation mode, in which the probe is."""
+    seen = []
+
+    class Watching(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(torch.backends.cudnn.enabled)
+            return super().forward(x[:, -1])
+
+    batch = Batch(padded().x, None, padded().target)
+    gradient_profile(Watching(2, 2), batch, cross_entropy)
+    assert seen == [False]
+    assert torch.backends.cudnn.enabled
+    with pytest.raises(ZeroDivisionError):
+        gradient_profile(Watching(2, 2), batch, lambda output, target: 1 / 0)
+    assert torch.backends.cudnn.enabled

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -281,10 +281,27 @@ def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Compute with gradients and denormal numbers wherever we are called from; random numbers stay as they were."""
-    state = torch.get_rng_state()
-    try:
-        with exactly(), torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
-            yield
-    finally:
-        torch.set_rng_state(state)
+    """Compute with gradients and denormal numbers wherever we are called from; random numbers stay as they were.
+
+    cuDNN is left out: it takes no gradient through a recurrent layer in evaluation, which the probe is in.
+    """
+    on_gpu = torch.cuda.is_initialized()
+    states = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if on_gpu else ())]
+    cudnn: Any = torch.backends.cudnn
+    enabled = cudnn.enabled
+    with ExitStack() as stack:
+        stack.callback(_restore, states)
+        stack.callback(setattr, cudnn, "enabled", enabled)
+        cudnn.enabled = False
+        for device in ("cpu", *(["cuda"] if on_gpu else [])):
+            stack.enter_context(torch.autocast(device, enabled=False))
+        stack.enter_context(exactly())
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        yield
+
+
+def _restore(states: list[Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if states[1:]:
+        torch.cuda.set_rng_state_all(states[1:])

@@ -65,6 +65,7 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
             run.stopped = next((type(one).__name__ for one in own if getattr(one, "stopped_epoch", 0)), "a callback")
         model.load_state_dict(best.weights)
         trainer.test(module, loaders["test"], verbose=False)
+        model.to(run.environment.device)  # Lightning leaves it on the CPU
     chosen = {key: value for key, value in best.row.items() if key.startswith(("train/", "val/"))}
     tested = {key: value for key, value in module.figures.items() if key.startswith("test/")}
     return Fit({**chosen, **tested}, best.row["epoch"], seconds, steps)

@@ -16,6 +16,15 @@ from gradreach.training.stopping import Interruptible, StopAtStep, StopWhen
 from gradreach.training.trainer import make_loggers, make_trainer, quiet
 
 EVALUATION_BATCH = 512
+EVERY_STEP = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+"""The hooks of a step, which a callback need not have."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ def make_callbacks(run: Run, own: list[Callback], best: BestWeights) -> list[Cal
     stop_when = dict(budget.stop_when or {})
     limits = {"max_steps": budget.max_steps, "stop_when steps": stop_when.pop("steps", None)}
     interruptible = Interruptible(run.interruption)
-    return [
+    callbacks: list[Callback] = [
         GradientMonitor(run.tables),
         *(StopAtStep(run, int(steps), setting) for setting, steps in limits.items() if steps is not None),
         Measurement(run),
@@ -103,6 +112,11 @@ def make_callbacks(run: Run, own: list[Callback], best: BestWeights) -> list[Cal
         interruptible,
         Resume(run, interruptible),
     ]
+    for callback in callbacks:
+        for hook in EVERY_STEP:
+            if getattr(type(callback), hook) is getattr(Callback, hook):
+                setattr(callback, hook, None)  # Lightning calls what can be called, forty times a step
+    return callbacks
 
 
 def _shortest(model: nn.Module) -> int:

@@ -28,6 +28,7 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     Raises:
         ConfigError: naming the first setting that is unknown or cannot be.
     """
+    composed = {key: _rounded(value) for key, value in composed.items()}
     groups = (Axes, RunConfig, RunEnvironment)
     known = {field for group in groups for field in group.model_fields}
     for key in composed:
@@ -49,6 +50,18 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
             raise ConfigError("logger", name, f"needs {logger.package}", f"pip install {logger.package}")
         _check_plugin(f"logger.{name}", logger, "pytorch_lightning.loggers.Logger")
     return run.model_copy(update={"model": model, "task": task}), environment
+
+
+def _rounded(value: Any) -> Any:
+    """Return a value with 12 digits a number: 0.30000000000000004, from a range, is the 0.3 that is meant."""
+    match value:
+        case float():
+            return float(f"{value:.12g}")
+        case Mapping():
+            return {key: _rounded(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_rounded(each) for each in value]
+    return value
 
 
 def _part(group: type[Model], composed: Mapping[str, Any]) -> Model:

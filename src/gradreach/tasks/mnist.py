@@ -1,6 +1,5 @@
 """MNIST, read pixel by pixel."""
 
-import gzip
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import Arrays, Prepared, progress
-from gradreach.tasks.download import fetch, verified
+from gradreach.tasks.download import fetch, gunzip, verified
 from gradreach.tasks.splits import check_train_size, draw_some, grouped_split, keys_of
 from gradreach.tasks.task import Shape, Size, Splits, Steps, Task, splits_of
 
@@ -59,7 +58,7 @@ class MNIST(Task):
     def prepare(self, data_dir: Path) -> None:
         """Download what is absent from ``data_dir/mnist``, and average the pixels, where that is not kept already."""
         files = [
-            fetch(data_dir / "mnist" / name, [mirror + name for mirror in MIRRORS], digest, of=gzip.decompress)
+            fetch(data_dir / "mnist" / name, [mirror + name for mirror in MIRRORS], digest, of=gunzip)
             for name, digest in FILES.items()
         ]
         self.prepared = Prepared("mnist", self.settings(), files, lambda: (self._make(files), {}))
@@ -107,7 +106,7 @@ def read_idx(path: Path, digest: str) -> np.ndarray:
     Raises:
         ConfigError: its unpacked bytes are not those that the digest is of.
     """
-    content = verified(path, digest, of=gzip.decompress)
+    content = verified(path, digest, of=gunzip)
     dimensions = content[3]
     shape = np.frombuffer(content, ">i4", dimensions, offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)

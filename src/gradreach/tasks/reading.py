@@ -32,8 +32,10 @@ UNREADABLE = (
 """What a damaged file is answered with."""
 LONGEST_LINE = 20_000_000
 """Characters. A longer line is no text of a person, and would fill the memory."""
+SHORT_LINE = 20
+"""Characters that a shorter line counts as: it takes as long to read."""
 MOST_UNPACKED = 100_000_000
-MOST_PACKING = 100
+MOST_PACKING = 50
 """What unpacks to more than both, characters and times its size, was made to fill a memory."""
 PATHS = "give an absolute path, or one below data_dir"
 
@@ -108,7 +110,7 @@ def _lines(path: Path, encoding: str, remedy: str, member: str | None, strict: b
         most = max(MOST_UNPACKED, MOST_PACKING * path.stat().st_size) if packed else math.inf
         with _open(path, encoding, member) as file:
             for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), ""), start=1):
-                read += len(line)
+                read += max(len(line), SHORT_LINE)
                 _check_line(path, number, line, encoding if strict else None, remedy)
                 if read > most:
                     larger = f"unpacks to more than {MOST_PACKING} times its size"

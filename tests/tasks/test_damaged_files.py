@@ -1,4 +1,4 @@
-"""Whatever is in a file: it is read, or refused in one line; a damaged cache is made anew."""
+"""Whatever is in a file: it is read, or refused in one line."""
 
 import gzip
 import json
@@ -7,15 +7,13 @@ import os
 import random
 import resource
 import time
-import zipfile
 
-import numpy as np
 import pytest
 import torch
 
+from accidents import damaged
 from gradreach.errors import ConfigError
 from gradreach.tasks import IMDB, MNIST, SST, TREC, TextFile, TextValues, TimeSeriesFile, TimeSeriesValues
-from gradreach.tasks.cache import Prepared, cache_folder
 from gradreach.tasks.mnist import FILES
 from gradreach.tasks.reading import LONGEST_LINE
 
@@ -52,32 +50,6 @@ READERS = {
     "vectors.txt": (with_vectors, VECTORS),
 }
 PACKINGS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}
-JUNK = [
-    b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\r\n\r\n", b'"', b"1e999", b"9" * 5000, b"[" * 50_000, b"nan",
-    b"?,?", b"@data\n", b"#", b"%", b"\xed\xa0\x80", b"\x1b[31m", b",,,,", b"::::", b"\t\t", b'{"a":',
-    b"\\u0000", "字".encode(),
-]  # fmt: skip
-
-
-def damaged(content, chance):
-    """Return a content after one to three accidents."""
-    for _ in range(chance.randint(1, 3)):
-        at, size = chance.randrange(len(content) + 1), chance.choice([1, 1, 2, 10, 100, 1000])
-        match chance.randrange(6):
-            case 0:
-                content = content[:at]
-            case 1:
-                content = content[:at] + content[at + size :]
-            case 2:
-                content = content[:at] + chance.randbytes(size) + content[at:]
-            case 3:
-                content = content[:at] + chance.choice(JUNK) + content[at:]
-            case 4:
-                content = content[:at] + content[at : at + size] * 2 + content[at + size :]
-            case 5:
-                flipped = bytes(byte ^ (1 << chance.randrange(8)) for byte in content[at : at + size])
-                content = content[:at] + flipped + content[at + size :]
-    return content
 
 
 def read_or_refused(task, folder):
@@ -239,86 +211,3 @@ def test_utf_8_has_other_names_and_a_mark_that_is_no_text(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf" + TEXT_FILES["a.csv"].encode())
     for encoding in ("utf-8", "utf8", "UTF_8", "U8", "cp65001"):
         TextFile(file="a.csv", encoding=encoding).prepare(tmp_path)
-
-
-def make_arrays():
-    return {"x": np.arange(12.0).reshape(3, 4), "target": np.arange(3), "words": np.array(["a", "字"])}, {"length": 4}
-
-
-def assert_made_anew_whole():
-    prepared = Prepared("t", {}, [], make_arrays)
-    assert prepared.facts == {"length": 4}
-    arrays, (wanted, _) = prepared.arrays(), make_arrays()
-    assert {name: one.tolist() for name, one in arrays.items()} == {name: one.tolist() for name, one in wanted.items()}
-
-
-def damage_caches(times):
-    path = Prepared("t", {}, [], make_arrays).path
-    whole, chance = path.read_bytes(), random.Random(0)
-    for _ in range(times):
-        path.write_bytes(damaged(whole, chance))
-        assert_made_anew_whole()
-
-
-def test_a_damaged_cache_is_made_anew():
-    damage_caches(200)
-
-
-@pytest.mark.slow
-def test_many_damaged_caches_are_made_anew():
-    damage_caches(5000)
-
-
-HOSTILE = {
-    "objects": {"x": np.array([{"a": 1}], dtype=object)},
-    "another shape": {"x": np.arange(12.0)},
-    "another type": {"x": np.arange(12).reshape(3, 4)},
-    "records": {"x": np.zeros(3, dtype=[("a", "f8"), ("b", "O")])},
-    "one more": {"more": np.arange(3)},
-}
-
-
-@pytest.mark.parametrize("kind", [*HOSTILE, "no facts", "facts of another kind", "packed", "no array"])
-def test_a_whole_cache_that_is_none_of_ours_is_made_anew(kind):
-    path = Prepared("t", {}, [], make_arrays).path
-    with np.load(path) as file:
-        members = dict(file)
-    if kind == "no facts":
-        del members["facts"]
-    elif kind == "facts of another kind":
-        members["facts"] = np.array(json.dumps([[1], {}]))
-    save = np.savez_compressed if kind == "packed" else np.savez
-    with path.open("wb") as file:
-        save(file, allow_pickle=True, **{**members, **HOSTILE.get(kind, {})})
-    if kind == "no array":
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr("notes.txt", "x" * 200)
-    assert_made_anew_whole()
-
-
-def test_a_header_that_claims_more_than_there_is_is_not_believed():
-    path = Prepared("t", {}, [], make_arrays).path
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    members["x.npy"] = members["x.npy"].replace(b"(3, 4)", b"(9, 4)")
-    facts = members["facts.npy"].decode("latin-1").replace("[\0\0\x003\0\0\0,", "[\0\0\x009\0\0\0,")
-    members["facts.npy"] = facts.encode("latin-1")
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    assert_made_anew_whole()
-
-
-@pytest.mark.parametrize("kind", ["pipe", "folder", "zeros", "link to itself"])
-def test_what_stands_in_the_place_of_a_cache_is_replaced_or_passed_over(kind, capfd):
-    path = Prepared("t", {}, [], make_arrays).path
-    path.unlink()
-    {
-        "pipe": lambda: os.mkfifo(path),
-        "folder": path.mkdir,
-        "zeros": lambda: path.symlink_to("/dev/zero"),
-        "link to itself": lambda: path.symlink_to(path),
-    }[kind]()
-    assert_made_anew_whole()
-    assert path.is_file() == (kind != "folder")
-    assert cache_folder() == path.parent

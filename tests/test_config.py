@@ -1,18 +1,22 @@
 import re
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import pytest
+import yaml
+from hydra.core.override_parser.types import RangeSweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, PositiveInt
 
 from gradreach import models
 from gradreach.assemble import check
+from gradreach.compose import compose
 from gradreach.config import RunConfig, checked, plain
 from gradreach.config.parsing import LOOPS
-from gradreach.errors import ConfigError, advise
+from gradreach.errors import ConfigError, advise, explain
 from project import PROJECT
 
 OPTIONS = [
@@ -207,12 +211,68 @@ def test_the_identity_of_the_default_run_is_what_it_was(configured):
         "seed=false",
         "task.data_seed=true",
         "threads=true",
+        "seq_len=true",
     ],
 )
 def test_a_truth_value_is_not_a_number(configured, override):
     key, _, given = override.partition("=")
     with pytest.raises(ConfigError, match=rf"^{re.escape(key)}={given}: must be a number, not a truth value$"):
         configured(override)
+
+
+def test_a_truth_value_in_a_list_is_not_a_number(configured):
+    with pytest.raises(ConfigError, match=r"^model.kernel_sizes=true: must be a number, not a truth value$"):
+        configured("model=kim_cnn", "model.kernel_sizes=[3,true]")
+
+
+@pytest.mark.parametrize(
+    "override", ["seed=010", "seed='+010'", "task.data_seed=007", "optimizer.lr=00.1", "seed=' 1'"]
+)
+def test_a_number_with_leading_zeros_or_spaces_is_refused(configured, override):
+    key = override.partition("=")[0]
+    with pytest.raises(ConfigError, match=rf"^{re.escape(key)}=.*: must be a number; write it in decimal, without"):
+        configured(override)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("010", 8), ("-010", -8), ("0x10", 16), ("0b11", 3), ("1:30", 90), ("0_7", 7)]
+)
+def test_a_number_that_yaml_reads_otherwise_than_the_command_line_is_refused(tmp_path, text, number):
+    """010 is 8 to YAML, and 10 to whoever wrote it."""
+    shutil.copytree(PROJECT / "conf", tmp_path / "conf")
+    (tmp_path / "conf" / "experiment" / "odd.yaml").write_text(f"# @package _global_\nseed: {text}\n")
+    with pytest.raises(Exception, match="YAML reads") as raised:
+        compose(["experiment=odd"], tmp_path / "conf")
+    refused = explain(raised.value)
+    assert str(refused).endswith(
+        f"odd.yaml: line 2, column 7: YAML reads {text} as {number}; write {number}, or what was meant; correct the "
+        "YAML there"
+    )
+
+
+@pytest.mark.parametrize("text", ["10", "0", "1_000", "'010'", "-3"])
+def test_other_numbers_of_a_file_are_read(tmp_path, text):
+    shutil.copytree(PROJECT / "conf", tmp_path / "conf")
+    (tmp_path / "conf" / "experiment" / "plain.yaml").write_text(f"# @package _global_\nseed: {text}\n")
+    assert str(compose(["experiment=plain"], tmp_path / "conf")["seed"]) == text.strip("'").replace("_", "")
+
+
+def test_yaml_of_others_is_read_as_ever():
+    assert yaml.safe_load("[010, 0x10, 1:30]") == [8, 16, 90]
+
+
+def test_the_numbers_of_a_range_are_those_that_are_meant(configured):
+    """FloatRange of Hydra gives 0.30000000000000004."""
+    meant = [0.1, 0.2, 0.3, 0.4]
+    found = [float(number) for number in RangeSweep(start=0.1, stop=0.5, step=0.1).range()]
+    assert found != meant
+    for setting in ("optimizer.lr", "optimizer.weight_decay", "model.dropout", "trainer.clip_norm", "task.noise"):
+        for number, near in zip(meant, found, strict=True):
+            one, other = (configured("task=motif", f"{setting}={value!r}")[0] for value in (number, near))
+            assert one == other
+            assert one.run_id == other.run_id
+    assert configured("trainer.stop_when={val/loss: 0.30000000000000004}")[0].trainer.stop_when == {"val/loss": 0.3}
+    assert configured("optimizer.lr=0.3")[0].run_id != configured("optimizer.lr=0.30000000001")[0].run_id
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])

@@ -1,6 +1,7 @@
 """Every job of a sweep, composed; all that touches Hydra's internals stands here, and one test holds it to them."""
 
 import pickle
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -142,6 +144,20 @@ class Composer:
         plain = not (override.is_add() or override.is_force_add() or override.is_delete() or override.package)
         return plain and not key.startswith("hydra") and not self.is_group(key)
 
+
+PLAIN_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
+
+
+def _plain_integer(loader: Any, node: yaml.ScalarNode) -> int:
+    """Refuse an integer of a file that YAML reads otherwise than the command line: 010 is 8."""
+    number: int = yaml.SafeLoader.construct_yaml_int(loader, node)
+    if type(loader).__module__.startswith("omegaconf") and not PLAIN_INTEGER.fullmatch(node.value):
+        problem = f"YAML reads {node.value} as {number}; write {number}, or what was meant"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return number
+
+
+yaml.SafeLoader.add_constructor("tag:yaml.org,2002:int", _plain_integer)  # OmegaConf's loader is made from this one
 
 HELP = {"--help", "-h", "--hydra-help"}
 

@@ -10,6 +10,7 @@ from gradreach import tasks
 from gradreach.config import checked, resolve, signature_of
 
 FILES = sorted((Path(__file__).parents[2] / "conf" / "task").glob("*.yaml"))
+FROM_FILES = {"text_file", "text_values", "ts_file", "ts_values"}
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
@@ -63,9 +64,22 @@ def test_the_default_seq_len_makes_every_task(path):
 
 def test_texts_and_copy_are_trained_slowly_unless_something_else_is_said(composed):
     rates = {path.stem: composed(f"task={path.stem}").optimizer.lr for path in FILES}
-    assert {task for task, rate in rates.items() if rate == 0.001} == {"copy", "imdb", "sst", "text_file"}
+    assert {task for task, rate in rates.items() if rate == 0.001} == {
+        "copy",
+        "imdb",
+        "sst",
+        "text_file",
+        "text_values",
+    }
     assert {task for task, rate in rates.items() if rate == 0.003} == {"trec"}
-    assert {task for task, rate in rates.items() if rate != 0.01} == {"copy", "imdb", "sst", "text_file", "trec"}
+    assert {task for task, rate in rates.items() if rate != 0.01} == {
+        "copy",
+        "imdb",
+        "sst",
+        "text_file",
+        "text_values",
+        "trec",
+    }
     assert composed("task=trec", "optimizer=adam").optimizer.lr == 0.01
     assert composed("optimizer=adam", "task=trec").optimizer.lr == 0.01
     assert composed("task=trec", "optimizer.lr=0.02").optimizer.lr == 0.02
@@ -76,7 +90,7 @@ def test_texts_and_copy_are_trained_slowly_unless_something_else_is_said(compose
 def test_the_canonical_settings_of_a_task_are_those_of_the_records_there_are(path, configured):
     """Identities are made of them; if a change is meant, raise IDENTITY_VERSION."""
     known = json.loads(Path(__file__).with_name("canonical.json").read_text())
-    data = ["task.file=data.csv"] if path.stem in ("text_file", "ts_file") else []
+    data = ["task.file=data.csv"] if path.stem in FROM_FILES else []
     assert configured(f"task={path.stem}", *data)[0].canonical()["task"] == known[path.stem]
     assert known.keys() == {path.stem for path in FILES}
 

@@ -186,10 +186,12 @@ def test_the_share_of_series_cut_is_told(tmp_path):
 
 
 def test_of_a_long_series_that_part_is_given_which_is_asked_for(tmp_path):
-    file = write(tmp_path / "toy.ts", [f"-1,-2,-3,{i}:{'up' if i % 2 else 'down'}" for i in range(20)])
-    for keep, kept in {"head": [-1, -2], "tail": [-3, 0], "both": [-1, 0]}.items():
+    file = write(
+        tmp_path / "toy.ts", [f"-1{i:02},-2{i:02},-3{i:02},4{i:02}:{'up' if i % 2 else 'down'}" for i in range(20)]
+    )
+    for keep, kept in {"head": [-1, -2], "tail": [-3, 4], "both": [-1, 4]}.items():
         x = TimeSeriesFile(file=file, seq_len=2, keep=keep, normalize=False).splits(tmp_path).train.x
-        assert x[:, :, 0].clamp(max=0).unique(dim=0).tolist() == [kept]
+        assert (x[:, :, 0] / 100).trunc().unique(dim=0).tolist() == [kept]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_of_a_long_series_that_part_is_given_which_is_asked_for(tmp_path):
         (["1,2:up", "2,3:up"], HEAD, "all 2 series are of class 'up'"),
         (["(0,1),(1,2):up"], HEAD.replace("timeStamps false", "timeStamps true"), "line 3: values with time stamps"),
         (["1,2:0.5"], HEAD.replace("@classLabel true up down", "@targetLabel true"), "these series have no classes"),
-        (["1,2:up", "2,3:down"], HEAD, "too few series"),
+        (["1,2:up", "2,3:down"], HEAD, "no series are left for the validation split, of 2 with 2 different ones"),
         (series(longest=70, n=70), HEAD, "choose 70 or more, or task.keep=head"),
     ],
 )
@@ -230,7 +232,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
     left = write(tmp_path / "left.ts", [*series(4), "1,2:1,2:left"], HEAD.replace("up down", "up down left"))
     narrow = write(tmp_path / "narrow.ts", series(channels=1))
     for test_file, says in (
-        (left, "class 'left' does not occur in one.ts"),
+        (left, "class 'left' does not occur in training"),
         (narrow, "have 1 channels"),
         (three, "not a number"),
     ):
@@ -301,7 +303,9 @@ def test_a_class_of_the_test_that_training_lacks_is_named_with_its_line(tmp_path
     head = HEAD.replace("up down", "up down left")
     first = write(tmp_path / "a.ts", series(20), head)
     second = write(tmp_path / "b.ts", [*series(4), "1,2:1,2:left"], head)
-    with pytest.raises(ConfigError, match=r"b\.ts: line 11: class 'left' does not occur in a\.ts; take its series out"):
+    with pytest.raises(
+        ConfigError, match=r"b\.ts: line 11: class 'left' does not occur in training \(a\.ts\); take it out"
+    ):
         TimeSeriesFile(file=first, test_file=second).prepare(tmp_path)
 
 
@@ -317,6 +321,6 @@ def test_series_of_the_users_own_test_that_are_learned_from_are_told(tmp_path, c
     told = f"series that also stand in training: {shared} of test; they count as if they were new: take them out of one"
     assert capfd.readouterr().err == f"gradreach: note: {told} file\n"
     with pytest.raises(
-        ConfigError, match=r"for a validation split \(the test holds 8 that it had\); use a larger file"
+        ConfigError, match=r"for the validation split \(the test holds 8 that it had\); use a larger file"
     ):
         TimeSeriesFile(file=files["file"], test_file=files["file"]).prepare(tmp_path)

@@ -57,8 +57,9 @@ def test_long_texts_are_cut_where_it_is_said(keep, kept):
 
 def test_of_a_long_text_that_part_is_given_which_is_asked_for(tmp_path):
     file = write(tmp_path / "a.csv", [f"{i % 2},x y z n{i}" for i in range(40)])
+    other = write(tmp_path / "b.csv", ["0,something else"])
     for keep, kept in {"head": "xy", "tail": "zn", "both": "xn"}.items():
-        task = TextFile(file=file, seq_len=2, keep=keep)
+        task = TextFile(file=file, validation_file=file, test_file=other, seq_len=2, keep=keep)
         assert {first + second[0] for first, second in tokens_of(task, task.splits(tmp_path).train)} == {kept}
 
 
@@ -124,7 +125,7 @@ def test_rare_words_and_words_beyond_the_most_are_unknown(tmp_path):
 
 
 def test_the_share_of_texts_cut_is_told(tmp_path):
-    rows = [f"{i % 2},{'w ' * (i + 1)}" for i in range(40)]
+    rows = [f"{i % 2},{i} {'w ' * i}" for i in range(40)]
     task = TextFile(file=write(tmp_path / "a.csv", rows), seq_len=10)
     splits = task.splits(tmp_path)
     assert task.facts()["cut"] == 30 / 40
@@ -154,12 +155,48 @@ def test_the_data_seed_draws_which_training_texts_are_left(tmp_path):
 
 def test_equal_texts_stand_in_one_split_even_with_different_labels(tmp_path):
     rows = [f"{i % 2},text number {i % 40}" for i in range(200)] + [f"{(i + 1) % 2},text number {i}" for i in range(40)]
-    task = TextFile(file=write(tmp_path / "a.csv", rows), tokens="whitespace")
-    train, validation, test = task._draw(*task.read(task.files(tmp_path)))[0]
-    assert len(train.texts) + len(validation.texts) + len(test.texts) == 240
-    assert not set(train.texts) & set(test.texts)
-    assert not set(train.texts) & set(validation.texts)
-    assert not set(validation.texts) & set(test.texts)
+    task = TextFile(file=write(tmp_path / "a.csv", rows), tokens="characters")
+    splits = task.splits(tmp_path)
+    assert sum(map(len, splits)) == 240
+    assert_nothing_stands_in_two(splits)
+
+
+def assert_nothing_stands_in_two(splits):
+    train, validation, test = ({tuple(row) for row in split.x.tolist()} for split in splits)
+    assert train.isdisjoint(test)
+    assert validation.isdisjoint(train | test)
+
+
+@pytest.mark.parametrize("keep", ["head", "tail", "both"])
+def test_texts_of_which_a_model_is_given_the_same_part_stand_in_one_split(tmp_path, keep):
+    rows = [f"{i % 2},{i % 30:02}{i:03}{i % 30:02}" for i in range(120)]
+    length = 4 if keep == "both" else 2
+    task = TextFile(file=write(tmp_path / "a.csv", rows), tokens="characters", seq_len=length, keep=keep)
+    splits = task.splits(tmp_path)
+    assert sum(map(len, splits)) == 120
+    assert_nothing_stands_in_two(splits)
+
+
+def test_texts_of_which_a_model_is_given_the_same_part_are_counted_and_leave_validation(tmp_path):
+    train = write(tmp_path / "a.csv", [f"{i % 2},train {i} more" for i in range(20)])
+    chosen_by = write(tmp_path / "b.csv", [f"{i % 2},asked {i} here" for i in range(20)])
+    test = write(tmp_path / "c.csv", [*(f"{i % 2},asked {i} there" for i in range(5)), "0,train 3 too", "1,new"])
+    for seq_len, left, learned in ((2, 15, 1), (3, 20, 0)):
+        task = TextFile(file=train, validation_file=chosen_by, test_file=test, seq_len=seq_len, tokens="whitespace")
+        assert len(task.splits(tmp_path).validation) == left
+        assert task.facts()["also_in_test"] == 20 - left
+        assert task.facts()["also_in_training"] == {"validation": 0, "test": learned}
+
+
+def test_texts_that_a_model_can_tell_apart_are_different(tmp_path):
+    """Spaces are tokens' ends, and a tokenizer that keeps capitals gives them to the model."""
+    train = write(tmp_path / "a.csv", [f"{i % 2},train {i}" for i in range(20)])
+    test = write(tmp_path / "c.csv", ["0,to get her", "1,The end"])
+    chosen_by = write(tmp_path / "b.csv", ["0,together", "1,the end"])
+    for tokens, taken_out in (("basic_english", 1), ("whitespace", 0), ("characters", 0)):
+        task = TextFile(file=train, validation_file=chosen_by, test_file=test, tokens=tokens)
+        task.prepare(tmp_path)
+        assert task.facts()["also_in_test"] == taken_out
 
 
 @pytest.mark.parametrize("tokens", ["basic_english", "whitespace", "characters"])
@@ -212,10 +249,12 @@ def test_what_texts_have_in_common_is_what_every_tokenizer_keeps(first):
 
 
 def test_the_tokens_do_not_change_who_is_tested(tmp_path):
-    file = write(tmp_path / "a.csv", [f"{i % 2},Text number {i}" for i in range(200)])
+    file = write(tmp_path / "a.csv", [f"{i % 2},Text {i // 20} {i % 20}" for i in range(200)])
     words, characters = (TextFile(file=file, tokens=tokens) for tokens in ("whitespace", "characters"))
-    drawn, again = (task._draw(*task.read(task.files(tmp_path)))[0] for task in (words, characters))
-    assert [part.texts for part in drawn] == [part.texts for part in again]
+    for part, again in zip(words.splits(tmp_path), characters.splits(tmp_path), strict=True):
+        assert [" ".join(text) for text in tokens_of(words, part)] == [
+            "".join(text) for text in tokens_of(characters, again)
+        ]
 
 
 def test_the_split_depends_on_the_data_seed_alone(tmp_path):
@@ -288,12 +327,12 @@ def test_torchtext_is_imported_late_and_its_warnings_stay_inside():
 
 def test_trec_is_split_as_published_without_test_questions_in_validation(data_dir):
     task = TREC()
-    train, validation, test = task._draw(*task.read(task.files(data_dir)))[0]
-    assert (len(train.texts) + len(validation.texts), len(test.texts)) == (pytest.approx(5450, abs=5), 500)
-    assert len(validation.texts) == pytest.approx(545, abs=10)
-    assert not set(validation.texts) & set(test.texts)
-    assert not set(validation.texts) & set(train.texts)
-    assert len(set(train.labels)) == 6
+    splits = task.splits(data_dir)
+    assert [len(split) for split in splits] == [4911, 539, 500]
+    train, validation, test = ({tuple(text) for text in tokens_of(task, split)} for split in splits)
+    assert not validation & train
+    assert all("<unk>" in text for text in validation & test)  # words that training lacks all look the same
+    assert (task.facts()["also_in_test"], len(task.classes())) == (2, 6)
     assert len(set(TREC(fine=True).read(task.files(data_dir))[0].labels)) == 50
     words = [len(text.split()) for text in task.read(task.files(data_dir))[0].texts]
     assert sum(words) / len(words) == pytest.approx(10.2, abs=0.05)
@@ -404,7 +443,7 @@ def test_texts_of_the_users_own_test_that_are_learned_from_are_told(tmp_path, ca
 def test_nothing_is_drawn_where_all_splits_are_given(tmp_path, monkeypatch):
     for name in ("a", "b", "c"):
         write(tmp_path / f"{name}.csv", [f"{i % 2},text {name} {i}" for i in range(20)])
-    monkeypatch.setattr("gradreach.tasks.text.key", None)
+    monkeypatch.setattr("gradreach.tasks.splits.grouped_split", None)
     splits = TextFile(file="a.csv", validation_file="b.csv", test_file="c.csv").splits(tmp_path)
     assert splits.train.target.tolist() == [0, 1] * 10  # in the order of the file
     with pytest.raises(TypeError):

@@ -78,7 +78,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.csv").write_text("label,text\n" + "0,\n1,\n" * 10)
     task = TextFile(file="a.csv", test_file="b.csv")
-    with pytest.raises(ConfigError, match="no text is left for the validation split"):
+    with pytest.raises(ConfigError, match="no texts are left for the validation split"):
         task.prepare(tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
             {},
             "a.jsonl: line 1: column 'label' holds a decimal number (1.0)",
         ),
-        ("a.csv", b"label,text\n" + b"1,x\n" * 20, {}, "a.csv: all texts are of class '1'"),
+        ("a.csv", b"label,text\n" + b"1,x\n" * 20, {}, "a.csv: all 20 texts are of class '1'"),
         ("a.csv", b"label,text\n1,x\n1,\xe9t\xe9\n", {}, "a.csv: line 3 is not utf-8 (byte 0xe9); set task.encoding"),
         ("a.csv", b"label,text\n1,x\n", {"encoding": "klingon"}, "task.encoding=klingon: there is no such encoding"),
         ("a.csv", b'label,text\n1,"x\n0,y\n1,z\n', {}, "a.csv: what begins in line 2 cannot be read"),
@@ -128,7 +128,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
         ("a.dat", b"label,text\n", {}, "task.format=auto: a.dat does not tell its format"),
         ("a.csv.gz", b"no gzip", {}, "a.csv.gz: cannot be read"),
         ("a.csv.xz", b"no xz", {}, "a.csv.xz: cannot be read"),
-        ("a.csv", b"label,text\n1,x\n0,y\n", {}, "a.csv: no text is left for the validation split"),
+        ("a.csv", b"label,text\n1,x\n0,y\n", {}, "a.csv: no texts are left for the validation split"),
         ("a.jsonl", b"[" * 100_000 + b"\n", {}, "a.jsonl: line 1 is not JSON"),
         (
             "a.csv",
@@ -155,7 +155,9 @@ def test_a_label_that_training_lacks_is_named_with_its_line(tmp_path):
 
 def test_a_test_that_holds_all_of_validation_is_named_as_the_reason(tmp_path):
     (tmp_path / "a.csv").write_text(csv_of(ROWS))
-    with pytest.raises(ConfigError, match=r"left for the validation split \(the test holds 4 that it had\); use more"):
+    with pytest.raises(
+        ConfigError, match=r"left for the validation split \(the test holds 4 that it had\); use a larger file"
+    ):
         TextFile(file="a.csv", test_file="a.csv").prepare(tmp_path)
 
 

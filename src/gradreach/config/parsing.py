@@ -56,6 +56,7 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     Raises:
         ConfigError: naming the first setting that is unknown or cannot be.
     """
+    composed = {key: _rounded(value) for key, value in composed.items()}
     groups = (Axes, Kernels, RunConfig, RunEnvironment)
     known = {field for group in groups for field in group.model_fields}
     for key in composed:
@@ -93,6 +94,18 @@ def _kernels(asked: str, run: RunConfig, environment: RunEnvironment) -> str:
         advise("kernels=auto: numba is not installed, so recurrent layers take torch's slower way (pip install numba)")
         return "torch"
     return "compiled"
+
+
+def _rounded(value: Any) -> Any:
+    """Return a value with 12 digits a number: 0.30000000000000004, from a range, is the 0.3 that is meant."""
+    match value:
+        case float():
+            return float(f"{value:.12g}")
+        case Mapping():
+            return {key: _rounded(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_rounded(each) for each in value]
+    return value
 
 
 def _part(group: type[Model], composed: Mapping[str, Any]) -> Model:

@@ -246,7 +246,7 @@ class RunEnvironment(Settings):
 class Axes(Settings):
     """The three axes of the study, at the top of the configuration."""
 
-    seq_len: PositiveInt
+    seq_len: Annotated[int, Field(gt=0, le=1_000_000)]
     kernel_size: PositiveInt
     seed: Seed
 

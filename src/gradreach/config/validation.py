@@ -12,6 +12,9 @@ from gradreach.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+NUMBER = re.compile(r"[-+]?((0|[1-9][0-9_]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+"""How Hydra's command line writes one: elsewhere 010 may be eight."""
+
 
 def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
     """Validate values, or raise a ConfigError about the first that is wrong."""
@@ -19,20 +22,26 @@ def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") 
         found = settings.model_validate(dict(values))
     except ValidationError as error:
         raise _first_mistake(settings, error, prefix) from None
-    _refuse_truth_values(found, values, prefix)
+    _refuse_look_alikes(found, values, prefix)
     return found
 
 
-def _refuse_truth_values(found: BaseModel, values: Mapping[str, Any], prefix: str) -> None:
-    """Refuse true and false where a number is meant: pydantic makes 1 and 0 of them, and so another identity."""
-    for attribute, field in type(found).model_fields.items():
-        name = field.alias or attribute
-        given, value = values.get(name), getattr(found, attribute)
-        key = ".".join(filter(None, [prefix, name]))
-        if isinstance(given, bool) and not isinstance(value, bool):
+def _refuse_look_alikes(value: object, given: object, key: str) -> None:
+    """Refuse what pydantic makes a number of, and so another identity, though it is none: true, or the text 010."""
+    match value, given:
+        case BaseModel(), Mapping():
+            for attribute, field in type(value).model_fields.items():
+                name = field.alias or attribute
+                _refuse_look_alikes(getattr(value, attribute), given.get(name), ".".join(filter(None, [key, name])))
+        case ((list() | tuple()), (list() | tuple())):
+            for one, its in zip(value, given, strict=False):
+                _refuse_look_alikes(one, its, key)
+        case bool(), _:
+            pass
+        case ((int() | float()), bool()):
             raise ConfigError(key, given, "must be a number, not a truth value")
-        if isinstance(value, BaseModel) and isinstance(given, Mapping):
-            _refuse_truth_values(value, given, key)
+        case ((int() | float()), str()) if not NUMBER.fullmatch(given):
+            raise ConfigError(key, given, "must be a number", "write it in decimal, without leading zeros or spaces")
 
 
 def _first_mistake(settings: type[BaseModel], error: ValidationError, prefix: str) -> ConfigError:
@@ -46,7 +55,7 @@ def _first_mistake(settings: type[BaseModel], error: ValidationError, prefix: st
         return ConfigError(key, allowed="there is no such setting", choices=list(_names(group)))
     own = [each for each in errors if _place(settings, each["loc"])[1] == path]
     allowed = " or ".join(dict.fromkeys(_demand(each, _names(group).get(path[-1])) for each in own))
-    unquoted = own[0]["type"] == "string_type" and isinstance(given, int | float)
+    unquoted = any(each["type"] == "string_type" for each in own) and isinstance(given, int | float)
     hint = f"quote it: \"{key}='{given}'\"" if unquoted else ""
     return ConfigError(key, given, f"must {allowed.replace(' or be ', ' or ')}", hint)
 

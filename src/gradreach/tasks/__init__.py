@@ -10,9 +10,9 @@ from gradreach.tasks.motif import Motif, Position
 from gradreach.tasks.sst import SST
 from gradreach.tasks.synthetic import Synthetic
 from gradreach.tasks.task import Shape, Splits, Task, ValueTask
-from gradreach.tasks.text_file import TextFile
+from gradreach.tasks.text_file import TextFile, TextValues
 from gradreach.tasks.trec import TREC
-from gradreach.tasks.ts_file import TimeSeriesFile
+from gradreach.tasks.ts_file import TimeSeriesFile, TimeSeriesValues
 
 __all__ = [
     "IGNORED",
@@ -36,6 +36,8 @@ __all__ = [
     "Task",
     "TemporalOrder",
     "TextFile",
+    "TextValues",
     "TimeSeriesFile",
+    "TimeSeriesValues",
     "ValueTask",
 ]

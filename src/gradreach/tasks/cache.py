@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 import os
+import stat
 import struct
 import time
 import zipfile
@@ -11,13 +13,17 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import filelock
 import numpy as np
 
-from gradreach.errors import advise
+from gradreach.errors import ConfigError, advise
 from gradreach.system.files import digest, write_atomically
+
+FACTS = "facts"
+NUMBERS_AND_TEXT = "biufU"
+"""The types of arrays that are kept, as numpy abbreviates them."""
 
 Arrays = dict[str, np.ndarray]
 Read = TypeVar("Read")
@@ -74,9 +80,9 @@ class Prepared:
             if self._arrays is not None:
                 return _facts(self.path)  # another process has made it meanwhile
             self._arrays, facts = self.make()
-            arrays, header = self._arrays, json.dumps([facts, sorted(self._arrays)])
+            arrays, header = self._arrays, json.dumps([facts, _kinds(self._arrays)])
             try:
-                write_atomically(self.path, lambda file: np.savez(file, facts=header, **arrays))  # type: ignore[arg-type]
+                write_atomically(self.path, lambda file: np.savez(file, **{FACTS: header}, **arrays))  # type: ignore[arg-type]
                 self._arrays = map_arrays(self.path)
             except OSError as error:  # a cache is a convenience
                 advise(
@@ -90,39 +96,64 @@ def map_arrays(path: Path) -> Arrays:
     """Map the arrays of an uncompressed npz file into memory: what is not looked at takes none.
 
     Raises:
-        Exception: it is absent or damaged: zipfile and numpy answer damage in many ways.
+        Exception: it is absent or damaged, or not of ours: zipfile and numpy answer damage in many ways.
     """
-    state = path.stat()
-    _check(path, state.st_size, state.st_mtime_ns)
+    _checked(path)
     arrays: Arrays = {}
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
-            file.seek(
-                member.header_offset + 26
-            )  # a local header ends with two lengths, and what is as long as they say
-            file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
-            header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-            shape, by_column, dtype = header[np.lib.format.read_magic(file)[0]](file)
-            order: Any = "F" if by_column else "C"
-            arrays[member.filename.removesuffix(".npy")] = np.memmap(path, dtype, "c", file.tell(), shape, order)
-    _, names = json.loads(arrays.pop("facts").item())
-    if sorted(arrays) != names:
-        raise ValueError(f"{path}: holds {sorted(arrays)}, not {names}")
+            dtype, shape, order, start = _place(file, member)
+            arrays[member.filename.removesuffix(".npy")] = np.memmap(path, dtype, "c", start, shape, order)
+    _, kinds = json.loads(arrays.pop(FACTS).item())
+    if _kinds(arrays) != kinds:
+        raise ValueError(f"{path}: holds {_kinds(arrays)}, not {kinds}")
     return arrays
+
+
+def _place(file: IO[bytes], member: zipfile.ZipInfo) -> tuple[np.dtype[Any], tuple[int, ...], Any, int]:
+    """Return type, shape, order and place of an array in an npz file, all of which fit the room that it has."""
+    file.seek(member.header_offset + 26)  # a local header ends with two lengths, and what is as long as they say
+    file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+    begin = file.tell()
+    header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+    shape, by_column, dtype = header[np.lib.format.read_magic(file)[0]](file)
+    if dtype.kind not in NUMBERS_AND_TEXT:  # an object would be an address in memory that is none
+        raise ValueError(f"{member.filename}: may not hold {dtype}")
+    if file.tell() - begin + math.prod(shape) * dtype.itemsize != member.file_size:
+        raise ValueError(f"{member.filename}: {shape} of {dtype} do not take {member.file_size} bytes")
+    return dtype, shape, "F" if by_column else "C", file.tell()
+
+
+def _checked(path: Path) -> None:
+    """Raise an exception where a file is not one of ours, whole."""
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):  # a pipe would be waited for
+        raise ValueError(f"{path}: not a file")
+    _check(path, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
 def _check(path: Path, size: int, changed: int) -> None:
     """Compare all checksums; once in a process while size and time of change stay."""
     with zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError(f"{path}: is packed, which ours are not")  # and may be any size unpacked
         if archive.testzip() is not None:
             raise zipfile.BadZipFile(path)
 
 
 def _facts(path: Path) -> dict[str, Any]:
+    _checked(path)
     with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-        facts: dict[str, Any] = json.loads(str(file["facts"]))[0]
-        return facts
+        facts = json.loads(str(file[FACTS]))[0]
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path}: holds no facts")
+    return facts
+
+
+def _kinds(arrays: Arrays) -> dict[str, Any]:
+    """Return type and shape of each array, as JSON has them."""
+    return {name: [one.dtype.str, list(one.shape)] for name, one in sorted(arrays.items())}
 
 
 def _intact(part: Callable[[Path], Read], path: Path) -> Read | None:
@@ -150,9 +181,19 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file's content; read once in a process while size and time of change stay."""
-    state = path.stat()
-    return _file_hash(path, state.st_size, state.st_mtime_ns)
+    """Return the SHA-256 of a file's content; read once in a process while size and time of change stay.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # a pipe would be waited for
+            raise ConfigError(path, allowed="this is not a file", hint="delete or replace it")
+        return _file_hash(path, state.st_size, state.st_mtime_ns)
+    except OSError as error:
+        unreadable = f"cannot be read ({error.strerror or error})"
+        raise ConfigError(path, allowed=unreadable, hint="delete or replace it") from None
 
 
 @lru_cache

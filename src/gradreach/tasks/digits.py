@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pydantic import PositiveInt
 
 from gradreach.batch import Batch
 from gradreach.errors import ConfigError
 from gradreach.tasks.splits import grouped_split, keys_of
-from gradreach.tasks.task import Shape, Splits, Task
+from gradreach.tasks.task import Shape, Splits, Steps, Task
 
 PIXELS = 64
 
@@ -35,7 +34,7 @@ class Digits(Task):
     )
     licence = "CC BY 4.0"
 
-    seq_len: PositiveInt = PIXELS
+    seq_len: Steps = PIXELS
 
     def __post_init__(self) -> None:
         if self.seq_len < PIXELS:

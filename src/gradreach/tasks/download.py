@@ -1,5 +1,6 @@
 """Files from elsewhere: verified before they are used, and never unpacked by the names that an archive gives."""
 
+import gzip
 import hashlib
 import io
 import urllib.request
@@ -14,6 +15,8 @@ from gradreach.system.files import write_atomically
 
 TIMEOUT = 60
 BLOCK = 1 << 20
+LARGEST = 2**28
+"""Bytes of a file that is read whole, packed or not: all published ones are smaller."""
 
 
 def fetch(
@@ -64,6 +67,15 @@ def fetch(
     )
 
 
+def gunzip(content: bytes) -> bytes:
+    """Unpack gzip, this much at most: a small file may be made to unpack to more than there is memory."""
+    with gzip.open(io.BytesIO(content)) as file:
+        unpacked = file.read(LARGEST + 1)
+    if len(unpacked) > LARGEST:
+        raise OSError(f"unpacks to more than {LARGEST:,} bytes")
+    return unpacked
+
+
 def hash_of(content: bytes, digest: str) -> str:
     """Return the digest of a content, of the same kind as another."""
     kind = digest.partition(":")[0]
@@ -82,6 +94,10 @@ def verified(path: Path, digest: str, of: Callable[[bytes], bytes] = bytes) -> b
         ConfigError: it is not, or cannot be read.
     """
     try:
+        if not path.is_file():
+            raise OSError("not a file")  # a pipe would be waited for
+        if path.stat().st_size > LARGEST:
+            raise OSError(f"larger than {LARGEST:,} bytes")
         content = of(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(path, allowed=f"cannot be read ({error})", hint="delete or replace it") from None

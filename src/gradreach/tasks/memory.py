@@ -1,15 +1,15 @@
 """Problems that can only be solved by remembering."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from gradreach.batch import IGNORED
 from gradreach.errors import ConfigError
-from gradreach.tasks.synthetic import Part, Symbolic, Synthetic
+from gradreach.tasks.synthetic import ENOUGH, Part, Symbolic, Synthetic
 from gradreach.tasks.task import Shape, ValueTask
 
 MOST_CLASSES = 1024
@@ -31,10 +31,10 @@ class Recall(Symbolic):
 
     symbols: PositiveInt = 1
     values: PositiveInt = 8
-    distractors: NonNegativeInt = 4
+    distractors: Annotated[int, Field(ge=0, le=10_000)] = 4
 
     def __post_init__(self) -> None:
-        classes = self.values**self.symbols
+        classes = self.values ** min(self.symbols, ENOUGH)
         if not 2 <= classes <= MOST_CLASSES:
             raise ConfigError(
                 "task.values",
@@ -44,7 +44,7 @@ class Recall(Symbolic):
                 others={"task.symbols": self.symbols},
             )
         self._check_length(self.symbols, f"task.symbols={self.symbols} steps for its cues")
-        self._check_variety(classes * (self.distractors or self.values) ** (self.seq_len - self.symbols))
+        self._check_variety(self.distractors or self.values, self.seq_len - self.symbols, times=classes)
         self.shape = Shape(channels=len(self.alphabet), length=self.seq_len, outputs=classes)
 
     @property
@@ -80,7 +80,8 @@ class Copy(Symbolic):
     values: PositiveInt = 8
 
     def __post_init__(self) -> None:
-        symbols, strings, wanted = self.symbols, self.values**self.symbols, sum(self.sizes.values())
+        symbols, wanted = self.symbols, sum(self.sizes.values())
+        strings = self.values ** min(symbols, ENOUGH)
         if not 2 <= self.values <= 100:
             raise ConfigError("task.values", self.values, "choose 2 to 100")
         self._check_length(2 * symbols + 1, f"task.symbols={symbols} steps to show, as many to answer and one between")
@@ -124,7 +125,7 @@ class TemporalOrder(Symbolic):
 
     def __post_init__(self) -> None:
         self._check_length(10, "10 steps for its two symbols and what lies between")
-        self._check_variety(4 ** (self.seq_len - 1))
+        self._check_variety(4, self.seq_len - 1)
         self.shape = Shape(channels=len(self.alphabet), length=self.seq_len, outputs=4)
 
     def classes(self) -> list[str]:
@@ -195,7 +196,7 @@ class Parity(Synthetic):
     """
 
     def __post_init__(self) -> None:
-        self._check_variety(2**self.seq_len)
+        self._check_variety(2, self.seq_len)
         self.shape = Shape(channels=1, length=self.seq_len, outputs=2)
 
     def classes(self) -> list[str]:

@@ -1,18 +1,16 @@
 """MNIST, read pixel by pixel."""
 
-import gzip
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 
 import numpy as np
-from pydantic import PositiveInt
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import Arrays, Prepared, progress
-from gradreach.tasks.download import fetch, verified
-from gradreach.tasks.splits import draw_some, grouped_split, keys_of
-from gradreach.tasks.task import Shape, Splits, Task, splits_of
+from gradreach.tasks.download import fetch, gunzip, verified
+from gradreach.tasks.splits import check_train_size, draw_some, grouped_split, keys_of
+from gradreach.tasks.task import Shape, Size, Splits, Steps, Task, splits_of
 
 SIDE = 28
 VALIDATION = 1 / 6
@@ -41,9 +39,9 @@ class MNIST(Task):
     source = "Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits, 1998"
     licence = "the files state none; distributors name CC BY-SA 3.0"
 
-    seq_len: PositiveInt = SIDE * SIDE
+    seq_len: Steps = SIDE * SIDE
     permuted: bool = False
-    train_size: PositiveInt | None = None
+    train_size: Size | None = None
 
     def __post_init__(self) -> None:
         self.side = isqrt(self.seq_len)
@@ -60,7 +58,7 @@ class MNIST(Task):
     def prepare(self, data_dir: Path) -> None:
         """Download what is absent from ``data_dir/mnist``, and average the pixels, where that is not kept already."""
         files = [
-            fetch(data_dir / "mnist" / name, [mirror + name for mirror in MIRRORS], digest, of=gzip.decompress)
+            fetch(data_dir / "mnist" / name, [mirror + name for mirror in MIRRORS], digest, of=gunzip)
             for name, digest in FILES.items()
         ]
         self.prepared = Prepared("mnist", self.settings(), files, lambda: (self._make(files), {}))
@@ -73,7 +71,9 @@ class MNIST(Task):
     def _make(self, files: list[Path]) -> Arrays:
         read = (read_idx(path, digest) for path, digest in zip(files, FILES.values(), strict=True))
         images, digits, test_images, test_digits = progress(read, "reading MNIST", len(files))
+        # no two of the 70,000 images are equal, nor are their averages, down to 2x2
         rest, chosen_by = grouped_split(digits, keys_of(images), (1 - VALIDATION, VALIDATION), self.data_seed)
+        check_train_size(self.train_size, digits[rest])
         rest = rest[draw_some(digits[rest], self.train_size, self.data_seed)]
         order = np.arange(self.side**2)
         if self.permuted:
@@ -106,7 +106,7 @@ def read_idx(path: Path, digest: str) -> np.ndarray:
     Raises:
         ConfigError: its unpacked bytes are not those that the digest is of.
     """
-    content = verified(path, digest, of=gzip.decompress)
+    content = verified(path, digest, of=gunzip)
     dimensions = content[3]
     shape = np.frombuffer(content, ">i4", dimensions, offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
 
 from gradreach.batch import Batch
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import Arrays, Prepared, progress
-from gradreach.tasks.splits import draw_some, grouped_split, keys_of
-from gradreach.tasks.task import Shape, Splits, Task
+from gradreach.tasks.splits import check_train_size, draw_some, grouped_split, keys_of
+from gradreach.tasks.task import Shape, Size, Splits, Steps, Task
 
 STEPS = 40
 MAKER_SEED = 42
@@ -38,9 +37,9 @@ class MNIST1D(Task):
     source = "S. Greydanus and D. Kobak, Scaling down deep learning with MNIST-1D, 2020; made by the package mnist1d"
     licence = "Apache-2.0 (the package that makes it)"
 
-    seq_len: PositiveInt = STEPS
+    seq_len: Steps = STEPS
     shuffled: bool = False
-    train_size: PositiveInt | None = None
+    train_size: Size | None = None
 
     def __post_init__(self) -> None:
         if self.seq_len < STEPS:
@@ -51,15 +50,20 @@ class MNIST1D(Task):
         """Make the set where it is not kept."""
         settings = {"shuffled": self.shuffled, "seed": MAKER_SEED}
         self.prepared = Prepared("mnist1d", settings, [], lambda: (make(self.shuffled), {}))
+        check_train_size(self.train_size, self.prepared.arrays()["y"][self._draw()[0]])
 
     def splits(self, data_dir: Path) -> Splits:
         """Return the three splits; ``data_dir`` is not read."""
         self.prepare(data_dir)
         arrays = self.prepared.arrays()
-        rest, chosen_by = grouped_split(arrays["y"], keys_of(arrays["x"]), (0.9, 0.1), self.data_seed)
+        rest, chosen_by = self._draw()
         rest = rest[draw_some(arrays["y"][rest], self.train_size, self.data_seed)]
         train, test = self._batch(arrays["x"], arrays["y"]), self._batch(arrays["x_test"], arrays["y_test"])
         return Splits(train.take(torch.from_numpy(rest)), train.take(torch.from_numpy(chosen_by)), test)
+
+    def _draw(self) -> list[np.ndarray]:
+        arrays = self.prepared.arrays()
+        return grouped_split(arrays["y"], keys_of(arrays["x"]), (0.9, 0.1), self.data_seed)
 
     def _batch(self, signals: np.ndarray, digits: np.ndarray) -> Batch:
         x = torch.zeros(len(signals), self.seq_len, 1)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import Field
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.synthetic import Part, Synthetic
@@ -25,8 +25,8 @@ class InNoise(Synthetic):
     - ``data_seed``: draws patterns and examples.
     """
 
-    motif_length: PositiveInt = 8
-    noise: NonNegativeFloat = 0.3
+    motif_length: Annotated[int, Field(ge=1, le=10_000)] = 8
+    noise: Annotated[float, Field(ge=0, le=1e6)] = 0.3
 
     motifs = 2
     """How many patterns there are."""
@@ -98,7 +98,7 @@ class Motif(InNoise):
     - ``train_region``, ``test_region``: where the pattern may stand.
     """
 
-    motifs: PositiveInt = 4
+    motifs: Annotated[int, Field(ge=1, le=1024)] = 4
     train_region: Region = "anywhere"
     test_region: Region = "anywhere"
 

@@ -1,19 +1,42 @@
 """Files of the user's own, line by line: what is wrong with them is said with file and line."""
 
+import codecs
 import gzip
 import io
 import lzma
+import math
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from gradreach.errors import ConfigError, advise
+from gradreach.errors import ConfigError, advise, first_line
 
 PACKED = (".gz", ".xz")
+UNREADABLE = (
+    OSError,
+    EOFError,
+    KeyError,
+    NotImplementedError,  # of zip: packed in a way that is not known
+    RuntimeError,  # of zip: encrypted
+    lzma.LZMAError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+"""What a damaged file is answered with."""
+LONGEST_LINE = 20_000_000
+"""Characters. A longer line is no text of a person, and would fill the memory."""
+SHORT_LINE = 20
+"""Characters that a shorter line counts as: it takes as long to read."""
+MOST_UNPACKED = 100_000_000
+MOST_PACKING = 50
+"""What unpacks to more than both, characters and times its size, was made to fill a memory."""
 PATHS = "give an absolute path, or one below data_dir"
 
 
@@ -81,28 +104,43 @@ def lines(
 
 
 def _lines(path: Path, encoding: str, remedy: str, member: str | None, strict: bool) -> Generator[str, None, None]:
-    number = 0
+    number = read = 0
+    packed = path.suffix.lower() in (*PACKED, ".zip")
     try:
+        most = max(MOST_UNPACKED, MOST_PACKING * path.stat().st_size) if packed else math.inf
         with _open(path, encoding, member) as file:
-            for number, line in enumerate(file, start=1):
-                broken = None
-                if strict and not line.isascii():
-                    broken = next((c for c in line if "\udc80" <= c <= "\udcff"), None)
-                if broken is not None:
-                    wrong = f"line {number} is not {encoding} (byte 0x{ord(broken) - 0xDC00:02x})"
-                    raise ConfigError(path, allowed=wrong, hint=remedy)
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), ""), start=1):
+                read += max(len(line), SHORT_LINE)
+                _check_line(path, number, line, encoding if strict else None, remedy)
+                if read > most:
+                    larger = f"unpacks to more than {MOST_PACKING} times its size"
+                    raise ConfigError(path, allowed=larger, hint="unpack it yourself if it is meant so")
                 yield line
     except UnicodeError as error:
         raise ConfigError(path, allowed=f"not {encoding} after line {number} ({error})", hint=remedy) from None
-    except (OSError, EOFError, KeyError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
-        broken = f"cannot be read after line {number} ({error})"
+    except UNREADABLE as error:
+        broken = f"cannot be read after line {number} ({first_line(error)})"
         raise ConfigError(path, allowed=broken, hint="is it whole?") from None
+
+
+def _check_line(path: Path, number: int, line: str, encoding: str | None, remedy: str) -> None:
+    """Refuse what is no line of text; without an encoding bytes that could not be decoded may be in it."""
+    if len(line) >= LONGEST_LINE:
+        long = f"line {number} is longer than {LONGEST_LINE:,} characters"
+        raise ConfigError(path, allowed=long, hint="is this a text file?")
+    if "\0" in line:
+        raise ConfigError(path, allowed=f"line {number} holds a zero byte", hint="is this a text file?")
+    if encoding is not None and not line.isascii():
+        broken = next((c for c in line if "\udc80" <= c <= "\udcff"), None)
+        if broken is not None:
+            wrong = f"line {number} is not {encoding} (byte 0x{ord(broken) - 0xDC00:02x})"
+            raise ConfigError(path, allowed=wrong, hint=remedy)
 
 
 def _open(path: Path, encoding: str, member: str | None) -> IO[str]:
     """Open text; bytes that cannot be decoded become lone surrogates, so that their line is known."""
-    encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
     try:
+        encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
         io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     except (LookupError, ValueError):  # the latter: a zero in it
         unknown = "there is no such encoding"

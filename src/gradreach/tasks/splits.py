@@ -1,6 +1,6 @@
 """Splits that we make ourselves, where a data set comes without."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Annotated
 
@@ -13,16 +13,51 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 """Of the examples of one file."""
 
 
-def check_shares(validation_share: float, test_share: float) -> None:
-    """Refuse shares of one file that leave nothing to train on."""
-    if validation_share + test_share >= 1:
-        raise ConfigError(
-            "task.validation_share",
-            validation_share,
-            "nothing is left to train on",
-            "choose shares that sum to less than 1",
-            others={"task.test_share": test_share},
-        )
+FOLDS = 10
+
+Fold = Annotated[int | None, Field(ge=0, exclude_if=lambda value: value is None)]
+"""Which part of a file is the test; where there are no folds it is no part of the identity."""
+
+Folds = Annotated[int, Field(ge=2, le=1000, exclude_if=lambda value: value == FOLDS)]
+
+
+def check_shares(shares: Mapping[str, float]) -> None:
+    """Refuse shares of one file, by split, that leave nothing to train on."""
+    if sum(shares.values()) >= 1:
+        (first, value), *others = ((f"task.{name}_share", share) for name, share in shares.items())
+        rest, hint = "nothing is left to train on", "choose shares that sum to less than 1"
+        raise ConfigError(first, value, rest, hint, others=dict(others))
+
+
+def draw_splits(
+    labels: np.ndarray,
+    keys: Sequence[bytes],
+    shares: Mapping[str, float],
+    seed: int,
+    fold: int | None = None,
+    folds: int = FOLDS,
+) -> dict[str, np.ndarray]:
+    """Draw those splits of a file that have no files of their own: indices by ``train``, ``validation``, ``test``.
+
+    Args:
+        labels: the class of each example, ``(n,)``.
+        keys: equal for equal examples, ``n`` of them.
+        shares: of ``validation`` and ``test``, where they are to be drawn; the rest is ``train``.
+        seed: the data seed.
+        fold: this one of equal parts is the test, not a share; which parts they are does not depend on it.
+        folds: how many equal parts.
+    """
+    rest, parts = np.arange(len(labels)), dict[str, np.ndarray]()
+    if fold is not None:
+        equal_parts = grouped_split(labels, keys, [1 / folds] * folds, seed)
+        parts["test"] = equal_parts.pop(fold)
+        rest = np.concatenate(equal_parts)
+    drawn = {name: share for name, share in shares.items() if name not in parts}
+    if drawn:
+        whole = [2 - sum((1.0, *drawn.values())), *drawn.values()]  # not 1 - sum: a last bit can move an example
+        rest, *others = (rest[i] for i in grouped_split(labels[rest], [keys[i] for i in rest.tolist()], whole, seed))
+        parts |= zip(drawn, others, strict=True)
+    return {"train": rest, **parts}
 
 
 def grouped_split(labels: np.ndarray, keys: Sequence[bytes], shares: Sequence[float], seed: int) -> list[np.ndarray]:
@@ -48,6 +83,20 @@ def grouped_split(labels: np.ndarray, keys: Sequence[bytes], shares: Sequence[fl
     return [generator.permutation(np.flatnonzero(part_of == number)) for number in range(len(shares))]
 
 
+def keys_of_given(whole: Sequence[bytes], given: Sequence[bytes]) -> list[bytes]:
+    """Return a key for each example that equals another's where a model is given the same.
+
+    Args:
+        whole: keys of the examples as their files have them. They set the order of the keys, and so what is drawn: a
+            split changes only where what is equal does.
+        given: keys of what is made of them.
+    """
+    least: dict[bytes, bytes] = {}
+    for one, made in zip(whole, given, strict=True):
+        least[made] = min(one, least.get(made, one))
+    return [least[made] + made for made in given]
+
+
 def keys_of(x: Iterable[np.ndarray]) -> list[bytes]:
     """Return a key for each example that equals another's where all its values do; −0 equals 0, and NaN equals NaN."""
     return [key(_one_pattern_a_value(row).tobytes()) for row in x]
@@ -60,9 +109,21 @@ def _one_pattern_a_value(row: np.ndarray) -> np.ndarray:
     return alike
 
 
-def key(content: bytes) -> bytes:
+def key(content: bytes | str) -> bytes:
     """Return 16 bytes that stand for a content; hexadecimal, for numpy cuts zero bytes off."""
+    content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     return blake2b(content, digest_size=16).hexdigest().encode()
+
+
+def check_train_size(size: int | None, labels: np.ndarray) -> None:
+    """Refuse to draw all training examples or more, which is another name for null, or fewer than there are classes."""
+    classes = len(np.unique(labels))
+    if size is not None and size >= len(labels):
+        has = f"there are {len(labels):,} training examples to draw from"
+        raise ConfigError("task.train_size", size, has, "choose fewer, or null for all")
+    if size is not None and size < classes:
+        needs = f"training has {classes} classes, and needs an example of each"
+        raise ConfigError("task.train_size", size, needs, f"choose {classes} or more")
 
 
 def draw_some(labels: np.ndarray, size: int | None, seed: int) -> np.ndarray:

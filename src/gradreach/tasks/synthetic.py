@@ -8,18 +8,19 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from gradreach.batch import Batch
 from gradreach.errors import ConfigError
 from gradreach.tasks.splits import keys_of
-from gradreach.tasks.task import Splits, Task
+from gradreach.tasks.task import Size, Splits, Task, check_memory
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("test", "validation", "train")
 """In the order in which they are drawn: so the test split is the same whatever the size of the others."""
 CHUNK = 1000
+ENOUGH = 64
+"""Two symbols in so many places make more strings than any size."""
 LONGER_OR_FEWER = "choose a longer seq_len or a smaller task.train_size"
 
 
@@ -32,9 +33,9 @@ class Synthetic(Task):
     - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
     """
 
-    train_size: PositiveInt = 10_000
-    validation_size: PositiveInt = 1000
-    test_size: PositiveInt = 2000
+    train_size: Size = 10_000
+    validation_size: Size = 1000
+    test_size: Size = 2000
 
     @property
     def sizes(self) -> dict[Part, int]:
@@ -50,8 +51,13 @@ class Synthetic(Task):
             ``target``: ``(n,)`` or ``(n, length)``, int64 classes or float32 values.
         """
 
+    def prepare(self, data_dir: Path) -> None:
+        """Refuse sizes that no memory holds."""
+        check_memory(sum(self.sizes.values()), self.seq_len, self.shape.channels)
+
     def splits(self, data_dir: Path) -> Splits:
         """Draw the three splits; ``data_dir`` is not read."""
+        self.prepare(data_dir)
         seen: set[bytes] = set()
         drawn = {part: self._distinct(number, part, seen) for number, part in enumerate(PARTS)}
         return Splits(drawn["train"], drawn["validation"], drawn["test"])
@@ -89,8 +95,12 @@ class Synthetic(Task):
             needs = f"{type(self).__name__} needs {why}"
             raise ConfigError("seq_len", self.seq_len, needs, f"choose {least} or more")
 
-    def _check_variety(self, inputs: int) -> None:
-        """Refuse sizes for which there are not enough different inputs; twice as many make drawing them fast."""
+    def _check_variety(self, symbols: int, steps: int, times: int = 1) -> None:
+        """Refuse sizes for which there are not enough different inputs; twice as many make drawing them fast.
+
+        There are ``times · symbols ** steps`` of them; more steps than count are not counted, which would take long.
+        """
+        inputs = times * symbols ** min(steps, ENOUGH)
         wanted = sum(self.sizes.values())
         if inputs < 2 * wanted:
             raise ConfigError(

@@ -4,15 +4,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field
 from torch import Tensor
 
 from gradreach.batch import IGNORED, Batch
+from gradreach.errors import ConfigError
+
+# far beyond what anybody uses: what is larger by mistake is refused before it takes time or memory
+Steps = Annotated[int, Field(ge=1, le=1_000_000)]
+Size = Annotated[int, Field(ge=1, le=100_000_000)]
+DataSeed = Annotated[int, Field(ge=0, lt=2**32)]
+MOST_BYTES = 2**36
+"""Of the inputs of all splits."""
 
 
 class Splits(NamedTuple):
@@ -67,8 +75,8 @@ class Task(ABC):
     - ``source``, ``licence``: where the data come from, and on what terms.
     """
 
-    seq_len: PositiveInt = 64
-    data_seed: NonNegativeInt = 0
+    seq_len: Steps = 64
+    data_seed: DataSeed = 0
     shape: Shape = field(init=False, repr=False, compare=False)
 
     metric: ClassVar[Literal["accuracy", "mse"]] = "accuracy"
@@ -157,6 +165,13 @@ def splits_of(arrays: Mapping[str, np.ndarray]) -> Splits:
         return Batch(x, None if lengths is None else torch.from_numpy(lengths), target)
 
     return Splits(*map(batch, Splits._fields))
+
+
+def check_memory(examples: int, length: int, channels: int) -> None:
+    """Refuse inputs that need more memory than machines have; four bytes a number."""
+    if (size := 4 * examples * length * channels) > MOST_BYTES:
+        needs = f"{examples:,} examples of {length:,} steps need {size / 2**30:,.0f} GiB"
+        raise ConfigError("seq_len", length, needs, f"choose less: at most {MOST_BYTES / 2**30:.0f} GiB are taken")
 
 
 def _counted(target: Tensor) -> Tensor:

@@ -3,21 +3,20 @@
 import json
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from gradreach.errors import ConfigError
+from gradreach.tasks.answers import Answers, FileTask
 from gradreach.tasks.cache import Arrays, Prepared, progress
-from gradreach.tasks.splits import draw_some, grouped_split, key
-from gradreach.tasks.task import Shape, Splits, Task, splits_of
+from gradreach.tasks.splits import check_train_size, draw_some, key, keys_of_given
+from gradreach.tasks.task import Shape, Size, Splits, check_memory
 from gradreach.tasks.tokens import UNKNOWN, Tokens, bare, encode, vocabulary
 from gradreach.tasks.truncate import Keep, shorten
 from gradreach.tasks.vectors import VECTOR_STD, locate_vectors, read_vectors
@@ -31,21 +30,14 @@ class Texts(NamedTuple):
     path: Path
     lines: Sequence[int]
 
-    def take(self, index: Iterable[int]) -> "Texts":
-        """Return the texts that stand at an index."""
-        index = list(index)
-        return Texts(
-            [self.texts[i] for i in index], [self.labels[i] for i in index], self.path, [self.lines[i] for i in index]
-        )
-
 
 @dataclass(kw_only=True)
-class TextTask(Task):
+class TextTask(FileTask):
     """Say which class a text is of.
 
     Token 0 is padding, token 1 any that the vocabulary lacks. The vocabulary is made of the training split alone.
-    Validation never holds a text of the test: where a set comes so, it is taken out of validation. Texts that differ in
-    capitals and spaces alone are the same text there, and in the splits that we draw, whatever the tokens are.
+    Equal texts are those of which a model is given the same tokens: after cutting, whether the vocabulary knows them or
+    not. Validation never holds what the test holds: where a set comes so, it is taken out of validation.
 
     - ``seq_len``: longer texts are cut; ``keep`` says whether their ``head``, ``tail`` or ``both`` ends stay.
     - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace``, or ``characters``: what
@@ -61,7 +53,6 @@ class TextTask(Task):
     Attributes of a kind of task:
 
     - ``name``: names its prepared data.
-    - ``validation_share``, ``test_share``: of the training texts, where the set has no such split of its own.
     """
 
     keep: Keep = "head"
@@ -69,12 +60,11 @@ class TextTask(Task):
     min_frequency: PositiveInt = 1
     max_vocabulary: PositiveInt | None = None
     vectors: str | None = None
-    vector_std: PositiveFloat = VECTOR_STD
-    train_size: PositiveInt | None = None
+    vector_std: Annotated[float, Field(gt=0, le=1000)] = VECTOR_STD
+    train_size: Size | None = None
 
     name: ClassVar[str]
-    validation_share = 0.1
-    test_share = 0.2
+    examples = "texts"
 
     @abstractmethod
     def files(self, data_dir: Path) -> list[Path]:
@@ -101,17 +91,12 @@ class TextTask(Task):
         self.shape = Shape(
             channels=1,
             length=facts["length"],
-            outputs=len(facts["classes"]),
+            outputs=facts["outputs"],
             vocabulary=facts["vocabulary"],
             variable_length=True,
             vectors=None if pretrained is None else torch.from_numpy(self.prepared.arrays()["vectors"]),
             vector_std=self.vector_std,
         )
-
-    def splits(self, data_dir: Path) -> Splits:
-        """Return the three splits."""
-        self.prepare(data_dir)
-        return splits_of(self.prepared.arrays())
 
     def facts(self) -> dict[str, Any]:
         """Return the shares of texts cut and of test tokens unknown, and which texts stand in two splits.
@@ -119,11 +104,8 @@ class TextTask(Task):
         ``also_in_test`` were taken out of validation; ``also_in_training`` are as the set has them.
         """
         names = ("vocabulary", "cut", "unknown", "empty", "also_in_test", "also_in_training", "tokens", "vectors")
-        return {name: self.prepared.facts[name] for name in names if name in self.prepared.facts}
-
-    def classes(self) -> list[str]:
-        """Return the labels."""
-        return list(self.prepared.facts["classes"])
+        told = self.prepared.facts
+        return {name: told[name] for name in (*names, "value_mean", "value_std") if name in told}
 
     def words(self) -> list[str]:
         """Return the vocabulary by token id."""
@@ -135,109 +117,67 @@ class TextTask(Task):
         return ("" if self.tokens == "characters" else " ").join(words[i] for i in x[:length].tolist())
 
     def _make(self, files: list[Path], pretrained: Path | None) -> tuple[Arrays, dict[str, Any]]:
-        drawn, shared = self._draw(*self.read(files))
-        classes = sorted(set(drawn[0].labels), key=lambda label: (not label.isdecimal(), label.zfill(20)))
-        _check_classes(drawn, classes)
-        number_of = {label: number for number, label in enumerate(classes)}
-        texts = chain.from_iterable(part.texts for part in drawn)
-        flat, sizes, tokens = encode(
-            progress(texts, f"cutting {self.name} into tokens", sum(len(part.texts) for part in drawn)), self.tokens
-        )
-        ends = sizes.cumsum()
-        trained = ends[len(drawn[0].texts) - 1]
-        counts = np.bincount(flat[:trained], minlength=len(tokens)).tolist()
-        words = vocabulary(Counter(dict(zip(tokens, counts, strict=True))), self.min_frequency, self.max_vocabulary)
+        read = {name: part for name, part in zip(Splits._fields, self.read(files), strict=True) if part is not None}
+        answers = {name: Answers(part.labels, part.path, part.lines) for name, part in read.items()}
+        texts = [text for part in read.values() for text in part.texts]
+        flat, sizes, tokens = encode(progress(texts, f"cutting {self.name} into tokens", len(texts)), self.tokens)
+        cut_up = _Ragged(flat, sizes)
+        alike = [
+            key(shorten(one, self.seq_len, self.keep).tobytes()) for one in map(cut_up.__getitem__, range(len(texts)))
+        ]
+        index = self.draw(answers, keys_of_given([key(bare(text)) for text in texts], alike))
+        strata = self.strata(answers["train"])[index["train"]]
+        check_train_size(self.train_size, strata)
+        index["train"] = index["train"][draw_some(strata, self.train_size, self.data_seed)]
+        index, parts, shared = self.without_overlap(answers, index, alike)
+        targets, told = self.targets(parts)
+        words = self._vocabulary(cut_up.joined(index["train"]), tokens)
         word_number = {word: number for number, word in enumerate(words)}
         translation = [max(word_number.get(token, UNKNOWN), UNKNOWN) for token in tokens]
-        ids = np.array(translation, dtype=np.int32)[flat]
-        length = max(1, min(self.seq_len, int(sizes.max())))
+        ids = _Ragged(np.array(translation, dtype=np.int32)[flat], sizes)
+        kept = sizes[np.concatenate(list(index.values()))]
+        length = max(1, min(self.seq_len, int(kept.max())))
+        check_memory(len(kept), length, 1)
         arrays: Arrays = {"words": np.frombuffer(json.dumps(words).encode(), dtype=np.uint8)}
-        first = 0
-        for name, part in zip(Splits._fields, drawn, strict=True):
-            own = slice(first, first + len(part.texts))
-            first = own.stop
-            x = np.zeros((len(part.texts), length), dtype=np.int32)
-            for row, size, end in zip(x, sizes[own], ends[own], strict=True):
-                kept = shorten(ids[end - size : end], length, self.keep)
-                row[: len(kept)] = kept
-            arrays[f"{name}.x"] = x
-            arrays[f"{name}.lengths"] = np.minimum(sizes[own], length)
-            arrays[f"{name}.target"] = np.array([number_of[label] for label in part.labels], dtype=np.int64)
-        asked = ids[ends[own.start - 1] :]
-        facts: dict[str, Any] = {}
+        for (name, numbers), target in zip(index.items(), targets, strict=True):
+            x = np.zeros((len(numbers), length), dtype=np.int32)
+            for row, number in zip(x, numbers, strict=True):
+                one = shorten(ids[number], length, self.keep)
+                row[: len(one)] = one
+            arrays |= {f"{name}.x": x, f"{name}.lengths": np.minimum(sizes[numbers], length), f"{name}.target": target}
+        asked = ids.joined(index["test"])
         if pretrained is not None:
             assert self.vectors is not None
             vectors, known = read_vectors(self.vectors, pretrained, words, self.vector_std, self.data_seed)
             arrays["vectors"] = vectors.numpy()
-            facts["vectors"] = {"size": vectors.shape[1], "known": known}
+            told["vectors"] = {"size": vectors.shape[1], "known": known}
         return arrays, {
-            **facts,
+            **told,
             **shared,
-            "classes": classes,
             "length": length,
             "vocabulary": len(words),
-            "cut": float((sizes > length).mean()),
-            "empty": int((sizes == 0).sum()),
+            "cut": float((kept > length).mean()),
+            "empty": int((kept == 0).sum()),
             "unknown": float((asked == UNKNOWN).mean()) if len(asked) else 0.0,
-            "tokens": {"mean": float(sizes.mean()), "p95": float(np.quantile(sizes, 0.95)), "max": int(sizes.max())},
+            "tokens": {"mean": float(kept.mean()), "p95": float(np.quantile(kept, 0.95)), "max": int(kept.max())},
         }
 
-    def _draw(self, train: Texts, validation: Texts | None, test: Texts | None) -> tuple[list[Texts], dict[str, Any]]:
-        """Draw the splits that the set lacks; count the texts that stand in two splits of it."""
-        if len(set(train.labels)) < 2:
-            only = f"all texts are of class '{train.labels[0]}'"
-            raise ConfigError(train.path, allowed=only, hint="there must be at least two classes")
-        shares = {"train": 1.0}
-        if validation is None:
-            shares["validation"] = self.validation_share
-        if test is None:
-            shares["test"] = self.test_share
-        shares["train"] = 2 - sum(shares.values())
-        index = {"train": np.arange(len(train.texts))}
-        if len(shares) > 1:
-            keys = [key(bare(text).encode("utf-8", "surrogatepass")) for text in train.texts]
-            parts = grouped_split(np.array(train.labels), keys, list(shares.values()), self.data_seed)
-            index = dict(zip(shares, parts, strict=True))
-        chosen_by = validation if validation is not None else train.take(index["validation"])
-        reported = test if test is not None else train.take(index["test"])
-        tested = {bare(text) for text in reported.texts}
-        clean = [i for i, text in enumerate(chosen_by.texts) if bare(text) not in tested]
-        also_in_test = len(chosen_by.texts) - len(clean)
-        learned_from = train.take(self._some(np.array(train.labels), index["train"]))
-        drawn = [learned_from, chosen_by.take(clean), reported]
-        for name, part in zip(Splits._fields, drawn, strict=True):
-            if not part.texts:
-                if name == "validation" and also_in_test:
-                    why = f" (the test holds {also_in_test} that it had)"
-                else:
-                    different = len({bare(text) for text in train.texts})
-                    why = f", of {len(train.texts):,} texts with {different:,} different ones"
-                none_left = f"no text is left for the {name} split{why}"
-                raise ConfigError(part.path, allowed=none_left, hint="use more texts or other shares")
-        learned = {bare(text) for text in learned_from.texts}
-        also_in_training = {
-            name: sum(bare(text) in learned for text in part.texts)
-            for name, part in zip(Splits._fields[1:], drawn[1:], strict=True)
-        }
-        return drawn, {"also_in_test": also_in_test, "also_in_training": also_in_training}
-
-    def _some(self, labels: np.ndarray, index: np.ndarray) -> np.ndarray:
-        """Draw ``train_size`` of the texts that stand at an index."""
-        classes = len(np.unique(labels[index]))
-        if self.train_size is not None and self.train_size < classes:
-            needs = f"training has {classes} classes, and needs a text of each"
-            raise ConfigError("task.train_size", self.train_size, needs, f"choose {classes} or more")
-        some: np.ndarray = index[draw_some(labels[index], self.train_size, self.data_seed)]
-        return some
+    def _vocabulary(self, learned_from: np.ndarray, tokens: Sequence[str]) -> list[str]:
+        counts = np.bincount(learned_from, minlength=len(tokens)).tolist()
+        return vocabulary(Counter(dict(zip(tokens, counts, strict=True))), self.min_frequency, self.max_vocabulary)
 
 
-def _check_classes(parts: Sequence[Texts], classes: Sequence[str]) -> None:
-    train = parts[0]
-    for part in parts[1:]:
-        for label, line in zip(part.labels, part.lines, strict=True):
-            if label not in classes:
-                raise ConfigError(
-                    part.path,
-                    allowed=f"line {line}: class '{label}' does not occur in training ({train.path.name})",
-                    hint="take it out, or add training texts of this class",
-                )
+class _Ragged:
+    """Texts one after the other in one array, each as long as it is."""
+
+    def __init__(self, flat: np.ndarray, sizes: np.ndarray) -> None:
+        self.flat, self.ends = flat, sizes.cumsum()
+        self.starts = self.ends - sizes
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        one: np.ndarray = self.flat[self.starts[number] : self.ends[number]]
+        return one
+
+    def joined(self, numbers: np.ndarray) -> np.ndarray:
+        """Return some texts, one after the other."""
+        return np.concatenate([self[number] for number in numbers])

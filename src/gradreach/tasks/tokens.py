@@ -40,9 +40,9 @@ def tokenizer(tokens: str) -> Callable[[str], list[str]]:
 
 
 def bare(text: str) -> str:
-    """Return what is the same for all texts that some of these tokenizers cut into the same tokens.
+    """Return a text as all of these tokenizers, coarsely, see it; the order in which examples are drawn goes by it.
 
-    It is what ``basic_english`` keeps, without the spaces: so it does not depend on the tokens chosen.
+    It is what ``basic_english`` keeps, without the spaces: so that order does not depend on the tokens chosen.
     """
     return "".join(text.lower().replace('"', "").replace("<br />", "").translate(DROPPED).split())
 

@@ -98,13 +98,17 @@ def test_a_run_whose_files_are_damaged_is_not_met(values, recorded, tmp_path, ca
     assert "the run counts as not done" in capsys.readouterr().err
 
 
+FILES = ("text_file", "text_values", "ts_file", "ts_values")
+"""Tasks with settings that stand in a record only where they are used; their runs are found out the long way."""
 GROUPS = [
-    (group, path.stem) for group in ("model", "task") for path in sorted((PROJECT / "conf" / group).glob("*.yaml"))
+    (group, path.stem)
+    for group in ("model", "task")
+    for path in sorted((PROJECT / "conf" / group).glob("*.yaml"))
+    if path.stem not in FILES
 ]
 
 
 @pytest.mark.parametrize(("group", "option"), GROUPS, ids=lambda word: word)
 def test_every_model_and_task_is_composed_in_the_words_of_its_record(values, group, option):
-    needed = {"text_file": ["task.file=some.csv"], "ts_file": ["task.file=some.ts"]}.get(option, [])
-    composed = values(f"{group}={option}", *needed)
+    composed = values(f"{group}={option}")
     assert parts(composed)[0].run_id == parse(composed)[0].run_id

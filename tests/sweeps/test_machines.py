@@ -82,7 +82,7 @@ class Machine:
         launched, jobs = [], {tuple(job.overrides): job for job in self.jobs(lines)}
 
         def launch(given):
-            for overrides in given:
+            for *overrides, _ in given:  # the last says what the kernels are
                 if len(launched) == until:
                     raise KeyboardInterrupt
                 launched.append(overrides)

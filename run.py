@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 
 from gradreach.compose import hasten_help
 from gradreach.errors import one_line_errors
-from gradreach.system.garbage import leave_at_once
+from gradreach.system.garbage import own_process
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
@@ -18,6 +18,6 @@ def main(composed: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     hasten_help()
-    leave_at_once()
+    own_process()
     with one_line_errors():
         main()

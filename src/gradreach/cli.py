@@ -8,7 +8,7 @@ import typer
 
 from gradreach import __version__
 from gradreach.errors import one_line_errors
-from gradreach.system.garbage import leave_at_once
+from gradreach.system.garbage import own_process
 
 if TYPE_CHECKING:
     from gradreach.run_table.sources import Source
@@ -288,6 +288,6 @@ def wandb_sweep(
 
 def main() -> None:
     """Run the command line."""
-    leave_at_once()
+    own_process()
     with one_line_errors():
         app()

@@ -13,7 +13,7 @@ from gradreach.config import RunConfig, RunEnvironment, parse, parts, plain
 from gradreach.display import RunDisplay
 from gradreach.errors import ConfigError, advise, refuse
 from gradreach.records import RecordStore
-from gradreach.system.garbage import importing
+from gradreach.system.garbage import importing, own_process
 from gradreach.system.interruption import watched
 from gradreach.system.provenance import code_digest
 
@@ -28,6 +28,7 @@ def run_composed(composed: DictConfig) -> float | None:
         Its validation accuracy (or mean squared error: then search for the least), for sweepers that search; None
         where it has none.
     """
+    own_process()  # in a worker, too
     values = plain(composed)
     if HydraConfig.get().mode is RunMode.MULTIRUN:
         record = _do_in_sweep(values)

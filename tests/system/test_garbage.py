@@ -10,7 +10,8 @@ from gradreach.system.garbage import importing
 
 
 @pytest.fixture(autouse=True)
-def thawed():
+def a_process_of_our_own(monkeypatch):
+    monkeypatch.setattr("gradreach.system.garbage._ours", True)
     yield
     gc.unfreeze()
 
@@ -28,6 +29,15 @@ def test_where_no_module_comes_what_is_in_memory_is_collected_as_before():
     frozen = gc.get_freeze_count()
     with importing():
         pass
+    assert gc.get_freeze_count() == frozen
+
+
+def test_in_somebody_elses_process_nothing_is_kept_from_the_collector(monkeypatch):
+    monkeypatch.setattr("gradreach.system.garbage._ours", False)
+    frozen = gc.get_freeze_count()
+    with importing():
+        assert not gc.isenabled()
+        monkeypatch.setitem(sys.modules, "a_module_that_has_come", ModuleType("a_module_that_has_come"))
     assert gc.get_freeze_count() == frozen
 
 

@@ -10,21 +10,29 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_ours = False
+
+
+def own_process() -> None:
+    """Say that this process does nothing but what gradreach is asked for: its modules stay until it ends.
+
+    They are looked at no more then, at its end neither: the system frees them anyway.
+    """
+    global _ours
+    if not _ours:
+        atexit.register(gc.freeze)
+    _ours = True
+
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Collect nothing meanwhile; where modules have come, what is in memory at the end is looked at no more."""
+    """Collect nothing meanwhile; where modules have come, a process of our own looks at what is there no more."""
     collecting, known = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        if len(sys.modules) > known:
+        if _ours and len(sys.modules) > known:
             gc.freeze()
         if collecting:
             gc.enable()
-
-
-def leave_at_once() -> None:
-    """Let Python end without a last look at all modules, which the system frees anyway."""
-    atexit.register(gc.freeze)

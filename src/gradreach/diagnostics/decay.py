@@ -11,6 +11,9 @@ REACH_THRESHOLD = 0.01
 """A gradient counts as arrived while its norm is at least this share of the norm at lag 1."""
 
 
+ROUNDING = 1e-12
+"""A curve that varies by no more than this share is constant: steps of float64 add up to so much."""
+
 CURVE = ("stage", "layer", "direction", "quantity")
 """What tells the curves of a profile apart."""
 
@@ -61,9 +64,11 @@ def _decay(lags: np.ndarray, medians: np.ndarray, first: float = 1, last: float 
         return Decay(math.nan, math.nan, math.nan, first, last)
     x, y = lags[counted], medians[counted] * math.log(10)
     from_mean, spread = x - x.mean(), y - y.mean()
+    if np.ptp(y) <= ROUNDING * (1 + np.abs(y).max()):
+        return Decay(1.0, math.inf, 1.0, x[0], x[-1])
     slope = float(from_mean @ spread) / float(from_mean @ from_mean)
     residual = spread - slope * from_mean
-    r2 = 1 - float(residual @ residual) / float(spread @ spread) if spread.any() else 1.0
+    r2 = 1 - float(residual @ residual) / float(spread @ spread)
     half_life = math.log(2) / -slope if slope < 0 else math.inf
     return Decay(math.exp(slope), half_life, r2, x[0], x[-1])
 

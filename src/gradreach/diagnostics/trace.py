@@ -222,6 +222,19 @@ def check_batch(batch: Any) -> None:
         raise ValueError(f"batch is a {found}; hand over Batch(x, lengths, target), lengths a tensor (batch,) or None")
 
 
+def check_layer(layer: object) -> None:
+    """Refuse what is no traced layer.
+
+    Raises:
+        TypeError: saying what it is, and how to get one.
+    """
+    if not isinstance(layer, LayerTrace):
+        hint = (
+            "choose one of its .layers" if isinstance(layer, Trace) else "hand over trace(model, batch, loss).layers[0]"
+        )
+        raise TypeError(f"layer is a {type(layer).__name__}, not a traced layer: {hint}")
+
+
 def _losses(loss: Loss, output: Any, target: Tensor, dtype: torch.dtype) -> Tensor:
     try:
         return loss(output, target)

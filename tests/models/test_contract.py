@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gradreach.config import signature_of
 from gradreach.errors import ConfigError
 from gradreach.models import Encoder, SequenceModel, build
 from gradreach.tasks import Shape
@@ -139,3 +140,28 @@ def test_ours_are_not_tried_and_their_own_mistakes_keep_their_trace(monkeypatch)
     monkeypatch.setattr(GRU, "layer", lambda self, d_in, width: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         made(GRU)
+
+
+class Untyped(Mine):
+    def __init__(self, d_in: int, *, width=4) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(d_in, width=width)
+
+
+class Unknown(Mine):
+    def __init__(self, d_in: int, *, width: "Nowhere" = 4) -> None:  # type: ignore[name-defined]  # noqa: F821
+        super().__init__(d_in, width=width)
+
+
+@pytest.mark.parametrize(
+    ("constructor", "message"),
+    [
+        (Untyped, r"Untyped: its argument width has no type to check against; write it as width: PositiveInt$"),
+        (Unknown, r"Unknown: its constructor cannot be read \(name 'Nowhere' is not defined\)$"),
+        (made, "must be a class$"),
+        (3.14, "^_target_=3.14: must be a class$"),
+        (int, "int: its constructor cannot be read"),
+    ],
+)
+def test_a_constructor_whose_settings_cannot_be_checked_is_refused(constructor, message):
+    with pytest.raises(ConfigError, match=message):
+        signature_of(constructor)

@@ -59,7 +59,7 @@ def signature_of(constructor: type) -> type[BaseModel]:
         raise ConfigError("_target_", str(constructor), "must be a class")
     name = f"{constructor.__module__}.{constructor.__qualname__}"
     try:
-        hints = get_type_hints(constructor.__init__, include_extras=True)  # type: ignore[misc]
+        hints = get_type_hints(constructor.__init__, include_extras=True)
         parameters = inspect.signature(constructor).parameters
     except (NameError, TypeError, ValueError) as error:
         raise ConfigError("_target_", name, f"its constructor cannot be read ({error})") from None

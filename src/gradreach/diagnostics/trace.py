@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.batch import Batch
+from gradreach.diagnostics.axes import spans_of
 from gradreach.diagnostics.scaled import Scaled
-from gradreach.diagnostics.steps import Adjoints, Steps, adjoints
-from gradreach.diagnostics.taps import Cut, split_recurrent
+from gradreach.diagnostics.steps import Adjoints, Steps, adjoints, in_time
+from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of
 from gradreach.system.machine import exactly
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -23,7 +24,8 @@ SUPPORTED = (torch.float32, torch.float64)
 class LayerTrace:
     """What is known of one direction of one layer. Time comes first and runs as the layer runs.
 
-    - ``end``: ``(batch,)`` the step at which an example's run ends, from which lags are counted.
+    - ``end``: ``(batch,)`` the step at which an example's run ends, from which lags are counted. Examples stand as the
+      layer has them: in another order where the model sorts them before.
     - ``count``: ``(batch,)`` how many valid steps there are up to that one.
 
     >>> layer = trace(model, batch, loss).layers[0]
@@ -132,7 +134,15 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         if not losses.requires_grad:
             raise ValueError("the loss depends neither on the input nor on any state: it has no gradient to measure")
         by_x, measured = _backward(losses.sum(), inputs[0], cuts)
-        layers = tuple(_layer(cut, adjoint, lengths, x.shape[1]) for cut, adjoint in zip(cuts, measured, strict=True))
+        chains = chains_of(cuts)
+        every = [[cuts[i] for i in chain] for chain in chains]
+        layers = tuple(
+            LayerTrace(
+                calls[0].layer, span.direction, steps_of(calls), in_time([measured[i] for i in chain]), *span[:2]
+            )
+            for chain, calls, span in zip(chains, every, spans_of(every, inputs[0], lengths, x.shape[1]), strict=True)
+            if span is not None
+        )
         return Trace(layers, Scaled(by_x.direction.transpose(0, 1), by_x.log.T), lengths)
 
 
@@ -168,35 +178,6 @@ def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Ad
                 for values, log in cotangent.buckets(target.dtype):
                     push(target, values, log, k)
     return arrived[0] or Scaled.zero(x), measured[::-1]
-
-
-def _layer(cut: Cut, found: Adjoints, lengths: Tensor, columns: int) -> LayerTrace:
-    return LayerTrace(cut.layer, cut.direction, cut.steps, found, *ends_of(cut, lengths, columns))
-
-
-def ends_of(cut: Cut, lengths: Tensor, columns: int) -> tuple[Tensor, Tensor]:
-    """Return at which step each example's run through a layer ends, and how many valid steps there are up to that one.
-
-    Args:
-        cut: the layer.
-        lengths: ``(batch,)`` valid steps of the model's input.
-        columns: how many steps that has with its padding.
-
-    Raises:
-        ValueError: the layer sees other steps than the model, and nobody says which of them are valid.
-    """
-    length = cut.steps.length
-    if cut.lengths is not None:
-        return cut.lengths - 1, cut.lengths
-    if length != columns:
-        if bool((lengths != columns).any()):
-            raise ValueError(
-                f"{cut.layer}: it sees {length} steps of an input of {columns}, and nobody says which are valid; "
-                "hand it a PackedSequence"
-            )
-        lengths = torch.full_like(lengths, length)
-    # torch's backward direction passes the padding first and ends at the first input, from which its lags are counted
-    return lengths - 1 if not cut.padding_first else torch.full_like(lengths, length - 1), lengths
 
 
 def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:

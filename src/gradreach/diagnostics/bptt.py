@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradreach.diagnostics.scaled import log_norm
 from gradreach.diagnostics.steps import Step
-from gradreach.diagnostics.trace import LayerTrace
+from gradreach.diagnostics.trace import LayerTrace, check_layer
 
 COLUMNS = ["layer", "direction", "weight", "lag", "share", "log10_norm"]
 EPSILON = torch.finfo(torch.float64).eps
@@ -29,6 +29,7 @@ def bptt_terms(layer: LayerTrace) -> dict[str, Tensor]:
     >>> {name: tuple(term.shape) for name, term in terms.items()}  # (lags, gates of 8 units, ...)
     {'W_x': (20, 32, 1), 'W_s': (20, 32, 8)}
     """
+    check_layer(layer)
     found = [{weight: term * log.exp() for weight, term in terms.items()} for terms, log in _terms_by_lag(layer)]
     return {weight: torch.stack([terms[weight] for terms in found]) for weight in found[0]} if found else {}
 
@@ -48,6 +49,7 @@ def bptt_shares(layer: LayerTrace) -> pd.DataFrame:
     >>> shares.round(6).to_dict()
     {'W_s': 1.0, 'W_x': 1.0}
     """
+    check_layer(layer)
     largest = _finite_max(layer.by_lag(layer.adjoints.state.log)[0])
     whole: dict[str, Tensor] = {}
     sizes: dict[str, Tensor] = {}

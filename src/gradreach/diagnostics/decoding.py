@@ -18,7 +18,7 @@ from gradreach.batch import IGNORED, Batch
 from gradreach.diagnostics.axes import Span, spans_of
 from gradreach.diagnostics.decay import curve_names
 from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of
-from gradreach.diagnostics.trace import check_batch, copy_of, lengths_of, undisturbed
+from gradreach.diagnostics.trace import check_batch, check_model, copy_of, lengths_of, undisturbed
 
 DECODED = 1024
 """So many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""
@@ -60,6 +60,8 @@ def linear_decoding(
     >>> bool(found[0] > 0.9 > found[10])  # the newest input lies open; what came ten steps before has faded
     True
     """
+    check_model(model)
+    check_batch(batch)
     inputs, target = batch.x.cpu(), _target_of(batch)
     rows: list[tuple[Any, ...]] = []
     for layer in _layers(model, batch, positions):
@@ -163,7 +165,6 @@ class _Layer:
 
 def _layers(model: nn.Module, batch: Batch, positions: Sequence[float]) -> list[_Layer]:
     """Run a copy of the model forward, some examples at a time: of all their states few are kept."""
-    check_batch(batch)
     chunks = []
     with undisturbed():
         probe = copy_of(model, torch.float32)

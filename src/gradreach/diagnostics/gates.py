@@ -7,7 +7,7 @@ import pandas as pd
 from torch import Tensor
 
 from gradreach.diagnostics.torch_layers import LSTMSteps
-from gradreach.diagnostics.trace import LayerTrace
+from gradreach.diagnostics.trace import LayerTrace, check_layer
 
 CLOSED, OPEN = 0.1, 0.9
 """Below the one or above the other a gate counts as saturated."""
@@ -27,6 +27,7 @@ def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
     >>> table["gate"].tolist()
     ['i', 'f', 'o', 'notes']
     """
+    check_layer(layer)
     rows = []
     for name, values in _gates(layer).items():
         mean = float(values.mean()) if len(values) else math.nan
@@ -44,6 +45,7 @@ def gate_histograms(layer: LayerTrace, bins: int = BINS) -> pd.DataFrame:
     >>> int(counts.loc[counts["gate"] == "f", "count"].sum()) == 64 * 20 * 8  # examples, steps, units
     True
     """
+    check_layer(layer)
     frames = []
     for name, values in _gates(layer).items():
         counts, edges = np.histogram(values[np.isfinite(values)], bins=bins, range=(0, 1))

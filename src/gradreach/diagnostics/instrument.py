@@ -19,7 +19,7 @@ from gradreach.diagnostics.jacobians import omega, recurrent_matrices, step_fact
 from gradreach.diagnostics.products import log10_condition_number, lyapunov_spectrum
 from gradreach.diagnostics.profile import profile_of
 from gradreach.diagnostics.receptive_field import effective_receptive_field
-from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, trace
+from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, check_batch, check_model, trace
 from gradreach.schedule import Schedule, checked_schedule, due
 from gradreach.system.machine import exactly
 
@@ -54,6 +54,8 @@ class Instrument:
         exponents: int = 1,
         decoded: Batch | None = None,
     ) -> None:
+        check_model(model)
+        check_batch(probe)
         unknown = set(schedules) - set(QUANTITIES)
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))}: choose quantities from {', '.join(QUANTITIES)}")

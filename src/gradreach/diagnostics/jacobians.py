@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gradreach.diagnostics.profile import as_profile, quantiles_by_lag
 from gradreach.diagnostics.scaled import log_norm
 from gradreach.diagnostics.torch_layers import LSTMSteps
-from gradreach.diagnostics.trace import LayerTrace
+from gradreach.diagnostics.trace import LayerTrace, check_layer, check_model
 
 BLOCKS = {"RNN_TANH": ("h",), "RNN_RELU": ("h",), "GRU": ("r", "z", "n"), "LSTM": ("i", "f", "g", "o")}
 
@@ -25,6 +25,7 @@ def omega(layer: LayerTrace) -> Tensor:
     >>> bool((omega(trace(model, batch, loss).layers[0]) > 0).all())  # 0: every step keeps the gradient's norm
     True
     """
+    check_layer(layer)
     growth, valid = layer.by_lag(layer.adjoints.growth)
     lags = torch.arange(len(growth), device=growth.device).unsqueeze(1)
     counted = valid & (lags < layer.count - 1) & ~layer.by_lag(layer.adjoints.state.log)[0].isneginf()
@@ -44,6 +45,7 @@ def step_factors(layer: LayerTrace) -> pd.DataFrame:
     >>> factors["quantity"].unique().tolist()
     ['step', 'direct', 'indirect', 'cell']
     """
+    check_layer(layer)
     (growth, valid), (log, _) = layer.by_lag(layer.adjoints.growth), layer.by_lag(layer.adjoints.state.log)
     curves = [quantiles_by_lag(layer.layer, layer.direction, "step", growth, valid & ~log.isneginf())]
     if isinstance(layer.steps, LSTMSteps):
@@ -62,6 +64,7 @@ def cell_jacobian(steps: LSTMSteps, t: int) -> tuple[Tensor, Tensor]:
     The gate ``o_{t-1}`` is held fixed.
 
     Raises:
+        TypeError: they are not the steps of an LSTM.
         ValueError: t is no step with another before it.
 
     >>> steps = trace(model, batch, loss).layers[0].steps
@@ -69,6 +72,8 @@ def cell_jacobian(steps: LSTMSteps, t: int) -> tuple[Tensor, Tensor]:
     >>> torch.allclose(direct, steps.f[5]), indirect.shape  # the forget gate, and what goes through h
     (True, torch.Size([64, 8, 8]))
     """
+    if not isinstance(steps, LSTMSteps):
+        raise TypeError(f"steps must be those of a traced nn.LSTM, layer.steps, not a {type(steps).__name__}")
     if not 1 <= t < steps.length:
         raise ValueError(f"t={t}: choose a step that has one before it, 1 to {steps.length - 1}")
     identity = torch.eye(steps.parts["c"], dtype=torch.float64, device=steps.device)
@@ -108,6 +113,7 @@ def recurrent_matrices(model: nn.Module) -> pd.DataFrame:
     >>> recurrent_matrices(model)["block"].tolist()
     ['i', 'f', 'g', 'o']
     """
+    check_model(model)
     rows = []
     for name, module in model.named_modules():
         if not isinstance(module, nn.RNNBase):

@@ -78,6 +78,8 @@ def log10_condition_number(exponents: Tensor, steps: int | Tensor) -> Tensor:
     >>> log10_condition_number(torch.tensor([[0.0, -math.log(10)]]), steps=7)
     tensor([7.])
     """
+    if not (isinstance(exponents, Tensor) and exponents.dim() == 2):
+        raise TypeError("exponents must be those of lyapunov_spectrum(layer), a tensor (batch, k)")
     ratio = steps * (exponents[:, 0] - exponents[:, -1]) / math.log(10)
     return torch.where(exponents[:, -1].isneginf(), math.inf, ratio)
 

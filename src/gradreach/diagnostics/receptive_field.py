@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradreach.diagnostics.trace import undisturbed
+from gradreach.diagnostics.trace import check_model, undisturbed
 
 OTHERS: Any = (
     *(nn.ConvTranspose1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d, nn.LPPool1d, nn.Upsample),
@@ -41,6 +41,8 @@ def theoretical_receptive_field(windows: Iterable[Window]) -> int:
     15
     """
     field, jump = 1, 1
+    if isinstance(windows, Window | nn.Module):
+        raise TypeError(f"windows must be several Windows, such as windows_of(stack), not a {type(windows).__name__}")
     for window in windows:
         field += (window.kernel_size - 1) * window.dilation * jump
         jump *= window.stride
@@ -57,6 +59,7 @@ def windows_of(stack: nn.Module) -> list[Window]:
     >>> windows_of(nn.Sequential(nn.Conv1d(1, 8, 5), nn.MaxPool1d(2)))
     [Window(kernel_size=5, stride=1, dilation=1), Window(kernel_size=2, stride=2, dilation=1)]
     """
+    check_model(stack)
     kinds = (nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d)
     layers = [module for module in stack.modules() if isinstance(module, kinds)]
     for module in stack.modules():

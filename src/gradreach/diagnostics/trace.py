@@ -92,6 +92,7 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         dtype: what the forward pass computes in, float32 or float64; what comes after is float64.
 
     Raises:
+        TypeError: where the model is no module, or the loss no function.
         ValueError: where the loss is not one value an example, or depends on no input and no state; where there is
             nothing to measure by.
 
@@ -105,7 +106,10 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         raise ValueError(
             f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64"
         )
+    check_model(model)
     check_batch(batch)
+    if not callable(loss):
+        raise TypeError(f"loss must be a function (output, target) -> (batch,), not a {type(loss).__name__}")
     with undisturbed():
         probe = copy_of(model, dtype)
         device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
@@ -210,10 +214,17 @@ def check_layer(layer: object) -> None:
         TypeError: saying what it is, and how to get one.
     """
     if not isinstance(layer, LayerTrace):
-        hint = (
-            "choose one of its .layers" if isinstance(layer, Trace) else "hand over trace(model, batch, loss).layers[0]"
-        )
-        raise TypeError(f"layer is a {type(layer).__name__}, not a traced layer: {hint}")
+        raise TypeError(f"layer must be one of trace(model, batch, loss).layers, not a {type(layer).__name__}")
+
+
+def check_model(model: object) -> None:
+    """Refuse what is no model.
+
+    Raises:
+        TypeError: saying what it is.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module, not a {type(model).__name__}")
 
 
 def _losses(loss: Loss, output: Any, target: Tensor, dtype: torch.dtype) -> Tensor:

@@ -101,11 +101,23 @@ def split_recurrent(model: nn.Module) -> list[Cut]:
         elif isinstance(module, nn.RNNBase):
             if getattr(module.forward, "__func__", None) in FORWARDS:
                 module.forward = _split_torch(module, name, cuts)
+                module.requires_grad_()  # which the cuts do not need, but tells whether its weights are used elsewhere
             elif not inside:
                 _not_measured(name, module, "has a forward of its own, which only it knows")
         elif isinstance(module, nn.RNNCellBase) and not inside:
             _not_measured(name, module, "is one step of a loop that only its owner knows")
     return cuts
+
+
+def warn_of_silent(model: nn.Module, cuts: Sequence[Cut], loss: Tensor) -> None:
+    """Warn of layers of torch's whose weights the loss depends on, though they left no cut: called as functions."""
+    ran = {cut.layer.split("#")[0] for cut in cuts}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.RNNBase) and "forward" in vars(module) and not ran & {name, f"{name}.0"}:
+            weights = [weight for weight in module.parameters() if weight.requires_grad]
+            used = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True) if weights else ()
+            if any(gradient is not None for gradient in used):
+                _not_measured(name, module, "is not called as a module, but its weights are used")
 
 
 def _not_measured(name: str, module: nn.Module, why: str) -> None:
@@ -119,8 +131,8 @@ def _not_measured(name: str, module: nn.Module, why: str) -> None:
 def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable[..., Any]:
     directions = ("forward", "backward") if module.bidirectional else ("forward",)
 
-    def forward(inputs: Any, hx: Any = None) -> Any:
-        lengths = None
+    def forward(input: Any, hx: Any = None) -> Any:  # noqa: A002  # as torch names it
+        inputs, lengths = input, None
         if isinstance(inputs, PackedSequence):
             x, lengths = pad_packed_sequence(inputs)
             lengths = lengths.to(x.device)

@@ -13,7 +13,8 @@ from gradreach.batch import Batch
 from gradreach.diagnostics.axes import spans_of
 from gradreach.diagnostics.scaled import Scaled
 from gradreach.diagnostics.steps import Adjoints, Steps, adjoints, in_time
-from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of
+from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of, warn_of_silent
+from gradreach.errors import first_line
 from gradreach.system.machine import exactly
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -137,6 +138,7 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
             )
         if not losses.requires_grad:
             raise ValueError("the loss depends neither on the input nor on any state: it has no gradient to measure")
+        warn_of_silent(probe, cuts, losses.sum())
         by_x, measured = _backward(losses.sum(), inputs[0], cuts)
         chains = chains_of(cuts)
         every = [[cuts[i] for i in chain] for chain in chains]
@@ -191,8 +193,24 @@ def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]
 
 
 def copy_of(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Return a copy that computes in a dtype, in evaluation, without gradients of its weights."""
-    cast: nn.Module = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype))
+    """Return a copy that computes in a dtype, in evaluation, without gradients of its weights, and not compiled.
+
+    Raises:
+        ValueError: it cannot be copied, or has no gradient.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule) or ".quantized." in type(module).__module__:
+            kind = "TorchScript" if isinstance(module, torch.jit.ScriptModule) else "quantized"
+            raise ValueError(
+                f"{name or 'the model'} is {kind}, and cannot be taken apart; measure what it was made from"
+            )
+    try:
+        cast: nn.Module = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype))
+    except RuntimeError as error:
+        hint = "remove hooks that compute weights, as prune.remove does, or use torch.nn.utils.parametrizations"
+        raise ValueError(f"the model cannot be copied ({first_line(error)}); {hint}") from error
+    for module in cast.modules():
+        vars(module).pop("_compiled_call_impl", None)  # what module.compile() leaves would run the original
     return cast.eval().requires_grad_(False)
 
 

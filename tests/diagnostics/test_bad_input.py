@@ -10,19 +10,28 @@ from torch import Tensor, nn
 
 from gradreach.diagnostics import (
     Instrument,
+    LayerTrace,
     bptt_shares,
     bptt_terms,
     cell_jacobian,
     decay,
     effective_receptive_field,
     figures,
+    gate_histograms,
     gate_statistics,
+    gradient_norms,
     gradient_profile,
     half_life,
+    linear_decoding,
+    log10_condition_number,
     lyapunov_spectrum,
     omega,
+    product_singular_values,
+    profile_of,
     reach,
+    recurrent_matrices,
     step_factors,
+    theoretical_receptive_field,
     trace,
     windows_of,
 )
@@ -422,3 +431,62 @@ def test_r2_is_the_squared_correlation_of_the_line_with_the_curve():
     lags = np.arange(1, 12)
     curve = pd.DataFrame({"lag": lags, "median": -0.2 * lags + np.sin(lags)})
     assert decay(curve).r2 == pytest.approx(np.corrcoef(lags, curve["median"])[0, 1] ** 2, rel=1e-12)
+
+
+def traced_gru() -> LayerTrace:
+    return trace(nn.GRU(2, 3, batch_first=True), batch(), lambda output, target: output[0].sum((1, 2))).layers[0]
+
+
+WRONG = {
+    "layer must be one of trace\\(model, batch, loss\\).layers, not a LSTM": [
+        lyapunov_spectrum,
+        product_singular_values,
+        omega,
+        step_factors,
+        gate_statistics,
+        gate_histograms,
+        bptt_terms,
+        bptt_shares,
+    ],
+    "steps must be those of a traced nn.LSTM, layer.steps, not a LSTM": [lambda layer: cell_jacobian(layer, 1)],
+    "traced must be what trace\\(model, batch, loss\\) returns, not a LSTM": [profile_of],
+    "exponents must be those of lyapunov_spectrum\\(layer\\)": [lambda layer: log10_condition_number(layer, 3)],
+    "the profile must be what gradient_profile\\(model, batch, loss\\) returns, not a LSTM": [
+        decay,
+        half_life,
+        reach,
+        figures,
+    ],
+    "windows must be several Windows": [theoretical_receptive_field],
+    "LSTM holds no one-dimensional convolution": [windows_of],
+}
+
+
+@pytest.mark.parametrize(("message", "function"), [(m, f) for m, functions in WRONG.items() for f in functions])
+def test_a_module_where_something_measured_is_wanted_is_refused_by_the_name_of_what_gives_it(message, function):
+    with pytest.raises((TypeError, ValueError), match=message):
+        function(nn.LSTM(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda: trace(None, batch(), score), "model must be an nn.Module, not a NoneType"),
+        (lambda: gradient_profile(score, batch(), score), "model must be an nn.Module, not a function"),
+        (lambda: trace(model(), batch(), None), "loss must be a function"),
+        (lambda: linear_decoding({}, batch()), "model must be an nn.Module, not a dict"),
+        (lambda: recurrent_matrices({}), "model must be an nn.Module"),
+        (lambda: gradient_norms(model().state_dict()), "model must be an nn.Module"),
+        (
+            lambda: Instrument(trace(model(), batch(), score), batch(), score, {}),
+            "model must be an nn.Module, not a Trace",
+        ),
+        (lambda: windows_of([]), "model must be an nn.Module, not a list"),
+        (lambda: lyapunov_spectrum(trace(model(), batch(), score)), "one of trace.*layers, not a Trace"),
+        (lambda: figures(pd.DataFrame({"lag": [1]})), "not a table without layer, direction, quantity, median"),
+        (lambda: cell_jacobian(traced_gru().steps, 1), "a traced nn.LSTM, layer.steps, not a GRUSteps"),
+    ],
+)
+def test_the_wrong_kind_of_thing_is_refused_by_name(function, message):
+    with pytest.raises(TypeError, match=message):
+        function()

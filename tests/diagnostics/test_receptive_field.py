@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gradreach.diagnostics import Window, effective_receptive_field, theoretical_receptive_field, touched, windows_of
-from gradreach.models import CNN, TCN, KimCNN
+from gradreach.models import CNN, TCN, KimCNN, LocallyConnected
 
 
 def uniform(kernel_size: int, layers: int, **options) -> nn.Sequential:
@@ -121,3 +121,77 @@ def test_offsets_count_from_the_centre_of_what_a_strided_output_stands_for():
     found = effective_receptive_field(over_time(uniform(2, 2, stride=2)), torch.zeros(1, 40, 1).double())
     assert found.extent == 4
     assert found.centroid == pytest.approx(0, abs=1e-12)
+
+
+def windows(seed: int) -> tuple[nn.Sequential, float, int]:
+    """Return a stack, the middle of its first output's window, and its stride; halves of all padding on both ends."""
+    torch.manual_seed(seed)
+    layers, middle, jump = [], 0.0, 1
+    for _ in range(int(torch.randint(1, 5, ()))):
+        k, s, d = (int(torch.randint(1, most, ())) for most in (6, 4, 4))
+        p = int(torch.randint(0, (k - 1) * d // 2 + 1, ()))
+        layers.append(nn.Conv1d(1, 1, k, stride=s, dilation=d, padding=p, bias=False).double())
+        nn.init.ones_(layers[-1].weight)
+        middle += jump * ((k - 1) * d / 2 - p)
+        jump *= s
+    return nn.Sequential(*layers), middle, jump
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_offsets_count_from_the_middle_of_the_outputs_own_window(seed):
+    stack, middle, jump = windows(seed)
+    x = torch.zeros(1, 900 + 7 * seed, 1).double()
+    outputs = over_time(stack)(x).shape[1]
+    for at in (0, outputs // 2, -1):
+        found = effective_receptive_field(over_time(stack), x, at)
+        assert found.weights["offset"][0] == pytest.approx(-(middle + jump * (at % outputs)), abs=1e-9)
+        if at > 0:  # equal weights, far from both ends, stand evenly about their middle
+            assert found.centroid == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("at", [0, 5, -1])
+@pytest.mark.parametrize(("k", "stride"), [(8, 1), (8, 2), (3, 2), (4, 3)])
+def test_without_padding_the_first_and_the_last_output_stand_at_the_middle_of_what_they_see(k, stride, at):
+    found = effective_receptive_field(over_time(uniform(k, 2, stride=stride)), torch.zeros(1, 90, 1).double(), at)
+    assert found.centroid == pytest.approx(0, abs=1e-9)
+
+
+def test_an_encoder_of_one_length_spreads_its_outputs_evenly():
+    for padding, first in (("none", 1.5), ("same", 0)):
+        local = LocallyConnected(1, 30, width=2, kernel_size=4, padding=padding).double()
+        found = effective_receptive_field(lambda x, local=local: local(x, None)[0], torch.randn(4, 30, 1).double(), 0)
+        assert found.weights["offset"][0] == -first
+    summed = effective_receptive_field(lambda x: x.sum(1, keepdim=True), torch.randn(2, 9, 1).double())
+    assert summed.centroid == pytest.approx(0)
+
+
+def test_outputs_that_are_more_than_the_inputs_stand_between_them():
+    twice = nn.Upsample(scale_factor=2)
+    found = effective_receptive_field(lambda x: twice(x.mT).mT, torch.randn(2, 9, 1).double(), 0)
+    assert found.weights["offset"][0] == 0.25
+
+
+def test_pools_and_full_padding_count_too():
+    x = torch.randn(2, 41, 3).double()
+    for options in ({"padding": "full"}, {"padding": "none", "pooling": "avg", "layers": 2}, {"padding": "causal"}):
+        torch.manual_seed(0)
+        cnn = CNN(3, width=4, kernel_size=3, dilation_base=1, nonlinearity="none", **options).double()
+        nn.init.ones_(cnn.layers[0].convolution.weight)
+        found = effective_receptive_field(lambda x, cnn=cnn: cnn(x, None)[0], x, 0)
+        first = {"full": -4.0, "none": 1 + 0.5 + 2 * (1 + 0.5), "causal": 0.0}[options["padding"]]
+        assert found.weights["offset"][0] == -first, options
+
+
+@pytest.mark.parametrize(
+    ("encode", "at", "message"),
+    [
+        (lambda x: x, 9, "at=9: there are 9 outputs; choose 0 to 8"),
+        (lambda x: x, -10, "at=-10: there are 9 outputs"),
+        (lambda x: (x, None), 0, "encode gives tuple; it must give one tensor"),
+        (lambda x: x[:, 0], 0, r"encode gives \(2, 1\); it must give one tensor"),
+        ("cnn", 0, "hand over a function"),
+    ],
+)
+def test_what_is_no_output_is_refused(encode, at, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        effective_receptive_field(encode, torch.randn(2, 9, 1), at)

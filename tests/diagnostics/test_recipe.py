@@ -1,17 +1,20 @@
 """What the documentation promises, run."""
 
+import inspect
 import re
 import runpy
 from pathlib import Path
 
 import pytest
 
+from gradreach import diagnostics
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_five_line_recipe_runs(capsys):
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "diagnostics.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     names: dict = {}
     for block in blocks:
         exec(block, names)
@@ -21,6 +24,17 @@ def test_the_five_line_recipe_runs(capsys):
     assert int(said[2]) < 99
     lines = [line for line in blocks[1].splitlines() if line and "import" not in line]
     assert len(lines) <= 5
+    assert names["traced"].names == [("lstm.0", "forward"), ("lstm.1", "forward")]
+    assert names["exponents"].shape == (16, 3)
+
+
+def test_every_function_that_wants_a_layer_is_shown_with_one_after_the_page_has_said_what_that_is():
+    text = (DOCS / "diagnostics.md").read_text(encoding="utf-8")
+    shown = text.index("layer = traced.layers[1]")
+    for name in diagnostics.__all__:
+        offered = getattr(diagnostics, name)
+        if inspect.isfunction(offered) and "layer" in inspect.signature(offered).parameters and name in text:
+            assert text.index(f"{name}(layer") > shown, name
 
 
 @pytest.mark.slow

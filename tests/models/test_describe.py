@@ -64,9 +64,21 @@ def test_without_a_configuration_it_says_where_to_go(tmp_path: Path) -> None:
         describe([], tmp_path, Console(file=io.StringIO()))
 
 
-def test_a_model_larger_than_any_memory_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^model: too large \(.*overflow.*\); choose a smaller width"):
-        described("model.width=1000000000000")
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("model.width=1000000000000", "^model.width=1000000000000: must be less than or equal to 65536$"),
+        ("model=cnn model.layers=1000000000", "^model.layers=1000000000: must be less than or equal to 128$"),
+        ("model.width=65536", "^model: too large, .* parameters; choose sizes that give at most 1,000,000,000$"),
+        (
+            "model=locally_connected seq_len=100000 kernel_size=60000 model.width=65536 model.layers=2",
+            r"^model: too large \(.*overflow.*\); choose a smaller width$",
+        ),
+    ],
+)
+def test_a_model_larger_than_any_memory_is_refused_in_one_line(overrides: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        described(*overrides.split())
 
 
 @pytest.mark.parametrize("name", [*SHARED, *FIXED])

@@ -24,6 +24,11 @@ WITH_WIDTH = [
 ]
 
 
+def on_meta(kind: Any, settings: dict[str, Any]) -> SequenceModel:
+    with torch.device("meta"):
+        return build(kind, settings, SERIES, readout="last")
+
+
 def parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
@@ -126,6 +131,14 @@ def test_match_params_draws_no_random_numbers() -> None:
     [
         (lambda: build(m.Identity, {}, SERIES, readout="mean", match_params=100), "no width"),
         (lambda: build(m.LSTM, {"width": 3}, SERIES, readout="last", match_params=10), r"choose \d+ or more"),
+        (
+            lambda: build(m.IndRNN, {"width": 1}, SERIES, readout="last", match_params=10**9),
+            r"match_params=1000000000: IndRNN would need a width of [\d,]+, more than 65,536; choose \d+ or less",
+        ),
+        (
+            lambda: on_meta(m.LSTM, {"width": 20_000}),
+            "^model: too large, [\\d,]+ parameters; choose sizes that give at most 1,000,000,000$",
+        ),
         (lambda: build(m.LSTM, {}, TAGS, readout="last"), "readout=each_step"),
         (lambda: build(m.LSTM, {}, SERIES, readout="each_step"), "one answer a sequence"),
         (lambda: build(m.CNN, {"stride": 2}, TAGS, readout="each_step"), "30 steps into 2"),
@@ -181,15 +194,15 @@ def note(kind: Any, readout: str = "last", **settings: Any) -> str | None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        (m.CNN, {}, r"CNN sees 16 of 40 steps, from the 25\. to the 40\."),
-        (m.CNN, {"padding": "causal"}, r"CNN sees 31 of 40 steps, from the 10\. to the 40\."),
-        (m.CNN, {"padding": "causal", "stride": 3, "layers": 1}, r"sees 3 of 40 steps, from the 38\. to the 40\."),
-        (m.CNN, {"padding": "causal", "stride": 4, "layers": 1}, r"sees 3 of 40 steps, from the 35\. to the 37\."),
+        (m.CNN, {}, r"CNN sees 16 of 40 steps, steps 25 to 40"),
+        (m.CNN, {"padding": "causal"}, r"CNN sees 31 of 40 steps, steps 10 to 40"),
+        (m.CNN, {"padding": "causal", "stride": 3, "layers": 1}, r"sees 3 of 40 steps, steps 38 to 40"),
+        (m.CNN, {"padding": "causal", "stride": 4, "layers": 1}, r"sees 3 of 40 steps, steps 35 to 37"),
         (m.CNN, {"padding": 9, "layers": 1}, r"sees 0 of 40 steps\. readout"),
         (m.CNN, {"layers": 9}, "CNN is not causal here: its last state can depend on all 40 steps, but as one"),
-        (m.TCN, {"layers": 3}, r"TCN sees 29 of 40 steps, from the 12\. to the 40\."),
-        (m.KimCNN, {}, r"KimCNN sees 3 of 40 steps, from the 38\. to the 40\."),
-        (m.Identity, {}, r"Identity sees 1 of 40 steps"),
+        (m.TCN, {"layers": 3}, r"TCN sees 29 of 40 steps, steps 12 to 40"),
+        (m.KimCNN, {}, r"KimCNN sees 3 of 40 steps, steps 38 to 40"),
+        (m.Identity, {}, r"Identity sees 1 of 40 steps, step 40\. readout"),
         (m.GRU, {"bidirectional": True}, r"forward half has read all 40 steps, the backward half only the last\. "),
         (m.GRU, {"bidirectional": True, "layers": 2}, r"backward half only the last of what the layer below gives\. "),
         (m.Transformer, {}, "can depend on all 40 steps, but as one position's view"),

@@ -156,7 +156,7 @@ def test_what_stands_at_a_step_tells_of_the_tokens_before_it() -> None:
     model = build(Identity, {}, shape, readout="last", embedding_ngrams=3)
     assert model.receptive_field == 3
     assert list(model.seen_by_last(6)) == [3, 4, 5]
-    assert "sees 3 of 6 steps, from the 4. to the 6." in str(caveat(model, shape))
+    assert "sees 3 of 6 steps, steps 4 to 6" in str(caveat(model, shape))
 
 
 def test_series_are_projected_or_left_as_they_are() -> None:

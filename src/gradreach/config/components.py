@@ -52,11 +52,24 @@ def resolve(target: str, setting: str = "_target_") -> Any:
 
 @cache
 def signature_of(constructor: type) -> type[BaseModel]:
-    """Make a schema of a constructor's keyword-only arguments from their annotations and defaults."""
-    hints = get_type_hints(constructor.__init__, include_extras=True)  # type: ignore[misc]
-    fields: dict[str, Any] = {
-        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(constructor).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
+    """Make a schema of a constructor's keyword-only arguments from their annotations and defaults.
+
+    Raises:
+        ConfigError: it is no class, or one of its arguments has no annotation that is known.
+    """
+    if not inspect.isclass(constructor):
+        raise ConfigError("_target_", str(constructor), "must be a class")
+    name = f"{constructor.__module__}.{constructor.__qualname__}"
+    try:
+        hints = get_type_hints(constructor.__init__, include_extras=True)
+        parameters = inspect.signature(constructor).parameters
+    except (NameError, TypeError, ValueError) as error:
+        raise ConfigError("_target_", name, f"its constructor cannot be read ({error})") from None
+    fields: dict[str, Any] = {}
+    for argument, parameter in parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            if argument not in hints:
+                hint = f"write it as {argument}: PositiveInt"
+                raise ConfigError("_target_", name, f"its argument {argument} has no type to check against", hint)
+            fields[argument] = (hints[argument], ... if parameter.default is parameter.empty else parameter.default)
     return create_model(constructor.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)

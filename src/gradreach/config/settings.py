@@ -64,10 +64,10 @@ class ModelSettings(Component):
     head_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     head_max_norm: PositiveFloat | None = None
     embedding: Literal["trainable", "frozen"] = "trainable"
-    embedding_size: PositiveInt | None = None
+    embedding_size: Annotated[int, Field(gt=0, le=65_536)] | None = None
     # what came later and is not used is no part of the identity: runs of before it keep theirs
     embedding_ngrams: Annotated[int, Field(ge=1, le=5)] = Field(default=1, exclude_if=_is_one)
-    match_params: PositiveInt | None = None
+    match_params: Annotated[int, Field(gt=0, le=10**9)] | None = None
 
     def ends(self) -> dict[str, Any]:
         """Return all that is no argument of the encoder."""

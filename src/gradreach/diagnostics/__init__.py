@@ -25,16 +25,9 @@ from gradreach.diagnostics.decay import Decay, decay, figures, half_life, reach
 from gradreach.diagnostics.decoding import DECODED, linear_decoding
 from gradreach.diagnostics.gates import gate_histograms, gate_statistics
 from gradreach.diagnostics.instrument import QUANTITIES, Instrument
-from gradreach.diagnostics.jacobians import (
-    cell_jacobian,
-    log10_condition_number,
-    lyapunov_spectrum,
-    omega,
-    product_singular_values,
-    recurrent_matrices,
-    step_factors,
-)
+from gradreach.diagnostics.jacobians import cell_jacobian, omega, recurrent_matrices, step_factors
 from gradreach.diagnostics.parameters import GradientNorms, gradient_norms
+from gradreach.diagnostics.products import log10_condition_number, lyapunov_spectrum, product_singular_values
 from gradreach.diagnostics.profile import gradient_profile, profile_of
 from gradreach.diagnostics.receptive_field import (
     EffectiveField,

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from gradreach.diagnostics.scaled import log_norm
 from gradreach.diagnostics.steps import Step
-from gradreach.diagnostics.trace import LayerTrace
+from gradreach.diagnostics.trace import LayerTrace, check_layer
 
 COLUMNS = ["layer", "direction", "weight", "lag", "share", "log10_norm"]
+EPSILON = torch.finfo(torch.float64).eps
 
 
 @torch.no_grad()
@@ -28,6 +29,7 @@ def bptt_terms(layer: LayerTrace) -> dict[str, Tensor]:
     >>> {name: tuple(term.shape) for name, term in terms.items()}  # (lags, gates of 8 units, ...)
     {'W_x': (20, 32, 1), 'W_s': (20, 32, 8)}
     """
+    check_layer(layer)
     found = [{weight: term * log.exp() for weight, term in terms.items()} for terms, log in _terms_by_lag(layer)]
     return {weight: torch.stack([terms[weight] for terms in found]) for weight in found[0]} if found else {}
 
@@ -39,19 +41,26 @@ def bptt_shares(layer: LayerTrace) -> pd.DataFrame:
     Returns:
         Columns ``layer, direction, weight, lag, share, log10_norm``, weights named as in ``bptt_terms``. ``share`` is
         the term's component along the whole gradient, divided by that gradient's norm: shares sum to 1, and one is
-        negative where its lag pulls against the others; NaN where the whole gradient is zero. ``log10_norm`` is the
-        norm of the term itself, of the loss summed over examples.
+        negative where its lag pulls against the others; NaN where the whole gradient is zero, up to rounding.
+        ``log10_norm`` is the norm of the term itself, of the loss summed over examples.
 
     >>> layer = trace(model, batch, loss).layers[0]
     >>> shares = bptt_shares(layer).groupby("weight")["share"].sum()
     >>> shares.round(6).to_dict()
     {'W_s': 1.0, 'W_x': 1.0}
     """
+    check_layer(layer)
     largest = _finite_max(layer.by_lag(layer.adjoints.state.log)[0])
     whole: dict[str, Tensor] = {}
+    sizes: dict[str, Tensor] = {}
     for terms, log in _terms_by_lag(layer):
         for weight, term in terms.items():
-            whole[weight] = whole.get(weight, 0) + term * (log - largest).exp()
+            scaled = term * (log - largest).exp()
+            whole[weight] = whole.get(weight, 0) + scaled
+            sizes[weight] = sizes.get(weight, 0) + scaled.abs()
+    for weight, sum_of_sizes in sizes.items():  # what is left of terms that cancel is rounding, and has no direction
+        if bool(whole[weight].norm() <= 100 * EPSILON * sum_of_sizes.norm()):
+            whole[weight] = torch.zeros_like(whole[weight])
     rows = []
     # the terms once more instead of all at once: lags times weights are too many to hold
     for lag, (terms, log) in enumerate(_terms_by_lag(layer)):

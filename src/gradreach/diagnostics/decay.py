@@ -11,6 +11,9 @@ REACH_THRESHOLD = 0.01
 """A gradient counts as arrived while its norm is at least this share of the norm at lag 1."""
 
 
+ROUNDING = 1e-12
+"""A curve that varies by no more than this share is constant: steps of float64 add up to so much."""
+
 CURVE = ("stage", "layer", "direction", "quantity")
 """What tells the curves of a profile apart."""
 
@@ -61,9 +64,11 @@ def _decay(lags: np.ndarray, medians: np.ndarray, first: float = 1, last: float 
         return Decay(math.nan, math.nan, math.nan, first, last)
     x, y = lags[counted], medians[counted] * math.log(10)
     from_mean, spread = x - x.mean(), y - y.mean()
+    if np.ptp(y) <= ROUNDING * (1 + np.abs(y).max()):
+        return Decay(1.0, math.inf, 1.0, x[0], x[-1])
     slope = float(from_mean @ spread) / float(from_mean @ from_mean)
     residual = spread - slope * from_mean
-    r2 = 1 - float(residual @ residual) / float(spread @ spread) if spread.any() else 1.0
+    r2 = 1 - float(residual @ residual) / float(spread @ spread)
     half_life = math.log(2) / -slope if slope < 0 else math.inf
     return Decay(math.exp(slope), half_life, r2, x[0], x[-1])
 
@@ -124,6 +129,7 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
     >>> [name for name in figures(gradient_profile(model, batch, loss)) if name.startswith("h.")]
     ['h.reach', 'h.half_life', 'h.r2', 'h.decay', 'h.log10_norm']
     """
+    check_profile(profile, "layer", "direction", "quantity", "lag", "median", "nonfinite")
     rows: dict[tuple[str, str, str], list[int]] = {}  # by hand: grouping by pandas takes longer than all the rest
     for row, key in enumerate(zip(*(profile[name] for name in ("layer", "direction", "quantity")), strict=True)):
         rows.setdefault(key, []).append(row)
@@ -145,6 +151,18 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
     return {**summary, "probe.nonfinite": float(profile["nonfinite"].sum())}
 
 
+def check_profile(profile: object, *columns: str) -> None:
+    """Refuse what is no profile.
+
+    Raises:
+        TypeError: saying what it is.
+    """
+    missing = [name for name in columns if not isinstance(profile, pd.DataFrame) or name not in profile]
+    if missing:
+        found = f"table without {', '.join(missing)}" if isinstance(profile, pd.DataFrame) else type(profile).__name__
+        raise TypeError(f"the profile must be what gradient_profile(model, batch, loss) returns, not a {found}")
+
+
 def curve_names(kinds: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return what tells the figures of several layers and directions apart: ``1``, ``2_backward``, or nothing."""
     layers = list(dict.fromkeys(layer for layer, _ in kinds))
@@ -156,8 +174,10 @@ def _of_each(profile: pd.DataFrame, measure: Callable[[np.ndarray, np.ndarray], 
     """Measure lags and medians: of one curve the value itself, of several one for each.
 
     Raises:
+        TypeError: it is no profile.
         ValueError: there is no curve.
     """
+    check_profile(profile, "lag", "median")
     if profile.empty:
         raise ValueError("a profile of 0 curves: the layer or quantity that was chosen is not in it")
 

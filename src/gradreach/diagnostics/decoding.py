@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.batch import IGNORED, Batch
+from gradreach.diagnostics.axes import Span, spans_of
 from gradreach.diagnostics.decay import curve_names
-from gradreach.diagnostics.taps import Cut, split_recurrent
-from gradreach.diagnostics.trace import check_batch, copy_of, ends_of, lengths_of, undisturbed
+from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of
+from gradreach.diagnostics.trace import check_batch, check_model, copy_of, lengths_of, undisturbed
 
 DECODED = 1024
 """So many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""
@@ -59,6 +60,8 @@ def linear_decoding(
     >>> bool(found[0] > 0.9 > found[10])  # the newest input lies open; what came ten steps before has faded
     True
     """
+    check_model(model)
+    check_batch(batch)
     inputs, target = batch.x.cpu(), _target_of(batch)
     rows: list[tuple[Any, ...]] = []
     for layer in _layers(model, batch, positions):
@@ -103,15 +106,14 @@ class Decoder:
 
     def test(self, wanted: Tensor) -> tuple[float, int]:
         """Return R² of what is wanted, ``(examples, outputs)``, float64, and how many examples tested it."""
-        if not self.able or not bool(wanted.isfinite().all()):
+        if not self.able or not bool(wanted.isfinite().all()) or bool((wanted[1::2] == wanted[1]).all()):
             return math.nan, self.tested
         mean = wanted[::2].mean(0)
         y, others = wanted[::2] - mean, wanted[1::2] - mean
         along = self.left.T @ y
         weights = self.sizes / (self.sizes**2 + self.n * self._strength(y, along))
         missed = float((others - (self.others * weights) @ along).square().sum())
-        whole = float(others.square().sum())
-        return (1 - missed / whole if whole > 0 else math.nan), self.tested
+        return 1 - missed / float(others.square().sum()), self.tested
 
     def _strength(self, y: Tensor, along: Tensor) -> float:
         """Choose the strength. Of the residuals their lengths do, so that many outputs (words) cost little."""
@@ -163,30 +165,33 @@ class _Layer:
 
 def _layers(model: nn.Module, batch: Batch, positions: Sequence[float]) -> list[_Layer]:
     """Run a copy of the model forward, some examples at a time: of all their states few are kept."""
-    check_batch(batch)
     chunks = []
-    with undisturbed(), torch.no_grad():
+    with undisturbed():
         probe = copy_of(model, torch.float32)
         device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
         cuts = split_recurrent(probe)
         for at in range(0, len(batch), CHUNK):
             some = batch.take(slice(at, at + CHUNK)).to(device, torch.float32)
             cuts.clear()
-            probe(some.x) if some.lengths is None else probe(some.x, some.lengths)
-            chunks.append([_at(cut, lengths_of(some), some.x.shape[1], positions) for cut in cuts])
+            x = some.x.requires_grad_() if some.x.is_floating_point() else some.x
+            probe(x) if some.lengths is None else probe(x, some.lengths)
+            every = [[cuts[i] for i in chain] for chain in chains_of(cuts)]
+            spans = spans_of(every, x if x.requires_grad else None, lengths_of(some), x.shape[1])
+            chunks.append(
+                [_at(calls, span, positions) for calls, span in zip(every, spans, strict=True) if span is not None]
+            )
     return [_joined(parts) for parts in zip(*chunks, strict=True)]
 
 
-def _at(cut: Cut, lengths: Tensor, columns: int, positions: Sequence[float]) -> _Layer:
-    """Read the states at some positions."""
-    end, count = ends_of(cut, lengths, columns)
+def _at(calls: Sequence[Cut], span: Span, positions: Sequence[float]) -> _Layer:
+    """Read the states at some positions, example by example."""
+    steps, end, count = steps_of(calls), span.end[span.column], span.number[span.column]
     shares = torch.tensor(positions, dtype=torch.float64, device=count.device).unsqueeze(1)
     passed = (shares * count - 1e-9).ceil().long()
     step = (end - count + passed).clamp(min=0)
-    states = cut.steps.states[step, torch.arange(len(count), device=count.device)].double().cpu()
-    parts = dict(zip(cut.steps.parts, states.split(list(cut.steps.parts.values()), -1), strict=True))
-    aligned = cut.steps.length == columns or (cut.lengths is not None and torch.equal(cut.lengths, lengths))
-    return _Layer(cut.layer, cut.direction, count.cpu(), passed.cpu(), parts, aligned)
+    states = steps.states[step, span.column].detach().double().cpu()
+    parts = dict(zip(steps.parts, states.split(list(steps.parts.values()), -1), strict=True))
+    return _Layer(calls[0].layer, span.direction, count.cpu(), passed.cpu(), parts, span.aligned)
 
 
 def _joined(chunks: Sequence[_Layer]) -> _Layer:

@@ -7,7 +7,7 @@ import pandas as pd
 from torch import Tensor
 
 from gradreach.diagnostics.torch_layers import LSTMSteps
-from gradreach.diagnostics.trace import LayerTrace
+from gradreach.diagnostics.trace import LayerTrace, check_layer
 
 CLOSED, OPEN = 0.1, 0.9
 """Below the one or above the other a gate counts as saturated."""
@@ -19,17 +19,19 @@ def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
 
     Returns:
         Columns ``layer, direction, gate, mean, closed, open, half_life``: the mean; the shares below 0.1 and above 0.9;
-        for the gate that weighs the old state the half-life ``ln ½ / ln mean`` that it alone would imply, else NaN.
+        for the gate that weighs the old state the half-life ``ln ½ / ln mean`` that it alone would imply (0 where it
+        is shut, infinite where it never lets go), else NaN.
         All NaN where one value is. An LSTM has a line ``notes`` too: the factor tanh'(c_t) · f_t of the founding notes.
 
     >>> table = gate_statistics(trace(model, batch, loss).layers[0])
     >>> table["gate"].tolist()
     ['i', 'f', 'o', 'notes']
     """
+    check_layer(layer)
     rows = []
     for name, values in _gates(layer).items():
         mean = float(values.mean()) if len(values) else math.nan
-        implied = math.log(0.5) / math.log(mean) if name == layer.steps.memory_gate and 0 < mean < 1 else math.nan
+        implied = _half_life(mean) if name == layer.steps.memory_gate else math.nan
         shares = ((values < CLOSED).mean(), (values > OPEN).mean())
         closed, opened = (math.nan, math.nan) if math.isnan(mean) else shares
         rows.append((layer.layer, layer.direction, name, mean, float(closed), float(opened), implied))
@@ -43,6 +45,7 @@ def gate_histograms(layer: LayerTrace, bins: int = BINS) -> pd.DataFrame:
     >>> int(counts.loc[counts["gate"] == "f", "count"].sum()) == 64 * 20 * 8  # examples, steps, units
     True
     """
+    check_layer(layer)
     frames = []
     for name, values in _gates(layer).items():
         counts, edges = np.histogram(values[np.isfinite(values)], bins=bins, range=(0, 1))
@@ -50,6 +53,12 @@ def gate_histograms(layer: LayerTrace, bins: int = BINS) -> pd.DataFrame:
         frames.append(pd.DataFrame({**facts, "low": edges[:-1], "high": edges[1:], "count": counts}))
     columns = ["layer", "direction", "gate", "low", "high", "count"]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def _half_life(mean: float) -> float:
+    if mean in (0, 1):
+        return math.inf if mean else 0.0
+    return math.log(0.5) / math.log(mean)
 
 
 def _gates(layer: LayerTrace) -> dict[str, np.ndarray]:

@@ -15,16 +15,11 @@ from gradreach.diagnostics.bptt import bptt_shares
 from gradreach.diagnostics.decay import curve_names, figures
 from gradreach.diagnostics.decoding import decoding_figures, linear_decoding
 from gradreach.diagnostics.gates import gate_histograms, gate_statistics
-from gradreach.diagnostics.jacobians import (
-    log10_condition_number,
-    lyapunov_spectrum,
-    omega,
-    recurrent_matrices,
-    step_factors,
-)
+from gradreach.diagnostics.jacobians import omega, recurrent_matrices, step_factors
+from gradreach.diagnostics.products import log10_condition_number, lyapunov_spectrum
 from gradreach.diagnostics.profile import profile_of
 from gradreach.diagnostics.receptive_field import effective_receptive_field
-from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, trace
+from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, check_batch, check_model, trace
 from gradreach.schedule import Schedule, checked_schedule, due
 from gradreach.system.machine import exactly
 
@@ -59,6 +54,8 @@ class Instrument:
         exponents: int = 1,
         decoded: Batch | None = None,
     ) -> None:
+        check_model(model)
+        check_batch(probe)
         unknown = set(schedules) - set(QUANTITIES)
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))}: choose quantities from {', '.join(QUANTITIES)}")

@@ -7,6 +7,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from gradreach.diagnostics.trace import check_model
+
 TOTAL = "total"
 
 
@@ -41,6 +43,7 @@ class GradientNorms:
     """
 
     def __init__(self, model: nn.Module, clip_norm: float = math.inf) -> None:
+        check_model(model)
         self.parameters = dict(model.named_parameters())
         self.clip_norm = clip_norm
         self.norms: list[Tensor] = []

@@ -57,6 +57,8 @@ def profile_of(traced: Trace) -> pd.DataFrame:
     >>> profile_of(traced).equals(gradient_profile(model, batch, loss))
     True
     """
+    if not isinstance(traced, Trace):
+        raise TypeError(f"traced must be what trace(model, batch, loss) returns, not a {type(traced).__name__}")
     curves = [quantiles_by_lag("input", "forward", "x", *traced.input_by_lag())]
     for layer in traced.layers:
         for quantity, part in parts_of(layer.steps, layer.adjoints.state).items():

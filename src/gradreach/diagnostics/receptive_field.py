@@ -1,15 +1,18 @@
 """What a unit of a convolutional network can see, and what it does look at."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradreach.diagnostics.trace import undisturbed
+from gradreach.diagnostics.trace import check_model, undisturbed
 
 OTHERS: Any = (
     *(nn.ConvTranspose1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d, nn.LPPool1d, nn.Upsample),
@@ -38,6 +41,8 @@ def theoretical_receptive_field(windows: Iterable[Window]) -> int:
     15
     """
     field, jump = 1, 1
+    if isinstance(windows, Window | nn.Module):
+        raise TypeError(f"windows must be several Windows, such as windows_of(stack), not a {type(windows).__name__}")
     for window in windows:
         field += (window.kernel_size - 1) * window.dilation * jump
         jump *= window.stride
@@ -54,6 +59,7 @@ def windows_of(stack: nn.Module) -> list[Window]:
     >>> windows_of(nn.Sequential(nn.Conv1d(1, 8, 5), nn.MaxPool1d(2)))
     [Window(kernel_size=5, stride=1, dilation=1), Window(kernel_size=2, stride=2, dilation=1)]
     """
+    check_model(stack)
     kinds = (nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d)
     layers = [module for module in stack.modules() if isinstance(module, kinds)]
     for module in stack.modules():
@@ -76,7 +82,8 @@ def windows_of(stack: nn.Module) -> list[Window]:
 class EffectiveField(NamedTuple):
     """How the gradient of one output is spread over the input (source: W. Luo et al., 2016).
 
-    - ``weights``: columns ``offset`` (steps from below the output's centre) and ``weight`` (mean norm, summing to 1).
+    - ``weights``: columns ``offset`` (steps from the output's own centre, where the middle of its window stands if all
+      padding is halved between both ends) and ``weight`` (mean norm, summing to 1).
     - ``centroid``, ``variance``: first and second central moment of the offsets, in steps and steps².
     - ``extent``: from the first to the last step with a gradient that is not exactly zero.
 
@@ -106,28 +113,38 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
     Args:
         encode: ``(batch, length, d_in) -> (batch, length', d_out)``; in evaluation mode, so that it draws nothing.
         x: floating inputs; the wider the batch, the smoother.
-        at: the output's step; default the middle one.
+        at: the output's step, a negative one from the end; default the middle one.
 
     Raises:
-        ValueError: no gradient arrives at the input (or none that is a number): there is no field to speak of.
+        TypeError: ``encode`` is no function that gives a tensor of three dimensions, or x no such tensor of floats.
+        ValueError: there is no such step; or no gradient arrives at the input (or none that is a number): there is no
+            field to speak of.
 
     >>> convolution = nn.Conv1d(1, 4, kernel_size=5, padding=2)
     >>> field = effective_receptive_field(lambda x: convolution(x.mT).mT, torch.randn(8, 20, 1))
     >>> field.extent, field.beyond(5)
     (5, False)
     """
+    if not (callable(encode) and isinstance(x, Tensor) and x.is_floating_point() and x.dim() == 3):
+        raise TypeError("hand over a function, and floating inputs (batch, length, d_in) that it maps to its outputs")
     with undisturbed():
         leaf = x.detach().clone().requires_grad_()
         output = encode(leaf)
-        at = output.shape[1] // 2 if at is None else at
+        if not (isinstance(output, Tensor) and output.dim() == 3):
+            found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise TypeError(f"encode gives {found}; it must give one tensor (batch, length', d_out)")
+        length = output.shape[1]
+        at = length // 2 if at is None else at
+        if not -length <= at < length:
+            raise ValueError(f"at={at}: there are {length} outputs; choose 0 to {length - 1}")
+        at %= length
         norms = touched(leaf, output[:, at]).norm(dim=2).mean(0).double()
+        centre = _centre(encode, x, length, at)
     total = float(norms.sum())
     if not (math.isfinite(total) and total > 0):
         raise ValueError(
             f"the gradient of output {at} by the input sums to {total}: no receptive field can be read from it"
         )
-    ratio = x.shape[1] / output.shape[1]
-    centre = at if ratio == 1 else (at + 0.5) * ratio - 0.5
     offsets = torch.arange(x.shape[1], dtype=torch.float64) - centre
     weights = (norms / total).cpu()
     centroid = float(weights @ offsets)
@@ -135,6 +152,40 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
     there = weights.nonzero().flatten()
     table = pd.DataFrame({"offset": offsets.numpy(), "weight": weights.numpy()})
     return EffectiveField(table, centroid, variance, int(there[-1] - there[0]) + 1)
+
+
+@torch.no_grad()
+def _centre(encode: Callable[[Tensor], Tensor], x: Tensor, outputs: int, at: int) -> float:
+    """Return the input step, perhaps between two, in the middle of an output's window.
+
+    A stack of windows gives ``⌊(length − first) / stride⌋ + 1`` outputs, and output o stands at
+    ``stride · o + (first − 1) / 2``. Both numbers are found by making the input longer, as far as that can be done; an
+    encoder of one length, or of one output, is taken to spread its outputs evenly.
+    """
+    length, one = x.shape[1], x[:1].detach()
+
+    @cache
+    def outputs_of(more: int) -> int:
+        return encode(F.pad(one, (0, 0, 0, more))).shape[1]
+
+    def steps_to(number: int) -> int:
+        """Return how much longer the input must be for so many outputs."""
+        high = 1
+        while outputs_of(high) < number:
+            high *= 2
+            if high > 4 * length:
+                raise ValueError("it gives no more outputs")
+        return bisect_left(range(high), number, key=outputs_of)
+
+    try:
+        second = steps_to(outputs + 1)
+        third = steps_to(outputs_of(second) + 1)
+        stride = (third - second) / (outputs_of(third) - outputs_of(second))
+        first = length + second - stride * (outputs_of(second) - 1)
+    except (RuntimeError, ValueError, IndexError):
+        stride = length / outputs if outputs <= length // 2 else 1
+        first = length - stride * (outputs - 1)
+    return stride * at + (first - 1) / 2
 
 
 def touched(x: Tensor, outputs: Tensor) -> Tensor:

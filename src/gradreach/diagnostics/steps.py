@@ -10,6 +10,7 @@ can be run backwards by hand (source: P. J. Werbos, Backpropagation through time
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -161,6 +162,18 @@ def _between_seeds(steps: Steps, times: range, start: Scaled) -> tuple[tuple[Ten
     norms = torch.linalg.vector_norm(directions, dim=-1).log()
     growth = norms[:-1] + shrinking - norms[1:]
     return (directions[1:], logs[1:], torch.stack(inners[::-1]), growth), vector, logs[0]
+
+
+def in_time(parts: Sequence[Adjoints]) -> Adjoints:
+    """Put the adjoints of stretches of a layer's steps one after the other."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    state, inner = (
+        Scaled(torch.cat([one.direction for one in every]), torch.cat([one.log for one in every]))
+        for every in ([part.state for part in parts], [part.inner for part in parts])
+    )
+    return Adjoints(state, first.initial, inner, torch.cat([part.growth for part in parts]))
 
 
 def parts_of(steps: Steps, state: Scaled) -> dict[str, Scaled]:

@@ -5,7 +5,7 @@ copy of the model, by one that runs each direction of each layer by itself and c
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from gradreach import kernels
 from gradreach.diagnostics.steps import Steps, Weights
 from gradreach.diagnostics.stepwise import CellSteps, is_stepwise, outputs_of
-from gradreach.diagnostics.torch_layers import GRUSteps, LSTMSteps, RNNSteps
+from gradreach.diagnostics.torch_layers import GRUSteps, LSTMSteps, RNNSteps, TorchSteps
 
 FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward, kernels.RNN.forward, kernels.GRU.forward)
 FUSED: Any = {"RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu, "GRU": torch.gru, "LSTM": torch.lstm}
@@ -33,6 +33,8 @@ class Cut:
     - ``states``: ``(length, batch, size)``, a leaf, from which the graph goes on.
     - ``lengths``: ``(batch,)`` valid steps of a packed sequence, else None.
     - ``padding_first``: whether padding comes before the valid steps.
+
+    A layer that is called again from the very state in which it ended goes on: those cuts have one name.
     """
 
     layer: str
@@ -43,6 +45,49 @@ class Cut:
     states: Tensor
     lengths: Tensor | None
     padding_first: bool = False
+
+    def ends_in(self, state: tuple[Tensor, ...]) -> bool:
+        """Whether this is the state after its last step."""
+        parts = self.states[-1].split(list(self.steps.parts.values()), -1)
+        if self.lengths is not None or len(parts) != len(state) or parts[0].shape != state[0].shape:
+            return False
+        return all(torch.equal(part, other) for part, other in zip(parts, state, strict=True))
+
+
+def chains_of(cuts: list[Cut]) -> list[list[int]]:
+    """Return the numbers of the cuts of each layer, and warn of what looks like a loop but is none that is known."""
+    chains: dict[tuple[str, str], list[int]] = {}
+    for number, cut in enumerate(cuts):
+        chains.setdefault((cut.layer, cut.direction), []).append(number)
+    calls: dict[str, list[Cut]] = {}
+    for members in chains.values():
+        calls.setdefault(cuts[members[0]].layer.split("#")[0], []).append(cuts[members[0]])
+    for label, every in calls.items():
+        starts = [cut.initial for cut in every if cut.direction == every[0].direction]
+        given = [start for start in starts if start]
+        carried = len(given) > 2 and any(
+            part.shape != other.shape or not torch.equal(part, other)
+            for start in given[1:]
+            for part, other in zip(start, given[0], strict=True)
+        )
+        single = len(starts) > 2 and all(cut.steps.length == 1 for cut in every)
+        if carried or single:
+            warnings.warn(
+                f"{label or 'the model'}: it is called {len(starts)} times, not from the state in which it ended; each "
+                "call is measured as a layer of its own. Call it once with the whole sequence, or hand its state on.",
+                stacklevel=2,
+            )
+    return list(chains.values())
+
+
+@torch.no_grad()
+def steps_of(chain: Sequence[Cut]) -> Steps:
+    """Return the steps of a layer, of all its calls."""
+    first = chain[0].steps
+    if len(chain) == 1:
+        return first
+    assert isinstance(first, TorchSteps)  # others start from zero each time
+    return first.followed_by([cut.steps for cut in chain[1:] if isinstance(cut.steps, TorchSteps)])
 
 
 def split_recurrent(model: nn.Module) -> list[Cut]:
@@ -57,11 +102,23 @@ def split_recurrent(model: nn.Module) -> list[Cut]:
         elif isinstance(module, nn.RNNBase):
             if getattr(module.forward, "__func__", None) in FORWARDS:
                 module.forward = _split_torch(module, name, cuts)
+                module.requires_grad_()  # which the cuts do not need, but tells whether its weights are used elsewhere
             elif not inside:
                 _not_measured(name, module, "has a forward of its own, which only it knows")
         elif isinstance(module, nn.RNNCellBase) and not inside:
             _not_measured(name, module, "is one step of a loop that only its owner knows")
     return cuts
+
+
+def warn_of_silent(model: nn.Module, cuts: Sequence[Cut], loss: Tensor) -> None:
+    """Warn of layers of torch's whose weights the loss depends on, though they left no cut: called as functions."""
+    ran = {cut.layer.split("#")[0] for cut in cuts}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.RNNBase) and "forward" in vars(module) and not ran & {name, f"{name}.0"}:
+            weights = [weight for weight in module.parameters() if weight.requires_grad]
+            used = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True) if weights else ()
+            if any(gradient is not None for gradient in used):
+                _not_measured(name, module, "is not called as a module, but its weights are used")
 
 
 def _not_measured(name: str, module: nn.Module, why: str) -> None:
@@ -75,8 +132,8 @@ def _not_measured(name: str, module: nn.Module, why: str) -> None:
 def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable[..., Any]:
     directions = ("forward", "backward") if module.bidirectional else ("forward",)
 
-    def forward(inputs: Any, hx: Any = None) -> Any:
-        lengths = None
+    def forward(input: Any, hx: Any = None) -> Any:  # noqa: A002  # as torch names it
+        inputs, lengths = input, None
         if isinstance(inputs, PackedSequence):
             x, lengths = pad_packed_sequence(inputs)
             lengths = lengths.to(x.device)
@@ -98,7 +155,8 @@ def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable[...
                 steps = _torch_steps(module, weights, turned, initial)
                 states = steps.states.to(x.dtype).detach().requires_grad_()
                 label = name if module.num_layers == 1 else f"{name}.{layer}"
-                known = (_unique(label, direction, cuts), direction, steps, turned, initial, states, lengths)
+                call = _name_of_call(label, direction, cuts, initial if lengths is None else ())
+                known = (call, direction, steps, turned, initial, states, lengths)
                 cuts.append(Cut(*known, padding_first=bool(i) and lengths is None))
                 at = torch.full_like(turned[0, :, 0], len(x) - 1, dtype=torch.long) if lengths is None else lengths - 1
                 finals.append(states[at, torch.arange(len(at), device=at.device)].split(list(steps.parts.values()), -1))
@@ -133,7 +191,7 @@ def _split_own(module: nn.Module, name: str, cuts: list[Cut]) -> Callable[..., A
                 output, expected, rtol=1e-4, atol=1e-5, equal_nan=True
             ):
                 direction = _direction(module, "forward")
-                cuts.append(Cut(_unique(name, direction, cuts), direction, steps, turned, (), states, None))
+                cuts.append(Cut(_name_of_call(name, direction, cuts, ()), direction, steps, turned, (), states, None))
                 return output
         warnings.warn(
             f"{name}: what {type(module).__name__}.forward gives is not the states of its step(); its adjoints are "
@@ -196,7 +254,10 @@ def _turn(x: Tensor, lengths: Tensor | None) -> Tensor:
     return x.gather(0, index.unsqueeze(-1).expand_as(x))
 
 
-def _unique(label: str, direction: str, cuts: list[Cut]) -> str:
-    """Tell the calls of a module that is called more than once apart."""
-    calls = sum(cut.direction == direction and cut.layer.split("#")[0] == label for cut in cuts)
-    return f"{label}#{calls + 1}" if calls else label
+def _name_of_call(label: str, direction: str, cuts: list[Cut], start: tuple[Tensor, ...]) -> str:
+    """Tell the calls of a module that is called more than once apart; one that goes on from the last has its name."""
+    calls = [cut for cut in cuts if cut.direction == direction and cut.layer.split("#")[0] == label]
+    if calls and start and calls[-1].ends_in(start):
+        return calls[-1].layer
+    number = len({cut.layer for cut in calls})
+    return f"{label}#{number + 1}" if number else label

@@ -1,5 +1,7 @@
 """Steps of torch's own recurrent layers: the closed forms of their Jacobians, applied from the left."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ class TorchSteps(Steps):
     """
 
     def __init__(self, weights: Weights, x: Tensor, h: Tensor, initial: tuple[Tensor, ...]) -> None:
-        self.weights, self.x, self.states = weights, x, h
+        self.weights, self.x, self.states, self.initial = weights, x, h, initial
         self.length, self.batch, width = h.shape
         self.parts = {"h": width}
         self.gates = {}
@@ -24,6 +26,12 @@ class TorchSteps(Steps):
     def device(self) -> torch.device:
         """Where it is computed."""
         return self.states.device
+
+    def followed_by(self, others: Sequence["TorchSteps"]) -> "TorchSteps":
+        """Return the steps of a layer that was called again and again, each time from the state before."""
+        every = [self, *others]
+        h = torch.cat([one.states[..., : one.parts["h"]] for one in every])
+        return type(self)(self.weights, torch.cat([one.x for one in every]), h, self.initial)
 
     def from_input(self) -> Tensor:
         """Return ``W_ih x + b_ih``."""
@@ -55,8 +63,14 @@ class RNNSteps(TorchSteps):
 
     def __init__(self, weights: Weights, x: Tensor, h: Tensor, initial: tuple[Tensor, ...], relu: bool = False) -> None:
         super().__init__(weights, x, h, initial)
+        self.relu = relu
         slope = (h > 0).to(h.dtype) if relu else 1 - h**2
         self.slopes = slope.unbind()
+
+    def followed_by(self, others: Sequence[TorchSteps]) -> TorchSteps:
+        """Return the steps of a layer that was called again and again."""
+        whole = super().followed_by(others)
+        return RNNSteps(self.weights, whole.x, whole.states, self.initial, self.relu)
 
     def pull_back(self, t: int, adjoint: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``J_tᵀ λ`` and ``δ``."""

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.batch import Batch
+from gradreach.diagnostics.axes import spans_of
 from gradreach.diagnostics.scaled import Scaled
-from gradreach.diagnostics.steps import Adjoints, Steps, adjoints
-from gradreach.diagnostics.taps import Cut, split_recurrent
+from gradreach.diagnostics.steps import Adjoints, Steps, adjoints, in_time
+from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of, warn_of_silent
+from gradreach.errors import first_line
 from gradreach.system.machine import exactly
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -23,7 +25,8 @@ SUPPORTED = (torch.float32, torch.float64)
 class LayerTrace:
     """What is known of one direction of one layer. Time comes first and runs as the layer runs.
 
-    - ``end``: ``(batch,)`` the step at which an example's run ends, from which lags are counted.
+    - ``end``: ``(batch,)`` the step at which an example's run ends, from which lags are counted. Examples stand as the
+      layer has them: in another order where the model sorts them before.
     - ``count``: ``(batch,)`` how many valid steps there are up to that one.
 
     >>> layer = trace(model, batch, loss).layers[0]
@@ -90,6 +93,7 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         dtype: what the forward pass computes in, float32 or float64; what comes after is float64.
 
     Raises:
+        TypeError: where the model is no module, or the loss no function.
         ValueError: where the loss is not one value an example, or depends on no input and no state; where there is
             nothing to measure by.
 
@@ -103,7 +107,10 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         raise ValueError(
             f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64"
         )
+    check_model(model)
     check_batch(batch)
+    if not callable(loss):
+        raise TypeError(f"loss must be a function (output, target) -> (batch,), not a {type(loss).__name__}")
     with undisturbed():
         probe = copy_of(model, dtype)
         device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
@@ -131,8 +138,17 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
             )
         if not losses.requires_grad:
             raise ValueError("the loss depends neither on the input nor on any state: it has no gradient to measure")
+        warn_of_silent(probe, cuts, losses.sum())
         by_x, measured = _backward(losses.sum(), inputs[0], cuts)
-        layers = tuple(_layer(cut, adjoint, lengths, x.shape[1]) for cut, adjoint in zip(cuts, measured, strict=True))
+        chains = chains_of(cuts)
+        every = [[cuts[i] for i in chain] for chain in chains]
+        layers = tuple(
+            LayerTrace(
+                calls[0].layer, span.direction, steps_of(calls), in_time([measured[i] for i in chain]), *span[:2]
+            )
+            for chain, calls, span in zip(chains, every, spans_of(every, inputs[0], lengths, x.shape[1]), strict=True)
+            if span is not None
+        )
         return Trace(layers, Scaled(by_x.direction.transpose(0, 1), by_x.log.T), lengths)
 
 
@@ -170,35 +186,6 @@ def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Ad
     return arrived[0] or Scaled.zero(x), measured[::-1]
 
 
-def _layer(cut: Cut, found: Adjoints, lengths: Tensor, columns: int) -> LayerTrace:
-    return LayerTrace(cut.layer, cut.direction, cut.steps, found, *ends_of(cut, lengths, columns))
-
-
-def ends_of(cut: Cut, lengths: Tensor, columns: int) -> tuple[Tensor, Tensor]:
-    """Return at which step each example's run through a layer ends, and how many valid steps there are up to that one.
-
-    Args:
-        cut: the layer.
-        lengths: ``(batch,)`` valid steps of the model's input.
-        columns: how many steps that has with its padding.
-
-    Raises:
-        ValueError: the layer sees other steps than the model, and nobody says which of them are valid.
-    """
-    length = cut.steps.length
-    if cut.lengths is not None:
-        return cut.lengths - 1, cut.lengths
-    if length != columns:
-        if bool((lengths != columns).any()):
-            raise ValueError(
-                f"{cut.layer}: it sees {length} steps of an input of {columns}, and nobody says which are valid; "
-                "hand it a PackedSequence"
-            )
-        lengths = torch.full_like(lengths, length)
-    # torch's backward direction passes the padding first and ends at the first input, from which its lags are counted
-    return lengths - 1 if not cut.padding_first else torch.full_like(lengths, length - 1), lengths
-
-
 def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     lags = torch.arange(int(count.max()) if len(count) else 0, device=values.device).unsqueeze(1)
     examples = torch.arange(values.shape[1], device=values.device)
@@ -206,8 +193,24 @@ def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]
 
 
 def copy_of(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Return a copy that computes in a dtype, in evaluation, without gradients of its weights."""
-    cast: nn.Module = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype))
+    """Return a copy that computes in a dtype, in evaluation, without gradients of its weights, and not compiled.
+
+    Raises:
+        ValueError: it cannot be copied, or has no gradient.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule) or ".quantized." in type(module).__module__:
+            kind = "TorchScript" if isinstance(module, torch.jit.ScriptModule) else "quantized"
+            raise ValueError(
+                f"{name or 'the model'} is {kind}, and cannot be taken apart; measure what it was made from"
+            )
+    try:
+        cast: nn.Module = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype))
+    except RuntimeError as error:
+        hint = "remove hooks that compute weights, as prune.remove does, or use torch.nn.utils.parametrizations"
+        raise ValueError(f"the model cannot be copied ({first_line(error)}); {hint}") from error
+    for module in cast.modules():
+        vars(module).pop("_compiled_call_impl", None)  # what module.compile() leaves would run the original
     return cast.eval().requires_grad_(False)
 
 
@@ -220,6 +223,26 @@ def check_batch(batch: Any) -> None:
     if not isinstance(batch, Batch) or not isinstance(batch.lengths, Tensor | None):
         found = f"Batch whose lengths are {batch.lengths!r}" if isinstance(batch, Batch) else type(batch).__name__
         raise ValueError(f"batch is a {found}; hand over Batch(x, lengths, target), lengths a tensor (batch,) or None")
+
+
+def check_layer(layer: object) -> None:
+    """Refuse what is no traced layer.
+
+    Raises:
+        TypeError: saying what it is, and how to get one.
+    """
+    if not isinstance(layer, LayerTrace):
+        raise TypeError(f"layer must be one of trace(model, batch, loss).layers, not a {type(layer).__name__}")
+
+
+def check_model(model: object) -> None:
+    """Refuse what is no model.
+
+    Raises:
+        TypeError: saying what it is.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module, not a {type(model).__name__}")
 
 
 def _losses(loss: Loss, output: Any, target: Tensor, dtype: torch.dtype) -> Tensor:

@@ -6,20 +6,22 @@ from typing import Annotated, Literal, TypeVar, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import PlainValidator, PositiveInt
+from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
-from gradreach.models.encoder import Encoder, valid_steps
+from gradreach.models.encoder import LARGEST_SIZE, Depth, Encoder, Size, valid_steps
 
 KINDS_OF_PADDING = ("none", "same", "full", "causal", "circular")
 
 
 def _known_padding(value: str | int) -> str | int:
-    if value in KINDS_OF_PADDING or (type(value) is int and value >= 0):
+    if value in KINDS_OF_PADDING or (type(value) is int and 0 <= value <= LARGEST_SIZE):
         return value
-    raise PydanticCustomError("padding", "must be none, same, full, causal, circular, or a number of zeros, 0 or more")
+    raise PydanticCustomError(
+        "padding", f"must be none, same, full, causal, circular, or a number of zeros, 0 to {LARGEST_SIZE}"
+    )
 
 
 Padding = Annotated[str | int, PlainValidator(_known_padding)]
@@ -176,6 +178,8 @@ class Layer(nn.Module):
         for tap in range(self.kernel_size):
             below = positions * self.stride - self.widths[0] + tap * self.dilation
             read[below % length if self.circular else below[(below >= 0) & (below < length)]] = True
+            if read.all():
+                break
         return read.nonzero()[0]
 
     def multiply_adds(self, length: int) -> int:
@@ -211,18 +215,18 @@ class CNN(Encoder):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 4,
-        kernel_size: PositiveInt = 3,
-        first_kernel_size: PositiveInt | None = None,
-        stride: PositiveInt = 1,
-        dilation_base: PositiveInt = 2,
+        width: Size = 32,
+        layers: Depth = 4,
+        kernel_size: Size = 3,
+        first_kernel_size: Size | None = None,
+        stride: Size = 1,
+        dilation_base: Size = 2,
         padding: Padding = "same",
         nonlinearity: Literal["relu", "tanh", "gelu", "none"] = "relu",
         normalization: Literal["none", "batch", "layer"] = "none",
-        bottleneck: PositiveInt | None = None,
+        bottleneck: Size | None = None,
         pooling: Literal["none", "avg", "max"] = "none",
-        pool_size: PositiveInt = 2,
+        pool_size: Size = 2,
     ) -> None:
         super().__init__()
         self.d_out = width

@@ -11,6 +11,11 @@ from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
 
+LARGEST_SIZE = 65_536
+Size = Annotated[int, Field(gt=0, le=LARGEST_SIZE)]
+"""A width, a kernel, a stride: beyond this nothing here could be trained."""
+Depth = Annotated[int, Field(gt=0, le=128)]
+"""How many layers: each is made before a run starts, to see that it can be."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 """What dropout sets to zero."""
 

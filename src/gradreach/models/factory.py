@@ -1,5 +1,6 @@
 """A model that fits a task: what goes together is put together, what cannot is refused with the reason."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -8,11 +9,15 @@ from typing import Any, Literal
 import torch
 
 from gradreach.errors import ConfigError
+from gradreach.models.contract import make_encoder, try_encoder
 from gradreach.models.embedding import Embedding, make_embedding
-from gradreach.models.encoder import Encoder
+from gradreach.models.encoder import LARGEST_SIZE, Encoder
 from gradreach.models.model import SequenceModel
 from gradreach.models.recurrent import Recurrent
 from gradreach.tasks.task import Shape
+
+LARGEST = 10**9
+"""Parameters of a model that is compared with others here."""
 
 
 def build(
@@ -66,9 +71,10 @@ def build(
 
     def made(arguments: Mapping[str, Any]) -> SequenceModel:
         embed, d_in = embedded()
-        sizes = [d_in] + [shape.length] * kind.fixed_length
-        encoder = kind(*sizes, **arguments)
+        sizes = [d_in] + [shape.length] * getattr(kind, "fixed_length", False)
+        encoder = make_encoder(kind, sizes, arguments)
         encoder.check_length(shape.length)
+        try_encoder(encoder, d_in, shape.length, shape.variable_length)
         _check_readout(encoder, readout, shape)
         return SequenceModel(
             encoder,
@@ -80,7 +86,7 @@ def build(
             max_norm=head_max_norm,
         )
 
-    if kind.fixed_length and shape.variable_length:
+    if getattr(kind, "fixed_length", False) and shape.variable_length:
         raise ConfigError(
             "model",
             allowed=f"{kind.__name__} has weights for every step and this task has sequences of many lengths",
@@ -90,6 +96,10 @@ def build(
         with torch.device("meta"):
             arguments = {**arguments, "width": _matched_width(kind, arguments, made, embedded()[1], match_params)}
     model = made(arguments)
+    if (size := sum(parameter.numel() for parameter in model.parameters())) > LARGEST:
+        raise ConfigError(
+            "model", allowed=f"too large, {size:,} parameters", hint=f"choose sizes that give at most {LARGEST:,}"
+        )
     model.width = arguments.get("width")
     return model
 
@@ -114,7 +124,7 @@ def caveat(model: SequenceModel, shape: Shape) -> str | None:
     if model.readout_name != "last" or encoder.output_length(length) == 1:
         return None
     if len(seen) < length:
-        between = f", from the {1 + seen[0]}. to the {1 + seen[-1]}." if len(seen) else ""
+        between = _steps(1 + seen[0], 1 + seen[-1]) if len(seen) else ""
         told = f"the last state of {kind} sees {len(seen)} of {length} steps{between}"
     elif encoder.causal:
         return None
@@ -127,6 +137,10 @@ def caveat(model: SequenceModel, shape: Shape) -> str | None:
     else:
         told = f"{kind} is not causal here: its last state can depend on all {length} steps, but as one position's view"
     return f"model.readout=last: {told}. readout=mean, max or attention would use all states"
+
+
+def _steps(first: int, last: int) -> str:
+    return f", step {first}" if first == last else f", steps {first} to {last}"
 
 
 def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:
@@ -182,9 +196,29 @@ def _matched_width(
         least = parameters(unit)
         more = f"{kind.__name__} has {least} parameters at width {unit} already"
         raise ConfigError("model.match_params", target, more, f"choose {least} or more")
-    high = 1
+    low = _estimate({nth(number): parameters(nth(number)) for number in (1, 2, 3)}, target) // unit
+    high, stride = low + 1, 1
     while parameters(nth(high)) < target:
-        high *= 2
-    reached = 1 + bisect_left(range(1, high), target, key=lambda number: parameters(nth(number)))
+        low, high, stride = high, high + stride, 2 * stride
+    while low > 1 and parameters(nth(low)) >= target:
+        low, high, stride = max(1, low - stride), low, 2 * stride
+    reached = low + bisect_left(range(low, high), target, key=lambda number: parameters(nth(number)))
     candidates = {nth(reached), nth(max(1, reached - 1))} | ({d_in} if d_in % unit == 0 else set())
-    return min(candidates, key=lambda width: (abs(parameters(width) - target), width))
+    width = min(candidates, key=lambda width: (abs(parameters(width) - target), width))
+    if width > LARGEST_SIZE:
+        wide = f"{kind.__name__} would need a width of {width:,}, more than {LARGEST_SIZE:,}"
+        raise ConfigError(
+            "model.match_params", target, wide, f"choose {parameters(LARGEST_SIZE // unit * unit)} or less"
+        )
+    return width
+
+
+def _estimate(sizes: Mapping[int, int], target: int) -> int:
+    """Return at which width, 1 or more, the parabola through three sizes reaches the target."""
+    (a, at_a), (b, at_b), (c, at_c) = sizes.items()
+    first = (at_b - at_a) / (b - a)
+    square = ((at_c - at_b) / (c - b) - first) / (c - a)
+    slope = first - square * (a + b)
+    missing = target - at_a + slope * a + square * a * a
+    root = math.sqrt(max(0.0, slope * slope + 4 * square * missing))
+    return max(1, int(2 * missing / (slope + root))) if slope + root > 0 else 1

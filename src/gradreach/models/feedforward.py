@@ -3,11 +3,10 @@
 from typing import Literal
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from gradreach.models.convolutional import NONLINEARITIES, pad, padding_widths
-from gradreach.models.encoder import Encoder, matrix_entries
+from gradreach.models.encoder import Depth, Encoder, Size, matrix_entries
 from gradreach.models.initialization import uniform_by_fan_in
 
 
@@ -56,8 +55,8 @@ class MLP(Encoder):
         d_in: int,
         length: int,
         *,
-        width: PositiveInt = 100,
-        layers: PositiveInt = 2,
+        width: Size = 100,
+        layers: Depth = 2,
         nonlinearity: Literal["relu", "tanh"] = "relu",
     ) -> None:
         super().__init__()
@@ -141,9 +140,9 @@ class LocallyConnected(Encoder):
         d_in: int,
         length: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 1,
-        kernel_size: PositiveInt = 3,
+        width: Size = 32,
+        layers: Depth = 1,
+        kernel_size: Size = 3,
         padding: Literal["none", "same"] = "same",
         nonlinearity: Literal["relu", "tanh"] = "relu",
     ) -> None:

@@ -80,6 +80,8 @@ def lru_start(nu: Tensor, theta: Tensor, log_gamma: Tensor, from_input: Tensor, 
     Real and imaginary part of the input matrix, ``(2 · states, d_in)``, come from N(0, 1 / (2 d_in)).
     Source: A. Orvieto et al., 2023, lemma 3.2 and appendix A.
     """
+    if nu.is_meta:  # no memory to fill, and torch works long on saying so
+        return
     squared = torch.empty_like(nu).uniform_(r_min**2, r_max**2).clamp(min=1e-12)
     nu.copy_((-0.5 * squared.log()).log())
     theta.copy_(torch.empty_like(theta).uniform_(0, 2 * math.pi).clamp(min=1e-6).log())
@@ -94,6 +96,8 @@ def s4d_lin_start(log_step: Tensor, log_decay: Tensor, frequency: Tensor, output
     Source: A. Gu et al., On the parameterization and initialization of diagonal state space models, 2022, eq. 9, with
     the ranges of its published code.
     """
+    if log_step.is_meta:
+        return
     nn.init.uniform_(log_step, math.log(0.001), math.log(0.1))
     nn.init.constant_(log_decay, math.log(0.5))
     frequency.copy_(math.pi * torch.arange(frequency.shape[1], device=frequency.device).expand_as(frequency))

@@ -4,12 +4,12 @@ from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
 from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
-from gradreach.models.encoder import Encoder, Share, matrix_entries
+from gradreach.models.encoder import Depth, Encoder, Share, Size, matrix_entries
 from gradreach.models.initialization import chrono_start, forget_bias_start, recurrent_start
 from gradreach.models.scan import MinGRUCell, MinLSTMCell
 
@@ -33,8 +33,8 @@ class Recurrent(Encoder):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 1,
+        width: Size = 32,
+        layers: Depth = 1,
         bidirectional: bool = False,
         dropout: Share = 0.0,
     ) -> None:
@@ -100,8 +100,8 @@ class RNN(Recurrent):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 1,
+        width: Size = 32,
+        layers: Depth = 1,
         bidirectional: bool = False,
         dropout: Share = 0.0,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
@@ -138,12 +138,12 @@ class LSTM(Recurrent):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 1,
+        width: Size = 32,
+        layers: Depth = 1,
         bidirectional: bool = False,
         dropout: Share = 0.0,
-        forget_bias: float | None = None,
-        chrono: Annotated[int, Field(ge=3)] | None = None,
+        forget_bias: Annotated[float, Field(ge=-1000, le=1000)] | None = None,
+        chrono: Annotated[int, Field(ge=3, le=10**9)] | None = None,
     ) -> None:
         if forget_bias is not None and chrono is not None:
             raise ConfigError("model.forget_bias", forget_bias, f"chrono={chrono} sets that bias too", "choose one")
@@ -183,8 +183,8 @@ class GRU(Recurrent):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 1,
+        width: Size = 32,
+        layers: Depth = 1,
         bidirectional: bool = False,
         dropout: Share = 0.0,
         reset: Literal["after", "before"] = "after",
@@ -207,8 +207,8 @@ class IndRNN(Recurrent):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 1,
+        width: Size = 32,
+        layers: Depth = 1,
         bidirectional: bool = False,
         dropout: Share = 0.0,
         nonlinearity: Literal["relu", "tanh"] = "relu",

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
-from gradreach.models.encoder import Encoder, Share, matrix_entries, valid_steps
+from gradreach.models.encoder import Depth, Encoder, Share, Size, matrix_entries, valid_steps
 from gradreach.models.initialization import s4d_lin_start, skip_start
 from gradreach.models.scan import LinearRecurrence
 
@@ -37,9 +37,9 @@ class LRU(Encoder):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 1,
-        states: PositiveInt = 32,
+        width: Size = 32,
+        layers: Depth = 1,
+        states: Size = 32,
         r_min: Radius = 0.0,
         r_max: Radius = 0.99,
         dropout: Share = 0.0,
@@ -130,9 +130,9 @@ class S4D(Encoder):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 2,
-        states: PositiveInt = 16,
+        width: Size = 32,
+        layers: Depth = 2,
+        states: Size = 16,
         dropout: Share = 0.0,
     ) -> None:
         super().__init__()

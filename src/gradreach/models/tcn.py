@@ -2,11 +2,10 @@
 
 import torch
 import torch.nn.functional as F
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from gradreach.models.convolutional import dilations
-from gradreach.models.encoder import Encoder, Share, matrix_entries
+from gradreach.models.encoder import Depth, Encoder, Share, Size, matrix_entries
 
 
 class Block(nn.Module):
@@ -46,9 +45,9 @@ class TCN(Encoder):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 4,
-        kernel_size: PositiveInt = 3,
+        width: Size = 32,
+        layers: Depth = 4,
+        kernel_size: Size = 3,
         dropout: Share = 0.0,
     ) -> None:
         super().__init__()

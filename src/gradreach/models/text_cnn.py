@@ -4,11 +4,11 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
 from gradreach.models.convolutional import padding_widths
-from gradreach.models.encoder import Encoder, matrix_entries, valid_steps
+from gradreach.models.encoder import Encoder, Size, matrix_entries, valid_steps
 
 
 class NotesCNN(Encoder):
@@ -24,7 +24,7 @@ class NotesCNN(Encoder):
 
     causal = False
 
-    def __init__(self, d_in: int, *, width: PositiveInt = 50, kernel_size: PositiveInt = 3) -> None:
+    def __init__(self, d_in: int, *, width: Size = 50, kernel_size: Size = 3) -> None:
         super().__init__()
         self.d_out = width
         self.receptive_field = kernel_size
@@ -65,8 +65,8 @@ class KimCNN(Encoder):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 100,
-        kernel_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (3, 4, 5),
+        width: Size = 100,
+        kernel_sizes: Annotated[tuple[Size, ...], Field(min_length=1, max_length=64)] = (3, 4, 5),
         input_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()

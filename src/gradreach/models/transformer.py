@@ -4,11 +4,10 @@ import math
 from typing import Literal
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
-from gradreach.models.encoder import Encoder, Share, matrix_entries, valid_steps
+from gradreach.models.encoder import Depth, Encoder, Share, Size, matrix_entries, valid_steps
 
 
 class Transformer(Encoder):
@@ -35,10 +34,10 @@ class Transformer(Encoder):
         self,
         d_in: int,
         *,
-        width: PositiveInt = 32,
-        layers: PositiveInt = 2,
-        heads: PositiveInt = 4,
-        expansion: PositiveInt = 4,
+        width: Size = 32,
+        layers: Depth = 2,
+        heads: Size = 4,
+        expansion: Size = 4,
         position: Literal["sinusoidal", "none"] = "sinusoidal",
         causal: bool = False,
         dropout: Share = 0.0,

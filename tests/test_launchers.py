@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 import gradreach.launchers.clusters as launchers
 from gradreach.config import parse, plain, resolve
 from gradreach.errors import ConfigError
-from gradreach.sweeps.search import SearchSweeper, judge
+from gradreach.sweeps.search_sweeper import SearchSweeper
 from project import PROJECT
 
 PRESETS = [*sorted(path.stem for path in (PROJECT / "conf" / "hydra" / "launcher").glob("*.yaml")), "basic"]
@@ -69,13 +69,6 @@ def test_a_search_puts_its_sweeper_in_place_and_leaves_the_run_as_it_is(search):
     assert parse(plain(composed))[0] == parse(plain(whole()))[0]
     for key in sweeper.params:
         assert OmegaConf.select(composed, key) is not None
-
-
-def test_a_search_judges_by_what_a_run_returns_and_takes_a_dead_one_for_a_bad_proposal():
-    assert judge(done(0.25)) == (0.25, "")
-    assert judge(done(None))[0] is None
-    failed = launchers.outcome(["seed=0"], dead, "job 7")
-    assert judge(failed) == (None, "failed: job 7 died")
 
 
 def dead(job):

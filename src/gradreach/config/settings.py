@@ -17,6 +17,8 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     StrictBool,
+    StrictFloat,
+    StrictInt,
 )
 
 from gradreach.config.components import Component, LoggerTarget, Target
@@ -233,6 +235,7 @@ class RunEnvironment(Settings):
     data_dir: Path
     force: bool
     retry: Literal["failed", "none"]
+    prune: list[StrictInt | StrictFloat | None] | None = None
     threads: PositiveInt
     device: str
 

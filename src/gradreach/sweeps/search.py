@@ -191,7 +191,7 @@ class Search:
         trial.scores = self._scores(trial.run_id)
         score = record.get("metrics", {}).get(f"val/{self.metric}") if status == "finished" else None
         behind = fell_behind(trial.scores, self.bounds, self.metric)
-        if score is not None and math.isfinite(score):
+        if score is not None and math.isfinite(float(score)):  # a record has "nan" as a text
             trial.state, trial.score = "finished", float(score)
         elif status in SETTLED:
             trial.state, trial.reason = "diverged", record.get("error") or f"val/{self.metric} is no number"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Value = str | int | float
 """Of a parameter: a number, or else the text that stands behind ``=`` on a command line."""
 
+WITHIN = 0.382
+"""How far within an interval it is looked whether a fraction may be given."""
 DIGITS = 12
 """Of a number that is drawn: what a sum of steps adds in rounding is cut off."""
 
@@ -43,7 +45,7 @@ class Choice:
 class Interval:
     """A number between two others, both among them; a whole one where both are.
 
-    - ``low``, ``high``: ``interval(0.1, 1)``.
+    - ``low``, ``high``: ``interval(0.1, 1)``; Hydra makes fractions of what is not ``int(interval(1, 10))``.
     - ``log``: whether its logarithm is drawn evenly: ``tag(log, interval(0.001, 1))``.
     - ``step``: how far neighbours are apart: ``range(16, 64, 8)``, which ends at 56; None: any number between.
     """
@@ -55,8 +57,9 @@ class Interval:
 
     @property
     def ends(self) -> tuple[Value, ...]:
-        """Return the values that are checked before the search begins: the least and the largest."""
-        return (self.low, self.high) if self.low < self.high else (self.low,)
+        """Return the values that are checked before the search begins: the least, the largest, of fractions another."""
+        within = [] if isinstance(self.low, int) else [self.low + (self.step or WITHIN * (self.high - self.low))]
+        return tuple(dict.fromkeys([self.low, self.high, *within]))
 
     def distribution(self) -> "BaseDistribution":
         """Return it as Optuna names it."""
@@ -130,7 +133,8 @@ def _parameter(override: Override) -> Choice | Interval:
         assert sweep.end is not None
         low, high, log = sweep.start, sweep.end, "log" in tags
         if not (isfinite(low) and isfinite(high) and low <= high):
-            raise ConfigError(key, text, "an interval goes from a number to one that is not smaller")
+            allowed = "an interval goes from a number to one that is not smaller"
+            raise ConfigError(key, text, allowed, "such as interval(0.001, 0.1)")
         if log and low <= 0:
             raise ConfigError(key, text, "a logarithm needs numbers above 0", "begin the interval above 0")
         whole = isinstance(low, int) and isinstance(high, int)

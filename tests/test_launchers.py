@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 import gradreach.launchers.clusters as launchers
 from gradreach.config import parse, plain, resolve
 from gradreach.errors import ConfigError
-from gradreach.sweeps.search_sweeper import SearchSweeper
+from gradreach.sweeps.search_sweeper import SearchSweeper, check_version
 from project import PROJECT
 
 PRESETS = [*sorted(path.stem for path in (PROJECT / "conf" / "hydra" / "launcher").glob("*.yaml")), "basic"]
@@ -69,6 +69,14 @@ def test_a_search_puts_its_sweeper_in_place_and_leaves_the_run_as_it_is(search):
     assert parse(plain(composed))[0] == parse(plain(whole()))[0]
     for key in sweeper.params:
         assert OmegaConf.select(composed, key) is not None
+
+
+def test_an_optuna_that_is_too_old_is_refused_in_one_line():
+    for known in ("4.9.0", "4.10.1", "5.0.0", "5.0.0b1"):
+        check_version(known)
+    for old in ("2.10.1", "4.8.0"):
+        with pytest.raises(ConfigError, match=rf"^optuna={old}: must be 4.9 or newer; pip install --upgrade"):
+            check_version(old)
 
 
 def dead(job):

@@ -31,8 +31,8 @@ def run_composed(composed: DictConfig) -> float | None:
     """Do the run that Hydra composed.
 
     Returns:
-        Its validation accuracy (or mean squared error: then search for the least), for sweepers that search; None
-        where it has none.
+        Its validation accuracy (or mean squared error: then the least is best), for sweepers of others; None where it
+        has none.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode

@@ -17,7 +17,8 @@ from project import PROJECT
 pytest.importorskip("optuna", minversion="4.9", reason="needs the extra gradreach[optuna]")
 pytestmark = pytest.mark.slow
 
-LINE = ["-m", "+search=training", "task=adding", "seq_len=30", "model=rnn", "trainer.epochs=12", "tracking=off"]
+SMALL = ["task.train_size=400", "task.validation_size=100", "task.test_size=100", "diagnostics=off", "tracking=off"]
+LINE = ["-m", "+search=training", "task=adding", "seq_len=20", "model=rnn", "trainer.epochs=8", *SMALL]
 FEW = [f"hydra.sweeper.{name}={value}" for name, value in {"n_trials": 6, "n_jobs": 2, "startup_trials": 2}.items()]
 
 
@@ -75,7 +76,7 @@ def test_a_search_that_is_stopped_says_so_in_one_line_and_goes_on(tmp_path, whol
     option = f"hydra.sweeper.prune={prune}"
     expected, said = whole(option)
     folder, chance, stops = tmp_path / "stopped", random.Random(0), 0
-    while stops < 4:
+    while stops < 3:
         process = start(folder, option)
         at_work(folder, process)
         time.sleep(chance.uniform(0, 2))
@@ -116,7 +117,7 @@ def test_a_worker_that_is_killed_does_not_end_a_search(tmp_path, whole):
 def test_a_search_whose_driver_is_killed_goes_on(tmp_path, whole):
     expected, said = whole()
     folder, chance = tmp_path / "killed", random.Random(1)
-    for _ in range(4):
+    for _ in range(3):
         process = start(folder)
         at_work(folder, process)
         time.sleep(chance.uniform(0, 3))
@@ -131,7 +132,7 @@ def test_a_search_whose_driver_is_killed_goes_on(tmp_path, whole):
 
 
 def test_a_pruned_run_goes_on_to_what_it_would_have_been(tmp_path):
-    line = [sys.executable, str(PROJECT / "run.py"), "model=rnn", "model.width=4", "trainer.epochs=6", "tracking=off"]
+    line = [sys.executable, str(PROJECT / "run.py"), "model=rnn", "model.width=4", "trainer.epochs=6", *SMALL[3:]]
 
     def record(*more):
         done = subprocess.run([*line, *more], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)

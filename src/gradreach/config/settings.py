@@ -226,7 +226,10 @@ class TrackingSettings(Settings):
 
 
 class RunEnvironment(Settings):
-    """Where and how a run is done: nothing here can change what it yields."""
+    """Where and how a run is done: nothing here can change what it yields.
+
+    - ``prune``: set by a search: of each epoch the worst validation score with which the run is not left, interrupted.
+    """
 
     experiment: str | None
     tracking: TrackingSettings

@@ -4,22 +4,18 @@ import os
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradreach.errors import DISK, ConfigError, first_line, report
+from gradreach.errors import DISK, first_line, report
 from gradreach.run_state import sign
 from gradreach.sweeps.space import Space, Value
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
-
-OLDEST = (4, 9)
-"""The oldest version of Optuna that we call rightly."""
 
 
 class Proposals:
@@ -40,7 +36,6 @@ class Proposals:
     def __init__(self, space: Space, metric: str, seed: int, startup: int, path: Path, name: str) -> None:
         import optuna
 
-        check_version()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space, self.metric, self.seed, self.startup = space, metric, seed, startup
         self.distributions = {key: parameter.distribution() for key, parameter in space.parameters.items()}
@@ -96,18 +91,6 @@ class Proposals:
         states = {"finished": TrialState.COMPLETE, "failed": TrialState.FAIL}
         self.told.tell(trial, score, states.get(state, TrialState.PRUNED))
         self.shown.add_trial(self.told.trials[number])
-
-
-def check_version() -> None:
-    """Refuse an Optuna that is too old.
-
-    Raises:
-        ConfigError: it is.
-    """
-    found = version("optuna")
-    if tuple(map(int, found.split(".")[:2])) < OLDEST:
-        allowed = "must be {}.{} or newer".format(*OLDEST)
-        raise ConfigError("optuna", found, allowed, "pip install --upgrade 'gradreach[optuna]'")
 
 
 def opened(path: Path) -> "tuple[BaseStorage, dict[str, Any]]":

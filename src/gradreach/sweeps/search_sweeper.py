@@ -1,6 +1,8 @@
 """The sweeper that searches: Optuna proposes, the validation score judges."""
 
+import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -9,8 +11,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gradreach.compose import Composer
+from gradreach.errors import ConfigError
 from gradreach.launchers.clusters import need
 from gradreach.launchers.cores import CoresLauncher
+
+OLDEST = (4, 9)
+"""The oldest version of Optuna that is called rightly here."""
 
 
 class SearchSweeper(Sweeper):
@@ -26,6 +32,7 @@ class SearchSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take up what Hydra knows of the search."""
         need("optuna", extra="optuna")
+        check_version(version("optuna"))
         self.loader, self.master = hydra_context.config_loader, config
         self.runs = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
@@ -44,3 +51,14 @@ class SearchSweeper(Sweeper):
         finally:
             if isinstance(self.runs, CoresLauncher):
                 self.runs.close()
+
+
+def check_version(optuna: str) -> None:
+    """Refuse a version of Optuna that is too old.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if tuple(map(int, re.findall(r"\d+", optuna)[:2])) < OLDEST:
+        allowed = "must be {}.{} or newer".format(*OLDEST)
+        raise ConfigError("optuna", optuna, allowed, "pip install --upgrade 'gradreach[optuna]'")

@@ -448,6 +448,12 @@ def test_a_pruned_run_is_finished_by_who_wants_it_and_then_has_its_score(searche
     assert values(again) == values(trials)
 
 
+def test_a_pruned_run_that_is_proposed_again_is_judged_by_the_bounds_of_then(searched):
+    trials = searched().search({"optimizer.lr": "0.001,0.003,0.01,0.1,0.3,1"}, n_trials=24, n_jobs=2, prune="median")
+    assert {trial["state"] for trial in trials} == {"finished", "pruned"}
+    assert len({trial["run"] for trial in trials}) <= 6
+
+
 @pytest.mark.parametrize(
     ("scores", "bounds", "metric", "epoch"),
     [
@@ -462,3 +468,20 @@ def test_a_pruned_run_is_finished_by_who_wants_it_and_then_has_its_score(searche
 )
 def test_a_run_falls_behind_by_its_best_score_so_far(scores, bounds, metric, epoch):
     assert fell_behind(scores, bounds, metric) == epoch
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["hydra.sweeper.n_trials=many"], "hydra.sweeper.n_trials=many: must be a valid integer"),
+        (["+hydra.sweeper.trials=3"], "hydra.sweeper.trials: there is no such setting; did you mean n_trials? Choose"),
+        (["optimizer.lr=interval(1"], "optimizer.lr=interval(1: cannot be read as key=value"),
+        (["model.wdith=4,8"], "model.wdith: there is no such setting; did you mean width"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_is_one_line_and_no_files(run_py, words, message):
+    done = run_py("-m", "+search=training", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"gradreach: {message}")
+    assert done.stderr.count("\n") == 1
+    assert not list(run_py.folder.iterdir())

@@ -151,8 +151,8 @@ class Search:
 
     def _left(self, jobs: Mapping[str, Job]) -> list[Job]:
         """Return what is to be run, the longest first: not what has been, unless it is forced, and then once."""
-        force = self.environment.force
-        left = [job for run_id, job in jobs.items() if run_id not in self.done and (force or not self._is_done(job))]
+        forced = set(jobs) - self.done if self.environment.force else set()
+        left = [job for run_id, job in jobs.items() if run_id in forced or not self._is_done(job)]
         return sorted(left, key=lambda job: -job.cost)
 
     def _is_done(self, job: Job) -> bool:

@@ -75,6 +75,7 @@ def whole(tmp_path_factory):
 def test_a_search_that_is_stopped_says_so_in_one_line_and_goes_on(tmp_path, whole, by, prune):
     option = f"hydra.sweeper.prune={prune}"
     expected, said = whole(option)
+    assert ("pruned" in set(expected["state"])) is (prune == "median")
     folder, chance, stops = tmp_path / "stopped", random.Random(0), 0
     while stops < 3:
         process = start(folder, option)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pandas as pd
 import pytest
@@ -123,9 +124,11 @@ def test_a_search_whose_driver_is_killed_goes_on(tmp_path, whole):
         at_work(folder, process)
         time.sleep(chance.uniform(0, 3))
         process.kill()
-        process.communicate()
+        process.wait()
         for worker in members(process.pid):  # they end by themselves, but not at once
-            os.kill(worker, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        process.communicate()
     code, out, err = ended(start(folder))
     assert code == 0, out + err
     assert out == said

@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
-from gradreach.compose import Composer, all_jobs, combinations, raised_or_returned, search_space
+from gradreach.compose import Composer, all_jobs, combinations, raised_or_returned
 from project import PROJECT
 
 
@@ -81,7 +81,7 @@ def test_combinations_are_those_of_hydras_own_sweeper(hydra: tuple[Any, DictConf
     ]
 
 
-@pytest.mark.parametrize("name", ["hydra._internal", "._return_value", "._impl", "._launcher_util"])
+@pytest.mark.parametrize("name", ["hydra._internal", "._return_value", "._launcher_util"])
 def test_no_other_file_knows_private_names_of_hydra_or_of_its_plugins(name: str) -> None:
     knowing = [path.name for path in (PROJECT / "src").rglob("*.py") if name in path.read_text("utf-8")]
     assert knowing == ["compose.py"]
@@ -93,11 +93,3 @@ def test_what_a_job_returned_or_raised_is_told_without_raising_it() -> None:
     assert raised_or_returned(job) is error
     job.status, job.return_value = JobStatus.COMPLETED, 0.5
     assert raised_or_returned(job) == 0.5
-
-
-@pytest.mark.filterwarnings("ignore:.*declarative_base")
-def test_a_search_reads_its_space_as_hydras_optuna_sweeper_does() -> None:
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs the extra gradreach[optuna]")
-    space, fixed = search_space(["optimizer.lr=interval(0.1, 1)", "seed=3"])
-    assert list(space) == ["optimizer.lr"]
-    assert fixed == {"seed": "3"}

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 import gradreach.launchers.clusters as launchers
 from gradreach.config import parse, plain, resolve
 from gradreach.errors import ConfigError
-from gradreach.sweeps.search import SearchSweeper, judge
+from gradreach.sweeps.search_sweeper import SearchSweeper, check_version
 from project import PROJECT
 
 PRESETS = [*sorted(path.stem for path in (PROJECT / "conf" / "hydra" / "launcher").glob("*.yaml")), "basic"]
@@ -75,11 +75,12 @@ def test_a_search_puts_its_sweeper_in_place_and_leaves_the_run_as_it_is(search):
         assert OmegaConf.select(composed, key) is not None
 
 
-def test_a_search_judges_by_what_a_run_returns_and_takes_a_dead_one_for_a_bad_proposal():
-    assert judge(done(0.25)) == (0.25, "")
-    assert judge(done(None))[0] is None
-    failed = launchers.outcome(["seed=0"], dead, "job 7")
-    assert judge(failed) == (None, "failed: job 7 died")
+def test_an_optuna_that_is_too_old_is_refused_in_one_line():
+    for known in ("4.9.0", "4.10.1", "5.0.0", "5.0.0b1"):
+        check_version(known)
+    for old in ("2.10.1", "4.8.0"):
+        with pytest.raises(ConfigError, match=rf"^optuna={old}: must be 4.9 or newer; pip install --upgrade"):
+            check_version(old)
 
 
 def dead(job):

@@ -167,14 +167,6 @@ def raised_or_returned(job: JobReturn) -> Any:
     return job._return_value
 
 
-def search_space(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the distributions of a search's parameters, and its fixed ones, as Hydra's Optuna sweeper reads them."""
-    from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
-
-    space, fixed = create_params_from_overrides(list(overrides))
-    return space, fixed
-
-
 def start_on_ray(context: Any, remote: DictConfig, config: DictConfig, task_function: Any, state: Any) -> Any:
     """Start a job as a task of Ray, as Hydra's Ray launcher does."""
     from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray

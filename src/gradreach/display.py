@@ -98,7 +98,7 @@ class RunDisplay:
         if "train/loss" not in row:
             return
         metric = "accuracy" if "val/accuracy" in row else "mse"
-        text = f"loss {row['train/loss']:.3f}   validation {metric} {_score(metric, row[f'val/{metric}']):>6}"
+        text = f"loss {row['train/loss']:.3f}   validation {metric} {score_text(metric, row[f'val/{metric}']):>6}"
         self.bar.update(self.task, completed=row["epoch"], description=text)
         every = max(1, self.epochs // 5)
         if not self.console.is_terminal and (row["epoch"] % every == 0 or row["epoch"] == self.epochs):
@@ -117,9 +117,9 @@ class RunDisplay:
             return
         metrics, metric = record["metrics"], record.get("metric", "accuracy")
         self.console.print(
-            f"  {f'test {metric}':<15} {_score(metric, metrics[f'test/{metric}'])}   "
-            f"chance {_score(metric, record['chance'])}   "
-            f"validation {_score(metric, metrics[f'val/{metric}'])} (best epoch {record['best_epoch']})"
+            f"  {f'test {metric}':<15} {score_text(metric, metrics[f'test/{metric}'])}   "
+            f"chance {score_text(metric, record['chance'])}   "
+            f"validation {score_text(metric, metrics[f'val/{metric}'])} (best epoch {record['best_epoch']})"
         )
         if record.get("stopped"):
             self.console.print(f"  stopped early   {record['stopped']}, after {record['steps']} steps", markup=False)
@@ -143,7 +143,8 @@ def counted(runs: int) -> str:
     return f"{runs} run" if runs == 1 else f"{runs} runs"
 
 
-def _score(metric: str, value: Any) -> str:
+def score_text(metric: str, value: Any) -> str:
+    """Return a score as people read it: an accuracy in per cent."""
     return f"{float(value):.1%}" if metric == "accuracy" else f"{float(value):.3g}"
 
 
@@ -322,4 +323,4 @@ def _outcome(record: Mapping[str, Any]) -> tuple[str, str, str]:
     metrics, metric = record["metrics"], record.get("metric", "accuracy")
     reach = metrics.get("gradient/end/x.reach")
     far = f"gradient reaches {float(reach):4.0f} steps" if reach is not None else ""
-    return f"test {metric} {_score(metric, metrics[f'test/{metric}']):>6}", far, seconds
+    return f"test {metric} {score_text(metric, metrics[f'test/{metric}']):>6}", far, seconds

@@ -25,8 +25,8 @@ def run_composed(composed: DictConfig) -> float | None:
     """Do the run that Hydra composed.
 
     Returns:
-        Its validation accuracy (or mean squared error: then search for the least), for sweepers that search; None
-        where it has none.
+        Its validation accuracy (or mean squared error: then the least is best), for sweepers of others; None where it
+        has none.
     """
     own_process()  # in a worker, too
     values = plain(composed)

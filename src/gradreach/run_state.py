@@ -1,7 +1,7 @@
 """One run under way: what it is, what it has yielded and cost so far, and who is told."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,32 @@ from gradreach.system.interruption import Interruption
 Row = dict[str, Any]
 """The figures of a moment; ``epoch`` and ``step`` among them say when."""
 Tell = Callable[[Row], None]
+
+
+def sign(metric: str) -> int:
+    """Return by what a score is multiplied so that more of it is better."""
+    return -1 if metric == "mse" else 1
+
+
+def fell_behind(scores: Mapping[int, float], bounds: Sequence[float | None], metric: str) -> int | None:
+    """Return after which epoch the best validation score so far was worse than its bound; None: after none.
+
+    >>> fell_behind({1: 0.2, 2: 0.4, 3: 0.3}, [None, 0.3, 0.5], "accuracy")
+    3
+
+    Args:
+        scores: by epoch, from 1.
+        bounds: of each epoch; None where it has none.
+        metric: of the scores.
+    """
+    best: float | None = None
+    for epoch in sorted(scores):
+        score = sign(metric) * scores[epoch]
+        best = score if best is None else max(best, score)
+        bound = bounds[epoch - 1] if epoch <= len(bounds) else None
+        if bound is not None and best < sign(metric) * bound:
+            return epoch
+    return None
 
 
 class Stopwatch:

@@ -3,7 +3,7 @@
 from hydra.core.config_store import ConfigStore
 
 from gradreach.launchers import clusters, cores
-from gradreach.sweeps import planned_sweeper, search
+from gradreach.sweeps import planned_sweeper, search_sweeper
 
 
 class CoresLauncher(cores.CoresLauncher):
@@ -22,7 +22,7 @@ class PlannedSweeper(planned_sweeper.PlannedSweeper):
     """The default sweeper."""
 
 
-class SearchSweeper(search.SearchSweeper):
+class SearchSweeper(search_sweeper.SearchSweeper):
     """``+search=training``."""
 
 

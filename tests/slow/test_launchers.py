@@ -92,7 +92,7 @@ def test_ray_joins_a_cluster_that_runs_already(run_py, tmp_path, tmp_path_factor
 
 
 def test_a_search_shows_validation_and_never_test(run_py, tmp_path):
-    pytest.importorskip("optuna", reason="needs the extra gradreach[optuna]")
+    pytest.importorskip("optuna", minversion="4.9", reason="needs the extra gradreach[optuna]")
     few = ["hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2", "hydra.sweeper.startup_trials=2"]
     done = run_py("-m", "+search=training", *TINY, *few)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -21,7 +21,7 @@ from gradreach.display import LONGEST_SECONDS, POLL_SECONDS, SweepDisplay, pause
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.sweeps.plan import Job, labels, plan, varied
-from gradreach.sweeps.sweep import ATTEMPTS, _do_all, _unfinished, _workers, stopping, sweep
+from gradreach.sweeps.sweep import ATTEMPTS, _unfinished, _workers, do_all, stopping, sweep
 from gradreach.system.worker import DRIVER, become_driver, worker
 
 
@@ -58,9 +58,9 @@ def display_of(jobs, store, left=None):
     return SweepDisplay(store, len(jobs), runs, runs if left is None else [job.run for job in left], labels(jobs))
 
 
-def do_all(jobs, store, launch):
+def carry_out(jobs, store, launch):
     with display_of(jobs, store) as display:
-        return _do_all(jobs, store, launch, display)
+        return do_all(jobs, store, launch, display.note)
 
 
 def returned(value):
@@ -87,7 +87,7 @@ def test_no_run_is_condemned_for_the_company_in_which_its_workers_died(jobs, sto
             return []
         raise RuntimeError("a worker was killed")
 
-    assert do_all(jobs, store, launch) == {}
+    assert carry_out(jobs, store, launch) == {}
     assert [store.status(job.run.run_id) for job in jobs] == ["failed", "finished", "finished", "finished"]
     assert "3 times without a result" in store.read(jobs[0].run.run_id)["error"]
     everyone = [f"seed={seed}" for seed in range(4)]
@@ -156,7 +156,7 @@ def test_a_run_for_which_the_disk_has_no_room_is_tried_once_and_told_with_the_tr
         return [returned(0.5), *[returned(full)] * 3]
 
     with display_of(jobs, store) as display:
-        unrecorded = _do_all(jobs, store, launch, display)
+        unrecorded = do_all(jobs, store, launch, display.note)
         display.summary({"finished": 1, "interrupted": 3}, jobs[0].environment, unrecorded)
     assert launched == [4]
     said = capsys.readouterr()
@@ -173,7 +173,7 @@ def test_a_run_that_the_launcher_cannot_start_stands_in_the_table_of_failures(jo
         return [returned(RuntimeError("no such\npartition"))] * len(lines)
 
     with display_of(jobs, store) as display:
-        unrecorded = _do_all(jobs, store, launch, display)
+        unrecorded = do_all(jobs, store, launch, display.note)
         display.summary({"finished": 1, "missing": 3}, jobs[0].environment, unrecorded)
     assert unrecorded == {job.run.run_id: "RuntimeError: no such" for job in jobs[1:]}
     assert capsys.readouterr().out.count("RuntimeError: no such") == 3
@@ -189,10 +189,10 @@ def test_a_launcher_that_starts_nothing_is_not_asked_for_ever_and_one_that_is_se
 
         return call
 
-    assert set(do_all(jobs, store, launch(RuntimeError("down"))).values()) == {"RuntimeError: down"}
+    assert set(carry_out(jobs, store, launch(RuntimeError("down"))).values()) == {"RuntimeError: down"}
     assert len(asked) == ATTEMPTS
     with pytest.raises(ConfigError, match="no cluster"):
-        do_all(jobs, store, launch(ConfigError("no cluster")))
+        carry_out(jobs, store, launch(ConfigError("no cluster")))
     assert len(asked) == ATTEMPTS + 1
 
 
@@ -209,7 +209,7 @@ def test_a_run_that_another_sweep_is_at_is_left_to_it(jobs, store):
 
     held = store.claim(jobs[0].run.run_id)
     held.__enter__()
-    do_all(jobs, store, launch)
+    carry_out(jobs, store, launch)
     assert launched == [["seed=1", "seed=2", "seed=3"]]
 
 

@@ -17,6 +17,8 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     StrictBool,
+    StrictFloat,
+    StrictInt,
 )
 
 from gradreach.config.components import Component, LoggerTarget, Target
@@ -230,7 +232,10 @@ class TrackingSettings(Settings):
 
 
 class RunEnvironment(Settings):
-    """Where and how a run is done: nothing here can change what it yields."""
+    """Where and how a run is done: nothing here can change what it yields.
+
+    - ``prune``: set by a search: of each epoch the worst validation score with which the run is not left, interrupted.
+    """
 
     experiment: str | None
     tracking: TrackingSettings
@@ -239,6 +244,7 @@ class RunEnvironment(Settings):
     data_dir: Path
     force: bool
     retry: Literal["failed", "none"]
+    prune: list[StrictInt | StrictFloat | None] | None = None
     threads: PositiveInt
     device: str
 

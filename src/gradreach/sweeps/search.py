@@ -1,93 +1,261 @@
-"""A sweeper that searches: Optuna proposes, validation accuracy judges; no test figure is read or shown."""
+"""A search: what is proposed is run, and what came of it is learned from. No test figure is read or shown."""
 
+import csv
+import hashlib
+import io
+import json
+import math
 import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Annotated, Any, Literal
 
-from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
+import filelock
 from omegaconf import DictConfig
+from pydantic import Field, NonNegativeInt, PositiveInt
 
-from gradreach.compose import raised_or_returned, search_space
-from gradreach.launchers.clusters import need
+from gradreach.assemble import check
+from gradreach.config import checked
+from gradreach.config.settings import Seed, Settings
+from gradreach.display import counted, make_console, score_text
+from gradreach.errors import ConfigError, value_text
+from gradreach.records import SETTLED, RecordStore
+from gradreach.run_state import fell_behind, sign
+from gradreach.sweeps.plan import Job, plan
+from gradreach.sweeps.proposals import Proposals
+from gradreach.sweeps.space import Space, Value
+from gradreach.sweeps.sweep import STOPPED, do_all, is_done, stopping
+from gradreach.sweeps.trials import Trial, write_trials
+from gradreach.system.worker import become_driver
+from gradreach.tracking import mode_now
+
+Compose = Callable[[Sequence[str]], DictConfig]
+Launch = Callable[[Sequence[Sequence[str]]], Any]
+SPARED = 0.25
+"""The first part of the epochs, in which no run is pruned: what learns slowly at first may be best in the end."""
 
 
-class SearchSweeper(Sweeper):
-    """Propose, run, learn; the same line again proposes the same and finds finished runs done.
+class SearchSettings(Settings):
+    """How a search goes.
 
-    - ``params``: the space, as Hydra's Optuna sweeper reads it; what the command line says of the same key wins.
-    - ``n_trials``: how many runs.
+    - ``n_trials``: how many runs are proposed.
     - ``n_jobs``: how many are proposed, and run, at a time.
-    - ``startup_trials``: how many are drawn at random, before the sampler (TPE, Bergstra et al. 2011) learns from them.
+    - ``startup_trials``: how many are drawn at random before the sampler learns from them.
     - ``seed``: of the sampler.
-    - ``folder``: where ``trials.csv`` is written.
+    - ``prune``: ``median`` leaves a run whose best validation score after an epoch is worse than the median of finished
+      runs after that epoch, once ``startup_trials`` have finished.
+    - ``folder``: of ``trials.csv``, and of ``study.journal`` for ``optuna-dashboard``.
     """
 
-    def __init__(
-        self, params: dict[str, str], n_trials: int, n_jobs: int, startup_trials: int, seed: int, folder: str
-    ) -> None:
-        self.params, self.n_trials, self.n_jobs = params, n_trials, n_jobs
-        self.startup_trials, self.seed, self.folder = startup_trials, seed, Path(folder)
+    n_trials: PositiveInt
+    n_jobs: PositiveInt
+    startup_trials: NonNegativeInt
+    seed: Seed
+    prune: Literal["none", "median"] = "none"
+    folder: Annotated[str, Field(min_length=1)]
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take up what Hydra knows of the search."""
-        need("optuna", "hydra_plugins.hydra_optuna_sweeper", extra="optuna")
-        self.runs = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
+    @classmethod
+    def checked(cls, values: Mapping[str, Any]) -> "SearchSettings":
+        """Check values that Hydra composed.
 
-    def sweep(self, arguments: list[str]) -> None:
-        """Search, and say what was best. Exits with code 1 where no trial has finished."""
-        import optuna
-        from rich.console import Console
-
-        console = Console(highlight=False, soft_wrap=True, markup=False)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        space, fixed = search_space([*(f"{key}={value}" for key, value in self.params.items()), *arguments])
-        space = {key: choices for key, choices in space.items() if key not in fixed}
-        sampler = optuna.samplers.TPESampler(seed=self.seed, n_startup_trials=self.startup_trials)
-        study = optuna.create_study(sampler=sampler, direction="maximize")
-        console.print(f"search: {self.n_trials} runs over {', '.join(space)}, judged by validation accuracy")
-        for first in range(0, self.n_trials, self.n_jobs):
-            trials = [study.ask(space) for _ in range(min(self.n_jobs, self.n_trials - first))]
-            jobs = [[f"{key}={value}" for key, value in {**fixed, **trial.params}.items()] for trial in trials]
-            for trial, returned in zip(trials, self.runs.launch(jobs, initial_job_idx=first), strict=True):
-                accuracy, reason = judge(returned)
-                state = optuna.trial.TrialState.FAIL if accuracy is None else optuna.trial.TrialState.COMPLETE
-                study.tell(trial, accuracy, state)
-                said = reason if accuracy is None else f"validation accuracy {accuracy:6.1%}"
-                console.print(
-                    f"[{trial.number + 1:>{len(str(self.n_trials))}}/{self.n_trials}] {said}   {shown(trial)}"
-                )
-            self._write(study)
-        if not any(trial.value is not None for trial in study.trials):
-            console.print("no trial has finished; the records say why")
-            sys.exit(1)
-        best = study.best_trial
-        console.print(f"best of {self.n_trials}: validation accuracy {best.value:.1%}   {shown(best)}")
-        console.print(f"  all trials: {self.folder / 'trials.csv'}")
-
-    def _write(self, study: Any) -> None:
-        import pandas as pd
-
-        from gradreach.system.files import write_text
-
-        rows = [{"trial": trial.number + 1, "val/accuracy": trial.value, **trial.params} for trial in study.trials]
-        write_text(self.folder / "trials.csv", pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
+        Raises:
+            ConfigError: one of them cannot be.
+        """
+        return checked(cls, values, "hydra.sweeper")
 
 
-def judge(returned: JobReturn) -> tuple[float | None, str]:
-    """Return a run's validation accuracy, or None and why it has none."""
-    if returned.status is not JobStatus.COMPLETED:
-        return None, f"failed: {str(raised_or_returned(returned)).strip().splitlines()[0]}"
-    if returned.return_value is None:
-        return None, "failed or diverged; its record says why"
-    return float(returned.return_value), ""
+def search(space: Space, settings: SearchSettings, compose: Compose, launch: Launch) -> None:
+    """Search, show how it goes, and exit with code 1 where a run has failed or none has finished.
+
+    It stops and goes on as a sweep does: with exit code 130, and by the same line.
+
+    Raises:
+        ConfigError: a setting cannot be, and nothing has been started or written; or another search is at work there.
+    """
+    going = Search(space, settings, compose, launch)
+    folder = Path(settings.folder)
+    place = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
+    driver, run_ids = become_driver(), list[str]()
+    try:
+        with going.store.claim(f"search-{place}", timeout=0), stopping(going.store, run_ids, driver):
+            going.go(folder, run_ids)
+    except filelock.Timeout:
+        hint = "wait for it, or give another folder"
+        raise ConfigError("hydra.sweeper.folder", folder, "another search is at work there", hint) from None
+    except KeyboardInterrupt:
+        going.stop(folder)
+        sys.exit(130)
+    if going.summarize(folder):
+        sys.exit(1)
 
 
-def shown(trial: Any) -> str:
-    """Write a proposal much as it would stand on the command line; ``trials.csv`` has all digits."""
-    values = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in trial.params.items()}
-    return " ".join(f"{key}={value}" for key, value in values.items())
+class Search:
+    """One search under way; its arguments are those of ``search``."""
+
+    def __init__(self, space: Space, settings: SearchSettings, compose: Compose, launch: Launch) -> None:
+        self.space, self.settings, self.compose, self.launch = space, settings, compose, launch
+        outermost = plan([space.overrides(values) for values in space.ends()], compose)
+        self.metric, self.environment = _metric(outermost), outermost[0].environment
+        self.name = self._identity(outermost[0])
+        self.store = RecordStore(self.environment.results_dir / "runs")
+        self.store.check_writable()
+        mode_now(self.environment.tracking)
+        self.console = make_console()
+        self.trials: list[Trial] = []
+        self.bounds: list[float | None] = []
+        self.done: set[str] = set()
+
+    def _identity(self, first: Job) -> str:
+        """Return the name that searches share which propose the same: how far and how wide they go is left out."""
+        own = self.settings.model_dump(include={"startup_trials", "seed", "prune"})
+        space = {key: repr(parameter) for key, parameter in self.space.parameters.items()}
+        text = json.dumps([own, space, first.run.canonical()], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def go(self, folder: Path, run_ids: list[str]) -> None:
+        """Propose, run and learn until there are as many trials as there shall be.
+
+        Args:
+            folder: where the study and the trials are written.
+            run_ids: is made to hold what is being run.
+        """
+        count, at_a_time = self.settings.n_trials, self.settings.n_jobs
+        sampler = (self.settings.seed, self.settings.startup_trials)
+        proposals = Proposals(self.space, self.metric, *sampler, folder / "study.journal", self.name)
+        over = ", ".join(self.space.parameters)
+        self._say(f"search: {counted(count)} over {over}, judged by validation {self.metric}")
+        for first in range(0, count, at_a_time):
+            self.bounds = self._bounds()
+            batch = [self._proposed(*proposals.ask()) for _ in range(min(at_a_time, count - first))]
+            self.trials += batch
+            jobs = {trial.job.run.run_id: trial.job for trial in batch if trial.job is not None}
+            run_ids[:] = jobs
+            write_trials(folder, self.trials, self.metric)
+            unrecorded = do_all(self._left(jobs), self.store, self.launch, self._say, self._is_over)
+            self.done |= set(jobs)
+            for trial in batch:
+                self._judge(trial, unrecorded)
+                proposals.tell(trial.number, trial.state, trial.score, trial.scores, run=trial.run_id)
+                self._show(trial)
+            write_trials(folder, self.trials, self.metric)
+
+    def _proposed(self, number: int, values: dict[str, Value]) -> Trial:
+        prune = [f"+prune={value_text(self.bounds)}"] if self.bounds else []
+        try:
+            (job,) = plan([[*self.space.overrides(values), *prune]], self.compose)
+        except ConfigError as error:
+            return Trial(number, values, state="refused", reason=str(error))
+        return Trial(number, values, job)
+
+    def _left(self, jobs: Mapping[str, Job]) -> list[Job]:
+        """Return what is to be run, the longest first: not what has been, unless it is forced, and then once."""
+        forced = set(jobs) - self.done if self.environment.force else set()
+        left = [job for run_id, job in jobs.items() if run_id in forced or not self._is_done(job)]
+        return sorted(left, key=lambda job: -job.cost)
+
+    def _is_done(self, job: Job) -> bool:
+        return is_done(self.store, job, {}) or self._is_behind(job.run.run_id)
+
+    def _is_over(self, run_id: str) -> bool:
+        return self.store.status(run_id) in (*SETTLED, "failed") or self._is_behind(run_id)
+
+    def _is_behind(self, run_id: str) -> bool:
+        """Return whether a run was left, and would be again. It is not finished: without bounds it goes on."""
+        behind = fell_behind(self._scores(run_id), self.bounds, self.metric)
+        return self.store.status(run_id) == "interrupted" and behind is not None
+
+    def _scores(self, run_id: str) -> dict[int, float]:
+        """Return the validation scores of a run's epochs."""
+        key = f"val/{self.metric}"
+        rows = csv.DictReader(io.StringIO(self.store.read_history(run_id)))
+        return {int(row["epoch"]): float(row[key]) for row in rows if row.get(key)}
+
+    def _bounds(self) -> list[float | None]:
+        """Return the median validation score of finished runs after each epoch, as Optuna's median pruner takes it."""
+        known = [trial.scores for trial in self.trials if trial.state == "finished" and trial.scores]
+        if self.settings.prune == "none" or len(known) < max(self.settings.startup_trials, 1):
+            return []
+        epochs = max(max(scores) for scores in known)
+        medians = {epoch: [s[epoch] for s in known if epoch in s] for epoch in range(1, epochs + 1)}
+        spared = SPARED * epochs
+        return [median(scores) if scores and epoch > spared else None for epoch, scores in medians.items()]
+
+    def _judge(self, trial: Trial, unrecorded: Mapping[str, str] | None = None) -> None:
+        """Take up what has become of a trial; None: it may still go on."""
+        if trial.job is None:
+            return
+        record = self.store.read(trial.run_id) or {}
+        status = self.store.status_of(record) if record else "waiting"
+        trial.scores = self._scores(trial.run_id)
+        score = record.get("metrics", {}).get(f"val/{self.metric}") if status == "finished" else None
+        behind = fell_behind(trial.scores, self.bounds, self.metric)
+        if score is not None and math.isfinite(float(score)):  # a record has "nan" as a text
+            trial.state, trial.score = "finished", float(score)
+        elif status in SETTLED:
+            trial.state, trial.reason = "diverged", record.get("error") or f"val/{self.metric} is no number"
+        elif status == "interrupted" and behind is not None:
+            best = (min if sign(self.metric) < 0 else max)(s for epoch, s in trial.scores.items() if epoch <= behind)
+            trial.state = "pruned"
+            trial.reason = f"validation {self.metric} {score_text(self.metric, best)} after epoch {behind}"
+        elif status == "failed" or unrecorded is not None:
+            trial.state = "failed"
+            trial.reason = (unrecorded or {}).get(trial.run_id) or record.get("error") or f"its record says {status}"
+        else:
+            trial.state = status
+        trial.reason = trial.reason.strip().partition("\n")[0]
+
+    def _show(self, trial: Trial) -> None:
+        width = len(str(self.settings.n_trials))
+        said = f"{trial.state}: {trial.reason}"
+        if trial.score is not None:
+            said = f"validation {self.metric} {score_text(self.metric, trial.score):>6}"
+        same = next((each for each in self.trials if trial.run_id and each.run_id == trial.run_id), trial)
+        again = "" if same is trial else f"   the same run as {same.number + 1}"
+        self._say(f"[{trial.number + 1:>{width}}/{self.settings.n_trials}] {said}   {trial}{again}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def stop(self, folder: Path) -> None:
+        """Say that the search was stopped, and write how far it has come."""
+        for trial in self.trials:
+            if trial.state == "waiting":
+                self._judge(trial)
+        if self.trials:
+            write_trials(folder, self.trials, self.metric)
+        self._say(STOPPED)
+
+    def summarize(self, folder: Path) -> bool:
+        """Say what was best; return whether a run has failed or none has finished."""
+        states = Counter(trial.state for trial in self.trials)
+        finished = [trial for trial in self.trials if trial.score is not None]
+        if set(states) != {"finished"}:
+            self._say(f"{len(self.trials)} trials: {', '.join(f'{states[s]} {s}' for s in sorted(states))}")
+        if finished:
+            best = max(finished, key=lambda trial: sign(self.metric) * (trial.score or 0.0))
+            score = score_text(self.metric, best.score)
+            self._say(f"best of {len(self.trials)}: validation {self.metric} {score}   {best}")
+        else:
+            self._say("no trial has finished; their records say why")
+        self._say(f"  all trials: {folder / 'trials.csv'}")
+        if states["failed"]:
+            self._say("  the same line does again what failed")
+        return bool(states["failed"]) or not finished
+
+
+def _metric(jobs: Sequence[Job]) -> str:
+    """Return by what all runs are scored.
+
+    Raises:
+        ConfigError: not all by the same, or somebody else prunes them.
+    """
+    tasks = {json.dumps(job.run.canonical()["task"], sort_keys=True): job for job in jobs}
+    metrics = {check(job.run, job.environment)[0].metric: job.run.task.name for job in tasks.values()}
+    if len(metrics) > 1:
+        scored = " and ".join(f"task={task} by {metric}" for metric, task in metrics.items())
+        raise ConfigError("task", ",".join(metrics.values()), f"cannot be compared: {scored}", "give one of them")
+    if (bounds := jobs[0].environment.prune) is not None:
+        raise ConfigError("prune", bounds, "a search sets it itself", "give hydra.sweeper.prune=median")
+    return next(iter(metrics))

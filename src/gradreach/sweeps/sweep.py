@@ -26,6 +26,7 @@ from gradreach.system.worker import become_driver
 from gradreach.tracking import mode_now
 from gradreach.tracking.summary_run import is_summarized
 
+STOPPED = "stopped: what was finished is kept; the same line goes on from here"
 ATTEMPTS = 3
 """How often a run may end without a result before it is taken for the cause; the last time it is alone."""
 KILLED = f"its worker ended {ATTEMPTS} times without a result: killed from outside, or out of memory"
@@ -47,7 +48,7 @@ def sweep(
     store.check_writable()
     mode_now(environment.tracking)
     elsewhere = {} if environment.force else _done_elsewhere(store, planned)
-    done = {job.run.run_id for job in planned if _done(store, job, elsewhere)}  # once: it reads all their files
+    done = {job.run.run_id for job in planned if is_done(store, job, elsewhere)}  # once: it reads all their files
     left = [job for job in planned if environment.force or job.run.run_id not in done]
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     runs = [job.run for job in planned]
@@ -64,11 +65,10 @@ def sweep(
             display.note(f"  {len(committed)} of them committed, made by this code; force=true does them here")
         try:
             with stopping(store, run_ids, driver):
-                unrecorded = _do_all(left, store, launch, display)
+                unrecorded = do_all(left, store, launch, display.note)
         except KeyboardInterrupt:
             interrupted = True
-            _wait_while(lambda: _unfinished(store, run_ids, driver))
-            display.note("stopped: what was finished is kept; the same line goes on from here")
+            display.note(STOPPED)
     states = Counter(_state(store, run.run_id, elsewhere) for run in runs)
     display.summary(states, environment, unrecorded)
     if interrupted:
@@ -79,16 +79,30 @@ def sweep(
         sys.exit(1)
 
 
-def _do_all(left: list[Job], store: RecordStore, launch: Callable[..., Any], display: SweepDisplay) -> dict[str, str]:
+def do_all(
+    left: Sequence[Job],
+    store: RecordStore,
+    launch: Callable[..., Any],
+    note: Callable[[str], None],
+    is_over: Callable[[str], bool] | None = None,
+) -> dict[str, str]:
     """Launch until every run has come to an end.
 
     A worker that is killed takes a whole launcher with it, so what had not ended is launched anew. A run whose workers
     are killed again and again is a suspect: it is launched alone when the others are done, so that none is condemned
     for its company. A run for which there is no room on the disk is not tried again.
 
+    Args:
+        left: the runs.
+        store: where they write.
+        launch: starts some, by their overrides.
+        note: told what the launcher raises.
+        is_over: whether a run that has written its record has come to an end; None: where it has settled, or failed.
+
     Returns:
         Why runs have no record that tells of their end.
     """
+    ended = is_over or (lambda run_id: store.status(run_id) in (*SETTLED, "failed"))
     waiting = {job.run.run_id: job for job in left}
     before = {run_id: store.stamp(run_id) for run_id in waiting}
     deaths: Counter[str] = Counter()
@@ -96,7 +110,7 @@ def _do_all(left: list[Job], store: RecordStore, launch: Callable[..., Any], dis
     unrecorded: dict[str, str] = {}
     in_vain = 0
     while True:
-        for run_id in [run_id for run_id in waiting if _ended(store, run_id, before[run_id])]:
+        for run_id in [run_id for run_id in waiting if store.stamp(run_id) != before[run_id] and ended(run_id)]:
             del waiting[run_id]
         if not waiting or in_vain == ATTEMPTS:
             break
@@ -108,7 +122,7 @@ def _do_all(left: list[Job], store: RecordStore, launch: Callable[..., Any], dis
         ready = {run_id: store.stamp(run_id) for run_id in unsuspected or free[:1]}
         raised, reason = _launch(launch, {run_id: waiting[run_id] for run_id in ready})
         if reason is not None:
-            display.note(f"launcher: {reason}")
+            note(f"launcher: {reason}")
         errors.update({run_id: _line(error) for run_id, error in raised.items()})
         for run_id, error in raised.items():
             if isinstance(error, OSError) and error.errno in DISK:
@@ -141,10 +155,6 @@ def _line(error: Exception) -> str:
     return str(explain(error) or "") or f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
 
 
-def _ended(store: RecordStore, run_id: str, before: int) -> bool:
-    return store.stamp(run_id) != before and store.status(run_id) in (*SETTLED, "failed")
-
-
 def _give_up(store: RecordStore, job: Job, error: str) -> dict[str, str]:
     """Record that a run takes its worker with it; return what could not be recorded."""
     record = store.read(job.run.run_id) or {"run_id": job.run.run_id, "config": job.run.canonical()}
@@ -168,7 +178,8 @@ def _state(store: RecordStore, run_id: str, elsewhere: Mapping[str, str]) -> str
     return elsewhere.get(run_id, status) if status == "missing" else status
 
 
-def _done(store: RecordStore, job: Job, elsewhere: Mapping[str, str]) -> bool:
+def is_done(store: RecordStore, job: Job, elsewhere: Mapping[str, str]) -> bool:
+    """Return whether a run need not be done: its record is intact, or it is committed (``elsewhere``: its status)."""
     run_id, enough = job.run.run_id, left_alone(job.environment.retry)
     return elsewhere.get(run_id) in enough or (store.status(run_id) in enough and store.intact(run_id))
 
@@ -177,9 +188,11 @@ def _done(store: RecordStore, job: Job, elsewhere: Mapping[str, str]) -> bool:
 def stopping(store: RecordStore, run_ids: Sequence[str], driver: str) -> Iterator[None]:
     """On SIGTERM or Ctrl-C let the workers save what they have, then stop; on a second signal stop at once.
 
+    Raises KeyboardInterrupt when they have stopped.
+
     Args:
         store: where they write.
-        run_ids: what they do.
+        run_ids: what they do; looked at when the signal comes.
         driver: the name by which they know the sweep that started them; others are left alone.
     """
     previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -201,6 +214,10 @@ def stopping(store: RecordStore, run_ids: Sequence[str], driver: str) -> Iterato
         signal.signal(number, stop)
     try:
         yield
+    except KeyboardInterrupt:
+        restore()
+        _wait_while(lambda: _unfinished(store, run_ids, driver))
+        raise
     finally:
         restore()
 

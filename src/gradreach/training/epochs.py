@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from gradreach.run_state import Run
+from gradreach.run_state import Run, sign
 
 
 class AfterEpoch(Checkpoint):
@@ -74,7 +74,7 @@ class BestWeights(AfterEpoch):
         if f"val/{metric}" not in figures:
             return
         score = figures[f"val/{metric}"]
-        candidate = (-score if metric == "mse" else score, -figures["val/loss"])
+        candidate = (sign(metric) * score, -figures["val/loss"])
         if candidate > self.best:
             self.best = candidate
             shown = {key: value for key, value in figures.items() if key.startswith(("train/", "val/"))}

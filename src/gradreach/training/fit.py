@@ -12,7 +12,7 @@ from gradreach.training.epochs import BestWeights, Divergence, History
 from gradreach.training.gradients import GradientMonitor
 from gradreach.training.measuring import Measurement
 from gradreach.training.module import TrainingModule
-from gradreach.training.stopping import Interruptible, StopAtStep, StopWhen
+from gradreach.training.stopping import Interruptible, Prune, StopAtStep, StopWhen
 from gradreach.training.trainer import make_loggers, make_trainer, quiet
 
 EVALUATION_BATCH = 512
@@ -54,7 +54,7 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
 
     Raises:
         Diverged: the loss stopped being finite.
-        Interrupted: the process was asked to stop.
+        Interrupted: the process was asked to stop, or validation was worse than ``prune`` allows.
     """
     budget = run.config.trainer
     loaders = make_loaders(run, model, splits)
@@ -110,6 +110,7 @@ def make_callbacks(run: Run, own: list[Callback], best: BestWeights) -> list[Cal
         best,
         *(StopWhen(run, figure, bound) for figure, bound in stop_when.items()),
         interruptible,
+        *([Prune(run, run.environment.prune, interruptible)] if run.environment.prune else []),
         Resume(run, interruptible),
     ]
     for callback in callbacks:

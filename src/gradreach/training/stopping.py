@@ -1,11 +1,12 @@
 """Why training may end before its epochs are over."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 
-from gradreach.run_state import Run
-from gradreach.system.interruption import Interruption
+from gradreach.run_state import Run, fell_behind
+from gradreach.system.interruption import Interrupted, Interruption
 from gradreach.training.epochs import AfterEpoch
 
 
@@ -82,3 +83,31 @@ class Interruptible(AfterEpoch):
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
         """Decide."""
         self.leaving = self.interruption.signal is not None
+
+
+class Prune(AfterEpoch):
+    """Leaves training with the epoch after which validation is worse than its bound; the run can go on from there.
+
+    Not by asking Lightning to stop: the run would then count as finished, though its configuration says more epochs.
+    """
+
+    def __init__(self, run: Run, bounds: Sequence[float | None], interruptible: Interruptible) -> None:
+        self.run, self.bounds, self.interruptible = run, bounds, interruptible
+        self.behind = False
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Compare, before the checkpoint; what has no epoch left is finished."""
+        key, metric = f"val/{module.task.metric}", module.task.metric
+        scores = {row["epoch"]: row[key] for row in self.run.history if key in row}
+        over = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if not over and fell_behind(scores, self.bounds, metric) is not None:
+            self.behind = self.interruptible.leaving = True
+
+    def on_train_epoch_start(self, trainer: Trainer, module: Any) -> None:
+        """Leave before the next epoch.
+
+        Raises:
+            Interrupted: validation was worse than its bound.
+        """
+        if self.behind:
+            raise Interrupted("prune, since validation was behind its bound,")

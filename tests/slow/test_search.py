@@ -93,6 +93,9 @@ def test_a_search_that_is_stopped_says_so_in_one_line_and_goes_on(tmp_path, whol
         assert code == 130, out + err
         assert out.endswith("stopped: what was finished is kept; the same line goes on from here\n")
         assert "failed" not in set(trials(folder)["state"])
+        deadline = time.monotonic() + 20
+        while members(process.pid) and time.monotonic() < deadline:  # Python's tracker of resources is the last
+            time.sleep(0.1)
         assert members(process.pid) == []
         stops += 1
     assert stops

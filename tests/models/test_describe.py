@@ -71,6 +71,7 @@ def test_without_a_configuration_it_says_where_to_go(tmp_path: Path) -> None:
         ("model=cnn model.layers=1000000000", "^model.layers=1000000000: must be less than or equal to 128$"),
         ("model.width=65536", "^model: too large, .* parameters; choose sizes that give at most 1,000,000,000$"),
         (
+            "task=parity task.train_size=8 task.validation_size=8 task.test_size=8 "
             "model=locally_connected seq_len=100000 kernel_size=60000 model.width=65536 model.layers=2",
             r"^model: too large \(.*overflow.*\); choose a smaller width$",
         ),

@@ -12,15 +12,19 @@ import own_callbacks
 import pandas as pd
 import pytest
 import torch
+from pytorch_lightning.callbacks import LambdaCallback
 
 from gradreach.assemble import check, check_device
+from gradreach.config import OptimizerSettings, TrainerSettings
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.run_table.columns import as_frame, row
 from gradreach.runner import execute
 from gradreach.tasks import Digits
+from gradreach.training import BestWeights
+from gradreach.training.fit import make_callbacks
 from kill import leftovers, results_of
-from project import PROJECT, SMALL
+from project import PROJECT, SMALL, bare_run
 
 BATCHES = 17
 """Of the digits' training split, in an epoch."""
@@ -94,7 +98,7 @@ def test_training_stops_with_the_epoch_in_which_a_figure_reaches_its_bound(do):
     assert stopped["epoch"].tolist() == list(range(1, first + 1))
     assert stopped["train/loss"].tolist() == history["train/loss"][:first].tolist()
     assert record["stopped"] == f"stop_when train/accuracy={bound}"
-    loss = history["val/loss"][1]
+    loss = round(history["val/loss"][1] + 1e-9, 9)
     record, stopped = do("trainer.epochs=6", f"{STOPPING}{{val/loss: {loss}}}")
     assert stopped["val/loss"].iloc[-1] <= loss < stopped["val/loss"][:-1].min()
     assert do("trainer.epochs=6")[0]["stopped"] is None
@@ -352,3 +356,27 @@ def test_settings_of_trainer_and_callbacks_are_columns_of_the_run_table(configur
     assert frame["trainer.stop_when"].tolist() == ["{'train/accuracy': 0.9}", None]
     assert "'patience': 5" in frame["callbacks.early_stopping"].iloc[0]
     assert "trainer.max_steps" not in frame
+
+
+def test_a_callback_keeps_the_hooks_that_it_was_given_when_it_was_made():
+    calls = []
+    given = LambdaCallback(on_train_batch_end=lambda *arguments: calls.append(arguments))
+    adam = OptimizerSettings(name="adam", lr=0.01, weight_decay=0.0, schedule="constant")
+    run, _ = bare_run(adam, TrainerSettings(epochs=1, batch_size=8, clip_norm=None), prune=None)
+    made = make_callbacks(run, [given], BestWeights())
+    assert given in made
+    assert given.on_train_batch_end is not None
+    assert given.on_train_batch_start is None  # which it has no use for
+
+
+def test_loops_that_cannot_be_had_fail_a_run_instead_of_changing_what_it_goes_through(configured, monkeypatch):
+    def broken(*kinds):
+        raise ConfigError("kernels", "compiled", "numba needs another numpy", "choose kernels=torch")
+
+    monkeypatch.setattr("gradreach.kernels.compile_all", broken)
+    record = execute(*configured("model=gru", *SMALL))
+    assert (record["status"], "kernels" in record) == ("failed", False)
+    assert "kernels=compiled: numba needs another numpy; choose kernels=torch" in record["error"]
+    assert execute(*configured("model=lstm", *SMALL))["kernels"] == "torch"
+    monkeypatch.undo()
+    assert execute(*configured("model=gru", *SMALL))["kernels"] == "compiled"

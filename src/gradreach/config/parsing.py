@@ -56,7 +56,8 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     Raises:
         ConfigError: naming the first setting that is unknown or cannot be.
     """
-    composed = {key: _rounded(value) for key, value in composed.items()}
+    rounded = ("model", "task", "optimizer", "trainer")
+    composed = {key: _rounded(value) if key in rounded else value for key, value in composed.items()}
     groups = (Axes, Kernels, RunConfig, RunEnvironment)
     known = {field for group in groups for field in group.model_fields}
     for key in composed:

@@ -9,12 +9,13 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from filelock import FileLock
 from pyarrow.csv import WriteOptions, write_csv
 
 from gradreach.records import Fingerprint, trace
@@ -57,6 +58,35 @@ def write_lines(
         rows_of: reads the rows of some runs, in blocks; those of a run stand together.
         state: what is known of the file stands there; None: all of it is made anew, and nothing is kept.
     """
+    with _alone(state) as kept:
+        return _write_lines(path, columns, wanted, rows_of, kept)
+
+
+@contextmanager
+def _alone(state: Path | None) -> Iterator[Path | None]:
+    """Let one process at a time write a file and what is known of it; None where nothing can be kept."""
+    lock = None
+    if state is not None:
+        with suppress(OSError):
+            state.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(state.with_suffix(".lock"))
+            lock.acquire()
+    if lock is None or not lock.is_locked:
+        yield None
+        return
+    try:
+        yield state
+    finally:
+        lock.release()
+
+
+def _write_lines(
+    path: Path,
+    columns: Sequence[str],
+    wanted: Mapping[str, Fingerprint],
+    rows_of: Callable[[Sequence[str]], Iterable[pa.Table]],
+    state: Path | None,
+) -> str:
     before = settled_before()
     known = None if state is None else _known(state, path)
     if known is not None and [(run_id, found) for run_id, (found, _) in known.runs.items()] == list(wanted.items()):

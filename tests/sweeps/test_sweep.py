@@ -427,5 +427,5 @@ def test_workers_are_told_what_auto_comes_to_here_so_that_one_without_numba_make
             store.write(record(job, "failed", error="none"))
         return [JobReturn()] * len(lines)
 
-    do_all(jobs, store, launch)
+    do_all(jobs, store, launch, pytest.fail)
     assert told == ["kernels=compiled"] * len(jobs)

@@ -58,8 +58,37 @@ def write_lines(
         rows_of: reads the rows of some runs, in blocks; those of a run stand together.
         state: what is known of the file stands there; None: all of it is made anew, and nothing is kept.
     """
-    with _alone(state) as kept:
-        return _write_lines(path, columns, wanted, rows_of, kept)
+    with ExitStack() as files:
+        state = files.enter_context(_alone(state))
+        before = settled_before()
+        known = None if state is None else _known(state, path)
+        if known is not None and [(run_id, found) for run_id, (found, _) in known.runs.items()] == list(wanted.items()):
+            return known.sha256
+        head = (",".join(columns) + "\n").encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        places: dict[str, Place] = {}
+        if known is not None:
+            places = _unchanged(known, wanted, files.enter_context(path.open("rb")), len(head))
+        new = files.enter_context(tempfile.TemporaryFile(dir=path.parent))
+        for table in rows_of([run_id for run_id in wanted if run_id not in places]):
+            places |= _appended(new, table.select(columns))
+        content = [places.get(run_id, Place(new, 0, 0)) for run_id in wanted]
+        sha256 = hashlib.sha256(head)
+
+        def write(file: BinaryIO) -> None:
+            file.write(head)
+            for data in _read(content):
+                sha256.update(data)
+                file.write(data)
+
+        write_atomically(path, write)
+        if state is not None:
+            found = [each if max(each) < before else () for each in wanted.values()]
+            runs = list(zip(wanted, found, [place.size for place in content], strict=True))
+            body = json.dumps({"file": trace(path), "sha256": sha256.hexdigest(), "runs": runs})
+            with suppress(OSError):
+                write_text(state, f"{_checksum(body)}\n{body}")
+        return sha256.hexdigest()
 
 
 @contextmanager
@@ -78,45 +107,6 @@ def _alone(state: Path | None) -> Iterator[Path | None]:
         yield state
     finally:
         lock.release()
-
-
-def _write_lines(
-    path: Path,
-    columns: Sequence[str],
-    wanted: Mapping[str, Fingerprint],
-    rows_of: Callable[[Sequence[str]], Iterable[pa.Table]],
-    state: Path | None,
-) -> str:
-    before = settled_before()
-    known = None if state is None else _known(state, path)
-    if known is not None and [(run_id, found) for run_id, (found, _) in known.runs.items()] == list(wanted.items()):
-        return known.sha256
-    head = (",".join(columns) + "\n").encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as files:
-        places: dict[str, Place] = {}
-        if known is not None:
-            places = _unchanged(known, wanted, files.enter_context(path.open("rb")), len(head))
-        new = files.enter_context(tempfile.TemporaryFile(dir=path.parent))
-        for table in rows_of([run_id for run_id in wanted if run_id not in places]):
-            places |= _appended(new, table.select(columns))
-        content = [places.get(run_id, Place(new, 0, 0)) for run_id in wanted]
-        sha256 = hashlib.sha256(head)
-
-        def write(file: BinaryIO) -> None:
-            file.write(head)
-            for data in _read(content):
-                sha256.update(data)
-                file.write(data)
-
-        write_atomically(path, write)
-    if state is not None:
-        found = [each if max(each) < before else () for each in wanted.values()]
-        runs = list(zip(wanted, found, [place.size for place in content], strict=True))
-        body = json.dumps({"file": trace(path), "sha256": sha256.hexdigest(), "runs": runs})
-        with suppress(OSError):
-            write_text(state, f"{_checksum(body)}\n{body}")
-    return sha256.hexdigest()
 
 
 def _known(state: Path, path: Path) -> Known | None:

@@ -54,18 +54,25 @@ def _exponents(layer: LayerTrace, k: int, transient: int | None) -> Tensor:
     q = _start(steps, k)
     first = layer.end - layer.count + 1
     skip = layer.count // 10 if transient is None else torch.full_like(layer.count, transient)
-    ragged = bool(((layer.end != steps.length - 1) | (first != 0)).any())
-    total = q.new_zeros(steps.batch, k)
-    for t in range(steps.length - 1, -1, -1):
+    back = torch.arange(steps.length - 1, -1, -1, device=q.device).unsqueeze(1)
+    there = (back <= layer.end) & (back >= first)
+    ragged = not bool(there.all())
+    sizes, orders = [], []
+    for i, t in enumerate(back.flatten().tolist()):
         new, triangle, order = _orthonormal(_pull(steps, t, q))
-        moved = total.gather(1, order)
-        logs = triangle.diagonal(dim1=1, dim2=2).abs().log()
-        # what is lost before counting begins is lost all the same
-        grown = moved + torch.where((t <= layer.end - skip).unsqueeze(1) | logs.isneginf(), logs, 0)
-        there = ((t <= layer.end) & (t >= first)).unsqueeze(1)
-        q, total = (
-            (torch.where(there.unsqueeze(2), new, q), torch.where(there, grown, total)) if ragged else (new, grown)
-        )
+        q = torch.where(there[i, :, None, None], new, q) if ragged else new
+        sizes.append(triangle.diagonal(dim1=1, dim2=2))
+        orders.append(order)
+    logs = torch.stack(sizes).abs().log()
+    # what is lost before counting begins is lost all the same
+    counted = there.unsqueeze(2) & ((back <= layer.end - skip).unsqueeze(2) | logs.isneginf())
+    logs = torch.where(counted, logs, 0)
+    if k > 1:  # a column of the end has stood elsewhere before
+        place = torch.arange(k, device=q.device).expand(steps.batch, k)
+        for i in range(steps.length - 1, -1, -1):
+            logs[i] = logs[i].gather(1, place)
+            place = torch.where(there[i].unsqueeze(1), orders[i].gather(1, place), place)
+    total = logs.sum(0)
     number = (layer.count - skip).clamp(min=0).unsqueeze(1)
     return torch.where(number > 0, total / number, math.nan).sort(1, descending=True)[0]
 
@@ -141,11 +148,11 @@ def _orthonormal(columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     R are zero then. Rows are sorted by size, so that small ones are as exact as large ones (source: A. J. Cox and
     N. J. Higham, Stability of Householder QR factorization for weighted least squares problems, 1998).
     """
-    sizes = torch.linalg.vector_norm(columns, dim=2)
     order = torch.arange(columns.shape[2], device=columns.device).expand(len(columns), -1)
     if columns.shape[2] == 1:
         norm = torch.linalg.vector_norm(columns, dim=1, keepdim=True)
         return columns / norm.masked_fill(norm == 0, 1), norm, order
+    sizes = torch.linalg.vector_norm(columns, dim=2)
     by_size = sizes.argsort(1, descending=True).unsqueeze(2).expand_as(columns)
     columns, sizes = columns.gather(1, by_size), sizes.gather(1, by_size[:, :, 0])
     lost = torch.zeros_like(order, dtype=torch.bool)

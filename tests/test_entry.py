@@ -79,6 +79,7 @@ def test_a_run_of_other_code_is_not_met(values, recorded):
         ["callbacks=early_stopping"],
         ["model._target_=broken.Broken"],
         ["task._target_=broken.Task"],
+        ["device=cuda:9"],
         ["seq_len=0"],
         ["+model.more=.nan"],
     ],

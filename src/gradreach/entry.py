@@ -44,13 +44,14 @@ def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, d
 
     To check a component's arguments takes its class, and so torch. But what stands in a record has been checked: what
     is composed word for word as in a record that the present code made is that run. A run that is composed in other
-    words (``4.0`` for ``4``), or with components of others, whose code may have changed, is found out the long way.
+    words (``4.0`` for ``4``), on a device that may not be there, or with components of others, whose code may have
+    changed, is found out the long way.
     """
     with suppress(ValueError):  # what cannot be is refused on the long way
         run, environment = parts(composed)
         strange = [each for each in (run.model, run.task) if not each.target.startswith("gradreach.")]
         store = RecordStore(environment.results_dir / "runs")
-        if strange or run.callbacks or environment.logger or environment.force or not store.stamp(run.run_id):
+        if strange or run.callbacks or environment.logger or environment.force or environment.device != "cpu":
             return None
         record = store.settled(run.run_id)
         if record is not None and record.get("code") == code_digest() and store.intact(run.run_id):

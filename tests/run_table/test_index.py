@@ -167,13 +167,18 @@ def test_a_damaged_index_is_made_anew(store, damage, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_index_of_other_code_is_not_read_and_goes_away(store, monkeypatch):
+def test_the_index_of_other_code_is_not_read_and_goes_away_when_it_is_old(store, monkeypatch):
     whole = everything(store)
+    (this,) = (store.root / ".index").iterdir()
     monkeypatch.setattr(index, "made_by", lambda: "other")
     opened = reads(monkeypatch)
     assert everything(store) == whole
     assert len(set(opened)) == RUNS
-    assert [path.name for path in (store.root / ".index").iterdir()] == ["other"]
+    assert {path.name for path in (store.root / ".index").iterdir()} == {this.name, "other"}
+    os.utime(this, (0, 0))
+    monkeypatch.setattr(index, "made_by", lambda: "third")
+    assert everything(store) == whole
+    assert {path.name for path in (store.root / ".index").iterdir()} == {"other", "third"}
 
 
 def test_where_no_index_can_be_written_all_is_read(store, monkeypatch):

@@ -33,6 +33,8 @@ RUNS = 1024
 SETTLED_NS = 2_000_000_000
 """What was written within so many nanoseconds is read again: a second change may leave no other trace in so short a
 time, as clocks of file systems are coarse."""
+FORGOTTEN_SECONDS = 7 * 24 * 3600
+"""How long the index of other code stays that is not added to: another checkout may work on the same results."""
 
 
 class Segment(NamedTuple):
@@ -109,11 +111,19 @@ def _keep(store: RecordStore, folder: Path, runs: dict[str, Fingerprint], rows: 
             runs |= {run_id: segment.runs[run_id] for run_id in valid}
             parts.append(_of(segment, valid))
             taken_up.append(path)
-    if not folder.parent.is_dir():  # what other code has kept is of no use: it may read records otherwise
-        shutil.rmtree(folder.parents[1], ignore_errors=True)
+    if not folder.parent.is_dir():
+        _forget_old(folder.parents[1])
     _write(folder, runs, pa.concat_tables(parts, promote_options="default"))
     for path in taken_up:
         path.unlink(missing_ok=True)
+
+
+def _forget_old(indexes: Path) -> None:
+    """Delete what other code has kept and left alone since: it may read records otherwise, and so is of no use here."""
+    for folder in indexes.glob("*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime < time.time() - FORGOTTEN_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(folder: Path, runs: Mapping[str, Fingerprint], rows: pa.Table) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gradreach.compose import raised_or_returned
-from gradreach.display import SweepDisplay
+from gradreach.display import SweepDisplay, counted
 from gradreach.errors import DISK, ConfigError, explain, no_room
+from gradreach.launchers.slurm import Cancelled, jobs_line
 from gradreach.records import SETTLED, RecordStore, left_alone
 from gradreach.run_table.join import done_elsewhere
 from gradreach.sweeps.plan import Job, labels, plan
@@ -90,7 +91,7 @@ def do_all(
 
     A worker that is killed takes a whole launcher with it, so what had not ended is launched anew. A run whose workers
     are killed again and again is a suspect: it is launched alone when the others are done, so that none is condemned
-    for its company. A run for which there is no room on the disk is not tried again.
+    for its company. A run for which there is no room on the disk is not tried again, nor one whose job was cancelled.
 
     Args:
         left: the runs.
@@ -101,16 +102,24 @@ def do_all(
 
     Returns:
         Why runs have no record that tells of their end.
+
+    Raises:
+        KeyboardInterrupt: jobs were cancelled, and what else there was is done.
     """
     ended = is_over or (lambda run_id: store.status(run_id) in (*SETTLED, "failed"))
     waiting = {job.run.run_id: job for job in left}
     before = {run_id: store.stamp(run_id) for run_id in waiting}
+
+    def is_done_with(run_id: str) -> bool:
+        return store.stamp(run_id) != before[run_id] and ended(run_id)
+
     deaths: Counter[str] = Counter()
     errors: dict[str, str] = {}
     unrecorded: dict[str, str] = {}
+    cancelled: dict[str, str] = {}
     in_vain = 0
     while True:
-        for run_id in [run_id for run_id in waiting if store.stamp(run_id) != before[run_id] and ended(run_id)]:
+        for run_id in filter(is_done_with, [*waiting]):
             del waiting[run_id]
         if not waiting or in_vain == ATTEMPTS:
             break
@@ -128,6 +137,9 @@ def do_all(
             if isinstance(error, OSError) and error.errno in DISK:
                 unrecorded[run_id] = no_room(error)
                 del waiting[run_id]
+            elif isinstance(error, Cancelled) and not is_done_with(run_id):
+                cancelled[run_id] = str(error)
+                del waiting[run_id]
         started = [run_id for run_id, stamp in ready.items() if store.stamp(run_id) != stamp]
         in_vain = 0 if started else in_vain + 1
         for run_id in waiting.keys() & started:
@@ -135,6 +147,9 @@ def do_all(
                 deaths[run_id] += 1
             if deaths[run_id] == ATTEMPTS:
                 unrecorded |= _give_up(store, waiting.pop(run_id), errors.get(run_id, KILLED))
+    if cancelled:
+        note(f"cancelled, and not submitted again: {counted(len(cancelled))}, {jobs_line(cancelled.values())}")
+        raise KeyboardInterrupt
     return unrecorded | {run_id: errors.get(run_id, reason or "the launcher does not start it") for run_id in waiting}
 
 

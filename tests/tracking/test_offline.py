@@ -369,10 +369,21 @@ def test_wandb_measures_nothing_of_the_machine_and_reads_neither_code_nor_git(do
     assert (settings.init_timeout, settings.finish_timeout) == (30, 30)
 
 
-def test_the_log_of_wandb_is_such_a_log(do):
+def test_the_log_of_wandb_is_such_a_log(do, monkeypatch):
+    monkeypatch.setattr("gradreach.tracking.wandb_run.shutil.rmtree", lambda *_, **__: None)
     _, _, results = do("model=rnn")
     (log,) = results.glob("wandb/offline-run-*/logs/debug-internal.log")
     assert went_well(log)
+
+
+def test_a_run_that_went_well_leaves_few_files(do):
+    _, run, results = do("model=rnn")
+    (folder,) = results.glob("wandb/*run-*")
+    left = {path.relative_to(folder).as_posix().split("_")[0] for path in folder.rglob("*")}
+    media = {"files/media/profile", "files/media/by"}
+    assert left == {f"run-{run.run_id}.wandb", "files", "files/history.csv", "files/media", *media}
+    assert len(list(folder.rglob("*"))) == len(left)
+    assert {path.name for path in (results / "wandb").iterdir()} == {folder.name, "latest-run"}
 
 
 def test_without_an_address_the_server_is_the_one_of_wandbs_own_settings(monkeypatch):

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from gradreach.compose import Composer, start_on_ray
 from gradreach.errors import ConfigError
 from gradreach.launchers import slurm
+from gradreach.system.interruption import at_once
 
 ANSWER_SECONDS = 60.0
 """How long a cluster may take to take us in."""
@@ -41,7 +42,7 @@ class RayLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Run all jobs; return when the last has ended.
+        """Run all jobs; return when the last has ended. SIGTERM and Ctrl-C let them save what they have, and stop.
 
         Raises:
             ConfigError: the cluster that ``init`` names does not answer.
@@ -50,14 +51,26 @@ class RayLauncher(Launcher):
 
         setup_globals()
         if not ray.is_initialized():
-            ray.init(**where(self.init))
+            with at_once():  # Ray puts handlers of its own in place of a sweep's; here they are put back
+                ray.init(**where(self.init))
         composer = Composer(self.hydra_context.config_loader, self.config)  # workers would read all files for each job
         state = Singleton.get_state()
-        tasks = []
-        for number, overrides in enumerate(job_overrides, initial_job_idx):
-            job = composer.compose_job(overrides, number)
-            tasks.append(start_on_ray(self.hydra_context, self.remote, job, self.task_function, state))
-        return [as_return(of, caught(ray.get, task)) for of, task in zip(job_overrides, tasks, strict=True)]
+        tasks: list[Any] = []
+        with at_once():
+            try:
+                for number, overrides in enumerate(job_overrides, initial_job_idx):
+                    job = composer.compose_job(overrides, number)
+                    tasks.append(start_on_ray(self.hydra_context, self.remote, job, self.task_function, state))
+                return [as_return(of, caught(ray.get, task)) for of, task in zip(job_overrides, tasks, strict=True)]
+            except KeyboardInterrupt:
+                for task in tasks:
+                    ray.cancel(task)
+                raise
+
+
+def address_in(init: DictConfig) -> str:
+    """Return which Ray ``init`` means: an address that is null means one that is started here."""
+    return str(init.get("address") or "local")
 
 
 def where(init: DictConfig) -> dict[str, Any]:
@@ -67,7 +80,7 @@ def where(init: DictConfig) -> dict[str, Any]:
         ConfigError: the cluster that is named does not answer; ``ray.init`` itself would try for minutes.
     """
     arguments = {str(key): value for key, value in OmegaConf.to_container(init, resolve=True).items()}  # type: ignore[union-attr]
-    address = arguments["address"] = arguments.get("address") or "local"
+    address = arguments["address"] = address_in(init)
     if address != "local":
         code = "import ray, sys; ray.init(address=sys.argv[1], logging_level='error')"
         try:

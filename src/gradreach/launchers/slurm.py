@@ -109,7 +109,7 @@ def ended(job_ids: Collection[str]) -> Iterator[tuple[str, str]]:
         told, over = states(waiting), dict[str, str]()
         if told is not None:
             over = {job_id: state for job_id, state in told.items() if job_id in waiting and state in ENDED}
-            over |= dict.fromkeys(missed - told.keys(), FORGOTTEN)  # not at the first look: it may be too new
+            over |= dict.fromkeys(sorted(missed - told.keys()), FORGOTTEN)  # not at the first look: it may be too new
             missed = waiting - told.keys() - over.keys()
         yield from over.items()
         waiting -= over.keys()
@@ -138,9 +138,14 @@ def _ask(*command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def _result(job: Any, state: str) -> Any:
-    """Return what a job that has ended returned, or the exception that says why it did not."""
-    if state == CANCELLED:
-        _tidy(job)
+    """Return what a job that has ended returned, or the exception that says why it did not.
+
+    Of a job that is cancelled before it begins SLURM may know nothing any more.
+    """
+    begun = job.paths.stdout.exists()
+    if state == CANCELLED or (state == FORGOTTEN and not begun):
+        if not begun:
+            _tidy(job)
         return Cancelled(job.job_id)
     deadline = time.monotonic() + GRACE_SECONDS
     while not job.paths.result_pickle.exists():

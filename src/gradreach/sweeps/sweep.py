@@ -19,7 +19,7 @@ from gradreach.errors import DISK, ConfigError, explain, no_room
 from gradreach.launchers.slurm import Cancelled, jobs_line
 from gradreach.records import SETTLED, RecordStore, left_alone
 from gradreach.run_table.join import done_elsewhere
-from gradreach.sweeps.plan import Job, labels, plan
+from gradreach.sweeps.plan import Job, check_devices, labels, plan
 from gradreach.sweeps.summarize import summarize_sweep
 from gradreach.system.files import alive
 from gradreach.system.interruption import GRACE_SECONDS
@@ -37,8 +37,17 @@ def sweep(
     jobs: Sequence[Sequence[str]],
     compose: Callable[[Sequence[str]], DictConfig],
     launch: Callable[[Sequence[Sequence[str]]], Any],
+    here: bool = False,
+    debugging: bool = False,
 ) -> None:
     """Do what is left of a sweep, show how it goes, and exit with code 1 where a run is not done at the end.
+
+    Args:
+        jobs: the overrides of each.
+        compose: makes a configuration of overrides.
+        launch: starts runs, by their overrides, and returns when the last has ended.
+        here: whether it does on this machine, which then must have their device.
+        debugging: whether it does in this process, where a debugger may have the terminal: nothing is drawn on it.
 
     Raises:
         ConfigError: a setting cannot be; nothing has been started or written then.
@@ -46,11 +55,13 @@ def sweep(
     planned = plan(jobs, compose)
     environment = planned[0].environment
     store = RecordStore(environment.results_dir / "runs")
-    store.check_writable()
-    mode_now(environment.tracking)
     elsewhere = {} if environment.force else _done_elsewhere(store, planned)
     done = {job.run.run_id for job in planned if is_done(store, job, elsewhere)}  # once: it reads all their files
     left = [job for job in planned if environment.force or job.run.run_id not in done]
+    if here:
+        check_devices(left)
+    store.check_writable()
+    mode_now(environment.tracking)
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     runs = [job.run for job in planned]
     if environment.experiment is not None:
@@ -61,7 +72,7 @@ def sweep(
     interrupted, unrecorded = False, {}
     to_do = [job.run for job in left]
     run_ids, driver = [run.run_id for run in to_do], become_driver()
-    with SweepDisplay(store, len(jobs), runs, to_do, labels(planned)) as display:
+    with SweepDisplay(store, len(jobs), runs, to_do, labels(planned), not debugging) as display:
         if committed := elsewhere.keys() - set(run_ids):
             display.note(f"  {len(committed)} of them committed, made by this code; force=true does them here")
         try:

@@ -120,8 +120,8 @@ def deferred() -> Iterator[None]:
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    for number in came[:1]:
-        signal.raise_signal(number)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 @contextmanager

@@ -184,8 +184,10 @@ class Several:
 
 def _do_here(executor: Any, function: Several, jobs: Sequence[Sequence[Any]]) -> list[Any]:
     """Do jobs as processes of this machine; for each return what ``slurm.do_all`` would."""
-    submitted = executor.map_array(function, jobs)
+    submitted: list[Any] = []
     try:
+        for job in jobs:
+            submitted.append(executor.submit(function, job))
         return [caught(job.result) for job in submitted]
     except KeyboardInterrupt:
         for job in submitted:

@@ -53,6 +53,8 @@ SHOTS = {"SIGKILL": 4, "SIGTERM": 2, "SIGINT": 1, "SIGHUP": 1, "SIGSTOP": 2}
 """What a process may be sent, and how often; one that is stopped goes on after a while."""
 PAUSES = (0.1, 2.0)
 """Between which numbers of seconds there are from one shot to the next, and for which a process is stopped."""
+AT_WORK = 0.75
+"""How many shots wait until a run is under way: a sweep that is always shot at while it starts never gets there."""
 
 
 def under_fire(line: list[str], results: Path, kills: int, seed: int, drivers: int = 2) -> Counter[str]:
@@ -76,8 +78,8 @@ def under_fire(line: list[str], results: Path, kills: int, seed: int, drivers: i
                 running[number] = start(line, results)
                 counts["drivers"] += 1
         driver = chance.choice(running)
-        workers = [process for process in working(results) if process in members(driver.pid)]
-        victim = chance.choice(workers) if workers and chance.random() < 0.6 else driver.pid
+        workers = at_work(results, driver) if chance.random() < AT_WORK else []
+        victim = chance.choice([*workers, *workers, driver.pid])
         (shot,) = chance.choices(list(SHOTS), list(SHOTS.values()))
         if shot in ("SIGINT", "SIGHUP") and victim == driver.pid:
             victim = -victim  # a terminal sends these to all that was started from it
@@ -95,6 +97,16 @@ def under_fire(line: list[str], results: Path, kills: int, seed: int, drivers: i
     assert last.wait(timeout=900) == 0, (results.parent / "output.txt").read_text()[-2000:]
     assert all_settled(results, settled)
     return counts
+
+
+def at_work(results: Path, driver: "subprocess.Popen[bytes]") -> list[int]:
+    """Wait for workers of a sweep that do a run, while it goes on; return them."""
+    deadline = time.monotonic() + 30
+    while driver.poll() is None and time.monotonic() < deadline:
+        if workers := [process for process in working(results) if process in members(driver.pid)]:
+            return workers
+        time.sleep(0.05)
+    return []
 
 
 def send(process: int, shot: str) -> bool:

@@ -20,7 +20,7 @@ from gradreach.tracking.server import use_server
 from gradreach.tracking.sync import waiting
 from gradreach.tracking.wandb_files import marker
 from gradreach.tracking.wandb_run import WandbRun, end, tell_table, went_well
-from kill import kill
+from kill import send
 from project import PROJECT, SMALL
 from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
 
@@ -202,7 +202,7 @@ def test_w_and_bs_own_process_may_be_killed_and_the_next_run_is_tracked_again(do
         for stat in Path("/proc").glob("[0-9]*/stat"):
             process, name, _, parent, *_ = stat.read_text().split()
             if name.startswith("(wandb-core") and int(parent) == os.getpid() and row["epoch"] == 1:
-                killed.append(kill(int(process)))
+                killed.append(send(int(process), "SIGKILL"))
 
     record, _, _ = do("model=rnn", tell=kill_core)
     assert killed == [True]

@@ -1,6 +1,5 @@
 """What every launcher and search must hold before it is tried on anything."""
 
-import os
 import sys
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -59,7 +58,7 @@ def test_what_submitit_is_given_it_knows(preset):
     from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQueueConf
 
     known = OmegaConf.structured({"slurm": SlurmQueueConf, "slurm_local": LocalQueueConf}[preset])
-    assert set(whole(f"hydra/launcher={preset}").hydra.launcher) - {"cluster"} <= set(known)
+    assert set(whole(f"hydra/launcher={preset}").hydra.launcher) - {"cluster", "runs_per_job"} <= set(known)
 
 
 @pytest.mark.parametrize("search", SEARCHES)
@@ -88,50 +87,12 @@ def dead(job):
 
 
 def test_a_job_that_died_is_a_failed_return_that_raises_when_it_is_read():
-    failed = launchers.outcome(["seed=0"], dead, "job 7")
+    failed = launchers.as_return(["seed=0"], launchers.caught(dead, "job 7"))
     assert failed.status is JobStatus.FAILED
     with pytest.raises(RuntimeError, match="job 7 died"):
         _ = failed.return_value
     fine = done(0.5)
-    assert launchers.outcome(["seed=0"], lambda job: fine, "job 8") is fine
-
-
-@pytest.mark.parametrize(
-    ("code", "listed", "said", "expected"),
-    [
-        (0, "  7_0 debug gradreac root R", "", True),
-        (0, "", "", False),
-        (1, "", "slurm_load_jobs error: Invalid job id specified", False),
-        (1, "", "slurm_load_jobs error: Unable to contact slurm controller", True),
-    ],
-)
-def test_a_slurm_job_lives_as_long_as_the_queue_lists_it(tmp_path, monkeypatch, code, listed, said, expected):
-    squeue = tmp_path / "squeue"
-    squeue.write_text(f"#!/bin/sh\nprintf '%s' '{listed}'\nprintf '%s' '{said}' >&2\nexit {code}\n")
-    squeue.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert launchers.in_queue("7_0") is expected
-
-
-def test_a_slurm_job_that_left_no_result_is_told_with_its_log(tmp_path, monkeypatch):
-    class Paths:
-        result_pickle = tmp_path / "result.pkl"
-        stderr = tmp_path / "log.err"
-
-    class Job:
-        job_id = "7_0"
-        paths = Paths
-
-        @staticmethod
-        def result():
-            return done(1.0)
-
-    monkeypatch.setattr(launchers, "in_queue", lambda job_id: False)
-    monkeypatch.setattr(launchers, "GRACE_SECONDS", 0)
-    with pytest.raises(RuntimeError, match=r"SLURM job 7_0 ended before its run; what it printed: .*log\.err"):
-        launchers.ended_slurm_job(Job)
-    Paths.result_pickle.touch()
-    assert launchers.ended_slurm_job(Job).return_value == 1.0
+    assert launchers.as_return(["seed=0"], launchers.caught(lambda job: fine, "job 8")) is fine
 
 
 def test_ray_is_given_jobs_whose_files_were_read_once(monkeypatch):

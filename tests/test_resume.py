@@ -16,7 +16,7 @@ from gradreach.records import RecordStore
 from gradreach.runner import execute, execute_in_sweep
 from gradreach.system.interruption import Interrupted, Interruption
 from gradreach.training import Saving
-from kill import leftovers, results_of, start, under_fire
+from kill import bystander, leftovers, results_of, start, under_fire
 from project import PROJECT, SMALL
 
 DYING = """
@@ -302,9 +302,12 @@ def test_a_sweep_survives_the_death_of_its_workers_and_drivers(tmp_path):
     quiet.parent.mkdir()
     fire.parent.mkdir()
     assert start(line, quiet).wait(timeout=300) == 0
-    under_fire(line, fire, kills=4, seed=0)
-    assert results_of(fire) == results_of(quiet)
-    assert len(results_of(fire)) == 4
+    whole = results_of(quiet)
+    assert len(whole) == 4
+    with bystander(fire, whole) as innocent:
+        under_fire(line, fire, kills=8, seed=0)
+        assert innocent.poll() is None
+    assert results_of(fire) == whole
     assert leftovers(fire) == []
 
 

@@ -1,5 +1,7 @@
 """Configuration -> a task and a model that fit; what cannot work together is refused here."""
 
+import re
+
 import torch
 
 from gradreach.config import RunConfig, RunEnvironment, resolve
@@ -61,15 +63,24 @@ def _check_figures(run: RunConfig, task: Task) -> None:
             raise ConfigError(setting, value, has, "choose one of them")
 
 
-def check_device(name: str, precision: str = "32-true") -> None:
-    """Refuse a device that this machine does not have, or that does not have the precision.
+def check_device(name: str, precision: str = "32-true", here: bool = True) -> None:
+    """Refuse a device that there is not, or that does not have the precision.
+
+    Args:
+        name: of the device.
+        precision: of the run.
+        here: whether this machine must have it; another may have any.
 
     Raises:
-        ConfigError: naming those that it has.
+        ConfigError: naming those that there are.
     """
     if precision == "16-mixed" and name == "cpu":
         hint = "choose bf16-mixed, or device=cuda"
         raise ConfigError("trainer.precision", precision, "not on device=cpu", hint)
+    if not here:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+            raise ConfigError("device", name, "must be cpu, cuda, or cuda: and a number")
+        return
     devices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if name not in devices and not (name == "cuda" and torch.cuda.is_available()):
         raise ConfigError("device", name, "not on this machine", choices=devices)

@@ -167,6 +167,13 @@ def raised_or_returned(job: JobReturn) -> Any:
     return job._return_value
 
 
+def is_basic(launcher: Any) -> bool:
+    """Return whether a launcher is Hydra's own, which does all jobs in this process."""
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    return isinstance(launcher, BasicLauncher)
+
+
 def start_on_ray(context: Any, remote: DictConfig, config: DictConfig, task_function: Any, state: Any) -> Any:
     """Start a job as a task of Ray, as Hydra's Ray launcher does."""
     from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray

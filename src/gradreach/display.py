@@ -166,6 +166,7 @@ class SweepDisplay:
     - ``jobs``: how many combinations there were, ``runs``: the distinct runs that they make,
       ``left``: those that have to be done.
     - ``labels``: what each run is called.
+    - ``draws``: whether it may have a terminal to itself; if not, every result is a line there too.
     """
 
     def __init__(
@@ -175,6 +176,7 @@ class SweepDisplay:
         runs: Sequence[RunConfig],
         left: Sequence[RunConfig],
         labels: Mapping[str, str],
+        draws: bool = True,
     ) -> None:
         self.store, self.jobs, self.runs, self.planned, self.labels = store, jobs, runs, len(runs), labels
         self.left = {run.run_id: run for run in left}
@@ -184,6 +186,7 @@ class SweepDisplay:
         self.latest: deque[tuple[str, ...]] = deque(maxlen=LATEST)
         self.already = self.planned - len(left)
         self.console = make_console()
+        self.draws = draws and self.console.is_terminal
         self.bar = progress_bar(self.console)
         self.task = self.bar.add_task("", total=self.planned, completed=self.already)
         self.live = Live(get_renderable=self._picture, console=self.console, refresh_per_second=2)
@@ -194,7 +197,7 @@ class SweepDisplay:
         same = f" ({self.jobs} combinations, identical ones once)" if self.jobs != self.planned else ""
         done = f", {self.already} already done" if self.already else ""
         self.console.print(f"[bold]sweep[/bold]: {counted(self.planned)}{same}{done}, {len(self.left)} to do")
-        if self.console.is_terminal and self.left:
+        if self.draws and self.left:
             self.live.start()
         self.watcher.start()
         return self
@@ -290,7 +293,7 @@ class SweepDisplay:
         run = self.left[record["run_id"]]
         name, (result, reach, seconds) = f"{self.labels[run.run_id]} · seed {run.seed}", _outcome(record)
         self.latest.append((name, result, reach, seconds))
-        if not self.console.is_terminal:
+        if not self.draws:
             head = f"[{done:>{len(str(self.planned))}}/{self.planned}] {name:<36} {result}"
             self.console.print("   ".join(part for part in (head, reach, seconds) if part), markup=False)
 

@@ -2,7 +2,8 @@
 
 import sys
 import traceback
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 
 import pandas as pd
 import torch
@@ -20,7 +21,7 @@ from gradreach.system import machine
 from gradreach.system.garbage import importing
 from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop
 from gradreach.system.provenance import code_digest, host, revision, versions
-from gradreach.system.worker import worker
+from gradreach.system.worker import is_driver, worker
 from gradreach.tracking import Tracker, track
 
 CLAIM_SECONDS = 0.5
@@ -30,6 +31,8 @@ CLAIM_SECONDS = 0.5
 def execute_in_sweep(config: RunConfig, environment: RunEnvironment, interruption: Interruption) -> Row:
     """Do a run among many: what it prints goes to its log, and a run that another worker does is left to it.
 
+    In the process of the sweep itself there is no log: what is printed there is for the sweep, and for a debugger.
+
     Returns:
         The record; empty where somebody else is at it, or where this process has been asked to stop.
     """
@@ -37,17 +40,26 @@ def execute_in_sweep(config: RunConfig, environment: RunEnvironment, interruptio
     if asked_to_stop():
         return {}
     try:
-        with run.store.claim(config.run_id, timeout=CLAIM_SECONDS):
-            log = run.store.log(config.run_id)
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
-                record = _execute(run)
-            if not log.stat().st_size:
-                log.unlink()
+        with (
+            run.store.claim(config.run_id, timeout=CLAIM_SECONDS),
+            nullcontext() if is_driver() else _logged(run),
+        ):
+            record = _execute(run)
     except Timeout:
         return {}
     interruption.pass_on()
     return record
+
+
+@contextmanager
+def _logged(run: Run) -> Iterator[None]:
+    """Send what is printed within to the log of a run; one that stays empty is removed."""
+    log = run.store.log(run.config.run_id)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
+        yield
+    if not log.stat().st_size:
+        log.unlink()
 
 
 def execute(

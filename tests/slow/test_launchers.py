@@ -1,15 +1,19 @@
 """Several real jobs on each launcher; skipped where its packages, or its cluster, are absent."""
 
+import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import pandas as pd
 import pytest
 
 from gradreach.records import RecordStore
+from kill import start
 from project import PROJECT
 
 pytestmark = pytest.mark.slow
@@ -89,6 +93,31 @@ def test_ray_joins_a_cluster_that_runs_already(run_py, tmp_path, tmp_path_factor
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 runs: 3 finished" in done.stdout
     assert figures(tmp_path / "results") == here
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize(("launcher", "package"), [("cores", "joblib"), ("ray_cluster", "ray")])
+def test_a_sweep_that_is_asked_to_stop_says_so_in_one_line_whatever_launches_it(tmp_path, launcher, package, number):
+    pytest.importorskip(package, reason="needs an extra of gradreach")
+    long = ["model=rnn", "model.width=4", "seed=range(4)", "trainer.epochs=4000", "trainer.checkpoint_seconds=0.1"]
+    results = tmp_path / "results"
+    driver = start([*long, f"hydra/launcher={launcher}"], results)
+    deadline = time.monotonic() + 120
+    while len(list(results.glob("runs/*/checkpoint.ckpt"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    if number == signal.SIGINT:
+        os.killpg(driver.pid, number)
+    else:
+        driver.send_signal(number)
+    code = driver.wait(timeout=60)
+    said = (tmp_path / "output.txt").read_text()
+    print(said)
+    assert code == 130
+    assert said.count("stopped: what was finished is kept; the same line goes on from here\n") == 1
+    assert len(said.splitlines()) == 4  # what there is to do, that it stops, what is done, what the same line does
+    store = RecordStore(results / "runs")
+    assert {store.status(run_id) for run_id in store.run_ids()} == {"interrupted"}
 
 
 def test_a_search_shows_validation_and_never_test(run_py, tmp_path):

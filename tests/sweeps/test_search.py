@@ -14,11 +14,14 @@ from hydra.errors import HydraException
 
 from gradreach.compose import Composer
 from gradreach.errors import ConfigError, explain
+from gradreach.launchers.clusters import as_return
+from gradreach.launchers.slurm import Cancelled
 from gradreach.records import RecordStore
 from gradreach.run_state import fell_behind
 from gradreach.sweeps.plan import plan
 from gradreach.sweeps.search import SearchSettings, search
 from gradreach.sweeps.space import read_space
+from gradreach.sweeps.sweep import STOPPED
 from gradreach.system.worker import DRIVER
 from project import PROJECT
 
@@ -485,3 +488,29 @@ def test_what_is_wrong_on_the_command_line_is_one_line_and_no_files(run_py, word
     assert done.stderr.startswith(f"gradreach: {message}")
     assert done.stderr.count("\n") == 1
     assert not list(run_py.folder.iterdir())
+
+
+def test_a_device_that_this_machine_does_not_have_is_refused_before_anything_is_written(searched, tmp_path):
+    given = SearchSettings.checked({**SETTINGS, "folder": str(tmp_path / "searches")})
+    there = searched("a", "device=cuda:99")
+    with pytest.raises(ConfigError, match=r"^device=cuda:99: not on this machine"):
+        search(read_space(SPACE, ()), given, there.compose, there.launch, here=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_whose_jobs_are_cancelled_stops(searched, capsys):
+    here = searched()
+    asked = []
+
+    def cancelled(lines):
+        asked.append(len(lines))
+        return [as_return(line, Cancelled("7_0")) for line in lines]
+
+    here.launch = cancelled
+    with pytest.raises(SystemExit) as left:
+        here.search()
+    assert left.value.code == 130
+    assert asked == [3]
+    said = capsys.readouterr().out
+    assert f"cancelled, and not submitted again: 3 runs, SLURM job 7_0\n{STOPPED}\n" in said
+    assert [trial["state"] for trial in here.trials()] == ["waiting"] * 3

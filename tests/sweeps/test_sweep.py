@@ -19,6 +19,7 @@ import gradreach.display
 import gradreach.sweeps.plan
 from gradreach.display import LONGEST_SECONDS, POLL_SECONDS, SweepDisplay, pause_after
 from gradreach.errors import ConfigError
+from gradreach.launchers.slurm import Cancelled
 from gradreach.records import RecordStore
 from gradreach.sweeps.plan import Job, labels, plan, varied
 from gradreach.sweeps.sweep import ATTEMPTS, _unfinished, _workers, do_all, stopping, sweep
@@ -194,6 +195,25 @@ def test_a_launcher_that_starts_nothing_is_not_asked_for_ever_and_one_that_is_se
     with pytest.raises(ConfigError, match="no cluster"):
         carry_out(jobs, store, launch(ConfigError("no cluster")))
     assert len(asked) == ATTEMPTS + 1
+
+
+def test_runs_whose_jobs_are_cancelled_are_left_when_all_others_are_done(jobs, store, capsys):
+    by_line = {job.overrides[0]: job for job in jobs}
+    launched = []
+
+    def launch(lines):
+        launched.append([line[0] for line in lines])
+        ends = {"seed=0": Cancelled("7_0"), "seed=1": Cancelled("7_1"), "seed=2": RuntimeError("a node died")}
+        for line in lines:
+            if line[0] in ("seed=1", "seed=3") or len(launched) > 1:
+                store.write(record(by_line[line[0]], "finished", **FINISHED))
+        return [returned(ends.get(line[0], 0.5)) for line in lines]
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(jobs, store, launch)
+    assert launched == [[f"seed={seed}" for seed in range(4)], ["seed=2"]]
+    assert [store.status(job.run.run_id) for job in jobs] == ["missing", "finished", "finished", "finished"]
+    assert capsys.readouterr().out.count("cancelled, and not submitted again: 1 run, SLURM job 7_0\n") == 1
 
 
 def test_a_run_that_another_sweep_is_at_is_left_to_it(jobs, store):

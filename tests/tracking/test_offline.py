@@ -20,7 +20,7 @@ from gradreach.tracking.server import use_server
 from gradreach.tracking.sync import waiting
 from gradreach.tracking.wandb_files import marker
 from gradreach.tracking.wandb_run import WandbRun, end, tell_table, went_well
-from kill import kill
+from kill import send
 from project import PROJECT, SMALL
 from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
 
@@ -202,7 +202,7 @@ def test_w_and_bs_own_process_may_be_killed_and_the_next_run_is_tracked_again(do
         for stat in Path("/proc").glob("[0-9]*/stat"):
             process, name, _, parent, *_ = stat.read_text().split()
             if name.startswith("(wandb-core") and int(parent) == os.getpid() and row["epoch"] == 1:
-                killed.append(kill(int(process)))
+                killed.append(send(int(process), "SIGKILL"))
 
     record, _, _ = do("model=rnn", tell=kill_core)
     assert killed == [True]
@@ -369,10 +369,21 @@ def test_wandb_measures_nothing_of_the_machine_and_reads_neither_code_nor_git(do
     assert (settings.init_timeout, settings.finish_timeout) == (30, 30)
 
 
-def test_the_log_of_wandb_is_such_a_log(do):
+def test_the_log_of_wandb_is_such_a_log(do, monkeypatch):
+    monkeypatch.setattr("gradreach.tracking.wandb_run.shutil.rmtree", lambda *_, **__: None)
     _, _, results = do("model=rnn")
     (log,) = results.glob("wandb/offline-run-*/logs/debug-internal.log")
     assert went_well(log)
+
+
+def test_a_run_that_went_well_leaves_few_files(do):
+    _, run, results = do("model=rnn")
+    (folder,) = results.glob("wandb/*run-*")
+    left = {path.relative_to(folder).as_posix().split("_")[0] for path in folder.rglob("*")}
+    media = {"files/media/profile", "files/media/by"}
+    assert left == {f"run-{run.run_id}.wandb", "files", "files/history.csv", "files/media", *media}
+    assert len(list(folder.rglob("*"))) == len(left)
+    assert {path.name for path in (results / "wandb").iterdir()} == {folder.name, "latest-run"}
 
 
 def test_without_an_address_the_server_is_the_one_of_wandbs_own_settings(monkeypatch):

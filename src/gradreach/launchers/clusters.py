@@ -4,9 +4,9 @@ They rest on Hydra's own plugins for Ray and submitit, whose waiting ends with t
 others then go on unseen, and a local Ray takes them down with it. Here a job that died is a failed return.
 """
 
+import math
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -19,12 +19,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from gradreach.compose import Composer, start_on_ray
 from gradreach.errors import ConfigError
+from gradreach.launchers import slurm
+from gradreach.system.interruption import at_once
 
 ANSWER_SECONDS = 60.0
 """How long a cluster may take to take us in."""
-POLL_SECONDS = 2.0
-GRACE_SECONDS = 10.0
-"""How much later than the queue a shared file system may show what a job wrote."""
 
 
 class RayLauncher(Launcher):
@@ -43,7 +42,7 @@ class RayLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Run all jobs; return when the last has ended.
+        """Run all jobs; return when the last has ended. SIGTERM and Ctrl-C let them save what they have, and stop.
 
         Raises:
             ConfigError: the cluster that ``init`` names does not answer.
@@ -52,14 +51,26 @@ class RayLauncher(Launcher):
 
         setup_globals()
         if not ray.is_initialized():
-            ray.init(**where(self.init))
+            with at_once():  # Ray puts handlers of its own in place of a sweep's; here they are put back
+                ray.init(**where(self.init))
         composer = Composer(self.hydra_context.config_loader, self.config)  # workers would read all files for each job
         state = Singleton.get_state()
-        tasks = []
-        for number, overrides in enumerate(job_overrides, initial_job_idx):
-            job = composer.compose_job(overrides, number)
-            tasks.append(start_on_ray(self.hydra_context, self.remote, job, self.task_function, state))
-        return [outcome(of, ray.get, task) for of, task in zip(job_overrides, tasks, strict=True)]
+        tasks: list[Any] = []
+        with at_once():
+            try:
+                for number, overrides in enumerate(job_overrides, initial_job_idx):
+                    job = composer.compose_job(overrides, number)
+                    tasks.append(start_on_ray(self.hydra_context, self.remote, job, self.task_function, state))
+                return [as_return(of, caught(ray.get, task)) for of, task in zip(job_overrides, tasks, strict=True)]
+            except KeyboardInterrupt:
+                for task in tasks:
+                    ray.cancel(task)
+                raise
+
+
+def address_in(init: DictConfig) -> str:
+    """Return which Ray ``init`` means: an address that is null means one that is started here."""
+    return str(init.get("address") or "local")
 
 
 def where(init: DictConfig) -> dict[str, Any]:
@@ -69,7 +80,7 @@ def where(init: DictConfig) -> dict[str, Any]:
         ConfigError: the cluster that is named does not answer; ``ray.init`` itself would try for minutes.
     """
     arguments = {str(key): value for key, value in OmegaConf.to_container(init, resolve=True).items()}  # type: ignore[union-attr]
-    address = arguments["address"] = arguments.get("address") or "local"
+    address = arguments["address"] = address_in(init)
     if address != "local":
         code = "import ray, sys; ray.init(address=sys.argv[1], logging_level='error')"
         try:
@@ -94,17 +105,24 @@ def where(init: DictConfig) -> dict[str, Any]:
 
 
 class SubmititLauncher(Launcher):
-    """Every run is a job of SLURM, or, to try that out, a process of this machine.
+    """Runs are jobs of SLURM, or, to try that out, processes of this machine.
 
     - ``cluster``: ``slurm`` or ``local``.
+    - ``runs_per_job``: how many runs a job does, one after the other.
     - ``parameters``: those of ``hydra/launcher=submitit_slurm`` or ``submitit_local``.
     """
 
-    def __init__(self, cluster: str, **parameters: Any) -> None:
-        self.cluster, self.parameters = cluster, parameters
+    def __init__(self, cluster: str, runs_per_job: int = 1, **parameters: Any) -> None:
+        self.cluster, self.runs_per_job, self.parameters = cluster, runs_per_job, parameters
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take up what Hydra knows of the sweep."""
+        """Take up what Hydra knows of the sweep.
+
+        Raises:
+            ConfigError: ``runs_per_job`` cannot be, or a package is missing.
+        """
+        if type(self.runs_per_job) is not int or self.runs_per_job < 1:
+            raise ConfigError("hydra.launcher.runs_per_job", self.runs_per_job, "must be a number of runs, 1 or more")
         need("submitit", "hydra_plugins.hydra_submitit_launcher", extra="slurm")
         from hydra_plugins.hydra_submitit_launcher.submitit_launcher import LocalLauncher, SlurmLauncher
 
@@ -112,7 +130,7 @@ class SubmititLauncher(Launcher):
         self.job.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Submit all jobs as one array; return when the last has ended. Ctrl-C takes them back."""
+        """Submit all jobs; return when the last has ended. SIGTERM and Ctrl-C take them back."""
         import submitit
         from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 
@@ -121,58 +139,78 @@ class SubmititLauncher(Launcher):
             name if name in common else f"{self.cluster}_{name}": value for name, value in self.job.params.items()
         }
         once = {name: settings.pop(name) for name in ("slurm_max_num_timeout",) if name in settings}
+        parallel = settings.pop("slurm_array_parallelism", 1)
         executor = submitit.AutoExecutor(settings.pop("submitit_folder"), cluster=self.cluster, **once)
         executor.update_parameters(**settings)
-        count = len(job_overrides)
-        numbers = range(initial_job_idx, initial_job_idx + count)
-        jobs = executor.map_array(
-            self.job,
-            [list(overrides) for overrides in job_overrides],
-            ["hydra.sweep.dir"] * count,
-            numbers,
-            [f"job_{number}" for number in numbers],
-            [Singleton.get_state()] * count,
-        )
-        try:
-            wait = ended_slurm_job if self.cluster == "slurm" else submitit.Job.result
-            return [outcome(of, wait, job) for of, job in zip(job_overrides, jobs, strict=True)]
-        except KeyboardInterrupt:
-            for job in jobs:
-                job.cancel()
-            raise
+        state, numbers = Singleton.get_state(), range(initial_job_idx, initial_job_idx + len(job_overrides))
+        runs = [
+            (list(overrides), "hydra.sweep.dir", number, f"job_{number}", state)
+            for overrides, number in zip(job_overrides, numbers, strict=True)
+        ]
+        count = math.ceil(len(runs) / self.runs_per_job)
+        jobs = [runs[first::count] for first in range(count)]  # the longest runs come first: each job gets one of them
+        if self.cluster == "slurm":
+            results = slurm.do_all(executor, Several(self.job), jobs, parallel)
+        else:
+            results = _do_here(executor, Several(self.job), jobs)
+        returned: list[JobReturn] = [JobReturn()] * len(runs)
+        for first, result in enumerate(results):
+            returned[first::count] = [
+                as_return(of, result if isinstance(result, Exception) else result[place])
+                for place, of in enumerate(job_overrides[first::count])
+            ]
+        return returned
 
 
-def ended_slurm_job(job: Any) -> JobReturn:
-    """Wait for a SLURM job. Whether it lives the queue says, since not every cluster keeps accounts for ``sacct``.
+class Several:
+    """What a job does: several runs, one after the other.
 
-    Raises:
-        RuntimeError: it ended and left no result.
+    - ``one``: does one of them.
     """
-    while not job.paths.result_pickle.exists():
-        if not in_queue(job.job_id):
-            time.sleep(GRACE_SECONDS)
-            if not job.paths.result_pickle.exists():
-                raise RuntimeError(f"SLURM job {job.job_id} ended before its run; what it printed: {job.paths.stderr}")
-        time.sleep(POLL_SECONDS)
-    result: JobReturn = job.result()
-    return result
+
+    def __init__(self, one: Callable[..., JobReturn]) -> None:
+        self.one = one
+
+    def __call__(self, runs: Sequence[tuple[Any, ...]]) -> list[JobReturn]:
+        """Do them; one that cannot be composed does not keep the others back."""
+        return [as_return(run[0], caught(self.one, *run)) for run in runs]
+
+    def checkpoint(self, runs: Sequence[tuple[Any, ...]]) -> Any:
+        """Return what the job does when its time was up and it is begun again: runs that are finished are met again."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self, runs)
 
 
-def in_queue(job_id: str) -> bool:
-    """Return whether SLURM still lists a job; True also while its controller does not answer."""
-    told = subprocess.run(["squeue", "--noheader", "--jobs", job_id], capture_output=True, text=True, check=False)
-    return bool(told.stdout.strip()) or (told.returncode != 0 and "Invalid job id" not in told.stderr)
-
-
-def outcome(overrides: Sequence[str], wait: Callable[[Any], JobReturn], job: Any) -> JobReturn:
-    """Wait for a job; one that died is a failed return, which raises when its value is asked for."""
+def _do_here(executor: Any, function: Several, jobs: Sequence[Sequence[Any]]) -> list[Any]:
+    """Do jobs as processes of this machine; for each return what ``slurm.do_all`` would."""
+    submitted: list[Any] = []
     try:
-        return wait(job)
+        for job in jobs:
+            submitted.append(executor.submit(function, job))
+        return [caught(job.result) for job in submitted]
+    except KeyboardInterrupt:
+        for job in submitted:
+            job.cancel()
+        raise
+
+
+def caught(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a call returns, or the exception that it raises."""
+    try:
+        return call(*arguments)
     except Exception as error:
-        failed = JobReturn(overrides)
-        failed.status = JobStatus.FAILED
-        failed.return_value = error
-        return failed
+        return error
+
+
+def as_return(overrides: Sequence[str], end: JobReturn | Exception) -> JobReturn:
+    """Return what became of a job; of one that died a failed return, which raises when its value is asked for."""
+    if isinstance(end, JobReturn):
+        return end
+    failed = JobReturn(overrides)
+    failed.status = JobStatus.FAILED
+    failed.return_value = end
+    return failed
 
 
 def need(*modules: str, extra: str) -> None:

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig
 
-from gradreach.assemble import check
+from gradreach.assemble import check, check_device
 from gradreach.config import RunConfig, RunEnvironment, parse, plain
 from gradreach.errors import ConfigError, advise, value_text
 from gradreach.models import caveat
@@ -49,6 +49,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
         if (same := distinct.get(run_id := run.run_id)) is not None:
             _agree(_flat(same.environment, same.run), _flat(environment, run))
             continue
+        check_device(environment.device, run.trainer.precision, here=False)  # what is done elsewhere needs none here
         if (group := run.group_id) not in multiply_adds:  # what differs in its seed alone fits as well
             task, model = check(run, environment)
             advise(caveat(model, task.shape))
@@ -58,6 +59,16 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
         empty = "it has no runs, because a key is swept over no value, such as seed=range(0,0)"
         raise ConfigError("sweep", allowed=empty, hint="give it at least one value")
     return list(distinct.values())
+
+
+def check_devices(jobs: Iterable[Job]) -> None:
+    """Refuse runs that are to be done on this machine, and need a device that it does not have.
+
+    Raises:
+        ConfigError: naming those that it has.
+    """
+    for device, precision in sorted({(job.environment.device, job.run.trainer.precision) for job in jobs}):
+        check_device(device, precision)
 
 
 def _flat(environment: RunEnvironment, run: RunConfig | None = None) -> dict[str, Any]:

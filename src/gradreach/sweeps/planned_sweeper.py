@@ -1,6 +1,7 @@
 """The sweeper that plans before it launches."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -8,8 +9,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gradreach.compose import Composer, all_jobs
+from gradreach.compose import Composer, all_jobs, is_basic
 from gradreach.launchers.cores import CoresLauncher
+from gradreach.launchers.places import is_here
 from gradreach.system.garbage import importing
 
 
@@ -43,7 +45,8 @@ class PlannedSweeper(Sweeper):
         jobs = all_jobs(self.loader, self.master, arguments)
         composer = Composer(self.loader, self.master)
         try:
-            return sweep(jobs, composer.compose, lambda chosen: self.runs.launch(chosen, initial_job_idx=0))
+            launch = partial(self.runs.launch, initial_job_idx=0)
+            return sweep(jobs, composer.compose, launch, is_here(self.runs), is_basic(self.runs))
         finally:
             if isinstance(self.runs, CoresLauncher):
                 self.runs.close()

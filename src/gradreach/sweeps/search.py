@@ -23,7 +23,7 @@ from gradreach.display import counted, make_console, score_text
 from gradreach.errors import ConfigError, value_text
 from gradreach.records import SETTLED, RecordStore
 from gradreach.run_state import fell_behind, sign
-from gradreach.sweeps.plan import Job, plan
+from gradreach.sweeps.plan import Job, check_devices, plan
 from gradreach.sweeps.proposals import Proposals
 from gradreach.sweeps.space import Space, Value
 from gradreach.sweeps.sweep import STOPPED, do_all, is_done, stopping
@@ -66,15 +66,22 @@ class SearchSettings(Settings):
         return checked(cls, values, "hydra.sweeper")
 
 
-def search(space: Space, settings: SearchSettings, compose: Compose, launch: Launch) -> None:
+def search(space: Space, settings: SearchSettings, compose: Compose, launch: Launch, here: bool = False) -> None:
     """Search, show how it goes, and exit with code 1 where a run has failed or none has finished.
 
     It stops and goes on as a sweep does: with exit code 130, and by the same line.
 
+    Args:
+        space: what is searched.
+        settings: how.
+        compose: makes a configuration of overrides.
+        launch: starts runs, by their overrides, and returns when the last has ended.
+        here: whether it does on this machine, which then must have their device.
+
     Raises:
         ConfigError: a setting cannot be, and nothing has been started or written; or another search is at work there.
     """
-    going = Search(space, settings, compose, launch)
+    going = Search(space, settings, compose, launch, here)
     folder = Path(settings.folder)
     place = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
     driver, run_ids = become_driver(), list[str]()
@@ -94,9 +101,13 @@ def search(space: Space, settings: SearchSettings, compose: Compose, launch: Lau
 class Search:
     """One search under way; its arguments are those of ``search``."""
 
-    def __init__(self, space: Space, settings: SearchSettings, compose: Compose, launch: Launch) -> None:
+    def __init__(
+        self, space: Space, settings: SearchSettings, compose: Compose, launch: Launch, here: bool = False
+    ) -> None:
         self.space, self.settings, self.compose, self.launch = space, settings, compose, launch
         outermost = plan([space.overrides(values) for values in space.ends()], compose)
+        if here:
+            check_devices(outermost)
         self.metric, self.environment = _metric(outermost), outermost[0].environment
         self.name = self._identity(outermost[0])
         self.store = RecordStore(self.environment.results_dir / "runs")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +15,7 @@ from gradreach.compose import Composer
 from gradreach.errors import ConfigError
 from gradreach.launchers.clusters import need
 from gradreach.launchers.cores import CoresLauncher
+from gradreach.launchers.places import is_here
 
 OLDEST = (4, 9)
 """The oldest version of Optuna that is called rightly here."""
@@ -47,7 +49,8 @@ class SearchSweeper(Sweeper):
         space = read_space(self.params, arguments, self.loader)
         composer = Composer(self.loader, self.master)
         try:
-            search(space, settings, composer.compose, lambda chosen: self.runs.launch(chosen, initial_job_idx=0))
+            launch = partial(self.runs.launch, initial_job_idx=0)
+            search(space, settings, composer.compose, launch, is_here(self.runs))
         finally:
             if isinstance(self.runs, CoresLauncher):
                 self.runs.close()

@@ -14,11 +14,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gradreach.compose import raised_or_returned
-from gradreach.display import SweepDisplay
+from gradreach.display import SweepDisplay, counted
 from gradreach.errors import DISK, ConfigError, explain, no_room
+from gradreach.launchers.slurm import Cancelled, jobs_line
 from gradreach.records import SETTLED, RecordStore, left_alone
 from gradreach.run_table.join import done_elsewhere
-from gradreach.sweeps.plan import Job, labels, plan
+from gradreach.sweeps.plan import Job, check_devices, labels, plan
 from gradreach.sweeps.summarize import summarize_sweep
 from gradreach.system.files import alive
 from gradreach.system.interruption import GRACE_SECONDS
@@ -36,8 +37,17 @@ def sweep(
     jobs: Sequence[Sequence[str]],
     compose: Callable[[Sequence[str]], DictConfig],
     launch: Callable[[Sequence[Sequence[str]]], Any],
+    here: bool = False,
+    debugging: bool = False,
 ) -> None:
     """Do what is left of a sweep, show how it goes, and exit with code 1 where a run is not done at the end.
+
+    Args:
+        jobs: the overrides of each.
+        compose: makes a configuration of overrides.
+        launch: starts runs, by their overrides, and returns when the last has ended.
+        here: whether it does on this machine, which then must have their device.
+        debugging: whether it does in this process, where a debugger may have the terminal: nothing is drawn on it.
 
     Raises:
         ConfigError: a setting cannot be; nothing has been started or written then.
@@ -45,11 +55,13 @@ def sweep(
     planned = plan(jobs, compose)
     environment = planned[0].environment
     store = RecordStore(environment.results_dir / "runs")
-    store.check_writable()
-    mode_now(environment.tracking)
     elsewhere = {} if environment.force else _done_elsewhere(store, planned)
     done = {job.run.run_id for job in planned if is_done(store, job, elsewhere)}  # once: it reads all their files
     left = [job for job in planned if environment.force or job.run.run_id not in done]
+    if here:
+        check_devices(left)
+    store.check_writable()
+    mode_now(environment.tracking)
     left.sort(key=lambda job: -job.cost)  # the longest first, so that all workers end at about the same time
     runs = [job.run for job in planned]
     if environment.experiment is not None:
@@ -60,7 +72,7 @@ def sweep(
     interrupted, unrecorded = False, {}
     to_do = [job.run for job in left]
     run_ids, driver = [run.run_id for run in to_do], become_driver()
-    with SweepDisplay(store, len(jobs), runs, to_do, labels(planned)) as display:
+    with SweepDisplay(store, len(jobs), runs, to_do, labels(planned), not debugging) as display:
         if committed := elsewhere.keys() - set(run_ids):
             display.note(f"  {len(committed)} of them committed, made by this code; force=true does them here")
         try:
@@ -90,7 +102,7 @@ def do_all(
 
     A worker that is killed takes a whole launcher with it, so what had not ended is launched anew. A run whose workers
     are killed again and again is a suspect: it is launched alone when the others are done, so that none is condemned
-    for its company. A run for which there is no room on the disk is not tried again.
+    for its company. A run for which there is no room on the disk is not tried again, nor one whose job was cancelled.
 
     Args:
         left: the runs.
@@ -101,16 +113,24 @@ def do_all(
 
     Returns:
         Why runs have no record that tells of their end.
+
+    Raises:
+        KeyboardInterrupt: jobs were cancelled, and what else there was is done.
     """
     ended = is_over or (lambda run_id: store.status(run_id) in (*SETTLED, "failed"))
     waiting = {job.run.run_id: job for job in left}
     before = {run_id: store.stamp(run_id) for run_id in waiting}
+
+    def is_done_with(run_id: str) -> bool:
+        return store.stamp(run_id) != before[run_id] and ended(run_id)
+
     deaths: Counter[str] = Counter()
     errors: dict[str, str] = {}
     unrecorded: dict[str, str] = {}
+    cancelled: dict[str, str] = {}
     in_vain = 0
     while True:
-        for run_id in [run_id for run_id in waiting if store.stamp(run_id) != before[run_id] and ended(run_id)]:
+        for run_id in filter(is_done_with, [*waiting]):
             del waiting[run_id]
         if not waiting or in_vain == ATTEMPTS:
             break
@@ -128,6 +148,9 @@ def do_all(
             if isinstance(error, OSError) and error.errno in DISK:
                 unrecorded[run_id] = no_room(error)
                 del waiting[run_id]
+            elif isinstance(error, Cancelled) and not is_done_with(run_id):
+                cancelled[run_id] = str(error)
+                del waiting[run_id]
         started = [run_id for run_id, stamp in ready.items() if store.stamp(run_id) != stamp]
         in_vain = 0 if started else in_vain + 1
         for run_id in waiting.keys() & started:
@@ -135,6 +158,9 @@ def do_all(
                 deaths[run_id] += 1
             if deaths[run_id] == ATTEMPTS:
                 unrecorded |= _give_up(store, waiting.pop(run_id), errors.get(run_id, KILLED))
+    if cancelled:
+        note(f"cancelled, and not submitted again: {counted(len(cancelled))}, {jobs_line(cancelled.values())}")
+        raise KeyboardInterrupt
     return unrecorded | {run_id: errors.get(run_id, reason or "the launcher does not start it") for run_id in waiting}
 
 

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 GRACE_SECONDS = 20.0
 """How long an epoch that is under way may go on after a signal; schedulers kill after 30 s and more."""
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+"""The signals by which a process is asked to stop."""
 
 _asked_to_stop = False
 
@@ -82,10 +84,55 @@ def watched() -> Iterator[Interruption]:
     """Note SIGTERM and SIGINT instead of dying from them; off the main thread, where Python forbids it, do nothing."""
     interruption = Interruption()
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPPING:
             interruption.previous[number] = signal.getsignal(number)
         interruption.install()
     try:
         yield interruption
     finally:
         interruption.restore()
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM as on Ctrl-C, whoever else handles them, for who knows best how to stop.
+
+    Off the main thread, where Python forbids it, do nothing.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handling(stop):
+        yield
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C wait until the end, for this process and for the programs that it starts meanwhile.
+
+    A terminal sends Ctrl-C to all of them: one that is to be seen through must not hear it.
+    """
+    came: list[int] = []
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # what is started inherits it
+    try:
+        with _handling(lambda number, frame: came.append(number)):  # other threads still let signals in
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let a handler have the signals within; off the main thread do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.signal(number, handler) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)

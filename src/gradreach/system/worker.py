@@ -7,10 +7,19 @@ DRIVER = "GRADREACH_DRIVER"
 """The variable by which the processes that a sweep starts know it."""
 
 
+_own: str | None = None
+
+
 def become_driver() -> str:
     """Mark this process, and all that it starts from now on, with a name that no other sweep has; return the name."""
-    os.environ[DRIVER] = secrets.token_hex(8)
-    return os.environ[DRIVER]
+    global _own
+    _own = os.environ[DRIVER] = secrets.token_hex(8)
+    return _own
+
+
+def is_driver() -> bool:
+    """Return whether a sweep is at work in this very process."""
+    return _own is not None and _own == os.environ.get(DRIVER)
 
 
 def worker() -> dict[str, str | int]:

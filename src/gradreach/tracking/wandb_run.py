@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
@@ -86,7 +87,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, goes_on: bool = True, *
 
 
 def end(run: "wandb.Run", exit_code: int) -> None:
-    """Finish a W&B run, and note it as sent where the server has got all of it.
+    """Finish a W&B run, and note it as sent where the server has got all of it; where all went well no logs are kept.
 
     Raises:
         TimeoutError: the server has not taken all in time; ``gradreach sync`` sends it later.
@@ -96,8 +97,19 @@ def end(run: "wandb.Run", exit_code: int) -> None:
             run.finish(exit_code)
     except TimeoutError:
         raise TimeoutError("the server has not taken all; 'gradreach sync' sends the rest") from None
-    if not run.offline and went_well(Path(run.settings.log_internal)):
-        Path(f"{run.settings.sync_file}.synced").touch()  # as ``wandb sync`` does
+    if went_well(Path(run.settings.log_internal)):
+        if not run.offline:
+            Path(f"{run.settings.sync_file}.synced").touch()  # as ``wandb sync`` does
+        _tidy(Path(run.settings.sync_file).parent)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove from a run's folder what only tells how W&B worked: on a cluster the number of files is often limited."""
+    for name in ("logs", "tmp"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for link in folder.parent.glob("debug*.log"):
+        if not link.exists():
+            link.unlink(missing_ok=True)
 
 
 def went_well(log: Path) -> bool:
@@ -164,7 +176,9 @@ class WandbRun:
         if profile is not None:
             from gradreach.drawing import as_image, draw_run_profile
 
-            row["gradient/profile"] = wandb.Image(as_image(draw_run_profile(profile)))
+            picture = wandb.Image(as_image(draw_run_profile(profile)))
+            _give_file(self.run, "gradient/profile", picture, self.last["step"] + 1)
+            row["gradient/profile"] = picture
         self._log(row, self.last["step"] + 1)
         facts = {key: result[key] for key in FACTS if result.get(key) is not None}
         if "steps_per_second" in result:
@@ -206,8 +220,14 @@ def tell_table(run: "wandb.Run", name: str, frame: pd.DataFrame) -> None:
     wandb.Table.MAX_ROWS = wandb.Table.MAX_ARTIFACT_ROWS  # of a longer one it would drop the end without a word
     table = wandb.Table(columns=[*map(str, frame)], allow_mixed_types=True)
     table.data = frame.to_numpy(dtype=object).tolist()  # given at once, wandb would look at every cell's type
-    table.bind_to_run(run, name, "summary")
+    _give_file(run, name, table, "summary")
     run.summary[name] = table
+
+
+def _give_file(run: "wandb.Run", name: str, media: Any, when: int | str) -> None:
+    """Put a picture or a table right below a run's ``media``: wandb would make a folder for each part of its name."""
+    media.get_media_subdir = lambda: "media"
+    media.bind_to_run(run, name.rpartition("/")[2], when)
 
 
 def curves(row: Mapping[str, Any]) -> dict[str, Any]:

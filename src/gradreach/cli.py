@@ -236,15 +236,20 @@ def status(
 
 @app.command()
 def sync(
-    experiment: Annotated[str | None, typer.Argument(help="Only its runs; none: all.")] = None,
+    what: Annotated[list[str] | None, typer.Argument(help="Only these experiments, or ids of runs; none: all.")] = None,
+    from_records: Annotated[bool, typer.Option("--from-records", help="Rebuild from records what it lacks.")] = False,
     results_dir: ResultsDir = Path("results"),
     parallel: Annotated[int, typer.Option("--parallel", "-n", min=1, help="Runs sent at a time.")] = 8,
+    project: Project = "gradreach",
+    entity: Entity = None,
     base_url: BaseUrl = None,
 ) -> None:
-    """Send runs to W&B that were tracked offline, or that a lost server has not got; each once."""
+    """Send runs to W&B that were tracked offline, or that a server has not got; each once."""
+    from gradreach.config import TrackingSettings, checked
     from gradreach.tracking.sync import sync
 
-    if not sync(results_dir, experiment, parallel, base_url):
+    place = checked(TrackingSettings, {"mode": "offline", "project": project, "entity": entity, "base_url": base_url})
+    if not sync(results_dir, what or [], parallel, base_url, place if from_records else None):
         raise typer.Exit(1)
 
 

@@ -21,7 +21,7 @@ from gradreach.system.garbage import importing
 from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop
 from gradreach.system.provenance import code_digest, host, revision, versions
 from gradreach.system.worker import worker
-from gradreach.tracking import Tracker, track
+from gradreach.tracking import Tracker, replay_to_agent, track
 
 CLAIM_SECONDS = 0.5
 """How long a worker tries for a run: longer than others look whether it is held, much shorter than they do it."""
@@ -82,6 +82,7 @@ def _execute(run: Run) -> Row:
     config, environment = run.config, run.environment
     done = run.store.read(config.run_id)
     if done is not None and not environment.force and done["status"] in left_alone(environment.retry):
+        replay_to_agent(done, environment)
         return done
     if environment.force:
         run.checkpoint.unlink(missing_ok=True)
@@ -102,7 +103,7 @@ def _execute(run: Run) -> Row:
     begun = dict(run.record)
     try:
         try:
-            with track(config, environment, run.record) as tracker:
+            with track(environment, run.record) as tracker:
                 run.listeners.insert(0, tracker.log)
                 with machine.training(environment.threads, compiled=config.trainer.kernels == "compiled"):
                     run.record |= _train_and_measure(run, tracker)

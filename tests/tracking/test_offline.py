@@ -17,9 +17,10 @@ from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.system.interruption import Interrupted
 from gradreach.tracking.server import use_server
-from gradreach.tracking.sync import waiting
+from gradreach.tracking.session import end, went_well
+from gradreach.tracking.sync import runs_of, waiting
 from gradreach.tracking.wandb_files import marker
-from gradreach.tracking.wandb_run import WandbRun, end, tell_table, went_well
+from gradreach.tracking.wandb_run import WandbRun, tell_table
 from kill import kill
 from project import PROJECT, SMALL
 from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
@@ -38,6 +39,11 @@ def do(configured):
         return execute(run, environment, tell), run, environment.results_dir
 
     return call
+
+
+def begun(run):
+    """Return the record of a run that begins."""
+    return {"run_id": run.run_id, "group_id": run.group_id, "label": run.label, "config": run.canonical()}
 
 
 @pytest.fixture
@@ -73,7 +79,8 @@ def test_curves_are_few_and_say_what_the_record_says(tracked):
     measured = [f"gradient/{norm}.{figure}" for norm in "xhc" for figure in ("reach", "half_life")]
     measured += ["gates/f.mean", "gates/i.saturated", "gates/f.saturated", "gates/o.saturated"]
     assert set(first) == {"epoch", "step", *measured}
-    assert set(last) == {"epoch", *measured}
+    assert set(last) == {"epoch", "step", *measured}
+    assert last["epoch"] == record["best_epoch"]
     for row, stage in ((first, "start"), (last, "end")):
         of = {key.removeprefix(f"gradient/{stage}/"): v for key, v in record["metrics"].items() if f"/{stage}/" in key}
         for norm in "xhc":
@@ -121,10 +128,9 @@ def test_profile_is_a_picture_and_a_table(tracked):
 
 def test_a_long_profile_is_told_whole(configured, capsys):
     run, environment = configured(*OFFLINE, "model=rnn")
-    record = {"revision": "", "versions": {}, "host": {}}
     stages = ["start", *(f"epoch {n}" for n in range(1, 5)), "end"]
     profile = pd.DataFrame({"stage": np.repeat(stages, 2500), "lag": np.tile(np.arange(2500), 6)})
-    tracker = WandbRun(run, environment, record)
+    tracker = WandbRun(begun(run), environment.tracking, environment.results_dir)
     tracker.log({"epoch": 0, "step": 0})
     tell_table(tracker.run, TABLE, profile)
     tracker.close(0)
@@ -275,7 +281,7 @@ def test_a_run_that_goes_on_is_one_run_and_its_newest_file_is_whole(do):
     assert inspect(first)["exit"] == 1
     said = inspect(second)
     assert said["id"] == inspect(first)["id"] == run.run_id
-    assert [row["epoch"] for row in said["history"]] == [0, 1, 2, 3, 4, 4]
+    assert [row["epoch"] for row in said["history"]] == [0, 1, 2, 3, 4, record["best_epoch"]]
     (one,) = waiting(results)
     assert (one.newest, list(one.older)) == (second, [first])
     marker(second).touch()
@@ -314,7 +320,7 @@ def test_below_an_agent_of_a_w_and_b_sweep_the_run_is_the_one_that_the_server_wa
     table = results / "mine" / "runs.csv"
     table.parent.mkdir()
     table.write_text(f"run_id,status,model,task\n{run.run_id},finished,rnn,digits\n")
-    assert [one.run_id for one in waiting(results, "mine")] == [run.run_id]
+    assert [one.run_id for one in waiting(results, runs_of(results, ["mine"]))] == [run.run_id]
     with RecordStore(results / "runs").claim(run.run_id):
         assert waiting(results) == [], "an agent is at it"
 

@@ -235,6 +235,18 @@ def status(
 
 
 @app.command()
+def weights(
+    run: Annotated[str, typer.Argument(help="The id of a run.")],
+    to: Annotated[Path | None, typer.Option(help="Copy them here: a state dict, torch.load reads it.")] = None,
+    results_dir: ResultsDir = Path("results"),
+) -> None:
+    """Print where the weights of a run's best epoch are; trainer.keep_weights=true keeps them."""
+    from gradreach.weights import export_weights
+
+    print(export_weights(run, results_dir, to))
+
+
+@app.command()
 def sync(
     what: Annotated[list[str] | None, typer.Argument(help="Only these experiments, or ids of runs; none: all.")] = None,
     from_records: Annotated[bool, typer.Option("--from-records", help="Rebuild from records what it lacks.")] = False,

@@ -22,6 +22,7 @@ from gradreach.system.interruption import Interrupted, Interruption, asked_to_st
 from gradreach.system.provenance import code_digest, host, revision, versions
 from gradreach.system.worker import worker
 from gradreach.tracking import Tracker, replay_to_agent, track
+from gradreach.weights import save_weights
 
 CLAIM_SECONDS = 0.5
 """How long a worker tries for a run: longer than others look whether it is held, much shorter than they do it."""
@@ -86,6 +87,7 @@ def _execute(run: Run) -> Row:
         return done
     if environment.force:
         run.checkpoint.unlink(missing_ok=True)
+    run.store.weights(config.run_id).unlink(missing_ok=True)  # those of another time
     run.record = {
         "run_id": config.run_id,
         "group_id": config.group_id,
@@ -176,5 +178,7 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
             "training_seconds": round(fitted.seconds, 3),
             "stopped": run.stopped,
         }
+        if config.trainer.keep_weights:
+            result["weights"] = save_weights(model, run.store.weights(config.run_id))
     tracker.summarize(result, run.tables.get("profile", []))
     return result

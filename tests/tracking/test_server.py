@@ -457,12 +457,13 @@ def test_sent_is_what_the_server_has_not_what_wandb_says(do, by_place, monkeypat
 def test_runs_are_rebuilt_from_their_records_and_none_is_doubled(do, by_place, monkeypatch, capsys):
     online = ["tracking=online", f"tracking.base_url={by_place.url}"]
     _, there, _ = do("model=gru", *online)
-    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
-    monkeypatch.setenv("WANDB_RUN_ID", "chosenbyserver")
+    agent = {"WANDB_SWEEP_ID": "sweep1", "WANDB_RUN_ID": "chosenbyserver", "WANDB_PROJECT": "gradreach"}
+    for name, value in agent.items():
+        monkeypatch.setenv(name, value)
     wandb.teardown()
     _, agents, _ = do("model=gru", "seed=1", *online)
-    monkeypatch.delenv("WANDB_SWEEP_ID")
-    monkeypatch.delenv("WANDB_RUN_ID")
+    for name in agent:
+        monkeypatch.delenv(name)
     wandb.teardown()
     before = by_place.lines()
     _, untracked, results = do("model=rnn", "tracking=off", "diagnostics.gates=5 steps")

@@ -147,6 +147,7 @@ class TrainerSettings(Settings):
     fast_dev_run: StrictBool = Field(default=False, exclude_if=_is_false)
     checkpoint_seconds: NonNegativeFloat = Field(default=60.0, exclude=True)
     keep_checkpoint: bool = Field(default=False, exclude=True)
+    keep_weights: bool = Field(default=False, exclude=True)
 
 
 When = Annotated[Schedule, BeforeValidator(checked_schedule)]

@@ -32,6 +32,8 @@ FACTS = (
 )
 HISTORY = "history.csv"
 """The file of a run in which stands all that was measured from epoch to epoch, as in its record."""
+FIRST = {"val/accuracy": "accuracy", "val/mse": "error"}
+"""The validation score, also by a name that comes before all others: ``wandb leet`` orders charts by name."""
 NAME, TAG = 128, 64
 """How many characters W&B takes: of a run's name and its group's, of a tag."""
 STAGES = ("start", "end")
@@ -85,8 +87,8 @@ class WandbRun:
                 run_id_note(Path(self.run.settings.sync_file)).write_text(run_id, "utf-8")
             self.run.define_metric("epoch", hidden=True)
             self.run.define_metric("step", hidden=True)
-            for family in FAMILIES:
-                self.run.define_metric(f"{family}/*", step_metric="epoch")
+            for name in (*(f"{family}/*" for family in FAMILIES), *FIRST.values()):
+                self.run.define_metric(name, step_metric="epoch")
         except BaseException:
             self.abandon()
             raise
@@ -119,6 +121,7 @@ class WandbRun:
             facts["time/steps_per_second"] = result["steps_per_second"]
         scores = {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
         measured = {f"gradient/{stage}": figures for stage, figures in stages.items() if figures}
+        scores |= {first: scores[name] for name, first in FIRST.items() if name in scores}
         over = {"epoch": self.last["epoch"], "step": self.last["step"]}  # of the last row they were those of the chosen
         self.run.summary.update({**over, **scores, **facts, **measured})
         if profile is not None:
@@ -165,7 +168,7 @@ def curves(row: Mapping[str, Any]) -> dict[str, Any]:
     Of the gradient by lag these are reach and half-life; of a gate the share that is saturated, closed or open, and of
     the one that weighs the old state the mean. The finer figures are in the summary and in the file of all epochs.
     """
-    shown: dict[str, Any] = {}
+    shown: dict[str, Any] = {first: row[name] for name, first in FIRST.items() if name in row}
     for key, value in row.items():
         name, dot, figure = key.replace("gradient/gate_", "gates/", 1).rpartition(".")
         if not dot or figure in ("reach", "half_life", "mean"):

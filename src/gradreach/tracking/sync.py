@@ -141,6 +141,7 @@ def sync(
             raise replace(error, hint=f"{len(left)} runs wait, try again later") from None
         if from_records is not None:
             rebuilt = lacking_there(store, wanted, from_records)
+            console.print(f"{len(rebuilt)} runs are rebuilt from their records")
             rebuild(rebuilt, results_dir, from_records)
             left = waiting(results_dir, {str(record["run_id"]) for record in rebuilt})
             if not left:

@@ -22,8 +22,7 @@ class ClassScores:
     @classmethod
     def of(cls, task: Task) -> "ClassScores | None":
         """Return the scores of a task; None where answers are no classes, or are judged in a way of the task's own."""
-        judged_as_usual = type(task).score is Task.score
-        return cls(task.shape.outputs) if judged_as_usual and task.metric == "accuracy" else None
+        return cls(task.shape.outputs) if task.judged_by_class else None
 
     def reset(self) -> None:
         """Begin anew."""

@@ -49,12 +49,13 @@ def _model(run: RunConfig, task: Task) -> SequenceModel:
 def _check_figures(run: RunConfig, task: Task) -> None:
     """Refuse to wait for a figure of training or validation that this task does not have."""
     known = [f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", task.metric)]
-    known += ["val/f1", "val/balanced_accuracy"] if task.judged_by_class else []
     asked = [
         ("trainer.stop_when", f"{{{name}: {bound}}}", name) for name, bound in (run.trainer.stop_when or {}).items()
     ]
     for name, callback in run.callbacks.items():
         monitor = str(callback.arguments().get("monitor"))
+        if task.judged_by_class and monitor in ("val/f1", "val/balanced_accuracy"):
+            continue
         asked.append((f"callbacks.{name}.monitor", monitor, monitor))
     for setting, value, figure in asked:
         if figure.startswith(("train/", "val/")) and figure not in known:

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from gradreach.assemble import check
 from gradreach.batch import IGNORED
+from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.run_table.load import load_runs
 from gradreach.runner import execute
@@ -94,6 +96,13 @@ def test_they_are_in_record_history_and_run_table_and_no_part_of_the_identity(do
     runs = load_runs(None, environment.results_dir)
     assert runs["test/f1"].tolist() == [record["metrics"]["test/f1"]]
     assert run.run_id == "9e18ced2ad7462f8", "that of before there were such scores"
+
+
+def test_a_callback_may_wait_for_them_where_a_task_has_them(configured):
+    waiting = ["callbacks=early_stopping", "callbacks.early_stopping.monitor=val/f1"]
+    check(*configured(*waiting))
+    with pytest.raises(ConfigError, match="task=adding has train/loss"):
+        check(*configured(*waiting, "task=adding"))
 
 
 def test_a_task_of_values_has_no_such_columns(done):

@@ -470,8 +470,10 @@ def test_runs_are_rebuilt_from_their_records_and_none_is_doubled(do, by_place, m
     _, lost, _ = do("model=rnn", "seed=1", "tracking=offline")
     shutil.rmtree(results / "wandb")
     assert sync(results, [], 2, by_place.url, OURS)
-    told = capsys.readouterr().out
+    told, noted = capsys.readouterr()
+    assert "2 runs are rebuilt from their records" in told
     assert "2 of 2 runs sent" in told
+    assert "not heeded" not in noted
     assert not any(run.run_id in told for run in (there, agents))
     for run in (untracked, lost):
         arrived(by_place, results, run.run_id)

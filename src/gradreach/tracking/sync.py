@@ -129,14 +129,15 @@ def sync(
     os.environ.pop("WANDB_SERVICE", None)  # a worker of our own, which ends with us
     if from_records is not None:
         (results_dir / "wandb").mkdir(parents=True, exist_ok=True)
-    with _alone(results_dir), _own_log(results_dir):
+    with _alone(results_dir):
         left = waiting(results_dir, wanted)
         if not left and from_records is None:
             console.print("nothing to send: all that was tracked here has been sent")
             return True
-        url = use_server(base_url)
         try:
-            check_server(url, "gradreach sync")
+            with _own_log(results_dir):  # wandb reads it when it is first used
+                url = use_server(base_url)
+                check_server(url, "gradreach sync")
         except Unreachable as error:
             raise replace(error, hint=f"{len(left)} runs wait, try again later") from None
         if from_records is not None:
@@ -147,7 +148,8 @@ def sync(
             if not left:
                 console.print("nothing to send: the server has all runs of which there are records")
                 return True
-        said = _send(left, url, parallel, console)
+        with _own_log(results_dir):
+            said = _send(left, url, parallel, console)
         lacks = _asked(left, said, store)
         sent = [one for one in left if one.sent]
         for one in sent:

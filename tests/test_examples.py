@@ -17,6 +17,8 @@ FACES: dict[str, tuple[str, ...] | None] = {
     "gradreach.models": ("Encoder", "SequenceModel", "build", "caveat", "output_length", "valid_steps"),
     "gradreach.tasks": ("Adding", "Batch", "Batches", "Digits", "Shape"),
     "gradreach.run_table.load": ("load_runs",),
+    "gradreach.tracking.replay": ("rows_of",),
+    "gradreach.tracking.wandb_run": ("shortened",),
     "gradreach.analysis.stats.statistics": None,
 }
 """Modules, and which of their names have an example; None: every public function and class."""

@@ -28,6 +28,8 @@ def inspect(log: Path) -> dict[str, Any]:
                     "group": value["run_group"],
                     "job_type": value["job_type"],
                     "tags": value.get("tags", []),
+                    "notes": value.get("notes"),
+                    "sweep": value.get("sweep_id"),
                     "project": value.get("project"),
                     "entity": value.get("entity"),
                     "config": value["config"]["update"],

@@ -56,6 +56,8 @@ def _check_figures(run: RunConfig, task: Task) -> None:
     ]
     for name, callback in run.callbacks.items():
         monitor = str(callback.arguments().get("monitor"))
+        if task.judged_by_class and monitor in ("val/f1", "val/balanced_accuracy"):
+            continue
         asked.append((f"callbacks.{name}.monitor", monitor, monitor))
     for setting, value, figure in asked:
         if figure.startswith(("train/", "val/")) and figure not in known:

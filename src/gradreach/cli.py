@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradreach import __version__
+from gradreach.cli_wandb import ResultsDir, dashboard, sync, wandb_sweep
 from gradreach.errors import one_line_errors
 from gradreach.system.garbage import own_process
 
@@ -20,14 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ResultsDir = Annotated[Path, typer.Option(help="The folder of results.", show_default=True)]
 SourceName = Annotated[
     str | None, typer.Option("--source", help="wandb:entity/project: records on a W&B server, not those here.")
 ]
 What = Annotated[str | None, typer.Argument(help="An experiment, or a folder of results; none: all runs there are.")]
-Project = Annotated[str, typer.Option(help="W&B's project.", envvar="WANDB_PROJECT")]
-Entity = Annotated[str | None, typer.Option(help="W&B's team or user; none: the account's own.", envvar="WANDB_ENTITY")]
-BaseUrl = Annotated[str | None, typer.Option(help="W&B's server; none: WANDB_BASE_URL, or W&B's cloud.")]
 
 NOT_SWEPT = {"data_dir", "results_dir"}
 """What a line of ``status`` may say without meaning a sweep."""
@@ -235,55 +232,19 @@ def status(
 
 
 @app.command()
-def sync(
-    experiment: Annotated[str | None, typer.Argument(help="Only its runs; none: all.")] = None,
+def weights(
+    run: Annotated[str, typer.Argument(help="The id of a run.")],
+    to: Annotated[Path | None, typer.Option(help="Copy them here: a state dict, torch.load reads it.")] = None,
     results_dir: ResultsDir = Path("results"),
-    parallel: Annotated[int, typer.Option("--parallel", "-n", min=1, help="Runs sent at a time.")] = 8,
-    base_url: BaseUrl = None,
 ) -> None:
-    """Send runs to W&B that were tracked offline, or that a lost server has not got; each once."""
-    from gradreach.tracking.sync import sync
+    """Print where the weights of a run's best epoch are; trainer.keep_weights=true keeps them."""
+    from gradreach.weights import export_weights
 
-    if not sync(results_dir, experiment, parallel, base_url):
-        raise typer.Exit(1)
-
-
-@app.command()
-def dashboard(
-    experiment: Annotated[str, typer.Argument(help="Its name.")],
-    results_dir: ResultsDir = Path("results"),
-    project: Project = "gradreach",
-    entity: Entity = None,
-    base_url: BaseUrl = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the specification as JSON, ask no server.")] = False,
-) -> None:
-    """Create or renew a W&B view of an experiment's runs, and a report with its tables and figures."""
-    from gradreach.tracking.publish import publish
-
-    publish(experiment, results_dir, project, entity, base_url, dry_run)
+    print(export_weights(run, results_dir, to))
 
 
-@app.command()
-def wandb_sweep(
-    experiment: Annotated[str, typer.Argument(help="Its name.")],
-    conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path("sweep.yaml"),
-    project: Project = "gradreach",
-    entity: Entity = None,
-) -> None:
-    """Write the sweep.yaml by which W&B's agents make the runs of an experiment; one a part where it has several."""
-    from gradreach.errors import ConfigError
-    from gradreach.system.files import write_text
-    from gradreach.tracking.sweep_file import sweep_files
-
-    texts = sweep_files(experiment, conf_dir, project, entity, output)
-    for path in texts:
-        if path.exists():
-            hint = "delete it, or name another file by --output"
-            raise ConfigError(path, allowed="is there already, and perhaps edited", hint=hint)
-    for path, text in texts.items():
-        write_text(path, text)
-        print(f"{path}: start it with 'wandb sweep {path}', then 'wandb agent <the id that it says>' wherever runs go")
+for verb in (sync, dashboard, wandb_sweep):
+    app.command()(verb)
 
 
 def main() -> None:

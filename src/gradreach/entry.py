@@ -1,5 +1,6 @@
 """What ``run.py`` does with a job that Hydra composed: a finished run is shown, any other is done."""
 
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -67,7 +68,10 @@ def _show(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -
         refuse(error)
     advise(record["caveat"])
     with RunDisplay(run) as display:
-        pass
+        if os.environ.get("WANDB_SWEEP_ID"):  # an agent may wait for it
+            from gradreach.tracking import replay_to_agent
+
+            replay_to_agent(record, environment)
     display.result(record, environment)
     return record
 

@@ -6,6 +6,7 @@
                                            diagnostics: each a structured array, no pickled objects
 
                             run.log        what the run printed, within a sweep
+                            weights.pt     of the best epoch, where they are kept; the record tells their checksum
                             checkpoint.ckpt  while it goes on: where a killed run continues
 
 A claim is a lock of the operating system on ``<results>/runs/.claims/<run_id>``: it ends with the process
@@ -292,6 +293,10 @@ class RecordStore:
     def log(self, run_id: str) -> Path:
         """Return where a run within a sweep writes what it prints."""
         return self.folder(run_id) / "run.log"
+
+    def weights(self, run_id: str) -> Path:
+        """Return where a run keeps the weights of its best epoch, if it is to."""
+        return self.folder(run_id) / "weights.pt"
 
     def checkpoint(self, run_id: str) -> Path:
         """Return where a run keeps what it needs to go on."""

@@ -22,7 +22,8 @@ from gradreach.system.garbage import importing
 from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop
 from gradreach.system.provenance import code_digest, host, revision, versions
 from gradreach.system.worker import is_driver, worker
-from gradreach.tracking import Tracker, track
+from gradreach.tracking import Tracker, replay_to_agent, track
+from gradreach.weights import save_weights
 
 CLAIM_SECONDS = 0.5
 """How long a worker tries for a run: longer than others look whether it is held, much shorter than they do it."""
@@ -94,9 +95,11 @@ def _execute(run: Run) -> Row:
     config, environment = run.config, run.environment
     done = run.store.read(config.run_id)
     if done is not None and not environment.force and done["status"] in left_alone(environment.retry):
+        replay_to_agent(done, environment)
         return done
     if environment.force:
         run.checkpoint.unlink(missing_ok=True)
+    run.store.weights(config.run_id).unlink(missing_ok=True)  # those of another time
     run.record = {
         "run_id": config.run_id,
         "group_id": config.group_id,
@@ -114,7 +117,7 @@ def _execute(run: Run) -> Row:
     begun = dict(run.record)
     try:
         try:
-            with track(config, environment, run.record) as tracker:
+            with track(environment, run.record) as tracker:
                 run.listeners.insert(0, tracker.log)
                 with machine.training(environment.threads, compiled=config.trainer.kernels == "compiled"):
                     run.record |= _train_and_measure(run, tracker)
@@ -187,5 +190,7 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
             "training_seconds": round(fitted.seconds, 3),
             "stopped": run.stopped,
         }
+        if config.trainer.keep_weights:
+            result["weights"] = save_weights(model, run.store.weights(config.run_id))
     tracker.summarize(result, run.tables.get("profile", []))
     return result

@@ -1,11 +1,19 @@
 """Offline, what W&B's file says is what the record says; and whatever happens to W&B, the record is there."""
 
+import fcntl
 import json
 import os
+import pty
+import re
+import select
 import shutil
+import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +25,10 @@ from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.system.interruption import Interrupted
 from gradreach.tracking.server import use_server
-from gradreach.tracking.sync import waiting
+from gradreach.tracking.session import end, went_well
+from gradreach.tracking.sync import runs_of, waiting
 from gradreach.tracking.wandb_files import marker
-from gradreach.tracking.wandb_run import WandbRun, end, tell_table, went_well
+from gradreach.tracking.wandb_run import WandbRun, tell_table
 from kill import send
 from project import PROJECT, SMALL
 from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
@@ -38,6 +47,11 @@ def do(configured):
         return execute(run, environment, tell), run, environment.results_dir
 
     return call
+
+
+def begun(run):
+    """Return the record of a run that begins."""
+    return {"run_id": run.run_id, "group_id": run.group_id, "label": run.label, "config": run.canonical()}
 
 
 @pytest.fixture
@@ -63,6 +77,7 @@ def test_w_and_b_has_what_the_record_has_value_by_value(tracked):
     assert said["config"].items() >= json.loads(json.dumps(run.canonical())).items()
     for key in ("revision", "versions", "host"):
         assert said["config"][key] == record[key]
+    assert summary["accuracy"] == metrics["val/accuracy"], "of the chosen epoch, not of the last"
     assert summary["gradient/h.reach"] == metrics["gradient/end/h.reach"]
     assert summary["gates/i.saturated"] == metrics["gradient/end/gate_i.closed"] + metrics["gradient/end/gate_i.open"]
 
@@ -73,7 +88,8 @@ def test_curves_are_few_and_say_what_the_record_says(tracked):
     measured = [f"gradient/{norm}.{figure}" for norm in "xhc" for figure in ("reach", "half_life")]
     measured += ["gates/f.mean", "gates/i.saturated", "gates/f.saturated", "gates/o.saturated"]
     assert set(first) == {"epoch", "step", *measured}
-    assert set(last) == {"epoch", *measured}
+    assert set(last) == {"epoch", "step", *measured}
+    assert last["epoch"] == record["best_epoch"]
     for row, stage in ((first, "start"), (last, "end")):
         of = {key.removeprefix(f"gradient/{stage}/"): v for key, v in record["metrics"].items() if f"/{stage}/" in key}
         for norm in "xhc":
@@ -83,9 +99,10 @@ def test_curves_are_few_and_say_what_the_record_says(tracked):
             assert row[f"gates/{gate}.saturated"] == of[f"gate_{gate}.closed"] + of[f"gate_{gate}.open"]
         assert row["gates/f.mean"] == of["gate_f.mean"]
     stored = pd.read_csv(RecordStore(results / "runs").folder(run.run_id) / "history.csv", float_precision="round_trip")
+    assert [row.pop("accuracy") for row in epochs] == stored["val/accuracy"].tolist()
     assert epochs == [row.dropna().to_dict() for _, row in stored.iterrows()]
     logged = {key for row in said["history"] for key in row if not key.startswith("_")}
-    assert len({PICTURE if key.startswith(PICTURE) else key for key in logged} - {"epoch", "step"}) == 19, "few"
+    assert len({PICTURE if key.startswith(PICTURE) else key for key in logged} - {"epoch", "step"}) == 22, "few"
 
 
 def test_what_is_measured_within_epochs_is_in_the_file_of_all_epochs(do):
@@ -121,10 +138,9 @@ def test_profile_is_a_picture_and_a_table(tracked):
 
 def test_a_long_profile_is_told_whole(configured, capsys):
     run, environment = configured(*OFFLINE, "model=rnn")
-    record = {"revision": "", "versions": {}, "host": {}}
     stages = ["start", *(f"epoch {n}" for n in range(1, 5)), "end"]
     profile = pd.DataFrame({"stage": np.repeat(stages, 2500), "lag": np.tile(np.arange(2500), 6)})
-    tracker = WandbRun(run, environment, record)
+    tracker = WandbRun(begun(run), environment.tracking, environment.results_dir)
     tracker.log({"epoch": 0, "step": 0})
     tell_table(tracker.run, TABLE, profile)
     tracker.close(0)
@@ -151,7 +167,7 @@ def test_a_run_is_named_grouped_and_tagged_for_people(tracked, configured):
 def test_nothing_else_is_logged_and_epochs_and_steps_are_axes(tracked):
     said = tracked[3]
     logged = {key for row in said["history"] for key in row if not key.startswith("_")}
-    assert {key for key in logged if not key.startswith(FAMILIES)} == {"epoch", "step"}
+    assert {key for key in logged if not key.startswith(FAMILIES)} == {"accuracy", "epoch", "step"}
     assert said["axes"].keys() >= {"epoch", "step"}
     assert {family: said["axes"][f"{family}*"] for family in FAMILIES} == dict.fromkeys(FAMILIES, "epoch")
 
@@ -275,7 +291,7 @@ def test_a_run_that_goes_on_is_one_run_and_its_newest_file_is_whole(do):
     assert inspect(first)["exit"] == 1
     said = inspect(second)
     assert said["id"] == inspect(first)["id"] == run.run_id
-    assert [row["epoch"] for row in said["history"]] == [0, 1, 2, 3, 4, 4]
+    assert [row["epoch"] for row in said["history"]] == [0, 1, 2, 3, 4, record["best_epoch"]]
     (one,) = waiting(results)
     assert (one.newest, list(one.older)) == (second, [first])
     marker(second).touch()
@@ -314,9 +330,38 @@ def test_below_an_agent_of_a_w_and_b_sweep_the_run_is_the_one_that_the_server_wa
     table = results / "mine" / "runs.csv"
     table.parent.mkdir()
     table.write_text(f"run_id,status,model,task\n{run.run_id},finished,rnn,digits\n")
-    assert [one.run_id for one in waiting(results, "mine")] == [run.run_id]
+    assert [one.run_id for one in waiting(results, runs_of(results, ["mine"]))] == [run.run_id]
     with RecordStore(results / "runs").claim(run.run_id):
         assert waiting(results) == [], "an agent is at it"
+
+
+def first_screen(folder, wanted):
+    """Return what ``wandb leet`` draws of a run on 120 × 40 characters, without colours, as far as what is wanted."""
+    pid, terminal = pty.fork()
+    if not pid:
+        os.environ["TERM"] = "xterm-256color"
+        os.execv(sys.executable, [sys.executable, "-m", "wandb", "leet", str(folder)])
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    drawn, text, until = b"", "", time.monotonic() + 60
+    while wanted not in text and time.monotonic() < until:
+        with suppress(OSError):
+            drawn += os.read(terminal, 65536) if select.select([terminal], [], [], 0.5)[0] else b""
+        text = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", drawn.decode("utf-8", "replace"))
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    return text
+
+
+@pytest.mark.parametrize(("task", "first"), [("digits", "accuracy"), ("adding", "error")])
+def test_the_terminal_opens_on_the_validation_score(do, monkeypatch, tmp_path, task, first):
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
+    _, run, results = do("model=rnn", f"task={task}", *(["seq_len=10", "task.train_size=64"] * (task == "adding")))
+    (log,) = logs(results, run.run_id)
+    charts = {key for row in inspect(log)["history"] for key in row if not key.startswith(("_", PICTURE))}
+    assert next(key for key in sorted(charts) if key != "epoch") == first, "it orders charts by name"
+    head = f"{first}[x: epoch]"
+    assert head in first_screen(log.parent, head)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +415,7 @@ def test_wandb_measures_nothing_of_the_machine_and_reads_neither_code_nor_git(do
 
 
 def test_the_log_of_wandb_is_such_a_log(do, monkeypatch):
-    monkeypatch.setattr("gradreach.tracking.wandb_run.shutil.rmtree", lambda *_, **__: None)
+    monkeypatch.setattr("gradreach.tracking.session.shutil.rmtree", lambda *_, **__: None)
     _, _, results = do("model=rnn")
     (log,) = results.glob("wandb/offline-run-*/logs/debug-internal.log")
     assert went_well(log)

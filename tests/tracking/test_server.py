@@ -27,7 +27,7 @@ from gradreach.run_table.load import as_frame, row
 from gradreach.runner import execute
 from gradreach.sweeps.summarize import summarize_sweep
 from gradreach.system.interruption import Interrupted
-from gradreach.tracking import mode_now
+from gradreach.tracking import mode_now, on_server, session
 from gradreach.tracking import wandb_run as tracking
 from gradreach.tracking.sync import sync, waiting
 from gradreach.tracking.wandb_files import marker
@@ -39,6 +39,7 @@ from wandb_files import PICTURE, TABLE, figures, inspect, logs, path_of
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 needs_server = pytest.mark.skipif(not PROGRAM.exists(), reason="no openwandb here: make openwandb installs it")
 NOBODY = "http://127.0.0.1:9"
+OURS = TrackingSettings(mode="offline", project="gradreach", entity=None, base_url=None)
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +119,9 @@ def history(record, store):
         stage: {k.replace(f"/{stage}/", "/"): v for k, v in record["metrics"].items() if f"gradient/{stage}/" in k}
         for stage in ("start", "end")
     }
-    rows = [{"epoch": 0, "step": 0, **ends["start"]}, *rows, {"epoch": rows[-1]["epoch"], **ends["end"]}]
+    (best,) = (row for row in rows if row["epoch"] == record["best_epoch"])
+    chosen = {"epoch": best["epoch"], "step": best["step"], **ends["end"]}
+    rows = [{"epoch": 0, "step": 0, **ends["start"]}, *rows, chosen]
     steps = [*(each["step"] for each in rows[:-1]), rows[-2]["step"] + 1]
     curves = defaultdict(list)
     for step, each in zip(steps, rows, strict=True):
@@ -180,13 +183,13 @@ def test_offline_runs_arrive_exactly_once_though_the_sync_is_killed_half_way(by_
         killed.wait()
     before = [one.run_id for one in runs if one.sent]
     assert 0 < len(before) < 4, "the sync was not killed half-way: nothing was tested"
-    assert sync(offline_runs, None, 4, by_place.url)
+    assert sync(offline_runs, [], 4, by_place.url)
     told = capsys.readouterr().out
     assert f"{4 - len(before)} of {4 - len(before)} runs sent to {by_place.url}" in told
     assert all((f"sent  {one.run_id}  rnn · digits" in told) != (one.run_id in before) for one in runs)
     for one in runs:
         arrived(by_place, offline_runs, one.run_id)
-    assert sync(offline_runs, None, 4, by_place.url)
+    assert sync(offline_runs, [], 4, by_place.url)
     assert "nothing to send" in capsys.readouterr().out
     key_is_nowhere(offline_runs, told)
 
@@ -204,7 +207,7 @@ def test_a_run_that_the_server_got_while_the_sync_never_learned_of_it_is_sent_ag
     (by_place.folder / "deaf").unlink()
     runs = waiting(offline_runs)
     assert len(runs) == 4
-    assert sync(offline_runs, None, 4, by_place.url)
+    assert sync(offline_runs, [], 4, by_place.url)
     for one in runs:
         arrived(by_place, offline_runs, one.run_id)
 
@@ -229,12 +232,12 @@ def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do,
         (log,) = logs(results, run.run_id)
         assert not marker(log).exists()
         assert len(RecordStore(results / "runs").read_profile(run.run_id)["lag"]) > 0
-        assert [row["epoch"] for row in inspect(log)["history"]] == [0, 1, 2, 3, 4, 4]
+        assert [row["epoch"] for row in inspect(log)["history"]] == [0, 1, 2, 3, 4, record["best_epoch"]]
         with pytest.raises(ConfigError, match=r"does not answer .*; 1 runs wait, try again later"):
-            sync(results, None, 2, server.url)
+            sync(results, [], 2, server.url)
         server.start()
         wandb.teardown()
-        assert sync(results, None, 2, server.url)
+        assert sync(results, [], 2, server.url)
         arrived(server, results, run.run_id)
     finally:
         server.kill()
@@ -369,7 +372,7 @@ def test_a_server_that_does_not_take_a_run_up_is_no_loss(do, monkeypatch, capsys
         return begin(mode=mode, **more)
 
     monkeypatch.setattr(wandb, "init", init)
-    monkeypatch.setattr(tracking, "mode_now", lambda settings: settings.mode)
+    monkeypatch.setattr(session, "mode_now", lambda settings: settings.mode)
     _, run, results = do("model=rnn", "tracking=online")
     assert [one.run_id for one in waiting(results)] == [run.run_id]
     assert "Run initialization has timed out: tracked offline; 'gradreach sync'" in capsys.readouterr().err
@@ -407,6 +410,80 @@ def test_two_syncs_at_a_time_are_one_too_many(tmp_path):
     folder = tmp_path / "wandb"
     folder.mkdir()
     with filelock.FileLock(folder / ".sync.lock"), pytest.raises(ConfigError, match="another gradreach sync"):
-        sync(tmp_path, None, 1, NOBODY)
+        sync(tmp_path, [], 1, NOBODY)
     with pytest.raises(ConfigError, match="nothing was tracked here"):
-        sync(Path(tmp_path / "elsewhere"), None, 1, NOBODY)
+        sync(Path(tmp_path / "elsewhere"), [], 1, NOBODY)
+
+
+@needs_server
+@pytest.mark.parametrize("illness", ["closed", "slow"])
+def test_a_server_that_takes_the_key_and_not_the_run_gets_all_of_it_later(do, by_place, monkeypatch, capsys, illness):
+    if illness == "slow":
+        monkeypatch.setenv("WANDB_INIT_TIMEOUT", "2")
+    (by_place.folder / illness).touch()
+    record, run, results = do("model=rnn", "tracking=online", f"tracking.base_url={by_place.url}")
+    assert (record["status"], "untracked" in record) == ("finished", False)
+    assert capsys.readouterr().err.endswith("tracked offline; 'gradreach sync' sends it later\n")
+    (log,) = logs(results, run.run_id)
+    assert log.parent.name.startswith("offline-"), "the first attempt has left nothing"
+    (by_place.folder / illness).unlink()
+    wandb.teardown()
+    assert sync(results, [], 2, by_place.url)
+    assert "1 of 1 runs sent" in capsys.readouterr().out
+    arrived(by_place, results, run.run_id)
+
+
+@needs_server
+def test_sent_is_what_the_server_has_not_what_wandb_says(do, by_place, monkeypatch, capsys):
+    _, run, results = do("model=rnn", "tracking=offline")
+    (log,) = logs(results, run.run_id)
+    begun = {key: inspect(log)[key] for key in ("id", "project")}
+    shutil.rmtree(log.parent)
+    wandb.init(mode="offline", dir=results, **begun, settings=wandb.Settings(silent=True, console="off")).finish()
+    wandb.teardown()
+    monkeypatch.setattr(on_server, "PATIENCE_SECONDS", 0.0)
+    assert not sync(results, [run.run_id], 2, by_place.url)
+    told = capsys.readouterr().out
+    assert "0 of 1 runs sent" in told
+    assert f"{run.run_id}: the server has 0 of 4 lines of history; gradreach sync --from-records rebuilds it" in told
+    assert [one.run_id for one in waiting(results)] == [run.run_id]
+    time.sleep(1.1)  # W&B names folders by the second
+    assert sync(results, [run.run_id], 2, by_place.url, OURS)
+    arrived(by_place, results, run.run_id)
+    assert waiting(results) == []
+
+
+@needs_server
+def test_runs_are_rebuilt_from_their_records_and_none_is_doubled(do, by_place, monkeypatch, capsys):
+    online = ["tracking=online", f"tracking.base_url={by_place.url}"]
+    _, there, _ = do("model=gru", *online)
+    agent = {"WANDB_SWEEP_ID": "sweep1", "WANDB_RUN_ID": "chosenbyserver", "WANDB_PROJECT": "gradreach"}
+    for name, value in agent.items():
+        monkeypatch.setenv(name, value)
+    wandb.teardown()
+    _, agents, _ = do("model=gru", "seed=1", *online)
+    for name in agent:
+        monkeypatch.delenv(name)
+    wandb.teardown()
+    before = by_place.lines()
+    _, untracked, results = do("model=rnn", "tracking=off", "diagnostics.gates=5 steps")
+    _, lost, _ = do("model=rnn", "seed=1", "tracking=offline")
+    shutil.rmtree(results / "wandb")
+    assert sync(results, [], 2, by_place.url, OURS)
+    told, noted = capsys.readouterr()
+    assert "2 runs are rebuilt from their records" in told
+    assert "2 of 2 runs sent" in told
+    assert "not heeded" not in noted
+    assert not any(run.run_id in told for run in (there, agents))
+    for run in (untracked, lost):
+        arrived(by_place, results, run.run_id)
+    lines = sum(len(store_rows(results, run.run_id)) + 2 for run in (untracked, lost))
+    assert by_place.lines() == before + lines
+    assert sync(results, [untracked.run_id], 2, by_place.url, OURS)
+    assert "the server has all runs of which there are records" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=r"^nobody: no runs of it in .*, and no run of that id"):
+        sync(results, ["nobody"], 2, by_place.url, OURS)
+
+
+def store_rows(results, run_id):
+    return RecordStore(results / "runs").read_history(run_id).splitlines()[1:]

@@ -9,9 +9,9 @@ from gradreach.config.settings import (
     OptimizerSettings,
     RunConfig,
     RunEnvironment,
-    TrackingSettings,
     TrainerSettings,
 )
+from gradreach.config.tracking import TrackingSettings
 from gradreach.config.validation import checked
 
 __all__ = [

@@ -10,6 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from gradreach.errors import ConfigError
 
 
+class Settings(BaseModel):
+    """A group of settings; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
 class Target(BaseModel):
     """A class to construct: ``_target_`` names it, every other key is an argument of its constructor."""
 

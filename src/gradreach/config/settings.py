@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveFloat,
@@ -21,7 +19,8 @@ from pydantic import (
     StrictInt,
 )
 
-from gradreach.config.components import Component, LoggerTarget, Target
+from gradreach.config.components import Component, LoggerTarget, Settings, Target
+from gradreach.config.tracking import TrackingSettings
 from gradreach.schedule import Schedule, checked_schedule
 
 IDENTITY_VERSION = 3
@@ -31,12 +30,6 @@ Version 3 is open until release 0.2.0: until then what it stands for may change 
 """
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-class Settings(BaseModel):
-    """A group of settings; unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _is_none(value: object) -> bool:
@@ -154,6 +147,7 @@ class TrainerSettings(Settings):
     fast_dev_run: StrictBool = Field(default=False, exclude_if=_is_false)
     checkpoint_seconds: NonNegativeFloat = Field(default=60.0, exclude=True)
     keep_checkpoint: bool = Field(default=False, exclude=True)
+    keep_weights: bool = Field(default=False, exclude=True)
 
 
 When = Annotated[Schedule, BeforeValidator(checked_schedule)]
@@ -217,20 +211,6 @@ class RunConfig(Settings):
         return " · ".join(parts)
 
 
-class TrackingSettings(Settings):
-    """Where W&B sends what it is told; of entity and base_url null leaves the choice to W&B's own environment.
-
-    There is no setting for a key: wandb alone reads it.
-    """
-
-    mode: Literal["offline", "online", "off"]
-    project: str = Field(
-        pattern=r"^[^/\\#?%:]{1,128}$", description="1 to 128 characters, none of which is / \\ # ? % or :"
-    )
-    entity: str | None
-    base_url: str | None = Field(pattern=r"^https?://", description="an address that begins with http:// or https://")
-
-
 class RunEnvironment(Settings):
     """Where and how a run is done: nothing here can change what it yields.
 
@@ -239,7 +219,7 @@ class RunEnvironment(Settings):
 
     experiment: str | None
     tracking: TrackingSettings
-    logger: dict[str, LoggerTarget] = {}
+    logger: dict[str, LoggerTarget] = Field(default={})
     results_dir: Path
     data_dir: Path
     force: bool

@@ -18,7 +18,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gradreach.assemble import check
 from gradreach.config import checked
-from gradreach.config.settings import Seed, Settings
+from gradreach.config.components import Settings
+from gradreach.config.settings import Seed
 from gradreach.display import counted, make_console, score_text
 from gradreach.errors import ConfigError, value_text
 from gradreach.records import SETTLED, RecordStore

@@ -83,6 +83,11 @@ class Task(ABC):
     source = "made on demand from the data seed"
     licence = "Apache-2.0, as this project"
 
+    @property
+    def judged_by_class(self) -> bool:
+        """Whether answers are classes, judged as ``score`` does here: then macro F1 and balanced accuracy are told."""
+        return self.metric == "accuracy" and type(self).score is Task.score
+
     def settings(self) -> dict[str, Any]:
         """Return the settings by name."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.init}

@@ -13,6 +13,7 @@ from typing import Literal
 
 from gradreach.config import TrackingSettings
 from gradreach.errors import ConfigError, advise, first_line
+from gradreach.tracking.environment import heed_environment
 
 ANSWER_SECONDS = 5
 """How long a server may take to answer; ``WANDB_HTTP_TIMEOUT`` says another number."""
@@ -34,6 +35,8 @@ def mode_now(tracking: TrackingSettings) -> Literal["offline", "online"]:
     Raises:
         ConfigError: the server answers, but there is no key, or it does not take it.
     """
+    if tracking.mode != "off":
+        heed_environment(tracking.mode)
     if tracking.mode != "online":
         return "offline"
     try:

@@ -47,7 +47,8 @@ def log_summary(environment: RunEnvironment, experiment: str, shown: ExperimentS
     """Make an experiment's summary run, or renew it."""
     import wandb
 
-    from gradreach.tracking.wandb_run import begin, end, tell_table
+    from gradreach.tracking.session import begin, end
+    from gradreach.tracking.wandb_run import tell_table
 
     run = begin(
         environment.tracking,
@@ -57,7 +58,7 @@ def log_summary(environment: RunEnvironment, experiment: str, shown: ExperimentS
         name=f"{experiment} · summary",
         group=experiment,
         job_type="summary",
-        tags=[experiment],
+        tags=[experiment, *environment.tracking.tags],
         notes=shown.notes,
         config={
             "run_id": summary_id(experiment),

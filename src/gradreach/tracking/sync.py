@@ -5,19 +5,23 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import filelock
 from rich.console import Console
 
+from gradreach.config import TrackingSettings
 from gradreach.display import make_console, progress_bar
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.run_table.committed import read_runs, run_table
+from gradreach.tracking.on_server import known_there, missing_lines, own_place
+from gradreach.tracking.replay import lines_told, rebuild
 from gradreach.tracking.server import Unreachable, check_server, unreachable, use_server
 from gradreach.tracking.wandb_files import marker, run_id_note, summary_id
 
@@ -38,6 +42,7 @@ class UnsentRun:
     """
 
     def __init__(self, wandb_id: str, files: Sequence[Path]) -> None:
+        self.wandb_id = wandb_id
         self.newest, self.older = files[-1], files[:-1]
         note = run_id_note(self.newest)
         self.run_id = note.read_text("utf-8") if note.exists() else wandb_id
@@ -53,14 +58,14 @@ class UnsentRun:
             marker(file).touch()
 
 
-def waiting(results_dir: Path, experiment: str | None = None) -> list[UnsentRun]:
+def waiting(results_dir: Path, wanted: Collection[str] | None = None) -> list[UnsentRun]:
     """Return what has not been sent, the oldest first; runs that somebody is doing now are left alone.
 
-    Raises:
-        ConfigError: the experiment was never run here.
+    Args:
+        results_dir: the folder of results.
+        wanted: only runs of these ids; None: all.
     """
     store = RecordStore(results_dir / "runs")
-    wanted = None if experiment is None else _runs_of(results_dir, experiment)
     files: dict[str, list[Path]] = {}
     for file in sorted((results_dir / "wandb").glob("*run-*/run-*.wandb"), key=_begun):
         files.setdefault(file.stem.removeprefix("run-"), []).append(file)
@@ -74,25 +79,44 @@ def _begun(file: Path) -> str:
     return file.parent.name.removeprefix("offline-").removeprefix("run-")
 
 
-def _runs_of(results_dir: Path, experiment: str) -> set[str]:
-    table = run_table(results_dir, experiment)
-    if not table.exists():
-        hint = f"python run.py -m experiment={experiment} makes some"
-        raise ConfigError(experiment, allowed=f"no runs of it in {results_dir}", hint=hint)
-    return {*read_runs(table)["run_id"], summary_id(experiment)}
+def runs_of(results_dir: Path, what: Sequence[str]) -> set[str] | None:
+    """Return the ids of the runs that are meant: of experiments, or themselves; None, all, where nothing is.
+
+    Raises:
+        ConfigError: there is neither such an experiment, nor such a run.
+    """
+    store, wanted = RecordStore(results_dir / "runs"), set[str]()
+    for name in what:
+        table = run_table(results_dir, name)
+        if table.exists():
+            wanted |= {*read_runs(table)["run_id"], summary_id(name)}
+        elif store.stamp(name):
+            wanted.add(name)
+        else:
+            hint = f"python run.py -m experiment={name} makes some"
+            raise ConfigError(name, allowed=f"no runs of it in {results_dir}, and no run of that id", hint=hint)
+    return wanted if what else None
 
 
-def sync(results_dir: Path, experiment: str | None, parallel: int, base_url: str | None) -> bool:
-    """Send all that waits, and say what was sent.
+def sync(
+    results_dir: Path,
+    what: Sequence[str],
+    parallel: int,
+    base_url: str | None,
+    from_records: TrackingSettings | None = None,
+) -> bool:
+    """Send all that waits, and say what was sent: what the server says that it has.
 
     Killed and started again it goes on with what is left: a run counts as sent once the server has got all of it, and
     what is sent twice until then takes the place of what was there.
 
     Args:
         results_dir: the folder of results.
-        experiment: only its runs; None: all.
+        what: only these experiments, or runs; empty: all.
         parallel: how many runs at a time.
         base_url: the server; None: the one of wandb's own environment.
+        from_records: where runs go that are rebuilt from their records, as far as the server has not got them whole;
+            None: what W&B's own files hold is sent.
 
     Returns:
         Whether nothing is left.
@@ -101,30 +125,84 @@ def sync(results_dir: Path, experiment: str | None, parallel: int, base_url: str
         ConfigError: the server does not answer or refuses the key, or another sync is at work.
     """
     console, results_dir = make_console(), results_dir.resolve()
-    os.environ["WANDB_DIR"] = str(results_dir)  # where wandb keeps the log of it
+    wanted, store = runs_of(results_dir, what), RecordStore(results_dir / "runs")
     os.environ.pop("WANDB_SERVICE", None)  # a worker of our own, which ends with us
+    if from_records is not None:
+        (results_dir / "wandb").mkdir(parents=True, exist_ok=True)
     with _alone(results_dir):
-        left = waiting(results_dir, experiment)
-        if not left:
+        left = waiting(results_dir, wanted)
+        if not left and from_records is None:
             console.print("nothing to send: all that was tracked here has been sent")
             return True
-        url = use_server(base_url)
         try:
-            check_server(url, "gradreach sync")
+            with _own_log(results_dir):  # wandb reads it when it is first used
+                url = use_server(base_url)
+                check_server(url, "gradreach sync")
         except Unreachable as error:
             raise replace(error, hint=f"{len(left)} runs wait, try again later") from None
-        said = _send(left, url, parallel, console)
+        if from_records is not None:
+            rebuilt = lacking_there(store, wanted, from_records)
+            console.print(f"{len(rebuilt)} runs are rebuilt from their records")
+            rebuild(rebuilt, results_dir, from_records)
+            left = waiting(results_dir, {str(record["run_id"]) for record in rebuilt})
+            if not left:
+                console.print("nothing to send: the server has all runs of which there are records")
+                return True
+        with _own_log(results_dir):
+            said = _send(left, url, parallel, console)
+        lacks = _asked(left, said, store)
         sent = [one for one in left if one.sent]
         for one in sent:
             one.close()
     for name in names(results_dir, sent):
         console.print(f"  sent  {name}", markup=False)
     console.print(f"[bold]{len(sent)} of {len(left)} runs sent[/bold] to {url}")
+    for line in [*lacks, *(said.splitlines()[-3:] if len(sent) + len(lacks) < len(left) else [])]:
+        console.print(f"  {line}", markup=False)
     if len(sent) < len(left):
-        for line in said.splitlines()[-3:]:
-            console.print(f"  {line}", markup=False)
         console.print("the same line sends what is left")
     return len(sent) == len(left)
+
+
+def lacking_there(
+    store: RecordStore, wanted: Collection[str] | None, tracking: TrackingSettings
+) -> list[dict[str, Any]]:
+    """Return the records of those runs, not under way, that a server has not got whole, with the id it has them by."""
+    ids = [run_id for run_id in store.run_ids() if wanted is None or run_id in wanted]
+    records = {
+        run_id: record
+        for run_id in ids
+        if (record := store.read(run_id)) is not None and "label" in record and not store.claimed(run_id)
+    }
+    there = known_there(own_place(tracking.project, tracking.entity), records) if records else {}
+    lacking = []
+    for run_id, record in records.items():
+        wandb_id, lines = there.get(run_id, (run_id, -1))
+        if lines < lines_told(record, store.read_history(run_id)):
+            lacking.append({**record, "wandb_id": wandb_id})
+    return lacking
+
+
+def _asked(runs: Sequence[UnsentRun], said: str, store: RecordStore) -> list[str]:
+    """Ask the server for what wandb says that it has sent; of what it has not got the mark goes. Return what to say."""
+    wanted = {}
+    for one in runs:
+        if one.sent:
+            record = store.read(one.run_id)
+            wanted[one.wandb_id] = 0 if record is None else lines_told(record, store.read_history(one.run_id))
+    try:
+        lacking = missing_lines(said, wanted)
+    except ConfigError as error:
+        return [f"{error}: sent is what wandb says"]
+    for one in runs:
+        if one.wandb_id in lacking:
+            marker(one.newest).unlink(missing_ok=True)
+    rebuilds = "gradreach sync --from-records rebuilds it"
+    return [
+        f"{one.run_id}: the server has {lacking[one.wandb_id]} of {wanted[one.wandb_id]} lines of history; {rebuilds}"
+        for one in runs
+        if one.wandb_id in lacking
+    ]
 
 
 def names(results_dir: Path, runs: Iterable[UnsentRun]) -> Iterator[str]:
@@ -134,6 +212,19 @@ def names(results_dir: Path, runs: Iterable[UnsentRun]) -> Iterator[str]:
         record = store.read(one.run_id) or {}
         label = f"{record['label']} · seed {record['config']['seed']}" if "label" in record else ""
         yield f"{one.run_id}  {label}".rstrip()
+
+
+@contextmanager
+def _own_log(results_dir: Path) -> Iterator[None]:
+    """Let wandb keep its log of what is sent beside what is sent, not in the folder from which we are called."""
+    before = os.environ.get("WANDB_DIR")
+    os.environ["WANDB_DIR"] = str(results_dir)
+    try:
+        yield
+    finally:
+        os.environ.pop("WANDB_DIR")
+        if before is not None:
+            os.environ["WANDB_DIR"] = before
 
 
 @contextmanager

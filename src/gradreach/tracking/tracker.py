@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pandas as pd
+from pydantic import ValidationError
 
-from gradreach.config import RunConfig, RunEnvironment
+from gradreach.config import RunEnvironment
 from gradreach.errors import first_line, report
 from gradreach.system.garbage import importing
 
@@ -88,15 +89,23 @@ class FailSafeTracker:
         try:
             yield
         except Exception as error:
-            self.trouble = first_line(error)
+            self.trouble = reason(error)
             report(f"tracking ends here, the run goes on and is recorded: {self.trouble}")
             if self.listener is not None:
                 self.listener.abandon()
             self.listener = None
 
 
+def reason(error: Exception) -> str:
+    """Say in one line what failed: of a setting that wandb refuses, which one and why."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return first_line(error)
+
+
 @contextmanager
-def track(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -> Iterator[Tracker]:
+def track(environment: RunEnvironment, record: dict[str, Any]) -> Iterator[Tracker]:
     """Open the tracker that the configuration names; it is closed whatever happens, and no failure of it gets out.
 
     The record is told where the run is shown (``page``), and why it is not tracked to its end (``untracked``).
@@ -109,7 +118,8 @@ def track(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -
         with importing():  # wandb imports half of itself when its first run begins
             from gradreach.tracking.wandb_run import WandbRun
 
-            return WandbRun(run, environment, record)
+            place = {"device": environment.device, "threads": environment.threads}
+            return WandbRun(record, environment.tracking, environment.results_dir, place)
 
     tracker, exit_code = FailSafeTracker(open_run), 1
     if tracker.url is not None:

@@ -1,21 +1,18 @@
 """Weights & Biases: one W&B run for each of ours, with the same id."""
 
-import io
-import json
 import os
-import shutil
 from collections.abc import Mapping
-from contextlib import redirect_stderr, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import wandb
 
-from gradreach.config import RunConfig, RunEnvironment, TrackingSettings
-from gradreach.errors import ConfigError, advise, first_line
+from gradreach.config import TrackingSettings
 from gradreach.records import as_csv
-from gradreach.tracking.server import mode_now
+from gradreach.tracking.environment import below_agent
+from gradreach.tracking.session import begin, end
 from gradreach.tracking.wandb_files import run_id_note
 
 FAMILIES = ("train", "val", "test", "gradient", "gates", "time")
@@ -35,90 +32,12 @@ FACTS = (
 )
 HISTORY = "history.csv"
 """The file of a run in which stands all that was measured from epoch to epoch, as in its record."""
+FIRST = {"val/accuracy": "accuracy", "val/mse": "error"}
+"""The validation score, also by a name that comes before all others: ``wandb leet`` orders charts by name."""
+NAME, TAG = 128, 64
+"""How many characters W&B takes: of a run's name and its group's, of a tag."""
 STAGES = ("start", "end")
 """What was measured of the gradient before training, and of the chosen weights: ``gradient/<stage>`` of the summary."""
-WAITING: dict[str, Any] = {"init_timeout": 30.0, "finish_timeout": 30.0}
-"""How long the server is waited for, in seconds; ``WANDB_INIT_TIMEOUT`` and ``WANDB_FINISH_TIMEOUT`` say other numbers.
-
-A run that a server does not take up in time is tracked offline; what it has not got when a run's end has waited is on
-disk, for ``gradreach sync``.
-"""
-
-
-def begin(tracking: TrackingSettings, results_dir: Path, goes_on: bool = True, **what: Any) -> "wandb.Run":
-    """Begin a W&B run that says nothing, asks nothing, and measures nothing of the machine.
-
-    Args:
-        tracking: where it is sent.
-        results_dir: its files go below.
-        goes_on: online, whether it adds to what the server has of this id, or takes its place.
-        what: id, name and the like, for ``wandb.init``.
-
-    Raises:
-        RuntimeError: another W&B run is still open in this process.
-    """
-    if wandb.run is not None:
-        raise RuntimeError(f"W&B run {wandb.run.id} is still open in this process; finish it first")
-    results_dir.mkdir(parents=True, exist_ok=True)
-    os.environ.pop("WANDB_SERVICE", None)  # a parent's: each process has wandb's process for itself
-    settings = wandb.Settings(
-        silent=True,
-        console="off",
-        disable_code=True,
-        disable_git=True,
-        **{name: seconds for name, seconds in WAITING.items() if f"WANDB_{name.upper()}" not in os.environ},
-        finish_timeout_raises=True,
-        x_disable_stats=True,
-        x_save_requirements=False,  # it would read what is installed anew for each run; config has versions
-    )
-    common: Any = {
-        **what,
-        "project": tracking.project,
-        "entity": tracking.entity,
-        "dir": results_dir.resolve(),
-        "settings": settings,
-    }
-    try:
-        if mode_now(tracking) == "online":
-            return wandb.init(mode="online", resume="allow" if goes_on else None, **common)
-    except (ConfigError, wandb.errors.CommError) as error:  # the server was well when the sweep began
-        advise(f"{first_line(error)}: tracked offline; 'gradreach sync' sends it later")
-    return wandb.init(mode="offline", **common)
-
-
-def end(run: "wandb.Run", exit_code: int) -> None:
-    """Finish a W&B run, and note it as sent where the server has got all of it; where all went well no logs are kept.
-
-    Raises:
-        TimeoutError: the server has not taken all in time; ``gradreach sync`` sends it later.
-    """
-    try:
-        with redirect_stderr(io.StringIO()):  # wandb would say in two lines what we say in one
-            run.finish(exit_code)
-    except TimeoutError:
-        raise TimeoutError("the server has not taken all; 'gradreach sync' sends the rest") from None
-    if went_well(Path(run.settings.log_internal)):
-        if not run.offline:
-            Path(f"{run.settings.sync_file}.synced").touch()  # as ``wandb sync`` does
-        _tidy(Path(run.settings.sync_file).parent)
-
-
-def _tidy(folder: Path) -> None:
-    """Remove from a run's folder what only tells how W&B worked: on a cluster the number of files is often limited."""
-    for name in ("logs", "tmp"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for link in folder.parent.glob("debug*.log"):
-        if not link.exists():
-            link.unlink(missing_ok=True)
-
-
-def went_well(log: Path) -> bool:
-    """Return whether the log of wandb's process has no error; one that cannot be read is no proof."""
-    try:
-        levels = [json.loads(line)["level"] for line in log.read_text("utf-8").splitlines()]
-        return bool(levels) and not any(level.startswith("ERROR") for level in levels)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return False
 
 
 class WandbRun:
@@ -127,34 +46,49 @@ class WandbRun:
     A run that goes on from a checkpoint tells its epochs from the first again. Online, what the server has already is
     not said twice; offline, the newest file of a run is whole, and ``gradreach sync`` sends no other.
 
+    - ``record``: what is known of the run when it begins; ``wandb_id`` in it is W&B's id where that is another.
+    - ``tracking``: where it is sent, and what it is called there.
+    - ``results_dir``: W&B's files go below.
+    - ``more``: of its configuration, what no record has: device, threads.
+
     Raises:
         RuntimeError: another W&B run is still open in this process.
     """
 
-    def __init__(self, run: RunConfig, environment: RunEnvironment, record: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        record: Mapping[str, Any],
+        tracking: TrackingSettings,
+        results_dir: Path,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
         self.last: Mapping[str, Any] = {}
         self.history: list[Mapping[str, Any]] = []
-        agent = "WANDB_SWEEP_ID" in os.environ  # the server has made the run already, and waits for it under its id
-        if agent:
+        config, label, run_id = record["config"], str(record["label"]), str(record["run_id"])
+        wandb_id = str(record.get("wandb_id", run_id))
+        if below_agent():
+            wandb_id = os.environ["WANDB_RUN_ID"]
             os.environ.pop("WANDB_SWEEP_PARAM_PATH", None)  # its flat `model` would displace our `model.*`
+        tags = [record.get("experiment"), config["task"]["name"], config["model"]["name"], *tracking.tags]
         self.run = begin(
-            environment.tracking,
-            environment.results_dir,
-            id=os.environ["WANDB_RUN_ID"] if agent else run.run_id,
-            name=f"{run.label} · seed {run.seed}",
-            group=f"{run.label} · {run.group_id[:6]}",
-            job_type="train",
-            tags=[tag for tag in (environment.experiment, run.task.name, run.model.name) if tag],
-            config=configuration(run, environment, record),
+            tracking,
+            results_dir,
+            id=wandb_id,
+            name=tracking.name or shortened(label, f" · seed {config['seed']}"),
+            group=tracking.group or shortened(label, f" · {record['group_id'][:6]}"),
+            job_type=tracking.job_type or "train",
+            notes=tracking.notes,
+            tags=list(dict.fromkeys(shortened(tag, most=TAG) for tag in tags if tag)),
+            config=configuration(record) | dict(more or {}),
         )
         self.url = None if self.run.offline else self.run.url
         try:
-            if agent:
-                run_id_note(Path(self.run.settings.sync_file)).write_text(run.run_id, "utf-8")
+            if wandb_id != run_id:
+                run_id_note(Path(self.run.settings.sync_file)).write_text(run_id, "utf-8")
             self.run.define_metric("epoch", hidden=True)
             self.run.define_metric("step", hidden=True)
-            for family in FAMILIES:
-                self.run.define_metric(f"{family}/*", step_metric="epoch")
+            for name in (*(f"{family}/*" for family in FAMILIES), *FIRST.values()):
+                self.run.define_metric(name, step_metric="epoch")
         except BaseException:
             self.abandon()
             raise
@@ -167,11 +101,15 @@ class WandbRun:
         self._log(curves(row), row["step"])
 
     def summarize(self, result: Mapping[str, Any], profiles: list[pd.DataFrame]) -> None:
-        """Log what was measured of the chosen weights, with a picture; write the summary, with the profile's table."""
+        """Log what was measured of the chosen weights, with a picture; write the summary, with the profile's table.
+
+        It is logged last, and stands at the epoch, and the step, after which those weights were the model's.
+        """
         metrics = result["metrics"]
         stages = {stage: under(f"gradient/{stage}/", metrics) for stage in STAGES}
         end = {f"gradient/{name}": value for name, value in stages["end"].items()}
-        row: dict[str, Any] = {"epoch": self.last["epoch"], **curves(end)}
+        chosen = next((row for row in self.history if row["epoch"] == result.get("best_epoch")), self.last)
+        row: dict[str, Any] = {"epoch": chosen["epoch"], "step": chosen["step"], **curves(end)}
         profile = pd.concat(profiles, ignore_index=True) if profiles else None
         if profile is not None:
             from gradreach.drawing import as_image, draw_run_profile
@@ -183,9 +121,11 @@ class WandbRun:
         facts = {key: result[key] for key in FACTS if result.get(key) is not None}
         if "steps_per_second" in result:
             facts["time/steps_per_second"] = result["steps_per_second"]
-        chosen = {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
+        scores = {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
         measured = {f"gradient/{stage}": figures for stage, figures in stages.items() if figures}
-        self.run.summary.update({**chosen, **facts, **measured})
+        scores |= {first: scores[name] for name, first in FIRST.items() if name in scores}
+        over = {"epoch": self.last["epoch"], "step": self.last["step"]}  # of the last row they were those of the chosen
+        self.run.summary.update({**over, **scores, **facts, **measured})
         if profile is not None:
             if len(profile) > wandb.Table.MAX_ARTIFACT_ROWS:
                 profile = profile[profile["stage"].isin(STAGES)]
@@ -209,7 +149,7 @@ class WandbRun:
 
     def _log(self, row: Mapping[str, Any], step: int) -> None:
         if step >= self.run.starting_step:
-            self.run.log(dict(row), step=step)
+            self.run.log(dict(row), step=step, commit=True)  # now: else it would come after the summary, and into it
 
 
 def tell_table(run: "wandb.Run", name: str, frame: pd.DataFrame) -> None:
@@ -236,7 +176,7 @@ def curves(row: Mapping[str, Any]) -> dict[str, Any]:
     Of the gradient by lag these are reach and half-life; of a gate the share that is saturated, closed or open, and of
     the one that weighs the old state the mean. The finer figures are in the summary and in the file of all epochs.
     """
-    shown: dict[str, Any] = {}
+    shown: dict[str, Any] = {first: row[name] for name, first in FIRST.items() if name in row}
     for key, value in row.items():
         name, dot, figure = key.replace("gradient/gate_", "gates/", 1).rpartition(".")
         if not dot or figure in ("reach", "half_life", "mean"):
@@ -251,16 +191,25 @@ def under(prefix: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
 
 
-def configuration(run: RunConfig, environment: RunEnvironment, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all that W&B is to know of a run before it starts: what it is, what it is grouped by, where it is done."""
-    kernel_size = run.model.arguments().get("kernel_size")
+def configuration(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what W&B is to know of a run before it starts: what it is, what it is grouped by, where it is done."""
+    config = record["config"]
+    kernel_size = config["model"].get("kernel_size")
     return {
-        **run.canonical(),
-        "run_id": run.run_id,
-        "experiment": environment.experiment,
-        "architecture": run.model.name + ("" if kernel_size is None else f" k={kernel_size}"),
-        "seq_len": run.task.arguments().get("seq_len"),
-        "device": environment.device,
-        "threads": environment.threads,
+        **config,
+        "run_id": record["run_id"],
+        "experiment": record.get("experiment"),
+        "architecture": config["model"]["name"] + ("" if kernel_size is None else f" k={kernel_size}"),
+        "seq_len": config["task"].get("seq_len"),
         **{key: record.get(key) for key in ("revision", "code", "versions", "host")},
     }
+
+
+def shortened(text: str, end: str = "", most: int = NAME) -> str:
+    """Return a text and its end, the text cut where both are longer than W&B takes.
+
+    >>> shortened("lstm on a long task", " · seed 3", most=20)
+    'lstm on a … · seed 3'
+    """
+    room = most - len(end)
+    return (text if len(text) <= room else text[: room - 1] + "…") + end

@@ -13,6 +13,7 @@ from gradreach.config import OptimizerSettings
 from gradreach.diagnostics import GradientNorms
 from gradreach.models import SequenceModel
 from gradreach.tasks import Batch, Batches, Task
+from gradreach.training.class_scores import ClassScores
 from gradreach.training.optimizers import make_optimizer, make_schedule
 
 
@@ -42,7 +43,8 @@ class TrainingModule(LightningModule):
 
     Batches are ``Batch``, or what a plain ``DataLoader`` collates: ``(x, target)`` or ``(x, lengths, target)``. At the
     end of an epoch loss and score are logged: ``train/loss``, ``val/accuracy`` (or ``val/mse``: the task's metric), and
-    ``test/*`` after a test. ``figures`` holds those of the epoch to the last bit, which logged values are not.
+    ``test/*`` after a test; of classes also ``val/f1`` and ``val/balanced_accuracy``. ``figures`` holds those of the
+    epoch to the last bit, which logged values are not.
 
     - ``optimizer``: how the weights are moved. A schedule ends with ``trainer.estimated_stepping_batches``.
     - ``clip_norm``: gradients with a larger total norm are scaled down to it; None leaves them. The Trainer's
@@ -71,6 +73,7 @@ class TrainingModule(LightningModule):
         self.figures: dict[str, float] = {}
         self.gradient_norms: GradientNorms | None = None
         self.means = {stage: {"loss": Mean(), task.metric: Mean()} for stage in ("train", "val", "test")}
+        self.class_scores = {stage: scores for stage in ("val", "test") if (scores := ClassScores.of(task)) is not None}
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; Lightning's note of the present hook without the look for parameters and modules.
@@ -132,6 +135,8 @@ class TrainingModule(LightningModule):
         loss, score = self.means[stage].values()
         loss.add(losses)
         score.add(self.task.score(logits.detach(), target))
+        if stage in self.class_scores:
+            self.class_scores[stage].add(logits.detach(), target)
         return losses
 
     def configure_gradient_clipping(
@@ -195,9 +200,13 @@ class TrainingModule(LightningModule):
     def _reset(self, stage: str) -> None:
         for mean in self.means[stage].values():
             mean.reset()
+        if stage in self.class_scores:
+            self.class_scores[stage].reset()
 
     def _close(self, stage: str) -> None:
         figures = {f"{stage}/{name}": mean.value() for name, mean in self.means[stage].items()}
+        if stage in self.class_scores:
+            figures |= {f"{stage}/{name}": value for name, value in self.class_scores[stage].values().items()}
         self.figures.update(figures)
         self.log_dict(figures, batch_size=1)
 

@@ -1,0 +1,65 @@
+"""The verbs of ``gradreach`` that talk to W&B."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ResultsDir = Annotated[Path, typer.Option(help="The folder of results.", show_default=True)]
+Project = Annotated[str, typer.Option(help="W&B's project.", envvar="WANDB_PROJECT")]
+Entity = Annotated[str | None, typer.Option(help="W&B's team or user; none: the account's own.", envvar="WANDB_ENTITY")]
+BaseUrl = Annotated[str | None, typer.Option(help="W&B's server; none: WANDB_BASE_URL, or W&B's cloud.")]
+
+
+def sync(
+    what: Annotated[list[str] | None, typer.Argument(help="Only these experiments, or ids of runs; none: all.")] = None,
+    from_records: Annotated[bool, typer.Option("--from-records", help="Rebuild from records what it lacks.")] = False,
+    results_dir: ResultsDir = Path("results"),
+    parallel: Annotated[int, typer.Option("--parallel", "-n", min=1, help="Runs sent at a time.")] = 8,
+    project: Project = "gradreach",
+    entity: Entity = None,
+    base_url: BaseUrl = None,
+) -> None:
+    """Send runs to W&B that were tracked offline, or that a server has not got; each once."""
+    from gradreach.config import TrackingSettings, checked
+    from gradreach.tracking.sync import sync
+
+    place = checked(TrackingSettings, {"mode": "offline", "project": project, "entity": entity, "base_url": base_url})
+    if not sync(results_dir, what or [], parallel, base_url, place if from_records else None):
+        raise typer.Exit(1)
+
+
+def dashboard(
+    experiment: Annotated[str, typer.Argument(help="Its name.")],
+    results_dir: ResultsDir = Path("results"),
+    project: Project = "gradreach",
+    entity: Entity = None,
+    base_url: BaseUrl = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the specification as JSON, ask no server.")] = False,
+) -> None:
+    """Create or renew a W&B view of an experiment's runs, and a report with its tables and figures."""
+    from gradreach.tracking.publish import publish
+
+    publish(experiment, results_dir, project, entity, base_url, dry_run)
+
+
+def wandb_sweep(
+    experiment: Annotated[str, typer.Argument(help="Its name.")],
+    conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path("sweep.yaml"),
+    project: Project = "gradreach",
+    entity: Entity = None,
+) -> None:
+    """Write the sweep.yaml by which W&B's agents make the runs of an experiment; one a part where it has several."""
+    from gradreach.errors import ConfigError
+    from gradreach.system.files import write_text
+    from gradreach.tracking.sweep_file import sweep_files
+
+    texts = sweep_files(experiment, conf_dir, project, entity, output)
+    for path in texts:
+        if path.exists():
+            hint = "delete it, or name another file by --output"
+            raise ConfigError(path, allowed="is there already, and perhaps edited", hint=hint)
+    for path, text in texts.items():
+        write_text(path, text)
+        print(f"{path}: start it with 'wandb sweep {path}', then 'wandb agent <the id that it says>' wherever runs go")

@@ -1,0 +1,56 @@
+"""What W&B is told, and where: our settings, and what W&B's own environment says of them."""
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from gradreach.config.components import Settings
+
+Tag = Annotated[str, Field(min_length=1, max_length=64, coerce_numbers_to_str=True)]
+
+
+def as_environment_says(mode: object) -> object:
+    """Return the mode that ``WANDB_MODE`` and ``WANDB_DISABLED`` leave: they can only make it quieter."""
+    said = os.environ.get("WANDB_MODE", "").lower()
+    if said == "disabled" or os.environ.get("WANDB_DISABLED", "").lower() in ("1", "true", "yes", "on"):
+        return "off"
+    return "offline" if mode == "online" and said in ("offline", "dryrun") else mode
+
+
+def as_tags(value: object) -> object:
+    """Return tags as a list: ``WANDB_TAGS`` is one text, with commas between them."""
+    if value is None:
+        return []
+    return [tag for word in value.split(",") if (tag := word.strip())] if isinstance(value, str) else value
+
+
+def as_unset(value: object) -> object:
+    """Return null for an empty text: a variable that is set to nothing says nothing."""
+    return None if value == "" else value
+
+
+Text = Annotated[str | None, Field(coerce_numbers_to_str=True), BeforeValidator(as_unset)]
+
+
+class TrackingSettings(Settings):
+    """What W&B is told, and where; of entity and base_url null leaves the choice to W&B's own environment.
+
+    There is no setting for a key: wandb alone reads it.
+
+    - ``tags``: beside experiment, task and model.
+    - ``group``, ``name``, ``job_type``: instead of the configuration without its seed, of what the run is, of "train".
+    - ``notes``: what W&B shows above the run.
+    """
+
+    mode: Annotated[Literal["offline", "online", "off"], BeforeValidator(as_environment_says)]
+    project: str = Field(
+        pattern=r"^[^/\\#?%:]{1,128}$", description="1 to 128 characters, none of which is / \\ # ? % or :"
+    )
+    entity: str | None
+    base_url: str | None = Field(pattern=r"^https?://", description="an address that begins with http:// or https://")
+    tags: Annotated[list[Tag], BeforeValidator(as_tags)] = Field(default=[])
+    group: Text = None
+    name: Text = None
+    job_type: Text = None
+    notes: Text = None

@@ -1,0 +1,29 @@
+"""W&B's environment variables: what stands in our configuration is heeded there, the rest is here."""
+
+import os
+
+from gradreach.errors import advise
+
+NOT_HEEDED = {
+    "WANDB_DIR": "W&B's files stand beside the records, in <results_dir>/wandb",
+    "WANDB_RUN_ID": "a run's id is its identity",
+    "WANDB_SWEEP_ID": "an agent sets WANDB_RUN_ID too; the run joins no sweep",
+}
+"""What changes nothing, and why; below an agent only the first."""
+
+
+def below_agent() -> bool:
+    """Return whether an agent of a W&B sweep has started this process: the server has made its run already."""
+    return bool(os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID"))
+
+
+def heed_environment(mode: str) -> None:
+    """Say what is not heeded; before wandb reads it, forget what would take a run's id and project."""
+    quiet = set() if not below_agent() else {"WANDB_RUN_ID", "WANDB_SWEEP_ID"}
+    for name, why in NOT_HEEDED.items():
+        if os.environ.get(name) and name not in quiet:
+            advise(f"{name} is not heeded: {why}")
+    if os.environ.get("WANDB_MODE", "").lower() == "online" and mode != "online":
+        advise(f"WANDB_MODE=online is not heeded: tracking={mode}; tracking=online sends")
+    if not below_agent():
+        os.environ.pop("WANDB_SWEEP_ID", None)

@@ -1,8 +1,8 @@
 """Drawn override lines, each composed and checked as ``run.py`` does before a start; one line of JSON for each.
 
-Run by itself (``python override_lines.py SEED COUNT CHOICES``), because memory is limited to one gibibyte more than it starts
-with. Which groups, options and settings there are is read from ``conf/``, what numbers and words they take from the
-schemas that they are checked against.
+Run by itself (``python override_lines.py SEED COUNT CHOICES``), because memory is limited to one gibibyte more than it
+starts with. Which groups, options and settings there are is read from ``conf/``, what numbers and words they take from
+the schemas that they are checked against.
 """
 
 import inspect
@@ -36,30 +36,48 @@ ADDED = {"debug", "search"}
 FILES = {"text_file": "texts.csv", "text_values": "values.csv", "ts_file": "series.ts", "ts_values": "values.ts"}
 """What tasks are given that read a file of the user's."""
 
-WORDS = [
-    *("null", "~", "true", "false", "True", "yes", "off", "on", "none", "auto", "all", "default", "''", '""', ""),
-    *("nan", "NaN", "inf", "-inf", "Infinity", "1e400", "-1e400", "1e-400", "-0.0", "0", "-1", "1", "2", "1.0", "2.5"),
-    *("0.5", "1_000", "+3", "03", "0x10", "1e3", "'3'", "'true'", "' 3'", "3 steps", "ends", "0 steps", "1e309 steps"),
-    *("65535", "65536", "65537", "1000000", "100000000", "1000000000", "2147483648", "4294967295", "4294967296"),
-    *("9007199254740993", "9223372036854775808", "1" + "0" * 30, "-1" + "0" * 30, "9" * 400, "9" * 5000, "0." + "3" * 300),
-    *("[]", "{}", "[1]", "[1,2,3]", "[null]", "[true]", "[nan]", "[[1]]", "[" * 300 + "]" * 300, "[1000000000]", "['']", "{a: 1}", "{a: {b: 2}}"),
-    *("{steps: 5}", "{steps: nan}", "{val/loss: 0.3}", "{val/loss: inf}", "{1: 2}", "{}", "{_target_: os.system}"),
-    *("${seq_len}", "${seed}", "${nowhere}", "${model}", "${oc.env:HOME}", "${oc.env:NOWHERE}", "${oc.decode:nan}", "${"),
-    *("\\${seq_len}", "'${seq_len}'", "${.name}", "${hydra:job.num}", "${unknown:1}", "???", "'???'", "${seq_len}x"),
-    *("ä", "参数", "٣", "３", "1️⃣", "\u202e1", "🙂", "é" * 300, "\x1b[31m", "'\n'", "'a\tb'", "'\x00'", "\ufeff1", "'\ud800'"),
-    *("a b", "a,b", "1,2", "[1,2", "'a", '"a', "a=b", "a:b", "{a:", "a'b", "\\", "\\,", "(1)", "@x", "%s", "{0}", "x" * 4000),
-    *("range(1,3)", "choice(1,2)", "int(3)", "float(3)", "str(3)", "bool(1)", "glob(*)", "tag(a,1)", "sort(2,1)"),
-    *(".", "..", "../x", "/", "/dev/null", "/dev/zero", "/proc/self/mem", "no/such", "texts.csv", "values.ts", "http://x"),
-    *("cpu", "cuda", "cuda:0", "cuda:999", "mps", "meta", "os.system", "gradreach.models.LSTM", "gradreach.models", "torch"),
-]
+PLAIN = r"""
+    null ~ true false True yes off on none auto all default '' "" ends nan NaN inf -inf Infinity 1e400 -1e400 1e-400
+    -0.0 0 -1 1 2 1.0 2.5 0.5 1_000 +3 03 0x10 1e3 '3' 'true' 65535 65536 65537 1000000 100000000 1000000000 2147483648
+    4294967295 4294967296 9007199254740993 9223372036854775808 [] {} [1] [1,2,3] [null] [true] [nan] [[1]] [1000000000]
+    [''] {1:2} {a:1} {a:{b:2}} {steps:5} {steps:nan} {val/loss:0.3} {_target_:os.system} ${seq_len} ${seed} ${nowhere}
+    ${model} ${oc.env:HOME} ${oc.env:NOWHERE} ${oc.decode:nan} ${ \${seq_len} '${seq_len}' ${.name} ${hydra:job.num}
+    ${unknown:1} ${seq_len}x ??? '???' ä 参数 ٣ ３ 1️⃣ 🙂 a,b 1,2 [1,2 'a "a a=b a:b {a: a'b \ \, (1) @x %s {0} http://x
+    range(1,3) choice(1,2) int(3) float(3) str(3) bool(1) glob(*) tag(a,1) sort(2,1) . .. ../x / no/such texts.csv
+    values.ts /dev/null /dev/zero /proc/self/mem cpu cuda cuda:0 cuda:999 mps meta os.system torch gradreach.models
+"""
+SPACED = "|' 3'|3 steps|0 steps|1e309 steps|a b|'\n'|'a\tb'|'\x00'|'\ud800'|\u202e1|\ufeff1|\x1b[31m"
+LONG = [("é", 300), ("x", 4000), ("9", 400), ("9", 5000), ("1" + 30 * "0", 1), ("-1" + 30 * "0", 1), ("[1,", 300)]
+WORDS = [*PLAIN.split(), *SPACED.split("|"), *(part * times for part, times in LONG), "[" * 300 + "]" * 300]
 """What is tried for every setting."""
-KEYS = [
-    *("sed", "Seed", "model.wdith", "model.", ".model", "model..width", "a.b.c", "_target_", "hydra", "defaults", "ä", "参数"),
-    *("model.width.x", "seq_len.x", "trainer.kernels", "tracking.key", "optimizer.betas", "hydra.job.nowhere", "hydra.x"),
-    *("0", "model.0", "model[0]", "x" * 300, "a-b", "a b", "_self_", "model/x", "model@x", "task.task", "prune", "callbacks"),
-]
+STRANGE = """
+    sed Seed model.wdith model. .model model..width a.b.c _target_ hydra defaults ä 参数 model.width.x seq_len.x model/x
+    trainer.kernels tracking.key optimizer.betas hydra.job.nowhere hydra.x 0 model.0 model[0] a-b _self_ model@x prune
+    task.task callbacks
+"""
+KEYS = [*STRANGE.split(), "a b", "x" * 300]
 """Names that no setting has, and some that no command line should."""
-BROKEN = ["=", "=64", "==", "seq_len", "~", "+", "++", "seq_len==3", "'seq_len=3'", "{}", "seq_len =3", "[]=3", "+=3", "\n"]
+WRONG = "=|=64|==|seq_len|~|+|++|seq_len==3|'seq_len=3'|{}|seq_len =3|[]=3|+=3|\n"
+BROKEN = WRONG.split("|")
+FORMS = {
+    "{key}={value}": 60,
+    "++{key}={value}": 4,
+    "+{key}={value}": 3,
+    "~{key}": 2,
+    "~{key}={value}": 1,
+    "{key}.x={value}": 1,
+    "{odd}={value}": 2,
+    "+{odd}={value}": 4,
+    "++{odd}={value}": 2,
+    "~{odd}": 1,
+    "{group}={value}": 3,
+    "+{group}={value}": 1,
+    "~{group}": 1,
+    "{group}=[{value},{value}]": 1,
+    "{group}@{odd}={value}": 1,
+    "{broken}": 2,
+}
+"""What a word looks like, and how often."""
 
 
 class Space:
@@ -170,12 +188,7 @@ def line(draw: random.Random, space: Space, words: list[str]) -> list[str]:
         drawn = [draw.choice(WORDS), draw.choice(settings[key]), number(draw), spelling(draw, settings[key][0])]
         value = draw.choice(drawn)
         group = draw.choice(sorted(space.options))
-        form = draw.choices(
-            ["{key}={value}", "++{key}={value}", "+{key}={value}", "~{key}", "~{key}={value}", "{key}.x={value}"]
-            + ["{odd}={value}", "+{odd}={value}", "++{odd}={value}", "~{odd}", "{group}={value}", "~{group}", "+{group}={value}"]
-            + ["{group}=[{value},{value}]", "{group}@{odd}={value}", "{broken}"],
-            [60, 4, 3, 2, 1, 1, 2, 4, 2, 1, 3, 1, 1, 1, 1, 2],
-        )[0]
+        (form,) = draw.choices(list(FORMS), list(FORMS.values()))
         odd = draw.choice([draw.choice(KEYS), f"{key}s", key.swapcase(), key.rpartition(".")[2] + "_"])
         words.append(form.format(key=key, value=value, odd=odd, group=group, broken=draw.choice(BROKEN)))
     return words
@@ -230,8 +243,12 @@ def make_files(folder: Path) -> None:
     (folder / "texts.csv").write_text("label,text\n" + "".join(f"{i % 2},word{i} and {i % 7}\n" for i in rows))
     (folder / "values.csv").write_text("label,text\n" + "".join(f"{i / 7},word{i} and {i % 7}\n" for i in rows))
     series = [",".join(str((i * step) % 11) for step in range(1, 9)) for i in rows]
-    (folder / "series.ts").write_text("@classLabel true a b\n@data\n" + "".join(f"{s}:{'ab'[i % 2]}\n" for i, s in enumerate(series)))
-    (folder / "values.ts").write_text("@targetLabel true\n@data\n" + "".join(f"{s}:{i / 7}\n" for i, s in enumerate(series)))
+    (folder / "series.ts").write_text(
+        "@classLabel true a b\n@data\n" + "".join(f"{s}:{'ab'[i % 2]}\n" for i, s in enumerate(series))
+    )
+    (folder / "values.ts").write_text(
+        "@targetLabel true\n@data\n" + "".join(f"{s}:{i / 7}\n" for i, s in enumerate(series))
+    )
 
 
 def main(seed: int, count: int, choices: int) -> None:

@@ -1,6 +1,7 @@
 """Whatever a command line says, it is accepted or refused in one line, in two seconds and one gibibyte."""
 
 import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -24,30 +25,38 @@ def checked(folder: Path, seed: int, count: int, choices: int) -> list[Found]:
 
 
 def named(word: str) -> set[str]:
-    """Return the words of which a refusal of an override must have one: its setting's last part, or its value."""
+    """Return what a refusal of an override may name: its setting or the parts of it, or its value."""
     key, _, value = word.lstrip("~+").partition("=")
-    return {key.partition("@")[0].rpartition(".")[2].rpartition("/")[2].strip(), value.strip("'\" ")} - {""}
+    return {*re.split("[@./]", key.strip()), value.strip("'\" ")} - {""}
+
+
+def fault(case: Found) -> str | None:
+    """Say what is wrong with what became of a line; None: nothing."""
+    if "raised" in case:
+        return "raised"
+    if case["seconds"] > 2:
+        return "slow"
+    if "run_id" in case:
+        return None
+    if "\n" in case["refused"] or len(case["refused"]) > 5000:
+        return "not one line"
+    names = [named(word) for word in case["line"]]
+    unnamed = all(names) and not any(name in case["refused"] for name in set().union(*names))
+    return "names no setting" if unnamed or not case["allowed"] else None
 
 
 def check(found: list[Found]) -> None:
+    assert [(wrong, case) for case in found if (wrong := fault(case))] == []
     effects, ids = defaultdict(set), defaultdict(set)
     for case in found:
-        assert "raised" not in case, case
-        assert case["seconds"] <= 2, case
-        if "refused" in case:
-            assert "\n" not in case["refused"], case
-            assert len(case["refused"]) < 5000, case
-            assert case["allowed"], case
-            wanted = set().union(*map(named, case["line"]))
-            assert not wanted or any(word in case["refused"] for word in wanted), case
-        else:
+        if "run_id" in case:
             effects[case["run_id"]].add(case["effect"])
             ids[case["effect"]].add(case["run_id"])
-    assert {run_id for run_id, several in effects.items() if len(several) > 1} == set()
-    assert {effect for effect, several in ids.items() if len(several) > 1} == set()
+    assert {run_id: several for run_id, several in effects.items() if len(several) > 1} == {}
+    assert {effect: several for effect, several in ids.items() if len(several) > 1} == {}
     accepted = sum("run_id" in case for case in found)
     assert 0.15 < accepted / len(found) < 0.85
-    assert 1.1 < accepted / len(ids)  # many lines have one effect
+    assert accepted / len(ids) > 1.1  # many lines have one effect
 
 
 def test_drawn_lines_are_accepted_or_refused_in_one_line(tmp_path: Path) -> None:

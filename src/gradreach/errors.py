@@ -213,11 +213,11 @@ def explain(error: BaseException) -> ConfigError | None:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}"
         return ConfigError(mark.name, allowed=f"{place}: {error.problem}", hint="correct the YAML there")
-    override = _override_at_fault(error)
+    word = _word_at_fault(error)
     if isinstance(error, HydraException) and (unknown := re.match(r"Could not override '([^']*)'", str(error))):
         return _unknown_key(unknown[1] or "''", error.__cause__)
-    if override is not None and (isinstance(error, HydraException) or _raised_by_hydra(error)):
-        return _refused_override(override, first_line(error.__cause__ or error))
+    if word is not None and (isinstance(error, HydraException) or _raised_by_hydra(error)):
+        return _refused_word(word, first_line(error.__cause__ or error))
     if isinstance(error, OmegaConfBaseException):
         return ConfigError(error.full_key or "configuration", allowed=first_line(error))
     if isinstance(error, HydraException):
@@ -237,28 +237,30 @@ def _unreadable(text: str, why: str) -> ConfigError:
     return ConfigError(key, value if equals else ABSENT, f"cannot be read as key=value ({why})")
 
 
-def _refused_override(override: Any, why: str) -> ConfigError:
+def _refused_word(word: str, why: str) -> ConfigError:
     """Say of a word that Hydra could read, but not use, why."""
-    key, _, value = str(override.input_line).partition("=")
-    if "Config group override" in why or why.startswith("argument of type"):
+    key, _, value = word.partition("=")
+    if re.search("Config group override|^argument of type|options list items", why):
         return ConfigError(key, value, "must be the name of an option, such as lstm", "quote off and numbers: 'off'")
     if "Ambiguous value" in why or "--multirun" in why:
         return ConfigError(key, value, "has several values", "to sweep over them, add -m; a list is written [1,2]")
     return ConfigError(key, value if value else ABSENT, why[:1].lower() + why[1:])
 
 
-def _override_at_fault(error: BaseException) -> Any:
+def _word_at_fault(error: BaseException) -> str | None:
     """Return the word of the command line that Hydra was at when it raised, None where it was at none.
 
     Its errors do not tell, but its local variables do.
     """
     for frame, _ in reversed(list(walk_tb(error.__traceback__))):
         override = frame.f_locals.get("override")
-        if hasattr(override, "input_line"):
-            return override
+        if text := override if isinstance(override, str) else getattr(override, "input_line", None):
+            return str(text)
         for each in frame.f_locals.get("overrides_list") or []:  # a group of several options, not all of them names
-            if isinstance(value := each.value(), list) and not all(isinstance(one, str) for one in value):
-                return each
+            if isinstance(options := each.value(), list) and not all(
+                isinstance(one, str) and "${" not in one for one in options
+            ):
+                return str(each.input_line)
     return None
 
 

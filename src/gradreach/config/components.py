@@ -51,7 +51,7 @@ def resolve(target: str, setting: str = "_target_") -> Any:
 
 
 @cache
-def loose_signature_of(constructor: type) -> type[BaseModel]:
+def loose_signature_of(constructor: Any) -> type[BaseModel]:
     """Make a schema of the arguments of a class that is not ours: those are checked whose annotation can be.
 
     A default of None stands for a type of its own, as it does for most who write one.

@@ -121,7 +121,8 @@ def _checked_plugin(key: str, target: PlainTarget, base: str) -> PlainTarget:
         ConfigError: it is no such subclass, or has no such argument.
     """
     constructor = resolve(target.target, f"{key}._target_")
-    if not (inspect.isclass(constructor) and issubclass(constructor, resolve(base))):
+    fits = inspect.isclass(constructor) and issubclass(constructor, resolve(base))
+    if not fits:
         raise ConfigError(f"{key}._target_", target.target, f"must be a subclass of {base}")
     given = target.arguments()
     found = settled(checked(loose_signature_of(constructor), given, key), key)

@@ -85,7 +85,7 @@ def _refuse_look_alikes(value: object, given: object, key: str) -> None:
                 _refuse_look_alikes(one, its, key)
         case bool(), _:
             pass
-        case (str() | Path()), _ if not UNICODE.fullmatch(str(value)):
+        case ((str() | Path()), _) if not UNICODE.fullmatch(str(value)):
             raise ConfigError(key, value, "must be text without zero characters and broken ones")
         case ((int() | float()), bool()):
             raise ConfigError(key, given, "must be a number, not a truth value")

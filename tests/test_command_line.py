@@ -44,7 +44,7 @@ def records(folder):
         (["seed=1,2"], "seed=1,2: has several values; to sweep over them, add -m; a list is written [1,2]"),
         (
             ["experiment=评论"],
-            "experiment=评论: is neither a number, a word, a list nor a dictionary; text is quoted: ",
+            "experiment=评论: is neither a number nor a word; text is quoted: ",
         ),
         (["hydra.job.num=x"], "hydra.job.num=x: value 'x' of type 'str' could not be converted to Integer"),
         (["x" * 300 + "=1"], "x" * 300 + "=1: "),

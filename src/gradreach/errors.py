@@ -231,9 +231,8 @@ def explain(error: BaseException) -> ConfigError | None:
 def _unreadable(text: str, why: str) -> ConfigError:
     """Say of a word that Hydra's grammar does not know how it may be written; that has other letters only in quotes."""
     key, equals, value = text.partition("=")
-    if equals and re.fullmatch(r"[~+]*[\w/@.:-]+", key) and value and not {"'", "\\"} & set(value):
-        hint = f"text is quoted: \"{key}='{value_text(value)}'\""
-        return ConfigError(key, value, "is neither a number, a word, a list nor a dictionary", hint)
+    if equals and re.fullmatch(r"[~+]*[\w/@.:-]+", key) and re.fullmatch(r"[^'\"\\()\[\]{}]+", value):
+        return ConfigError(key, value, "is neither a number nor a word", f"text is quoted: \"{key}='{value}'\"")
     return ConfigError(key, value if equals else ABSENT, f"cannot be read as key=value ({why})")
 
 

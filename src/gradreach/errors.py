@@ -220,6 +220,8 @@ def explain(error: BaseException) -> ConfigError | None:
         return _refused_word(word, first_line(error.__cause__ or error))
     if isinstance(error, OmegaConfBaseException):
         return ConfigError(error.full_key or "configuration", allowed=first_line(error))
+    if several := re.match("(?:Ambiguous value for argument|Sweep parameters) '(.*)'", str(error)):
+        return _refused_word(several[1], str(error))
     if isinstance(error, HydraException):
         named = re.search(r"(?:for|delete|In) '?([^ ']+?)'?[.:]|^(\S+) appears more than once", str(error))
         return ConfigError(next(filter(None, named.groups())) if named else "defaults", allowed=first_line(error))
@@ -241,7 +243,7 @@ def _refused_word(word: str, why: str) -> ConfigError:
     key, _, value = word.partition("=")
     if re.search("Config group override|^argument of type|options list items", why):
         return ConfigError(key, value, "must be the name of an option, such as lstm", "quote off and numbers: 'off'")
-    if "Ambiguous value" in why or "--multirun" in why:
+    if "--multirun" in why:
         return ConfigError(key, value, "has several values", "to sweep over them, add -m; a list is written [1,2]")
     return ConfigError(key, value if value else ABSENT, why[:1].lower() + why[1:])
 

@@ -86,8 +86,8 @@ clean: ## remove .venv and caches; results stay
 	@touch $@
 
 .venv/installed-slow: .venv/installed-dev
-	@echo "== installing the extras ray, slurm and optuna into .venv"
-	@$(INSTALL) --editable '.[dev,ray,slurm,optuna]' $(OR_SAY_WHY)
+	@echo "== installing the extras ray, slurm and optuna into .venv, and uv, which resolves the lock"
+	@$(INSTALL) --editable '.[dev,ray,slurm,optuna]' uv $(OR_SAY_WHY)
 	@touch $@
 
 .venv/openwandb/installed: .venv/created tests/tracking/openwandb.txt

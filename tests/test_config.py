@@ -275,6 +275,51 @@ def test_the_numbers_of_a_range_are_those_that_are_meant(configured):
     assert configured("optimizer.lr=0.3")[0].run_id != configured("optimizer.lr=0.30000000001")[0].run_id
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["optimizer.weight_decay=0"], ["optimizer.weight_decay=-0.0"]),
+        (["task=motif", "task.noise=0.3"], ["task=motif", "task.noise='0.30000000000000004'"]),
+        (
+            ["callbacks=early_stopping", "callbacks.early_stopping.patience=5"],
+            ["callbacks=early_stopping", "callbacks.early_stopping.patience=5.0"],
+        ),
+        (
+            ["callbacks=early_stopping", "callbacks.early_stopping.min_delta=0.3"],
+            ["callbacks=early_stopping", "callbacks.early_stopping.min_delta=0.30000000000000004"],
+        ),
+    ],
+)
+def test_numbers_that_mean_the_same_have_one_identity(configured, one, other):
+    assert configured(*one)[0].run_id == configured(*other)[0].run_id
+
+
+@pytest.mark.parametrize(
+    ("override", "allowed"),
+    [
+        ("optimizer.lr=1e-300", "must be 0, or of a size between 1e-30 and 1e+30"),
+        ("optimizer.weight_decay=1e300", "must be 0, or of a size between 1e-30 and 1e+30"),
+        ("trainer.limit_train_batches=5e-200", "must be 0, or of a size between 1e-30 and 1e+30"),
+        ("trainer.epochs=10000000000", "must be less than or equal to 1000000000"),
+        ("trainer.max_steps=1e40", "must be a number of fewer digits"),
+        ("trainer.limit_val_batches=10000000000", "must be null (all)"),
+        ("diagnostics.gates=10000000000 steps", "must be null (never)"),
+        ("diagnostics.examples=1000000000", "must be less than or equal to 100000000"),
+        ("threads=1000000", "must be less than or equal to 1024"),
+        ("callbacks.early_stopping.patience=true", "must be a number, not a truth value"),
+        ("callbacks.early_stopping.patience=soon", "must be a valid integer"),
+        ("callbacks.early_stopping.min_delta=1e300", "must be 0, or of a size between"),
+        ("task.name='\ud800'", "must "),
+        ("data_dir='a\0b'", "must be text without zero characters and broken ones"),
+    ],
+)
+def test_a_number_or_text_that_means_nothing_is_refused(configured, override, allowed):
+    with pytest.raises(ConfigError) as refused:
+        configured("callbacks=early_stopping", override)
+    assert f"{override.partition('=')[0]}=" in str(refused.value)
+    assert allowed in str(refused.value)
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_no_setting_of_a_component_takes_a_number_that_is_not_finite(configured, value):
     with pytest.raises(ConfigError, match=rf"^model.forget_bias={value}: must be a finite number"):

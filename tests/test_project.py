@@ -38,14 +38,6 @@ def test_gradreach_has_at_most_twelve_verbs_and_the_readme_shows_five() -> None:
     assert shown <= VERBS
 
 
-@pytest.mark.parametrize("verb", ["table", "describe"])
-def test_a_line_of_the_readme_works_in_a_fresh_clone(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (line,) = re.findall(rf"^gradreach ({verb} .*?)(?:\s+#|$)", read("README.md"), re.MULTILINE)
-    monkeypatch.chdir(PROJECT)
-    answer = CliRunner().invoke(app, line.split())
-    assert answer.exit_code == 0, answer.output
-
-
 def test_the_version_is_told() -> None:
     answer = CliRunner().invoke(app, ["--version"])
     assert (answer.exit_code, answer.output) == (0, f"gradreach {gradreach.__version__}\n")

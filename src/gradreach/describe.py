@@ -15,8 +15,11 @@ from gradreach.compose import compose
 from gradreach.config import parse
 from gradreach.errors import ConfigError
 from gradreach.models import Cell, SequenceModel, caveat
-from gradreach.tasks import Shape
+from gradreach.tasks import Shape, Task
 from gradreach.tasks.card import card
+
+LONGEST = 20_000
+"""Numbers of one input: ten thousand such inputs are 0.8 GB, and are drawn in ten seconds."""
 
 
 def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None:
@@ -29,7 +32,7 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
     try:
         task, model = check(run, environment)
     except ConfigError:
-        console.print(f"\n{card(run.task.make(), environment.data_dir)}", markup=False)
+        console.print(f"\n{_card(run.task.make(), environment.data_dir)}", markup=False)
         raise
     shape, encoder = task.shape, model.encoder
     title = run.label + (f" · width {model.width}" if run.model.match_params is not None else "")
@@ -45,7 +48,16 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
     console.print(f"  causal           {'yes' if encoder.causal else 'no'}")
     if (note := caveat(model, shape)) is not None:
         console.print(f"  note: {note}")
-    console.print(f"\n{card(task, environment.data_dir)}", markup=False)
+    console.print(f"\n{_card(task, environment.data_dir)}", markup=False)
+
+
+def _card(task: Task, data_dir: Path) -> str:
+    """Return a task's card, unless its data take longer to draw than anybody waits for a page."""
+    task.prepare(data_dir)
+    length, channels = task.shape.length, task.shape.channels
+    if task.shape.vocabulary is None and length * channels > LONGEST:
+        return f"{type(task).__name__}: {length:,} steps are too many to draw examples here; fewer would be shown"
+    return card(task, data_dir)
 
 
 def layer_table(model: SequenceModel, shape: Shape) -> Table:

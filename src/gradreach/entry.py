@@ -4,12 +4,14 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from gradreach.compose import grids
 from gradreach.config import RunConfig, RunEnvironment, parse, parts, plain
 from gradreach.display import RunDisplay
 from gradreach.errors import ConfigError, advise, refuse
@@ -17,6 +19,10 @@ from gradreach.records import RecordStore
 from gradreach.system.garbage import importing, own_process
 from gradreach.system.interruption import watched
 from gradreach.system.provenance import code_digest
+
+if TYPE_CHECKING:  # torch takes a second
+    from gradreach.models import SequenceModel
+    from gradreach.tasks import Task
 
 EXITS = {"finished": 0, "diverged": 0, "interrupted": 130}
 """The exit code that a run's end gives; any other is a failure."""
@@ -34,10 +40,19 @@ def run_composed(composed: DictConfig) -> float | None:
     if HydraConfig.get().mode is RunMode.MULTIRUN:
         record = _do_in_sweep(values)
     else:
-        record = _show(*finished) if (finished := met_again(values)) is not None else _do_alone(values)
+        note = _left_out(HydraConfig.get())
+        record = _show(*finished, note) if (finished := met_again(values)) is not None else _do_alone(values, note)
         if code := EXITS.get(record["status"], 1):
             sys.exit(code)
     return (record.get("metrics") or {}).get(f"val/{record.get('metric')}")
+
+
+def _left_out(hydra: HydraConf) -> str | None:
+    """Say what a single run leaves of the sweep that it was asked for; None: nothing, or no sweep was asked for."""
+    sweeper = cast(Any, hydra.sweeper)
+    axes = {key for grid in grids(sweeper.get("params") or {}, sweeper.get("parts")) for key in grid}
+    left = sorted(axes - {word.lstrip("+~").partition("=")[0] for word in hydra.overrides.task})
+    return f"this is one run of a sweep over {', '.join(left)}; to do all of them, add -m" if left else None
 
 
 def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, dict[str, Any]] | None:
@@ -60,12 +75,13 @@ def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, d
     return None
 
 
-def _show(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -> dict[str, Any]:
+def _show(run: RunConfig, environment: RunEnvironment, record: dict[str, Any], note: str | None) -> dict[str, Any]:
     """Say of a finished run what would be said if it were done."""
     try:
         RecordStore(environment.results_dir / "runs").check_writable()
     except ConfigError as error:
         refuse(error)
+    advise(note)
     advise(record["caveat"])
     with RunDisplay(run) as display:
         if os.environ.get("WANDB_SWEEP_ID"):  # an agent may wait for it
@@ -76,25 +92,39 @@ def _show(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -
     return record
 
 
-def _do_alone(composed: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a run, and do it unless it is done; what cannot be ends the program in one line."""
+def prepared(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, "Task", "SequenceModel"]:
+    """Check all of a run that can be checked before it starts; its model has no memory for its weights.
+
+    Raises:
+        ConfigError: naming the first setting that cannot be.
+    """
     with importing():
         from gradreach.assemble import check, check_device
+        from gradreach.tracking import mode_now
+
+    config, environment = parse(composed)
+    task, model = check(config, environment)
+    check_device(environment.device, config.trainer.precision)
+    RecordStore(environment.results_dir / "runs").check_writable()
+    mode_now(environment.tracking)  # refuses a wrong key before anything starts
+    return config, environment, task, model
+
+
+def _do_alone(composed: Mapping[str, Any], note: str | None) -> dict[str, Any]:
+    """Check a run, and do it unless it is done; what cannot be ends the program in one line."""
+    with importing():
         from gradreach.models import caveat
         from gradreach.run_table.join import committed_note
         from gradreach.runner import execute
         from gradreach.system import machine
-        from gradreach.tracking import mode_now
 
     machine.take_over()
     try:
-        config, environment = parse(composed)
-        task, model = check(config, environment)
-        check_device(environment.device, config.trainer.precision)
-        RecordStore(environment.results_dir / "runs").check_writable()
-        mode_now(environment.tracking)  # refuses a wrong key before anything starts
+        config, environment, task, model = prepared(composed)
     except ConfigError as error:
+        error.hint = "; ".join(filter(None, [error.hint, note]))
         refuse(error)  # before Hydra could report it in its own words
+    advise(note)
     advise(caveat(model, task.shape))
     advise(committed_note(environment.results_dir, config.run_id))
     with watched() as interruption:

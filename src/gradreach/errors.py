@@ -16,11 +16,14 @@ from traceback import walk_tb
 from typing import Any, NoReturn, TextIO
 
 OPTION = "a group takes the name of an option, such as model=lstm; quote off, null and numbers in YAML: 'off'"
+COMPOSING = {"hydra", "omegaconf", "gradreach"}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 """What only a disk answers that takes no more."""
 DISK = FULL | {errno.EACCES}
 """What a full or forbidden disk answers."""
 PROGRAM = "gradreach: "
+LONGEST = 1000
+"""Characters of a value in a message."""
 INDENT = "  "
 """Of the lines of a message after its first."""
 
@@ -88,7 +91,12 @@ def value_text(value: object) -> str:
         return "{" + ", ".join(f"{key}: {value_text(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(value_text, value)) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else _shortened(str(value))
+
+
+def _shortened(text: str) -> str:
+    """Return a text of which one line can be read, however long it is."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}… ({len(text):,} characters)"
 
 
 def _one_line(text: str) -> str:
@@ -193,19 +201,11 @@ def explain(error: BaseException) -> ConfigError | None:
 
     if isinstance(error, ConfigError):
         return error
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        return ConfigError(group, choice, "there is no such option", choices=error.options)
+        return ConfigError(group, choice, "there is no such option", choices=error.options or ())
     if isinstance(error, OverrideParseException):
-        return ConfigError(error.override, allowed=f"cannot be read as key=value ({first_line(error)})")
-    if isinstance(error, HydraException):
-        override = re.match(r"Could not override '([^']+)'", str(error))
-        if override:
-            return _unknown_key(override[1], error.__cause__)
-        if "Ambiguous value for argument" in str(error):
-            return ConfigError(first_line(error), allowed="to sweep over several values, add -m")
-        cause = f" ({first_line(error.__cause__)})" if error.__cause__ else ""
-        return ConfigError(first_line(error) + cause)
+        return _unreadable(error.override, first_line(error))
     if isinstance(error, OSError) and error.errno in DISK:
         kept = "what is finished is kept: re-run the same command to resume"
         return ConfigError(error.filename or "results_dir", allowed=no_room(error), hint=kept)
@@ -213,17 +213,62 @@ def explain(error: BaseException) -> ConfigError | None:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}"
         return ConfigError(mark.name, allowed=f"{place}: {error.problem}", hint="correct the YAML there")
-    if isinstance(error, ValueError) and _raised_by_hydra(error):
-        return ConfigError("defaults", allowed=first_line(error), hint=OPTION)
+    word = _word_at_fault(error)
+    if isinstance(error, HydraException) and (unknown := re.match(r"Could not override '([^']*)'", str(error))):
+        return _unknown_key(unknown[1] or "''", error.__cause__)
+    if word is not None and (isinstance(error, HydraException) or _raised_by_hydra(error)):
+        return _refused_word(word, first_line(error.__cause__ or error))
     if isinstance(error, OmegaConfBaseException):
         return ConfigError(error.full_key or "configuration", allowed=first_line(error))
+    if several := re.match("(?:Ambiguous value for argument|Sweep parameters) '(.*)'", str(error)):
+        return _refused_word(several[1], str(error))
+    if isinstance(error, HydraException):
+        named = re.search(r"(?:for|delete|In) '?([^ ']+?)'?[.:]|^(\S+) appears more than once", str(error))
+        return ConfigError(next(filter(None, named.groups())) if named else "defaults", allowed=first_line(error))
+    if isinstance(error, ValueError) and _raised_by_hydra(error):
+        return ConfigError("defaults", allowed=first_line(error), hint=OPTION)
+    return None
+
+
+def _unreadable(text: str, why: str) -> ConfigError:
+    """Say of a word that Hydra's grammar does not know how it may be written; that has other letters only in quotes."""
+    key, equals, value = text.partition("=")
+    if equals and re.fullmatch(r"[~+]*[\w/@.:-]+", key) and re.fullmatch(r"[^'\"\\()\[\]{}]+", value):
+        return ConfigError(key, value, "is neither a number nor a word", f"text is quoted: \"{key}='{value}'\"")
+    return ConfigError(key, value if equals else ABSENT, f"cannot be read as key=value ({why})")
+
+
+def _refused_word(word: str, why: str) -> ConfigError:
+    """Say of a word that Hydra could read, but not use, why."""
+    key, _, value = word.partition("=")
+    if re.search("Config group override|^argument of type|options list items", why):
+        return ConfigError(key, value, "must be the name of an option, such as lstm", "quote off and numbers: 'off'")
+    if "--multirun" in why:
+        return ConfigError(key, value, "has several values", "to sweep over them, add -m; a list is written [1,2]")
+    return ConfigError(key, value if value else ABSENT, why[:1].lower() + why[1:])
+
+
+def _word_at_fault(error: BaseException) -> str | None:
+    """Return the word of the command line that Hydra was at when it raised, None where it was at none.
+
+    Its errors do not tell, but its local variables do.
+    """
+    for frame, _ in reversed(list(walk_tb(error.__traceback__))):
+        override = frame.f_locals.get("override")
+        if text := override if isinstance(override, str) else getattr(override, "input_line", None):
+            return str(text)
+        for each in frame.f_locals.get("overrides_list") or []:  # a group of several options, not all of them names
+            if isinstance(options := each.value(), list) and not all(
+                isinstance(one, str) and "${" not in one for one in options
+            ):
+                return str(each.input_line)
     return None
 
 
 def _raised_by_hydra(error: BaseException) -> bool:
-    """Return whether the innermost frame is Hydra's, which raises bare ValueErrors for names of options."""
-    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith("hydra.")
+    """Return whether an error is Hydra's or OmegaConf's, which raise bare ones for what they cannot use, not ours."""
+    modules = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
+    return next((name != "gradreach" for name in reversed(modules) if name in COMPOSING), False)
 
 
 def no_room(error: OSError) -> str:

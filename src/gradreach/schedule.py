@@ -6,7 +6,9 @@ Schedule = str | int | None
 """None: never; ``ends``: at the start and of the chosen weights; n: there and after every n-th epoch; ``n steps``:
 there and after every n-th training step."""
 
-STEPS = re.compile(r"([1-9][0-9]*) steps")
+MOST = 1_000_000_000
+"""Epochs, steps or batches: no run has more."""
+STEPS = re.compile(r"([1-9][0-9]{0,8}) steps")
 
 
 def checked_schedule(value: object) -> Schedule:
@@ -15,7 +17,7 @@ def checked_schedule(value: object) -> Schedule:
     Raises:
         ValueError: it is none.
     """
-    epochs = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    epochs = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST
     steps = isinstance(value, str) and (value == "ends" or STEPS.fullmatch(value))
     if value is None or epochs or steps:
         return value  # type: ignore[return-value]

@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,9 @@ def test_of_a_task_that_the_model_does_not_fit_the_card_is_shown_before_what_is_
     assert "chance    0.1" in text.getvalue()
     with pytest.raises(ConfigError, match=r"task\.symbols=0"):
         describe(["task=copy", "task.symbols=0"], CONF, Console(file=text, width=160, highlight=False))
+
+
+def test_data_that_take_long_to_draw_are_not_drawn():
+    start = time.process_time()
+    assert "100,000 steps are too many to draw examples here" in described("model=cnn", "task=adding", "seq_len=100000")
+    assert time.process_time() - start < 3

@@ -284,7 +284,7 @@ def test_equal_settings_have_one_identity(configured):
         (STOPPING + "{val/loss: 1, steps: 9}", "must be null, or one bound"),
         ("callbacks.early_stopping.patienc=3", "callbacks.early_stopping.patienc: there is no such setting; did you"),
         ("callbacks.early_stopping.mode=up", "callbacks.early_stopping: `mode` can be "),
-        ("callbacks.early_stopping.min_delta=nan", "callbacks.early_stopping: Out of range float values"),
+        ("callbacks.early_stopping.min_delta=nan", "callbacks.early_stopping.min_delta=nan: must be a finite number"),
         ("callbacks.early_stopping._target_=torch.nn.Linear", "must be a subclass of pytorch_lightning.Callback"),
         (
             "callbacks.early_stopping._target_=nowhere.At",

@@ -5,7 +5,7 @@ import pkgutil
 from functools import cache
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, create_model
 
 from gradreach.errors import ConfigError
 
@@ -54,6 +54,37 @@ def resolve(target: str, setting: str = "_target_") -> Any:
         return pkgutil.resolve_name(target)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(setting, target, f"cannot be imported ({error})") from None
+
+
+@cache
+def loose_signature_of(constructor: Any) -> type[BaseModel]:
+    """Make a schema of the arguments of a class that is not ours: those are checked whose annotation can be.
+
+    A default of None stands for a type of its own, as it does for most who write one.
+    """
+    try:
+        hints = get_type_hints(constructor.__init__)
+    except (NameError, TypeError):
+        hints = {}
+    fields: dict[str, Any] = {}
+    parameters = inspect.signature(constructor).parameters.values()
+    for parameter in parameters:
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            kind = hints.get(parameter.name, Any)
+            kind = kind | None if parameter.default is None else kind
+            fields[parameter.name] = (_known(kind), ... if parameter.default is parameter.empty else parameter.default)
+    others = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    config = ConfigDict(extra="allow" if others else "forbid", allow_inf_nan=False, protected_namespaces=())
+    return create_model(constructor.__name__, __config__=config, **fields)
+
+
+def _known(kind: Any) -> Any:
+    """Return an annotation that pydantic can check; Any for another."""
+    try:
+        TypeAdapter(kind)
+    except PydanticUserError:
+        return Any
+    return kind
 
 
 @cache

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
-from gradreach.config.components import Component, Target, resolve, signature_of
+from gradreach.config.components import Component, LoggerTarget, Target, loose_signature_of, resolve, signature_of
 from gradreach.config.settings import Axes, Kernels, RunConfig, RunEnvironment
-from gradreach.config.validation import Model, checked
+from gradreach.config.validation import Model, checked, settled
 from gradreach.errors import ConfigError, advise, one_line
 
 LOOPS = {"gradreach.models.RNN", "gradreach.models.GRU"}
@@ -36,8 +36,9 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     run, environment = parts(composed)
     model = _with_checked_arguments("model", run.model)
     task = _with_checked_arguments("task", run.task)
+    callbacks, loggers = dict[str, Target](), dict[str, LoggerTarget]()
     for name, callback in run.callbacks.items():
-        _check_plugin(f"callbacks.{name}", callback, "pytorch_lightning.Callback")
+        callback = callbacks[name] = _checked_plugin(f"callbacks.{name}", callback, "pytorch_lightning.Callback")
         try:
             json.dumps(callback.arguments(), allow_nan=False)
             callback.make()
@@ -46,8 +47,9 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     for name, logger in environment.logger.items():  # not made here: some open a file or a connection
         if logger.package is not None and find_spec(logger.package) is None:
             raise ConfigError("logger", name, f"needs {logger.package}", f"pip install {logger.package}")
-        _check_plugin(f"logger.{name}", logger, "pytorch_lightning.loggers.Logger")
-    return run.model_copy(update={"model": model, "task": task}), environment
+        loggers[name] = _checked_plugin(f"logger.{name}", logger, "pytorch_lightning.loggers.Logger")
+    run = run.model_copy(update={"model": model, "task": task, "callbacks": callbacks})
+    return run, environment.model_copy(update={"logger": loggers})
 
 
 def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
@@ -56,8 +58,6 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     Raises:
         ConfigError: naming the first setting that is unknown or cannot be.
     """
-    rounded = ("model", "task", "optimizer", "trainer")
-    composed = {key: _rounded(value) if key in rounded else value for key, value in composed.items()}
     groups = (Axes, Kernels, RunConfig, RunEnvironment)
     known = {field for group in groups for field in group.model_fields}
     for key in composed:
@@ -67,7 +67,7 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     if "kernels" in (composed.get("trainer") or {}):
         given = composed["trainer"]["kernels"]
         raise ConfigError("trainer.kernels", given, "follows from kernels", "set kernels=torch")
-    run, environment = _part(RunConfig, composed), _part(RunEnvironment, composed)
+    run, environment = settled(_part(RunConfig, composed)), _part(RunEnvironment, composed)
     trainer = run.trainer.model_copy(update={"kernels": _kernels(_part(Kernels, composed).kernels, run, environment)})
     return run.model_copy(update={"trainer": trainer}), environment
 
@@ -97,18 +97,6 @@ def _kernels(asked: str, run: RunConfig, environment: RunEnvironment) -> str:
     return "compiled"
 
 
-def _rounded(value: Any) -> Any:
-    """Return a value with 12 digits a number: 0.30000000000000004, from a range, is the 0.3 that is meant."""
-    match value:
-        case float():
-            return float(f"{value:.12g}")
-        case Mapping():
-            return {key: _rounded(each) for key, each in value.items()}
-        case list() | tuple():
-            return [_rounded(each) for each in value]
-    return value
-
-
 def _part(group: type[Model], composed: Mapping[str, Any]) -> Model:
     return checked(group, {key: composed[key] for key in group.model_fields if key in composed})
 
@@ -117,18 +105,26 @@ SomeComponent = TypeVar("SomeComponent", bound=Component)
 
 
 def _with_checked_arguments(group: str, component: SomeComponent) -> SomeComponent:
-    arguments = checked(signature_of(resolve(component.target, f"{group}._target_")), component.arguments(), group)
+    schema = signature_of(resolve(component.target, f"{group}._target_"))
+    arguments = settled(checked(schema, component.arguments(), group), group)
     own = component.model_dump(by_alias=True, include=set(type(component).model_fields))
     return type(component).model_validate({**own, **arguments.model_dump()})
 
 
-def _check_plugin(key: str, target: Target, base: str) -> None:
-    """Refuse what is no subclass of the base, or has no such argument."""
+PlainTarget = TypeVar("PlainTarget", bound=Target)
+
+
+def _checked_plugin(key: str, target: PlainTarget, base: str) -> PlainTarget:
+    """Return what names a subclass of the base, with arguments that its constructor can take.
+
+    Raises:
+        ConfigError: it is no such subclass, or has no such argument.
+    """
     constructor = resolve(target.target, f"{key}._target_")
-    if not (inspect.isclass(constructor) and issubclass(constructor, resolve(base))):
+    fits = inspect.isclass(constructor) and issubclass(constructor, resolve(base))
+    if not fits:
         raise ConfigError(f"{key}._target_", target.target, f"must be a subclass of {base}")
-    known = inspect.signature(constructor).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-        for argument in target.arguments():
-            if argument not in known:
-                raise ConfigError(f"{key}.{argument}", allowed="there is no such setting", choices=list(known))
+    given = target.arguments()
+    found = settled(checked(loose_signature_of(constructor), given, key), key)
+    plainly = {name: value for name, value in found if name in given and isinstance(value, bool | int | float | str)}
+    return target.model_copy(update=plainly)

@@ -13,7 +13,6 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
-    PositiveInt,
     StrictBool,
     StrictFloat,
     StrictInt,
@@ -21,7 +20,7 @@ from pydantic import (
 
 from gradreach.config.components import Component, LoggerTarget, Settings, Target
 from gradreach.config.tracking import TrackingSettings
-from gradreach.schedule import Schedule, checked_schedule
+from gradreach.schedule import MOST, Schedule, checked_schedule
 
 IDENTITY_VERSION = 3
 """Raised when a change of the code makes equal configurations yield other numbers.
@@ -30,6 +29,9 @@ Version 3 is open until release 0.2.0: until then what it stands for may change 
 """
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+# far beyond what anybody waits for: what is larger by mistake is refused, and is not another name for all there is
+Count = Annotated[int, Field(gt=0, le=MOST)]
+Examples = Annotated[int, Field(gt=0, le=100_000_000)]
 
 
 def _is_none(value: object) -> bool:
@@ -84,7 +86,7 @@ def checked_limit(value: object) -> object:
     Raises:
         ValueError: it is not.
     """
-    number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    number = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST
     share = isinstance(value, float) and 0 < value < 1
     if value is None or number or share:
         return value
@@ -105,7 +107,7 @@ def checked_stop(value: object) -> object:
     if isinstance(value, Mapping) and len(value) == 1:
         ((name, bound),) = value.items()
         if isinstance(bound, int | float) and not isinstance(bound, bool) and 0 <= bound < math.inf:
-            if name == "steps" and bound == int(bound) > 0:
+            if name == "steps" and MOST >= bound == int(bound) > 0:
                 return {name: int(bound)}
             if STOPPING.fullmatch(str(name)) and (bound <= 1 or not str(name).endswith("accuracy")):
                 return {name: float(bound)}
@@ -131,18 +133,18 @@ class TrainerSettings(Settings):
     - ``kernels``: what recurrent layers run through; what ``kernels=auto`` comes to for this model on this machine.
     """
 
-    epochs: PositiveInt
-    batch_size: PositiveInt
+    epochs: Count
+    batch_size: Examples
     clip_norm: PositiveFloat | None
     precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed"] = "32-true"
-    accumulate_grad_batches: PositiveInt = 1
+    accumulate_grad_batches: Examples = 1
     # of these, what is off is no column of a table: no other value means the same
-    max_steps: PositiveInt | None = Field(default=None, exclude_if=_is_none)
+    max_steps: Count | None = Field(default=None, exclude_if=_is_none)
     stop_when: StopBound = Field(default=None, exclude_if=_is_none)
     limit_train_batches: Limit = Field(default=None, exclude_if=_is_none)
     limit_val_batches: Limit = Field(default=None, exclude_if=_is_none)
     limit_test_batches: Limit = Field(default=None, exclude_if=_is_none)
-    overfit_batches: PositiveInt | None = Field(default=None, exclude_if=_is_none)
+    overfit_batches: Examples | None = Field(default=None, exclude_if=_is_none)
     kernels: Literal["compiled", "torch"] = Field(default="torch", exclude_if=_is_torch)
     fast_dev_run: StrictBool = Field(default=False, exclude_if=_is_false)
     checkpoint_seconds: NonNegativeFloat = Field(default=60.0, exclude=True)
@@ -157,8 +159,8 @@ class DiagnosticsSettings(Settings):
     """What is measured of gradient and states, when, on how many examples."""
 
     name: Literal["off", "standard", "full"]
-    examples: PositiveInt
-    exponents: PositiveInt
+    examples: Examples
+    exponents: Annotated[int, Field(gt=0, le=65_536)]
     profile: When
     gates: When
     histograms: When
@@ -225,7 +227,7 @@ class RunEnvironment(Settings):
     force: bool
     retry: Literal["failed", "none"]
     prune: list[StrictInt | StrictFloat | None] | None = None
-    threads: PositiveInt
+    threads: Annotated[int, Field(gt=0, le=1024)]
     device: str
 
 
@@ -233,7 +235,7 @@ class Axes(Settings):
     """The three axes of the study, at the top of the configuration."""
 
     seq_len: Annotated[int, Field(gt=0, le=1_000_000)]
-    kernel_size: PositiveInt
+    kernel_size: Annotated[int, Field(gt=0, le=1_000_000)]
     seed: Seed
 
 

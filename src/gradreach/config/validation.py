@@ -1,7 +1,9 @@
 """Values checked against a schema; the first that is wrong is one line."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -12,8 +14,13 @@ from gradreach.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+UNICODE = re.compile(r"[^\0\ud800-\udfff]*")
 NUMBER = re.compile(r"[-+]?((0|[1-9][0-9_]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 """How Hydra's command line writes one: elsewhere 010 may be eight."""
+
+
+SMALLEST = 1e-30
+"""The smallest number but zero that is taken, and one over the largest: float32 holds both, and their neighbours."""
 
 
 def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
@@ -26,18 +33,60 @@ def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") 
     return found
 
 
+def settled(group: Model, prefix: str = "") -> Model:
+    """Return a group with the numbers that are meant, so that each has one identity.
+
+    They have 12 digits: 0.30000000000000004, from a range, is 0.3; and minus zero is zero.
+
+    Raises:
+        ConfigError: training in single precision would make zero of one, or infinity.
+    """
+    update = _settled_items({**group.__dict__, **(group.model_extra or {})}, prefix)
+    return group.model_copy(update=update) if update else group
+
+
+def _settled_items(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return those of the values that are settled otherwise than they stand."""
+    found = ((name, value, _settled(value, f"{prefix}.{name}" if prefix else name)) for name, value in values.items())
+    return {name: new for name, value, new in found if new is not value}
+
+
+def _settled(value: Any, key: str) -> Any:
+    match value:
+        case BaseModel():
+            return settled(value, key)
+        case float() if not math.isfinite(value):
+            raise ConfigError(key, value, "must be a finite number")
+        case float() if value and not SMALLEST <= abs(value) <= 1 / SMALLEST:
+            raise ConfigError(key, value, f"must be 0, or of a size between {SMALLEST:g} and {1 / SMALLEST:g}")
+        case float():
+            return meant if str(meant := float(f"{value:.12g}") + 0.0) != str(value) else value
+        case Mapping():
+            return {**value, **update} if (update := _settled_items(value, key)) else value
+        case list():
+            new = [_settled(each, key) for each in value]
+            return new if any(one is not other for one, other in zip(new, value, strict=True)) else value
+    return value
+
+
 def _refuse_look_alikes(value: object, given: object, key: str) -> None:
-    """Refuse what pydantic makes a number of, and so another identity, though it is none: true, or the text 010."""
+    """Refuse what is taken for what it is not, and so another identity: true or the text 010 for a number, bytes."""
     match value, given:
         case BaseModel(), Mapping():
             for attribute, field in type(value).model_fields.items():
                 name = field.alias or attribute
                 _refuse_look_alikes(getattr(value, attribute), given.get(name), ".".join(filter(None, [key, name])))
+            _refuse_look_alikes(value.model_extra or {}, given, key)
+        case Mapping(), Mapping():
+            for name, one in value.items():
+                _refuse_look_alikes(one, given.get(name), f"{key}.{name}" if key else name)
         case ((list() | tuple()), (list() | tuple())):
             for one, its in zip(value, given, strict=False):
                 _refuse_look_alikes(one, its, key)
         case bool(), _:
             pass
+        case ((str() | Path()), _) if not UNICODE.fullmatch(str(value)):
+            raise ConfigError(key, value, "must be text without zero characters and broken ones")
         case ((int() | float()), bool()):
             raise ConfigError(key, given, "must be a number, not a truth value")
         case ((int() | float()), str()) if not NUMBER.fullmatch(given):
@@ -85,5 +134,7 @@ def _demand(mistake: ErrorDetails, field: FieldInfo | None) -> str:
     """Return what a setting must do or be: in the words of its field where pydantic has only a pattern."""
     if mistake["type"] == "string_pattern_mismatch" and field is not None and field.description:
         return f"be {field.description}"
+    if mistake["type"] == "int_parsing_size":
+        return "be a number of fewer digits"
     message = re.sub(r"^(Value error, must|\w+ should) ", "", mistake["msg"])
     return message.replace("Input is not", "be").partition(" for <class")[0]

@@ -27,6 +27,7 @@ from rich.table import Table
 
 from gradreach.config import RunConfig, RunEnvironment
 from gradreach.records import RecordStore, left_alone
+from gradreach.rounding import number, score_text
 
 POLL_SECONDS = 0.5
 """How long a sweep's display waits before it looks at the records again, where something has just happened."""
@@ -98,7 +99,8 @@ class RunDisplay:
         if "train/loss" not in row:
             return
         metric = "accuracy" if "val/accuracy" in row else "mse"
-        text = f"loss {row['train/loss']:.3f}   validation {metric} {score_text(metric, row[f'val/{metric}']):>6}"
+        loss, score = number(row["train/loss"], ".3f"), score_text(metric, row[f"val/{metric}"])
+        text = f"loss {loss}   validation {metric} {score:>6}"
         self.bar.update(self.task, completed=row["epoch"], description=text)
         every = max(1, self.epochs // 5)
         if not self.console.is_terminal and (row["epoch"] % every == 0 or row["epoch"] == self.epochs):
@@ -128,7 +130,7 @@ class RunDisplay:
                 self.console.print(f"  gradient {stage:<6} {_gradient(metrics, stage)}")
         self.console.print(
             f"  size            {record['parameters']:,} parameters, "
-            f"{record['multiply_adds']:,} multiply-adds a sequence, {record['seconds']:.1f} s"
+            f"{record['multiply_adds']:,} multiply-adds a sequence, {number(record['seconds'], '.1f')} s"
         )
         self.console.print(f"  record          {folder}/record.json, history.csv, profile.npz")
         look = leet_line(environment.results_dir)
@@ -143,17 +145,12 @@ def counted(runs: int) -> str:
     return f"{runs} run" if runs == 1 else f"{runs} runs"
 
 
-def score_text(metric: str, value: Any) -> str:
-    """Return a score as people read it: an accuracy in per cent."""
-    return f"{float(value):.1%}" if metric == "accuracy" else f"{float(value):.3g}"
-
-
 def _gradient(metrics: Mapping[str, Any], stage: str) -> str:
     parts = []
     for quantity, name in (("x", "input"), ("h", "state"), ("c", "cell")):
         reach = metrics.get(f"gradient/{stage}/{quantity}.reach")
         if reach is not None:
-            parts.append(f"reaches {float(reach):.0f} steps back ({name})")
+            parts.append(f"reaches {number(float(reach), '.0f')} steps back ({name})")
     return ", ".join(parts)
 
 
@@ -317,10 +314,10 @@ def pause_after(quiet: float, look: float) -> float:
 
 def _outcome(record: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return what a run came to, how far its gradient reaches, and its time."""
-    seconds = f"{record['seconds']:6.1f} s" if "seconds" in record else ""
+    seconds = f"{number(record['seconds'], '.1f'):>6} s" if "seconds" in record else ""
     if record["status"] != "finished":
         return f"{record['status']}: {record.get('error', '').splitlines()[0]}", "", seconds
     metrics, metric = record["metrics"], record.get("metric", "accuracy")
     reach = metrics.get("gradient/end/x.reach")
-    far = f"gradient reaches {float(reach):4.0f} steps" if reach is not None else ""
+    far = f"gradient reaches {number(float(reach), '.0f'):>4} steps" if reach is not None else ""
     return f"test {metric} {score_text(metric, metrics[f'test/{metric}']):>6}", far, seconds

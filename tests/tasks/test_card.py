@@ -7,6 +7,7 @@ import pytest
 import torch
 from rich.cells import cell_len
 
+from gradreach.rounding import score_text
 from gradreach.tasks import (
     Batch,
     Copy,
@@ -32,7 +33,10 @@ def test_a_card_tells_sizes_classes_chance_and_source(task):
     splits = task.splits(NOWHERE)
     assert type(task).__doc__.split("\n")[0].replace("``", "'") in " ".join(text.split())
     assert f"train {len(splits.train):,}, validation {len(splits.validation):,}, test {len(splits.test):,}" in text
-    assert f"chance    {task.chance(splits):.4g} test accuracy, always answering training's most frequent class" in text
+    assert (
+        f"chance    {score_text('accuracy', task.chance(splits))} test accuracy, always answering training's most frequent class"
+        in text
+    )
     assert f"{task.shape.outputs} classes" in text
     assert f"lengths   all {task.shape.length}" in text
     assert task.source in " ".join(text.split())
@@ -86,7 +90,7 @@ def test_lengths_that_are_all_as_frequent_look_so(longest, bins):
 def test_a_card_says_of_how_many_series_its_baseline_is():
     lengths = torch.full((20_002,), 2)
     text = card(Padded(lengths, torch.arange(20_002) % 2), NOWHERE)
-    told = "baseline  1 by logistic regression on all steps (10,000 training, 10,000 test examples)"
+    told = "baseline  100.0% by logistic regression on all steps (10,000 training, 10,000 test examples)"
     assert told in " ".join(text.split()).replace("baseline ", "baseline  ")
 
 

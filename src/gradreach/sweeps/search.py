@@ -19,9 +19,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from gradreach.assemble import check
 from gradreach.config import checked
 from gradreach.config.settings import Seed, Settings
-from gradreach.display import counted, make_console, score_text
+from gradreach.display import counted, make_console
 from gradreach.errors import ConfigError, value_text
 from gradreach.records import SETTLED, RecordStore
+from gradreach.rounding import score_text
 from gradreach.run_state import fell_behind, sign
 from gradreach.sweeps.plan import Job, plan
 from gradreach.sweeps.proposals import Proposals

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from gradreach.compose import Composer, all_jobs, configuration
 from gradreach.display import counted
 from gradreach.records import SETTLED, RecordStore
+from gradreach.rounding import number
 from gradreach.run_table.columns import MISSING
 from gradreach.run_table.committed import rows_of
 from gradreach.run_table.join import committed_runs
@@ -208,7 +209,9 @@ def core_hours(seconds: float, left: int, unknown: int) -> str:
     if left and left == unknown:
         return "not known, no run like them has finished"
     hours = seconds / 3600
-    return f"{hours:.{1 if hours >= 1 else 2}f}" + (f", and {counted(unknown)} of unknown length" if unknown else "")
+    return number(hours, ".1f" if hours >= 1 else ".2f") + (
+        f", and {counted(unknown)} of unknown length" if unknown else ""
+    )
 
 
 def _time(seconds: float) -> str:

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from gradreach.analysis.naming import number
 from gradreach.analysis.results import numbers
 from gradreach.analysis.stats.statistics import estimate
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import PALE, PANEL, WIDE, Inches, series
+from gradreach.rounding import number
 
 ONE_PER_CENT = "1 %"
 """What the line where reach ends is called."""
@@ -241,7 +241,7 @@ def few_decades(axis: Axis, ratio: float) -> None:
     elif ratio < 500:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
     if ratio < 500:
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value, "g")))
         axis.set_minor_formatter(NullFormatter())
 
 

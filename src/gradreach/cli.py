@@ -137,10 +137,16 @@ def report(results_dir: ResultsDir = Path("results")) -> None:
 @app.command()
 def table(
     what: What = None,
-    rows: Annotated[str, typer.Option(help="A key, or several: model,task.")] = "model",
-    columns: Annotated[str, typer.Option(help="A key, or several; empty: none.")] = "seq_len",
+    rows: Annotated[
+        str | None, typer.Option(help="A key, or several: model,task.", show_default="model, or seq_len beside it")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="A key, or several; empty: none.", show_default="seq_len, if no row is")
+    ] = None,
     value: Annotated[list[str] | None, typer.Option(help="A metric; may be given again.")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="key=value or key=value,value; may be given again.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="key=value or key=value,value; null: has none; may be given again.")
+    ] = None,
     best: Annotated[Best | None, typer.Option(help="Mark the best of a column where it beats every other.")] = None,
     form: Annotated[Form, typer.Option("--format", help="How to write it.")] = Form.terminal,
     source: SourceName = None,
@@ -154,8 +160,7 @@ def table(
 
     runs = load_runs(what, results_dir, _records(source))
     runs = adhoc.narrowed(runs.assign(architecture=architectures(runs)), where or [])
-    row_keys, column_keys = ([key.strip() for key in text.split(",") if key.strip()] for text in (rows, columns))
-    asked = adhoc.table(runs, row_keys, column_keys, value or ["test/accuracy"], best.value if best else None)
+    asked = adhoc.table(runs, *adhoc.keys_of(rows, columns), value or ["test/accuracy"], best.value if best else None)
     terminal.table(asked, runs, form.value)
 
 

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from gradreach.analysis.naming import plain
+from gradreach.analysis.order import in_order
 from gradreach.analysis.results import numbers
 from gradreach.analysis.stats.statistics import estimate
 from gradreach.analysis.tables.specification import Measure
@@ -125,10 +127,12 @@ def panels_of(runs: pd.DataFrame, key: str | None) -> list[tuple[str, pd.DataFra
     """Return title and runs of each panel: one for each value of a key, in order; None makes one of all."""
     if key is None or runs.empty:
         return [("", runs)]
-    groups = [(value, group) for value, group in runs.groupby(key, sort=True)]
+    groups = [group for _, group in in_order(runs, [key]).groupby([key], sort=False, dropna=False)]
     if len(groups) == 1:
-        return [("", groups[0][1])]
-    return [(f"{key} {value}" if isinstance(value, int | float | np.number) else str(value), g) for value, g in groups]
+        return [("", groups[0])]
+    values = [group[key].iloc[0] for group in groups]
+    titles = [value if isinstance(value, str) else f"{key} {plain(value)}" for value in values]
+    return list(zip(titles, groups, strict=True))
 
 
 def grid(count: int) -> tuple[int, int]:

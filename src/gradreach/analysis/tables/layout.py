@@ -72,7 +72,7 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     lines, marks = [], []
     for key, group in summary.groupby([*table.row_keys, table.lines], sort=False, dropna=False):
         line = {name: plain(value) for name, value in zip(table.row_keys, key, strict=False)}
-        line["parameters"] = ", ".join(f"{int(p):,}" for p in group["parameters"].dropna().unique())
+        line["parameters"] = ", ".join(f"{int(p):,}" for p in sorted(group["parameters"].dropna().unique()))
         if beside:
             line["chance"] = _chance_beside(group, measures)
         if key[-1]:

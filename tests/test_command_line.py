@@ -35,6 +35,15 @@ def records(folder):
         (["experiment=null"], "defaults: Config group override must be a string or a list. Got NoneType; a group"),
         (["=64"], "defaults: Config group override must be a string or a list. Got int; a group takes the name of an"),
         (["+optimizer.betas=[0.9,0.9]"], "optimizer.betas: there is no such setting; choose from lr, name, schedule"),
+        (
+            ["experiment=kernel_size_quick", "tracking=off"],
+            "experiment=kernel_size_quick: is a sweep over model.layers, kernel_size, seed, task; without -m it would "
+            "be one run; type python run.py -m experiment=kernel_size_quick tracking=off, or for a single run",
+        ),
+        (
+            ["+search=training"],
+            "+search=training: is a sweep over optimizer.lr, optimizer.schedule, trainer.batch_size",
+        ),
         (["experiment=quickstrat"], "experiment=quickstrat: there is no such option; did you mean quickstart?"),
     ],
 )

@@ -62,18 +62,21 @@ def progress_bar(console: Console) -> Progress:
 
 
 def tables_line(experiment: str, results_dir: Path) -> str:
-    """Return the command that makes the tables of an experiment."""
+    """Return the command that makes the tables of an experiment, as it works in this shell."""
     elsewhere = [] if results_dir.absolute() == Path("results").absolute() else ["--results-dir", str(results_dir)]
-    return shlex.join(["gradreach", "tables", experiment, *elsewhere])
+    return shlex.join([*_command("gradreach"), "tables", experiment, *elsewhere])
 
 
 def leet_line(results_dir: Path) -> str | None:
     """Return the line that opens the curves in the terminal, as it works in this shell; None where there are none."""
     if not any((results_dir / "wandb").glob("*run-*/*.wandb")):
         return None
-    here = shutil.which("wandb") is not None
-    wandb = ["wandb"] if here else [sys.executable, "-m", "wandb"]
-    return shlex.join([*wandb, "leet", str(results_dir / "wandb")])
+    return shlex.join([*_command("wandb"), "leet", str(results_dir / "wandb")])
+
+
+def _command(name: str) -> list[str]:
+    """Return how a program is called that is also a module of ours, where its folder is not on the path."""
+    return [name] if shutil.which(name) is not None else [sys.executable, "-m", name]
 
 
 class RunDisplay:

@@ -1,5 +1,7 @@
 """What ``run.py`` does with a job that Hydra composed: a finished run is shown, any other is done."""
 
+import re
+import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from gradreach.compose import grids
 from gradreach.config import RunConfig, RunEnvironment, parse, parts, plain
 from gradreach.display import RunDisplay
 from gradreach.errors import ConfigError, advise, refuse
@@ -33,10 +36,32 @@ def run_composed(composed: DictConfig) -> float | None:
     if HydraConfig.get().mode is RunMode.MULTIRUN:
         record = _do_in_sweep(values)
     else:
+        _see_that_no_sweep_is_meant()
         record = _show(*finished) if (finished := met_again(values)) is not None else _do_alone(values)
         if code := EXITS.get(record["status"], 1):
             sys.exit(code)
     return (record.get("metrics") or {}).get(f"val/{record.get('metric')}")
+
+
+def _see_that_no_sweep_is_meant() -> None:
+    """Refuse the name of a sweep alone, without -m: the run of its default settings is none of it.
+
+    Where a value is given of something that it sweeps, as W&B's agents do, one run is meant.
+    """
+    hydra = HydraConfig.get()
+    words = [word for word in (*hydra.overrides.hydra, *hydra.overrides.task) if not word.startswith("hydra.mode=")]
+    named = next((word for word in words if word.lstrip("+").startswith(("experiment=", "search="))), None)
+    values: dict[str, set[str]] = {}
+    for grid in grids(hydra.sweeper.get("params") or {}, hydra.sweeper.get("parts")):
+        for key, value in grid.items():
+            values.setdefault(key, set()).add(str(value))
+    swept = [key for key, held in values.items() if len(held) > 1 or any(re.search(r"[,(]", value) for value in held)]
+    if named is None or not swept or values.keys() & {word.lstrip("+").partition("=")[0] for word in words}:
+        return
+    key, _, name = named.partition("=")
+    without = f"is a sweep over {', '.join(swept)}; without -m it would be one run"
+    hint = f"type {shlex.join(['python', 'run.py', '-m', *words])}, or for a single run of it give a value of these"
+    refuse(ConfigError(key, name, without, hint))
 
 
 def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, dict[str, Any]] | None:

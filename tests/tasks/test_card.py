@@ -51,7 +51,7 @@ def test_a_card_of_texts_shows_a_histogram_and_readable_samples(tmp_path):
     assert re.search(r"lengths   1 [ ▁▂▃▄▅▆▇█]{8} 8\n          mean \d", text)
     assert re.search(r"samples   (good|bad) film.*→  [ab]", text)
     assert "cut 0.2" in text
-    assert "1 by TF-IDF" in text
+    assert "100.0% by TF-IDF" in text
 
 
 def test_a_card_keeps_to_80_columns_whatever_the_texts(tmp_path):

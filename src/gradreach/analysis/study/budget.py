@@ -1,5 +1,7 @@
 """What a page tells of its runs by itself: the budget, the rates that were tried, the seeds, the sizes."""
 
+import re
+
 import pandas as pd
 
 from gradreach.analysis.naming import plain
@@ -41,6 +43,8 @@ def _of(runs: pd.DataFrame, name: str, words: str, *, count: bool = False) -> st
         which = f"{values[0]} to {values[-1]}" if whole and len(values) > 1 else listed(map(plain, values))
         return f"{len(values)} {words if len(values) > 1 else words.removesuffix('s')} ({which})"
     few = [number(float(value), ",.0f") for value in values]
+    if few == ["1"]:
+        words = re.sub(r"^(\w+)s\b", r"\1", words)
     return f"{listed(few) if len(few) <= FEW else f'{few[0]} to {few[-1]}'} {words}"
 
 

@@ -1,5 +1,8 @@
 """The commands as a user types them."""
 
+import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -104,6 +107,27 @@ def test_a_run_that_takes_its_worker_with_it_is_given_up_and_the_others_are_done
     assert "2 runs: 1 failed, 1 finished" in done.stdout
     assert "its worker ended 3 times without a result: killed from outside, or out of memory" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_sweep_and_its_status_count_the_warnings_of_its_runs_by_kind(run_py, tmp_path):
+    line = ["model=rnn", "model._target_=broken.Warned", "seq_len=64,70", "seed=0,1", "tracking=off", *SMALL]
+    for n_jobs in (1, 2):  # in one process a second run's warning is the same as the first one's
+        (tmp_path / "results").exists() and shutil.rmtree(tmp_path / "results")
+        done = run_py("-m", *line, f"hydra.launcher.n_jobs={n_jobs}")
+        assert done.returncode == 0, done.stderr
+        told = [text.strip() for text in done.stdout.splitlines() if "warning of" in text]
+        assert len(told) == 2
+        assert re.fullmatch(r"warning of 4 runs: lstm: LSTMCell in a loop of (64|70) steps; its states .*", told[0])
+        assert told[1] == "warning of 2 runs: long"
+    store, found = records(tmp_path)
+    assert all("LSTMCell" in store.log(record["run_id"]).read_text() for record in found)
+    again = run_py("-m", *line)
+    assert [text.strip() for text in again.stdout.splitlines() if "warning of" in text] == told
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "tests" / "broken"), "COLUMNS": "200"}
+    status = [sys.executable, "-m", "gradreach", "status", *line, "--conf-dir", str(PROJECT / "conf"), "--csv", "s.csv"]
+    asked = subprocess.run(status, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert [text.strip() for text in asked.stdout.splitlines() if "warning of" in text] == told
+    assert (tmp_path / "s.csv").read_text().count("LSTMCell") == 4
 
 
 @pytest.mark.parametrize("line", [[], ["-m"]])

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,6 +28,7 @@ from rich.table import Table
 from gradreach.config import RunConfig, RunEnvironment
 from gradreach.records import RecordStore, left_alone
 from gradreach.rounding import number, score_text
+from gradreach.system.warned import kinds
 
 POLL_SECONDS = 0.5
 """How long a sweep's display waits before it looks at the records again, where something has just happened."""
@@ -35,6 +36,8 @@ LONGEST_SECONDS = 60.0
 """How long it waits at most; longer only where a look itself takes long."""
 PATIENCE, SHARE = 0.05, 0.01
 """The share of the time since something happened that it waits for more; the share of all time that looking takes."""
+KINDS = 5
+"""How many kinds of warnings are shown."""
 LATEST = 8
 """How many of the latest results stand in the table."""
 
@@ -148,6 +151,18 @@ def counted(runs: int) -> str:
     return f"{runs} run" if runs == 1 else f"{runs} runs"
 
 
+def warned_lines(warned: Iterable[Sequence[str]]) -> list[str]:
+    """Say what runs were warned of: each kind of warning once, with the number of runs, the most frequent first.
+
+    Args:
+        warned: the warnings of each run.
+    """
+    found = sorted(kinds(warned).items(), key=lambda kind: -kind[1])
+    lines = [f"  warning of {counted(count)}: {text}" for text, count in found[:KINDS]]
+    more = f"  {len(found) - KINDS} more kinds of warnings stand in the runs' records"
+    return [*lines, more] if len(found) > KINDS else lines
+
+
 def _gradient(metrics: Mapping[str, Any], stage: str) -> str:
     parts = []
     for quantity, name in (("x", "input"), ("h", "state"), ("c", "cell")):
@@ -230,6 +245,8 @@ class SweepDisplay:
                     cells = (self.labels[run.run_id], str(run.seed), error.splitlines()[0], where)
                     table.add_row(*map(escape, cells))
             self.console.print(table)
+        for line in warned_lines(record.get("warnings", ()) for record in records.values()):
+            self.console.print(line, markup=False)
         if set(states) - set(left_alone(environment.retry)):
             self.console.print("  the same line does again what is not finished")
         if "failed" in states and environment.retry == "none":

@@ -89,7 +89,8 @@ def _show(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -
         RecordStore(environment.results_dir / "runs").check_writable()
     except ConfigError as error:
         refuse(error)
-    advise(record["caveat"])
+    for told in (record["caveat"], *record.get("warnings", ())):
+        advise(told)
     with RunDisplay(run) as display:
         pass
     display.result(record, environment)

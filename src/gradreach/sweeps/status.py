@@ -11,7 +11,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from gradreach.compose import Composer, all_jobs, configuration
-from gradreach.display import counted
+from gradreach.display import counted, warned_lines
 from gradreach.records import SETTLED, RecordStore
 from gradreach.rounding import number
 from gradreach.run_table.columns import MISSING
@@ -22,7 +22,9 @@ from gradreach.sweeps.plan import Job, labels, plan, varied
 Compose = Callable[[Sequence[str]], DictConfig]
 
 AXES = ["model", "task", "seq_len", "kernel_size"]
-MEASURED = ["made", "seconds", "expected_seconds", "host", "process", "started", "error"]
+MEASURED = ["made", "seconds", "expected_seconds", "host", "process", "started", "error", "warnings"]
+BETWEEN = " | "
+"""What stands between the warnings of a run."""
 HERE, COMMITTED, OTHER = "here", "committed", "other code"
 """Where what is known of a run comes from: a record here, or a committed table, by the present code or by other."""
 
@@ -158,6 +160,7 @@ def _row(store: RecordStore, job: Job, committed: Mapping[str, Any] | None) -> d
         "process": host.get("process") if status == "running" else None,
         "started": record.get("started"),
         "error": record.get("error"),
+        "warnings": BETWEEN.join(record.get("warnings", ())) or None,
     }
 
 
@@ -189,6 +192,8 @@ def show(frame: pd.DataFrame, others: int = 0) -> None:
     if to_do.any():
         unknown = int((to_do & frame["expected_seconds"].isna()).sum())
         console.print(f"core-hours left: {core_hours(left, int(to_do.sum()), unknown)}")
+    for line in warned_lines(texts.split(BETWEEN) for texts in frame["warnings"].dropna()):
+        console.print(line, markup=False)
     for run in frame[frame["status"] == "running"].itertuples():
         console.print(
             f"  running      {run.run} · seed {run.seed}  on {run.host}, process {run.process}, since {run.started}"

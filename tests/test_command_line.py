@@ -9,7 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from gradreach import __version__
 from gradreach.records import RecordStore
+from gradreach.usage import page
 from project import PROJECT, SMALL
 from wandb_files import inspect
 
@@ -186,10 +188,48 @@ def test_a_failing_run_exits_with_1_and_closes_its_tracker_as_failed(run_py, tmp
     assert inspect(log)["exit"] == 1
 
 
-def test_help_is_hydras_own_however_fast_it_is_made(run_py, tmp_path):
-    script = (PROJECT / "run.py").read_text().replace("    hasten_help()\n", "")
-    slow = tmp_path / "elsewhere" / "run.py"
-    slow.parent.mkdir()
-    slow.write_text(script.replace('"conf"', repr(str(PROJECT / "conf"))))
-    told = subprocess.run([sys.executable, str(slow), "--help"], capture_output=True, text=True, check=True)
-    assert run_py("--help").stdout == told.stdout
+def test_help_tells_settings_choices_examples_and_where_the_docs_are(run_py, monkeypatch):
+    done = run_py("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    said = " ".join(done.stdout.split())
+    for group in (
+        "model",
+        "task",
+        "optimizer",
+        "trainer",
+        "diagnostics",
+        "tracking",
+        "experiment",
+        "logger",
+        "callbacks",
+    ):
+        names = sorted(path.stem for path in (PROJECT / "conf" / group).glob("*.yaml") if "_quick" not in path.stem)
+        line = re.search(rf"^  {group} +(.*)$", page(PROJECT / "conf", 2000), re.MULTILINE)
+        assert sorted(re.split(", |; ", line[1])[: len(names)]) == names
+    for told in (
+        "seq_len=64 steps of the input",
+        "optimizer.lr=0.01",
+        "trainer.epochs=15",
+        "model.width=32 size of the state",
+    ):
+        assert told in said
+    assert "_quick_quick" not in said
+    assert "kernel_size_quick" not in said
+    for path in re.findall(r"docs/\w+\.md", said):
+        assert (PROJECT / path).is_file()
+    assert "(or the size of the task's pretrained vectors), and no projection" in said  # words of two lines
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_help_is_wrapped_at_words(width):
+    text = page(PROJECT / "conf", width)
+    whole = page(PROJECT / "conf", 2000)
+    assert text.split() == whole.split()
+    long = [line for line in text.splitlines() if len(line) > width]
+    assert all(len(line.split()) == 1 or line.startswith(("  python", "How far")) for line in long)
+
+
+def test_the_version_is_ours(run_py):
+    done = run_py("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"gradreach {__version__} (Hydra ")

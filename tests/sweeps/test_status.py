@@ -171,3 +171,21 @@ def test_a_study_that_cannot_be_planned_stops_no_other(project, capsys):
     assert "one – – – cannot be planned" in said
     assert "two 2 0 2 not known" in said
     assert "one: seed=-1" in said
+
+
+def test_what_follows_another_setting_is_told_as_what_it_came_to(jobs):
+    planned = jobs([["model=lstm", "model.chrono=\\${seq_len}", "seq_len=70"], ["model=lstm", "seq_len=70"]])
+    names = survey(planned).set_index("run_id")["run"]
+    assert names[planned[0].run.run_id] == "lstm · digits · T=70 · chrono=70"
+    assert "$" not in "".join(names)
+
+
+def test_a_process_is_a_whole_number_beside_runs_without_one(jobs, tmp_path, capsys):
+    planned = jobs([["model=rnn", f"seed={seed}"] for seed in (0, 1)])
+    store = write(planned[0], "running", host={"name": "here", "process": os.getpid()}, started="now")
+    with store.claim(planned[0].run.run_id):
+        frame = survey(planned)
+        show(frame)
+    assert f"on here, process {os.getpid()}, since now" in capsys.readouterr().out
+    frame.to_csv(tmp_path / "status.csv", index=False)
+    assert f",{os.getpid()}," in (tmp_path / "status.csv").read_text()

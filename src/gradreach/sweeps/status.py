@@ -69,6 +69,7 @@ def survey(jobs: Sequence[Job]) -> pd.DataFrame:
     frame, known = standing(jobs)
     names, more = labels(jobs), varied(jobs)
     frame["run"] = frame["run_id"].map(names)
+    frame["process"] = frame["process"].astype("Int64")  # not 8119.0, as beside runs without one
     frame = frame.join(pd.DataFrame([more[job.run.run_id] for job in jobs], index=frame.index))
     frame["expected_seconds"] = expected_seconds(frame, known).where(~frame["status"].isin(SETTLED)).round(1)
     axes = [axis for axis in AXES if len(frame[axis].unique()) > 1]

@@ -18,9 +18,9 @@ from gradreach.analysis.figures.common import (
     legend,
     of_one_length,
     point,
-    show_whole_range,
     size_of,
 )
+from gradreach.analysis.figures.scales import show_whole_range
 from gradreach.analysis.figures.scores import ACCURACY, draw_chance
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure

@@ -12,19 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from gradreach.analysis.figures.common import (
-    draw_line,
-    fill,
-    grid,
-    labels,
-    legend,
-    log_scale,
-    panels_of,
-    point,
-    show_whole_range,
-    size_of,
-    tell,
-)
+from gradreach.analysis.figures.common import draw_line, fill, grid, labels, legend, panels_of, point, size_of, tell
+from gradreach.analysis.figures.scales import log_scale, show_whole_range
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import PALE, figure_of, save_figure, series

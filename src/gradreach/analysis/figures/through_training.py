@@ -10,20 +10,20 @@ from matplotlib.figure import Figure
 
 from gradreach.analysis.figures.common import (
     THIN,
+    draw_curve,
     explain_thin,
     fill,
     grid,
     head,
     labels,
     legend,
-    log_scale,
     of_one_length,
     opacity,
     panels_of,
-    show_whole_range,
     size_of,
     tell,
 )
+from gradreach.analysis.figures.scales import log_scale, show_whole_range
 from gradreach.analysis.figures.scores import draw_chance
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
@@ -96,7 +96,7 @@ def draw_curves(
         for run_id, curve in curves.items():
             values = curve.to_numpy(float) * measure.scale
             status = str(some.set_index("run_id").loc[run_id, "status"])
-            (line,) = axes.plot(curve.index, values, color=look["color"], **THIN)
+            line = draw_curve(axes, curve.index.to_numpy(float), values, color=look["color"], **THIN)
             tell(
                 line,
                 f"{key}, run {run_id} ({status}): {number(values[-1], '.4g')} at epoch {number(curve.index[-1], 'g')}",
@@ -106,7 +106,7 @@ def draw_curves(
         middle = pd.DataFrame(curves).median(axis=1) * measure.scale
         if len(some):
             dashed = {"color": look["color"], "linestyle": look["linestyle"], "alpha": opacity(some)}
-            axes.plot(middle.index, middle, label=label, **dashed)
+            draw_curve(axes, middle.index.to_numpy(float), middle.to_numpy(float), label, **dashed)
 
 
 def curves_of(history: pd.DataFrame, runs: pd.DataFrame, column: str) -> dict[str, pd.Series]:

@@ -93,13 +93,14 @@ def varied(jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
 
 def _written(run: RunConfig, key: str, value: str) -> str:
     """Return a value as it was written, not as Hydra quotes it; of an interpolation what it came to."""
-    if "${" in value:
+    written = re.sub(r"\\(?=[{}])", "", value)
+    if "${" in written:
         found: Any = run.canonical()
         for name in key.split("."):
             found = found.get(name, ABSENT) if isinstance(found, Mapping) else ABSENT
         if found is not ABSENT:
             return value_text(found)
-    return re.sub(r"\\(?=[{}])", "", value)
+    return written
 
 
 def labels(jobs: Sequence[Job]) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """Files that are whole or absent, whenever the process is killed."""
 
+import errno
 import hashlib
 import os
 import platform
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +50,39 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with plain newlines, atomically."""
     write_bytes(path, text.encode())
+
+
+class Unreadable(ValueError):
+    """What stands there is no file, or too large a one; the message goes on behind its name."""
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Read a file whole.
+
+    Args:
+        path: where it stands.
+        most: so many bytes it may have.
+
+    Raises:
+        Unreadable: it is a folder, a pipe or a device, which might never end, a link to itself, or larger.
+        OSError: it cannot be opened.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for somebody to write
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Unreadable("is a link to itself") from None
+        raise
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise Unreadable("is a folder" if stat.S_ISDIR(found.st_mode) else "is not a file")
+        if found.st_size > most:
+            raise Unreadable(f"has {found.st_size:,} bytes, more than {most:,}")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(found.st_size)
+    finally:
+        os.close(handle)
 
 
 def digest(path: Path) -> str:

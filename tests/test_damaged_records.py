@@ -240,9 +240,8 @@ def test_an_archive_that_would_fill_the_memory_or_holds_objects_is_not_unpacked(
 def test_a_table_with_other_columns_is_put_aside(store, record, capsys, name, columns):
     whole = profile()
     whole = whole.assign(**{key: np.resize(held, len(whole)) for key, held in columns.items()})
-    archive = packed(
-        {name: whole[list(columns)] if columns == {"lag": [1]} else whole.drop(columns="lag" if not columns else [])}
-    )
+    whole = whole[["lag"]] if columns == {"lag": [1]} else whole if columns else whole.drop(columns="lag")
+    archive = packed({name: whole})
     put(store, answering(record, profile_npz=archive), profile_npz=archive)
     _, said = everything(store, capsys)
     (line,) = said

@@ -107,6 +107,13 @@ def test_profiles_of_the_first_version_are_read(store):
     assert store.read_table(RUN, "bptt")["share"].tolist() == [0.5, 0.25, 0.125]
 
 
+def test_an_archive_without_profiles_has_none(store):
+    told = pd.DataFrame({"r2": [0.5]})
+    store.write({"run_id": RUN, "config": {}, "status": "finished"}, tables={"decoding": told})
+    assert store.read_profile(RUN) == {}
+    assert store.read_table(RUN, "decoding")["r2"].tolist() == [0.5]
+
+
 def test_a_record_of_a_newer_version_is_refused_and_left_alone(store, monkeypatch):
     monkeypatch.setattr(records, "SCHEMA_VERSION", 99)
     store.write({"run_id": RUN, "config": {}, "status": "finished"})

@@ -93,7 +93,7 @@ def planned_row(config: Mapping[str, Any], run_id: str) -> dict[str, Any]:
         **{
             f"{group}.{key}": value
             for group, settings in config.items()
-            if isinstance(settings, Mapping)
+            if group in GROUP_NAMES
             for key, value in settings.items()
         },
     }

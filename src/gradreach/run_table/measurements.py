@@ -110,11 +110,8 @@ def table_of(source: Source, run_id: str, name: str, kinds: Mapping[str, Any]) -
     if not columns:
         return {}
     lacking = [column for column in kinds if column not in columns]
-    odd = [
-        column
-        for column in kinds
-        if column in columns and (columns[column].dtype.kind == "U") != (kinds[column] is str)
-    ]
+    there = {column: kind is str for column, kind in kinds.items() if column in columns}
+    odd = [column for column, is_text in there.items() if (columns[column].dtype.kind == "U") != is_text]
     if not lacking and not odd and len({len(values) for values in columns.values()}) == 1:
         return columns
     why = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(odd) or 'columns'} of another kind"

@@ -3,12 +3,15 @@
 import sys
 from pathlib import Path
 
-import hydra
-from omegaconf import DictConfig
+from gradreach.errors import one_line_errors, say_when_stopped
 
-from gradreach.errors import one_line_errors
-from gradreach.system.garbage import own_process
-from gradreach.usage import answered
+say_when_stopped()
+
+import hydra  # noqa: E402  # takes a while
+from omegaconf import DictConfig  # noqa: E402
+
+from gradreach.system.garbage import own_process  # noqa: E402
+from gradreach.usage import answered  # noqa: E402
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import math
 import os
@@ -305,3 +307,13 @@ def test_a_file_that_a_killed_writer_left_is_swept_away(tmp_path):
     stale.write_text("half")
     files.write_text(tmp_path / "file", "whole")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_system_without_locks_is_refused_before_anything_starts(store, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    store.check_writable()
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(ConfigError, match=r"results_dir=.*: files there cannot be locked \(No locks available\)"):
+        store.check_writable()

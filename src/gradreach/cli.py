@@ -4,11 +4,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from gradreach import __version__
-from gradreach.errors import one_line_errors
+from gradreach.errors import ConfigError, one_line_errors, say_when_stopped
 from gradreach.system.garbage import own_process
+
+say_when_stopped()
+
+import typer  # noqa: E402  # takes a while
 
 if TYPE_CHECKING:
     from gradreach.run_table.sources import Source
@@ -93,7 +95,6 @@ def tables(
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
     from gradreach.analysis.study.study_files import of_project
-    from gradreach.errors import ConfigError
 
     names = experiments or built_experiments(results_dir)
     if check:
@@ -173,7 +174,7 @@ def export(
     results_dir: ResultsDir = Path("results"),
 ) -> None:
     """Write runs, gradient profiles, histories or what states tell into one file; docs/results.md tells the columns."""
-    from gradreach.errors import ConfigError, advise
+    from gradreach.errors import advise
     from gradreach.run_table.load import load_runs
     from gradreach.run_table.measurements import load_decoding, load_history, write_table
     from gradreach.run_table.profiles import load_profiles
@@ -217,9 +218,10 @@ def status(
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
 ) -> None:
     """Show which runs of a sweep are finished, failed, diverged, running (and where) or missing, and the time left."""
-    from gradreach.errors import ConfigError
+    from gradreach.run_table.columns import csv as as_csv
     from gradreach.sweeps.overview import overview, show_overview, studies
     from gradreach.sweeps.status import made_by_other_code, planned, show, survey
+    from gradreach.system.files import write_text
 
     names = [word for word in line or [] if "=" not in word]
     if not names and all(word.partition("=")[0] in NOT_SWEPT for word in line or []):
@@ -234,7 +236,7 @@ def status(
         show(frame, made_by_other_code(jobs))
     if csv is not None:
         try:
-            frame.to_csv(csv, index=False)
+            write_text(csv, as_csv(frame))
         except OSError as error:
             raise ConfigError("--csv", csv, f"cannot be written ({error.strerror})", "choose another place") from None
 
@@ -277,7 +279,6 @@ def wandb_sweep(
     entity: Entity = None,
 ) -> None:
     """Write the sweep.yaml by which W&B's agents make the runs of an experiment; one a part where it has several."""
-    from gradreach.errors import ConfigError
     from gradreach.system.files import write_text
     from gradreach.tracking.sweep_file import sweep_files
 

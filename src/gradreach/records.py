@@ -34,7 +34,7 @@ import numpy as np
 from gradreach.errors import ConfigError, advise, report
 from gradreach.record_shape import flaw
 from gradreach.system.archive import columns_of, packed
-from gradreach.system.files import Unreadable, read_file, write_bytes, write_text
+from gradreach.system.files import Unreadable, lockable, read_file, write_bytes, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ class RecordStore:
         """Make the folder, and see that files can be written into it.
 
         Raises:
-            ConfigError: they cannot.
+            ConfigError: they cannot, or not be locked: then two workers would do the same run.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,11 @@ class RecordStore:
             where = self.root.parent
             refused = f"cannot be written ({error.strerror})"
             raise ConfigError("results_dir", where, refused, "choose another") from None
+        try:
+            lockable(self.root)
+        except OSError as error:
+            refused = f"files there cannot be locked ({error.strerror})"
+            raise ConfigError("results_dir", self.root.parent, refused, "choose one on another file system") from None
 
     def folder(self, run_id: str) -> Path:
         """Return where a run's files stand."""

@@ -54,7 +54,7 @@ def load_history(
         header, _, body = source.read_history(run_id).partition("\n")
         bodies[header].extend(f"{run_id},{line}" for line in body.splitlines())
     bodies.pop("", None)
-    parts = [part for header, lines in bodies.items() for part in _histories(source, header, lines)]
+    parts = [part for head, lines in bodies.items() for part in _histories(source, head, lines) if len(part)]
     raw = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["run_id", "epoch"])
     figures = sorted({str(name) for name in raw} - {"run_id", "epoch", "step"})
     raw[figures] = raw[figures].apply(_rounded)

@@ -5,8 +5,10 @@ import hashlib
 import os
 import platform
 import stat
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,8 +26,11 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)  # of which people know
         raise
     _sync(path.parent)
     _sweep(path)
@@ -83,6 +88,20 @@ def read_file(path: Path, most: int) -> bytes:
             return file.read(found.st_size)
     finally:
         os.close(handle)
+
+
+def lockable(folder: Path) -> None:
+    """See that files of a folder can be locked: a file system of a network may answer that it has no locks.
+
+    Raises:
+        OSError: they cannot.
+    """
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    with tempfile.TemporaryFile(dir=folder) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def digest(path: Path) -> str:

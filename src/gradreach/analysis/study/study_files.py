@@ -9,6 +9,7 @@ import pandas as pd
 
 from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.default_study import default_study
+from gradreach.config.settings import checked_name
 from gradreach.errors import ConfigError, first_line
 
 EXPERIMENTS = Path("experiments")
@@ -42,6 +43,10 @@ def load_study(name: str, folder: Path = EXPERIMENTS, runs: pd.DataFrame | None 
     Raises:
         ConfigError: there is no such study and nothing was run, or its file cannot be used.
     """
+    try:
+        checked_name(name)
+    except ValueError as error:
+        raise ConfigError("experiment", name, str(error)) from None
     path = folder / f"{name}.py"
     if not path.is_file():
         if runs is not None:

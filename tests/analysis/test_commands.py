@@ -481,7 +481,7 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("table --rows , --value test/accuracy", "rows: empty; name a key or several"),
         ("table quickstart --rows model,model", "model: named twice in --rows, --columns and --value; name each once"),
         ("table quickstart --columns seq_len,seq_len", "seq_len: named twice in --rows, --columns and --value"),
-        ("table quickstart --rows model,seq_len", "seq_len: named twice in --rows, --columns and --value"),
+        ("table quickstart --rows model,seq_len --columns seq_len", "seq_len: named twice in --rows, --columns and --value"),
         ("export /proc/x.csv quickstart", "/proc/x.csv: cannot be written (No such file or directory); choose another"),
         (
             f"status model=lstm --conf-dir {PROJECT / 'conf'} --csv /proc/x",

@@ -44,7 +44,9 @@ def lag_by_lag(results: Results) -> list[dict[str, Any]]:
         }
         said = (f"{part} tells more at lag {', '.join(lags)}" for part, lags in more.items() if lags)
         words = "; ".join(said) or "not told apart at any lag"
-        cells = {f"lag {lag}": f"{number(e.value, '.3f')} ± {e.high - e.value:.3f}" for lag, e in effects.items()}
+        cells = {
+            f"lag {lag}": f"{number(e.value, '.3f')} ± {number(e.high - e.value, '.3f')}" for lag, e in effects.items()
+        }
         rows.append({"task": task, "when": STAGES[str(stage)], **cells, "in words": words})
     return rows
 

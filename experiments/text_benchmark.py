@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, compare, computed, figure, table, value
+from gradreach.study import Claim, Results, Study, compare, computed, figure, number, table, value
 
 CORPORA = {"trec": "TREC", "sst": "SST-2", "text_file": "MR"}
 NETWORKS = {"notes_cnn": "the notes' network", "kim_cnn": "Kim's network"}
@@ -21,7 +21,8 @@ def accuracy(results: Results) -> pd.DataFrame:
         for corpus in CORPORA.values():
             where = {"architecture": name, "corpus": corpus}
             _, mean, low, high, n, _ = value("test/accuracy", where).of(results)
-            cell = "–" if n == 0 else f"{mean:.1f}" if n == 1 else f"{mean:.1f} ± {(high - low) / 2:.1f}"
+            half = f" ± {number((high - low) / 2, '.1f')}" if n > 1 else ""
+            cell = f"{number(mean, '.1f')}{half}" if n else "–"
             row[corpus] = f"{cell} ({n}/{len(results.where(where).runs)})"
         rows.append(row)
     return pd.DataFrame([*rows, *PUBLISHED])

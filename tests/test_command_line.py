@@ -1,12 +1,17 @@
 """The commands as a user types them."""
 
+import os
+import re
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from gradreach import __version__
 from gradreach.records import RecordStore
+from gradreach.usage import page
 from project import PROJECT, SMALL
 from wandb_files import inspect
 
@@ -50,6 +55,15 @@ def records(folder):
         (["x" * 300 + "=1"], "x" * 300 + "=1: "),
         (["experiment=pooling"], "model.dilation_base: there is no such setting; choose from bidirectional, chrono"),
         (["+optimizer.betas=[0.9,0.9]"], "optimizer.betas: there is no such setting; choose from lr, name, schedule"),
+        (
+            ["experiment=kernel_size_quick", "tracking=off"],
+            "experiment=kernel_size_quick: is a sweep over model.layers, kernel_size, seed, task; without -m it would "
+            "be one run; type python run.py -m experiment=kernel_size_quick tracking=off, or for a single run",
+        ),
+        (
+            ["+search=training"],
+            "+search=training: is a sweep over optimizer.lr, optimizer.schedule, trainer.batch_size",
+        ),
         (["experiment=quickstrat"], "experiment=quickstrat: there is no such option; did you mean quickstart?"),
     ],
 )
@@ -112,6 +126,27 @@ def test_a_run_that_takes_its_worker_with_it_is_given_up_and_the_others_are_done
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_sweep_and_its_status_count_the_warnings_of_its_runs_by_kind(run_py, tmp_path):
+    line = ["model=rnn", "model._target_=broken.Warned", "seq_len=64,70", "seed=0,1", "tracking=off", *SMALL]
+    for n_jobs in (1, 2):  # in one process a second run's warning is the same as the first one's
+        (tmp_path / "results").exists() and shutil.rmtree(tmp_path / "results")
+        done = run_py("-m", *line, f"hydra.launcher.n_jobs={n_jobs}")
+        assert done.returncode == 0, done.stderr
+        told = [text.strip() for text in done.stdout.splitlines() if "warning of" in text]
+        assert len(told) == 2
+        assert re.fullmatch(r"warning of 4 runs: lstm: LSTMCell in a loop of (64|70) steps; its states .*", told[0])
+        assert told[1] == "warning of 2 runs: long"
+    store, found = records(tmp_path)
+    assert all("LSTMCell" in store.log(record["run_id"]).read_text() for record in found)
+    again = run_py("-m", *line)
+    assert [text.strip() for text in again.stdout.splitlines() if "warning of" in text] == told
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "tests" / "broken"), "COLUMNS": "200"}
+    status = [sys.executable, "-m", "gradreach", "status", *line, "--conf-dir", str(PROJECT / "conf"), "--csv", "s.csv"]
+    asked = subprocess.run(status, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert [text.strip() for text in asked.stdout.splitlines() if "warning of" in text] == told
+    assert (tmp_path / "s.csv").read_text().count("LSTMCell") == 4
+
+
 @pytest.mark.parametrize("line", [[], ["-m"]])
 def test_results_that_cannot_be_written_are_refused_before_anything_starts(run_py, tmp_path, line):
     (tmp_path / "file").touch()
@@ -168,10 +203,48 @@ def test_a_failing_run_exits_with_1_and_closes_its_tracker_as_failed(run_py, tmp
     assert inspect(log)["exit"] == 1
 
 
-def test_help_is_hydras_own_however_fast_it_is_made(run_py, tmp_path):
-    script = (PROJECT / "run.py").read_text().replace("    hasten_help()\n", "")
-    slow = tmp_path / "elsewhere" / "run.py"
-    slow.parent.mkdir()
-    slow.write_text(script.replace('"conf"', repr(str(PROJECT / "conf"))))
-    told = subprocess.run([sys.executable, str(slow), "--help"], capture_output=True, text=True, check=True)
-    assert run_py("--help").stdout == told.stdout
+def test_help_tells_settings_choices_examples_and_where_the_docs_are(run_py, monkeypatch):
+    done = run_py("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    said = " ".join(done.stdout.split())
+    for group in (
+        "model",
+        "task",
+        "optimizer",
+        "trainer",
+        "diagnostics",
+        "tracking",
+        "experiment",
+        "logger",
+        "callbacks",
+    ):
+        names = sorted(path.stem for path in (PROJECT / "conf" / group).glob("*.yaml") if "_quick" not in path.stem)
+        line = re.search(rf"^  {group} +(.*)$", page(PROJECT / "conf", 2000), re.MULTILINE)
+        assert sorted(re.split(", |; ", line[1])[: len(names)]) == names
+    for told in (
+        "seq_len=64 steps of the input",
+        "optimizer.lr=0.01",
+        "trainer.epochs=15",
+        "model.width=32 size of the state",
+    ):
+        assert told in said
+    assert "_quick_quick" not in said
+    assert "kernel_size_quick" not in said
+    for path in re.findall(r"docs/\w+\.md", said):
+        assert (PROJECT / path).is_file()
+    assert "(or the size of the task's pretrained vectors), and no projection" in said  # words of two lines
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_help_is_wrapped_at_words(width):
+    text = page(PROJECT / "conf", width)
+    whole = page(PROJECT / "conf", 2000)
+    assert text.split() == whole.split()
+    long = [line for line in text.splitlines() if len(line) > width]
+    assert all(len(line.split()) == 1 or line.startswith(("  python", "How far")) for line in long)
+
+
+def test_the_version_is_ours(run_py):
+    done = run_py("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"gradreach {__version__} (Hydra ")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, PositiveInt
 from gradreach import models
 from gradreach.assemble import check
 from gradreach.compose import compose
-from gradreach.config import RunConfig, checked, plain
+from gradreach.config import RunConfig, checked, parse, plain
 from gradreach.config.parsing import LOOPS
 from gradreach.errors import ConfigError, advise, explain
 from project import PROJECT
@@ -379,3 +379,16 @@ def test_kernels_that_cannot_be_are_refused(configured, override, message):
     line = ["model=gru", *([] if "kernels" in override else ["kernels=compiled"]), override]
     with pytest.raises(ConfigError, match=message):
         configured(*line)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", ".", "..", "", "-m", "a\tb", "a\nb", "a b", "runs", "quick", "x" * 200]
+)
+def test_an_experiment_that_is_no_name_of_a_folder_is_refused(composed, name):
+    with pytest.raises(ConfigError, match="experiment"):
+        parse({**plain(composed()), "experiment": name})
+
+
+@pytest.mark.parametrize("name", ["mine", "kernel_size_quick", "2nd.try-b", "试验", None])
+def test_an_experiment_may_have_any_other_name(composed, name):
+    assert parse({**plain(composed()), "experiment": name})[1].experiment == name

@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import errno
 import io
 import os
 import pickle
@@ -13,7 +14,7 @@ from itertools import pairwise
 import pytest
 
 import gradreach.errors
-from gradreach.errors import ABSENT, ConfigError, report, wrap_words
+from gradreach.errors import ABSENT, ConfigError, explain, report, wrap_words
 from gradreach.tracking.server import Unreachable
 from project import PROJECT
 
@@ -160,3 +161,45 @@ def test_every_error_names_its_parts_one_by_one(path):
             continue  # what Hydra says in its own words
         assert len(call.args) > 2 or named & {"allowed", "choices"}, f"{path}:{call.lineno}: {setting}"
         assert ": " not in setting, f"{path}:{call.lineno}: {setting}"
+
+
+def test_a_file_that_cannot_be_used_is_one_line():
+    said = str(explain(FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/x")))
+    assert said.startswith("/proc/x: cannot be read or written (No such file or directory); ")
+    assert explain(OSError("of no file")) is None
+
+
+def test_a_reader_that_has_seen_enough_ends_the_program_without_a_word():
+    code = "from gradreach.errors import one_line_errors\nwith one_line_errors():\n  while True: print('x' * 99)"
+    writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert writer.stdout.readline()
+    writer.stdout.close()
+    assert (writer.wait(60), writer.stderr.read()) == (141, b"")
+    writer.stderr.close()
+
+
+STOP = """
+import runpy, sys
+class Stop:
+    def find_spec(self, name, path, target=None):
+        if name == {name!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Stop())
+sys.argv = ["program", {argument!r}]
+runpy.run_{kind}({program!r}, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("name", ["hydra", "torch"])
+def test_ctrl_c_while_a_run_starts_is_one_line(name, tmp_path):
+    code = STOP.format(name=name, argument="seed=3", kind="path", program=str(PROJECT / "run.py"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode in (130, -2)
+    assert done.stderr == "gradreach: stopped\n"
+
+
+def test_ctrl_c_while_a_command_starts_is_one_line(tmp_path):
+    code = STOP.format(name="typer", argument="tables", kind="module", program="gradreach")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode in (130, -2)
+    assert done.stderr == "gradreach: stopped\n"

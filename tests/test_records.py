@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import math
 import os
@@ -105,6 +107,13 @@ def test_profiles_of_the_first_version_are_read(store):
         "layer": ["h", "h", "α"],
     }
     assert store.read_table(RUN, "bptt")["share"].tolist() == [0.5, 0.25, 0.125]
+
+
+def test_an_archive_without_profiles_has_none(store):
+    told = pd.DataFrame({"r2": [0.5]})
+    store.write({"run_id": RUN, "config": {}, "status": "finished"}, tables={"decoding": told})
+    assert store.read_profile(RUN) == {}
+    assert store.read_table(RUN, "decoding")["r2"].tolist() == [0.5]
 
 
 def test_a_record_of_a_newer_version_is_refused_and_left_alone(store, monkeypatch):
@@ -298,3 +307,13 @@ def test_a_file_that_a_killed_writer_left_is_swept_away(tmp_path):
     stale.write_text("half")
     files.write_text(tmp_path / "file", "whole")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_system_without_locks_is_refused_before_anything_starts(store, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    store.check_writable()
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(ConfigError, match=r"results_dir=.*: files there cannot be locked \(No locks available\)"):
+        store.check_writable()

@@ -4,12 +4,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from gradreach import __version__
 from gradreach.cli_wandb import ResultsDir, dashboard, sync, wandb_sweep
-from gradreach.errors import one_line_errors
+from gradreach.errors import ConfigError, one_line_errors, say_when_stopped
 from gradreach.system.garbage import own_process
+
+say_when_stopped()
+
+import typer  # noqa: E402  # takes a while
 
 if TYPE_CHECKING:
     from gradreach.run_table.sources import Source
@@ -90,7 +92,6 @@ def tables(
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
     from gradreach.analysis.study.study_files import of_project
-    from gradreach.errors import ConfigError
 
     names = experiments or built_experiments(results_dir)
     if check:
@@ -134,10 +135,16 @@ def report(results_dir: ResultsDir = Path("results")) -> None:
 @app.command()
 def table(
     what: What = None,
-    rows: Annotated[str, typer.Option(help="A key, or several: model,task.")] = "model",
-    columns: Annotated[str, typer.Option(help="A key, or several; empty: none.")] = "seq_len",
+    rows: Annotated[
+        str | None, typer.Option(help="A key, or several: model,task.", show_default="model, or seq_len beside it")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="A key, or several; empty: none.", show_default="seq_len, if no row is")
+    ] = None,
     value: Annotated[list[str] | None, typer.Option(help="A metric; may be given again.")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="key=value or key=value,value; may be given again.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="key=value or key=value,value; null: has none; may be given again.")
+    ] = None,
     best: Annotated[Best | None, typer.Option(help="Mark the best of a column where it beats every other.")] = None,
     form: Annotated[Form, typer.Option("--format", help="How to write it.")] = Form.terminal,
     source: SourceName = None,
@@ -151,8 +158,7 @@ def table(
 
     runs = load_runs(what, results_dir, _records(source))
     runs = adhoc.narrowed(runs.assign(architecture=architectures(runs)), where or [])
-    row_keys, column_keys = ([key.strip() for key in text.split(",") if key.strip()] for text in (rows, columns))
-    asked = adhoc.table(runs, row_keys, column_keys, value or ["test/accuracy"], best.value if best else None)
+    asked = adhoc.table(runs, *adhoc.keys_of(rows, columns), value or ["test/accuracy"], best.value if best else None)
     terminal.table(asked, runs, form.value)
 
 
@@ -165,7 +171,7 @@ def export(
     results_dir: ResultsDir = Path("results"),
 ) -> None:
     """Write runs, gradient profiles, histories or what states tell into one file; docs/results.md tells the columns."""
-    from gradreach.errors import ConfigError, advise
+    from gradreach.errors import advise
     from gradreach.run_table.load import load_runs
     from gradreach.run_table.measurements import load_decoding, load_history, write_table
     from gradreach.run_table.profiles import load_profiles
@@ -209,9 +215,10 @@ def status(
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
 ) -> None:
     """Show which runs of a sweep are finished, failed, diverged, running (and where) or missing, and the time left."""
-    from gradreach.errors import ConfigError
+    from gradreach.run_table.columns import csv as as_csv
     from gradreach.sweeps.overview import overview, show_overview, studies
     from gradreach.sweeps.status import made_by_other_code, planned, show, survey
+    from gradreach.system.files import write_text
 
     names = [word for word in line or [] if "=" not in word]
     if not names and all(word.partition("=")[0] in NOT_SWEPT for word in line or []):
@@ -226,7 +233,7 @@ def status(
         show(frame, made_by_other_code(jobs))
     if csv is not None:
         try:
-            frame.to_csv(csv, index=False)
+            write_text(csv, as_csv(frame))
         except OSError as error:
             raise ConfigError("--csv", csv, f"cannot be written ({error.strerror})", "choose another place") from None
 

@@ -159,8 +159,6 @@ def _plain_integer(loader: Any, node: yaml.ScalarNode) -> int:
 
 yaml.SafeLoader.add_constructor("tag:yaml.org,2002:int", _plain_integer)  # OmegaConf's loader is made from this one
 
-HELP = {"--help", "-h", "--hydra-help"}
-
 
 def raised_or_returned(job: JobReturn) -> Any:
     """Return what a job returned, or the exception that ended it: its ``return_value`` would print and raise that."""
@@ -179,22 +177,3 @@ def start_on_ray(context: Any, remote: DictConfig, config: DictConfig, task_func
     from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray
 
     return launch_job_on_ray(context, remote, config, task_function, state)
-
-
-def hasten_help() -> None:
-    """Let Hydra read its configuration once while it lists groups; version 1.3 reads it anew for each, 0.6 s in all.
-
-    Does nothing where no help is asked for, so that no run depends on it.
-    """
-    if not HELP & set(sys.argv[1:]):
-        return
-    read = ConfigLoaderImpl._parse_overrides_and_create_caching_repo
-    known: dict[Any, Any] = {}
-
-    def once(self: Any, config_name: str | None, overrides: list[str]) -> Any:
-        key = (config_name, *overrides)
-        if key not in known:
-            known[key] = read(self, config_name, overrides)
-        return known[key]
-
-    ConfigLoaderImpl._parse_overrides_and_create_caching_repo = once  # type: ignore[method-assign]

@@ -15,6 +15,7 @@ from gradreach.compose import compose
 from gradreach.config import parse
 from gradreach.errors import ConfigError
 from gradreach.models import Cell, SequenceModel, caveat
+from gradreach.rounding import number
 from gradreach.tasks import Shape, Task
 from gradreach.tasks.card import card
 
@@ -81,14 +82,14 @@ def layer_table(model: SequenceModel, shape: Shape) -> Table:
         count = sum(parameter.numel() for parameter in module.parameters())
         frozen = count and not any(parameter.requires_grad for parameter in module.parameters())
         output = " × ".join(map(str, shapes.get(name, ())))
-        number = f"{count:,}" + (" frozen" if frozen else "")
-        table.add_row(title, type(module).__name__, output, number, cost, end_section=last)
+        size = f"{count:,}" + (" frozen" if frozen else "")
+        table.add_row(title, type(module).__name__, output, size, cost, end_section=last)
 
     for part, cost in model.multiply_adds_by_part(shape.length).items():
         inside = [(name, module) for name, module in layers(model) if name.startswith(f"{part}.")]
         row(part, part, model.get_submodule(part), f"{cost:,}", last=not inside)
-        for number, (name, module) in enumerate(inside, start=1):
-            row(f"  {name.removeprefix(f'{part}.')}", name, module, "", last=number == len(inside))
+        for i, (name, module) in enumerate(inside, start=1):
+            row(f"  {name.removeprefix(f'{part}.')}", name, module, "", last=i == len(inside))
     return table
 
 
@@ -129,4 +130,4 @@ def output_shapes(model: SequenceModel, shape: Shape) -> dict[str, tuple[int, ..
 
 
 def _off_target(model: SequenceModel, target: int | None) -> str:
-    return "" if target is None else f"   {model.parameter_count / target - 1:+.1%} of match_params={target}"
+    return "" if target is None else f"   {number(model.parameter_count / target - 1, '+.1%')} of match_params={target}"

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +27,8 @@ from rich.table import Table
 
 from gradreach.config import RunConfig, RunEnvironment
 from gradreach.records import RecordStore, left_alone
+from gradreach.rounding import number, score_text
+from gradreach.system.warned import kinds
 
 POLL_SECONDS = 0.5
 """How long a sweep's display waits before it looks at the records again, where something has just happened."""
@@ -34,6 +36,8 @@ LONGEST_SECONDS = 60.0
 """How long it waits at most; longer only where a look itself takes long."""
 PATIENCE, SHARE = 0.05, 0.01
 """The share of the time since something happened that it waits for more; the share of all time that looking takes."""
+KINDS = 5
+"""How many kinds of warnings are shown."""
 LATEST = 8
 """How many of the latest results stand in the table."""
 
@@ -61,18 +65,21 @@ def progress_bar(console: Console) -> Progress:
 
 
 def tables_line(experiment: str, results_dir: Path) -> str:
-    """Return the command that makes the tables of an experiment."""
+    """Return the command that makes the tables of an experiment, as it works in this shell."""
     elsewhere = [] if results_dir.absolute() == Path("results").absolute() else ["--results-dir", str(results_dir)]
-    return shlex.join(["gradreach", "tables", experiment, *elsewhere])
+    return shlex.join([*_command("gradreach"), "tables", experiment, *elsewhere])
 
 
 def leet_line(results_dir: Path) -> str | None:
     """Return the line that opens the curves in the terminal, as it works in this shell; None where there are none."""
     if not any((results_dir / "wandb").glob("*run-*/*.wandb")):
         return None
-    here = shutil.which("wandb") is not None
-    wandb = ["wandb"] if here else [sys.executable, "-m", "wandb"]
-    return shlex.join([*wandb, "leet", str(results_dir / "wandb")])
+    return shlex.join([*_command("wandb"), "leet", str(results_dir / "wandb")])
+
+
+def _command(name: str) -> list[str]:
+    """Return how a program is called that is also a module of ours, where its folder is not on the path."""
+    return [name] if shutil.which(name) is not None else [sys.executable, "-m", name]
 
 
 class RunDisplay:
@@ -98,7 +105,8 @@ class RunDisplay:
         if "train/loss" not in row:
             return
         metric = "accuracy" if "val/accuracy" in row else "mse"
-        text = f"loss {row['train/loss']:.3f}   validation {metric} {score_text(metric, row[f'val/{metric}']):>6}"
+        loss, score = number(row["train/loss"], ".3f"), score_text(metric, row[f"val/{metric}"])
+        text = f"loss {loss}   validation {metric} {score:>6}"
         self.bar.update(self.task, completed=row["epoch"], description=text)
         every = max(1, self.epochs // 5)
         if not self.console.is_terminal and (row["epoch"] % every == 0 or row["epoch"] == self.epochs):
@@ -128,7 +136,7 @@ class RunDisplay:
                 self.console.print(f"  gradient {stage:<6} {_gradient(metrics, stage)}")
         self.console.print(
             f"  size            {record['parameters']:,} parameters, "
-            f"{record['multiply_adds']:,} multiply-adds a sequence, {record['seconds']:.1f} s"
+            f"{record['multiply_adds']:,} multiply-adds a sequence, {number(record['seconds'], '.1f')} s"
         )
         self.console.print(f"  record          {folder}/record.json, history.csv, profile.npz")
         look = leet_line(environment.results_dir)
@@ -143,9 +151,16 @@ def counted(runs: int) -> str:
     return f"{runs} run" if runs == 1 else f"{runs} runs"
 
 
-def score_text(metric: str, value: Any) -> str:
-    """Return a score as people read it: an accuracy in per cent."""
-    return f"{float(value):.1%}" if metric == "accuracy" else f"{float(value):.3g}"
+def warned_lines(warned: Iterable[Sequence[str]]) -> list[str]:
+    """Say what runs were warned of: each kind of warning once, with the number of runs, the most frequent first.
+
+    Args:
+        warned: the warnings of each run.
+    """
+    found = sorted(kinds(warned).items(), key=lambda kind: -kind[1])
+    lines = [f"  warning of {counted(count)}: {text}" for text, count in found[:KINDS]]
+    more = f"  {len(found) - KINDS} more kinds of warnings stand in the runs' records"
+    return [*lines, more] if len(found) > KINDS else lines
 
 
 def _gradient(metrics: Mapping[str, Any], stage: str) -> str:
@@ -153,7 +168,7 @@ def _gradient(metrics: Mapping[str, Any], stage: str) -> str:
     for quantity, name in (("x", "input"), ("h", "state"), ("c", "cell")):
         reach = metrics.get(f"gradient/{stage}/{quantity}.reach")
         if reach is not None:
-            parts.append(f"reaches {float(reach):.0f} steps back ({name})")
+            parts.append(f"reaches {number(float(reach), '.0f')} steps back ({name})")
     return ", ".join(parts)
 
 
@@ -233,6 +248,8 @@ class SweepDisplay:
                     cells = (self.labels[run.run_id], str(run.seed), error.splitlines()[0], where)
                     table.add_row(*map(escape, cells))
             self.console.print(table)
+        for line in warned_lines(record.get("warnings", ()) for record in records.values()):
+            self.console.print(line, markup=False)
         if set(states) - set(left_alone(environment.retry)):
             self.console.print("  the same line does again what is not finished")
         if "failed" in states and environment.retry == "none":
@@ -320,10 +337,10 @@ def pause_after(quiet: float, look: float) -> float:
 
 def _outcome(record: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return what a run came to, how far its gradient reaches, and its time."""
-    seconds = f"{record['seconds']:6.1f} s" if "seconds" in record else ""
+    seconds = f"{number(record['seconds'], '.1f'):>6} s" if "seconds" in record else ""
     if record["status"] != "finished":
         return f"{record['status']}: {record.get('error', '').splitlines()[0]}", "", seconds
     metrics, metric = record["metrics"], record.get("metric", "accuracy")
     reach = metrics.get("gradient/end/x.reach")
-    far = f"gradient reaches {float(reach):4.0f} steps" if reach is not None else ""
+    far = f"gradient reaches {number(float(reach), '.0f'):>4} steps" if reach is not None else ""
     return f"test {metric} {score_text(metric, metrics[f'test/{metric}']):>6}", far, seconds

@@ -1,12 +1,13 @@
 """What ``run.py`` does with a job that Hydra composed: a finished run is shown, any other is done."""
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -40,19 +41,32 @@ def run_composed(composed: DictConfig) -> float | None:
     if HydraConfig.get().mode is RunMode.MULTIRUN:
         record = _do_in_sweep(values)
     else:
-        note = _left_out(HydraConfig.get())
-        record = _show(*finished, note) if (finished := met_again(values)) is not None else _do_alone(values, note)
+        _see_that_no_sweep_is_meant()
+        record = _show(*finished) if (finished := met_again(values)) is not None else _do_alone(values)
         if code := EXITS.get(record["status"], 1):
             sys.exit(code)
     return (record.get("metrics") or {}).get(f"val/{record.get('metric')}")
 
 
-def _left_out(hydra: HydraConf) -> str | None:
-    """Say what a single run leaves of the sweep that it was asked for; None: nothing, or no sweep was asked for."""
-    sweeper = cast(Any, hydra.sweeper)
-    axes = {key for grid in grids(sweeper.get("params") or {}, sweeper.get("parts")) for key in grid}
-    left = sorted(axes - {word.lstrip("+~").partition("=")[0] for word in hydra.overrides.task})
-    return f"this is one run of a sweep over {', '.join(left)}; to do all of them, add -m" if left else None
+def _see_that_no_sweep_is_meant() -> None:
+    """Refuse the name of a sweep alone, without -m: the run of its default settings is none of it.
+
+    Where a value is given of something that it sweeps, as W&B's agents do, one run is meant.
+    """
+    hydra = HydraConfig.get()
+    words = [word for word in (*hydra.overrides.hydra, *hydra.overrides.task) if not word.startswith("hydra.mode=")]
+    named = next((word for word in words if word.lstrip("+").startswith(("experiment=", "search="))), None)
+    values: dict[str, set[str]] = {}
+    for grid in grids(hydra.sweeper.get("params") or {}, hydra.sweeper.get("parts")):
+        for key, value in grid.items():
+            values.setdefault(key, set()).add(str(value))
+    swept = [key for key, held in values.items() if len(held) > 1 or any(re.search(r"[,(]", value) for value in held)]
+    if named is None or not swept or values.keys() & {word.lstrip("+").partition("=")[0] for word in words}:
+        return
+    key, _, name = named.partition("=")
+    without = f"is a sweep over {', '.join(swept)}; without -m it would be one run"
+    hint = f"type {shlex.join(['python', 'run.py', '-m', *words])}, or for a single run of it give a value of these"
+    refuse(ConfigError(key, name, without, hint))
 
 
 def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, dict[str, Any]] | None:
@@ -75,14 +89,14 @@ def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, d
     return None
 
 
-def _show(run: RunConfig, environment: RunEnvironment, record: dict[str, Any], note: str | None) -> dict[str, Any]:
+def _show(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -> dict[str, Any]:
     """Say of a finished run what would be said if it were done."""
     try:
         RecordStore(environment.results_dir / "runs").check_writable()
     except ConfigError as error:
         refuse(error)
-    advise(note)
-    advise(record["caveat"])
+    for told in (record["caveat"], *record.get("warnings", ())):
+        advise(told)
     with RunDisplay(run) as display:
         if os.environ.get("WANDB_SWEEP_ID"):  # an agent may wait for it
             from gradreach.tracking import replay_to_agent
@@ -110,7 +124,7 @@ def prepared(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, "T
     return config, environment, task, model
 
 
-def _do_alone(composed: Mapping[str, Any], note: str | None) -> dict[str, Any]:
+def _do_alone(composed: Mapping[str, Any]) -> dict[str, Any]:
     """Check a run, and do it unless it is done; what cannot be ends the program in one line."""
     with importing():
         from gradreach.models import caveat
@@ -122,9 +136,7 @@ def _do_alone(composed: Mapping[str, Any], note: str | None) -> dict[str, Any]:
     try:
         config, environment, task, model = prepared(composed)
     except ConfigError as error:
-        error.hint = "; ".join(filter(None, [error.hint, note]))
         refuse(error)  # before Hydra could report it in its own words
-    advise(note)
     advise(caveat(model, task.shape))
     advise(committed_note(environment.results_dir, config.run_id))
     with watched() as interruption:

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum
@@ -13,6 +13,7 @@ from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
 from traceback import walk_tb
+from types import TracebackType
 from typing import Any, NoReturn, TextIO
 
 OPTION = "a group takes the name of an option, such as model=lstm; quote off, null and numbers in YAML: 'off'"
@@ -178,12 +179,17 @@ def one_line_errors() -> Iterator[None]:
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+    say_when_stopped()
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         yield
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing several lines
     try:
         yield
+    except BrokenPipeError:  # whoever read has seen enough, as of `| head -1`
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest is flushed at the end
+        sys.exit(141)
     except Exception as error:
         explained = explain(error)
         if explained is None:
@@ -191,6 +197,20 @@ def one_line_errors() -> Iterator[None]:
         refuse(explained)
     finally:
         os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+@cache
+def say_when_stopped() -> None:
+    """Let Ctrl-C end the program in one line, also while it is still starting; call it before slow imports."""
+    other = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt) and not WHOLE_TRACES:
+            report("stopped")
+        else:
+            other(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 def explain(error: BaseException) -> ConfigError | None:
@@ -209,6 +229,9 @@ def explain(error: BaseException) -> ConfigError | None:
     if isinstance(error, OSError) and error.errno in DISK:
         kept = "what is finished is kept: re-run the same command to resume"
         return ConfigError(error.filename or "results_dir", allowed=no_room(error), hint=kept)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+        hint = "HYDRA_FULL_ERROR=1 shows where it was needed"
+        return ConfigError(str(error.filename), allowed=f"cannot be read or written ({error.strerror})", hint=hint)
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}"

@@ -22,12 +22,9 @@ import json
 import math
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,8 +32,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import filelock
 import numpy as np
 
-from gradreach.errors import ConfigError, report
-from gradreach.system.files import write_bytes, write_text
+from gradreach.errors import ConfigError, advise, report
+from gradreach.record_shape import flaw
+from gradreach.system.archive import columns_of, packed
+from gradreach.system.files import Unreadable, lockable, read_file, write_bytes, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +48,8 @@ SETTLED: tuple[Status, ...] = ("finished", "diverged")
 """What a run may end as and need not be done again."""
 BESIDE = ("history.csv", "profile.npz")
 """The files that a record answers for."""
+MOST = {"record.json": 2**24, "history.csv": 2**30, "profile.npz": 2**30}
+"""So many bytes they may have: whoever reads them has room for one."""
 
 
 def left_alone(retry: str) -> tuple[Status, ...]:
@@ -74,7 +75,7 @@ class RecordStore:
         """Make the folder, and see that files can be written into it.
 
         Raises:
-            ConfigError: they cannot.
+            ConfigError: they cannot, or not be locked: then two workers would do the same run.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -84,6 +85,11 @@ class RecordStore:
             where = self.root.parent
             refused = f"cannot be written ({error.strerror})"
             raise ConfigError("results_dir", where, refused, "choose another") from None
+        try:
+            lockable(self.root)
+        except OSError as error:
+            refused = f"files there cannot be locked ({error.strerror})"
+            raise ConfigError("results_dir", self.root.parent, refused, "choose one on another file system") from None
 
     def folder(self, run_id: str) -> Path:
         """Return where a run's files stand."""
@@ -91,10 +97,8 @@ class RecordStore:
 
     def stamp(self, run_id: str) -> int:
         """Return when a run's record was last written, 0 where there is none."""
-        try:
-            return (self.folder(run_id) / "record.json").stat().st_mtime_ns
-        except (FileNotFoundError, NotADirectoryError):
-            return 0
+        found = trace(self.folder(run_id) / "record.json")
+        return 0 if found is None else found[0]
 
     def fingerprint(self, run_id: str) -> Fingerprint | None:
         """Return what tells whether a run's files have been written since; None where there is no record.
@@ -111,7 +115,7 @@ class RecordStore:
         if not self.root.is_dir():
             return []
         with os.scandir(self.root) as entries:
-            return sorted(entry.name for entry in entries if entry.name[0] in "0123456789abcdef" and entry.is_dir())
+            return sorted(entry.name for entry in entries if entry.name[0] in "0123456789abcdef" and _is_folder(entry))
 
     def read(self, run_id: str) -> dict[str, Any] | None:
         """Return a run's record, or None where there is none; a damaged one is put aside.
@@ -125,29 +129,36 @@ class RecordStore:
         try:
             return self._read(run_id)
         except Damaged as why:
-            self._quarantine(run_id, str(why))
+            self.put_aside(run_id, str(why))
             return None
 
     def _read(self, run_id: str) -> dict[str, Any] | None:
         path = self.folder(run_id) / "record.json"
         try:
-            data = path.read_bytes()
+            data = read_file(path, MOST["record.json"])
         except FileNotFoundError:
             return None
         except NotADirectoryError:
             raise Damaged("is no folder") from None
-        except IsADirectoryError:
-            raise Damaged("record.json is a folder") from None
+        except Unreadable as why:
+            raise Damaged(f"record.json {why}") from None
+        except OSError as error:
+            advise(f"{path}: cannot be read ({error.strerror}); the run counts as not done")
+            return None
         try:
             record = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if not (isinstance(record, dict) and record.get("run_id") == run_id and {"status", "config"} <= set(record)):
             raise Damaged("record.json is not a record of this run")
         version = record.setdefault("schema_version", 1)
         if record.pop("checksum", None) != (None if version in (1, 2) else _checksum(data)):
             raise Damaged("record.json was changed after it was written, says its checksum")
-        if isinstance(version, int) and version > SCHEMA_VERSION:
+        if (wrong := flaw(record)) is not None:
+            raise Damaged(f"record.json is not a record of ours: {wrong}")
+        if not version > 0:
+            raise Damaged(f"record.json has schema_version={version}, which there is not")
+        if version > SCHEMA_VERSION:
             newer = f"schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}"
             raise ConfigError(path, allowed=newer, hint="update gradreach")
         for name, told in record.get("files", {}).items():
@@ -164,7 +175,11 @@ class RecordStore:
     def _read_beside(self, run_id: str, name: str) -> bytes | None:
         """Return the content of a file beside the record, empty where there is none, None where it is damaged."""
         path = self.folder(run_id) / "record.json"
-        data = _bytes(path.parent / name)
+        try:
+            data = _bytes(path.parent / name)
+        except Unreadable as why:
+            self.put_aside(run_id, f"{name} {why}")
+            return None
         for _ in range(2):  # the second time is for a run that is done again between the two
             record = _bytes(path)
             told = _TOLD[name].search(record)
@@ -172,11 +187,11 @@ class RecordStore:
                 return data
             data = _bytes(path.parent / name)
         if _bytes(path) == record:
-            self._quarantine(run_id, f"{name} is not what its record says")
+            self.put_aside(run_id, f"{name} is not what its record says")
         return None
 
-    def _quarantine(self, run_id: str, why: str) -> None:
-        """Put what is damaged aside: we write files whole, so the damage comes from elsewhere.
+    def put_aside(self, run_id: str, why: str) -> None:
+        """Move what is damaged to ``.quarantine``: we write files whole, so the damage comes from elsewhere.
 
         A checkpoint stays, the run goes on from there.
         """
@@ -187,7 +202,7 @@ class RecordStore:
             place.mkdir(parents=True)
             files = [folder / name for name in ("record.json", *BESIDE)] if folder.is_dir() else [folder]
             for file in files:
-                if file.exists():
+                if os.path.lexists(file):  # also a link that leads nowhere, or to itself
                     file.replace(place / file.name)
         except OSError as error:
             report(f"{folder}: {why}, and cannot be moved ({error})")
@@ -218,7 +233,11 @@ class RecordStore:
 
     def read_history(self, run_id: str) -> str:
         """Return the figures of a run's epochs as CSV; empty where it has none."""
-        return (self._read_beside(run_id, "history.csv") or b"").decode()
+        try:
+            return (self._read_beside(run_id, "history.csv") or b"").decode()
+        except UnicodeDecodeError as error:
+            self.put_aside(run_id, f"history.csv is not UTF-8 ({error.reason})")
+            return ""
 
     def read_profile(self, run_id: str) -> dict[str, np.ndarray]:
         """Return the columns of a run's gradient profiles; empty where it has none."""
@@ -230,9 +249,9 @@ class RecordStore:
         if not data:
             return {}
         try:
-            return _columns(data, table)
-        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError) as error:  # of before there were checksums
-            self._quarantine(run_id, f"profile.npz cannot be read ({error})")
+            return columns_of(data, table)
+        except ValueError as error:  # of before there were checksums, or of somebody else's
+            self.put_aside(run_id, f"profile.npz cannot be read ({error})")
             return {}
 
     def write(
@@ -253,9 +272,7 @@ class RecordStore:
         if history:
             beside["history.csv"] = as_csv(history).encode()
         if tables:
-            arrays: Any = {name: _structured(table) for name, table in tables.items()}
-            np.savez_compressed(archive := io.BytesIO(), **arrays)
-            beside["profile.npz"] = archive.getvalue()
+            beside["profile.npz"] = packed(tables)
         for name, data in beside.items():
             write_bytes(folder / name, data)
         sums = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in beside.items()}
@@ -319,7 +336,7 @@ def trace(path: str | Path) -> tuple[int, int, int] | None:
     """Return when a file was last written and changed, in nanoseconds, and its size; None where there is none."""
     try:
         found = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # or it cannot be told, as of a link to itself: who reads it says so
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
@@ -329,56 +346,31 @@ def _size(path: str) -> int | None:
     return None if found is None else found[-1]
 
 
-def _bytes(path: Path) -> bytes:
-    """Return the content of a file, empty where there is none."""
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return entry.is_dir()
+    except OSError:  # a link to itself, which is put aside when it is read
+        return True
+
+
+def _bytes(path: Path) -> bytes:
+    """Return the content of a file, empty where there is none.
+
+    Raises:
+        Unreadable: it is no file, or too large.
+    """
+    try:
+        return read_file(path, MOST[path.name])
+    except (FileNotFoundError, NotADirectoryError):
         return b""
+    except OSError as error:
+        raise Unreadable(f"cannot be read ({error.strerror})") from None
 
 
 _TOLD = {
     name: re.compile(rb'"%s": {\s*"bytes": \d+,\s*"sha256": "(\w+)"' % re.escape(name).encode()) for name in BESIDE
 }
 """Finds a file's checksum in a record without reading all of it as JSON, which ten thousand runs notice."""
-
-
-def _columns(data: bytes, table: str) -> dict[str, np.ndarray]:
-    """Return the columns of a table in an archive, empty where it is not in it."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        arrays = [name.removesuffix(".npy") for name in archive.namelist()]
-        if table in arrays:
-            rows = _array(archive.read(f"{table}.npy"))
-            return {name: rows[name] for name in rows.dtype.names or ()}
-        owners = {name: name.rpartition("/") for name in arrays}
-        return {
-            column: _array(archive.read(f"{name}.npy"))
-            for name, (owner, _, column) in owners.items()
-            if (owner or "profile") == table
-        }
-
-
-def _array(data: bytes) -> np.ndarray:
-    """Read a one-dimensional array as numpy saves it; its own reader parses the same header ten thousand times."""
-    size = 10 + int.from_bytes(data[8:10], "little")  # version 1 of the format, which all short headers have
-    return np.frombuffer(data, _kind(data[:size]), offset=size)
-
-
-@cache
-def _kind(header: bytes) -> np.dtype:
-    file = io.BytesIO(header)
-    np.lib.format.read_magic(file)
-    return np.lib.format.read_array_header_1_0(file)[2]
-
-
-def _structured(table: "pd.DataFrame") -> np.ndarray:
-    """Return a table as one array: read at once, which ten thousand runs notice."""
-    # text is stored as fixed-width unicode: an array of Python objects would need a pickle
-    columns = {str(name): table[name].to_numpy("U" if table[name].dtype == object else None) for name in table}
-    rows = np.empty(len(table), [(name, column.dtype) for name, column in columns.items()])
-    for name, column in columns.items():
-        rows[name] = column
-    return rows
 
 
 def _finite(value: Any) -> Any:

@@ -74,6 +74,7 @@ class Run:
     - ``history``: a row for each epoch, and one wherever something was measured within.
     - ``tables``: what was tabulated, by name.
     - ``metrics``: the figures of the whole run.
+    - ``warnings``: what was warned of, each once.
     - ``stopped``: why training ended before its epochs were over.
     - ``started``: when the run began, before any interruption.
     - ``whole``, ``training``: since when the run, and its training, go on.
@@ -89,6 +90,7 @@ class Run:
     history: list[Row] = field(default_factory=list)
     tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     stopped: str | None = None
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     whole: Stopwatch = field(default_factory=Stopwatch)
@@ -158,6 +160,7 @@ class Run:
         return {
             "history": self.history,
             "tables": {name: [frame.to_dict("list") for frame in frames] for name, frames in self.tables.items()},
+            "warnings": self.warnings,
             "stopped": self.stopped,
             "started": self.started,
             "seconds": self.whole.seconds,
@@ -169,6 +172,7 @@ class Run:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there; the rows before are told again."""
         self.history, self.stopped, self.started = state["history"], state["stopped"], state["started"]
+        self.warnings[:] = dict.fromkeys([*state.get("warnings", ()), *self.warnings])
         self.whole.before, self.training.before = state["seconds"], state["training_seconds"]
         self.measuring, self.diagnosing = state["measuring"], state["diagnosing"]
         self.tables.clear()  # in place: who measures adds to the same

@@ -21,6 +21,7 @@ from gradreach.system import machine
 from gradreach.system.garbage import importing
 from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop
 from gradreach.system.provenance import code_digest, host, revision, versions
+from gradreach.system.warned import noted
 from gradreach.system.worker import is_driver, worker
 from gradreach.tracking import Tracker, replay_to_agent, track
 from gradreach.weights import save_weights
@@ -117,7 +118,7 @@ def _execute(run: Run) -> Row:
     begun = dict(run.record)
     try:
         try:
-            with track(environment, run.record) as tracker:
+            with noted(run.warnings), track(environment, run.record) as tracker:
                 run.listeners.insert(0, tracker.log)
                 with machine.training(environment.threads, compiled=config.trainer.kernels == "compiled"):
                     run.record |= _train_and_measure(run, tracker)
@@ -128,7 +129,7 @@ def _execute(run: Run) -> Row:
                 raise
             run.record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
             run.record["traceback"] = traceback.format_exc()
-        run.record |= run.spent()
+        run.record |= run.spent() | ({"warnings": run.warnings} if run.warnings else {})
         tables = {title: pd.concat(frames, ignore_index=True) for title, frames in run.tables.items()}
         run.store.write(run.record, run.history, tables)
     except OSError as error:
@@ -153,7 +154,8 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
         kernels.compile_all(*{type(m).__name__ for m in model.modules() if isinstance(m, kernels.RNN | kernels.GRU)})
     model.to(environment.device)
     if run.checkpoint.exists() and (why := flaw(run, model)) is not None:
-        print(f"gradreach: {run.checkpoint}: {why}; the run begins at its start", file=sys.stderr)
+        run.warnings.append(f"{run.checkpoint}: {why}; the run begins at its start")
+        print(f"gradreach: {run.warnings[-1]}", file=sys.stderr)
         run.checkpoint.unlink()
     splits = task.splits(environment.data_dir)
     facts = {

@@ -10,7 +10,7 @@ docs/experiments.md has a whole example; docs/results.md tells the columns of th
 from gradreach.analysis.column_words import column
 from gradreach.analysis.figures import dots, gradient_by_lag, metric_against
 from gradreach.analysis.figures.decoding_by_lag import by_run, decoding_by_lag
-from gradreach.analysis.naming import named, number
+from gradreach.analysis.naming import named
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import longest_solved
 from gradreach.analysis.stats.verdict import Effect, effect_of
@@ -20,6 +20,7 @@ from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.study.page_tables import computed, effects, table
 from gradreach.analysis.study.parts import Quantity, arithmetic
 from gradreach.analysis.study.quantities import by_function, compare, share, value
+from gradreach.rounding import number
 
 __all__ = [
     "Answer",

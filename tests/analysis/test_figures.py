@@ -393,3 +393,38 @@ def test_bars_are_data_and_a_panel_without_any_says_so(tmp_path):
         figure = gate_shares(given, tmp_path / "shares", gates={"f": "forget"})
         words = [text.get_text() for axes in figure.axes for text in axes.texts]
         assert words.count("nothing measured yet") == said
+
+
+def test_a_value_between_gaps_is_a_dot_and_a_median_of_seeds_needs_no_seed_without_zeros(tmp_path):
+    """A gradient that is exactly zero at every second lag, and at others for one seed alone."""
+    data = results(models=("lstm", "tcn"), lengths=(9,), seeds=3)
+
+    def profiles():
+        odd = data.profiles["lag"] % 2 == 1
+        tcn = data.profiles["run_id"].str.startswith("01")
+        one = data.profiles["run_id"].str.endswith("001") & (data.profiles["lag"] == 4)
+        return data.profiles.assign(median=data.profiles["median"].mask(tcn & (odd | one), -np.inf))
+
+    picture = gradient_by_lag(Results(data.runs, profiles), tmp_path / "lag")
+    start = picture.axes[0]
+    (line,) = lines(start, "tcn")
+    assert np.isfinite(line.get_ydata()).tolist() == [lag % 2 == 0 for lag in range(9)]
+    assert line.get_marker() != "None"
+    assert line.get_markevery() == [0, 2, 4, 6, 8]
+    assert lines(start, "lstm")[0].get_marker() == "None"
+    assert "A dot in a gap" in explained("", picture)
+    assert "A dot in a gap" not in explained("", gradient_by_lag(data, tmp_path / "lag"))
+
+
+def test_a_legend_names_what_has_no_value_so(tmp_path):
+    data = results(models=("lstm",), lengths=(9,))
+    silent = Results(data.runs, lambda: data.profiles.assign(median=-np.inf))
+    start = gradient_by_lag(silent, tmp_path / "lag").axes[0]
+    assert [line.get_label() for line in lines(start, "lstm (no value)")] == ["lstm (no value)"]
+
+
+def test_a_curve_of_one_epoch_is_seen(tmp_path):
+    data = results(models=("lstm",), lengths=(8,))
+    short = Results(data.runs, lambda: data.profiles, lambda: data.history[data.history["epoch"] == 1])
+    (axes,) = learning_curves(short, tmp_path / "curves").axes
+    assert lines(axes, "lstm")[0].get_marker() != "None"

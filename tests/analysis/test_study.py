@@ -14,7 +14,7 @@ from gradreach.analysis.study.declaration import outcomes
 from gradreach.analysis.study.parts import Threshold, leaves_of
 from gradreach.analysis.study.planned_rule import check_parts
 from gradreach.analysis.study.rule import digest_of, stored_rule
-from gradreach.analysis.study.study_files import default_study, load_study, of_project
+from gradreach.analysis.study.study_files import load_study, of_project
 from gradreach.errors import ConfigError
 from gradreach.study import (
     Answer,
@@ -363,13 +363,6 @@ def test_the_page_says_what_a_stored_digest_shows():
 def test_looks_that_do_not_ascend_are_refused(looks):
     with pytest.raises(ConfigError, match=r"looks=.*: must be numbers of seeds that ascend"):
         study(PART.above(5), looks=looks)
-
-
-def test_a_sweep_without_a_study_tells_its_settings_apart():
-    frame = two_biases(runs(**{"gradient/end/x.reach": 9.0}))
-    declared = default_study("mine", frame)
-    assert {"lstm", "lstm forget_bias=1"} <= set(declared.prepare(frame)["architecture"])
-    assert [each.name for each in declared.show] == ["accuracy", "reach", "reach", "accuracy"]
 
 
 def test_what_is_part_of_the_project_stands_in_one_file(tmp_path):

@@ -239,3 +239,13 @@ def test_code_is_counted_by_its_digest_and_by_its_revision_where_it_has_none():
     assert mixture_line(three.assign(code="1234")) == ""  # committing results makes a revision, and no other code
     assert mixture_line(three.assign(code=["1234", "1234", "5678"])) == "Runs of 2 code digests: 2 of 1234, 1 of 5678."
     assert mixture_line(three.assign(code=["1234", "1234", None])) == "Runs of 2 code digests: 2 of 1234, 1 of abc."
+
+
+def test_markdown_holds_no_html_of_its_cells():
+    text = pd.DataFrame({"<b>": ["<script>alert(1)</script>", "p < 0.05", "`<i>`", "a|b"]})
+    made = formats.markdown(text)
+    assert "<script" not in made.replace("`<i>`", "")
+    assert "&lt;script>alert(1)&lt;/script>" in made
+    assert "p < 0.05" in made
+    assert "`<i>`" in made
+    assert "&lt;b>" in made

@@ -96,7 +96,7 @@ def test_of_a_task_that_the_model_does_not_fit_the_card_is_shown_before_what_is_
     text = io.StringIO()
     with pytest.raises(ConfigError, match=r"model\.readout=last: .*; set model\.readout=each_step"):
         describe(["task=copy", "seq_len=25"], CONF, Console(file=text, width=160, highlight=False))
-    assert "chance    0.1" in text.getvalue()
+    assert "chance    1" in text.getvalue()
     with pytest.raises(ConfigError, match=r"task\.symbols=0"):
         describe(["task=copy", "task.symbols=0"], CONF, Console(file=text, width=160, highlight=False))
 

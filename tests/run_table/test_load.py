@@ -1,8 +1,11 @@
 import math
+import re
 import shutil
+from csv import DictReader
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -158,3 +161,20 @@ def test_what_older_versions_called_otherwise_has_todays_name(tmp_path):
 def test_every_column_is_told_on_the_page_of_results():
     page = (PROJECT / "docs" / "results.md").read_text(encoding="utf-8")
     assert [column for column in (*AXES, *FACTS) if f"`{column}`" not in page] == []
+
+
+CELLS = ["=1+1", "+cmd|' /C calc'!A0", "@SUM(A1)", "-2+3", "'=1", "''-x", "\t=1", "-1", "1e-5", "rnn", "'quoted'", "-"]
+
+
+@pytest.mark.parametrize("text", CELLS)
+def test_a_cell_that_a_spreadsheet_would_compute_is_quoted_and_comes_back(tmp_path, text):
+    row = {"run_id": "a", "status": "failed", "model": "rnn", "task": "digits", "seed": 0, "error": text}
+    frame = as_frame([{**row, "task.file": text}, {**row, "run_id": "b", "error": "plain", "task.file": "plain"}])
+    write_runs(tmp_path / "runs.csv", frame)
+    written = list(DictReader((tmp_path / "runs.csv").read_text().splitlines(keepends=True)))
+    for name in ("error", "task.file"):
+        cell = written[0][name]
+        assert cell[0] not in "=+@-\t" or re.fullmatch(r"-?[\d.e-]+", cell) or cell == text == "-1"
+    read = read_runs(tmp_path / "runs.csv")
+    assert read["error"].tolist() == [text, "plain"]
+    assert read["task.file"].tolist() == [text, "plain"]

@@ -1,7 +1,9 @@
 """How a sweep stands."""
 
+import os
 import re
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -27,7 +29,9 @@ def jobs(composed, tmp_path):
 def write(job, status, **more):
     run = job.run
     record = {"run_id": run.run_id, "config": run.canonical(), "status": status, **more}
-    RecordStore(job.environment.results_dir / "runs").write(record)
+    store = RecordStore(job.environment.results_dir / "runs")
+    store.write(record)
+    return store
 
 
 def test_a_line_may_change_the_grids_of_an_experiment():
@@ -171,3 +175,23 @@ def test_a_study_that_cannot_be_planned_stops_no_other(project, capsys):
     assert "one – – – cannot be planned" in said
     assert "two 2 0 2 not known" in said
     assert "one: seed=-1" in said
+
+
+def test_what_follows_another_setting_is_told_as_what_it_came_to(jobs):
+    follows = r"model.chrono=$\{seq_len\}"  # as Hydra hands an interpolation of a sweep on
+    planned = jobs([["model=lstm", follows.replace("\\", ""), "seq_len=70"], ["model=lstm", "seq_len=70"]])
+    planned[0] = replace(planned[0], overrides=["model=lstm", follows, "seq_len=70"])
+    names = survey(planned).set_index("run_id")["run"]
+    assert names[planned[0].run.run_id] == "lstm · digits · T=70 · chrono=70"
+    assert "$" not in "".join(names)
+
+
+def test_a_process_is_a_whole_number_beside_runs_without_one(jobs, tmp_path, capsys):
+    planned = jobs([["model=rnn", f"seed={seed}"] for seed in (0, 1)])
+    store = write(planned[0], "running", host={"name": "here", "process": os.getpid()}, started="now")
+    with store.claim(planned[0].run.run_id):
+        frame = survey(planned)
+        show(frame)
+    assert f"on here, process {os.getpid()}, since now" in capsys.readouterr().out
+    frame.to_csv(tmp_path / "status.csv", index=False)
+    assert f",{os.getpid()}," in (tmp_path / "status.csv").read_text()

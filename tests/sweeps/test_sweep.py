@@ -432,10 +432,13 @@ def test_the_end_of_a_sweep_says_how_many_runs_wait_to_be_sent(jobs, store, monk
 
 def test_the_command_for_tables_names_the_folder_where_it_is_not_the_usual_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     for usual in (Path("results"), tmp_path / "results"):
         assert gradreach.display.tables_line("pooling", usual) == "gradreach tables pooling"
     elsewhere = gradreach.display.tables_line("pooling", Path("results/my quick"))
     assert elsewhere == "gradreach tables pooling --results-dir 'results/my quick'"
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert gradreach.display.tables_line("pooling", usual) == f"{sys.executable} -m gradreach tables pooling"
 
 
 def test_workers_are_told_what_auto_comes_to_here_so_that_one_without_numba_makes_no_other_run(jobs, store):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from rich.cells import cell_len
 
+from gradreach.rounding import score_text
 from gradreach.tasks import (
     Batch,
     Copy,
@@ -32,7 +33,8 @@ def test_a_card_tells_sizes_classes_chance_and_source(task):
     splits = task.splits(NOWHERE)
     assert type(task).__doc__.split("\n")[0].replace("``", "'") in " ".join(text.split())
     assert f"train {len(splits.train):,}, validation {len(splits.validation):,}, test {len(splits.test):,}" in text
-    assert f"chance    {task.chance(splits):.4g} test accuracy, always answering training's most frequent class" in text
+    chance = score_text("accuracy", task.chance(splits))
+    assert f"chance    {chance} test accuracy, always answering training's most frequent class" in text
     assert f"{task.shape.outputs} classes" in text
     assert f"lengths   all {task.shape.length}" in text
     assert task.source in " ".join(text.split())
@@ -49,7 +51,7 @@ def test_a_card_of_texts_shows_a_histogram_and_readable_samples(tmp_path):
     assert re.search(r"lengths   1 [ ▁▂▃▄▅▆▇█]{8} 8\n          mean \d", text)
     assert re.search(r"samples   (good|bad) film.*→  [ab]", text)
     assert "cut 0.2" in text
-    assert "1 by TF-IDF" in text
+    assert "100.0% by TF-IDF" in text
 
 
 def test_a_card_keeps_to_80_columns_whatever_the_texts(tmp_path):
@@ -86,7 +88,7 @@ def test_lengths_that_are_all_as_frequent_look_so(longest, bins):
 def test_a_card_says_of_how_many_series_its_baseline_is():
     lengths = torch.full((20_002,), 2)
     text = card(Padded(lengths, torch.arange(20_002) % 2), NOWHERE)
-    told = "baseline  1 by logistic regression on all steps (10,000 training, 10,000 test examples)"
+    told = "baseline  100.0% by logistic regression on all steps (10,000 training, 10,000 test examples)"
     assert told in " ".join(text.split()).replace("baseline ", "baseline  ")
 
 

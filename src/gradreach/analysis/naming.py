@@ -1,10 +1,12 @@
-"""What architectures, columns and cells of an experiment are called, and how numbers are written."""
+"""What architectures, columns and cells of an experiment are called, and how keys are written."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from gradreach.rounding import number
 
 CELLS = (
     "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count of "
@@ -33,12 +35,6 @@ def _part(value: object, form: str) -> str:
     if absent:
         return ""
     return " " + form.format(int(value) if isinstance(value, float) and value.is_integer() else value)
-
-
-def number(value: float, form: str) -> str:
-    """Return a number for people: its minus is one, no hyphen, and zero has none; CSV keeps what Python writes."""
-    text = format(value, form)
-    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def plain(value: Any) -> str:

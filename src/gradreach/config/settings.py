@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeFloat,
@@ -213,13 +214,33 @@ class RunConfig(Settings):
         return " · ".join(parts)
 
 
+RESERVED = {"quick", "runs", "wandb", "searches", "logs", "jobs"}
+"""Folders of results that are no experiments."""
+
+
+def checked_name(name: str) -> str:
+    """Return the name of an experiment if it can be that of files and a folder.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not re.fullmatch(r"\w[\w.-]{0,127}", name):
+        raise ValueError("must be made of letters, digits, '_', '-' and '.', and not begin with '-' or '.'")
+    if name in RESERVED:
+        raise ValueError(f"must be none of {', '.join(sorted(RESERVED))}, which are other folders of results")
+    return name
+
+
+ExperimentName = Annotated[str, AfterValidator(checked_name)]
+
+
 class RunEnvironment(Settings):
     """Where and how a run is done: nothing here can change what it yields.
 
     - ``prune``: set by a search: of each epoch the worst validation score with which the run is not left, interrupted.
     """
 
-    experiment: str | None
+    experiment: ExperimentName | None
     tracking: TrackingSettings
     logger: dict[str, LoggerTarget] = Field(default={})
     results_dir: Path

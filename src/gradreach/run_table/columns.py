@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from csv import writer as csv_writer
 from sys import intern
@@ -73,10 +74,30 @@ def csv(frame: pd.DataFrame) -> str:
 def _cells(values: pd.Series) -> list[Any]:
     """Return a column as CSV writes it; a number that many runs share is put into words once."""
     if values.dtype != float:
-        return list(values.astype(object).where(values.notna(), None))
+        cells = values.astype(object).where(values.notna(), None)
+        return [inert(cell) if isinstance(cell, str) else cell for cell in cells]
     places, bits = pd.factorize(values.to_numpy().view(np.int64))  # as floats, 0 and −0 were one
     texts = ["" if math.isnan(number) else repr(number) for number in bits.view(float).tolist()]
     return list(np.array(texts, dtype=object)[places])
+
+
+COMPUTED = re.compile(r"'*[=+@\t\r-]")
+"""How texts begin that a spreadsheet would compute, and those that were made from such."""
+PLAIN_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def inert(text: str) -> str:
+    """Return a text with a ' before it if a spreadsheet would compute it; ``as_was`` undoes that.
+
+    >>> inert("=1+1"), inert("-1e-3"), inert("rnn"), as_was(inert("'=1"))
+    ("'=1+1", '-1e-3', 'rnn', "'=1")
+    """
+    return f"'{text}" if COMPUTED.match(text) and not PLAIN_NUMBER.fullmatch(text) else text
+
+
+def as_was(text: str) -> str:
+    """Return what ``inert`` was given."""
+    return text[1:] if text.startswith("'") and COMPUTED.match(text) else text
 
 
 def planned_row(config: Mapping[str, Any], run_id: str) -> dict[str, Any]:
@@ -93,7 +114,7 @@ def planned_row(config: Mapping[str, Any], run_id: str) -> dict[str, Any]:
         **{
             f"{group}.{key}": value
             for group, settings in config.items()
-            if isinstance(settings, Mapping)
+            if group in GROUP_NAMES
             for key, value in settings.items()
         },
     }

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from gradreach.config import RunConfig, RunEnvironment
 from gradreach.errors import ConfigError, advise
 from gradreach.records import SETTLED
-from gradreach.run_table.columns import GROUPS, INTEGERS, OLDER, TEXTS, as_frame, csv, planned_row, setting
+from gradreach.run_table.columns import GROUPS, INTEGERS, OLDER, TEXTS, as_frame, as_was, csv, planned_row, setting
 from gradreach.system.files import write_text
 from gradreach.system.provenance import code_digest
 
@@ -226,6 +226,8 @@ def _check_seal(path: Path, data: bytes) -> None:
 
 
 def _read_column(name: str, held: pd.Series) -> Any:
+    if name in TEXTS or (name.startswith(GROUPS) and pd.api.types.is_string_dtype(held)):
+        held = held.map(lambda text: as_was(text) if isinstance(text, str) else text)
     if name in TEXTS:
         return held.astype(object).where(held.notna(), None).to_numpy()
     if name in INTEGERS:

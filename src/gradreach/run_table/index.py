@@ -21,9 +21,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from gradreach import records
+from gradreach import record_shape, records
 from gradreach.records import Fingerprint, RecordStore
 from gradreach.run_table.sources import Source
+from gradreach.system import archive
 from gradreach.system.files import write_bytes
 
 Make = Callable[[Sequence[str]], pa.Table]
@@ -47,7 +48,8 @@ class Segment(NamedTuple):
 @cache
 def made_by() -> str:
     """Return a digest of the code that reads records, and so decides what stands in an index."""
-    files = sorted([*Path(__file__).parent.glob("*.py"), Path(records.__file__)])
+    read_by = (records, record_shape, archive)
+    files = sorted([*Path(__file__).parent.glob("*.py"), *(Path(str(module.__file__)) for module in read_by)])
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from gradreach.errors import ConfigError
+from gradreach.records import RecordStore
 from gradreach.run_table.columns import AXES, GROUPS, MISSING, as_frame, frame_of, packed, row
 from gradreach.run_table.committed import planned_ids, read_runs, rows_of, run_table
 from gradreach.run_table.index import rows_of_runs
@@ -78,7 +79,20 @@ def recorded(source: Source, run_ids: Sequence[str]) -> pa.Table:
 
 
 def _read(source: Source, run_ids: Sequence[str]) -> pa.Table:
-    return packed(row(record) for record in map(source.read, run_ids) if record is not None)
+    return packed(_rows(source, run_ids))
+
+
+def _rows(source: Source, run_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Go through the rows of records; one of which none can be made is put aside, where it is here."""
+    for run_id in run_ids:
+        if (record := source.read(run_id)) is None:
+            continue
+        try:
+            yield row(record)
+        except ConfigError as error:
+            if not isinstance(source, RecordStore):
+                raise
+            source.put_aside(run_id, error.allowed)
 
 
 def _planned(path: Path, source: Source | None, results_dir: Path) -> pd.DataFrame:

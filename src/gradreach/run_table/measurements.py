@@ -4,6 +4,7 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from pyarrow import Table
 from pyarrow.csv import write_csv
 
 from gradreach.errors import ConfigError, advise
+from gradreach.records import RecordStore
 from gradreach.run_table.columns import MISSING, csv
 from gradreach.run_table.lines import OPTIONS
 from gradreach.run_table.sources import Source, local
@@ -52,7 +54,7 @@ def load_history(
         header, _, body = source.read_history(run_id).partition("\n")
         bodies[header].extend(f"{run_id},{line}" for line in body.splitlines())
     bodies.pop("", None)
-    parts = [_histories(header, lines) for header, lines in bodies.items()]
+    parts = [part for head, lines in bodies.items() for part in _histories(source, head, lines) if len(part)]
     raw = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["run_id", "epoch"])
     figures = sorted({str(name) for name in raw} - {"run_id", "epoch", "step"})
     raw[figures] = raw[figures].apply(_rounded)
@@ -70,14 +72,54 @@ def load_history(
     return whole[[name for name in ("run_id", "epoch", "step", *figures) if name in whole]]
 
 
-def _histories(header: str, lines: Sequence[str]) -> pd.DataFrame:
-    """Read histories of the same columns at once, which is far faster; one by one to name one that is damaged."""
-    try:
-        return _parse(io.StringIO("\n".join((f"run_id,{header}", *lines))), "history.csv of runs")
-    except ConfigError:
-        for run_id, own in groupby(lines, lambda line: line.partition(",")[0]):
-            _parse(io.StringIO("\n".join((f"run_id,{header}", *own))), f"history.csv of run {run_id}")
-        raise
+def _histories(source: Source, header: str, lines: Sequence[str]) -> list[pd.DataFrame]:
+    """Read histories of the same columns at once, which is far faster; one by one to put aside one that is damaged.
+
+    Raises:
+        ConfigError: one is damaged, and the records are not here.
+    """
+    with suppress(ConfigError):
+        return [_history(header, lines, "history.csv of runs")]
+    found = []
+    for run_id, own in groupby(lines, lambda line: line.partition(",")[0]):
+        try:
+            found.append(_history(header, list(own), f"history.csv of run {run_id}"))
+        except ConfigError as error:
+            if not isinstance(source, RecordStore):
+                raise
+            source.put_aside(run_id, f"history.csv {error.allowed}")
+    return found
+
+
+def _history(header: str, lines: Sequence[str], name: str) -> pd.DataFrame:
+    if "epoch" not in header.split(","):
+        raise ConfigError(name, allowed="has no column epoch", hint="restore it, or delete it")
+    return _parse(io.StringIO("\n".join((f"run_id,{header}", *lines))), name)
+
+
+def table_of(source: Source, run_id: str, name: str, kinds: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
+    """Return the columns of a table of a run; empty where there is none, or one that is not of our kind.
+
+    Args:
+        source: of records; those here that are odd are put aside.
+        run_id: of which run.
+        name: of the table.
+        kinds: of its columns, text or numbers; what a table of an older version lacks is not among them.
+    """
+    columns = source.read_profile(run_id) if name == "profile" else source.read_table(run_id, name)
+    if not columns:
+        return {}
+    lacking = [column for column in kinds if column not in columns]
+    there = {column: kind is str for column, kind in kinds.items() if column in columns}
+    odd = [column for column, is_text in there.items() if (columns[column].dtype.kind == "U") != is_text]
+    if not lacking and not odd and len({len(values) for values in columns.values()}) == 1:
+        return columns
+    why = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(odd) or 'columns'} of another kind"
+    if isinstance(source, RecordStore):
+        source.put_aside(run_id, f"its table {name} {why}")
+    else:
+        advise(f"run {run_id}: its table {name} {why}; left out")
+    return {}
 
 
 def load_decoding(
@@ -89,7 +131,8 @@ def load_decoding(
     """
     source = source or local(Path(results_dir))
     finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
-    tables = {run_id: source.read_table(run_id, "decoding") for run_id in finished}
+    kinds = {name: kind for name, kind in DECODING.items() if name != "run_id"}
+    tables = {run_id: table_of(source, run_id, "decoding", kinds) for run_id in finished}
     frames = [pd.DataFrame({**table, "run_id": run_id}) for run_id, table in tables.items() if table]
     whole = pd.concat(frames, ignore_index=True)[list(DECODING)] if frames else pd.DataFrame(columns=list(DECODING))
     raw = whole.assign(r2=whole["r2"].round(DECIMALS) + 0.0) if frames else whole
@@ -187,7 +230,7 @@ def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] 
     kinds: dict[str, Any] = {**dict.fromkeys(LABELS, str), **dict.fromkeys(WHOLE, int), **known}
     try:
         return pd.read_csv(file, float_precision="round_trip", dtype=defaultdict[str, Any](lambda: float, kinds))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         broken = f"cannot be read as CSV ({error})"
         raise ConfigError(name, allowed=broken, hint="restore it, or delete it") from None
 

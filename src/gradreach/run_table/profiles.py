@@ -19,6 +19,7 @@ from gradreach.run_table.measurements import (
     NUMBERS,
     PROFILE,
     committed_rows,
+    table_of,
     together,
     unrecorded,
     write_long,
@@ -26,6 +27,8 @@ from gradreach.run_table.measurements import (
 from gradreach.run_table.sources import Source, local
 from gradreach.system.files import digest
 
+KINDS: dict[str, Any] = {"stage": str, "layer": str, "quantity": str, **NUMBERS}
+"""Of the columns of a profile; without ``direction`` before bidirectional layers were told apart."""
 CURVE = ["run_id", "stage", "layer", "lag", "median"]
 """What figures show of a quantity."""
 
@@ -138,7 +141,7 @@ def _read(source: Source, run_ids: Sequence[str]) -> pa.Table:
     labels: dict[str, dict[str, int]] = {name: {} for name in LABELS[1:]}
     known: dict[tuple[str, str, bytes], np.ndarray] = {}
     for run_id in run_ids:
-        if not (columns := source.read_profile(run_id)):
+        if not (columns := table_of(source, run_id, "profile", KINDS)):
             continue
         measured.append(run_id)
         lengths.append(len(columns["lag"]))

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from gradreach.assemble import check, check_device
 from gradreach.config import RunConfig, RunEnvironment, parse, plain
-from gradreach.errors import ConfigError, advise, value_text
+from gradreach.errors import ABSENT, ConfigError, advise, value_text
 from gradreach.models import caveat
 
 NAMED = {"model", "task", "seq_len", "task.seq_len", "kernel_size", "model.kernel_size", "seed", "experiment"}
@@ -90,15 +90,28 @@ def _agree(one: dict[str, Any], other: dict[str, Any], apart: Collection[str] = 
 def varied(jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
     """Return by run what a sweep varies beyond what runs are named by anyway: ``{"optimizer.lr": "0.1"}``."""
     given = {
-        job.run.run_id: {
-            key.lstrip("+"): re.sub(r"\\(?=[{}])", "", value)  # as it was written, not as Hydra quotes it
-            for key, _, value in (text.partition("=") for text in job.overrides)
-        }
+        job.run.run_id: {key.lstrip("+"): value for key, _, value in (text.partition("=") for text in job.overrides)}
         for job in jobs
     }
     keys = dict.fromkeys(key for values in given.values() for key in values)
     several = [key for key in keys if key not in NAMED and len({values.get(key) for values in given.values()}) > 1]
-    return {run_id: {key: values[key] for key in several if key in values} for run_id, values in given.items()}
+    return {
+        job.run.run_id: {key: _written(job.run, key, values[key]) for key in several if key in values}
+        for job in jobs
+        for values in [given[job.run.run_id]]
+    }
+
+
+def _written(run: RunConfig, key: str, value: str) -> str:
+    """Return a value as it was written, not as Hydra quotes it; of an interpolation what it came to."""
+    written = re.sub(r"\\(?=[{}])", "", value)
+    if "${" in written:
+        found: Any = run.canonical()
+        for name in key.split("."):
+            found = found.get(name, ABSENT) if isinstance(found, Mapping) else ABSENT
+        if found is not ABSENT:
+            return value_text(found)
+    return written
 
 
 def labels(jobs: Sequence[Job]) -> dict[str, str]:

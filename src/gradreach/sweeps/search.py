@@ -20,9 +20,10 @@ from gradreach.assemble import check
 from gradreach.config import checked
 from gradreach.config.components import Settings
 from gradreach.config.settings import Seed
-from gradreach.display import counted, make_console, score_text
+from gradreach.display import counted, make_console
 from gradreach.errors import ConfigError, value_text
 from gradreach.records import SETTLED, RecordStore
+from gradreach.rounding import score_text
 from gradreach.run_state import fell_behind, sign
 from gradreach.sweeps.plan import Job, check_devices, plan
 from gradreach.sweeps.proposals import Proposals

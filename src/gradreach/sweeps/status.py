@@ -11,8 +11,9 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from gradreach.compose import Composer, all_jobs, configuration
-from gradreach.display import counted
+from gradreach.display import counted, warned_lines
 from gradreach.records import SETTLED, RecordStore
+from gradreach.rounding import number
 from gradreach.run_table.columns import MISSING
 from gradreach.run_table.committed import rows_of
 from gradreach.run_table.join import committed_runs
@@ -21,7 +22,9 @@ from gradreach.sweeps.plan import Job, labels, plan, varied
 Compose = Callable[[Sequence[str]], DictConfig]
 
 AXES = ["model", "task", "seq_len", "kernel_size"]
-MEASURED = ["made", "seconds", "expected_seconds", "host", "process", "started", "error"]
+MEASURED = ["made", "seconds", "expected_seconds", "host", "process", "started", "error", "warnings"]
+BETWEEN = " | "
+"""What stands between the warnings of a run."""
 HERE, COMMITTED, OTHER = "here", "committed", "other code"
 """Where what is known of a run comes from: a record here, or a committed table, by the present code or by other."""
 
@@ -66,6 +69,7 @@ def survey(jobs: Sequence[Job]) -> pd.DataFrame:
     frame, known = standing(jobs)
     names, more = labels(jobs), varied(jobs)
     frame["run"] = frame["run_id"].map(names)
+    frame["process"] = frame["process"].astype("Int64")  # not 8119.0, as beside runs without one
     frame = frame.join(pd.DataFrame([more[job.run.run_id] for job in jobs], index=frame.index))
     frame["expected_seconds"] = expected_seconds(frame, known).where(~frame["status"].isin(SETTLED)).round(1)
     axes = [axis for axis in AXES if len(frame[axis].unique()) > 1]
@@ -157,6 +161,7 @@ def _row(store: RecordStore, job: Job, committed: Mapping[str, Any] | None) -> d
         "process": host.get("process") if status == "running" else None,
         "started": record.get("started"),
         "error": record.get("error"),
+        "warnings": BETWEEN.join(record.get("warnings", ())) or None,
     }
 
 
@@ -188,6 +193,8 @@ def show(frame: pd.DataFrame, others: int = 0) -> None:
     if to_do.any():
         unknown = int((to_do & frame["expected_seconds"].isna()).sum())
         console.print(f"core-hours left: {core_hours(left, int(to_do.sum()), unknown)}")
+    for line in warned_lines(texts.split(BETWEEN) for texts in frame["warnings"].dropna()):
+        console.print(line, markup=False)
     for run in frame[frame["status"] == "running"].itertuples():
         console.print(
             f"  running      {run.run} · seed {run.seed}  on {run.host}, process {run.process}, since {run.started}"
@@ -208,7 +215,9 @@ def core_hours(seconds: float, left: int, unknown: int) -> str:
     if left and left == unknown:
         return "not known, no run like them has finished"
     hours = seconds / 3600
-    return f"{hours:.{1 if hours >= 1 else 2}f}" + (f", and {counted(unknown)} of unknown length" if unknown else "")
+    return number(hours, ".1f" if hours >= 1 else ".2f") + (
+        f", and {counted(unknown)} of unknown length" if unknown else ""
+    )
 
 
 def _time(seconds: float) -> str:

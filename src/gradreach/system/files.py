@@ -1,10 +1,14 @@
 """Files that are whole or absent, whenever the process is killed."""
 
+import errno
 import hashlib
 import os
 import platform
+import stat
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,8 +26,11 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)  # of which people know
         raise
     _sync(path.parent)
     _sweep(path)
@@ -48,6 +55,53 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with plain newlines, atomically."""
     write_bytes(path, text.encode())
+
+
+class Unreadable(ValueError):
+    """What stands there is no file, or too large a one; the message goes on behind its name."""
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Read a file whole.
+
+    Args:
+        path: where it stands.
+        most: so many bytes it may have.
+
+    Raises:
+        Unreadable: it is a folder, a pipe or a device, which might never end, a link to itself, or larger.
+        OSError: it cannot be opened.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for somebody to write
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Unreadable("is a link to itself") from None
+        raise
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise Unreadable("is a folder" if stat.S_ISDIR(found.st_mode) else "is not a file")
+        if found.st_size > most:
+            raise Unreadable(f"has {found.st_size:,} bytes, more than {most:,}")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(found.st_size)
+    finally:
+        os.close(handle)
+
+
+def lockable(folder: Path) -> None:
+    """See that files of a folder can be locked: a file system of a network may answer that it has no locks.
+
+    Raises:
+        OSError: they cannot.
+    """
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    with tempfile.TemporaryFile(dir=folder) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def digest(path: Path) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradreach.batch import IGNORED, Batch
+from gradreach.rounding import number, score_text
 from gradreach.tasks.baseline import linear_baseline
 from gradreach.tasks.task import Splits, Task
 
@@ -33,13 +34,14 @@ def card(task: Task, data_dir: Path) -> str:
     facts = task.facts()
     if facts:
         parts.append(_line("data", ", ".join(f"{name} {_value(value)}" for name, value in facts.items())))
-    for number in range(min(SAMPLES, len(splits.train))):
-        parts.append(_head("samples" if number == 0 else "") + _sample(task, splits.train, number))
+    for i in range(min(SAMPLES, len(splits.train))):
+        parts.append(_head("samples" if i == 0 else "") + _sample(task, splits.train, i))
     unit, constant = "accuracy", "most frequent class"
     if task.metric == "mse":
         unit, constant = "mean squared error", "mean"
+    chance = score_text(task.metric, task.chance(splits))
     parts += [
-        _line("chance", f"{task.chance(splits):.4g} test {unit}, always answering training's {constant}"),
+        _line("chance", f"{chance} test {unit}, always answering training's {constant}"),
         _line("baseline", _baseline(task, splits)),
         _line("source", task.source),
         _line("licence", task.licence),
@@ -60,7 +62,7 @@ def _baseline(task: Task, splits: Splits) -> str:
         return "none is fitted to a task of steps"
     some = (found.fitted, found.tested) != (len(splits.train), len(splits.test))
     of = f" ({found.fitted:,} training, {found.tested:,} test examples)" if some else ""
-    return f"{found.test:.4g} by {found.name}{of}"
+    return f"{score_text(task.metric, found.test)} by {found.name}{of}"
 
 
 def _input(task: Task) -> str:
@@ -71,10 +73,14 @@ def _input(task: Task) -> str:
 
 def _answer(task: Task, target: Tensor) -> str:
     if task.metric == "mse":
-        return f"one value, training mean {target.mean():.3g}, variance {target.var():.3g}"
+        mean, variance = (number(found.item(), ".3g") for found in (target.mean(), target.var()))
+        return f"one value, training mean {mean}, variance {variance}"
     counted = target[target != IGNORED]
     counts = torch.bincount(counted, minlength=task.shape.outputs).tolist()
-    shares = [f"{name} {count / max(1, len(counted)):.0%}" for name, count in zip(task.classes(), counts, strict=True)]
+    shares = [
+        f"{name} {number(count / max(1, len(counted)), '.0%')}"
+        for name, count in zip(task.classes(), counts, strict=True)
+    ]
     named = ", ".join(shares[:12]) + (", …" if len(shares) > 12 else "")
     return f"{len(counts)} classes{' a step' if task.shape.per_step else ''} ({named})"
 
@@ -87,16 +93,17 @@ def _lengths(splits: Splits) -> list[str]:
     width = -(-(high - low + 1) // BINS)  # as many lengths in every bin: else some would look frequent
     counts, _ = np.histogram(lengths, bins=np.arange(low, high + width + 1, width))
     bars = "".join(BARS[int(np.ceil(count / counts.max() * (len(BARS) - 1)))] for count in counts)
-    middle = f"mean {lengths.mean():.1f}, median {np.median(lengths):.0f}, 95 % up to {np.quantile(lengths, 0.95):.0f}"
+    median, most = (number(float(np.quantile(lengths, share)), ".0f") for share in (0.5, 0.95))
+    middle = f"mean {number(float(lengths.mean()), '.1f')}, median {median}, 95 % up to {most}"
     return [f"{_head('lengths')}{low} {bars} {high}", _line("", middle)]
 
 
-def _sample(task: Task, part: Batch, number: int) -> str:
-    length = part.x.shape[1] if part.lengths is None else int(part.lengths[number])
-    text = task.sample(part.x[number], length)
-    target = part.target[number]
+def _sample(task: Task, part: Batch, i: int) -> str:
+    length = part.x.shape[1] if part.lengths is None else int(part.lengths[i])
+    text = task.sample(part.x[i], length)
+    target = part.target[i]
     if task.metric == "mse":
-        answer = f"{float(target):.3g}"
+        answer = number(float(target), ".3g")
     elif task.shape.per_step:
         answer = " ".join(task.classes()[c] for c in target[target != IGNORED].tolist())
     else:
@@ -115,7 +122,7 @@ def _shown(text: str, columns: int) -> str:
 def _value(value: object) -> str:
     if isinstance(value, dict):
         return "(" + ", ".join(f"{name} {_value(one)}" for name, one in value.items()) + ")"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return number(value, ".3g") if isinstance(value, float) else str(value)
 
 
 def _line(head: str, text: str) -> str:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from gradreach.analysis.figures.common import tell
 from gradreach.analysis.results import Results
 from gradreach.drawing import WIDE, figure_of, save_figure, series
+from gradreach.rounding import number
 
 
 def against_known(results: Results, stem: Path, *, measured: str = "gradient/start/h.decay") -> Figure:
@@ -25,7 +26,7 @@ def against_known(results: Results, stem: Path, *, measured: str = "gradient/sta
             (mark,) = axes.plot(
                 x, y, look["marker"], color=look["color"], markerfacecolor=face, markersize=7, label=str(name)
             )
-            tell(mark, f"{name}: {y:.4f}, reference {x:.4f} ({len(some)} seeds)")
+            tell(mark, f"{name}: {number(y, '.4f')}, reference {number(x, '.4f')} ({len(some)} seeds)")
         axes.set(xlabel="known factor of one step", ylabel="measured factor of one step")
         axes.set_aspect("equal", adjustable="datalim")
         if len(runs):

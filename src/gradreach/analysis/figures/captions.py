@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 
 from gradreach.analysis.figures.against_known import against_known
-from gradreach.analysis.figures.common import REFERENCES, TIP
+from gradreach.analysis.figures.common import LONELY, REFERENCES, TIP
 from gradreach.analysis.figures.costs import metric_by_cost
 from gradreach.analysis.figures.critical_difference import critical_difference
 from gradreach.analysis.figures.decoding_by_lag import decoding_by_lag
@@ -81,6 +81,9 @@ def explained(caption: str, picture: Picture) -> str:
     said = {
         "Small points: the seeds.": any(line.get_marker() == "." for line in lines),
         "Hollow and pale: not every planned run has a value there.": any(map(_hollow, lines)),
+        "A dot in a gap: one value between two that are lacking or zero.": any(
+            line.get_marker() == LONELY for line in lines
+        ),
         "A cross at the foot: none has.": any(_crossed(line) and line.get_alpha() == PALE for line in lines),
         "A cross: there the run diverged or failed.": any(
             _crossed(line) and line.get_alpha() is None for line in lines

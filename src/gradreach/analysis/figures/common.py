@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from gradreach.analysis.naming import number
+from gradreach.analysis.naming import plain
+from gradreach.analysis.order import in_order
 from gradreach.analysis.results import numbers
 from gradreach.analysis.stats.statistics import estimate
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import PALE, PANEL, WIDE, Inches, series
+from gradreach.rounding import number
 
 ONE_PER_CENT = "1 %"
 """What the line where reach ends is called."""
@@ -26,6 +26,8 @@ THIN: Any = {"linewidth": 0.6, "alpha": 0.45, "zorder": 1.9}
 """How the curve of one seed is drawn: below all medians."""
 TIP = "tip: "
 """What the ids of those parts of a figure begin with that tell their values where the reader points at them."""
+LONELY = "h"
+"""How a value between two gaps of a curve is drawn: at its size a dot, which nothing else is drawn as."""
 REFERENCES = ("chance", "the whole sequence", ONE_PER_CENT)
 LISTED = 12
 """How many run ids a point names."""
@@ -125,10 +127,12 @@ def panels_of(runs: pd.DataFrame, key: str | None) -> list[tuple[str, pd.DataFra
     """Return title and runs of each panel: one for each value of a key, in order; None makes one of all."""
     if key is None or runs.empty:
         return [("", runs)]
-    groups = [(value, group) for value, group in runs.groupby(key, sort=True)]
+    groups = [group for _, group in in_order(runs, [key]).groupby([key], sort=False, dropna=False)]
     if len(groups) == 1:
-        return [("", groups[0][1])]
-    return [(f"{key} {value}" if isinstance(value, int | float | np.number) else str(value), g) for value, g in groups]
+        return [("", groups[0])]
+    values = [group[key].iloc[0] for group in groups]
+    titles = [value if isinstance(value, str) else f"{key} {plain(value)}" for value in values]
+    return list(zip(titles, groups, strict=True))
 
 
 def grid(count: int) -> tuple[int, int]:
@@ -179,6 +183,24 @@ def draw_few(axes: Axes, x: float, y: Point, look: dict[str, Any]) -> None:
         axes.plot([x] * y.valid, y.values, ".", color=look["color"], markersize=4, alpha=0.45, zorder=3)
 
 
+def draw_curve(axes: Axes, x: Sequence[float] | np.ndarray, y: np.ndarray, label: str = "", **look: Any) -> Line2D:
+    """Draw a curve with gaps; a value between two gaps, of which a line shows nothing, is a dot.
+
+    Args:
+        axes: where.
+        x: its places.
+        y: its values, NaN where there is none.
+        label: what the legend calls it; where it has no value, the legend says so.
+        look: colour, width, dashes.
+    """
+    known = np.concatenate([[False], np.isfinite(y), [False]])
+    lonely = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
+    dots: Any = {"marker": LONELY, "markersize": 2.5, "markevery": lonely.tolist()} if len(lonely) else {}
+    said: Any = {"label": label if known.any() else f"{label} (no value)"} if label else {}
+    (line,) = axes.plot(x, y, **look, **dots, **said)
+    return line
+
+
 def explain_thin(axes: Axes) -> None:
     """Say in the legend what thin and thick lines are, where there are thin ones."""
     if any(line.get_linewidth() == THIN["linewidth"] for line in axes.get_lines()):
@@ -223,32 +245,6 @@ def head(figure: Figure, text: str) -> None:
     if text:
         figure.set_figheight(figure.get_figheight() + 0.25)
         figure.suptitle(text, fontsize=9)
-
-
-def log_scale(*panels: Axes) -> None:
-    """Make the vertical axis logarithmic, where there is anything that has a logarithm."""
-    low = min(axes.dataLim.minposy for axes in panels)
-    if math.isfinite(low):
-        for axes in panels:
-            axes.set_yscale("log")
-            few_decades(axes.yaxis, max(axes.dataLim.y1 for axes in panels) / low)
-
-
-def few_decades(axis: Axis, ratio: float) -> None:
-    """Tick a logarithmic axis that shows few decades at 1, 2, 5, 10, 20, …, or evenly where it shows less than one."""
-    if ratio < 5:
-        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    elif ratio < 500:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-    if ratio < 500:
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
-
-
-def show_whole_range(axes: Axes, measure: Measure) -> None:
-    """Show an accuracy from 0 to 1."""
-    if measure.metric.endswith("accuracy"):
-        axes.set_ylim(-0.03 * measure.scale, 1.03 * measure.scale)
 
 
 def _has_values(axes: Axes, line: Line2D) -> bool:

@@ -18,13 +18,14 @@ from gradreach.analysis.figures.common import (
     legend,
     of_one_length,
     point,
-    show_whole_range,
     size_of,
 )
+from gradreach.analysis.figures.scales import show_whole_range
 from gradreach.analysis.figures.scores import ACCURACY, draw_chance
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import figure_of, save_figure, series
+from gradreach.rounding import number
 
 ALIKE = 1.01
 """Costs whose ratio is not above this are equal."""
@@ -71,7 +72,7 @@ def metric_by_cost(
                 axes.plot([], [], label=label, **(series(i) | {"linestyle": ""}))
                 if math.isfinite(x) and y.valid:
                     draw_few(axes, x, y, series(i))
-                    draw_point(axes, x, y, series(i), f"{key}, {COSTS.get(cost, cost)} {x:,.4g}")
+                    draw_point(axes, x, y, series(i), f"{key}, {COSTS.get(cost, cost)} {number(x, ',.4g')}")
                     whole += [(x, y)] if y.complete else []
             front = pareto(whole, lower_is_better=lower_is_better)
             if front:

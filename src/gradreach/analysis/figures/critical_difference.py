@@ -12,6 +12,7 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import Ranks, critical_difference_ranks
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import PALE, figure_of, save_figure, series
+from gradreach.rounding import number
 
 
 def critical_difference(
@@ -72,13 +73,14 @@ def draw_ranks(axes: Axes, ranks: Ranks, names: Sequence[str], tasks: int) -> No
         alpha = 1.0 if "(" not in names[i] else PALE + 0.2
         axes.plot([mean, mean, end], [0, y, y], color=look["color"], linewidth=1, alpha=alpha)
         (mark,) = axes.plot(mean, 0, look["marker"], color=look["color"], markersize=5.5, alpha=alpha, label=names[i])
-        tell(mark, f"{names[i]}: mean rank {mean:.2f} over {tasks} tasks")
-        text = f"{names[i]}  {mean:.2f}" if left else f"{mean:.2f}  {names[i]}"
+        tell(mark, f"{names[i]}: mean rank {number(mean, '.2f')} over {tasks} tasks")
+        text = "  ".join((names[i], number(mean, ".2f")) if left else (number(mean, ".2f"), names[i]))
         axes.text(end - 0.05 if left else end + 0.05, y, text, ha="right" if left else "left", va="center")
     for level, group in enumerate(ranks.groups):
         means = [float(ranks.mean[i]) for i in group]
         y = 0.3 + 0.3 * level
         axes.plot([min(means) - 0.04, max(means) + 0.04], [y, y], color="black", linewidth=3.5, solid_capstyle="butt")
     axes.plot([1, 1 + ranks.critical_difference], [-0.95, -0.95], color="black", linewidth=1.5, marker="|")
-    said = f"critical difference {ranks.critical_difference:.2f}; Friedman p = {ranks.p:.2g}; {tasks} tasks"
+    critical, p = number(ranks.critical_difference, ".2f"), number(ranks.p, ".2g")
+    said = f"critical difference {critical}; Friedman p = {p}; {tasks} tasks"
     axes.text(1 + ranks.critical_difference + 0.1, -0.95, said, va="center")

@@ -11,6 +11,7 @@ from gradreach.analysis.figures.profiles import STAGES
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import COLOURS, figure_of, save_figure, series
+from gradreach.rounding import number
 
 PARTS = {"h": "hidden state h", "c": "cell c"}
 R2 = Measure("r2", "R² on other examples")
@@ -70,7 +71,7 @@ def draw_told(axes: Axes, runs: pd.DataFrame, told: pd.DataFrame, x: str) -> Non
             known = [(at, y.mean) for at, y in zip(places, points, strict=True) if y.valid]
             axes.plot(*zip(*known, strict=True), **look, markevery=[], label=f"{name}, {when}")
             for at, y in zip(places, points, strict=True):
-                draw_point(axes, at, y, look, f"{name}, {when}, {x} {at:g}")
+                draw_point(axes, at, y, look, f"{name}, {when}, {x} {number(at, 'g')}")
     if places:
         axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xticks(places, [f"{place if x == 'lag' else 100 * place:g}" for place in places])
+    axes.set_xticks(places, [number(place if x == "lag" else 100 * place, "g") for place in places])

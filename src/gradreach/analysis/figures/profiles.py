@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from gradreach.analysis.figures.common import (
     ONE_PER_CENT,
     THIN,
+    draw_curve,
     explain_thin,
     fill,
     grid,
@@ -79,7 +80,7 @@ def gradient_by_lag(
                     axes.set_xlabel("lag (steps back from the last one)")
             drawn[2 * row].set_ylabel(f"‖dL/d{quantity}‖ relative to its largest")
         smallest = min(0.001, *(axes.dataLim.minposy for axes in drawn))
-        drawn[0].set(yscale="log", ylim=(max(FLOOR, smallest / 2), 3))
+        drawn[0].set(ylim=(max(FLOOR, smallest / 2), 3), yscale="log")
         legend(figure_of(drawn), named.values())
     return figure_of(drawn)
 
@@ -157,16 +158,16 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, i: int, label: str, name: str, 
     look = series(i)
     lags = curves.index.to_numpy(float)
     shares = 10.0 ** relative(curves).to_numpy(float)
-    shares[(shares == 0) | ~np.isfinite(shares)] = np.nan
+    middle = np.median(shares, 1)  # of zeros, too: where one seed has one the others are not without a middle
+    for values in (shares, middle):
+        values[(values == 0) | ~np.isfinite(values)] = np.nan
     if shares.shape[1] > MANY:
         low, high = np.nanquantile(shares, (0.1, 0.9), axis=1)
         axes.fill_between(lags, low, high, color=look["color"], alpha=0.2, linewidth=0)
     else:
         for run_id, share in zip(curves, shares.T, strict=True):
-            (line,) = axes.plot(lags, share, color=look["color"], **THIN)
-            tell(line, f"{name}, run {run_id}")
-    dashed = {"color": look["color"], "linestyle": look["linestyle"], "alpha": alpha}
-    axes.plot(lags, np.median(shares, 1), label=label, **dashed)
+            tell(draw_curve(axes, lags, share, color=look["color"], **THIN), f"{name}, run {run_id}")
+    draw_curve(axes, lags, middle, label, color=look["color"], linestyle=look["linestyle"], alpha=alpha)
 
 
 def draw_heat_map(axes: Axes, values: pd.DataFrame) -> ScalarMappable:

@@ -12,22 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from gradreach.analysis.figures.common import (
-    draw_line,
-    fill,
-    grid,
-    labels,
-    legend,
-    log_scale,
-    panels_of,
-    point,
-    show_whole_range,
-    size_of,
-    tell,
-)
+from gradreach.analysis.figures.common import draw_line, fill, grid, labels, legend, panels_of, point, size_of, tell
+from gradreach.analysis.figures.scales import log_scale, show_whole_range
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import PALE, figure_of, save_figure, series
+from gradreach.rounding import number
 
 ACCURACY = Measure("test/accuracy", "test accuracy (%)", scale=100)
 EXPONENTIAL = 0.9
@@ -146,7 +136,7 @@ def draw_measure(
         found = [(at, point(some[some[x] == at], measure)) for at in places if (some[x] == at).any()]
         if found:
             aside = apart * (i - (len(named) - 1) / 2)
-            names = [f"{key}, {x} {at:g}" for at, _ in found]
+            names = [f"{key}, {x} {number(at, 'g')}" for at, _ in found]
             beside = [
                 at * (places[-1] / places[0]) ** aside if far else at + aside * (places[-1] - places[0])
                 for at, _ in found
@@ -156,7 +146,7 @@ def draw_measure(
             draw_level(axes, some, measure, i, label, str(key))
     if places:
         axes.xaxis.set_major_locator(FixedLocator(places, nbins=16 if even else 8))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: number(at, "g")))
         axes.minorticks_off()
 
 
@@ -180,7 +170,7 @@ def draw_chance(axes: Axes, runs: pd.DataFrame, measure: Measure, x: str | None 
     mine = runs[runs["metric"] == measure.metric.rpartition("/")[2]].dropna(subset=["chance"])
     levels = mine["chance"].unique() * measure.scale
     if len(levels) == 1:
-        tell(axes.axhline(levels[0], **look), f"chance: {levels[0]:.4g}")
+        tell(axes.axhline(levels[0], **look), f"chance: {number(levels[0], '.4g')}")
     elif len(levels) and x is not None:
         curve = mine.groupby(x)["chance"].mean() * measure.scale
         axes.plot(curve.index.to_numpy(float), curve.to_numpy(float), **look)

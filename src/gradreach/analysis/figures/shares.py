@@ -9,6 +9,7 @@ from gradreach.analysis.figures.common import legend, tell
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import figure_of, save_figure
+from gradreach.rounding import number
 
 PARTS = (("closed", "below 0.1", "#0072B2"), ("between", "in between", "#DDDDDD"), ("open", "above 0.9", "#D55E00"))
 
@@ -44,7 +45,8 @@ def gate_shares(results: Results, stem: Path, *, gates: Mapping[str, str], by: s
                         if shares[part] == shares[part]:
                             (bar,) = axes.barh(at, shares[part] * 100, left=left, color=colour, label=label, height=0.7)
                             left += shares[part] * 100
-                            tell(bar, f"{key}, {name}, {when}, {label}: {100 * shares[part]:.1f} % of {len(some)} runs")
+                            share = number(100 * shares[part], ".1f")
+                            tell(bar, f"{key}, {name}, {when}, {label}: {share} % of {len(some)} runs")
                 axes.set_yticks(range(len(groups)), [str(key) for key, _ in groups])
                 axes.set(xlim=(0, 100), xlabel="share of values (%)" if row == len(gates) - 1 else "")
                 axes.grid(visible=False)

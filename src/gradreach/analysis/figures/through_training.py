@@ -10,25 +10,25 @@ from matplotlib.figure import Figure
 
 from gradreach.analysis.figures.common import (
     THIN,
+    draw_curve,
     explain_thin,
     fill,
     grid,
     head,
     labels,
     legend,
-    log_scale,
     of_one_length,
     opacity,
     panels_of,
-    show_whole_range,
     size_of,
     tell,
 )
+from gradreach.analysis.figures.scales import log_scale, show_whole_range
 from gradreach.analysis.figures.scores import draw_chance
-from gradreach.analysis.naming import number
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import figure_of, save_figure, series
+from gradreach.rounding import number
 
 VALIDATION = Measure("val/accuracy", "validation accuracy (%)", scale=100)
 GATES = {
@@ -96,14 +96,17 @@ def draw_curves(
         for run_id, curve in curves.items():
             values = curve.to_numpy(float) * measure.scale
             status = str(some.set_index("run_id").loc[run_id, "status"])
-            (line,) = axes.plot(curve.index, values, color=look["color"], **THIN)
-            tell(line, f"{key}, run {run_id} ({status}): {number(values[-1], '.4g')} at epoch {curve.index[-1]:g}")
+            line = draw_curve(axes, curve.index.to_numpy(float), values, color=look["color"], **THIN)
+            tell(
+                line,
+                f"{key}, run {run_id} ({status}): {number(values[-1], '.4g')} at epoch {number(curve.index[-1], 'g')}",
+            )
             if status in ("diverged", "failed"):
                 axes.plot(curve.index[-1], values[np.isfinite(values)][-1:].sum(), "x", color=look["color"])
         middle = pd.DataFrame(curves).median(axis=1) * measure.scale
         if len(some):
             dashed = {"color": look["color"], "linestyle": look["linestyle"], "alpha": opacity(some)}
-            axes.plot(middle.index, middle, label=label, **dashed)
+            draw_curve(axes, middle.index.to_numpy(float), middle.to_numpy(float), label, **dashed)
 
 
 def curves_of(history: pd.DataFrame, runs: pd.DataFrame, column: str) -> dict[str, pd.Series]:
@@ -172,7 +175,7 @@ def draw_gates(axes: Axes, runs: pd.DataFrame, history: pd.DataFrame, share: str
         look = series(i)
         for run_id, curve in curves.items():
             (line,) = axes.plot(curve.index, curve, color=look["color"], **THIN)
-            tell(line, f"{name}, run {run_id}: {curve.iloc[0]:.3f} to {curve.iloc[-1]:.3f}")
+            tell(line, f"{name}, run {run_id}: {number(curve.iloc[0], '.3f')} to {number(curve.iloc[-1], '.3f')}")
         middle = pd.DataFrame(curves).median(axis=1)
         axes.plot(middle.index, middle, color=look["color"], linestyle=look["linestyle"], label=name)
 

@@ -18,7 +18,7 @@ from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.study.page_tables import TableOf
 from gradreach.analysis.study.rule import RULE, stored_rule
 from gradreach.analysis.study.study_files import load_study
-from gradreach.analysis.tables.formats import html, latex, markdown
+from gradreach.analysis.tables.formats import html, latex, markdown, without_tags
 from gradreach.analysis.tables.layout import View
 from gradreach.errors import ConfigError, advise
 from gradreach.run_table.columns import csv
@@ -52,7 +52,7 @@ def build(
             run has.
     """
     plan = run_table(results_dir, name)
-    if not plan.exists():
+    if not plan.exists() or Path(name).name != name:
         load_study(name, experiments_dir)
         hint = f"python run.py -m experiment={name} makes them"
         raise ConfigError(name, allowed="no runs yet", hint=hint)
@@ -180,7 +180,10 @@ def _write_view(folder: Path, name: str, view: View, state: str) -> None:
     notes = " ".join(filter(None, (table.reading, view.notes, state)))
     numbers = view.numbers.drop(columns="run_ids", errors="ignore").round(6)
     write_text(folder / f"{table.name}.csv", csv(numbers))
-    write_text(folder / f"{table.name}.md", f"{table.caption}\n\n{markdown(text, marked)}\n{notes}\n")
+    write_text(
+        folder / f"{table.name}.md",
+        f"{without_tags(table.caption)}\n\n{markdown(text, marked)}\n{without_tags(notes)}\n",
+    )
     write_text(folder / f"{table.name}.html", html(text, marked, f"{table.caption} {notes}"))
     label = f"tab:{name}-{table.name}"
     write_text(folder / f"{table.name}.tex", latex(text, marked, f"{table.caption} {notes}", label))
@@ -212,7 +215,7 @@ def page(built: Built) -> str:
         f"The sweep is `python run.py -m experiment={built.name}`; this page is made of {files} by "
         f"`gradreach tables {built.name}`."
     )
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return "\n\n".join(without_tags(part) if part.lstrip()[:1] != "|" else part for part in parts if part) + "\n"
 
 
 def _head(claim: Claim) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pandas as pd
 
+from gradreach.rounding import number
 from gradreach.run_table.columns import MISSING
 
 PENDING = (MISSING, "running", "interrupted")
@@ -47,7 +48,10 @@ def chance_line(runs: pd.DataFrame) -> str:
     parts = []
     for task, group in known.groupby("task"):
         by_value = "metric" in group and (group["metric"] == "mse").all()
-        ends = [f"{c:.3g}" if by_value else f"{100 * c:.1f}" for c in (group["chance"].min(), group["chance"].max())]
+        ends = [
+            number(c, ".3g") if by_value else number(100 * c, ".1f")
+            for c in (group["chance"].min(), group["chance"].max())
+        ]
         levels = "–".join(dict.fromkeys(ends))
         parts.append(f"{task} mse {levels}" if by_value else f"{task} {levels} %")
     return "Chance level: " + ", ".join(parts) + "." if parts else "Chance level: not known yet, no run has finished."

@@ -23,6 +23,7 @@ from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.specification import Table
 from gradreach.errors import WHOLE_TRACES, ConfigError, advise, first_line
 from gradreach.errors import report as complain
+from gradreach.rounding import number
 from gradreach.run_table.columns import csv
 from gradreach.run_table.load import disagreements
 from gradreach.run_table.sources import Source
@@ -75,7 +76,7 @@ def report(sections: Sequence[Section], results_dir: Path, experiments_dir: Path
     """Write the page of all studies of the project, and say where it is."""
     path = results_dir / REPORT
     _write_report(sections, path, experiments_dir)
-    print(f"Everything on one page ({path.stat().st_size / 1e6:.1f} MB), for any browser: {path}")
+    print(f"Everything on one page ({number(path.stat().st_size / 1e6, '.1f')} MB), for any browser: {path}")
 
 
 def _write_report(sections: Sequence[Section], path: Path, experiments_dir: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from gradreach.analysis.naming import number
 from gradreach.analysis.stats.statistics import estimate
+from gradreach.rounding import number
 
 State = Literal["supported", "refuted", "mixed", "undecided"]
 

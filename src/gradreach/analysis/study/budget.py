@@ -1,9 +1,12 @@
 """What a page tells of its runs by itself: the budget, the rates that were tried, the seeds, the sizes."""
 
+import re
+
 import pandas as pd
 
 from gradreach.analysis.naming import plain
 from gradreach.analysis.study.selection import listed
+from gradreach.rounding import number
 
 FEW = 4
 """So many values are told one by one, more by their range."""
@@ -27,7 +30,7 @@ def budget(runs: pd.DataFrame, setting: str = "") -> str:
     ]
     if setting and setting in runs and len(runs[setting].unique()) > 1:
         name = "learning rates" if setting == "optimizer.lr" else setting
-        said.append(f"{name} tried: {listed(f'{value:g}' for value in sorted(runs[setting].dropna().unique()))}")
+        said.append(f"{name} tried: {listed(number(value, 'g') for value in sorted(runs[setting].dropna().unique()))}")
     return f"Budget: {', '.join(filter(None, said))}." if any(said) else ""
 
 
@@ -39,7 +42,9 @@ def _of(runs: pd.DataFrame, name: str, words: str, *, count: bool = False) -> st
         whole = list(values) == list(range(int(values[0]), int(values[-1]) + 1))
         which = f"{values[0]} to {values[-1]}" if whole and len(values) > 1 else listed(map(plain, values))
         return f"{len(values)} {words if len(values) > 1 else words.removesuffix('s')} ({which})"
-    few = [f"{value:,.0f}" for value in values]
+    few = [number(float(value), ",.0f") for value in values]
+    if few == ["1"]:
+        words = re.sub(r"^(\w+)s\b", r"\1", words)
     return f"{listed(few) if len(few) <= FEW else f'{few[0]} to {few[-1]}'} {words}"
 
 

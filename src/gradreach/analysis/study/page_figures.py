@@ -1,6 +1,6 @@
 """Pictures that a study shows. How they are read follows from their kind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,8 @@ from matplotlib.figure import Figure as Picture
 
 from gradreach.analysis.figures.captions import KINDS, READING
 from gradreach.analysis.figures.figure import Figure
+from gradreach.analysis.naming import plain
+from gradreach.analysis.order import in_order
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.study.asked import Asked, file_stem
 from gradreach.errors import ConfigError
@@ -31,11 +33,22 @@ class FigureOf:
         if isinstance(asked := options.get("measure"), str | Asked):
             options["measure"] = (Asked(asked) if isinstance(asked, str) else asked).measure(results)
         draw = partial(self.draw, **options)
+        keys = [key for key in map(options.get, ("by", "beside")) if isinstance(key, str)]
 
         def drawn(every: Results, stem: Path) -> Picture:
-            return draw(every.where(self.where), stem)
+            return draw(in_groups(every.where(self.where), keys), stem)
 
         return Figure(self.name, self.caption, drawn)
+
+
+def in_groups(results: Results, keys: Sequence[str]) -> Results:
+    """Return the results with groups that numbers tell apart in order; those that have no value are a group, too.
+
+    Groups that have names stay in the order of the run table.
+    """
+    runs = in_order(results.runs, [key for key in keys if key in results.runs and results.runs[key].dtype != object])
+    named = {key: runs[key].map(plain) for key in keys if key in runs and runs[key].isna().any()}
+    return results.reordered(runs.assign(**named))
 
 
 def figure(

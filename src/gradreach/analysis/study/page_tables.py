@@ -9,11 +9,11 @@ from gradreach.analysis.column_words import Column
 from gradreach.analysis.naming import CELLS
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.study.asked import Asked, file_stem
-from gradreach.analysis.study.order import in_order
 from gradreach.analysis.study.parts import Quantity
 from gradreach.analysis.study.selection import in_words, listed
 from gradreach.analysis.tables.specification import Computed, Table
 from gradreach.errors import ConfigError
+from gradreach.rounding import number
 
 Keys = str | Sequence[str]
 
@@ -59,17 +59,16 @@ class TableOf:
     def _needs(self, results: Results) -> str:
         needed = [need for each in self.asked if (need := each.measure(results).needs) is not None]
         said = {
-            f"Half-life: only where the curve is an exponential (R² at least {least:g})."
+            f"Half-life: only where the curve is an exponential (R² at least {number(least, 'g')})."
             if column.endswith(".r2")
-            else f"Only runs count whose {results.column(column).words} is at least {least:g}."
+            else f"Only runs count whose {results.column(column).words} is at least {number(least, 'g')}."
             for column, least in needed
         }
         return " ".join(sorted(said))
 
     def view_of(self, results: Results) -> tuple[Table, Results]:
-        """Return the table, and its runs in the order of its rows."""
-        mine = results.where(self.where)
-        return self.table(results), mine.reordered(in_order(mine.runs, self.rows))
+        """Return the table, and its runs."""
+        return self.table(results), results.where(self.where)
 
 
 def _with_unit(name: str, column: Column) -> str:

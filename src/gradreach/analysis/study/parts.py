@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from gradreach.analysis.naming import number
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.stats.verdict import LEAST, Effect, State, Verdict, combine_named
 from gradreach.analysis.study.selection import in_words
+from gradreach.rounding import number
 
 
 class Threshold(NamedTuple):

@@ -7,8 +7,8 @@ import pandas as pd
 
 from gradreach.analysis.column_words import Column, column_of
 from gradreach.analysis.naming import named
+from gradreach.analysis.order import in_order
 from gradreach.analysis.stats.model_selection import choose
-from gradreach.analysis.study.order import in_order
 from gradreach.analysis.study.selection import swept
 from gradreach.errors import ConfigError, suggest
 from gradreach.run_table.columns import FACTS, architectures

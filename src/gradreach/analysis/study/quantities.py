@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.naming import number
 from gradreach.analysis.results import Results, Where, has
 from gradreach.analysis.stats.verdict import Effect, effect_of
 from gradreach.analysis.study.parts import Quantity
 from gradreach.analysis.study.selection import Over, check_closed, in_words, keys_of, listed, selector, values_of
 from gradreach.analysis.tables.specification import Measure
 from gradreach.errors import advise
+from gradreach.rounding import number
 
 Beside = Mapping[str, "Quantity | Callable[[Results], Any]"]
 """What stands in brackets beside a number, by what it is called: a quantity, or a function of the results."""

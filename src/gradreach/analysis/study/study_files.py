@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradreach.analysis.study.declaration import Shown, Study
-from gradreach.analysis.study.page_figures import figure
-from gradreach.analysis.study.page_tables import table
-from gradreach.analysis.study.prepare import Architecture
-from gradreach.analysis.study.selection import swept
+from gradreach.analysis.study.declaration import Study
+from gradreach.analysis.study.default_study import default_study
+from gradreach.config.settings import checked_name
 from gradreach.errors import ConfigError, first_line
 
 EXPERIMENTS = Path("experiments")
@@ -45,6 +43,10 @@ def load_study(name: str, folder: Path = EXPERIMENTS, runs: pd.DataFrame | None 
     Raises:
         ConfigError: there is no such study and nothing was run, or its file cannot be used.
     """
+    try:
+        checked_name(name)
+    except ValueError as error:
+        raise ConfigError("experiment", name, str(error)) from None
     path = folder / f"{name}.py"
     if not path.is_file():
         if runs is not None:
@@ -71,25 +73,3 @@ def load_study(name: str, folder: Path = EXPERIMENTS, runs: pd.DataFrame | None 
         hint = "write STUDY = Study(question=…), as docs/experiments.md shows"
         raise ConfigError(path, allowed="has no STUDY", hint=hint)
     return study
-
-
-def default_study(name: str, runs: pd.DataFrame) -> Study:
-    """Return what every sweep is worth: accuracy, reach, and how both depend on the length."""
-    settings = [key for key in swept(runs) if key not in ("task", "model", "seq_len", "kernel_size", "task.seq_len")]
-    short = {key: key.rpartition(".")[2] for key in settings if key != "model.kernel_size"}
-    names: Architecture = {"kernel_size": "k={:g}", **{key: f"{word}={{}}" for key, word in short.items()}}
-    measured = [metric for metric in ("test/accuracy", "test/mse") if metric in runs and runs[metric].notna().any()]
-    metric = (measured or ["test/accuracy"])[0]
-    several = len(runs["task"].unique()) > 1
-    rows = ("task", "architecture") if several else ("architecture",)
-    reach = "gradient/end/x.reach"
-    show: list[Shown] = [table(*(measured or [metric]), name="accuracy", rows=rows, columns="seq_len")]
-    if reach in runs and runs[reach].notna().any():
-        show += [table(reach, rows=rows, columns="seq_len"), figure("metric_against", measure=reach)]
-    show.append(figure("metric_against", measure=metric))
-    return Study(
-        question=f"What came out of the sweep “{name}”?",
-        about=f"There is no experiments/{name}.py that says what this sweep is to show: here is what every sweep has.",
-        architecture=names,
-        show=show,
-    )

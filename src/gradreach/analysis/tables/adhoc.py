@@ -1,15 +1,17 @@
 """A table that is asked for once: ``gradreach table --rows model --columns seq_len --value test/accuracy``."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from gradreach.analysis.order import natural
 from gradreach.analysis.results import has, selected
 from gradreach.analysis.tables.specification import Measure, Table
-from gradreach.errors import ConfigError, advise
+from gradreach.errors import ConfigError, advise, value_text
 from gradreach.run_table.columns import GROUPS
 
 READING = (
@@ -20,6 +22,8 @@ MIXED = (
     "Cells mix runs of different settings ({settings}): those of one seed count with their mean; --rows, --columns or "
     "--where tell them apart."
 )
+DEFAULT = ("model", "seq_len")
+"""The keys of rows and columns that are not said."""
 PER_CENT = ("accuracy", "closed", "open")
 
 
@@ -90,8 +94,23 @@ def _measure(runs: pd.DataFrame, value: str, best: Literal["max", "min"] | None)
     return Measure(value, value, digits=digits, best=best)
 
 
+def keys_of(rows: str | None, columns: str | None) -> tuple[list[str], list[str]]:
+    """Return the keys of rows and of columns; where one is not said, it is by default what the other leaves.
+
+    >>> keys_of(None, None), keys_of("seq_len", None), keys_of(None, "model")
+    ((['model'], ['seq_len']), (['seq_len'], []), (['seq_len'], ['model']))
+    """
+    asked = [None if text is None else [k.strip() for k in text.split(",") if k.strip()] for text in (rows, columns)]
+    below, beside = asked
+    if below is None:
+        below = [next(key for key in (*DEFAULT, "task") if key not in (beside or ()))]
+    if beside is None:
+        beside = [DEFAULT[1]] if DEFAULT[1] not in below else []
+    return below, beside
+
+
 def narrowed(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
-    """Return the runs that ``key=value`` or ``key=value,value`` mean.
+    """Return the runs that ``key=value`` or ``key=value,value`` mean; values as on the command line of a run.
 
     Raises:
         ConfigError: a condition is none, its key does not exist, or no run has the value.
@@ -100,13 +119,22 @@ def narrowed(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
         key, sign, texts = condition.partition("=")
         if not sign:
             raise ConfigError("where", condition, "must be key=value or key=value,value")
-        known = {str(value): value for value in has(runs, key).dropna().unique()}
-        if not known:
-            raise ConfigError(f"where {key}", texts, f"no run has a value of {key}")
-        chosen: list[Any] = []
-        for text in texts.split(","):
-            if text not in known:
-                raise ConfigError(f"where {key}", text, "no run has this", choices=list(known))
-            chosen.append(known[text])
-        runs = selected(runs, {key: chosen})
+        column = runs[key] if key in runs else has(runs, key)
+        values = sorted(column.dropna().unique().tolist(), key=natural)
+        known = {value_text(value): value for value in [*([None] if column.isna().any() else []), *values]}
+        runs = selected(runs, {key: [_meant(key, text.strip(), known) for text in texts.split(",")]})
     return runs
+
+
+def _meant(key: str, text: str, known: Mapping[str, Any]) -> Any:
+    """Return the value that a text means: 1e-2 is 0.01, True is true."""
+    for each in (text, text.lower()):
+        if each in known:
+            return known[each]
+    with suppress(ValueError):
+        same = [
+            v for v in known.values() if isinstance(v, int | float) and not isinstance(v, bool) and v == float(text)
+        ]
+        if same:
+            return same[0]
+    raise ConfigError(f"where {key}", text, "no run has this", choices=list(known))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from gradreach.analysis.order import in_order
 from gradreach.analysis.results import selected
 from gradreach.analysis.stats.statistics import LEVEL, Comparison, estimate, holm, paired_test, unpaired_test
 from gradreach.analysis.tables.specification import Measure, Table
@@ -17,6 +18,8 @@ COUNTED = ("failed", "diverged", "interrupted", "running")
 def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Return one row for each group and measure: mean, sd, 95 % interval, n, parameters, chance, test against the best.
 
+    Groups come in the order that people expect: by rows, then by columns, what has no value of a key first.
+
     Several runs of one seed are one draw, as in verdicts, and count with their mean. ``n``, ``n_finished`` and
     ``n_valid`` count seeds: planned, with a run that finished, with a finite number; ``n_failed`` and such count runs.
     ``p_best`` is that of the test against the best cell of the column, corrected by Holm for all tests of the table;
@@ -24,7 +27,8 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
     """
     keys = [*table.row_keys, *table.column_keys]
     rows, values = [], []
-    for key, group in selected(runs, table.where).groupby(keys, sort=False, dropna=False):
+    meant = in_order(selected(runs, table.where), keys)
+    for key, group in meant.groupby(keys, sort=False, dropna=False):
         finished = group[group["status"] == "finished"]
         for measure in table.measures:
             if len(finished) and _absent(finished, measure.metric):

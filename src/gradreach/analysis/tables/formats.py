@@ -49,6 +49,7 @@ LATEX = {
     "é": "\\'e",
 }
 SIGNS = str.maketrans(LATEX)
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
 CODE = re.compile(r"`([^`]+)`")
 FOLDED = 32
 """In a narrow terminal cells of more characters than these are folded, shorter ones are not."""
@@ -56,9 +57,22 @@ FOLDED = 32
 
 def markdown(text: pd.DataFrame, marked: np.ndarray | None = None) -> str:
     """Return a Markdown table."""
-    cells = _cells(text, marked, lambda cell: cell.replace("|", "\\|"), "**{}**")
-    lines = [[str(name).replace("|", "\\|") for name in text], ["---"] * text.shape[1], *cells]
+    cells = _cells(text, marked, _in_markdown, "**{}**")
+    lines = [[_in_markdown(str(name)) for name in text], ["---"] * text.shape[1], *cells]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _in_markdown(cell: str) -> str:
+    return without_tags(cell).replace("|", "\\|")
+
+
+def without_tags(text: str) -> str:
+    """Return Markdown whose ``<`` begins no HTML; what stands in backticks is none anyway.
+
+    >>> without_tags("<b>5</b> < 6, `<b>`")
+    '&lt;b>5&lt;/b> < 6, `<b>`'
+    """
+    return "".join(f"`{part}`" if i % 2 else TAG.sub("&lt;", part) for i, part in enumerate(CODE.split(text)))
 
 
 def _with_code(text: str, escape: Callable[[str], str], code: str) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.naming import number, plain
+from gradreach.analysis.naming import plain
+from gradreach.analysis.order import in_order
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import TOO_SMALL
 from gradreach.analysis.tables.aggregation import COUNTED, only, summarize
 from gradreach.analysis.tables.specification import Computed, Measure, Table
+from gradreach.rounding import number
 
 Key = tuple[Any, ...]  # the values of a table's keys: those of a row, or of a column
 
@@ -70,7 +72,7 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     lines, marks = [], []
     for key, group in summary.groupby([*table.row_keys, table.lines], sort=False, dropna=False):
         line = {name: plain(value) for name, value in zip(table.row_keys, key, strict=False)}
-        line["parameters"] = ", ".join(f"{int(p):,}" for p in group["parameters"].dropna().unique())
+        line["parameters"] = ", ".join(f"{int(p):,}" for p in sorted(group["parameters"].dropna().unique()))
         if beside:
             line["chance"] = _chance_beside(group, measures)
         if key[-1]:
@@ -129,7 +131,7 @@ def _notes(summary: pd.DataFrame, table: Table, bold: bool) -> str:
 def _sorted_keys(summary: pd.DataFrame, keys: Sequence[str]) -> list[Key]:
     if not keys:
         return [()]
-    distinct = summary[list(keys)].drop_duplicates().sort_values(list(keys), na_position="first")
+    distinct = in_order(summary[list(keys)].drop_duplicates(), keys)
     return list(distinct.itertuples(index=False, name=None))
 
 
@@ -144,7 +146,7 @@ def _cell(cell: Mapping[Any, Any], digits: int) -> str:
     if cell["n_valid"] == 0:
         return f"– {counted}"
     half = cell["ci95_high"] - cell["mean"]
-    interval = f" ± {half:.{digits}f}" if math.isfinite(half) else ""
+    interval = f" ± {number(half, f'.{digits}f')}" if math.isfinite(half) else ""
     return f"{number(cell['mean'], f'.{digits}f')}{interval} {counted}"
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Computed
+from gradreach.rounding import number
 
 RATE = "optimizer.lr"
 
@@ -33,7 +34,7 @@ def places_in_grid(results: Results, by: Sequence[str], setting: str) -> pd.Data
     """
     found: dict[tuple[str, str], list[str]] = {}
     for _, group in results.runs.groupby(list(by), dropna=False, sort=False):
-        grid = ", ".join(f"{rate:g}" for rate in sorted(group[setting].unique()))
+        grid = ", ".join(number(rate, "g") for rate in sorted(group[setting].unique()))
         found.setdefault((str(group["architecture"].iloc[0]), grid), []).append(_place(group, setting))
     rows = []
     for (name, grid), places in found.items():

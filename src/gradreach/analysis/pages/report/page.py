@@ -11,6 +11,7 @@ from gradreach.analysis.pages.report.sections import STATES, Section, coverage
 from gradreach.analysis.stats.verdict import READING, Verdict
 from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.tables.formats import prose
+from gradreach.rounding import number
 from gradreach.system.files import write_text
 
 
@@ -64,5 +65,5 @@ def claims(sections: Sequence[Section], unrun: Mapping[str, Study]) -> list[tupl
 def duration(seconds: float) -> str:
     """Return a time as people say it."""
     if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        return f"{number(seconds, '.0f')} s"
+    return f"{number(seconds / 60, '.0f')} min" if seconds < 7200 else f"{number(seconds / 3600, '.1f')} h"

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from gradreach.analysis.column_words import CLASS_SCORES
-from gradreach.analysis.naming import number, plain
+from gradreach.analysis.naming import plain
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.report.svg import inline_svg
 from gradreach.analysis.stats.verdict import Verdict
@@ -17,6 +17,7 @@ from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.tables.aggregation import COUNTED
 from gradreach.analysis.tables.layout import View, head_of
 from gradreach.analysis.tables.specification import Table
+from gradreach.rounding import number
 
 STATES = ("finished", "diverged", "failed", "interrupted", "running", "missing")
 AXES = ("task", "model", "seq_len", "kernel_size", "seed")
@@ -180,7 +181,7 @@ def told(cell: Mapping[Any, Any]) -> str:
     mean, low, high = (number(cell[key], ".5g") for key in ("mean", "ci95_low", "ci95_high"))
     parts = [f"mean {mean}" if math.isfinite(cell["mean"]) else "no value"]
     if math.isfinite(cell["sd"]):
-        parts.append(f"sd {cell['sd']:.3g}")
+        parts.append(f"sd {number(cell['sd'], '.3g')}")
         parts.append(f"95 % interval {low} to {high}")
     parts.append(f"{cell['n_valid']} values of {cell['n_finished']} finished runs of {cell['n']} planned")
     parts += [f"{cell[f'n_{status}']} {status}" for status in COUNTED if cell[f"n_{status}"]]

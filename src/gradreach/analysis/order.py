@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+
 
 def in_order(runs: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
     """Return runs sorted by some columns; what has none comes first, ties stay as they are.
@@ -22,12 +24,19 @@ def in_order(runs: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
 
 
 def _rank(values: pd.Series) -> pd.Series:
-    order = {value: i for i, value in enumerate(sorted(values.dropna().unique(), key=_natural))}
+    order = {value: i for i, value in enumerate(sorted(values.dropna().unique(), key=natural))}
     return values.map(lambda value: -1 if pd.isna(value) else order[value]).astype(int)
 
 
-def _natural(value: Any) -> list[tuple[int, Any]]:
+def natural(value: Any) -> list[tuple[int, Any]]:
+    """Return what values of any kind are sorted by: numbers by their size, also those that stand in words.
+
+    >>> sorted(["auto", "10", "1e-05", "0.001", "cnn k=15", "cnn k=3"], key=natural)
+    ['1e-05', '0.001', '10', 'auto', 'cnn k=3', 'cnn k=15']
+    """
     if not isinstance(value, str):
         return [(0, value)]
+    if NUMBER.fullmatch(value):
+        return [(0, float(value))]
     parts = re.split(r"(\d+(?:\.\d+)?)", value)
     return [(0, float(part)) if i % 2 else (1, part) for i, part in enumerate(parts)]

@@ -20,7 +20,7 @@ def accuracy(results: Results) -> pd.DataFrame:
         row = {"network": name}
         for corpus in CORPORA.values():
             where = {"architecture": name, "corpus": corpus}
-            _, mean, low, high, n, _ = value("test/accuracy", where).of(results)
+            _, mean, low, high, n, *_ = value("test/accuracy", where).of(results)
             cell = "–" if n == 0 else f"{mean:.1f}" if n == 1 else f"{mean:.1f} ± {(high - low) / 2:.1f}"
             row[corpus] = f"{cell} ({n}/{len(results.where(where).runs)})"
         rows.append(row)

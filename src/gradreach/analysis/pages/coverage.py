@@ -4,10 +4,7 @@ from collections import Counter
 
 import pandas as pd
 
-from gradreach.run_table.columns import MISSING
-
-PENDING = (MISSING, "running", "interrupted")
-"""Runs that have not been tried to the end: until then no rule is applied."""
+from gradreach.analysis.results import PENDING
 
 
 def state_line(runs: pd.DataFrame) -> str:

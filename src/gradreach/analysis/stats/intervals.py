@@ -66,7 +66,7 @@ def signed_rank_interval(values: Sequence[float] | np.ndarray, level: float = LE
         return Interval(math.nan, math.nan, math.nan, 0)
     halves = numbers / 2
     means = np.sort((halves[:, None] + halves)[np.triu_indices(n)])
-    means = np.where(np.abs(means) > WORST / 4, np.sign(means) * math.inf, means)
+    means[np.abs(means) > WORST / 4] *= math.inf
     with np.errstate(invalid="ignore"):
         middle = means[(len(means) - 1) // 2] / 2 + means[len(means) // 2] / 2
     value = 0.0 if math.isnan(middle) else float(middle)

@@ -52,6 +52,11 @@ class Effect(NamedTuple):
     full: str = ""
 
     @property
+    def known(self) -> bool:
+        """Whether there are enough values for an interval."""
+        return not (math.isnan(self.low) or (self.low == -math.inf and self.high == math.inf))
+
+    @property
     def alike(self) -> bool:
         """Whether the interval has no width to speak of: of what is arithmetic, or came out alike in all runs."""
         return math.isclose(self.low, self.high, rel_tol=1e-3)
@@ -63,7 +68,7 @@ class Effect(NamedTuple):
             return "no runs to compare"
         value, low, high = (number(each, ".3g") for each in (self.value, self.low, self.high))
         unit = f" {self.unit}" if self.unit else ""
-        if not math.isfinite(self.low) and not math.isfinite(self.high):
+        if not self.known:
             return f"{value}{unit} (n = {self.n}, too small for an interval)"
         if self.alike:
             return f"{value}{unit}, alike in all runs"

@@ -1,6 +1,5 @@
 """Parts of a claim: a quantity and its threshold, several of them, or what is arithmetic."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -41,7 +40,7 @@ class Threshold(NamedTuple):
             return "open", "no runs to compare"
         if effect.absent:
             return "open", f"{effect.absent} of {effect.n + effect.absent} seeds have no such number"
-        if effect.n < FEWEST or not (math.isfinite(effect.low) or math.isfinite(effect.high)):
+        if effect.n < FEWEST or not effect.known:
             return "open", f"{effect.n} seeds are too few"
         low, high, at = effect.low, effect.high, self.at
         if self.kind == "within":
@@ -142,7 +141,7 @@ class Part:
         return len(self.quantity.split(results)) or 1
 
     def least(self, level: float) -> int:
-        """Return with how many seeds some outcome decides it at a level."""
+        """Return with how many seeds some outcome supports it at a level."""
         outcome = OUTCOMES[self.quantity.outcome]
         if outcome.extremes is None:
             return FEWEST
@@ -150,7 +149,7 @@ class Part:
             for values in outcome.extremes(n):
                 found = outcome.interval(values, level)
                 state, _ = self.threshold.judge(Effect("", *self.quantity.shown(found), level=level))
-                if state in ("supported", "refuted"):
+                if state == "supported":
                     return n
         return MANY
 

@@ -63,7 +63,7 @@ def check_parts(study: Study, planned: Results) -> None:
     first = len(looks.seeds[0])
     for name, part in leaves_of(study.parts).items():
         if isinstance(part, Part) and (least := part.least(looks.level)) > first:
-            shared = f"{looks.parts} parts and {len(looks.seeds)} looks share 5 %"
-            wrong = f"no outcome of {first} seeds at the first look could decide it ({shared})"
+            shared = f"of {looks.parts} that share 5 % at looks: {len(looks.seeds)}"
+            wrong = f"no outcome of {first} seeds at the first look could support it, {shared}"
             hint = f"look first at {least} seeds or more" if least < MANY else "choose another threshold"
             raise ConfigError(f"part “{name}”", part.rule, wrong, hint)

@@ -92,8 +92,9 @@ class _OfRuns(Quantity):
             unknown += int(np.isinf(values).sum())
             values = values[np.isfinite(values)]
         found = self.shown(OUTCOMES[self.outcome].interval(self._counted(values), level))
+        effect = Effect("", *found, unit, level, unknown, OUTCOMES[self.outcome].words)
         low, high = max(found.low, limits[0]), min(found.high, limits[1])
-        return Effect("", found.value, low, high, found.n, unit, level, unknown, OUTCOMES[self.outcome].words)
+        return effect._replace(low=low, high=high) if effect.known else effect
 
     def _counted(self, values: np.ndarray) -> np.ndarray:
         """Return values as the outcome class counts them."""

@@ -96,6 +96,10 @@ class _OfRuns(Quantity):
         low, high = max(found.low, limits[0]), min(found.high, limits[1])
         return effect._replace(low=low, high=high) if effect.known else effect
 
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return values, one a seed, as the outcome class counts them."""
+        return self._counted(values[~np.isnan(values)])
+
     def _counted(self, values: np.ndarray) -> np.ndarray:
         """Return values as the outcome class counts them."""
         if not self.outcome.startswith("share"):
@@ -142,10 +146,13 @@ class Value(_OfRuns):
 
     def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
         """Return what its outcome class makes of one value a seed."""
-        by_seed = self._cells(results, self.a, part).groupby("seed")["value"].mean()
         column = results.column(self.metric)
-        values = by_seed.to_numpy(float)
+        values = self.draws(results, part)
         return self._labelled(self._effect(values, column.unit, column.limits, results.level), results)
+
+    def draws(self, results: Results, part: str = "") -> np.ndarray:
+        """Return the value of each seed."""
+        return self._cells(results, self.a, part).groupby("seed")["value"].mean().to_numpy(float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,15 +172,8 @@ class Comparison(_OfRuns):
 
     def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
         """Return what its outcome class makes of the differences of pairs, or of the logarithms of their ratios."""
-        keys = list(self.paired_by)
-        cells = list(dict.fromkeys([*keys, *self._keys]))
         first, second = (self._cells(results, side, part) for side in self._sides())
-        pairs = first[[*cells, "value"]].merge(second[[*cells, "value"]], on=cells, suffixes=("_a", "_b"))
-        a, b = (pairs[f"value_{side}"].to_numpy(float) for side in "ab")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            difference = np.log(a) - np.log(b) if self.ratio else a - b
-        difference = np.where((a == b) & np.isinf(a), 0.0, difference)  # both have diverged
-        means = pairs.assign(difference=difference).groupby(keys)["difference"].mean().to_numpy(float)
+        means = self._differences(first, second)
         column = results.column(self.metric)
         unit = "times" if self.ratio else "points" if column.unit == "%" else column.unit
         low, high = column.limits
@@ -186,6 +186,20 @@ class Comparison(_OfRuns):
             for side in (first, second)
         )
         return effect._replace(full=no_room(column, threshold, one, other, chance_of(first, self.metric)))
+
+    def draws(self, results: Results, part: str = "") -> np.ndarray:
+        """Return the difference of each pair, or the logarithm of its ratio."""
+        return self._differences(*(self._cells(results, side, part) for side in self._sides()))
+
+    def _differences(self, first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
+        keys = list(self.paired_by)
+        cells = list(dict.fromkeys([*keys, *self._keys]))
+        pairs = first[[*cells, "value"]].merge(second[[*cells, "value"]], on=cells, suffixes=("_a", "_b"))
+        a, b = (pairs[f"value_{side}"].to_numpy(float) for side in "ab")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            difference = np.log(a) - np.log(b) if self.ratio else a - b
+        difference = np.where((a == b) & np.isinf(a), 0.0, difference)  # both have diverged
+        return pairs.assign(difference=difference).groupby(keys)["difference"].mean().to_numpy(float)
 
     def shown(self, found: Interval) -> Interval:
         """Return an interval in the unit in which thresholds are written."""

@@ -46,7 +46,8 @@ def test_infinite_differences_count_as_larger_than_any():
 
 
 def test_what_is_too_few_for_signed_ranks_has_no_interval():
-    assert [signed_rank_interval([1.0] * n).low for n in (5, 6)] == [-np.inf, 1.0]
+    assert np.isnan(signed_rank_interval([1.0] * 5).low)
+    assert signed_rank_interval([1.0] * 6).low == 1.0
     assert np.isnan(signed_rank_interval([]).value)
 
 
@@ -82,7 +83,7 @@ def test_a_difference_of_shares_holds_its_estimate_and_is_turned_with_its_sides(
 
 @pytest.mark.parametrize("n", USED)
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("outcome", list(OUTCOMES))
+@pytest.mark.parametrize("outcome", ["mean", "ranks", "share", "share difference"])
 def test_intervals_cover_what_they_promise(outcome, level, n):
     """Within a point for what is continuous; at least that for what is exact. Three standard errors are allowed."""
     generator, repeats = np.random.default_rng(n), 3000

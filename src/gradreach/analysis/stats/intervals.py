@@ -54,7 +54,7 @@ def signed_rank_interval(values: Sequence[float] | np.ndarray, level: float = LE
     construction). Infinite differences count, as larger than any other. With ties it holds more than it promises.
 
     Returns:
-        Infinite ends where there are too few values for any interval at this level.
+        NaN for ends where there are too few values for any interval at this level.
 
     >>> signed_rank_interval([1, 2, 3, 4, 5, 6])
     Interval(value=3.5, low=1.0, high=6.0, n=6)
@@ -72,7 +72,7 @@ def signed_rank_interval(values: Sequence[float] | np.ndarray, level: float = LE
     value = 0.0 if math.isnan(middle) else float(middle)
     cut = int(np.searchsorted(_signed_rank_cdf(n), level / 2, side="right")) - 1  # the largest sum that is that rare
     if cut < 0:
-        return Interval(value, -math.inf, math.inf, n)
+        return Interval(value, math.nan, math.nan, n)
     return Interval(value, float(means[cut]), float(means[-1 - cut]), n)
 
 
@@ -138,6 +138,18 @@ def _clopper_pearson(k: int, n: int, level: float) -> tuple[float, float]:
     return low, high
 
 
+def extent(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
+    """Return from where to where values lie that are fixed by what was built, whatever the seed: no test is needed.
+
+    >>> extent([160, 160])
+    Interval(value=160.0, low=160.0, high=160.0, n=2)
+    """
+    values = finite(values)
+    if not len(values):
+        return Interval(math.nan, math.nan, math.nan, 0)
+    return Interval(float(values.mean()), float(values.min()), float(values.max()), len(values))
+
+
 def _alike(*values: float) -> Callable[[int], list[np.ndarray]]:
     return lambda n: [np.full(n, value) for value in values]
 
@@ -146,6 +158,7 @@ OUTCOMES = {
     "mean": Outcome("Student's t", mean_interval),
     "ranks": Outcome("signed ranks", signed_rank_interval, _alike(WORST, -WORST, 0)),
     "share": Outcome("exact binomial", share_interval, _alike(1, 0)),
+    "fixed": Outcome("no test: the same in every run", extent),
     "share difference": Outcome("exact binomial, of pairs", share_difference_interval, _alike(1, -1, 0)),
 }
 """What a part may declare that it rests on."""

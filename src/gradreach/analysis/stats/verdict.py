@@ -54,7 +54,7 @@ class Effect(NamedTuple):
     @property
     def known(self) -> bool:
         """Whether there are enough values for an interval."""
-        return not (math.isnan(self.low) or (self.low == -math.inf and self.high == math.inf))
+        return not math.isnan(self.low)
 
     @property
     def alike(self) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from gradreach.analysis.results import Results
+from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.stats.verdict import Verdict, combine_named
 from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.looks import Looks, looks_of
@@ -72,8 +73,8 @@ def _pilot(verdict: Verdict) -> Verdict:
     """Open what rests on pilot seeds, and say what they point to."""
     if verdict.parts:
         return combine_named({part.name: _pilot(part) for part in verdict.parts})
-    if verdict.effect is None:
-        return verdict  # arithmetic
+    if verdict.effect is None or verdict.effect.test == OUTCOMES["fixed"].words:
+        return verdict  # the same whatever the seed
     points = f"they would say {verdict.state}" if verdict.state in DECIDED else verdict.why or SPANS
     why = f"seeds below 100 are pilots; {points}"
     return replace(verdict, state="open", why=why, sentence=f"{verdict.effect}; {why}.")

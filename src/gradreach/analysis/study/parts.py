@@ -40,7 +40,7 @@ class Threshold(NamedTuple):
             return "open", "no runs to compare"
         if effect.absent:
             return "open", f"{effect.absent} of {effect.n + effect.absent} seeds have no such number"
-        if effect.n < FEWEST or not effect.known:
+        if not effect.known or (effect.n < FEWEST and not effect.alike):
             return "open", f"{effect.n} seeds are too few"
         low, high, at = effect.low, effect.high, self.at
         if self.kind == "within":
@@ -137,14 +137,14 @@ class Part:
         return Verdict(state, effect, f"{effect}; threshold: {words}{said}.", threshold=words, why=why)
 
     def number(self, results: Results) -> int:
-        """Return of how many parts it consists: one for every value of ``each=``."""
-        return len(self.quantity.split(results)) or 1
+        """Return how many tests it takes: one for every value of ``each=``, none of what is fixed."""
+        return 0 if self.quantity.outcome == "fixed" else len(self.quantity.split(results)) or 1
 
     def least(self, level: float) -> int:
         """Return with how many seeds some outcome supports it at a level."""
         outcome = OUTCOMES[self.quantity.outcome]
         if outcome.extremes is None:
-            return FEWEST
+            return FEWEST if self.quantity.outcome == "mean" else 1
         for n in range(1, MANY):
             for values in outcome.extremes(n):
                 found = outcome.interval(values, level)

@@ -93,8 +93,9 @@ class _OfRuns(Quantity):
             values = values[np.isfinite(values)]
         found = self.shown(OUTCOMES[self.outcome].interval(self._counted(values), level))
         effect = Effect("", *found, unit, level, unknown, OUTCOMES[self.outcome].words)
-        low, high = max(found.low, limits[0]), min(found.high, limits[1])
-        return effect._replace(low=low, high=high) if effect.known else effect
+        if not effect.known:
+            return effect
+        return effect._replace(low=max(found.low, limits[0]), high=min(found.high, limits[1]))
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Return values, one a seed, as the outcome class counts them."""
@@ -261,7 +262,8 @@ def value(
         label: what it is called; by default the words of the metric and of the selector.
         beside: what else is told beside the number, by what it is called.
         outcome: what kind of numbers they are, one of ``OUTCOMES``, and so the test: ``mean`` of such as are near
-            normal, by Student's t; ``ranks``, symmetric about their middle; ``share``, true or not.
+            normal, by Student's t; ``ranks``, symmetric about their middle; ``share``, true or not; ``fixed`` by what
+            is built, such as the number of parameters.
 
     >>> value("gradient/start/h.decay", "rnn", over="seq_len").below(0.9).rule
     'gradient/start/h.decay, rnn: below 0.9'
@@ -323,7 +325,7 @@ def compare(
         label: see ``value``.
         beside: see ``value``.
         outcome: ``ranks`` of differences, exact whatever their size; ``mean`` where they are near normal; ``share
-            difference`` of a column that is true or not.
+            difference`` of a column that is true or not; ``fixed``.
 
     >>> compare("test/accuracy", "lstm", "rnn", over={"seq_len": [100, 200]}).above(5).rule
     'test/accuracy, lstm − rnn, seq_len 100 and 200: above 5'

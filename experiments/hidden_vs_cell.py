@@ -69,7 +69,7 @@ def differences(results: Results) -> pd.DataFrame:
     for (what, (more, less, of)), task in product(STATEMENTS.items(), TASKS):
         row: dict[str, object] = {"of": of, "difference": f"{PARTS[more]} − {PARTS[less]}", "task": task}
         for stage, when in STAGES.items():
-            _, mean, low, high, n, _ = value(f"{what}/{stage}", SOLVED | {"task": task}).of(results)
+            _, mean, low, high, n, *_ = value(f"{what}/{stage}", SOLVED | {"task": task}).of(results)
             row |= {when: mean, f"{when}, ±": (high - low) / 2, "runs": n}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -23,7 +23,7 @@ def gain_of_odd(results: Results) -> Effect:
     above = accuracy - (accuracy.shift(1, axis=1) + accuracy.shift(-1, axis=1)) / 2
     odd, even = (above[kernels].mean(axis=1, skipna=False) for kernels in ([3, 5, 7], [4, 6]))
     by_seed = ((odd - even) / 2).unstack("seed").mean(skipna=False)
-    return effect_of("accuracy, odd kernels − even ones", 100 * by_seed.to_numpy(float), "points")
+    return effect_of("accuracy, odd kernels − even ones", 100 * by_seed.to_numpy(float), "points", results.level)
 
 
 STUDY = Study(

@@ -38,7 +38,7 @@ STUDY = Study(
         parts={
             **{
                 f"{a} has fewer parameters than {b}": compare(
-                    "parameters", a, b, where={"at": OUTPUT}, over="examples", ratio=True
+                    "parameters", a, b, where={"at": OUTPUT}, over="examples", ratio=True, outcome="fixed"
                 ).below(1)
                 for a, b in STEPS
             },

@@ -127,7 +127,7 @@ def sensitivity(results: Results) -> pd.DataFrame:
     for features in [*POOLS, *HEADS]:
         row: dict[str, object] = {"pooling": features}
         for change, words in CHANGES.items():
-            _, mean, low, high, n, _ = effect(results, features, change)
+            _, mean, low, high, n, *_ = effect(results, features, change)
             row |= {words: mean, f"{words}, ±": (high - low) / 2}
             ratio = beside_none(features, change).value if features != "none" else 1.0
             row |= {f"{words}, ÷ no pooling": ratio, "seeds": n}

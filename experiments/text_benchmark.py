@@ -20,7 +20,7 @@ def accuracy(results: Results) -> pd.DataFrame:
         row = {"network": name}
         for corpus in CORPORA.values():
             where = {"architecture": name, "corpus": corpus}
-            _, mean, low, high, n, _ = value("test/accuracy", where).of(results)
+            _, mean, low, high, n, *_ = value("test/accuracy", where).of(results)
             half = f" ± {number((high - low) / 2, '.1f')}" if n > 1 else ""
             cell = f"{number(mean, '.1f')}{half}" if n else "–"
             row[corpus] = f"{cell} ({n}/{len(results.where(where).runs)})"

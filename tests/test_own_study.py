@@ -49,7 +49,7 @@ def test_a_sweep_has_a_page_and_with_its_study_question_verdict_and_answer(clone
     before = tree(folder)
     swept = call("run.py", "-m", "experiment=mine", "tracking=off")
     assert swept.returncode == 0, swept.stderr
-    assert "16 runs: 16 finished" in swept.stdout
+    assert "28 runs: 28 finished" in swept.stdout
     line = shlex.split(swept.stdout.rpartition("tables and figures: ")[2].splitlines()[0])
     assert line[-2:] == ["tables", "mine"]
     shown = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
@@ -84,7 +84,7 @@ def test_a_study_that_was_there_when_its_sweep_was_planned_has_its_digest_stored
     assert call("run.py", "-m", "experiment=mine", "tracking=off").returncode == 0
     call("-m", "gradreach", "tables", "mine")
     page = (folder / "results" / "mine" / "README.md").read_text(encoding="utf-8")
-    assert re.search(r"stored on \d{4}-\d\d-\d\d, when 16 of its runs had been done; the rule has not changed", page)
+    assert re.search(r"stored on \d{4}-\d\d-\d\d, when 28 of its runs had been done; the rule has not changed", page)
     changed = block("python").replace(".above(5)", ".above(50)")
     (folder / "experiments" / "mine.py").write_text(changed, encoding="utf-8")
     told = call("-m", "gradreach", "tables", "mine")

@@ -45,7 +45,10 @@ def _task(run: RunConfig, environment: RunEnvironment) -> Task:
 
 
 def _model(run: RunConfig, task: Task) -> SequenceModel:
-    return build(resolve(run.model.target), run.model.arguments(), task.shape, **run.model.ends())
+    model = build(resolve(run.model.target), run.model.arguments(), task.shape, **run.model.ends())
+    if run.trainer.gradient_horizon is not None:
+        model.limit_gradient(run.trainer.gradient_horizon)
+    return model
 
 
 def _check_figures(run: RunConfig, task: Task) -> None:

@@ -191,6 +191,18 @@ def export(
 
 
 @app.command()
+def decide(
+    claim: Annotated[str, typer.Argument(help="A claim, such as C13, or its experiment.")],
+    results_dir: ResultsDir = Path("results"),
+    experiments_dir: Annotated[Path, typer.Option(help="The folder of studies.")] = Path("experiments"),
+) -> None:
+    """Say from pilot runs (seeds below 100) how many seeds decide a claim, and what the planned ones can find."""
+    from gradreach.analysis.pages.terminal import decide
+
+    decide(claim, results_dir, experiments_dir)
+
+
+@app.command()
 def describe(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="As for run.py.")] = None,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),

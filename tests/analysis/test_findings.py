@@ -72,11 +72,11 @@ def test_the_page_says_where_the_notes_are_wrong_and_leads_to_no_page_that_is_no
     assert before.count("**not run yet**.") == 18  # C1 to C16, and the two of this file
     assert "../results/" not in before.replace("(../results/README.md)", "")  # the ledger is always there
     part = {**PART, "name": "it gains", "effect": EFFECT | {"high": -2.0}}
-    parts = [part, {**PART, "state": "undecided", "effect": None, "name": "it is | new"}]
-    summary = {"verdict": {**VERDICT, "state": "undecided", "parts": parts}, "finished": 5, "planned": 5}
+    parts = [part, {**PART, "state": "open", "effect": None, "name": "it is | new"}]
+    summary = {"verdict": {**VERDICT, "state": "open", "parts": parts}, "finished": 5, "planned": 5}
     after = page(tmp_path, template, summary)
     told = "*it gains*: gain: −3 points; held against 0"
-    words = "**undecided: 1 refuted, 1 undecided**"
+    words = "**open: 1 refuted, 1 open**"
     assert f"- [C10](../results/late/README.md) It is so. {words}. Not so: {told}.\n" in after
     half = page(tmp_path, template, {**summary, "finished": 4})
     assert f"{words}, 4 of 5 runs. Not so: {told}.\n" in half
@@ -84,7 +84,11 @@ def test_the_page_says_where_the_notes_are_wrong_and_leads_to_no_page_that_is_no
 
 def test_the_ledger_counts_parts_and_leads_with_what_is_refuted(tmp_path):
     supported = {**PART, "state": "supported", "effect": EFFECT | {"label": "other", "high": 1.0}}
-    summary = {"verdict": {**VERDICT, "state": "mixed", "parts": [supported, PART]}, "finished": 5, "planned": 5}
+    summary = {
+        "verdict": {**VERDICT, "state": "refuted in part", "parts": [supported, PART]},
+        "finished": 5,
+        "planned": 5,
+    }
     summary |= {
         "name": "late",
         "question": "Is it so?",
@@ -93,6 +97,6 @@ def test_the_ledger_counts_parts_and_leads_with_what_is_refuted(tmp_path):
     }
     page(tmp_path, "", summary)
     text = ledger([tmp_path / "results"], tmp_path / "experiments")
-    assert "| **mixed**: 1 supported, 1 refuted | It is not. | refuted: gain: −3 points" in text
+    assert "| **refuted in part**: 1 supported, 1 refuted | It is not. | refuted: gain: −3 points" in text
     assert READING in text
     assert "what shows that the rule was\nfixed before the runs, and what was changed after" in text

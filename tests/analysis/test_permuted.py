@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from gradreach.analysis.results import Results
-from gradreach.analysis.study.parts import Part, leaves_of
+from gradreach.analysis.study.parts import Part, judge_parts, leaves_of
 from gradreach.analysis.study.quantities import Comparison
 from gradreach.analysis.study.study_files import known_studies, load_study
 from gradreach.run_table.columns import GROUPS
@@ -76,6 +76,6 @@ def test_a_difference_that_is_there_is_supported_and_gone_once_labels_are_shuffl
         for seed in range(12)
     ]
     runs, generator = pd.DataFrame(rows), np.random.default_rng(0)
-    states = [better.judge(Results(better.prepare(shuffled(runs, generator)))).state for _ in range(20)]
-    assert better.judge(Results(better.prepare(runs))).state == "supported"
+    states = [judge_parts(better.parts, Results(better.prepare(shuffled(runs, generator)))).state for _ in range(20)]
+    assert judge_parts(better.parts, Results(better.prepare(runs))).state == "supported"
     assert "supported" not in states

@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gradreach.analysis.pages.build import judged
 from gradreach.analysis.results import Results
+from gradreach.analysis.stats.intervals import signed_rank_interval
 from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named
 from gradreach.analysis.study.declaration import Claim, Study
+from gradreach.analysis.study.judging import judged
+from gradreach.analysis.study.looks import Looks
 from gradreach.analysis.study.parts import Threshold, arithmetic
 from gradreach.errors import ConfigError
 from gradreach.study import compare, value
@@ -23,6 +25,8 @@ def runs():
             "model": model,
             "seed": seed,
             "seq_len": 100,
+            "kernel_size": None,
+            "task": "recall",
             "test/accuracy": (0.7 if model == "lstm" else 0.5) + 0.1 * seed + 0.01 * (seed * len(model) % 3),
             "gradient/end/h.r2": 1.0,
             "gradient/end/h.half_life": 8.0 if model == "lstm" else 2.0,
@@ -36,38 +40,56 @@ def runs():
 LSTM, RNN = {"model": "lstm"}, {"model": "rnn"}
 
 
-def test_a_comparison_is_paired_by_seed(runs):
+def test_a_comparison_is_paired_by_seed_and_a_run_that_diverged_counts_as_the_worst(runs):
     effect = compare("test/accuracy", LSTM, RNN).of(Results(runs))
-    by_seed = runs[runs["seed"] < 5].set_index("seed").groupby("model")["test/accuracy"]
-    difference = 100 * (by_seed.get_group("lstm") - by_seed.get_group("rnn"))
-    test = stats.ttest_1samp(difference, 0).confidence_interval()
-    assert effect.value == pytest.approx(difference.mean())
-    assert (effect.low, effect.high) == pytest.approx((test.low, test.high))
-    assert (effect.n, effect.unit) == (5, "points")
+    first, second = (runs[runs["model"] == model].set_index("seed")["test/accuracy"] for model in ("lstm", "rnn"))
+    difference = 100 * (first.where(first.index < 5, 0.0) - second)
+    assert difference[5] < -90
+    found = signed_rank_interval(difference.to_numpy())
+    assert effect[1:5] == pytest.approx(tuple(found))
+    assert (effect.n, effect.unit, effect.test, effect.absent) == (6, "points", "signed ranks", 0)
     assert effect.label == "test accuracy, lstm − rnn"
 
 
-def test_a_ratio_is_that_of_geometric_means(runs):
+def test_differences_that_are_near_normal_have_a_t_interval(runs):
+    some = runs[runs["seed"] < 5]
+    effect = compare("test/accuracy", LSTM, RNN, outcome="mean").of(Results(some).at(0.01))
+    by_seed = some.set_index("seed").groupby("model")["test/accuracy"]
+    test = stats.ttest_1samp(100 * (by_seed.get_group("lstm") - by_seed.get_group("rnn")), 0)
+    interval = test.confidence_interval(0.99)
+    assert effect[2:4] == pytest.approx((interval.low, interval.high))
+    assert "99 % interval" in str(effect)
+
+
+def test_a_ratio_is_that_of_pairs(runs):
     ratio = compare("gradient/end/h.half_life", LSTM, RNN, ratio=True)
-    effect = ratio.of(Results(runs))
-    assert effect[1:4] == pytest.approx((4.0, 4.0, 4.0))
-    alike = runs.assign(**{"gradient/end/h.half_life": 2.0})
-    both = ratio.of(Results(pd.concat([runs, alike], ignore_index=True)))
-    assert both[1:4] == pytest.approx((2.0, 2.0, 2.0)), "of two partners too"
+    some = runs[runs["seed"] < 5]
+    assert ratio.of(Results(some)).value == pytest.approx(4.0)
+    alike = some.assign(**{"gradient/end/h.half_life": 2.0})
+    both = ratio.of(Results(pd.concat([some, alike], ignore_index=True)))
+    assert both.value == pytest.approx(2.0), "of two partners too"
+    assert ratio.of(Results(runs)).absent == 1, "what diverged has no half-life, and that is told"
 
 
 def test_a_level_is_the_mean_of_the_runs_that_are_meant(runs):
     some = value("test/accuracy", {"model": "rnn", "seed": [0, 1]}).of(Results(runs))
     assert some.value == pytest.approx(55.5, abs=1)
-    assert value("test/accuracy", LSTM).of(Results(runs)).n == 5
+    assert value("test/accuracy", LSTM).of(Results(runs)).n == 6
 
 
 def test_runs_of_one_seed_count_with_their_mean(runs):
+    runs = runs[runs["seed"] < 5]
     twice = pd.concat([runs, runs.assign(**{"test/accuracy": runs["test/accuracy"] + 0.1})])
     once, both = (value("test/accuracy", LSTM).of(Results(each)) for each in (runs, twice))
     assert both.n == once.n
     assert both.value == pytest.approx(once.value + 5)
-    assert both.high - both.low == pytest.approx(once.high - once.low)
+
+
+def test_no_interval_leaves_what_is_possible(runs):
+    high = runs.assign(**{"test/accuracy": [1.0] * 11 + [0.5], "status": "finished"})
+    assert value("test/accuracy", LSTM).of(Results(high)).high == 100
+    error = runs.assign(**{"test/mse": [0.0] * 11 + [0.5]})
+    assert value("test/mse", LSTM).of(Results(error[error["seed"] != 4])).low == 0
 
 
 @pytest.mark.parametrize("quantity", [compare("test/acuracy", LSTM, RNN), value("test/acuracy", {"model": "lstm"})])
@@ -82,10 +104,10 @@ def effect(low, high, n=5):
 
 @pytest.mark.parametrize(
     ("interval", "state"),
-    [((6, 8), "supported"), ((4, 8), "undecided"), ((1, 4), "refuted"), ((-1, 1), "refuted"), ((5, 5), "undecided")],
+    [((6, 8), "supported"), ((4, 8), "open"), ((1, 4), "refuted"), ((-1, 1), "refuted"), ((5, 5), "open")],
 )
 def test_a_verdict_needs_the_whole_interval_on_one_side(interval, state):
-    assert Threshold("above", 5).judge(effect(*interval)) == state
+    assert Threshold("above", 5).judge(effect(*interval))[0] == state
     assert ("95 % interval" in str(effect(*interval))) == (interval[0] < interval[1])
 
 
@@ -98,27 +120,36 @@ def test_an_interval_without_width_is_not_told():
 
 def test_a_claim_that_something_is_small_is_judged_the_other_way_round():
     small = Threshold("below", 0.1)
-    assert small.judge(effect(0.01, 0.09)) == "supported"
-    assert small.judge(effect(0.2, 0.3)) == "refuted"
+    assert small.judge(effect(0.01, 0.09))[0] == "supported"
+    assert small.judge(effect(0.2, 0.3))[0] == "refuted"
 
 
 @pytest.mark.parametrize(
     ("interval", "state"),
     [
         ((-1, 1), "supported"),
-        ((-1, 3), "undecided"),
-        ((-3, 3), "undecided"),
+        ((-1, 3), "open"),
+        ((-3, 3), "open"),
         ((3, 4), "refuted"),
         ((-4, -3), "refuted"),
     ],
 )
 def test_equal_to_a_margin_is_judged_by_both_of_its_ends(interval, state):
-    assert Threshold("within", 2).judge(effect(*interval)) == state
+    assert Threshold("within", 2).judge(effect(*interval))[0] == state
 
 
-@pytest.mark.parametrize("few", [effect(6, 8, n=2), effect(math.nan, math.nan)])
-def test_too_few_runs_decide_nothing(few):
-    assert Threshold("above", 5).judge(few) == "undecided"
+@pytest.mark.parametrize(
+    ("few", "why"),
+    [
+        (effect(6, 8, n=2), "2 seeds are too few"),
+        (effect(math.nan, math.nan), "5 seeds are too few"),
+        (effect(6, 8)._replace(absent=1), "1 of 6 seeds have no such number"),
+        (effect(6, 8, n=0), "no runs to compare"),
+        (effect(4, 8), "the interval holds the threshold"),
+    ],
+)
+def test_what_is_open_says_why(few, why):
+    assert Threshold("above", 5).judge(few) == ("open", why)
 
 
 @pytest.mark.parametrize(
@@ -126,23 +157,29 @@ def test_too_few_runs_decide_nothing(few):
     [
         (["supported", "supported"], "supported"),
         (["refuted"], "refuted"),
-        (["supported", "refuted"], "mixed"),
-        (["supported", "undecided"], "undecided"),
-        (["refuted", "undecided", "supported"], "mixed"),
-        (["mixed", "supported"], "mixed"),
+        (["supported", "refuted"], "refuted in part"),
+        (["refuted", "open"], "refuted in part"),
+        (["refuted", "no room"], "refuted in part"),
+        (["supported", "open"], "supported in part"),
+        (["supported", "no room"], "supported in part"),
+        (["refuted", "open", "supported"], "refuted in part"),
+        (["refuted in part", "supported"], "refuted in part"),
+        (["supported in part", "open"], "supported in part"),
+        (["open", "no room"], "open"),
+        (["no room"], "open"),
     ],
 )
-def test_parts_that_contradict_each_other_are_mixed(states, whole):
+def test_a_claim_is_what_its_parts_are(states, whole):
     verdict = combine([Verdict(state, effect(0, 1), "") for state in states])
     assert verdict.state == whole
     assert verdict.leaves == verdict.parts
 
 
 def test_parts_that_differ_are_counted_beside_the_word():
-    parts = {name: Verdict(state, None, "") for name, state in (("a", "refuted"), ("b", "undecided"))}
-    assert combine_named(parts).words == "undecided: 1 refuted, 1 undecided"
+    parts = {name: Verdict(state, None, "") for name, state in (("a", "refuted"), ("b", "open"))}
+    assert combine_named(parts).words == "refuted in part: 1 refuted, 1 open"
     within = combine_named({"all": combine_named(parts), "c": Verdict("supported", None, "")})
-    assert within.words == "undecided: 1 refuted, 1 undecided, 1 supported"
+    assert within.words == "refuted in part: 1 refuted, 1 open, 1 supported"
     assert combine_named({"a": parts["a"]}).words == "refuted"
     assert [part.name for part in within.refuted] == ["all: a"]
     assert Verdict("refuted", None, "").refuted == (Verdict("refuted", None, ""),)
@@ -152,11 +189,11 @@ def test_parts_that_differ_are_counted_beside_the_word():
 @pytest.mark.parametrize(
     ("parts", "lead"),
     [
-        ([("supported", 1), ("undecided", 2), ("refuted", 3), ("refuted", 4)], 2),
-        ([("supported", 0), ("supported", 1), ("undecided", 2)], 1),
-        ([("supported", 0), ("undecided", 2)], 0),
-        ([("supported", None), ("undecided", 2)], 1),
-        ([("undecided", None)], None),
+        ([("supported", 1), ("open", 2), ("refuted", 3), ("refuted", 4)], 2),
+        ([("supported", 0), ("supported", 1), ("open", 2)], 1),
+        ([("supported", 0), ("open", 2)], 0),
+        ([("supported", None), ("open", 2)], 1),
+        ([("open", None)], None),
     ],
 )
 def test_the_lead_is_refuted_or_supported_by_more_than_arithmetic(parts, lead):
@@ -166,10 +203,11 @@ def test_the_lead_is_refuted_or_supported_by_more_than_arithmetic(parts, lead):
 
 def test_a_rule_is_applied_only_when_every_run_has_been_tried(runs):
     study = Study(question="q", claim=Claim("words", parts={"it is": arithmetic(lambda: True, "yes")}))
-    assert judged(study, Results(runs)).state == "supported"  # a diverged run has been tried
-    for status in ("missing", "running", "interrupted"):
-        waiting = judged(study, Results(runs.assign(status=np.where(runs["seed"] == 0, status, "finished"))))
-        assert waiting.state == "undecided"
+    assert judged(study, Results(runs), Looks(0)).state == "supported"  # a diverged run has been tried
+    for status in ("missing", "running", "interrupted", "failed"):
+        left = Results(runs.assign(status=np.where(runs["seed"] == 0, status, "finished")))
+        waiting = judged(study, left, Looks(0))
+        assert waiting.state == "open"
         assert "2 of 12 planned runs" in waiting.sentence
 
 
@@ -181,5 +219,5 @@ def test_a_claim_without_a_part_is_refused():
 def test_a_combined_verdict_says_which_part_came_out_how():
     parts = {name: Verdict(state, None, "") for name, state in (("a", "refuted"), ("b", "supported"), ("c", "refuted"))}
     combined = combine_named(parts)
-    assert combined.state == "mixed"
+    assert combined.state == "refuted in part"
     assert combined.sentence == "Refuted: a, c; supported: b."

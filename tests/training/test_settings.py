@@ -380,3 +380,17 @@ def test_loops_that_cannot_be_had_fail_a_run_instead_of_changing_what_it_goes_th
     assert execute(*configured("model=lstm", *SMALL))["kernels"] == "torch"
     monkeypatch.undo()
     assert execute(*configured("model=gru", *SMALL))["kernels"] == "compiled"
+
+
+def test_a_horizon_changes_what_is_learned_and_what_a_run_is(configured, do):
+    whole, _ = configured("model=rnn", *SMALL)
+    short, environment = configured("model=rnn", *SMALL, "trainer.gradient_horizon=2")
+    assert whole.run_id != short.run_id
+    assert "gradient_horizon" not in whole.canonical()["trainer"]
+    of_all, of_two = do()[0], do("trainer.gradient_horizon=2")[0]
+    key = "gradient/start/h.reach"
+    assert of_all["metrics"][key] == of_two["metrics"][key], "the instrument sees the whole gradient"
+    assert of_all["metrics"]["train/loss"] != of_two["metrics"]["train/loss"]
+    run, environment = configured("model=cnn", "trainer.gradient_horizon=2")
+    with pytest.raises(ConfigError, match=r"trainer\.gradient_horizon=2: needs layers"):
+        check(run, environment)

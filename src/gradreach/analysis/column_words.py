@@ -1,5 +1,6 @@
 """What columns of the run table are called, in which unit, with how many digits, and which end of them is good."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ class Column:
     - ``digits``: behind the point.
     - ``best``: which end is good; None where neither is.
     - ``needs``: another column and the least it must be for the number to mean anything.
+    - ``bounds``: what the shown numbers cannot leave; None: as the unit says.
     - ``compute``: makes the column from the run table; None for one that the run table has.
     """
 
@@ -28,6 +30,23 @@ class Column:
     best: Best | None = None
     needs: tuple[str, float] | None = None
     compute: Callable[[pd.DataFrame], Any] | None = None
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """What the shown numbers cannot leave."""
+        if self.bounds is not None:
+            return self.bounds
+        if self.unit in ("%", "points"):
+            return (0.0 if self.unit == "%" else -100.0), 100.0
+        return (0.0 if self.best == "min" else -math.inf), math.inf
+
+    @property
+    def worst(self) -> float:
+        """What a run that diverged counts as; NaN where neither end is bad."""
+        if self.best is None:
+            return math.nan
+        return self.limits[0] if self.best == "max" else self.limits[1]
 
     @property
     def scale(self) -> float:
@@ -77,7 +96,7 @@ FACTS = {
     "multiply_adds": Column("multiply-adds", digits=0),
     "training_seconds": Column("training time", "s", 1),
     "seconds": Column("time", "s", 1),
-    "solved": Column("runs that solved the task", "%", 0),
+    "solved": Column("runs that solved the task", "%", 0, "max"),
 }
 SUMMARIES: dict[str, tuple[str, str, int]] = {
     "decay": ("factor of one step", "", 3),
@@ -119,6 +138,15 @@ def column_of(name: str, derived: Mapping[str, Column]) -> Column:
     found = re.fullmatch(r"gradient/(start|end)/(\w+)\.(\w+)", name)
     if found and found[3] in SUMMARIES:
         words, unit, digits = SUMMARIES[found[3]]
+        bounds = (-math.inf, 1.0) if words.startswith("R²") else None
         needs = (f"{name.rpartition('.')[0]}.r2", EXPONENTIAL) if found[3] == "half_life" else None
-        return Column(f"{words}, {QUANTITIES.get(found[2], found[2])}, {STAGES[found[1]]}", unit, digits, None, needs)
+        return Column(
+            f"{words}, {QUANTITIES.get(found[2], found[2])}, {STAGES[found[1]]}",
+            unit,
+            digits,
+            None,
+            needs,
+            None,
+            bounds,
+        )
     return Column(name)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,10 +11,15 @@ import pandas as pd
 
 from gradreach.analysis.column_words import Column, column_of
 from gradreach.errors import ConfigError, suggest
+from gradreach.records import SETTLED
+from gradreach.run_table.columns import MISSING
 from gradreach.run_table.profiles import curves_of
 
 Where = Mapping[str, Any]
 """Which runs are meant: a value, or a list of values, for columns of the run table; None means that there is none."""
+
+PENDING = (MISSING, "running", "interrupted")
+"""Runs that have not been tried to the end."""
 
 LONG = ("profiles", "history", "decoding")
 """Tables of more rows than one a run."""
@@ -33,6 +38,7 @@ class Results:
       which is never where no table, figure or rule needs them. What was asked for is committed beside the results.
     - ``read_curves``: returns ``curves``; without it they are taken from the profiles.
     - ``derived``: how columns are read that a study has added.
+    - ``level``: α, what the interval of a part of a claim may miss.
 
     Made-up results, for a test:
 
@@ -47,6 +53,7 @@ class Results:
     read_decoding: Callable[[], pd.DataFrame] = _nothing
     derived: Mapping[str, Column] = field(default_factory=dict)
     read_curves: Callable[[str], pd.DataFrame] | None = None
+    level: float = 0.05
 
     def where(self, meant: Where | pd.Series) -> "Results":
         """Return the results of some of the runs; the long tables are read once for all, and count as asked for here.
@@ -61,7 +68,11 @@ class Results:
     def reordered(self, runs: pd.DataFrame) -> "Results":
         """Return the results with these rows of ``runs``, in their order."""
         read = (lambda: self.profiles, lambda: self.history, lambda: self.decoding)
-        return Results(runs, *read, self.derived, self.curves)
+        return Results(runs, *read, self.derived, self.curves, self.level)
+
+    def at(self, level: float) -> "Results":
+        """Return the same results, with intervals at another level."""
+        return replace(self.reordered(self.runs), level=level)
 
     def column(self, name: str) -> Column:
         """Return how a column is read: its words, unit and digits."""
@@ -98,6 +109,16 @@ class Results:
     def finished(self) -> pd.DataFrame:
         """The rows of ``runs`` that came to an end."""
         return self.runs[self.runs["status"] == "finished"]
+
+    @property
+    def to_do(self) -> int:
+        """How many runs have not ended; one that failed has told nothing, and is to be done again."""
+        return int(self.runs["status"].isin((*PENDING, "failed")).sum())
+
+    @property
+    def ended(self) -> pd.DataFrame:
+        """The rows of ``runs`` that came to an end or diverged: a run that diverged counts as the worst there is."""
+        return self.runs[self.runs["status"].isin(SETTLED)]
 
     def asked(self, table: str) -> bool:
         """Return whether a table of ``LONG`` was asked for."""

@@ -131,6 +131,7 @@ class TrainerSettings(Settings):
     - ``stop_when``: ends training with the epoch in which a figure reaches its bound, or at a step; schedules go by
       the budget all the same.
     - ``overfit_batches``: learn from so many batches of the training split, and choose by them.
+    - ``gradient_horizon``: how many steps from the last one a loss is sent back at most; None: all.
     - ``kernels``: what recurrent layers run through; what ``kernels=auto`` comes to for this model on this machine.
     """
 
@@ -147,6 +148,7 @@ class TrainerSettings(Settings):
     limit_test_batches: Limit = Field(default=None, exclude_if=_is_none)
     overfit_batches: Examples | None = Field(default=None, exclude_if=_is_none)
     kernels: Literal["compiled", "torch"] = Field(default="torch", exclude_if=_is_torch)
+    gradient_horizon: Count | None = Field(default=None, exclude_if=_is_none)
     fast_dev_run: StrictBool = Field(default=False, exclude_if=_is_false)
     checkpoint_seconds: NonNegativeFloat = Field(default=60.0, exclude=True)
     keep_checkpoint: bool = Field(default=False, exclude=True)

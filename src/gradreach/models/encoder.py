@@ -20,6 +20,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 """What dropout sets to zero."""
 
 
+HORIZON = "trainer.gradient_horizon"
+
+
 class Encoder(nn.Module, ABC):
     """Maps ``(batch, length, d_in)`` to ``(batch, length', d_out)``.
 
@@ -57,6 +60,15 @@ class Encoder(nn.Module, ABC):
         Returns:
             The states ``(batch, length', d_out)`` and how many of them are valid; what stands beyond is arbitrary.
         """
+
+    def limit_gradient(self, steps: int) -> None:
+        """Send no gradient further back than so many steps from the last one of a sequence, in training.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        hint = "choose model=rnn, lstm or gru"
+        raise ConfigError(HORIZON, steps, "needs layers of nn.RNN, nn.LSTM or nn.GRU", hint)
 
     @abstractmethod
     def multiply_adds(self, length: int) -> int:

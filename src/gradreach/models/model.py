@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gradreach.errors import ConfigError
 from gradreach.models.embedding import Bare, Embedding
-from gradreach.models.encoder import Encoder
+from gradreach.models.encoder import HORIZON, Encoder
 from gradreach.models.readout import READOUTS
 
 
@@ -67,6 +68,26 @@ class SequenceModel(nn.Module):
             answer: Tensor = self.head(features)
             return answer
         return F.linear(features, torch.renorm(self.head.weight, 2, 0, self.max_norm), self.head.bias)
+
+    def limit_gradient(self, steps: int) -> None:
+        """Send no gradient further back than so many steps from the last one of a sequence, in training.
+
+        In evaluation, and so for the diagnostics, the whole gradient is there.
+
+        Raises:
+            ConfigError: the encoder cannot, or more than the last step is read.
+
+        >>> model = SequenceModel(LSTM(1, width=16), "last", outputs=10)
+        >>> model.limit_gradient(5)
+        >>> x = torch.zeros(4, 20, 1, requires_grad=True)
+        >>> model(x).sum().backward()
+        >>> int((x.grad.abs().sum((0, 2)) > 0).sum())  # of twenty steps
+        5
+        """
+        self.encoder.limit_gradient(steps)
+        if self.readout_name != "last":
+            here = {"model.readout": self.readout_name}
+            raise ConfigError(HORIZON, steps, "is counted from the last step", "set model.readout=last", others=here)
 
     @property
     def parameter_count(self) -> int:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from gradreach.errors import ConfigError
 from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
-from gradreach.models.encoder import Depth, Encoder, Share, Size, matrix_entries
+from gradreach.models.encoder import HORIZON, Depth, Encoder, Share, Size, matrix_entries
+from gradreach.models.horizon import near_states
 from gradreach.models.initialization import chrono_start, forget_bias_start, recurrent_start
 from gradreach.models.scan import MinGRUCell, MinLSTMCell
 
@@ -28,6 +29,7 @@ class Recurrent(Encoder):
     """
 
     receptive_field = None
+    horizon: int | None = None
 
     def __init__(
         self,
@@ -55,7 +57,12 @@ class Recurrent(Encoder):
         """Make one layer of one direction."""
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the states of the last layer, ``(batch, length, d_out)``, forwards then backwards."""
+        """Return the states of the last layer, ``(batch, length, d_out)``, forwards then backwards.
+
+        In training within a horizon only those of the last so many steps, see ``limit_gradient``.
+        """
+        if self.horizon is not None and self.training:
+            return near_states(self.layers, self.dropout, x, lengths, self.horizon)
         for number, layer in enumerate(self.layers):
             x = x if number == 0 else self.dropout(x)
             states = _states(layer, x)
@@ -64,6 +71,19 @@ class Recurrent(Encoder):
                 states = torch.cat([states, _reverse(backwards, lengths)], 2)
             x = states
         return x, lengths
+
+    def limit_gradient(self, steps: int) -> None:
+        """Send no gradient further back than so many steps from the last one of a sequence, in training.
+
+        Raises:
+            ConfigError: its layers are none of torch's, or it reads the end first.
+        """
+        if not all(isinstance(layer, nn.RNNBase) for layer in self.layers):
+            super().limit_gradient(steps)
+        if self.backward_layers:
+            hint = "set model.bidirectional=false"
+            raise ConfigError(HORIZON, steps, "has no meaning for states that read the end first", hint)
+        self.horizon = steps
 
     def multiply_adds(self, length: int) -> int:
         """Count those of the matrices; the elementwise part is small beside it."""

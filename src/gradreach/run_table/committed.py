@@ -33,6 +33,8 @@ def run_table(results_dir: Path, experiment: str) -> Path:
     return results_dir / experiment / "runs.csv"
 
 
+CONFIRMATORY = 100
+"""Seeds from here on decide; those below are pilots, from which rules, numbers of seeds and settings are learned."""
 ONCE = ("sweep", "rule")
 """Columns of a run table that have one cell, in the first row, beside its checksum."""
 
@@ -57,11 +59,17 @@ def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig], rule: Map
     new = planned.keys() - set(kept["run_id"])
     table = as_frame(chain(rows_of(kept), (planned_row(planned[i].canonical(), i) for i in new)))
     cells = stored_cells(path) if path.exists() else {}
-    if rule is not None and kept.empty and "rule" not in cells:
-        seeds = sorted({run.seed for run in planned.values()})
+    seeds = sorted({run.seed for run in planned.values()})
+    if rule is not None and _is_first_plan(seeds, known, cells):
         cells["rule"] = json.dumps({**rule, "date": date.today().isoformat(), "seeds": seeds}, sort_keys=True)
     sweep = sweep_digest(sweep_name(path))
     write_runs(path, table, cells | ({"sweep": sweep} if sweep else {}))
+
+
+def _is_first_plan(seeds: Sequence[int], known: pd.DataFrame, cells: Mapping[str, str]) -> bool:
+    """Return whether seeds are the first to be planned, or the first of those that decide."""
+    before = json.loads(cells["rule"])["seeds"] if "rule" in cells else known.get("seed", pd.Series(dtype=int))
+    return not len(before) or (max(seeds) >= CONFIRMATORY and not any(seed >= CONFIRMATORY for seed in before))
 
 
 def _done_by_this_code(runs: pd.DataFrame) -> pd.Series:

@@ -68,7 +68,7 @@ def sweep(
         from gradreach.analysis.study.planned_rule import rule_to_store
         from gradreach.run_table.committed import write_plan
 
-        write_plan(environment, runs, rule_to_store(environment.experiment, runs, len(done)))
+        write_plan(environment, runs, rule_to_store(environment.experiment, runs, done))
     interrupted, unrecorded = False, {}
     to_do = [job.run for job in left]
     run_ids, driver = [run.run_id for run in to_do], become_driver()

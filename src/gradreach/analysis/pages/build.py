@@ -9,14 +9,15 @@ import pandas as pd
 
 from gradreach.analysis.figures.captions import explained
 from gradreach.analysis.pages.built import Built
-from gradreach.analysis.pages.coverage import PENDING, chance_line, mixture_line, state_line
+from gradreach.analysis.pages.coverage import chance_line, mixture_line, state_line
 from gradreach.analysis.pages.summary import ENDINGS, summary
-from gradreach.analysis.results import LONG, Results, has
-from gradreach.analysis.stats.verdict import Verdict
+from gradreach.analysis.results import LONG, PENDING, Results, has
 from gradreach.analysis.study.budget import budget, one_draw
 from gradreach.analysis.study.declaration import Claim, Study
+from gradreach.analysis.study.judging import judged, looks_at
+from gradreach.analysis.study.looks import planned_seeds
 from gradreach.analysis.study.page_tables import TableOf
-from gradreach.analysis.study.rule import RULE, stored_rule
+from gradreach.analysis.study.rule import rule_words, stored_rule
 from gradreach.analysis.study.study_files import load_study
 from gradreach.analysis.tables.formats import html, latex, markdown, without_tags
 from gradreach.analysis.tables.layout import View
@@ -56,11 +57,13 @@ def build(
         load_study(name, experiments_dir)
         hint = f"python run.py -m experiment={name} makes them"
         raise ConfigError(name, allowed="no runs yet", hint=hint)
-    runs = load_runs(name, results_dir, source)
-    study = load_study(name, experiments_dir, runs)
+    everything = load_runs(name, results_dir, source)
+    study = load_study(name, experiments_dir, everything)
     folder = (into or results_dir) / name
-    write_runs(folder / "runs.csv", runs, stored_cells(plan))
+    write_runs(folder / "runs.csv", everything, stored_cells(plan))
     advise(outdated(plan))
+    seeds = planned_seeds(everything["seed"], stored_plan(plan))
+    runs = everything[everything["seed"].isin(seeds)] if seeds else everything
     prepared = study.prepare(runs)
     shown = study.committed(prepared)
     results = Results(
@@ -82,8 +85,9 @@ def build(
     chosen, figures = study.of_chosen(results), study.figures(results)
     pictures = {figure.name: figure.draw(chosen, folder / figure.name) for figure in figures}
     captions = {figure.name: explained(figure.caption, pictures[figure.name]) for figure in figures}
-    verdict, caveats = judged(study, results), caveats_of(study, runs, plan)
-    rule = f"{RULE} {stored_rule(study, stored_plan(plan), seeds_of(runs))}" if verdict is not None else ""
+    looks = looks_at(study, results, seeds)
+    verdict, caveats = judged(study, results, looks), caveats_of(study, runs, plan)
+    rule = f"{rule_words(looks)} {stored_rule(study, stored_plan(plan), seeds_of(everything))}" if verdict else ""
     built = Built(name, study, results, views, pictures, captions, verdict, state, caveats, rule, folder)
     checksums = {}
     for table in LONG:
@@ -146,20 +150,6 @@ def differences(there: Path, made: Path) -> list[str]:
     lines += [f"{there / name}: absent" for name in new - old]
     lines += [f"{there / name}: nothing makes it any more, delete it" for name in old - new]
     return sorted(lines)
-
-
-def judged(study: Study, results: Results) -> Verdict | None:
-    """Apply the rule; a sweep that is not complete is undecided, whatever it shows so far."""
-    if study.claim is None:
-        return None
-    pending = int(results.runs["status"].isin(PENDING).sum())
-    if pending:
-        return Verdict(
-            "undecided",
-            None,
-            f"{pending} of {len(results.runs)} planned runs are still to be done; the rule is for all of them.",
-        )
-    return study.judge(results)
 
 
 def check_metrics(study: Study, runs: pd.DataFrame) -> None:
@@ -226,11 +216,14 @@ def _head(claim: Claim) -> str:
 
 
 def parts_table(built: Built) -> pd.DataFrame:
-    """Return the parts of a verdict: outcome, what was measured, threshold."""
+    """Return the parts of a verdict: outcome, what was measured and by which test, threshold."""
     rows = []
     for leaf in built.parts:
         said = str(leaf.effect) if leaf.effect is not None else leaf.sentence
-        rows.append({"part": leaf.name, "outcome": leaf.state, "what was found": said, "threshold": leaf.threshold})
+        outcome = f"{leaf.state}: {leaf.why}" if leaf.why else leaf.state
+        test = leaf.effect.test if leaf.effect is not None else ""
+        row = {"part": leaf.name, "outcome": outcome, "what was found": said}
+        rows.append({**row, "threshold": leaf.threshold, "test": test})
     return pd.DataFrame(rows)
 
 

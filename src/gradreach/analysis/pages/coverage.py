@@ -4,11 +4,8 @@ from collections import Counter
 
 import pandas as pd
 
+from gradreach.analysis.results import PENDING
 from gradreach.rounding import number
-from gradreach.run_table.columns import MISSING
-
-PENDING = (MISSING, "running", "interrupted")
-"""Runs that have not been tried to the end: until then no rule is applied."""
 
 
 def state_line(runs: pd.DataFrame) -> str:

@@ -61,6 +61,7 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "parts": [_plain(part) for part in verdict.parts],
         "name": verdict.name,
         "threshold": verdict.threshold,
+        "why": verdict.why,
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 
@@ -13,6 +14,8 @@ from gradreach.analysis.pages import findings
 from gradreach.analysis.pages.build import build, differences
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.coverage import chance_line, mixture_line, state_line
+from gradreach.analysis.pages.decide import READING
+from gradreach.analysis.pages.decide import decide as decided
 from gradreach.analysis.pages.ledger import ledger
 from gradreach.analysis.pages.report import Section, section_of, write_report
 from gradreach.analysis.results import Results
@@ -57,6 +60,19 @@ def experiment(built: Built) -> None:
     console.print(f"\nPage, tables (csv, md, tex, html), figures (png, pdf): {built.folder}/README.md", soft_wrap=True)
     for name in built.captions:
         console.print(f"Look at {built.folder / name}.png", soft_wrap=True)
+
+
+def decide(claim: str, results_dir: Path, experiments_dir: Path) -> None:
+    """Print what pilots say of a plan."""
+    name, looks, rows = decided(claim, results_dir, experiments_dir)
+    console = Console(highlight=False, markup=False)
+    numbers = ", ".join(str(len(seeds)) for seeds in looks.seeds)
+    console.print(
+        f"{name}: looks after {numbers} seeds; each part covers {100 * (1 - looks.level):.4g} %.", style="bold"
+    )
+    for part in formats.terminal(rows.astype(str), np.zeros(rows.shape, bool), ["part"], console.width):
+        console.print(part)
+    console.print(READING)
 
 
 def agreement(name: str, results_dir: Path, source: Source) -> bool:

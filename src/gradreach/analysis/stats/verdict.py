@@ -8,20 +8,21 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from gradreach.analysis.stats.statistics import estimate
+from gradreach.analysis.stats.intervals import OUTCOMES, mean_interval
+from gradreach.analysis.stats.statistics import LEVEL
 from gradreach.rounding import number
 
-State = Literal["supported", "refuted", "mixed", "undecided"]
-
-LEAST = 3
-"""Fewer runs (or pairs of runs) than these decide nothing."""
+State = Literal["supported", "refuted", "no room", "open", "supported in part", "refuted in part"]
+"""What comes out of a part: the first four. A claim may come out in part too, and never has no room."""
 
 READING = (
-    "Supported or refuted: all parts of a claim came out so. Mixed: at least one part is supported and one refuted. "
-    "Undecided: otherwise, where a part cannot be told: too few runs, an interval that spans its threshold, or a sweep "
-    "that is not complete. Where parts differ they are counted beside the word. Intervals are 95 %; n counts seeds, or "
-    "pairs of runs (several runs of one seed count with their mean). Seeds draw weights and the order of batches; data "
-    "and made-up patterns are one draw: intervals are over training, not over data."
+    "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond. It has "
+    "no room where the reference is so near to a bound of what is possible, or both sides so near to chance, that "
+    "nothing could come out. Else it is open, and says why. A claim is supported or refuted where all its parts are; "
+    "refuted in part as soon as one part is; supported in part where some are and the rest is open or has no room. Its "
+    "parts and the looks at them share an error of 5 %, so that each has a wider interval than one of 95 %. n counts "
+    "seeds, or pairs of runs (several runs of one seed count with their mean). Seeds draw weights and the order of "
+    "batches; data and made-up patterns are one draw: intervals are over training, not over data."
 )
 """How verdicts and their effects are read, wherever several stand together."""
 
@@ -30,9 +31,13 @@ class Effect(NamedTuple):
     """A number that a verdict rests on.
 
     - ``label``: what it is, for people.
-    - ``value``, ``low``, ``high``: estimate and 95 % interval; NaN where there are too few runs.
+    - ``value``, ``low``, ``high``: estimate and interval; NaN or infinite where there are too few runs for one.
     - ``n``: how many seeds, or pairs, it rests on.
     - ``unit``: of the three, such as ``points`` or ``steps``.
+    - ``level``: α, what the interval may miss: it covers 1 − α.
+    - ``absent``: how many seeds, or pairs, have no such number; as long as there are any, nothing is decided.
+    - ``test``: by which its interval is found.
+    - ``full``: why nothing could come out, whatever the runs; empty where something could.
     """
 
     label: str
@@ -41,6 +46,15 @@ class Effect(NamedTuple):
     high: float
     n: int
     unit: str = ""
+    level: float = LEVEL
+    absent: int = 0
+    test: str = ""
+    full: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether there are enough values for an interval."""
+        return not math.isnan(self.low)
 
     @property
     def alike(self) -> bool:
@@ -54,11 +68,11 @@ class Effect(NamedTuple):
             return "no runs to compare"
         value, low, high = (number(each, ".3g") for each in (self.value, self.low, self.high))
         unit = f" {self.unit}" if self.unit else ""
-        if math.isnan(self.low):
+        if not self.known:
             return f"{value}{unit} (n = {self.n}, too small for an interval)"
         if self.alike:
             return f"{value}{unit}, alike in all runs"
-        return f"{value}{unit}, 95 % interval {low} to {high} (n = {self.n})"
+        return f"{value}{unit}, {number(100 * (1 - self.level), '.3g')} % interval {low} to {high} (n = {self.n})"
 
     def __str__(self) -> str:
         return f"{self.label}: {self.estimate}"
@@ -66,15 +80,15 @@ class Effect(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the records say of a claim.
+    """What the records say of a claim, or of a part of one.
 
-    - ``state``: ``mixed`` where one part supports and another refutes; ``undecided`` where a part cannot be told: too
-      few runs, or an interval that spans the threshold.
-    - ``effect``: what it rests on; None where only ``parts`` have one.
+    - ``state``: what came out.
+    - ``effect``: what it rests on; None where only ``parts`` have one, or nothing was measured.
     - ``sentence``: the finding, for people.
     - ``parts``: the verdicts that it combines.
     - ``name``: of the part of a claim that it is on.
     - ``threshold``: what its effect was compared with; empty of what has parts, or is arithmetic.
+    - ``why``: it is open, or has no room.
     """
 
     state: State
@@ -83,6 +97,7 @@ class Verdict:
     parts: tuple["Verdict", ...] = ()
     name: str = ""
     threshold: str = ""
+    why: str = ""
 
     @property
     def leaves(self) -> tuple["Verdict", ...]:
@@ -91,7 +106,7 @@ class Verdict:
 
     @property
     def counts(self) -> str:
-        """How many of the parts came out how, as in ``1 refuted, 1 undecided``; empty where all agree."""
+        """How many of the parts came out how, as in ``1 refuted, 1 open``; empty where all agree."""
         states = Counter(leaf.state for leaf in self.leaves)
         return ", ".join(f"{count} {state}" for state, count in states.items()) if len(states) > 1 else ""
 
@@ -126,19 +141,30 @@ def stored_verdict(values: Mapping[str, Any]) -> Verdict:
         key: math.nan if value is None else value for key, value in values["effect"].items()
     }
     effect, parts = Effect(**numbers) if numbers else None, tuple(map(stored_verdict, values["parts"]))
-    named = values.get("name", ""), values.get("threshold", "")
+    named = (values.get(key, "") for key in ("name", "threshold", "why"))
     return Verdict(values["state"], effect, values["sentence"], parts, *named)
 
 
-def effect_of(label: str, values: Sequence[float] | np.ndarray, unit: str = "") -> Effect:
-    """Return the mean of independent draws, one value each, with its 95 % t-interval."""
-    mean, _, half_width, n = estimate(values)
-    return Effect(label, mean, mean - half_width, mean + half_width, n, unit)
+def effect_of(label: str, values: Sequence[float] | np.ndarray, unit: str = "", level: float = LEVEL) -> Effect:
+    """Return the mean of independent draws that are near normal, one value each, with its t-interval.
+
+    Values that are not finite are counted as absent.
+
+    Args:
+        label: what it is.
+        values: one a seed.
+        unit: of the values.
+        level: what the interval may miss; in a part of a claim ``results.level``.
+    """
+    found = mean_interval(values, level)
+    return Effect(label, *found, unit, level, len(values) - found.n, OUTCOMES["mean"].words)
 
 
 def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
-    """Return one verdict of several: ``mixed`` where some support and some refute, theirs where they agree, else
-    ``undecided``.
+    """Return one verdict of several.
+
+    Supported or refuted where all are; refuted in part as soon as one is, wholly or in part; else supported in part
+    where one is; else open: one that has no room is no support.
 
     Args:
         parts: the verdicts on parts of a claim, or on one claim in several settings.
@@ -150,11 +176,13 @@ def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
     if not parts:
         raise ValueError("a verdict needs at least one part")
     states = [part.state for part in parts]
-    state: State = "undecided"
-    if "mixed" in states or {"supported", "refuted"} <= set(states):
-        state = "mixed"
-    elif len(set(states)) == 1:
+    state: State = "open"
+    if set(states) in ({"supported"}, {"refuted"}):
         state = states[0]
+    elif {"refuted", "refuted in part"} & set(states):
+        state = "refuted in part"
+    elif {"supported", "supported in part"} & set(states):
+        state = "supported in part"
     counts = ", ".join(f"{states.count(each)} {each}" for each in dict.fromkeys(states))
     return Verdict(state, None, sentence or f"Of {len(parts)} parts: {counts}.", tuple(parts))
 

@@ -14,7 +14,7 @@ from gradreach.analysis.stats.model_selection import CHOSEN
 from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.page_figures import FigureOf
 from gradreach.analysis.study.page_tables import ComputedOf, TableOf
-from gradreach.analysis.study.parts import Parts, judge_parts, leaves_of, named_leaves
+from gradreach.analysis.study.parts import Parts, leaves_of, named_leaves
 from gradreach.analysis.study.prepare import CHOICE, Architecture, prepare
 from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.rates import chosen_rates
@@ -170,7 +170,3 @@ class Study:
     def figures(self, results: Results) -> tuple[Figure, ...]:
         """Return the figures, to be drawn."""
         return tuple(each.figure(results) for each in self.pictures)
-
-    def judge(self, results: Results) -> Verdict | None:
-        """Judge every part; None where there is no claim."""
-        return judge_parts(self.parts, self.of_chosen(results)) if self.parts else None

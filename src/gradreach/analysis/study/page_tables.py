@@ -180,7 +180,7 @@ def effects(name: str, quantities: Mapping[str, Quantity], caption: str, note: s
         rows = []
         for words, quantity in quantities.items():
             for place, each in quantity.split(results) or [({}, quantity)]:
-                _, mean, low, high, n, unit = each.of(results, words)
+                _, mean, low, high, n, unit, *_ = each.of(results, words)
                 found = {"mean": mean, "95 % from": low, "to": high, "unit": unit, "seeds": n}
                 rows.append({"what": words, **place, **found})
         return pd.DataFrame(rows)

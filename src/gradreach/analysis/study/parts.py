@@ -1,15 +1,22 @@
 """Parts of a claim: a quantity and its threshold, several of them, or what is arithmetic."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from gradreach.analysis.results import Results, Where
-from gradreach.analysis.stats.verdict import LEAST, Effect, State, Verdict, combine_named
+from gradreach.analysis.stats.intervals import OUTCOMES
+from gradreach.analysis.stats.statistics import Interval
+from gradreach.analysis.stats.verdict import Effect, State, Verdict, combine_named
 from gradreach.analysis.study.selection import in_words
 from gradreach.rounding import number
+
+FEWEST = 3
+"""Seeds from which a mean has an interval that is worth its name."""
+MANY = 1000
+"""Seeds: what needs more is never decided."""
+SPANS = "the interval holds the threshold"
 
 
 class Threshold(NamedTuple):
@@ -25,17 +32,23 @@ class Threshold(NamedTuple):
     def __str__(self) -> str:
         return f"{self.kind} {'±' * (self.kind == 'within')}{number(self.at, 'g')}"
 
-    def judge(self, effect: Effect) -> State:
-        """Return what the whole interval says; one that spans the threshold, or rests on too few runs, is undecided."""
-        if effect.n < LEAST or math.isnan(effect.low):
-            return "undecided"
+    def judge(self, effect: Effect) -> tuple[State, str]:
+        """Return what the whole interval says, and why it says nothing where that is so."""
+        if effect.full:
+            return "no room", effect.full
+        if effect.n == 0:
+            return "open", "no runs to compare"
+        if effect.absent:
+            return "open", f"{effect.absent} of {effect.n + effect.absent} seeds have no such number"
+        if not effect.known or (effect.n < FEWEST and not effect.alike):
+            return "open", f"{effect.n} seeds are too few"
         low, high, at = effect.low, effect.high, self.at
         if self.kind == "within":
             supported, refuted = -at < low and high < at, low > at or high < -at
         else:
             above, below = low > at, high < at
             supported, refuted = (above, below) if self.kind == "above" else (below, above)
-        return "supported" if supported else "refuted" if refuted else "undecided"
+        return ("supported", "") if supported else ("refuted", "") if refuted else ("open", SPANS)
 
 
 @dataclass(frozen=True)
@@ -60,12 +73,13 @@ class Quantity(ABC):
         """What it is, before anything is known of the runs."""
 
     @abstractmethod
-    def of(self, results: Results, part: str = "") -> Effect:
-        """Return it with its 95 % interval.
+    def of(self, results: Results, part: str = "", threshold: "Threshold | None" = None) -> Effect:
+        """Return it with its interval, at the level of the results.
 
         Args:
             results: the runs that count: those whose setting was chosen.
             part: what an error calls it.
+            threshold: what it is compared with, which decides whether there is room.
 
         Raises:
             ConfigError: no run has the metric, or a selector leaves a setting open that was swept.
@@ -78,6 +92,15 @@ class Quantity(ABC):
         Raises:
             ConfigError: it leaves a setting open that is swept.
         """
+
+    def shown(self, found: Interval) -> Interval:
+        """Return an interval in the unit in which thresholds are written."""
+        return found
+
+    @property
+    @abstractmethod
+    def outcome(self) -> str:
+        """Its outcome class, one of ``OUTCOMES``: by which test it decides."""
 
     def split(self, results: Results) -> "list[tuple[Where, Quantity]]":
         """Return one quantity for each value of ``each=``, and which; none where there is none."""
@@ -106,10 +129,29 @@ class Part:
                     for place, each in several
                 }
             )
-        effect = self.quantity.of(results, name)
+        effect = self.quantity.of(results, name, self.threshold)
         unit = effect.unit if effect.unit in ("%", "points", "steps") else ""
         words = f"{self.threshold}{f' {unit}' if unit else ''}"
-        return Verdict(self.threshold.judge(effect), effect, f"{effect}; threshold: {words}.", threshold=words)
+        state, why = self.threshold.judge(effect)
+        said = f"; {why}" if why else ""
+        return Verdict(state, effect, f"{effect}; threshold: {words}{said}.", threshold=words, why=why)
+
+    def number(self, results: Results) -> int:
+        """Return how many tests it takes: one for every value of ``each=``, none of what is fixed."""
+        return 0 if self.quantity.outcome == "fixed" else len(self.quantity.split(results)) or 1
+
+    def least(self, level: float) -> int:
+        """Return with how many seeds some outcome supports it at a level."""
+        outcome = OUTCOMES[self.quantity.outcome]
+        if outcome.extremes is None:
+            return FEWEST if self.quantity.outcome == "mean" else 1
+        for n in range(1, MANY):
+            for values in outcome.extremes(n):
+                found = outcome.interval(values, level)
+                state, _ = self.threshold.judge(Effect("", *self.quantity.shown(found), level=level))
+                if state == "supported":
+                    return n
+        return MANY
 
 
 @dataclass(frozen=True)

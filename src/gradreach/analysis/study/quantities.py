@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 
 from gradreach.analysis.results import Results, Where, has
-from gradreach.analysis.stats.verdict import Effect, effect_of
-from gradreach.analysis.study.parts import Quantity
+from gradreach.analysis.stats.intervals import OUTCOMES, mean_interval
+from gradreach.analysis.stats.statistics import Interval
+from gradreach.analysis.stats.verdict import Effect
+from gradreach.analysis.study.parts import Quantity, Threshold
+from gradreach.analysis.study.room import chance_of, no_room
 from gradreach.analysis.study.selection import Over, check_closed, in_words, keys_of, listed, selector, values_of
 from gradreach.analysis.tables.specification import Measure
-from gradreach.errors import advise
+from gradreach.errors import ConfigError, advise
 from gradreach.rounding import number
 
 Beside = Mapping[str, "Quantity | Callable[[Results], Any]"]
@@ -30,6 +33,11 @@ class _OfRuns(Quantity):
     needs: tuple[str, float] | None = None
     label: str = ""
     beside: Beside = field(default_factory=dict)
+    outcome: str = "mean"
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise ConfigError("outcome", self.outcome, choices=[*OUTCOMES])
 
     def _meant(self, side: Where) -> dict[str, Any]:
         return {**self.where, **values_of(self.over), **values_of(self.each), **side}
@@ -71,10 +79,42 @@ class _OfRuns(Quantity):
         meant = self._meant(side)
         has(results.runs, self.metric)
         check_closed(results, meant, self._keys, part or self.words)
-        runs = results.where(meant).finished
+        runs = results.where(meant).ended
         column = results.column(self.metric)
         values = Measure(self.metric, "", scale=column.scale, needs=self.needs or column.needs).values(runs)
-        return runs.assign(value=values)
+        return runs.assign(value=np.where(runs["status"] == "diverged", column.worst, values))
+
+    def _effect(self, values: np.ndarray, unit: str, limits: tuple[float, float], level: float) -> Effect:
+        """Return the interval of one value a seed, by the outcome class, cut at what is possible."""
+        unknown = int(np.isnan(values).sum())
+        values = values[~np.isnan(values)]
+        if self.outcome == "mean" and not np.isfinite(values).all():
+            unknown += int(np.isinf(values).sum())
+            values = values[np.isfinite(values)]
+        found = self.shown(OUTCOMES[self.outcome].interval(self._counted(values), level))
+        effect = Effect("", *found, unit, level, unknown, OUTCOMES[self.outcome].words)
+        if not effect.known:
+            return effect
+        return effect._replace(low=max(found.low, limits[0]), high=min(found.high, limits[1]))
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return values, one a seed, as the outcome class counts them."""
+        return self._counted(values[~np.isnan(values)])
+
+    def _counted(self, values: np.ndarray) -> np.ndarray:
+        """Return values as the outcome class counts them."""
+        if not self.outcome.startswith("share"):
+            return values
+        counted = values / 100
+        if not np.isin(counted, (-1.0, 0.0, 1.0)).all():
+            hint = "choose each= in place of over=, or outcome='mean'"
+            raise ConfigError(f"outcome of {self.words}", self.outcome, "is of runs that are true or not", hint)
+        return counted
+
+    def shown(self, found: Interval) -> Interval:
+        """Return an interval in the unit in which thresholds are written."""
+        scale = 100 if self.outcome.startswith("share") else 1
+        return found._replace(value=scale * found.value, low=scale * found.low, high=scale * found.high)
 
     def _labelled(self, effect: Effect, results: Results) -> Effect:
         column, label = results.column(self.metric), self.label
@@ -105,11 +145,15 @@ def _said(each: "Quantity | Callable[[Results], Any]", results: Results) -> str:
 class Value(_OfRuns):
     """The mean of a metric over seeds; runs of one seed count with their mean."""
 
-    def of(self, results: Results, part: str = "") -> Effect:
-        """Return the mean over seeds."""
-        by_seed = self._cells(results, self.a, part).groupby("seed")["value"].mean()
+    def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
+        """Return what its outcome class makes of one value a seed."""
         column = results.column(self.metric)
-        return self._labelled(effect_of("", by_seed.to_numpy(float), column.unit), results)
+        values = self.draws(results, part)
+        return self._labelled(self._effect(values, column.unit, column.limits, results.level), results)
+
+    def draws(self, results: Results, part: str = "") -> np.ndarray:
+        """Return the value of each seed."""
+        return self._cells(results, self.a, part).groupby("seed")["value"].mean().to_numpy(float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,22 +171,44 @@ class Comparison(_OfRuns):
     def _keys(self) -> list[str]:
         return [*keys_of(self.over), *(key for key in self.paired_by if key != "seed")]
 
-    def of(self, results: Results, part: str = "") -> Effect:
-        """Return the mean difference of pairs; of ratios the geometric mean."""
+    def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
+        """Return what its outcome class makes of the differences of pairs, or of the logarithms of their ratios."""
+        first, second = (self._cells(results, side, part) for side in self._sides())
+        means = self._differences(first, second)
+        column = results.column(self.metric)
+        unit = "times" if self.ratio else "points" if column.unit == "%" else column.unit
+        low, high = column.limits
+        limits = (0.0, math.inf) if self.ratio else (low - high, high - low)
+        effect = self._labelled(self._effect(means, unit, limits, results.level), results)
+        if threshold is None or self.ratio:
+            return effect
+        one, other = (
+            mean_interval(side.groupby("seed")["value"].mean().to_numpy(float), results.level)
+            for side in (first, second)
+        )
+        return effect._replace(full=no_room(column, threshold, one, other, chance_of(first, self.metric)))
+
+    def draws(self, results: Results, part: str = "") -> np.ndarray:
+        """Return the difference of each pair, or the logarithm of its ratio."""
+        return self._differences(*(self._cells(results, side, part) for side in self._sides()))
+
+    def _differences(self, first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
         keys = list(self.paired_by)
         cells = list(dict.fromkeys([*keys, *self._keys]))
-        first, second = (self._cells(results, side, part)[[*cells, "value"]] for side in self._sides())
-        pairs = first.merge(second, on=cells, suffixes=("_a", "_b"))
+        pairs = first[[*cells, "value"]].merge(second[[*cells, "value"]], on=cells, suffixes=("_a", "_b"))
         a, b = (pairs[f"value_{side}"].to_numpy(float) for side in "ab")
         with np.errstate(divide="ignore", invalid="ignore"):
             difference = np.log(a) - np.log(b) if self.ratio else a - b
-        means = pairs.assign(difference=difference).groupby(keys)["difference"].mean()
-        unit = results.column(self.metric).unit
-        effect = effect_of("", means.to_numpy(float), "times" if self.ratio else "points" if unit == "%" else unit)
-        if self.ratio:
-            value, low, high = (math.exp(each) for each in (effect.value, effect.low, effect.high))
-            effect = effect._replace(value=value, low=low, high=high)
-        return self._labelled(effect, results)
+        difference = np.where((a == b) & np.isinf(a), 0.0, difference)  # both have diverged
+        return pairs.assign(difference=difference).groupby(keys)["difference"].mean().to_numpy(float)
+
+    def shown(self, found: Interval) -> Interval:
+        """Return an interval in the unit in which thresholds are written."""
+        if not self.ratio:
+            return super().shown(found)
+        with np.errstate(over="ignore"):
+            value, low, high = (float(np.exp(each)) for each in found[:3])
+        return found._replace(value=value, low=low, high=high)
 
     def _selection(self) -> str:
         a, b = self._meant(self.a), self._meant(self.b)
@@ -157,6 +223,8 @@ class Computed(Quantity):
 
     compute: Callable[[Results], Effect]
 
+    outcome: str = "mean"
+
     @property
     def words(self) -> str:
         """The first line of what the function says of itself."""
@@ -165,7 +233,7 @@ class Computed(Quantity):
     def check(self, results: Results, part: str) -> None:
         """Nothing is known of a function before it is called."""
 
-    def of(self, results: Results, part: str = "") -> Effect:
+    def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
         """Call the function."""
         return self.compute(results)
 
@@ -180,6 +248,7 @@ def value(
     needs: tuple[str, float] | None = None,
     label: str = "",
     beside: Beside | None = None,
+    outcome: str = "mean",
 ) -> Value:
     """Declare the mean of a metric over seeds.
 
@@ -192,6 +261,9 @@ def value(
         needs: another column and the least it must be for a run's number to count, as R² for a half-life.
         label: what it is called; by default the words of the metric and of the selector.
         beside: what else is told beside the number, by what it is called.
+        outcome: what kind of numbers they are, one of ``OUTCOMES``, and so the test: ``mean`` of such as are near
+            normal, by Student's t; ``ranks``, symmetric about their middle; ``share``, true or not; ``fixed`` by what
+            is built, such as the number of parameters.
 
     >>> value("gradient/start/h.decay", "rnn", over="seq_len").below(0.9).rule
     'gradient/start/h.decay, rnn: below 0.9'
@@ -205,16 +277,19 @@ def value(
         needs=needs,
         label=label,
         beside=beside or {},
+        outcome=outcome,
     )
 
 
 def share(column: str, a: str | Where, **options: Any) -> Value:
-    """Declare the share of runs, in per cent, of which a column is true; the options are those of ``value``.
+    """Declare the share of runs, in per cent, of which a column is true, with its exact binomial interval.
+
+    The options are those of ``value``.
 
     >>> share("solved", {"model": "lstm"}, where={"seq_len": 100}).above(50).rule
     'solved, seq_len 100, lstm: above 50'
     """
-    return value(column, a, **options)
+    return value(column, a, **{"outcome": "share", **options})
 
 
 def compare(
@@ -230,6 +305,7 @@ def compare(
     needs: tuple[str, float] | None = None,
     label: str = "",
     beside: Beside | None = None,
+    outcome: str = "ranks",
 ) -> Comparison:
     """Declare how much more ``a`` has of a metric than ``b``.
 
@@ -248,6 +324,8 @@ def compare(
         needs: see ``value``.
         label: see ``value``.
         beside: see ``value``.
+        outcome: ``ranks`` of differences, exact whatever their size; ``mean`` where they are near normal; ``share
+            difference`` of a column that is true or not; ``fixed``.
 
     >>> compare("test/accuracy", "lstm", "rnn", over={"seq_len": [100, 200]}).above(5).rule
     'test/accuracy, lstm − rnn, seq_len 100 and 200: above 5'
@@ -264,9 +342,15 @@ def compare(
         needs=needs,
         label=label,
         beside=beside or {},
+        outcome=outcome,
     )
 
 
-def by_function(compute: Callable[[Results], Effect]) -> Computed:
-    """Declare a number that a function makes of the results: what no other word of this vocabulary says."""
-    return Computed(compute)
+def by_function(compute: Callable[[Results], Effect], outcome: str = "mean") -> Computed:
+    """Declare a number that a function makes of the results: what no other word of this vocabulary says.
+
+    Args:
+        compute: returns the effect, with an interval that covers ``1 − results.level``.
+        outcome: what kind of numbers it rests on, see ``value``.
+    """
+    return Computed(compute, outcome)

@@ -10,11 +10,23 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from gradreach.analysis.study.declaration import Study
+from gradreach.analysis.study.looks import Looks
+from gradreach.analysis.study.selection import listed
 
 RULE = (
-    "A part is supported where its whole 95 % interval lies as its threshold says, refuted where it lies beyond, and "
-    "undecided where it spans the threshold or rests on fewer than three seeds. Runs of one seed count with their mean."
+    "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond. Runs "
+    "of one seed count with their mean, and one that diverged as the worst there is."
 )
+
+
+def rule_words(looks: Looks) -> str:
+    """Say by which rule a claim is decided."""
+    parts = f"{looks.parts} parts share" if looks.parts > 1 else "The part has"
+    numbers = [len(seeds) for seeds in looks.seeds]
+    seen = f" at {len(numbers)} looks, after {listed(map(str, numbers))} seeds" if len(numbers) > 1 else ""
+    first = " Each part is decided at the first look at which it can be." if seen else ""
+    covers = f"each interval covers {100 * (1 - looks.level):.4g} %"
+    return f"{RULE} {parts} an error of 5 %{seen}: {covers}.{first}" if looks.parts else RULE
 
 
 def digest_of(study: Study) -> str:
@@ -83,7 +95,5 @@ def stored_rule(study: Study, stored: Mapping[str, Any] | None, seeds: list[int]
     said = f"A digest of this rule was stored on {stored['date']}, {when}; " + (
         "the rule has not changed since." if same else "the rule has changed since."
     )
-    if study.looks:
-        said += f" Looks: with {', '.join(map(str, study.looks))} seeds."
     later = [seed for seed in seeds if seed not in stored["seeds"]]
-    return f"{said} Seeds added later: {', '.join(map(str, later))}." if later else said
+    return f"{said} Seeds of no plan, which decide nothing: {', '.join(map(str, later))}." if later else said

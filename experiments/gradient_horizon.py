@@ -1,0 +1,113 @@
+"""How far must the gradient reach? Each loss is sent back k steps at most, and k is swept."""
+
+import numpy as np
+import pandas as pd
+
+from gradreach.study import Claim, Results, Study, column, computed, figure, measure, share, table
+
+REACH = "gradient/end/x.reach"
+CUE = 20
+"""The horizon that just holds recall's cue."""
+NAMES = {"gru": "a GRU", "rnn": "an RNN", "lstm chrono": "an LSTM with chrono"}
+NEAR = {"accuracy": 1.0, "mse": 0.1}
+"""How near to what no horizon gives counts as the same: points of accuracy, or the share of a squared error."""
+
+
+def horizon(runs: pd.DataFrame) -> pd.Series:
+    """Return the horizon of each run; where there is none, the length of its sequence."""
+    return runs["trainer.gradient_horizon"].fillna(runs["seq_len"]).astype(int)
+
+
+def needed(results: Results) -> pd.DataFrame:
+    """Return from which horizon on each network does as well as without one, and how far its gradient reaches then."""
+    rows = []
+    for (task, name), some in results.finished.groupby(["task", "architecture"], sort=False):
+        metric = str(some["metric"].iloc[0])
+        free = some["trainer.gradient_horizon"].isna()
+        by_horizon = some[~free].groupby("horizon")[f"test/{metric}"].mean()
+        best = some.loc[free, f"test/{metric}"].mean()
+        near = (
+            by_horizon >= best - NEAR[metric] / 100 if metric == "accuracy" else by_horizon <= best * (1 + NEAR[metric])
+        )
+        enough = near.iloc[::-1].cummin().iloc[::-1].astype(bool)  # and so for every longer one
+        rows.append(
+            {
+                "task": task,
+                "architecture": name,
+                "needed horizon": str(by_horizon.index[enough].min()) if enough.any() else "none tried",
+                "measured reach, no horizon": some.loc[free, REACH].mean(),
+                "without a horizon": best * (100 if metric == "accuracy" else 1),
+                "unit": "%" if metric == "accuracy" else "squared error",
+                "chance": some["chance"].mean() * (100 if metric == "accuracy" else 1),
+                "seeds": int(np.count_nonzero(free)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+STUDY = Study(
+    question="How far must the gradient reach for a network to learn?",
+    about=(
+        "Each loss is sent back k steps at most; what lies further back still changes the answer, but is not learned from. "
+        "From which k on does a network learn as well as without a limit? What is measured elsewhere is how far the "
+        "gradient reaches after training, which goes along with accuracy; here the reach is set, so that it is a cause."
+    ),
+    architecture={"model.chrono": "chrono"},
+    derive={"horizon": column(horizon, "horizon", "steps", 0)},
+    solved={"test/accuracy": 90, "test/mse": 0.017},
+    claim=Claim(
+        "A network learns the cue that its gradient can reach, and no other.",
+        id="C18",
+        expect=(
+            "Truncated backpropagation learns nothing longer than its horizon unless a state happens to keep it: the first "
+            "states of a network whose memory is long from its start may do so."
+        ),
+        expect_source="R. J. Williams and J. Peng 1990; H. Jaeger 2001 (echo states)",
+        parts={
+            **{
+                f"{words} recalls a cue at the end of its horizon": share(
+                    "solved", name, where={"task": "recall", "trainer.gradient_horizon": CUE}
+                ).above(50)
+                for name, words in NAMES.items()
+            },
+            **{
+                f"{words} does not recall a cue one step beyond": share(
+                    "solved", name, where={"task": "recall", "trainer.gradient_horizon": CUE - 1}
+                ).below(50)
+                for name, words in NAMES.items()
+            },
+        },
+    ),
+    looks=[12, 18, 24],
+    show=[
+        computed(
+            "needed",
+            needed,
+            "From which horizon on a network does as well as without one, beside how far its gradient reaches.",
+            "Needed: the shortest horizon from which on mean test accuracy stays within a point (a squared error within a "
+            "tenth) of that without a horizon. Reach: the largest lag at which the gradient by the input has 1 % of its "
+            "norm at lag 1, after training.",
+        ),
+        *(
+            table(
+                measure("test/mse" if task == "adding" else "test/accuracy"),
+                name=f"by_horizon_{task}",
+                caption=f"By horizon: {task}.",
+                rows=("architecture",),
+                columns="horizon",
+                where={"task": task},
+            )
+            for task in ("recall", "adding", "digits")
+        ),
+        figure("metric_against", x="horizon", where={"metric": "accuracy"}, about="Test accuracy by horizon."),
+    ],
+    caveats=[
+        "Three tasks at one length each; recall's cue stands 19 steps before the answer.",
+        "The last horizon of a table is the length of the sequence: nothing is cut, and the runs without a horizon are there too.",
+        (
+            "A horizon cuts the gradient, not the state: what a network keeps from the first step on by itself can be read "
+            "from within the horizon."
+        ),
+        "An LSTM with torch's start does not learn recall in this budget with any horizon, and is shown, not judged.",
+    ],
+)

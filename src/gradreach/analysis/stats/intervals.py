@@ -1,0 +1,164 @@
+"""Outcome classes: what kind of numbers a part of a claim rests on, and so its interval, declared before the runs.
+
+Each interval holds what it estimates with at least the probability 1 − α, of numbers of its class: Student's t of
+means that are near normal, signed ranks of differences of any symmetric kind, exact binomial of solved or not.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import scipy
+
+from gradreach.analysis.stats.statistics import LEVEL, Interval, finite
+
+WORST = 1e300
+"""What an infinite difference counts as while it is averaged: a run that diverged is worse than any that did not."""
+
+
+class Outcome(NamedTuple):
+    """A class of outcomes.
+
+    - ``words``: its test, for people.
+    - ``interval``: of values, one a seed or pair, at a level α.
+    - ``extremes``: of so many values those that leave least open; None where any number of them may decide.
+    """
+
+    words: str
+    interval: Callable[[np.ndarray, float], Interval]
+    extremes: Callable[[int], list[np.ndarray]] | None = None
+
+
+def mean_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
+    """Return the mean of draws that are near normal, with its t-interval.
+
+    >>> found = mean_interval([0.9, 0.92, 0.94])
+    >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+    (0.92, 0.87, 0.97)
+    """
+    values = finite(values)
+    n = len(values)
+    if n < 2:
+        return Interval(float(values.mean()) if n else math.nan, math.nan, math.nan, n)
+    mean, sd = float(values.mean()), float(values.std(ddof=1))
+    half = float(scipy.special.stdtrit(n - 1, 1 - level / 2)) * sd / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def signed_rank_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
+    """Return the pseudomedian of differences, with the interval that inverts Wilcoxon's exact test of signed ranks.
+
+    Its ends are order statistics of the means of all pairs (source: J. L. Hodges and E. L. Lehmann 1963; J. W. Tukey's
+    construction). Infinite differences count, as larger than any other. With ties it holds more than it promises.
+
+    Returns:
+        NaN for ends where there are too few values for any interval at this level.
+
+    >>> signed_rank_interval([1, 2, 3, 4, 5, 6])
+    Interval(value=3.5, low=1.0, high=6.0, n=6)
+    """
+    numbers = np.asarray(values, dtype=float)
+    numbers = np.clip(numbers[~np.isnan(numbers)], -WORST, WORST)
+    n = len(numbers)
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    halves = numbers / 2
+    means = np.sort((halves[:, None] + halves)[np.triu_indices(n)])
+    means[np.abs(means) > WORST / 4] *= math.inf
+    with np.errstate(invalid="ignore"):
+        middle = means[(len(means) - 1) // 2] / 2 + means[len(means) // 2] / 2
+    value = 0.0 if math.isnan(middle) else float(middle)
+    cut = int(np.searchsorted(_signed_rank_cdf(n), level / 2, side="right")) - 1  # the largest sum that is that rare
+    if cut < 0:
+        return Interval(value, math.nan, math.nan, n)
+    return Interval(value, float(means[cut]), float(means[-1 - cut]), n)
+
+
+@cache
+def _signed_rank_cdf(n: int) -> np.ndarray:
+    """Return P(W ≤ w) of the sum of positive ranks, w = 0 … n(n+1)/2, without ties."""
+    ways = np.zeros(n * (n + 1) // 2 + 1)
+    ways[0] = 1.0
+    for rank in range(1, n + 1):
+        ways[rank:] += ways[:-rank].copy()
+    return np.asarray(np.cumsum(ways) / 2.0**n)
+
+
+def share_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
+    """Return the share of what is true, with its exact binomial interval (source: Clopper and Pearson 1934).
+
+    Args:
+        values: 1 where it is true, 0 where not.
+        level: 1 minus the coverage that is asked for.
+
+    Raises:
+        ValueError: a value is neither.
+
+    >>> found = share_interval([1, 1, 1, 1, 1, 1])
+    >>> found.value, round(found.low, 3), found.high
+    (1.0, 0.541, 1.0)
+    """
+    values = finite(values)
+    if not np.isin(values, (0.0, 1.0)).all():
+        raise ValueError(f"a share is of what is true or not (1 or 0), not of {values[~np.isin(values, (0, 1))][0]:g}")
+    n = len(values)
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    low, high = _clopper_pearson(int(values.sum()), n, level)
+    return Interval(float(values.mean()), low, high, n)
+
+
+def share_difference_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
+    """Return by how much more pairs of runs one side has of what is true, with an exact interval.
+
+    The share of pairs in which only the first is true, minus that in which only the second is; either has an exact
+    interval at half the level, so that both hold at once.
+
+    Args:
+        values: of each pair 1, 0 or −1.
+        level: 1 minus the coverage that is asked for.
+
+    >>> found = share_difference_interval([1] * 10 + [0, 0])
+    >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+    (0.833, 0.164, 0.985)
+    """
+    values = finite(values)
+    n = len(values)
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    more, less = (_clopper_pearson(int((values == side).sum()), n, level / 2) for side in (1, -1))
+    return Interval(float(values.mean()), more[0] - less[1], more[1] - less[0], n)
+
+
+def _clopper_pearson(k: int, n: int, level: float) -> tuple[float, float]:
+    low = float(scipy.special.betaincinv(k, n - k + 1, level / 2)) if k else 0.0
+    high = float(scipy.special.betaincinv(k + 1, n - k, 1 - level / 2)) if k < n else 1.0
+    return low, high
+
+
+def extent(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
+    """Return from where to where values lie that are fixed by what was built, whatever the seed: no test is needed.
+
+    >>> extent([160, 160])
+    Interval(value=160.0, low=160.0, high=160.0, n=2)
+    """
+    values = finite(values)
+    if not len(values):
+        return Interval(math.nan, math.nan, math.nan, 0)
+    return Interval(float(values.mean()), float(values.min()), float(values.max()), len(values))
+
+
+def _alike(*values: float) -> Callable[[int], list[np.ndarray]]:
+    return lambda n: [np.full(n, value) for value in values]
+
+
+OUTCOMES = {
+    "mean": Outcome("Student's t", mean_interval),
+    "ranks": Outcome("signed ranks", signed_rank_interval, _alike(WORST, -WORST, 0)),
+    "share": Outcome("exact binomial", share_interval, _alike(1, 0)),
+    "fixed": Outcome("no test: the same in every run", extent),
+    "share difference": Outcome("exact binomial, of pairs", share_difference_interval, _alike(1, -1, 0)),
+}
+"""What a part may declare that it rests on."""

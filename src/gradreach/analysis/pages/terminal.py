@@ -68,7 +68,8 @@ def decide(claim: str, results_dir: Path, experiments_dir: Path) -> None:
     console = Console(highlight=False, markup=False)
     numbers = ", ".join(str(len(seeds)) for seeds in looks.seeds)
     console.print(
-        f"{name}: looks after {numbers} seeds; each part covers {100 * (1 - looks.level):.4g} %.", style="bold"
+        f"{name}: looks after {numbers} seeds; each part covers {number(100 * (1 - looks.level), '.4g')} %.",
+        style="bold",
     )
     for part in formats.terminal(rows.astype(str), np.zeros(rows.shape, bool), ["part"], console.width):
         console.print(part)

@@ -7,6 +7,7 @@ import pandas as pd
 from gradreach.analysis.column_words import Column
 from gradreach.analysis.stats.statistics import Interval
 from gradreach.analysis.study.parts import Threshold
+from gradreach.rounding import number
 
 NEAR_CHANCE = 0.1
 """Of an error: the share of that of chance by which a model must be below it to have learned anything."""
@@ -32,10 +33,10 @@ def no_room(column: Column, threshold: Threshold, first: Interval, reference: In
     if math.isfinite(reference.low):
         for bound, asked in ((high, upwards), (low, not upwards)):
             if (asked or threshold.kind == "within") and _near(reference, bound, margin):
-                ends = " to ".join(f"{each:.3g}" for each in (reference.low, reference.high))
+                ends = " to ".join(number(each, ".3g") for each in (reference.low, reference.high))
                 return f"the reference, {ends}, lies within {margin:g} of the bound {bound:g}"
     if all(_at_chance(side, column, chance, margin) for side in (first, reference)):
-        return f"both sides are at chance, {chance:.3g}"
+        return f"both sides are at chance, {number(chance, '.3g')}"
     return ""
 
 

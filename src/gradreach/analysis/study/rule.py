@@ -12,6 +12,7 @@ from typing import Any
 from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.looks import Looks
 from gradreach.analysis.study.selection import listed
+from gradreach.rounding import number
 
 RULE = (
     "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond. Runs "
@@ -25,7 +26,7 @@ def rule_words(looks: Looks) -> str:
     numbers = [len(seeds) for seeds in looks.seeds]
     seen = f" at {len(numbers)} looks, after {listed(map(str, numbers))} seeds" if len(numbers) > 1 else ""
     first = " Each part is decided at the first look at which it can be." if seen else ""
-    covers = f"each interval covers {100 * (1 - looks.level):.4g} %"
+    covers = f"each interval covers {number(100 * (1 - looks.level), '.4g')} %"
     return f"{RULE} {parts} an error of 5 %{seen}: {covers}.{first}" if looks.parts else RULE
 
 

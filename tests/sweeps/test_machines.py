@@ -257,7 +257,7 @@ def test_a_sweep_whose_runs_are_all_committed_ends_with_its_tables(half, monkeyp
     before = second.tree()
     capsys.readouterr()
     assert second.sweep() == (0, [])
-    assert re.search(r"tables and figures: .*gradreach tables quickstart\n", capsys.readouterr().out)
+    assert re.search(r"tables and figures: .*gradreach tables quickstart --results-dir", capsys.readouterr().out)
     assert second.tree().keys() == before.keys()
     assert load_runs("quickstart", second.results).equals(load_runs("quickstart", first.results))
 

@@ -53,7 +53,10 @@ def records(folder):
         ),
         (["hydra.job.num=x"], "hydra.job.num=x: value 'x' of type 'str' could not be converted to Integer"),
         (["x" * 300 + "=1"], "x" * 300 + "=1: "),
-        (["experiment=pooling"], "model.dilation_base: there is no such setting; choose from bidirectional, chrono"),
+        (
+            ["experiment=pooling", "model.pooling=max"],
+            "model.pooling: there is no such setting; choose from bidirectional, chrono",
+        ),
         (["+optimizer.betas=[0.9,0.9]"], "optimizer.betas: there is no such setting; choose from lr, name, schedule"),
         (
             ["experiment=kernel_size_quick", "tracking=off"],

@@ -83,7 +83,7 @@ def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, d
         store = RecordStore(environment.results_dir / "runs")
         if strange or run.callbacks or environment.logger or environment.force or environment.device != "cpu":
             return None
-        record = store.settled(run.run_id)
+        record = store.settled(run.run_id) if store.stamp(run.run_id) else None
         if record is not None and record.get("code") == code_digest() and store.intact(run.run_id):
             return run, environment, record
     return None

@@ -229,6 +229,9 @@ def explain(error: BaseException) -> ConfigError | None:
     if isinstance(error, OSError) and error.errno in DISK:
         kept = "what is finished is kept: re-run the same command to resume"
         return ConfigError(error.filename or "results_dir", allowed=no_room(error), hint=kept)
+    word = _word_at_fault(error)
+    if word is not None and isinstance(error, OSError) and _raised_by_hydra(error):
+        return _refused_word(word, error.strerror or first_line(error))
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         hint = "HYDRA_FULL_ERROR=1 shows where it was needed"
         return ConfigError(str(error.filename), allowed=f"cannot be read or written ({error.strerror})", hint=hint)
@@ -236,7 +239,6 @@ def explain(error: BaseException) -> ConfigError | None:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}"
         return ConfigError(mark.name, allowed=f"{place}: {error.problem}", hint="correct the YAML there")
-    word = _word_at_fault(error)
     if isinstance(error, HydraException) and (unknown := re.match(r"Could not override '([^']*)'", str(error))):
         return _unknown_key(unknown[1] or "''", error.__cause__)
     if word is not None and (isinstance(error, HydraException) or _raised_by_hydra(error)):

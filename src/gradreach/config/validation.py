@@ -19,8 +19,8 @@ NUMBER = re.compile(r"[-+]?((0|[1-9][0-9_]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]
 """How Hydra's command line writes one: elsewhere 010 may be eight."""
 
 
-SMALLEST = 1e-30
-"""The smallest number but zero that is taken, and one over the largest: float32 holds both, and their neighbours."""
+SMALLEST, LARGEST = 1e-30, 1e30
+"""The sizes that numbers but zero may have: float32 holds both, and their neighbours."""
 
 
 def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
@@ -57,8 +57,8 @@ def _settled(value: Any, key: str) -> Any:
             return settled(value, key)
         case float() if not math.isfinite(value):
             raise ConfigError(key, value, "must be a finite number")
-        case float() if value and not SMALLEST <= abs(value) <= 1 / SMALLEST:
-            raise ConfigError(key, value, f"must be 0, or of a size between {SMALLEST:g} and {1 / SMALLEST:g}")
+        case float() if value and not SMALLEST <= abs(value) <= LARGEST:
+            raise ConfigError(key, value, f"must be 0, or of a size between {SMALLEST:g} and {LARGEST:g}")
         case float():
             return meant if str(meant := float(f"{value:.12g}") + 0.0) != str(value) else value
         case Mapping():

@@ -13,6 +13,7 @@ import numpy as np
 import scipy
 
 from gradreach.analysis.stats.statistics import LEVEL, Interval, finite
+from gradreach.rounding import number
 
 WORST = 1e300
 """What an infinite difference counts as while it is averaged: a run that diverged is worse than any that did not."""
@@ -101,8 +102,8 @@ def share_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -
     (1.0, 0.541, 1.0)
     """
     values = finite(values)
-    if not np.isin(values, (0.0, 1.0)).all():
-        raise ValueError(f"a share is of what is true or not (1 or 0), not of {values[~np.isin(values, (0, 1))][0]:g}")
+    if len(strange := values[~np.isin(values, (0.0, 1.0))]):
+        raise ValueError(f"a share is of what is true or not (1 or 0), not of {number(strange[0], 'g')}")
     n = len(values)
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, 0)

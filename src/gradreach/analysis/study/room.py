@@ -34,7 +34,7 @@ def no_room(column: Column, threshold: Threshold, first: Interval, reference: In
         for bound, asked in ((high, upwards), (low, not upwards)):
             if (asked or threshold.kind == "within") and _near(reference, bound, margin):
                 ends = " to ".join(number(each, ".3g") for each in (reference.low, reference.high))
-                return f"the reference, {ends}, lies within {margin:g} of the bound {bound:g}"
+                return f"the reference, {ends}, lies within {number(margin, 'g')} of the bound {number(bound, 'g')}"
     if all(_at_chance(side, column, chance, margin) for side in (first, reference)):
         return f"both sides are at chance, {number(chance, '.3g')}"
     return ""

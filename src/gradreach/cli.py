@@ -1,20 +1,19 @@
 """``gradreach``: what is done with results, beside making them (which is ``run.py``)."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from gradreach import __version__
 from gradreach.cli_wandb import ResultsDir, dashboard, sync, wandb_sweep
-from gradreach.errors import ConfigError, one_line_errors, refuse, say_when_stopped
+from gradreach.errors import ConfigError, one_line_errors, say_when_stopped
 from gradreach.system.garbage import own_process
 
 say_when_stopped()
 
 import typer  # noqa: E402  # takes a while
 
-from gradreach.cli_usage import UsageError, explained  # noqa: E402
+from gradreach.cli_usage import call  # noqa: E402
 
 if TYPE_CHECKING:
     from gradreach.run_table.sources import Source
@@ -295,9 +294,4 @@ def main() -> None:
     """Run the command line."""
     own_process()
     with one_line_errors():
-        try:
-            sys.exit(app(standalone_mode=False) or 0)
-        except UsageError as error:
-            if error.format_message():  # else it is the help, which has been printed
-                refuse(explained(error))
-            sys.exit(2)
+        call(app)

@@ -1,14 +1,25 @@
 """What is wrong with a line of ``gradreach``, as an error of ours: typer would draw a box of six lines."""
 
 import re
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 import typer
 
-from gradreach.errors import ConfigError
+from gradreach.errors import ConfigError, refuse
 
 UsageError: Any = typer.BadParameter.__base__
 """Of whichever click typer stands on: older ones on click itself, newer ones on their own."""
+
+
+def call(app: typer.Typer) -> NoReturn:
+    """Do what the command line says, and exit."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except UsageError as error:
+        if error.format_message():  # else it is the help, which has been printed
+            refuse(explained(error))
+        sys.exit(2)
 
 
 def explained(error: Any) -> ConfigError:

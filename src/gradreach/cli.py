@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from gradreach import __version__
-from gradreach.cli_wandb import ResultsDir, dashboard, sync, wandb_sweep
 from gradreach.errors import ConfigError, one_line_errors, say_when_stopped
 from gradreach.system.garbage import own_process
 
@@ -14,6 +13,7 @@ say_when_stopped()
 import typer  # noqa: E402  # takes a while
 
 from gradreach.cli_usage import call  # noqa: E402
+from gradreach.cli_wandb import ResultsDir, dashboard, sync, wandb_sweep  # noqa: E402
 
 if TYPE_CHECKING:
     from gradreach.run_table.sources import Source

@@ -51,6 +51,8 @@ def records(folder):
             ["experiment=评论"],
             "experiment=评论: is neither a number nor a word; text is quoted: ",
         ),
+        (["-m", "seed=interval(0,3)"], "seed=interval(0,3): is a space to search, and a sweep needs values; list them"),
+        (["-m", "seed=range(0,3,0)"], "seed=range(0,3,0): the step of a range must not be 0; write range(start,stop,"),
         (["hydra.job.num=x"], "hydra.job.num=x: value 'x' of type 'str' could not be converted to Integer"),
         (["x" * 300 + "=1"], "x" * 300 + "=1: "),
         (

@@ -15,8 +15,9 @@ import pytest
 
 import gradreach.errors
 from gradreach.errors import ABSENT, ConfigError, explain, report, wrap_words
+from gradreach.records import RecordStore
 from gradreach.tracking.server import Unreachable
-from project import PROJECT
+from project import PROJECT, SMALL
 
 OPTIONS = [f"option_{number}" for number in range(20)]
 
@@ -176,6 +177,35 @@ def test_a_reader_that_has_seen_enough_ends_the_program_without_a_word():
     writer.stdout.close()
     assert (writer.wait(60), writer.stderr.read()) == (141, b"")
     writer.stderr.close()
+
+
+@pytest.mark.parametrize("line", [["-m", "gradreach", "table", "quickstart"], ["-m", "gradreach", "--help"]])
+def test_a_reader_of_one_line_of_a_command_ends_it_without_a_word(line):
+    writer = subprocess.Popen(
+        [sys.executable, *line], cwd=PROJECT, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    writer.stdout.close()
+    assert (writer.wait(60), writer.stderr.read()) == (141, b"")
+    writer.stderr.close()
+
+
+FULL = b"gradreach: standard output: No space left on device; what was done is kept; print to another place\n"
+
+
+def test_a_full_standard_output_is_told_by_its_name():
+    with open("/dev/full", "wb") as full:
+        line = [sys.executable, "-m", "gradreach", "table", "quickstart"]
+        done = subprocess.run(line, cwd=PROJECT, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (2, FULL)
+
+
+def test_a_run_whose_standard_output_is_full_is_done_all_the_same(tmp_path):
+    with open("/dev/full", "wb") as full:
+        line = [sys.executable, str(PROJECT / "run.py"), "model=rnn", "tracking=off", *SMALL]
+        done = subprocess.run(line, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (2, FULL)
+    store = RecordStore(tmp_path / "results" / "runs")
+    assert [store.status(run_id) for run_id in store.run_ids()] == ["finished"]
 
 
 STOP = """

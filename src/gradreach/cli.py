@@ -12,6 +12,7 @@ say_when_stopped()
 
 import typer  # noqa: E402  # takes a while
 
+from gradreach.cli_usage import call  # noqa: E402
 from gradreach.cli_wandb import ResultsDir, dashboard, sync, wandb_sweep  # noqa: E402
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ def _records(source: str | None) -> "Source | None":
     from gradreach.tracking.wandb_source import open_source  # brings wandb
 
     return open_source(source)
+
+
+def _joined(keys: list[str] | None) -> str | None:
+    """Return the keys of an option that was given once or more often."""
+    return None if keys is None else ",".join(keys)
 
 
 @app.callback()
@@ -137,10 +143,14 @@ def report(results_dir: ResultsDir = Path("results")) -> None:
 def table(
     what: What = None,
     rows: Annotated[
-        str | None, typer.Option(help="A key, or several: model,task.", show_default="model, or seq_len beside it")
+        list[str] | None,
+        typer.Option(
+            help="A key, or several: model,task; may be given again.", show_default="model, or seq_len beside it"
+        ),
     ] = None,
     columns: Annotated[
-        str | None, typer.Option(help="A key, or several; empty: none.", show_default="seq_len, if no row is")
+        list[str] | None,
+        typer.Option(help="A key, or several; empty: none; may be given again.", show_default="seq_len, if no row is"),
     ] = None,
     value: Annotated[list[str] | None, typer.Option(help="A metric; may be given again.")] = None,
     where: Annotated[
@@ -159,7 +169,9 @@ def table(
 
     runs = load_runs(what, results_dir, _records(source))
     runs = adhoc.narrowed(runs.assign(architecture=architectures(runs)), where or [])
-    asked = adhoc.table(runs, *adhoc.keys_of(rows, columns), value or ["test/accuracy"], best.value if best else None)
+    asked = adhoc.table(
+        runs, *adhoc.keys_of(_joined(rows), _joined(columns)), value or ["test/accuracy"], best.value if best else None
+    )
     terminal.table(asked, runs, form.value)
 
 
@@ -207,10 +219,13 @@ def decide(
 def describe(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="As for run.py.")] = None,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
+    multirun: Annotated[bool, typer.Option("--multirun", "-m", hidden=True)] = False,
 ) -> None:
     """Say what a run is before any training: layers, parameters, multiply-adds, receptive field, causality, task."""
     from rich.console import Console
 
+    if multirun:
+        raise ConfigError("-m", allowed="means several runs", hint="leave it out, and describe one at a time")
     from gradreach.describe import describe
 
     describe(overrides or [], conf_dir, Console(highlight=False))
@@ -226,17 +241,25 @@ def status(
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write one row a run here.")] = None,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
+    results_dir: Annotated[
+        Path | None, typer.Option(help="The folder of results.", show_default="the configuration's")
+    ] = None,
+    multirun: Annotated[
+        bool, typer.Option("--multirun", "-m", help="Nothing: a line may be the one that run.py was given.")
+    ] = False,
 ) -> None:
     """Show which runs of a sweep are finished, failed, diverged, running (and where) or missing, and the time left."""
+    from gradreach.compose import quoted
     from gradreach.run_table.columns import csv as as_csv
     from gradreach.sweeps.overview import overview, show_overview, studies
     from gradreach.sweeps.status import made_by_other_code, planned, show, survey
     from gradreach.system.files import write_text
 
-    names = [word for word in line or [] if "=" not in word]
-    if not names and all(word.partition("=")[0] in NOT_SWEPT for word in line or []):
+    line = [*(line or []), *([] if results_dir is None else [f"results_dir={quoted(results_dir)}"])]
+    names = [word for word in line if "=" not in word]
+    if not names and all(word.partition("=")[0] in NOT_SWEPT for word in line):
         names = studies(conf_dir)
-    line = [*names, *(word for word in line or [] if "=" in word)]
+    line = [*names, *(word for word in line if "=" in word)]
     if len(names) > 1:
         frame = overview(names, [word for word in line if "=" in word], conf_dir)
         show_overview(frame)
@@ -271,4 +294,4 @@ def main() -> None:
     """Run the command line."""
     own_process()
     with one_line_errors():
-        app()
+        call(app)

@@ -55,11 +55,17 @@ def wandb_sweep(
     from gradreach.system.files import write_text
     from gradreach.tracking.sweep_file import sweep_files
 
+    if output.is_dir():
+        raise ConfigError("--output", output, "is a folder", "name a file in it")
     texts = sweep_files(experiment, conf_dir, project, entity, output)
     for path in texts:
         if path.exists():
             hint = "delete it, or name another file by --output"
             raise ConfigError(path, allowed="is there already, and perhaps edited", hint=hint)
     for path, text in texts.items():
-        write_text(path, text)
+        try:
+            write_text(path, text)
+        except OSError as error:
+            cannot = f"cannot be written ({error.strerror})"
+            raise ConfigError("--output", path, cannot, "choose another place") from None
         print(f"{path}: start it with 'wandb sweep {path}', then 'wandb agent <the id that it says>' wherever runs go")

@@ -40,6 +40,20 @@ def configuration(conf_dir: Path) -> Iterator[None]:
         yield
 
 
+def quoted(value: object) -> str:
+    """Return a value as a text in Hydra's grammar, whatever signs are in it."""
+    escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), str(value))
+    return f"'{escaped}'"
+
+
+def refuse_several(overrides: Sequence[str]) -> None:
+    """Refuse a word that stands for several runs, where one is asked for."""
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.is_sweep_override():
+            key, _, value = str(override.input_line).partition("=")
+            raise ConfigError(key, value, "has several values", "describe one at a time; a list is written [1,2]")
+
+
 def compose(overrides: Sequence[str], conf_dir: Path) -> dict[str, Any]:
     """Return what ``run.py`` would be given for these overrides, as plain values.
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from gradreach.assemble import check
-from gradreach.compose import compose
+from gradreach.compose import compose, refuse_several
 from gradreach.config import parse
 from gradreach.errors import ConfigError
 from gradreach.models import Cell, SequenceModel, caveat
@@ -29,6 +29,7 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
     Raises:
         ConfigError: they do not go together; of a task that can be used the card is printed before.
     """
+    refuse_several(overrides)
     run, environment = parse(compose(overrides, conf_dir))
     try:
         task, model = check(run, environment)

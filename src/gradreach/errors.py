@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum
@@ -15,6 +15,8 @@ from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
 from typing import Any, NoReturn, TextIO
+
+from gradreach.output import guarded
 
 OPTION = "a group takes the name of an option, such as model=lstm; quote off, null and numbers in YAML: 'off'"
 COMPOSING = {"hydra", "omegaconf", "gradreach"}
@@ -184,11 +186,14 @@ def one_line_errors() -> Iterator[None]:
         yield
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing several lines
+    output = guarded()
     try:
-        yield
-    except BrokenPipeError:  # whoever read has seen enough, as of `| head -1`
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest is flushed at the end
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
         sys.exit(141)
     except Exception as error:
         explained = explain(error)
@@ -197,6 +202,16 @@ def one_line_errors() -> Iterator[None]:
         refuse(explained)
     finally:
         os.environ.pop("HYDRA_FULL_ERROR", None)
+        if output is not None and output.refused is not None:
+            _end(output.refused)
+
+
+def _end(refused: OSError) -> NoReturn:
+    """Exit where not all could be printed: without a word where whoever read has seen enough, as of `| head -1`."""
+    if isinstance(refused, BrokenPipeError):
+        sys.exit(141)
+    kept = "what was done is kept; print to another place"
+    refuse(ConfigError("standard output", allowed=refused.strerror or first_line(refused), hint=kept))
 
 
 @cache
@@ -268,6 +283,12 @@ def _refused_word(word: str, why: str) -> ConfigError:
     key, _, value = word.partition("=")
     if re.search("Config group override|^argument of type|options list items", why):
         return ConfigError(key, value, "must be the name of an option, such as lstm", "quote off and numbers: 'off'")
+    if "sweep type" in why:
+        return ConfigError(
+            key, value, "is a space to search, and a sweep needs values", "list them, or give a range(0,3)"
+        )
+    if "range() arg 3" in why:
+        return ConfigError(key, value, "the step of a range must not be 0", "write range(start,stop,step)")
     if "--multirun" in why:
         return ConfigError(key, value, "has several values", "to sweep over them, add -m; a list is written [1,2]")
     return ConfigError(key, value if value else ABSENT, why[:1].lower() + why[1:])

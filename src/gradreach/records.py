@@ -124,7 +124,7 @@ class RecordStore:
         they read, ``intact`` at all of it.
 
         Raises:
-            ConfigError: it was written by a newer gradreach.
+            ConfigError: it was written by a newer gradreach, or there is a file where its folders should be.
         """
         try:
             return self._read(run_id)
@@ -139,6 +139,8 @@ class RecordStore:
         except FileNotFoundError:
             return None
         except NotADirectoryError:
+            if not self.root.is_dir():  # nothing can be moved below it
+                raise ConfigError("results_dir", self.root.parent, "is no folder", "choose another") from None
             raise Damaged("is no folder") from None
         except Unreadable as why:
             raise Damaged(f"record.json {why}") from None

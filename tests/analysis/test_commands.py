@@ -474,6 +474,7 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("table --value test/acuracy", "test/acuracy: no run has it; did you mean test/accuracy? Choose from"),
         ("table --value host", "host: is text, not a number; give it to --rows or --columns"),
         ("table --where seq_len=65", "where seq_len=65: no run has this; choose from 128, 64"),
+        ("table --where seed=01", "where seed=01: no run has this; did you mean 1? Choose from 0, 1, 2, 3, 4"),
         ("table --where seq_len", "where=seq_len: must be key=value or key=value,value"),
         ("table --where modle=lstm", "modle: no run has it; did you mean model?"),
         ("tables --source mlflow:a/b", "source=mlflow:a/b: must be wandb:entity/project"),
@@ -489,6 +490,23 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         (
             f"status model=lstm --conf-dir {PROJECT / 'conf'} --csv /proc/x",
             "--csv=/proc/x: cannot be written (No such file or directory); choose another place",
+        ),
+        (
+            f"wandb-sweep quickstart --conf-dir {PROJECT / 'conf'} -o /proc/x.yaml",
+            "--output=/proc/x.yaml: cannot be written (No such file or directory); choose another place",
+        ),
+        (
+            f"wandb-sweep quickstart --conf-dir {PROJECT / 'conf'} -o /tmp",
+            "--output=/tmp: is a folder; name a file in it",
+        ),
+        (
+            f"describe model=lstm,gru --conf-dir {PROJECT / 'conf'}",
+            "model=lstm,gru: has several values; describe one at a time; a list is written [1,2]",
+        ),
+        ("describe -m model=lstm", "-m: means several runs; leave it out, and describe one at a time"),
+        (
+            f"status -m model=lstm --conf-dir {PROJECT / 'conf'} --results-dir /dev/null",
+            "results_dir=/dev/null: is no folder; choose another",
         ),
         (
             "dashboard quickstart --base-url foo",
@@ -510,6 +528,34 @@ def test_no_runs_at_all_is_one_line(gradreach, project, command):
     code, _, err = gradreach(*command.split())
     assert code == 2
     assert one_line(err).endswith("python run.py -m experiment=quickstart makes some")
+
+
+@pytest.mark.parametrize("command", ["tables", "report"])
+def test_runs_of_no_experiment_are_said_to_be_there(gradreach, project, command):
+    shutil.rmtree(project / "results" / "quickstart")
+    code, _, err = gradreach(command)
+    assert code == 2
+    assert one_line(err).endswith(
+        "its runs belong to no experiment; 'gradreach table --results-dir results' shows them"
+    )
+
+
+def test_a_status_takes_the_line_of_the_runs_and_the_folder_of_results(gradreach, project):
+    line = ["-m", "model=lstm", "seed=0,1", "--conf-dir", str(PROJECT / "conf")]
+    assert gradreach("status", *line, "results_dir='its results'") == gradreach(
+        "status", *line, "--results-dir", "its results"
+    )
+    known = ["status", "quickstart", "--conf-dir", str(PROJECT / "conf")]
+    (project / "results").rename(project / "it's here")
+    assert "12 finished" in gradreach(*known, "--results-dir", "it's here")[1]
+    assert "12 finished" not in gradreach(*known)[1]
+
+
+def test_keys_may_be_given_one_by_one(gradreach):
+    for option in ("--rows", "--columns"):
+        once = gradreach("table", option, "seed,model", "--format", "csv")
+        assert once[0] == 0
+        assert gradreach("table", option, "seed", option, "model", "--format", "csv") == once
 
 
 def test_a_key_that_does_not_vary_is_pointed_out(gradreach):

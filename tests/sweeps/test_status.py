@@ -10,6 +10,7 @@ import pytest
 
 import gradreach.sweeps.overview
 import gradreach.sweeps.status
+from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.run_table.committed import write_plan
 from gradreach.sweeps.overview import overview, show_overview, studies
@@ -195,3 +196,14 @@ def test_a_process_is_a_whole_number_beside_runs_without_one(jobs, tmp_path, cap
     assert f"on here, process {os.getpid()}, since now" in capsys.readouterr().out
     frame.to_csv(tmp_path / "status.csv", index=False)
     assert f",{os.getpid()}," in (tmp_path / "status.csv").read_text()
+
+
+def test_results_below_a_file_are_refused_and_nothing_is_moved(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for results in ("file", "file/below"):
+        line = ["quickstart", f"results_dir={tmp_path / results}"]
+        with pytest.raises(ConfigError, match=f"results_dir={tmp_path / results}: is no folder; choose another"):
+            survey(planned(line, PROJECT / "conf"))
+        with pytest.raises(ConfigError, match="is no folder"):
+            overview(["quickstart", "pooling"], line[1:], PROJECT / "conf")
+    assert capsys.readouterr() == ("", "")

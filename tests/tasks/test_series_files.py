@@ -132,6 +132,24 @@ def test_ucrs_own_files_are_read(tmp_path, packed):
         ("a.tsv", "\t2\t3\n", "line 1 has no values after a class"),
         ("a.tsv", "", "there is no series"),
         ("a.ts", "1\t2\t3\n", "line 1 stands before @data; is this a .ts file? (UCR's own are named .tsv)"),
+        ("a.ts", HEAD + "1,1_0:up\n", "line 4: '1_0' is not a number"),
+        ("a.tsv", "1\t2\t1_000\n", "line 1: '1_000' is not a number"),
+        ("a.ts", f"@dimensions 3\n{HEAD}1,2:3,4:up\n", "line 5 has 2 channels, by line 1 (@dimensions) it must have 3"),
+        (
+            "a.ts",
+            f"@univariate true\n{HEAD}1,2:3,4:up\n",
+            "line 5 has 2 channels, by line 1 (@univariate) it must have 1",
+        ),
+        (
+            "a.ts",
+            f"@equalLength true\n@seriesLength 5\n{HEAD}1,2,3,4,5:up\n1,2:up\n",
+            "line 7 has 2 steps, by line 2 (@serieslength) it must have 5; correct the series, or the head",
+        ),
+        (
+            "a.ts",
+            f"@equalLength true\n{HEAD}1,2,3:up\n1,2:up\n",
+            "line 6 has 2 steps, by line 5 (@equallength) it must have 3",
+        ),
         ("a.ts", VALUES + "1,2:0.5\n", "line 2: these series have no classes; use task=ts_values"),
     ],
 )
@@ -141,6 +159,15 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path, name, content, 
         TimeSeriesFile(file=name).prepare(tmp_path)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_head_that_its_series_are_like_is_read_with_padding_or_without_equal_lengths(tmp_path):
+    (tmp_path / "a.ts").write_text(
+        f"@univariate false\n@dimensions 2\n@equalLength true\n@seriesLength 3\n{HEAD}1,2,?:3,4,?:up\n"
+    )
+    assert [one.shape for one in read_series(tmp_path / "a.ts", 9).series] == [(2, 2)]
+    (tmp_path / "b.ts").write_text(f"@univariate true\n@equalLength false\n@seriesLength 3\n{HEAD}1,2:up\n1,2,3:up\n")
+    assert [len(one) for one in read_series(tmp_path / "b.ts", 9).series] == [2, 3]
 
 
 @pytest.mark.parametrize("table", [False, True])
@@ -169,6 +196,7 @@ def test_values_are_predicted_in_units_of_their_spread_in_training(tmp_path, tab
         (["1,2:up"], HEAD, "line 2: these series have classes, not values; use task=ts_file"),
         (["1,2:0.5", "1,2:much"], VALUES, "line 5: 'much' is not a value"),
         (["1,2:nan", "1,3:1"], VALUES, "'nan' is not a value; write a finite number"),
+        (["1,2:1_000", "1,3:1"], VALUES, "'1_000' is not a value"),
         (["1,2:1e39", "1,3:1"], VALUES, "'1e39' is not a value"),
         ([f"{i},2:4" for i in range(30)], VALUES, "training values are 4; there must be at least two different ones"),
     ],

@@ -129,6 +129,31 @@ def test_what_is_not_heeded_is_said_once(do, monkeypatch, tmp_path, capsys):
     ]
 
 
+@pytest.mark.parametrize(
+    ("variable", "setting", "wrong", "right"),
+    [
+        ("WANDB_BASE_URL", "tracking.base_url", "http://", "http://localhost:8080"),
+        ("WANDB_BASE_URL", "tracking.base_url", "ftp://host", "https://host/path"),
+        ("WANDB_ENTITY", "tracking.entity", "../x", "team-1"),
+        ("WANDB_MODE", None, "foo", "dryrun"),
+    ],
+)
+def test_what_wandb_would_refuse_is_refused_before_anything_starts(
+    configured, monkeypatch, variable, setting, wrong, right
+):
+    monkeypatch.setenv(variable, wrong)
+    _, environment = configured("tracking=offline")
+    with pytest.raises(ConfigError, match=f"^{variable}={wrong}: (must be|there is no such mode)"):
+        mode_now(environment.tracking)
+    assert mode_now(configured("tracking=off")[1].tracking) == "offline"
+    if setting is not None:
+        assert mode_now(configured("tracking=offline", f"{setting}='{right}'")[1].tracking) == "offline"
+        with pytest.raises(ConfigError, match=f"^{setting}={wrong}: must be"):
+            configured("tracking=offline", f"{setting}='{wrong}'")
+    monkeypatch.setenv(variable, right)
+    assert mode_now(environment.tracking) == "offline"
+
+
 def test_with_tracking_off_nothing_is_said(configured, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_DIR", "elsewhere")
     assert mode_now(configured("tracking=off")[1].tracking) == "offline"

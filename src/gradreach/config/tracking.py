@@ -7,6 +7,13 @@ from pydantic import BeforeValidator, Field
 
 from gradreach.config.components import Settings
 
+ADDRESS = r"^https?://[^/?#\s:@]+"
+AN_ADDRESS = "an address that begins with http:// or https://, and a host"
+NAME = r"^[^/\\#?%:\s]{1,128}$"
+A_NAME = "1 to 128 characters, none of which is a space or / \\ # ? % or :"
+MODES = ("online", "offline", "disabled", "dryrun", "run", "shared")
+"""What ``WANDB_MODE`` may say."""
+
 Tag = Annotated[str, Field(min_length=1, max_length=64, coerce_numbers_to_str=True)]
 
 
@@ -47,8 +54,8 @@ class TrackingSettings(Settings):
     project: str = Field(
         pattern=r"^[^/\\#?%:]{1,128}$", description="1 to 128 characters, none of which is / \\ # ? % or :"
     )
-    entity: str | None
-    base_url: str | None = Field(pattern=r"^https?://", description="an address that begins with http:// or https://")
+    entity: str | None = Field(pattern=NAME, description=A_NAME)
+    base_url: str | None = Field(pattern=ADDRESS, description=AN_ADDRESS)
     tags: Annotated[list[Tag], BeforeValidator(as_tags)] = Field(default=[])
     group: Text = None
     name: Text = None

@@ -45,6 +45,8 @@ def overview(names: Sequence[str], overrides: Sequence[str], conf_dir: Path) -> 
             try:
                 found[name] = _standing(name, overrides, conf_dir)
             except ConfigError as error:
+                if error.setting == "results_dir":  # of all of them
+                    raise
                 errors[name] = first_line(error)
     everything = together([known for _, known in found.values()]) if found else pd.DataFrame()
     return pd.DataFrame(

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import Prepared
+from gradreach.tasks.reading import as_number
 from gradreach.tasks.splits import FOLDS, check_shares, draw_splits
 from gradreach.tasks.task import Splits, Task, ValueTask, splits_of
 
@@ -189,7 +190,7 @@ def _values(part: Answers) -> np.ndarray:
 def _value(part: Answers, number: int) -> float:
     word = part.words[number]
     try:
-        value = float(word)
+        value = as_number(word)
     except ValueError:
         value = float("nan")
     if not isfinite(value) or abs(value) > LARGEST:

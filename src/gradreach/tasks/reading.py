@@ -65,6 +65,17 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
     return path
 
 
+def as_number(word: str) -> float:
+    """Return the number that a word of a file is; Python's own 1_000 is none.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if "_" in word or not word.isascii():
+        raise ValueError(word)
+    return float(word)
+
+
 def suffix_of(path: Path) -> str:
     """Return what kind of file it is, without the packing: ``.csv`` of ``a.csv.xz``."""
     suffixes = Path(path.name.lower()).suffixes
@@ -129,7 +140,8 @@ def _check_line(path: Path, number: int, line: str, encoding: str | None, remedy
         long = f"line {number} is longer than {LONGEST_LINE:,} characters"
         raise ConfigError(path, allowed=long, hint="is this a text file?")
     if "\0" in line:
-        raise ConfigError(path, allowed=f"line {number} holds a zero byte", hint="is this a text file?")
+        hint = "is this a text file?" if "encoding" not in remedy else "set task.encoding=utf-16 if it is such a text"
+        raise ConfigError(path, allowed=f"line {number} holds a zero byte", hint=hint)
     if encoding is not None and not line.isascii():
         broken = next((c for c in line if "\udc80" <= c <= "\udcff"), None)
         if broken is not None:

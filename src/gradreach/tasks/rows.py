@@ -13,6 +13,8 @@ from gradreach.tasks.reading import LONGEST_LINE, suffix_of
 Format = Literal["auto", "csv", "tsv", "jsonl", "lines"]
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 TABLES = ("csv", "tsv")
+SEPARATORS = {sign: f"\"task.delimiter='{sign}'\"" for sign in ";|,"} | {"\t": "task.delimiter=tab"}
+"""What may stand between columns, and the word that says so."""
 Row = tuple[int, str, str]
 """Where it ends, the text, the answer."""
 
@@ -112,11 +114,18 @@ class Layout:
             raise ConfigError(f"task.{setting}", name, unnamed, f"choose 1 to {len(first)}")
         if name not in first:
             lacking = f"{path.name} has no such column"
-            raise ConfigError(f"task.{setting}", name, lacking, choices=_legible(first))
+            raise ConfigError(f"task.{setting}", name, lacking, self._hint(first), choices=_legible(first))
         if first.count(name) > 1:
             several = f"{path.name} has {first.count(name)} columns of this name"
             raise ConfigError(f"task.{setting}", name, several, "rename one, or give its number")
         return first.index(name)
+
+    def _hint(self, first: list[str]) -> str:
+        """Return what the first line of a table makes likely, where it lacks a column."""
+        if len(first) == 1:
+            other = next((word for sign, word in SEPARATORS.items() if sign in first[0]), None)
+            return "" if other is None else f"set {other} if that stands between its columns"
+        return "set task.header=false if its first line is no header; columns then have numbers"
 
     def _from_objects(self, path: Path, source: Iterator[str]) -> Iterator[Row]:
         for number, line in enumerate(source, start=1):

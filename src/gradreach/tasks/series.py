@@ -8,13 +8,17 @@ import numpy as np
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import progress
-from gradreach.tasks.reading import lines, suffix_of
+from gradreach.tasks.reading import as_number, lines, suffix_of
 
 MISSING = "write ? where a value is missing"
 LARGEST = float(np.finfo(np.float32).max)
 COMMENTS = ("#", "%")
 
 Answer = Literal["class", "value"]
+
+
+Claims = dict[str, tuple[int, list[str]]]
+"""What words of the head say, in small letters, and in which line."""
 
 
 class Series(NamedTuple):
@@ -46,11 +50,13 @@ def read_series(path: Path, max_rows: int, answer: Answer = "class") -> Series:
         ConfigError: naming file and line.
     """
     table = suffix_of(path) == ".tsv"
+    claims: Claims = {}
     found = Series([], [], [], [], 0)
     with lines(path, "utf-8") as source:
         numbered = _content(enumerate(progress(source, f"reading {path.name}"), start=1))
         if not table:
-            found.classes.extend(_head(path, numbered, answer))
+            claims = _head(path, numbered, answer)
+            found.classes.extend(claims.pop("@classlabel", (0, []))[1])
         for number, line in numbered:
             if len(found.series) == max_rows:
                 raise ConfigError(
@@ -59,6 +65,9 @@ def read_series(path: Path, max_rows: int, answer: Answer = "class") -> Series:
                     hint="take a sample of the file, or raise task.max_rows",
                 )
             channels, label = _from_table(path, number, line) if table else _from_ts(path, number, line)
+            _check_claims(path, number, channels, claims)
+            if "@serieslength" not in claims and claims.get("@equallength", (0, []))[1] == ["true"]:
+                claims["@equallength"] = number, [str(len(channels))]  # the first says how long all are
             one = _without_padding(channels)
             _check_row(path, number, one, label, found)
             found.series.append(one)
@@ -78,9 +87,9 @@ def _content(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
             yield number, stripped
 
 
-def _head(path: Path, numbered: Iterator[tuple[int, str]], answer: Answer) -> list[str]:
-    """Read up to ``@data``; return the classes."""
-    classes: list[str] = []
+def _head(path: Path, numbered: Iterator[tuple[int, str]], answer: Answer) -> Claims:
+    """Read up to ``@data``; return the classes, and what the head says of all series."""
+    claims: Claims = {}
     for number, line in numbered:
         if not line.startswith("@"):
             before = f"line {number} stands before @data"
@@ -93,14 +102,39 @@ def _head(path: Path, numbered: Iterator[tuple[int, str]], answer: Answer) -> li
                 labelled = f"line {number}: these series have classes, not values"
                 raise ConfigError(path, allowed=labelled, hint="use task=ts_file")
             case "@classlabel", ["true", *_], _:
-                classes = rest[1:]
+                claims["@classlabel"] = number, rest[1:]
             case ("@classlabel", _, "class") | ("@targetlabel", ["true", *_], "class"):
                 without = f"line {number}: these series have no classes"
                 raise ConfigError(path, allowed=without, hint="use task=ts_values if they have values")
             case "@timestamps", ["true", *_], _:
                 stamped = f"line {number}: values with time stamps cannot be read"
                 raise ConfigError(path, allowed=stamped, hint="resample the series")
-    return classes
+            case ("@dimensions" | "@univariate" | "@equallength" | "@serieslength") as claim, [said, *_], _:
+                claims[claim] = number, [said]
+    if claims.get("@equallength", (0, ["true"]))[1] != ["true"]:
+        del claims["@equallength"]
+        claims.pop("@serieslength", None)  # then it is that of the longest, or of none
+    return claims
+
+
+def _check_claims(path: Path, number: int, series: np.ndarray, claims: Claims) -> None:
+    """Refuse a series that is not what the head says of all; its length counts as written, with what is padding."""
+    length, channels = series.shape
+    for claim, (line, (said, *_)) in claims.items():
+        match claim, said:
+            case "@dimensions", _:
+                holds, found = said == str(channels), f"{channels} channels"
+            case "@univariate", "true":
+                holds, said, found = channels == 1, "1", f"{channels} channels"
+            case "@equallength", "true":
+                continue
+            case "@serieslength" | "@equallength", _:
+                holds, found = said == str(length), f"{length} steps"
+            case _:
+                continue
+        if not holds:
+            told = f"line {number} has {found}, by line {line} ({claim}) it must have {said}"
+            raise ConfigError(path, allowed=told, hint="correct the series, or the head")
 
 
 def _from_ts(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
@@ -125,7 +159,7 @@ def _from_table(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
 def _values(path: Path, number: int, words: list[str]) -> Iterator[float]:
     for word in words:
         try:
-            value = float("nan") if word.strip() == "?" else float(word)
+            value = float("nan") if word.strip() == "?" else as_number(word)
         except ValueError:
             wrong = f"line {number}: '{word.strip()[:40]}' is not a number"
             raise ConfigError(path, allowed=wrong, hint=MISSING) from None

@@ -16,7 +16,7 @@ from torch import Tensor
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import progress
 from gradreach.tasks.download import fetch
-from gradreach.tasks.reading import lines, locate
+from gradreach.tasks.reading import as_number, lines, locate
 from gradreach.tasks.tokens import torchtext
 
 VECTOR_STD = 0.1
@@ -115,7 +115,7 @@ def _lines_of(vectors: str, path: Path, words: set[str]) -> Iterator[bytes]:
 
 def _is_number(text: str) -> bool:
     try:
-        return isfinite(float(text))
+        return isfinite(as_number(text))
     except ValueError:
         return False
 

@@ -1,8 +1,10 @@
 """W&B's environment variables: what stands in our configuration is heeded there, the rest is here."""
 
 import os
+import re
 
-from gradreach.errors import advise
+from gradreach.config.tracking import A_NAME, ADDRESS, AN_ADDRESS, MODES, NAME, TrackingSettings
+from gradreach.errors import ConfigError, advise
 
 NOT_HEEDED = {
     "WANDB_DIR": "W&B's files stand beside the records, in <results_dir>/wandb",
@@ -15,6 +17,21 @@ NOT_HEEDED = {
 def below_agent() -> bool:
     """Return whether an agent of a W&B sweep has started this process: the server has made its run already."""
     return bool(os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID"))
+
+
+def check_environment(tracking: TrackingSettings) -> None:
+    """Refuse what wandb would refuse once a run, where our settings leave it to the environment.
+
+    Raises:
+        ConfigError: naming the variable.
+    """
+    left = {"WANDB_ENTITY": (tracking.entity, NAME, A_NAME), "WANDB_BASE_URL": (tracking.base_url, ADDRESS, AN_ADDRESS)}
+    for variable, (setting, pattern, demand) in left.items():
+        said = os.environ.get(variable)
+        if said and setting is None and not re.match(pattern, said):
+            raise ConfigError(variable, said, f"must be {demand}", "correct or unset it")
+    if (mode := os.environ.get("WANDB_MODE", "")) and mode.lower() not in MODES:
+        raise ConfigError("WANDB_MODE", mode, "there is no such mode", "or unset it", choices=MODES)
 
 
 def heed_environment(mode: str) -> None:

@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import os
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -12,8 +13,9 @@ from functools import cache
 from typing import Literal
 
 from gradreach.config import TrackingSettings
+from gradreach.config.tracking import ADDRESS, AN_ADDRESS
 from gradreach.errors import ConfigError, advise, first_line
-from gradreach.tracking.environment import heed_environment
+from gradreach.tracking.environment import check_environment, heed_environment
 
 ANSWER_SECONDS = 5
 """How long a server may take to answer; ``WANDB_HTTP_TIMEOUT`` says another number."""
@@ -33,9 +35,10 @@ def mode_now(tracking: TrackingSettings) -> Literal["offline", "online"]:
     The key is shown once a process.
 
     Raises:
-        ConfigError: the server answers, but there is no key, or it does not take it.
+        ConfigError: the server answers, but there is no key, or it does not take it; or the environment cannot be.
     """
     if tracking.mode != "off":
+        check_environment(tracking)
         heed_environment(tracking.mode)
     if tracking.mode != "online":
         return "offline"
@@ -54,8 +57,8 @@ def use_server(base_url: str | None) -> str:
         ConfigError: it is no address.
     """
     if base_url is not None:
-        if not base_url.startswith(("http://", "https://")):
-            raise ConfigError("base_url", base_url, "must be an address that begins with http:// or https://")
+        if not re.match(ADDRESS, base_url):
+            raise ConfigError("base_url", base_url, f"must be {AN_ADDRESS}")
         os.environ["WANDB_BASE_URL"] = base_url
     if "WANDB_BASE_URL" in os.environ:
         return os.environ["WANDB_BASE_URL"].rstrip("/")

@@ -22,6 +22,7 @@ from gradreach.analysis.study.study_files import load_study
 from gradreach.analysis.tables.formats import html, latex, markdown, without_tags
 from gradreach.analysis.tables.layout import View
 from gradreach.errors import ConfigError, advise
+from gradreach.records import RecordStore
 from gradreach.run_table.columns import csv
 from gradreach.run_table.committed import is_quick, outdated, run_table, stored_cells, stored_plan, write_runs
 from gradreach.run_table.load import load_runs
@@ -137,6 +138,9 @@ def built_experiments(results_dir: Path) -> list[str]:
     names = sorted(path.parent.name for path in results_dir.glob("*/runs.csv"))
     if not names:
         where = results_dir.resolve()
+        if RecordStore(results_dir / "runs").run_ids():
+            hint = f"'gradreach table --results-dir {results_dir}' shows them"
+            raise ConfigError(where, allowed="its runs belong to no experiment", hint=hint)
         hint = "python run.py -m experiment=quickstart makes some"
         raise ConfigError(where, allowed="no results here", hint=hint)
     return names

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 from gradreach.analysis.order import natural
 from gradreach.analysis.results import has, selected
 from gradreach.analysis.tables.specification import Measure, Table
+from gradreach.config.validation import NUMBER
 from gradreach.errors import ConfigError, advise, value_text
 from gradreach.run_table.columns import GROUPS
 
@@ -131,10 +131,8 @@ def _meant(key: str, text: str, known: Mapping[str, Any]) -> Any:
     for each in (text, text.lower()):
         if each in known:
             return known[each]
-    with suppress(ValueError):
-        same = [
-            v for v in known.values() if isinstance(v, int | float) and not isinstance(v, bool) and v == float(text)
-        ]
-        if same:
-            return same[0]
+    if NUMBER.fullmatch(text):  # else it is none on a run's own line either
+        for value in known.values():
+            if isinstance(value, int | float) and not isinstance(value, bool) and value == float(text):
+                return value
     raise ConfigError(f"where {key}", text, "no run has this", choices=list(known))

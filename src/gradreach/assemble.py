@@ -1,12 +1,17 @@
 """Configuration -> a task and a model that fit; what cannot work together is refused here."""
 
+import math
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
+from gradreach.batch import EVALUATION_BATCH, limited
 from gradreach.config import RunConfig, RunEnvironment, resolve
 from gradreach.errors import ConfigError, first_line
 from gradreach.models import SequenceModel, build
+from gradreach.schedule import STEPS
 from gradreach.tasks import Task
 
 
@@ -29,6 +34,7 @@ def check(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceMo
     """
     task = _task(run, environment)
     _check_figures(run, task)
+    _check_sizes(run, task)
     try:
         with torch.device("meta"):
             return task, _model(run, task)
@@ -66,6 +72,55 @@ def _check_figures(run: RunConfig, task: Task) -> None:
         if figure.startswith(("train/", "val/")) and figure not in known:
             has = f"task={run.task.name} has {', '.join(known)}"
             raise ConfigError(setting, value, has, "choose one of them")
+
+
+def _check_sizes(run: RunConfig, task: Task) -> None:
+    """Refuse what is beyond all there is: it would be another name, and identity, of the same run."""
+    for setting, value, number, most, same in _sizes(run, task):
+        if number is not None and number > most:
+            less = f"at most {most:,}" if most else ""
+            hint = f"choose {' or '.join(dict.fromkeys(filter(None, (same, less))))}"
+            raise ConfigError(setting, value, f"means the same as {same or f'{most:,}'}, all there is", hint)
+
+
+def _sizes(run: RunConfig, task: Task) -> Iterator[tuple[str, Any, float | None, int, str]]:
+    """Give settings with their value, the number in it, the largest that means anything, and what all others mean.
+
+    How many examples there are is known where the task's settings say it.
+    """
+    budget, own = run.trainer, run.diagnostics
+    horizon = budget.gradient_horizon
+    yield "trainer.gradient_horizon", horizon, horizon, task.shape.length - 1, "null"
+    if budget.fast_dev_run:
+        return
+    schedules = {f"diagnostics.{name}": each for name, each in own.schedules.items() if each is not None}
+    for setting, each in schedules.items():
+        yield setting, each, each if isinstance(each, int) else None, budget.epochs, "ends"
+    sizes = {**getattr(task, "sizes", {})} or {"train": getattr(task, "train_size", None)}
+    if schedules and (validation := sizes.get("validation")):
+        yield "diagnostics.examples", own.examples, own.examples, validation, ""
+    for split, stage in (("validation", "val"), ("test", "test")):
+        if (examples := sizes.get(split)) and not (stage == "val" and budget.overfit_batches):
+            limit = getattr(budget, f"limit_{stage}_batches")
+            yield f"trainer.limit_{stage}_batches", limit, limit, math.ceil(examples / EVALUATION_BATCH) - 1, "null"
+    if not (train := sizes.get("train")):
+        return
+    yield "trainer.batch_size", budget.batch_size, budget.batch_size, train, ""
+    batches = math.ceil(train / budget.batch_size)
+    yield "trainer.overfit_batches", budget.overfit_batches, budget.overfit_batches, batches, ""
+    batches = min(batches, budget.overfit_batches or batches)
+    limit = budget.limit_train_batches
+    yield "trainer.limit_train_batches", limit, limit, batches - 1, "null"
+    batches = limited(limit, batches)
+    yield "trainer.accumulate_grad_batches", budget.accumulate_grad_batches, budget.accumulate_grad_batches, batches, ""
+    steps = budget.epochs * math.ceil(batches / budget.accumulate_grad_batches)
+    yield "trainer.max_steps", budget.max_steps, budget.max_steps, steps - 1, "null"
+    steps = min(steps, budget.max_steps or steps)
+    stop = budget.stop_when or {}
+    yield "trainer.stop_when", stop, stop.get("steps"), steps - 1, "null"
+    for setting, each in schedules.items():
+        by_step = STEPS.fullmatch(str(each))
+        yield setting, each, int(by_step[1]) if by_step else None, steps, "ends"
 
 
 def check_device(name: str, precision: str = "32-true", here: bool = True) -> None:

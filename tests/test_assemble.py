@@ -50,3 +50,55 @@ def test_a_bound_on_steps_is_refused_from_the_number_that_training_takes_anyway(
 
 def test_of_sizes_that_only_the_data_tell_nothing_is_refused(configured):
     check(*configured("model=rnn", "trainer.batch_size=100000", "diagnostics.examples=100000"))
+
+
+def waiting(figure, *more):
+    return ["callbacks=early_stopping", f"callbacks.early_stopping.monitor='{figure}'", *more]
+
+
+EACH_EPOCH = [f"diagnostics.{name}=1" for name in ("profile", "gates", "lyapunov", "jacobians", "decoding")]
+
+
+def test_every_figure_of_an_epoch_can_be_waited_for_and_no_other(configured):
+    line = ["model=lstm", "model.layers=2", *LINE[1:], "diagnostics.exponents=2", *EACH_EPOCH]
+    rows = []
+    execute(*configured(*line), rows.append)
+    figures = rows[-1].keys() - {"epoch", "step", "time/seconds"}
+    assert {
+        "val/mse",
+        "gradient/norm",
+        "gradient/h1.omega",
+        "gradient/h2.lyapunov",
+        "gradient/c2.decoded_inputs",
+    } <= figures
+    for figure in figures:
+        check(*configured(*line, *waiting(figure)))
+        with pytest.raises(ConfigError, match="task=adding has train/loss, train/mse, val/loss, val/mse; choose one"):
+            check(*configured(*line, *waiting(f"{figure}s")))
+
+
+@pytest.mark.parametrize(
+    ("monitor", "more"),
+    [
+        ("foo", []),
+        ("test/mse", []),
+        ("epoch", []),
+        ("val/accuracy", []),
+        ("gradient/h.half_life", ["diagnostics.profile=ends"]),
+        ("gradient/h.half_life", ["diagnostics=off"]),
+        ("gradient/h.omega", ["diagnostics.profile=1"]),
+    ],
+)
+def test_to_wait_for_what_no_epoch_has_is_refused_before_the_run(configured, monitor, more):
+    refusal = f"^callbacks.early_stopping.monitor={monitor}: task=adding has train/loss"
+    with pytest.raises(ConfigError, match=refusal):
+        check(*configured(*LINE, *waiting(monitor, *more)))
+
+
+def test_what_a_callback_of_others_logs_can_be_waited_for_and_lightnings_may_wait_for_nothing(configured):
+    own = ["+callbacks.own._target_=pytorch_lightning.callbacks.LearningRateMonitor"]
+    with pytest.raises(ConfigError, match="monitor=foo"):
+        check(*configured(*LINE, *waiting("foo", *own)))
+    check(*configured(*LINE, *waiting("foo", "+callbacks.own._target_=gradreach.training.epochs.Divergence")))
+    for nothing in ("null", "epoch"):
+        check(*configured(*LINE, "callbacks=model_checkpoint", f"callbacks.model_checkpoint.monitor={nothing}"))

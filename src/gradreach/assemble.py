@@ -14,6 +14,16 @@ from gradreach.models import SequenceModel, build
 from gradreach.schedule import STEPS
 from gradreach.tasks import Task
 
+MEASURED = {
+    "profile": r"\w+\.(reach|half_life|r2|decay|log10_norm)|probe\.nonfinite",
+    "gates": r"gate_\w+\.(mean|closed|open)",
+    "lyapunov": r"h\w*\.(lyapunov|log10_condition)",
+    "jacobians": r"h\w*\.omega",
+    "receptive_field": r"x\.(centroid|spread|beyond_field)",
+    "decoding": r"\w+\.decoded_(inputs|target)",
+}
+"""The figures of an epoch after which a quantity is measured; others have tables alone."""
+
 
 def assemble(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceModel]:
     """Make the task and a model that fits it.
@@ -58,20 +68,30 @@ def _model(run: RunConfig, task: Task) -> SequenceModel:
 
 
 def _check_figures(run: RunConfig, task: Task) -> None:
-    """Refuse to wait for a figure of training or validation that this task does not have."""
+    """Refuse to wait for a figure that no epoch of this run has; a callback of others may log what it likes."""
     known = [f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", task.metric)]
+    by_class = ["val/f1", "val/balanced_accuracy"] if task.judged_by_class else []
+    measured = [
+        f"gradient/({MEASURED[name]})"
+        for name, when in run.diagnostics.schedules.items()
+        if name in MEASURED and when not in (None, "ends")
+    ]
+    others = [r"gradient/(norm|clip_rate|nonfinite)", *measured]
+    if not all(each.target.startswith(("pytorch_lightning.", "lightning.")) for each in run.callbacks.values()):
+        others.append(r"(?!train/|val/).*")
     asked = [
-        ("trainer.stop_when", f"{{{name}: {bound}}}", name) for name, bound in (run.trainer.stop_when or {}).items()
+        ("trainer.stop_when", f"{{{name}: {bound}}}", name)
+        for name, bound in (run.trainer.stop_when or {}).items()
+        if name != "steps"
     ]
     for name, callback in run.callbacks.items():
-        monitor = str(callback.arguments().get("monitor"))
-        if task.judged_by_class and monitor in ("val/f1", "val/balanced_accuracy"):
-            continue
-        asked.append((f"callbacks.{name}.monitor", monitor, monitor))
+        monitor = callback.arguments().get("monitor")
+        if monitor is not None and not (callback.target.endswith(".ModelCheckpoint") and monitor in ("epoch", "step")):
+            asked.append((f"callbacks.{name}.monitor", str(monitor), str(monitor)))
     for setting, value, figure in asked:
-        if figure.startswith(("train/", "val/")) and figure not in known:
+        if figure not in (*known, *by_class) and not any(re.fullmatch(other, figure) for other in others):
             has = f"task={run.task.name} has {', '.join(known)}"
-            raise ConfigError(setting, value, has, "choose one of them")
+            raise ConfigError(setting, value, has, "choose one of them, or of gradient and states what is measured")
 
 
 def _check_sizes(run: RunConfig, task: Task) -> None:

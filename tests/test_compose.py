@@ -1,5 +1,6 @@
 """What we take of Hydra's internals is there, and composes as Hydra itself does: the test that fails first."""
 
+import copy
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +12,10 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from gradreach.compose import Composer, all_jobs, combinations, raised_or_returned
+from gradreach.compose import Composer, all_jobs, raised_or_returned
+from gradreach.errors import ConfigError
 from project import PROJECT
 
 
@@ -73,12 +75,55 @@ def test_hydra_reads_files_and_words_once_for_all_jobs_that_share_them(hydra: tu
 def test_combinations_are_those_of_hydras_own_sweeper(hydra: tuple[Any, DictConfig]) -> None:
     loader, master = hydra
     assert len(all_jobs(loader, master, [])) == 4 * 2 * 2 * 3
-    assert combinations(loader, {"model": "rnn,lstm", "seed": "0"}, ["seed=1,2"]) == [
+    assert all_jobs(loader, sweeping(master, model="rnn,lstm", seed="0"), ["seed=1,2"]) == [
         ["model=rnn", "seed=1"],
         ["model=rnn", "seed=2"],
         ["model=lstm", "seed=1"],
         ["model=lstm", "seed=2"],
     ]
+
+
+def sweeping(master: DictConfig, **params: str) -> DictConfig:
+    """Return the master of a sweep over these values alone."""
+    with open_dict(changed := copy.deepcopy(master)), read_write(changed):
+        changed.hydra.sweeper.params, changed.hydra.sweeper.parts = params, None
+    return changed
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["a=range(7)", "a=range(1,8,3)", "a=range(8,1,-3)", "a=range(0.1,0.5,0.1)", "a=range(5,1)", "a=x,[1,2],z", "a=3"],
+)
+def test_a_sweep_has_as_many_runs_as_are_counted(
+    hydra: tuple[Any, DictConfig], monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    loader, master = hydra
+    jobs = all_jobs(loader, sweeping(master, b="1,2"), [words])
+    monkeypatch.setattr("gradreach.compose.MOST_RUNS", len(jobs))
+    assert all_jobs(loader, sweeping(master, b="1,2"), [words]) == jobs
+    monkeypatch.setattr("gradreach.compose.MOST_RUNS", len(jobs) - 1)
+    with pytest.raises(ConfigError, match=f"^sweep: it has {len(jobs)} runs, at most"):
+        all_jobs(loader, sweeping(master, b="1,2"), [words])
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        (["seed=range(0,1000000000)"], "sweep: it has 1,000,000,000 runs, at most 100,000 are taken; sweep less"),
+        (["model=rnn,lstm", "seed=range(50001)"], "sweep: it has 100,002 runs, at most 100,000 are taken; sweep less"),
+        (["optimizer.lr=range(0.0,1e9)"], "sweep: it has 1,000,000,000 runs, at most 100,000 are taken; sweep less"),
+        (["seed=range(0,inf)"], "seed=range(0,inf): must be finite, with a step that is not 0"),
+        (["seed=range(0,3,0)"], "seed=range(0,3,0): must be finite, with a step that is not 0"),
+    ],
+    ids=str,
+)
+def test_more_runs_than_any_sweep_has_are_refused_before_they_are_written_down(
+    hydra: tuple[Any, DictConfig], words: list[str], refusal: str
+) -> None:
+    loader, master = hydra
+    with pytest.raises(ConfigError) as refused:
+        all_jobs(loader, sweeping(master), words)
+    assert str(refused.value) == refusal
 
 
 @pytest.mark.parametrize("name", ["hydra._internal", "._return_value", "._launcher_util"])

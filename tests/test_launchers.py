@@ -125,7 +125,7 @@ def test_a_cluster_that_does_not_answer_is_one_clear_error_in_bounded_time(monke
         launchers.where(OmegaConf.create({"address": "127.0.0.1:1"}))
 
 
-@pytest.mark.parametrize("jobs", ["abc", "0", "1.5"])
+@pytest.mark.parametrize("jobs", ["abc", "0", "1.5", "true", "-2"])
 def test_a_number_of_processes_that_is_none_is_refused_in_one_line(jobs):
     launcher = whole(f"hydra.launcher.n_jobs={jobs}").hydra.launcher
     with pytest.raises(ConfigError, match=f"^hydra.launcher.n_jobs={jobs}: must be a number of processes"):

@@ -16,7 +16,7 @@ from gradreach.records import RecordStore
 from gradreach.runner import execute, execute_in_sweep
 from gradreach.system.interruption import Interrupted, Interruption
 from gradreach.training import Saving
-from kill import bystander, leftovers, results_of, start, under_fire
+from kill import bystander, leftovers, members, results_of, start, under_fire
 from project import PROJECT, SMALL
 
 DYING = """
@@ -238,7 +238,7 @@ def test_a_signal_waits_for_the_epochs_end_but_not_for_ever(monkeypatch):
         interruption.within_epoch()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_run_that_is_asked_to_stop_saves_and_goes_on_later(tmp_path, number):
     line = ["model=rnn", "trainer.epochs=400", "model.width=4", "tracking=off", "results_dir=results"]
     command = [sys.executable, str(PROJECT / "run.py"), *line]
@@ -246,7 +246,7 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on_later(tmp_path, number):
         assert any("epoch  80" in said for said in process.stdout)
         process.send_signal(number)
         said = process.stdout.read()
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=60) == 128 + number
     assert f"stopped by {number.name} after epoch" in said
     store = RecordStore(tmp_path / "results" / "runs")
     (path,) = store.root.glob("*/record.json")
@@ -275,7 +275,8 @@ def test_a_signal_between_saving_and_leaving_waits_for_the_next_epoch_so_that_no
     assert RecordStore(environment.results_dir / "runs").checkpoint(run.run_id).exists()
 
 
-def test_a_sweep_that_is_asked_to_stop_lets_its_workers_save(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_sweep_that_is_asked_to_stop_lets_its_workers_save(tmp_path, number):
     results = tmp_path / "results"
     driver = start(["model=rnn", "model.width=4", "seed=0,1,2", "trainer.epochs=4000"], results)
     store = RecordStore(results / "runs")
@@ -284,12 +285,77 @@ def test_a_sweep_that_is_asked_to_stop_lets_its_workers_save(tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     time.sleep(5)
-    driver.send_signal(signal.SIGTERM)
-    assert driver.wait(timeout=60) == 130
+    driver.send_signal(number)
+    assert driver.wait(timeout=60) == 128 + number
     records = [store.read(run_id) for run_id in ids(store)]
     assert [record["status"] for record in records] == ["interrupted"] * len(records)
     assert all(store.checkpoint(record["run_id"]).exists() for record in records)
     assert "the same line goes on from here" in (tmp_path / "output.txt").read_text()
+    assert all_gone(driver.pid)
+
+
+def all_gone(session):
+    """Wait for the last process of a session, which is Python's tracker of resources."""
+    deadline = time.monotonic() + 20
+    while members(session) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not members(session)
+
+
+TERMINAL = """
+import os, pty, select, sys
+process, terminal = pty.fork()
+if not process:
+    os.execv(sys.argv[1], sys.argv[1:])
+print(process, flush=True)
+while sys.stdin not in select.select([sys.stdin, terminal], [], [])[0]:
+    os.read(terminal, 65536)
+os.close(terminal)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+"""
+"""Runs a command in a terminal that closes when something is said to it."""
+
+
+@pytest.fixture
+def in_terminal(tmp_path):
+    started = []
+
+    def call(*line):
+        command = [sys.executable, str(PROJECT / "run.py"), *line, "tracking=off", f"results_dir={tmp_path}/results"]
+        script = [sys.executable, "-c", TERMINAL, *command]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(script, cwd=tmp_path, stdin=pipe, stdout=pipe, text=True))
+        return started[-1], int(started[-1].stdout.readline())
+
+    yield call
+    for each in started:
+        each.kill()
+        each.communicate()
+
+
+@pytest.mark.parametrize("several", [["seed=0"], ["-m", "seed=0,1,2"]], ids=["run", "sweep"])
+def test_the_end_of_the_terminal_stops_what_was_started_in_it(in_terminal, tmp_path, several):
+    long = ["model=rnn", "model.width=4", "trainer.epochs=4000", "trainer.checkpoint_seconds=0.1"]
+    holder, session = in_terminal(*several, *long)
+    deadline = time.monotonic() + 90
+    while len(list(tmp_path.glob("results/runs/*/checkpoint.ckpt"))) < len(several):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    holder.communicate("close\n", timeout=60)
+    assert holder.returncode == 128 + signal.SIGHUP
+    assert all_gone(session)
+    store = RecordStore(tmp_path / "results" / "runs")
+    assert {store.status(run_id) for run_id in ids(store)} == {"interrupted"}
+
+
+def test_under_nohup_the_end_of_the_terminal_stops_nothing():
+    asked = "import signal; from gradreach.system.interruption import watched\nwith watched() as it: "
+    asked += "signal.raise_signal(signal.SIGHUP); print(it.signal)"
+    ignore = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
+    )
+    line = [sys.executable, "-c", ignore, sys.executable, "-c", asked]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "None\n"
 
 
 def ids(store):

@@ -1,13 +1,28 @@
 """Configuration -> a task and a model that fit; what cannot work together is refused here."""
 
+import math
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
+from gradreach.batch import EVALUATION_BATCH, limited
 from gradreach.config import RunConfig, RunEnvironment, resolve
 from gradreach.errors import ConfigError, first_line
 from gradreach.models import SequenceModel, build
+from gradreach.schedule import STEPS
 from gradreach.tasks import Task
+
+MEASURED = {
+    "profile": r"\w+\.(reach|half_life|r2|decay|log10_norm)|probe\.nonfinite",
+    "gates": r"gate_\w+\.(mean|closed|open)",
+    "lyapunov": r"h\w*\.(lyapunov|log10_condition)",
+    "jacobians": r"h\w*\.omega",
+    "receptive_field": r"x\.(centroid|spread|beyond_field)",
+    "decoding": r"\w+\.decoded_(inputs|target)",
+}
+"""The figures of an epoch after which a quantity is measured; others have tables alone."""
 
 
 def assemble(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceModel]:
@@ -29,6 +44,7 @@ def check(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceMo
     """
     task = _task(run, environment)
     _check_figures(run, task)
+    _check_sizes(run, task)
     try:
         with torch.device("meta"):
             return task, _model(run, task)
@@ -52,20 +68,79 @@ def _model(run: RunConfig, task: Task) -> SequenceModel:
 
 
 def _check_figures(run: RunConfig, task: Task) -> None:
-    """Refuse to wait for a figure of training or validation that this task does not have."""
+    """Refuse to wait for a figure that no epoch of this run has; a callback of others may log what it likes."""
     known = [f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", task.metric)]
+    by_class = ["val/f1", "val/balanced_accuracy"] if task.judged_by_class else []
+    measured = [
+        f"gradient/({MEASURED[name]})"
+        for name, when in run.diagnostics.schedules.items()
+        if name in MEASURED and when not in (None, "ends")
+    ]
+    others = [r"gradient/(norm|clip_rate|nonfinite)", *measured]
+    if not all(each.target.startswith(("pytorch_lightning.", "lightning.")) for each in run.callbacks.values()):
+        others.append(r"(?!train/|val/).*")
     asked = [
-        ("trainer.stop_when", f"{{{name}: {bound}}}", name) for name, bound in (run.trainer.stop_when or {}).items()
+        ("trainer.stop_when", f"{{{name}: {bound}}}", name)
+        for name, bound in (run.trainer.stop_when or {}).items()
+        if name != "steps"
     ]
     for name, callback in run.callbacks.items():
-        monitor = str(callback.arguments().get("monitor"))
-        if task.judged_by_class and monitor in ("val/f1", "val/balanced_accuracy"):
-            continue
-        asked.append((f"callbacks.{name}.monitor", monitor, monitor))
+        monitor = callback.arguments().get("monitor")
+        if monitor is not None and not (callback.target.endswith(".ModelCheckpoint") and monitor in ("epoch", "step")):
+            asked.append((f"callbacks.{name}.monitor", str(monitor), str(monitor)))
     for setting, value, figure in asked:
-        if figure.startswith(("train/", "val/")) and figure not in known:
+        if figure not in (*known, *by_class) and not any(re.fullmatch(other, figure) for other in others):
             has = f"task={run.task.name} has {', '.join(known)}"
-            raise ConfigError(setting, value, has, "choose one of them")
+            raise ConfigError(setting, value, has, "choose one of them, or of gradient and states what is measured")
+
+
+def _check_sizes(run: RunConfig, task: Task) -> None:
+    """Refuse what is beyond all there is: it would be another name, and identity, of the same run."""
+    for setting, value, number, most, same in _sizes(run, task):
+        if number is not None and number > most:
+            less = f"at most {most:,}" if most else ""
+            hint = f"choose {' or '.join(dict.fromkeys(filter(None, (same, less))))}"
+            raise ConfigError(setting, value, f"means the same as {same or f'{most:,}'}, all there is", hint)
+
+
+def _sizes(run: RunConfig, task: Task) -> Iterator[tuple[str, Any, float | None, int, str]]:
+    """Give settings with their value, the number in it, the largest that means anything, and what all others mean.
+
+    How many examples there are is known where the task's settings say it.
+    """
+    budget, own = run.trainer, run.diagnostics
+    horizon = budget.gradient_horizon
+    yield "trainer.gradient_horizon", horizon, horizon, task.shape.length - 1, "null"
+    if budget.fast_dev_run:
+        return
+    schedules = {f"diagnostics.{name}": each for name, each in own.schedules.items() if each is not None}
+    for setting, each in schedules.items():
+        yield setting, each, each if isinstance(each, int) else None, budget.epochs, "ends"
+    sizes = {**getattr(task, "sizes", {})} or {"train": getattr(task, "train_size", None)}
+    if schedules and (validation := sizes.get("validation")):
+        yield "diagnostics.examples", own.examples, own.examples, validation, ""
+    for split, stage in (("validation", "val"), ("test", "test")):
+        if (examples := sizes.get(split)) and not (stage == "val" and budget.overfit_batches):
+            limit = getattr(budget, f"limit_{stage}_batches")
+            yield f"trainer.limit_{stage}_batches", limit, limit, math.ceil(examples / EVALUATION_BATCH) - 1, "null"
+    if not (train := sizes.get("train")):
+        return
+    yield "trainer.batch_size", budget.batch_size, budget.batch_size, train, ""
+    batches = math.ceil(train / budget.batch_size)
+    yield "trainer.overfit_batches", budget.overfit_batches, budget.overfit_batches, batches, ""
+    batches = min(batches, budget.overfit_batches or batches)
+    limit = budget.limit_train_batches
+    yield "trainer.limit_train_batches", limit, limit, batches - 1, "null"
+    batches = limited(limit, batches)
+    yield "trainer.accumulate_grad_batches", budget.accumulate_grad_batches, budget.accumulate_grad_batches, batches, ""
+    steps = budget.epochs * math.ceil(batches / budget.accumulate_grad_batches)
+    yield "trainer.max_steps", budget.max_steps, budget.max_steps, steps - 1, "null"
+    steps = min(steps, budget.max_steps or steps)
+    stop = budget.stop_when or {}
+    yield "trainer.stop_when", stop, stop.get("steps"), steps - 1, "null"
+    for setting, each in schedules.items():
+        by_step = STEPS.fullmatch(str(each))
+        yield setting, each, int(by_step[1]) if by_step else None, steps, "ends"
 
 
 def check_device(name: str, precision: str = "32-true", here: bool = True) -> None:

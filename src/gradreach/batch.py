@@ -8,6 +8,8 @@ from torch import Tensor
 
 IGNORED = -100
 """Marks a step that has no target, where every step has one."""
+EVALUATION_BATCH = 512
+"""Examples of a batch of validation and test."""
 BUCKET = 50
 """Batches whose examples are sorted by length together: more save more padding, and mix less."""
 STEPS = 8
@@ -121,3 +123,14 @@ class Batches:
             batches = list(ordered.split(self.batch_size))
             batches = [batches[i] for i in torch.randperm(len(batches), generator=generator)]
         yield from (index.to(self.examples.x.device) for index in batches)
+
+
+def limited(limit: int | float | None, batches: int) -> int:
+    """Return how many batches a limit leaves: of a share, one at least.
+
+    >>> limited(None, 9), limited(5, 9), limited(0.5, 9), limited(0.01, 9)
+    (9, 5, 4, 1)
+    """
+    if limit is None:
+        return batches
+    return min(limit, batches) if isinstance(limit, int) else max(1, int(limit * batches))

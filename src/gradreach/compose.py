@@ -1,10 +1,12 @@
 """Every job of a sweep, composed; all that touches Hydra's internals stands here, and one test holds it to them."""
 
+import math
 import pickle
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import cache
 from itertools import compress
 from pathlib import Path
@@ -13,12 +15,15 @@ from typing import Any
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from gradreach.config import plain
 from gradreach.errors import ConfigError
+
+MOST_RUNS = 100_000
+"""Of a sweep: more is a slip of the keyboard, and to write them down takes memory and minutes."""
 
 
 @contextmanager
@@ -76,13 +81,16 @@ def all_jobs(loader: Any, master: DictConfig, arguments: Sequence[str]) -> list[
         loader: Hydra's, which knows the groups.
         master: what the sweep was composed to, with Hydra's own part.
         arguments: what the command line says of runs; it wins.
+
+    Raises:
+        ConfigError: there are more than any sweep has.
     """
     own = master.hydra.sweeper
-    return [
-        job
-        for grid in grids(own.get("params") or {}, own.get("parts"))
-        for job in combinations(loader, grid, arguments)
-    ]
+    read = [_read(loader, grid, arguments) for grid in grids(own.get("params") or {}, own.get("parts"))]
+    runs = sum(math.prod(map(_size, {word.get_key_element(): word for word in words}.values())) for words in read)
+    if runs > MOST_RUNS:
+        raise ConfigError("sweep", allowed=f"it has {runs:,} runs, at most {MOST_RUNS:,} are taken", hint="sweep less")
+    return [job for words in read for job in _combinations(words)]
 
 
 def grids(params: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any] | None] | None) -> list[dict[str, Any]]:
@@ -92,20 +100,32 @@ def grids(params: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any] | Non
     return [{**params, **part} for part in parts.values() if part is not None]
 
 
-def combinations(loader: Any, params: Mapping[str, Any], arguments: Sequence[str]) -> Sequence[Sequence[str]]:
-    """Return the overrides of every job of a sweep.
+def _read(loader: Any, params: Mapping[str, Any], arguments: Sequence[str]) -> list[Override]:
+    """Read what the configuration sweeps, and what the command line says."""
+    words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    return OverridesParser.create(config_loader=loader).parse_overrides(words)
 
-    Args:
-        loader: Hydra's, which knows the groups.
-        params: what the configuration sweeps.
-        arguments: what the command line says; it wins.
-    """
+
+def _size(word: Override) -> int:
+    """Return how many values a word gives its key; those of a range are counted without making them."""
+    swept = word.value()
+    if not word.is_discrete_sweep():
+        return 1
+    if not isinstance(swept, RangeSweep):
+        return sum(1 for _ in word.sweep_iterator())
+    ends = [float("nan") if number is None else number for number in (swept.start, swept.stop, swept.step)]
+    if not all(map(math.isfinite, ends)) or not swept.step:
+        raise ConfigError(word.key_or_group, word.get_value_string(), "must be finite, with a step that is not 0")
+    start, stop, step = map(Fraction, ends)
+    return max(0, math.ceil((stop - start) / step))
+
+
+def _combinations(words: Sequence[Override]) -> Sequence[Sequence[str]]:
+    """Return the overrides of every job of a grid; of two words for one key the last wins."""
     # Not at the top: Hydra's search for plugins executes this module anew, and its classes then are others.
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-    words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
-    return BasicSweeper.split_arguments(overrides, None)[0]
+    return BasicSweeper.split_arguments(list(words), None)[0]
 
 
 class Composer:

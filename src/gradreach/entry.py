@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # torch takes a second
     from gradreach.tasks import Task
 
 EXITS = {"finished": 0, "diverged": 0, "interrupted": 130}
-"""The exit code that a run's end gives; any other is a failure."""
+"""The exit code that a run's end gives; any other is a failure. A signal gives its own, see ``_do_alone``."""
 
 
 def run_composed(composed: DictConfig) -> float | None:
@@ -143,6 +143,8 @@ def _do_alone(composed: Mapping[str, Any]) -> dict[str, Any]:
         with RunDisplay(config) as display:
             record = execute(config, environment, display.epoch, interruption)
         display.result(record, environment)
+    if record["status"] == "interrupted" and interruption.signal is not None:
+        sys.exit(128 + interruption.signal)
     return record
 
 

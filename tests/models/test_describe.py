@@ -73,6 +73,7 @@ def test_without_a_configuration_it_says_where_to_go(tmp_path: Path) -> None:
         ("model.width=65536", "^model: too large, .* parameters; choose sizes that give at most 1,000,000,000$"),
         (
             "task=parity task.train_size=8 task.validation_size=8 task.test_size=8 "
+            "trainer.batch_size=8 diagnostics.examples=8 "
             "model=locally_connected seq_len=100000 kernel_size=60000 model.width=65536 model.layers=2",
             r"^model: too large \(.*overflow.*\); choose a smaller width$",
         ),

@@ -174,7 +174,7 @@ def test_who_stops_the_driver_takes_back_all_jobs_and_the_same_line_goes_on(
     going.wait_for_checkpoints(1)
     os.killpg(going.driver.pid, number) if number == signal.SIGINT else going.driver.send_signal(number)
     code, said = going.end()
-    assert code == 130
+    assert code == 128 + number
     assert said.count(STOPPED) == 1
     assert "Traceback" not in said
     assert set(going.jobs().values()) <= {"CANCELLED", "COMPLETED", "COMPLETING"}

@@ -23,6 +23,7 @@ from gradreach.launchers.slurm import Cancelled
 from gradreach.records import RecordStore
 from gradreach.sweeps.plan import Job, labels, plan, varied
 from gradreach.sweeps.sweep import ATTEMPTS, _unfinished, _workers, do_all, stopping, sweep
+from gradreach.system.interruption import at_once, deferred, exit_code
 from gradreach.system.worker import DRIVER, become_driver, worker
 
 
@@ -265,7 +266,8 @@ def running(job, process, driver):
     return record(job, "running", host={"name": platform.node(), "process": process.pid, "driver": driver})
 
 
-def test_only_own_workers_that_hold_their_run_are_asked_to_stop(jobs, store, process):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_only_own_workers_that_hold_their_run_are_asked_to_stop(jobs, store, process, number):
     ids = [job.run.run_id for job in jobs]
     mine, theirs = process(ids[0]), process(ids[1])
     stranger = process()
@@ -275,11 +277,25 @@ def test_only_own_workers_that_hold_their_run_are_asked_to_stop(jobs, store, pro
     store.write(record(jobs[3], "running", host={"name": platform.node(), "process": theirs.pid}))
     assert _workers(store, ids, "us") == {mine.pid}
     assert _workers(store, ids, "another sweep") == {theirs.pid}
-    asked = pytest.raises(KeyboardInterrupt)
-    with asked, stopping(store, ids, "us"):
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert mine.wait(timeout=60) == -signal.SIGTERM
-    assert (mine.poll(), theirs.poll(), stranger.poll()) == (-signal.SIGTERM, None, None)
+    before = signal.getsignal(number)
+    try:
+        with pytest.raises(KeyboardInterrupt) as asked, stopping(store, ids, "us", here=True):
+            os.kill(os.getpid(), number)
+    finally:
+        signal.signal(number, before)
+    assert exit_code(asked.value) == 128 + number
+    assert mine.wait(timeout=60) == -number
+    assert (mine.poll(), theirs.poll(), stranger.poll()) == (-number, None, None)
+
+
+def test_a_driver_of_a_cluster_dies_with_its_terminal_and_its_jobs_do_not(store):
+    with stopping(store, [], "us", here=False):
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+        with at_once(), deferred():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+            assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with stopping(store, [], "us", here=True):
+        assert callable(signal.getsignal(signal.SIGHUP))
 
 
 def test_a_sweep_that_stops_does_not_wait_for_what_another_does(jobs, store, process):

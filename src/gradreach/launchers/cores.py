@@ -29,7 +29,7 @@ class CoresLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take up what Hydra knows of the sweep."""
-        if not isinstance(self.n_jobs, int) or self.n_jobs == 0:
+        if type(self.n_jobs) is not int or self.n_jobs < -1 or self.n_jobs == 0:
             allowed = "must be a number of processes, or -1: one for each core"
             raise ConfigError("hydra.launcher.n_jobs", self.n_jobs, allowed)
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config

@@ -30,6 +30,7 @@ from gradreach.sweeps.proposals import Proposals
 from gradreach.sweeps.space import Space, Value
 from gradreach.sweeps.sweep import STOPPED, do_all, is_done, stopping
 from gradreach.sweeps.trials import Trial, write_trials
+from gradreach.system.interruption import exit_code
 from gradreach.system.worker import become_driver
 from gradreach.tracking import mode_now
 
@@ -71,7 +72,7 @@ class SearchSettings(Settings):
 def search(space: Space, settings: SearchSettings, compose: Compose, launch: Launch, here: bool = False) -> None:
     """Search, show how it goes, and exit with code 1 where a run has failed or none has finished.
 
-    It stops and goes on as a sweep does: with exit code 130, and by the same line.
+    It stops and goes on as a sweep does: with exit code 128 and the signal, and by the same line.
 
     Args:
         space: what is searched.
@@ -88,14 +89,14 @@ def search(space: Space, settings: SearchSettings, compose: Compose, launch: Lau
     place = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
     driver, run_ids = become_driver(), list[str]()
     try:
-        with going.store.claim(f"search-{place}", timeout=0), stopping(going.store, run_ids, driver):
+        with going.store.claim(f"search-{place}", timeout=0), stopping(going.store, run_ids, driver, here):
             going.go(folder, run_ids)
     except filelock.Timeout:
         hint = "wait for it, or give another folder"
         raise ConfigError("hydra.sweeper.folder", folder, "another search is at work there", hint) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as asked:
         going.stop(folder)
-        sys.exit(130)
+        sys.exit(exit_code(asked))
     if going.summarize(folder):
         sys.exit(1)
 

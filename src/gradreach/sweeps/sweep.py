@@ -22,7 +22,7 @@ from gradreach.run_table.join import done_elsewhere
 from gradreach.sweeps.plan import Job, check_devices, labels, plan
 from gradreach.sweeps.summarize import summarize_sweep
 from gradreach.system.files import alive
-from gradreach.system.interruption import GRACE_SECONDS
+from gradreach.system.interruption import GRACE_SECONDS, STOPPING, exit_code, hung_up, with_terminal
 from gradreach.system.worker import become_driver
 from gradreach.tracking import mode_now
 from gradreach.tracking.summary_run import is_summarized
@@ -69,22 +69,22 @@ def sweep(
         from gradreach.run_table.committed import write_plan
 
         write_plan(environment, runs, rule_to_store(environment.experiment, runs, done))
-    interrupted, unrecorded = False, {}
+    code, unrecorded = 0, {}
     to_do = [job.run for job in left]
     run_ids, driver = [run.run_id for run in to_do], become_driver()
     with SweepDisplay(store, len(jobs), runs, to_do, labels(planned), not debugging) as display:
         if committed := elsewhere.keys() - set(run_ids):
             display.note(f"  {len(committed)} of them committed, made by this code; force=true does them here")
         try:
-            with stopping(store, run_ids, driver):
+            with stopping(store, run_ids, driver, here):
                 unrecorded = do_all(left, store, launch, display.note)
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as asked:
+            code = exit_code(asked)
             display.note(STOPPED)
     states = Counter(_state(store, run.run_id, elsewhere) for run in runs)
     display.summary(states, environment, unrecorded)
-    if interrupted:
-        sys.exit(130)
+    if code:
+        sys.exit(code)
     if left or (len(elsewhere) < len(planned) and not is_summarized(environment)):
         summarize_sweep(environment)
     if set(states) - set(SETTLED):
@@ -211,33 +211,36 @@ def is_done(store: RecordStore, job: Job, elsewhere: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def stopping(store: RecordStore, run_ids: Sequence[str], driver: str) -> Iterator[None]:
+def stopping(store: RecordStore, run_ids: Sequence[str], driver: str, here: bool) -> Iterator[None]:
     """On SIGTERM or Ctrl-C let the workers save what they have, then stop; on a second signal stop at once.
 
-    Raises KeyboardInterrupt when they have stopped.
+    Raises KeyboardInterrupt, with the signal, when they have stopped.
 
     Args:
         store: where they write.
         run_ids: what they do; looked at when the signal comes.
         driver: the name by which they know the sweep that started them; others are left alone.
+        here: whether they are on this machine, where the end of the terminal (SIGHUP) ends them too.
     """
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous: dict[int, Any] = {number: signal.getsignal(number) for number in (with_terminal() if here else STOPPING)}
 
     def restore() -> None:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
     def stop(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            previous[number] = hung_up()
         restore()
-        if number == signal.SIGTERM:  # Ctrl-C in a terminal has reached them already
+        if number != signal.SIGINT:  # Ctrl-C in a terminal has reached them already
             for worker in _workers(store, run_ids, driver):
                 with suppress(ProcessLookupError):
-                    os.kill(worker, signal.SIGTERM)
+                    os.kill(worker, number)
         _wait_while(lambda: bool(_workers(store, run_ids, driver)))
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(number)
 
-    for number in previous:
-        signal.signal(number, stop)
+    for each in previous:
+        signal.signal(each, stop)
     try:
         yield
     except KeyboardInterrupt:

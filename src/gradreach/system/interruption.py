@@ -1,10 +1,12 @@
 """Being asked to stop: a signal is noted, and acted on where nothing is lost."""
 
+import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -12,7 +14,7 @@ GRACE_SECONDS = 20.0
 """How long an epoch that is under way may go on after a signal; schedulers kill after 30 s and more."""
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
-"""The signals by which a process is asked to stop."""
+"""The signals by which any process is asked to stop; one whose work ends with its terminal hears SIGHUP too."""
 
 _asked_to_stop = False
 
@@ -22,6 +24,35 @@ def asked_to_stop() -> bool:
     return _asked_to_stop
 
 
+def with_terminal() -> tuple[signal.Signals, ...]:
+    """Return the signals that ask a process to stop whose work ends with its terminal; under nohup it does not."""
+    return STOPPING if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (*STOPPING, signal.SIGHUP)
+
+
+def hung_up() -> signal.Handlers:
+    """Say what is still to be said to nobody, if the terminal is gone: to write to it would raise.
+
+    Returns:
+        How SIGHUP is to be handled from here on: a terminal and its shell both send it.
+    """
+    for stream in (1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):
+                nobody = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nobody, stream)
+                os.close(nobody)
+    return signal.SIG_IGN
+
+
+def exit_code(asked: KeyboardInterrupt) -> int:
+    """Return the exit code of a process that was asked to stop: 128 and the signal, Ctrl-C where none is told.
+
+    >>> exit_code(KeyboardInterrupt(signal.SIGTERM)), exit_code(KeyboardInterrupt())
+    (143, 130)
+    """
+    return 128 + int(asked.args[0] if asked.args else signal.SIGINT)
+
+
 class Interrupted(RuntimeError):
     """The process was asked to stop; what was done so far is kept."""
 
@@ -29,13 +60,14 @@ class Interrupted(RuntimeError):
 class Interruption:
     """Whether, when and by which signal the process was asked to stop.
 
-    A second signal does what it would have done without us.
+    A second signal does what it would have done without us; but a second SIGHUP nothing.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self.since = 0.0
         self.previous: dict[int, Any] = {}
+        self.handler: Any = None
 
     def install(self) -> None:
         """Handle the signals from here on, also where somebody has put a handler before ours since."""
@@ -47,7 +79,9 @@ class Interruption:
         """Take the first signal; this is the handler."""
         global _asked_to_stop
         _asked_to_stop = True
-        self.signal, self.since = number, time.monotonic()
+        self.signal, self.since, self.handler = number, time.monotonic(), self.previous.get(number)
+        if number == signal.SIGHUP:
+            self.previous[number] = hung_up()
         self.restore()
 
     def at_epoch_end(self) -> None:
@@ -70,8 +104,8 @@ class Interruption:
 
     def pass_on(self) -> None:
         """Tell whoever handled the signal before, now that nothing can be lost by it: a sweep in this process."""
-        if self.signal is not None and callable(handler := self.previous.get(self.signal)):
-            handler(self.signal, None)
+        if self.signal is not None and callable(self.handler):
+            self.handler(self.signal, None)
 
     def restore(self) -> None:
         """Give the signals back to whoever had them."""
@@ -81,10 +115,13 @@ class Interruption:
 
 @contextmanager
 def watched() -> Iterator[Interruption]:
-    """Note SIGTERM and SIGINT instead of dying from them; off the main thread, where Python forbids it, do nothing."""
+    """Note SIGTERM, SIGINT and SIGHUP instead of dying from them.
+
+    Off the main thread, where Python forbids it, do nothing.
+    """
     interruption = Interruption()
     if threading.current_thread() is threading.main_thread():
-        for number in STOPPING:
+        for number in with_terminal():
             interruption.previous[number] = signal.getsignal(number)
         interruption.install()
     try:
@@ -97,11 +134,12 @@ def watched() -> Iterator[Interruption]:
 def at_once() -> Iterator[None]:
     """Raise KeyboardInterrupt on SIGTERM as on Ctrl-C, whoever else handles them, for who knows best how to stop.
 
+    SIGHUP is left as it is: jobs of a cluster go on without the terminal that submitted them.
     Off the main thread, where Python forbids it, do nothing.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(number)
 
     with _handling(stop):
         yield

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pytorch_lightning import Callback
 from torch import nn
 
+from gradreach.batch import EVALUATION_BATCH
 from gradreach.run_state import Run
 from gradreach.tasks import Batches, Splits, Task
 from gradreach.training.checkpoint import Resume
@@ -15,7 +16,6 @@ from gradreach.training.module import TrainingModule
 from gradreach.training.stopping import Interruptible, Prune, StopAtStep, StopWhen
 from gradreach.training.trainer import make_loggers, make_trainer, quiet
 
-EVALUATION_BATCH = 512
 EVERY_STEP = (
     "on_train_batch_start",
     "on_before_zero_grad",

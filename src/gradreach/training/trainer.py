@@ -13,7 +13,8 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.profilers import PassThroughProfiler
 
-from gradreach.config import Limit, resolve
+from gradreach.batch import limited
+from gradreach.config import resolve
 from gradreach.run_state import Run
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which devices there are is no news
@@ -59,13 +60,6 @@ def make_trainer(run: Run, callbacks: list[Callback], loggers: list[Logger], bat
         default_root_dir=run.store.folder(run.config.run_id),
         plugins=[LightningEnvironment()],  # one process: not what Lightning would make of a SLURM job's variables
     )
-
-
-def limited(limit: Limit, batches: int) -> int:
-    """Return how many batches a limit leaves: of a share, one at least."""
-    if limit is None:
-        return batches
-    return min(limit, batches) if isinstance(limit, int) else max(1, int(limit * batches))
 
 
 def make_loggers(run: Run) -> list[Logger]:

@@ -117,15 +117,12 @@ def _sizes(run: RunConfig, task: Task) -> Iterator[tuple[str, Any, float | None,
     for setting, each in schedules.items():
         yield setting, each, each if isinstance(each, int) else None, budget.epochs, "ends"
     sizes = {**getattr(task, "sizes", {})} or {"train": getattr(task, "train_size", None)}
-    if schedules and (validation := sizes.get("validation")):
-        yield "diagnostics.examples", own.examples, own.examples, validation, ""
     for split, stage in (("validation", "val"), ("test", "test")):
         if (examples := sizes.get(split)) and not (stage == "val" and budget.overfit_batches):
             limit = getattr(budget, f"limit_{stage}_batches")
             yield f"trainer.limit_{stage}_batches", limit, limit, math.ceil(examples / EVALUATION_BATCH) - 1, "null"
     if not (train := sizes.get("train")):
         return
-    yield "trainer.batch_size", budget.batch_size, budget.batch_size, train, ""
     batches = math.ceil(train / budget.batch_size)
     yield "trainer.overfit_batches", budget.overfit_batches, budget.overfit_batches, batches, ""
     batches = min(batches, budget.overfit_batches or batches)

@@ -14,7 +14,7 @@ BOTTLENECKS = ("1×1 to 4, width 32", "1×1 to 8, width 32")
 
 def names(runs: pd.DataFrame) -> pd.Series:
     """Name networks by their 1×1 convolutions."""
-    pointwise = runs["model.bottleneck"].map("1×1 to {:.0f}".format, na_action="ignore").fillna("no 1×1")
+    pointwise = runs["model.bottleneck"].map("1×1 to {:.0f}".format, na_action="ignore").astype(object).fillna("no 1×1")
     return pointwise + ", width " + runs["model.width"].astype(str)
 
 

@@ -51,7 +51,7 @@ def names(runs: pd.DataFrame) -> pd.Series:
     """Name networks by their pooling."""
     windows = runs["model.pooling"] + " in windows of " + runs["model.pool_size"].astype(str)
     pooled = windows.mask(runs["model.pooling"] == "none", "none")
-    return runs["model.readout"].map({"mean": "mean over time", "max": "max over time"}).fillna(pooled)
+    return runs["model.readout"].map({"mean": "mean over time", "max": "max over time"}).astype(object).fillna(pooled)
 
 
 @cache

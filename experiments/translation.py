@@ -12,7 +12,7 @@ HEADS = {"max": "max over time", "mean": "mean over time", "flatten": "flatten"}
 
 def names(runs: pd.DataFrame) -> pd.Series:
     """Name convolutional networks by head, padding and stride."""
-    stride = runs["model.stride"].map({2: ", stride 2"}).fillna("")
+    stride = runs["model.stride"].map({2: ", stride 2"}).astype(object).fillna("")
     cnn = "cnn, " + runs["model.readout"].map(HEADS) + ", " + runs["model.padding"].astype(str) + stride
     return cnn.where(runs["model"] == "cnn", runs["model"])
 

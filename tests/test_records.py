@@ -39,6 +39,15 @@ def test_a_record_reads_as_it_was_written(store):
     assert store.read_table(RUN, "gates") == store.read_profile("fedcba9876543210") == {}
 
 
+@pytest.mark.parametrize("kind", [object, "string", "category", pd.StringDtype(na_value=math.nan)])
+def test_texts_are_stored_as_texts_whatever_pandas_holds_them_in(store, kind):
+    layers = pd.Series(["0", "out", "α"], dtype=kind)
+    store.write({"run_id": RUN, "config": {}, "status": "finished"}, tables={"profile": layers.to_frame("layer")})
+    stored = store.read_profile(RUN)["layer"]
+    assert stored.dtype == "<U3"
+    assert stored.tolist() == ["0", "out", "α"]
+
+
 def test_what_is_not_finite_survives_json(store):
     store.write({"run_id": RUN, "config": {}, "status": "finished", "metrics": {"a": math.inf, "b": math.nan}})
     json.loads((store.folder(RUN) / "record.json").read_text(), parse_constant=pytest.fail)

@@ -14,7 +14,7 @@ from test_load import CONFIG, record
 
 from gradreach.records import RecordStore
 from gradreach.run_table import index
-from gradreach.run_table.columns import csv
+from gradreach.run_table.columns import csv, inert
 from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_history, write_long
 from gradreach.run_table.profiles import curves_of, load_curves, load_profiles, write_profiles
@@ -274,13 +274,14 @@ def test_two_processes_may_make_tables_at_once(store, monkeypatch):
     assert told == [whole, whole]
 
 
+TEXTS = st.text(max_size=5).filter(lambda text: inert(text) == text)  # others csv marks, pandas does not
 CELLS = st.one_of(
     st.lists(st.floats() | st.none(), min_size=1, max_size=6).map(lambda held: np.array(held, dtype=float)),
     st.lists(st.integers(-(2**60), 2**60) | st.none(), min_size=1, max_size=6).map(
         lambda v: pd.array(v, dtype="Int64")
     ),
     st.lists(st.booleans() | st.none(), min_size=1, max_size=6).map(lambda held: pd.array(held, dtype="boolean")),
-    st.lists(st.text(max_size=5) | st.none(), min_size=1, max_size=6).map(lambda held: np.array(held, dtype=object)),
+    st.lists(TEXTS | st.none(), min_size=1, max_size=6).map(lambda held: np.array(held, dtype=object)),
 )
 
 

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pandas.api.types import is_string_dtype
 
 from gradreach.records import RecordStore
-from gradreach.run_table.columns import AXES, FACTS, as_frame, planned_row, row
+from gradreach.run_table.columns import AXES, FACTS, as_frame, in_words, planned_row, row
 from gradreach.run_table.committed import read_runs, write_runs
 from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_decoding, load_history, write_long
@@ -47,7 +48,18 @@ def test_every_setting_fact_and_metric_has_a_column_of_its_type():
     assert {"seq_len", "seed", "parameters", "model.kernel_size", "trainer.epochs"} <= kinds["Int64"]
     assert {"chance", "test/accuracy", "optimizer.lr", "model.dropout", "trainer.clip_norm"} <= kinds["float64"]
     assert kinds["boolean"] == {"model.residual"}
-    assert {"run_id", "host", "diagnostics.profile", "model.widths"} <= kinds["object"]
+    texts = {name for name, kind in frame.dtypes.items() if is_string_dtype(kind)}
+    assert {"run_id", "host", "diagnostics.profile", "model.widths"} <= texts
+
+
+def test_what_is_missing_is_in_words_too():
+    other = {**CONFIG, "model": {"name": "a", "_target_": "m"}}
+    frame = as_frame([row(record(1)), row(record(2, other))])
+    assert frame[["model.widths", "model.kernel_size", "model.residual"]].isna().sum().tolist() == [1, 1, 1]
+    words = in_words(frame)
+    assert all(isinstance(cell, str) for _, column in words.items() for cell in column)
+    assert words["model.widths"].tolist()[1] == "[3, 4]"
+    assert words["model.kernel_size"].tolist() == ["<NA>", "3"]
 
 
 def test_rows_and_columns_stand_in_an_order_that_no_record_changes():

@@ -9,10 +9,10 @@ import sys
 import tempfile
 import time
 
-import pandas as pd
 import pytest
 
 from gradreach.records import RecordStore
+from gradreach.run_table.columns import read_csv
 from kill import start
 from project import PROJECT
 
@@ -127,7 +127,7 @@ def test_a_search_shows_validation_and_never_test(run_py, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     store = RecordStore(tmp_path / "results" / "runs")
     records = [store.read(path.parent.name) for path in store.root.glob("*/record.json")]
-    trials = pd.read_csv(tmp_path / "results" / "searches" / "training" / "trials.csv", float_precision="round_trip")
+    trials = read_csv(tmp_path / "results" / "searches" / "training" / "trials.csv")
     assert len(trials) == 4
     assert set(trials["val/accuracy"]) == {record["metrics"]["val/accuracy"] for record in records}
     assert f"best of 4: validation accuracy {trials['val/accuracy'].max():.1%}" in done.stdout

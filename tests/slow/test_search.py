@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from gradreach.records import RecordStore
+from gradreach.run_table.columns import read_csv
 from kill import members, working
 from project import PROJECT
 
@@ -44,7 +45,7 @@ def ended(process):
 
 
 def trials(folder):
-    return pd.read_csv(folder / "results" / "searches" / "training" / "trials.csv", float_precision="round_trip")
+    return read_csv(folder / "results" / "searches" / "training" / "trials.csv")
 
 
 def at_work(folder, process):

@@ -22,6 +22,7 @@ import pytest
 import wandb
 
 from gradreach.records import RecordStore
+from gradreach.run_table.columns import read_csv
 from gradreach.runner import execute
 from gradreach.system.interruption import Interrupted
 from gradreach.tracking.server import use_server
@@ -98,7 +99,7 @@ def test_curves_are_few_and_say_what_the_record_says(tracked):
         for gate in "ifo":
             assert row[f"gates/{gate}.saturated"] == of[f"gate_{gate}.closed"] + of[f"gate_{gate}.open"]
         assert row["gates/f.mean"] == of["gate_f.mean"]
-    stored = pd.read_csv(RecordStore(results / "runs").folder(run.run_id) / "history.csv", float_precision="round_trip")
+    stored = read_csv(RecordStore(results / "runs").folder(run.run_id) / "history.csv")
     assert [row.pop("accuracy") for row in epochs] == stored["val/accuracy"].tolist()
     assert epochs == [row.dropna().to_dict() for _, row in stored.iterrows()]
     logged = {key for row in said["history"] for key in row if not key.startswith("_")}
@@ -111,7 +112,7 @@ def test_what_is_measured_within_epochs_is_in_the_file_of_all_epochs(do):
     (log,) = logs(results, run.run_id)
     store = RecordStore(results / "runs")
     assert (log.parent / "files" / "history.csv").read_text() == store.read_history(run.run_id)
-    stored = pd.read_csv(store.folder(run.run_id) / "history.csv", float_precision="round_trip")
+    stored = read_csv(store.folder(run.run_id) / "history.csv")
     within = stored[stored["epoch"] % 1 > 0]
     assert len(within) >= 2
     told = {row["_step"]: figures(row) for row in inspect(log)["history"]}

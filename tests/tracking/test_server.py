@@ -23,6 +23,7 @@ from openwandb import KEY, PROGRAM, Server
 from gradreach.config import TrackingSettings
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
+from gradreach.run_table.columns import read_csv
 from gradreach.run_table.load import as_frame, row
 from gradreach.runner import execute
 from gradreach.sweeps.summarize import summarize_sweep
@@ -113,7 +114,7 @@ def arrived(server, results, run_id, but=()):
 
 def history(record, store):
     """Return what W&B's history has to be by a record: (step, value) of every curve, as far as they are numbers."""
-    stored = pd.read_csv(store.folder(record["run_id"]) / "history.csv", float_precision="round_trip")
+    stored = read_csv(store.folder(record["run_id"]) / "history.csv")
     rows = [each.dropna().to_dict() for _, each in stored.iterrows()]
     ends = {
         stage: {k.replace(f"/{stage}/", "/"): v for k, v in record["metrics"].items() if f"gradient/{stage}/" in k}
@@ -255,7 +256,7 @@ def test_the_summary_of_an_experiment_is_one_run_however_often_it_is_made(config
     assert by_place.run("summary-quickstart")["state"] == "finished"
     table = path_of(inspect(logs(environment.results_dir)[-1]), "tables/accuracy")
     shown = json.loads(by_place.file("summary-quickstart", table))
-    built = pd.read_csv(environment.results_dir / "quickstart" / "accuracy.csv")
+    built = read_csv(environment.results_dir / "quickstart" / "accuracy.csv")
     assert shown["columns"] == list(built)
     assert len(shown["data"]) == len(built)
 

@@ -11,6 +11,7 @@ import pytest
 
 from gradreach.analysis.pages.build import build
 from gradreach.records import RecordStore
+from gradreach.run_table.columns import read_csv
 from gradreach.sweeps.summarize import summarize_sweep
 from gradreach.sweeps.sweep import sweep
 from gradreach.tracking.summary_run import is_summarized
@@ -36,7 +37,7 @@ def test_tables_and_figures_of_the_experiment_are_one_run_of_job_type_summary(en
     for name in ("accuracy", "gradient_reach", "gradient_half_life"):
         table = json.loads((log.parent / "files" / path_of(said, f"tables/{name}")).read_text())
         shown = pd.DataFrame(table["data"], columns=table["columns"])
-        built = pd.read_csv(environment.results_dir / "quickstart" / f"{name}.csv", float_precision="round_trip")
+        built = read_csv(environment.results_dir / "quickstart" / f"{name}.csv")
         pd.testing.assert_frame_equal(shown.where(shown.notna(), math.nan), built, check_dtype=False)
     picture = log.parent / "files" / path_of(said, "figures/gradient_by_lag")
     assert picture.read_bytes() == (environment.results_dir / "quickstart" / "gradient_by_lag.png").read_bytes()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gradreach.rounding import number
+from gradreach.run_table.columns import in_words
 
 CELLS = (
     "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count of "
@@ -23,7 +24,7 @@ def named(runs: pd.DataFrame, settings: Mapping[str, str], base: str = "model") 
             have, or has as ``none``, ``default`` or False, is left out.
         base: the column that begins the name.
     """
-    names = runs[base].astype(str)
+    names = in_words(runs[[base]])[base]
     for column, form in settings.items():
         if column in runs:
             names += [_part(value, form) for value in runs[column].tolist()]

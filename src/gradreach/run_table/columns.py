@@ -61,6 +61,9 @@ OLDER = {
 }
 """What metrics were called in records and run tables of older versions, and are called now."""
 
+EXACT: dict[str, Any] = {} if int(pd.__version__.partition(".")[0]) > 2 else {"float_precision": "round_trip"}
+"""Makes pandas 2 read every digit, which later ones do by themselves."""
+
 
 def csv(frame: pd.DataFrame) -> str:
     """Return a table of values as CSV: reading it gives every digit back."""
@@ -69,6 +72,16 @@ def csv(frame: pd.DataFrame) -> str:
     writer.writerow(map(str, frame))
     writer.writerows(zip(*(_cells(values) for _, values in frame.items()), strict=True))
     return text.getvalue()
+
+
+def read_csv(file: Any, **options: Any) -> pd.DataFrame:
+    """Return a table that ``csv`` wrote, to the last digit; the options are pandas'.
+
+    >>> read_csv(io.StringIO("x\\n0.1\\n"))["x"].tolist()
+    [0.1]
+    """
+    frame: pd.DataFrame = pd.read_csv(file, **EXACT, **options)
+    return frame
 
 
 def _cells(values: pd.Series) -> list[Any]:
@@ -232,6 +245,15 @@ def setting(held: pd.Series) -> Any:
     if isinstance(held.dtype, pd.Float64Dtype):
         return held.to_numpy(dtype=float, na_value=math.nan)
     return np.array([None if pd.isna(value) else str(value) for value in held], dtype=object)
+
+
+def in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return every cell as text, that which is missing, too: ``astype(str)`` of pandas 3 leaves it out.
+
+    >>> in_words(pd.DataFrame({"x": [0.5, math.nan]}))["x"].tolist()
+    ['0.5', 'nan']
+    """
+    return frame.astype(object).map(str)
 
 
 def architectures(runs: pd.DataFrame) -> pd.Series:

@@ -18,7 +18,18 @@ from omegaconf import OmegaConf
 from gradreach.config import RunConfig, RunEnvironment
 from gradreach.errors import ConfigError, advise
 from gradreach.records import SETTLED
-from gradreach.run_table.columns import GROUPS, INTEGERS, OLDER, TEXTS, as_frame, as_was, csv, planned_row, setting
+from gradreach.run_table.columns import (
+    GROUPS,
+    INTEGERS,
+    OLDER,
+    TEXTS,
+    as_frame,
+    as_was,
+    csv,
+    planned_row,
+    read_csv,
+    setting,
+)
 from gradreach.system.files import write_text
 from gradreach.system.provenance import code_digest
 
@@ -200,10 +211,9 @@ def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     data = path.read_bytes()
     _check_seal(path, data)
     try:
-        frame = pd.read_csv(
+        frame = read_csv(
             io.BytesIO(data),
             usecols=columns,
-            float_precision="round_trip",
             dtype_backend="numpy_nullable",
             keep_default_na=False,
             na_values=[""],

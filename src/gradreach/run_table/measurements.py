@@ -12,12 +12,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_string_dtype
 from pyarrow import Table
 from pyarrow.csv import write_csv
 
 from gradreach.errors import ConfigError, advise
 from gradreach.records import RecordStore
-from gradreach.run_table.columns import MISSING, csv
+from gradreach.run_table.columns import MISSING, csv, read_csv
 from gradreach.run_table.lines import OPTIONS
 from gradreach.run_table.sources import Source, local
 from gradreach.system.files import digest, write_atomically, write_text
@@ -153,7 +154,7 @@ def together(raw: pd.DataFrame, committed: pd.DataFrame, run_ids: Sequence[str])
     """Return raw and committed measurements in the order of the runs, as one sweep on one machine has them."""
     if raw.empty or committed.empty:
         return committed if raw.empty else raw
-    whole = pd.concat([part.astype({"run_id": object}) for part in (raw, committed)], ignore_index=True)
+    whole = pd.concat([part.astype({"run_id": str}) for part in (raw, committed)], ignore_index=True)
     rank = {run_id: i for i, run_id in enumerate(run_ids)}
     return whole.sort_values("run_id", key=lambda column: column.map(rank), kind="stable", ignore_index=True)
 
@@ -184,7 +185,7 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 def _write_table(path: Path, frame: pd.DataFrame) -> None:
     if path.suffix == ".parquet":
-        texts = {name: "string" for name in frame if frame[name].dtype == object}
+        texts = {name: "string" for name in frame if is_string_dtype(frame[name].dtype)}
         write_atomically(path, lambda file: frame.astype(texts).to_parquet(file, index=False))
     elif path.suffix == ".csv":
         write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_text(path, csv(frame))
@@ -229,7 +230,7 @@ def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] 
     """
     kinds: dict[str, Any] = {**dict.fromkeys(LABELS, str), **dict.fromkeys(WHOLE, int), **known}
     try:
-        return pd.read_csv(file, float_precision="round_trip", dtype=defaultdict[str, Any](lambda: float, kinds))
+        return read_csv(file, dtype=defaultdict[str, Any](lambda: float, kinds))
     except (ValueError, OverflowError) as error:
         broken = f"cannot be read as CSV ({error})"
         raise ConfigError(name, allowed=broken, hint="restore it, or delete it") from None

@@ -218,7 +218,7 @@ def _categories(codes: np.ndarray, labels: Sequence[str]) -> pd.Categorical:
     appear = pd.unique(codes)
     renumbered = np.empty(len(labels), codes.dtype)
     renumbered[appear] = np.arange(len(appear))
-    return pd.Categorical.from_codes(renumbered[codes], pd.Index([labels[code] for code in appear], dtype=object))
+    return pd.Categorical.from_codes(renumbered[codes], pd.Index([labels[code] for code in appear]))
 
 
 def _labelled(profiles: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from gradreach.config import parse, plain
 from gradreach.errors import ConfigError, first_line
 from gradreach.records import SETTLED, RecordStore
-from gradreach.run_table.columns import GROUP_NAMES, MISSING
+from gradreach.run_table.columns import GROUP_NAMES, MISSING, in_words
 from gradreach.run_table.committed import planned_ids, read_runs, run_table, stored_cells, sweep_digest
 from gradreach.sweeps.status import composing, core_hours, costed, expected_seconds, planned, standing, timed, together
 from gradreach.system.provenance import code_digest
@@ -134,7 +134,7 @@ def _from_plan(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             for column in ("multiply_adds", "seconds"):
                 table.loc[place, column] = record.get(column, math.nan)
     settings = [column for column in map(str, table) if column.startswith(("task.", "model."))]
-    alike = table[settings].astype(str).agg("|".join, axis=1)
+    alike = in_words(table[settings]).agg("|".join, axis=1)
     table["multiply_adds"] = table["multiply_adds"].groupby(alike).transform("max")
     runs = costed(table)
     return runs.assign(status=runs["status"].where(present, MISSING)), timed(runs)

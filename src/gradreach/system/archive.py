@@ -68,7 +68,8 @@ def _kind(header: bytes) -> np.dtype:
 def _structured(table: "pd.DataFrame") -> np.ndarray:
     """Return a table as one array: read at once, which ten thousand runs notice."""
     # text is stored as fixed-width unicode: an array of Python objects would need a pickle
-    columns = {str(name): table[name].to_numpy("U" if table[name].dtype == object else None) for name in table}
+    columns = {str(name): table[name].to_numpy() for name in table}
+    columns = {name: held.astype("U") if held.dtype == object else held for name, held in columns.items()}
     rows = np.empty(len(table), [(name, column.dtype) for name, column in columns.items()])
     for name, column in columns.items():
         rows[name] = column

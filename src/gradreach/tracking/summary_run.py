@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from gradreach.config import RunEnvironment
+from gradreach.run_table.columns import read_csv
 from gradreach.system.provenance import revision
 from gradreach.tracking.wandb_files import summary_id
 
@@ -76,7 +75,7 @@ def log_summary(environment: RunEnvironment, experiment: str, shown: ExperimentS
         run.log(figures)
         run.summary["state"] = shown.state
         for name in shown.tables:
-            frame = pd.read_csv(shown.folder / f"{name}.csv", float_precision="round_trip")
+            frame = read_csv(shown.folder / f"{name}.csv")
             tell_table(run, f"tables/{name}", frame.astype(object).where(frame.notna(), None))
     except BaseException:
         end(run, 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure as Picture
+from pandas.api.types import is_string_dtype
 
 from gradreach.analysis.figures.captions import KINDS, READING
 from gradreach.analysis.figures.figure import Figure
@@ -46,7 +47,8 @@ def in_groups(results: Results, keys: Sequence[str]) -> Results:
 
     Groups that have names stay in the order of the run table.
     """
-    runs = in_order(results.runs, [key for key in keys if key in results.runs and results.runs[key].dtype != object])
+    numbers = [key for key in keys if key in results.runs and not is_string_dtype(results.runs[key].dtype)]
+    runs = in_order(results.runs, numbers)
     named = {key: runs[key].map(plain) for key in keys if key in runs and runs[key].isna().any()}
     return results.reordered(runs.assign(**named))
 

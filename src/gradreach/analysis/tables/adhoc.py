@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_string_dtype
 
 from gradreach.analysis.order import natural
 from gradreach.analysis.results import has, selected
 from gradreach.analysis.tables.specification import Measure, Table
 from gradreach.config.validation import NUMBER
 from gradreach.errors import ConfigError, advise, value_text
-from gradreach.run_table.columns import GROUPS
+from gradreach.run_table.columns import GROUPS, in_words
 
 READING = (
     "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count of "
@@ -58,7 +59,7 @@ def table(
         if len(distinct) == 1:
             advise(f"{key} does not vary: it is {distinct[0]} in all {len(runs)} runs")
     for value in values:
-        if has(runs, value).dtype == object:
+        if is_string_dtype(has(runs, value).dtype):
             raise ConfigError(value, allowed="is text, not a number", hint="give it to --rows or --columns")
     settings = mixed(runs, [*rows, *columns])
     if settings and best:
@@ -77,7 +78,7 @@ def table(
 def mixed(runs: pd.DataFrame, keys: Sequence[str]) -> str:
     """Name the settings that vary within a cell, the first few of them; empty where only the seed does."""
     settings = ["task", "model", *(key for key in map(str, runs) if key.startswith(GROUPS) and "._" not in key)]
-    cells = runs[[*dict.fromkeys([*settings, *keys])]].astype(str).groupby(list(keys), sort=False)
+    cells = in_words(runs[[*dict.fromkeys([*settings, *keys])]]).groupby(list(keys), sort=False)
     values = cells[[key for key in settings if key not in keys]].nunique()
     vary = [str(key) for key in values if values[key].max() > 1]
     others = [key for key in vary if not key.endswith(".name")]

@@ -52,7 +52,7 @@ def records(folder):
             "experiment=评论: is neither a number nor a word; text is quoted: ",
         ),
         (["-m", "seed=interval(0,3)"], "seed=interval(0,3): is a space to search, and a sweep needs values; list them"),
-        (["-m", "seed=range(0,3,0)"], "seed=range(0,3,0): the step of a range must not be 0; write range(start,stop,"),
+        (["-m", "seed=range(0,3,0)"], "seed=range(0,3,0): must be finite, with a step that is not 0"),
         (["hydra.job.num=x"], "hydra.job.num=x: value 'x' of type 'str' could not be converted to Integer"),
         (["x" * 300 + "=1"], "x" * 300 + "=1: "),
         (
@@ -158,7 +158,7 @@ def test_results_that_cannot_be_written_are_refused_before_anything_starts(run_p
     done = run_py(*line, "model=rnn", "results_dir=file/results", *SMALL)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("gradreach: results_dir=")
-    assert "cannot be written (Not a directory); choose another" in done.stderr
+    assert re.search(r"(cannot be written \(Not a directory\)|is no folder); choose another", done.stderr)
     assert done.stderr.count("\n") == 1
 
 

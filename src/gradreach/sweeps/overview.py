@@ -82,8 +82,10 @@ def show_overview(lines: pd.DataFrame) -> None:
     total = {"study": name, "error": None, **lines[list(COUNTS)].sum().to_dict()}
     for line in [*lines.to_dict("records"), *([total] if len(lines) > 1 else [])]:
         left = core_hours(line["seconds_left"], int(line["left"]), int(line["unknown"]))
-        counts = ["–" if line["error"] else str(int(line[name])) for name in COUNTS[:3]]
-        table.add_row(*map(escape, (line["study"], *counts, "cannot be planned" if line["error"] else left)))
+        counts = [str(int(line[name])) for name in COUNTS[:3]]
+        if isinstance(line["error"], str):  # beside texts pandas 3 makes None NaN
+            counts, left = ["–"] * 3, "cannot be planned"
+        table.add_row(*map(escape, (line["study"], *counts, left)))
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     for line in lines[lines["error"].notna()].to_dict("records"):

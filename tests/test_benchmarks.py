@@ -27,7 +27,11 @@ KERNELS = ["kernels=torch"]
 
 
 @pytest.mark.parametrize(
-    "setting", [*(Setting(model, width=4, epochs=2) for model in MODELS), Setting("gru", **RECALL)]
+    "setting",
+    [
+        Setting("gru", **RECALL),
+        *(pytest.param(Setting(model, width=4, epochs=2), marks=pytest.mark.slow) for model in MODELS),
+    ],
 )
 def test_the_loop_by_hand_and_a_run_come_to_the_same_figures(configured, setting):
     from gradreach.runner import execute

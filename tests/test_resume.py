@@ -362,6 +362,7 @@ def ids(store):
     return [path.parent.name for path in store.root.glob("*/record.json")]
 
 
+@pytest.mark.slow
 def test_a_sweep_survives_the_death_of_its_workers_and_drivers(tmp_path):
     line = ["model=rnn,cnn", "seed=0,1", *SMALL, "trainer.checkpoint_seconds=0"]
     quiet, fire = tmp_path / "quiet" / "results", tmp_path / "fire" / "results"

@@ -224,7 +224,11 @@ def test_capitals_in_the_name_of_a_file_change_nothing(tmp_path, name):
         ("label;text\n1;x\n", {}, "choose from label;text; set \"task.delimiter=';'\" if that stands between"),
         ("label\ttext\n1\tx\n", {}, "; set task.delimiter=tab if that stands between its columns"),
         ("1,x\n0,y\n", {}, "choose from 1, x; set task.header=false if its first line is no header"),
-        ("\0l\0a\0b\0e\0l", {}, "a.csv: line 1 holds a zero byte; set task.encoding=utf-16 if it is such a text"),
+        (
+            "\0l\0a\0b\0e\0l",
+            {},
+            "a.csv: line 1 holds a zero byte; is this a text file? if it is UTF-16, set task.encoding=utf-16",
+        ),
         ("label,text\n1,x\n", {"encoding": "a\0b"}, "there is no such encoding; try utf-8"),
         ("label,text\n1,x\n", {"encoding": "hex"}, "task.encoding=hex: there is no such encoding; try utf-8"),
     ],

@@ -195,6 +195,7 @@ def test_offline_runs_arrive_exactly_once_though_the_sync_is_killed_half_way(by_
     key_is_nowhere(offline_runs, told)
 
 
+@pytest.mark.slow
 @needs_server
 def test_a_run_that_the_server_got_while_the_sync_never_learned_of_it_is_sent_again_into_its_place(
     by_place, offline_runs, tmp_path
@@ -417,7 +418,7 @@ def test_two_syncs_at_a_time_are_one_too_many(tmp_path):
 
 
 @needs_server
-@pytest.mark.parametrize("illness", ["closed", "slow"])
+@pytest.mark.parametrize("illness", ["closed", pytest.param("slow", marks=pytest.mark.slow)])
 def test_a_server_that_takes_the_key_and_not_the_run_gets_all_of_it_later(do, by_place, monkeypatch, capsys, illness):
     if illness == "slow":
         monkeypatch.setenv("WANDB_INIT_TIMEOUT", "2")

@@ -140,7 +140,7 @@ def _check_line(path: Path, number: int, line: str, encoding: str | None, remedy
         long = f"line {number} is longer than {LONGEST_LINE:,} characters"
         raise ConfigError(path, allowed=long, hint="is this a text file?")
     if "\0" in line:
-        hint = "is this a text file?" if "encoding" not in remedy else "set task.encoding=utf-16 if it is such a text"
+        hint = "is this a text file?" + (" if it is UTF-16, set task.encoding=utf-16" if "encoding" in remedy else "")
         raise ConfigError(path, allowed=f"line {number} holds a zero byte", hint=hint)
     if encoding is not None and not line.isascii():
         broken = next((c for c in line if "\udc80" <= c <= "\udcff"), None)

@@ -93,6 +93,10 @@ def planning(patience: Patience, runs: int = 500) -> list[Row]:
     return patience.measure(once, lambda: [median_row(PLANNING, f"of {runs}", taken, "ms")])
 
 
+LINKS = 30_000
+"""How many names a file is given; ext4 allows 65,000."""
+
+
 def finished_runs(folder: Path, runs: int) -> tuple[Path, list[str]]:
     """Make as many finished runs as if a sweep had done them: copies of one, each with a seed of its own.
 
@@ -105,12 +109,14 @@ def finished_runs(folder: Path, runs: int) -> tuple[Path, list[str]]:
     store = RecordStore(results / "runs")
     (original,) = (store.read(path.parent.name) for path in store.root.glob("*/record.json"))
     assert original is not None
-    run_ids = []
+    run_ids, source = [], store.folder(original["run_id"])
     for seed in range(runs):
         run = RunConfig.model_validate({**original["config"], "seed": seed})
         run_ids.append(run.run_id)
         if run.run_id != original["run_id"]:
-            shutil.copytree(store.folder(original["run_id"]), store.folder(run.run_id), copy_function=os.link)
+            anew = seed % LINKS == 0
+            shutil.copytree(source, store.folder(run.run_id), copy_function=shutil.copy2 if anew else os.link)
+            source = store.folder(run.run_id) if anew else source
             record = {**original, "run_id": run.run_id, "config": run.canonical()}
             (store.folder(run.run_id) / "record.json").unlink()
             (store.folder(run.run_id) / "record.json").write_text(sealed(record), encoding="utf-8")

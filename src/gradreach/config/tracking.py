@@ -25,6 +25,18 @@ def as_environment_says(mode: object) -> object:
     return "offline" if mode == "online" and said in ("offline", "dryrun") else mode
 
 
+def said_by(variable: str, default: str | None = None) -> BeforeValidator:
+    """Return what takes null for what a variable says; one that is set to nothing says nothing.
+
+    Hydra's ``${oc.env:…}`` would be read anew for each of ten thousand runs.
+    """
+
+    def read(value: object) -> object:
+        return (os.environ.get(variable) or default) if value is None or value == "" else value
+
+    return BeforeValidator(read)
+
+
 def as_tags(value: object) -> object:
     """Return tags as a list: ``WANDB_TAGS`` is one text, with commas between them."""
     if value is None:
@@ -32,12 +44,7 @@ def as_tags(value: object) -> object:
     return [tag for word in value.split(",") if (tag := word.strip())] if isinstance(value, str) else value
 
 
-def as_unset(value: object) -> object:
-    """Return null for an empty text: a variable that is set to nothing says nothing."""
-    return None if value == "" else value
-
-
-Text = Annotated[str | None, Field(coerce_numbers_to_str=True), BeforeValidator(as_unset)]
+Text = Annotated[str | None, Field(coerce_numbers_to_str=True)]
 
 
 class TrackingSettings(Settings):
@@ -51,13 +58,15 @@ class TrackingSettings(Settings):
     """
 
     mode: Annotated[Literal["offline", "online", "off"], BeforeValidator(as_environment_says)]
-    project: str = Field(
-        pattern=r"^[^/\\#?%:]{1,128}$", description="1 to 128 characters, none of which is / \\ # ? % or :"
-    )
+    project: Annotated[
+        str,
+        Field(pattern=r"^[^/\\#?%:]{1,128}$", description="1 to 128 characters, none of which is / \\ # ? % or :"),
+        said_by("WANDB_PROJECT", "gradreach"),
+    ]
     entity: str | None = Field(pattern=NAME, description=A_NAME)
     base_url: str | None = Field(pattern=ADDRESS, description=AN_ADDRESS)
-    tags: Annotated[list[Tag], BeforeValidator(as_tags)] = Field(default=[])
-    group: Text = None
-    name: Text = None
-    job_type: Text = None
-    notes: Text = None
+    tags: Annotated[list[Tag], BeforeValidator(as_tags), said_by("WANDB_TAGS")] = Field(default=[])
+    group: Annotated[Text, said_by("WANDB_RUN_GROUP")] = None
+    name: Annotated[Text, said_by("WANDB_NAME")] = None
+    job_type: Annotated[Text, said_by("WANDB_JOB_TYPE")] = None
+    notes: Annotated[Text, said_by("WANDB_NOTES")] = None

@@ -131,6 +131,7 @@ def test_a_run_that_takes_its_worker_with_it_is_given_up_and_the_others_are_done
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_sweep_and_its_status_count_the_warnings_of_its_runs_by_kind(run_py, tmp_path):
     line = ["model=rnn", "model._target_=broken.Warned", "seq_len=64,70", "seed=0,1", "tracking=off", *SMALL]
     for n_jobs in (1, 2):  # in one process a second run's warning is the same as the first one's

@@ -59,6 +59,7 @@ def test_a_process_that_compiles_and_one_that_loads_give_the_same_bits(tmp_path)
     assert said == said_again == ""
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_on_an_empty_cache_give_the_same_bits(tmp_path):
     together = [ended(process) for process in [start(tmp_path, "RNN") for _ in range(4)]]
     assert len({found["bits"] for found, _ in together}) == 1

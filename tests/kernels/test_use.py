@@ -37,6 +37,7 @@ def batch(examples: int = 32, length: int = 40) -> Batch:
     return Batch(x, None, torch.randint(3, (examples,), generator=draw))
 
 
+@pytest.mark.slow
 def test_training_goes_as_with_torchs_layers(pair):
     given = batch()
     losses = []

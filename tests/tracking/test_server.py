@@ -137,6 +137,7 @@ def key_is_nowhere(folder, *texts):
     assert not [path for path in folder.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
+@pytest.mark.slow
 @needs_server
 def test_eight_online_runs_in_parallel_arrive_whole_and_do_not_mix(run_py, tmp_path, server):
     line = ["model=rnn,gru", "seed=0,1,2,3", "hydra.launcher.n_jobs=2", *SMALL]

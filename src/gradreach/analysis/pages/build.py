@@ -63,7 +63,8 @@ def build(
     folder = (into or results_dir) / name
     write_runs(folder / "runs.csv", everything, stored_cells(plan))
     advise(outdated(plan))
-    seeds = planned_seeds(everything["seed"], stored_plan(plan))
+    stored = stored_plan(plan)
+    seeds = planned_seeds(everything["seed"], stored)
     runs = everything[everything["seed"].isin(seeds)] if seeds else everything
     prepared = study.prepare(runs)
     shown = study.committed(prepared)
@@ -88,7 +89,7 @@ def build(
     captions = {figure.name: explained(figure.caption, pictures[figure.name]) for figure in figures}
     looks = looks_at(study, results, seeds)
     verdict, caveats = judged(study, results, looks), caveats_of(study, runs, plan)
-    rule = f"{rule_words(looks)} {stored_rule(study, stored_plan(plan), seeds_of(everything))}" if verdict else ""
+    rule = f"{rule_words(looks)} {stored_rule(study, stored, seeds_of(everything))}" if verdict else ""
     built = Built(name, study, results, views, pictures, captions, verdict, state, caveats, rule, folder)
     checksums = {}
     for table in LONG:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from gradreach.analysis.stats.statistics import LEVEL, Interval, finite
+from gradreach.analysis.stats.statistics import LEVEL, Interval, estimate, finite
 from gradreach.rounding import number
 
 WORST = 1e300
@@ -39,12 +39,7 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) ->
     >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
     (0.92, 0.87, 0.97)
     """
-    values = finite(values)
-    n = len(values)
-    if n < 2:
-        return Interval(float(values.mean()) if n else math.nan, math.nan, math.nan, n)
-    mean, sd = float(values.mean()), float(values.std(ddof=1))
-    half = float(scipy.special.stdtrit(n - 1, 1 - level / 2)) * sd / math.sqrt(n)
+    mean, _, half, n = estimate(values, level)
     return Interval(mean, mean - half, mean + half, n)
 
 

@@ -71,8 +71,8 @@ def finite(values: Sequence[float] | np.ndarray) -> np.ndarray:
     return numbers
 
 
-def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
-    """Return mean, sample standard deviation and 95 % t-interval of the finite values.
+def estimate(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Estimate:
+    """Return mean, sample standard deviation and t-interval, by default of 95 %, of the finite values.
 
     >>> found = estimate([0.9, 0.92, 0.94])
     >>> round(found.mean, 3), round(found.half_width, 3), found.n
@@ -85,7 +85,7 @@ def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
     if n == 1:
         return Estimate(float(values[0]), math.nan, math.nan, 1)
     sd = float(values.std(ddof=1))
-    return Estimate(float(values.mean()), sd, float(scipy.special.stdtrit(n - 1, 1 - LEVEL / 2)) * sd / math.sqrt(n), n)
+    return Estimate(float(values.mean()), sd, float(scipy.special.stdtrit(n - 1, 1 - level / 2)) * sd / math.sqrt(n), n)
 
 
 def interquartile_mean(values: np.ndarray) -> float:

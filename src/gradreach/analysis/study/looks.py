@@ -47,12 +47,12 @@ def looks_of(parts: int, numbers: Sequence[int], seeds: Iterable[int]) -> Looks:
     Args:
         parts: how many parts rest on runs.
         numbers: with how many seeds is looked; none: once, with all.
-        seeds: that are planned and decide.
+        seeds: that are planned and decide, in ascending order.
 
     Raises:
         ConfigError: the last look is not at all of them.
     """
-    planned = confirmatory(seeds)
+    planned = list(seeds)
     if not planned:
         return Looks(parts)
     numbers = list(numbers) or [len(planned)]

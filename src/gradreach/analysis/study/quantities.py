@@ -86,23 +86,16 @@ class _OfRuns(Quantity):
 
     def _effect(self, values: np.ndarray, unit: str, limits: tuple[float, float], level: float) -> Effect:
         """Return the interval of one value a seed, by the outcome class, cut at what is possible."""
-        unknown = int(np.isnan(values).sum())
-        values = values[~np.isnan(values)]
-        if self.outcome == "mean" and not np.isfinite(values).all():
-            unknown += int(np.isinf(values).sum())
-            values = values[np.isfinite(values)]
-        found = self.shown(OUTCOMES[self.outcome].interval(self._counted(values), level))
-        effect = Effect("", *found, unit, level, unknown, OUTCOMES[self.outcome].words)
+        outcome = OUTCOMES[self.outcome]
+        found = self.shown(outcome.interval(self.scaled(values), level))
+        effect = Effect("", *found, unit, level, len(values) - found.n, outcome.words)
         if not effect.known:
             return effect
         return effect._replace(low=max(found.low, limits[0]), high=min(found.high, limits[1]))
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
-        """Return values, one a seed, as the outcome class counts them."""
-        return self._counted(values[~np.isnan(values)])
-
-    def _counted(self, values: np.ndarray) -> np.ndarray:
-        """Return values as the outcome class counts them."""
+        """Return the values that are there, one a seed, as the outcome class counts them."""
+        values = values[~np.isnan(values)]
         if not self.outcome.startswith("share"):
             return values
         counted = values / 100

@@ -171,8 +171,8 @@ class RecordStore:
         return record
 
     def intact(self, run_id: str) -> bool:
-        """Return whether a run's files are what was written, to the last bit; damaged ones are put aside."""
-        return all(self._read_beside(run_id, name) is not None for name in BESIDE) and self.read(run_id) is not None
+        """Return whether the files beside a record that was read are what was written; damaged ones are put aside."""
+        return all(self._read_beside(run_id, name) is not None for name in BESIDE)
 
     def _read_beside(self, run_id: str, name: str) -> bytes | None:
         """Return the content of a file beside the record, empty where there is none, None where it is damaged."""

@@ -17,6 +17,7 @@ from rich.console import Console
 
 import gradreach.display
 import gradreach.sweeps.plan
+from gradreach.config import parse, plain
 from gradreach.display import LONGEST_SECONDS, POLL_SECONDS, SweepDisplay, pause_after
 from gradreach.errors import ConfigError
 from gradreach.launchers.slurm import Cancelled
@@ -417,6 +418,22 @@ def test_what_differs_in_the_seed_alone_is_checked_once(composed, monkeypatch):
     assert jobs[0].cost != jobs[2].cost
     with pytest.raises(ConfigError, match="kernel_size=65: larger than the input of 64 steps"):
         plan([*lines, ["model=cnn", "kernel_size=65"]], lambda overrides: composed(*overrides))
+
+
+@pytest.mark.parametrize("word", [[], ["optimizer.lr=1e-3"], ["trainer.epochs=${seed}"], ["task.data_seed=${seed}"]])
+def test_what_differs_in_the_seed_alone_is_composed_once_unless_a_setting_follows_it(composed, word):
+    compose = Mock(side_effect=lambda overrides: composed(*overrides))
+    lines = [["model=rnn", "task=recall", *word, f"seed={seed}"] for seed in (1, 2, 3)]
+    jobs = plan(lines, compose)
+    assert compose.call_count == (3 if any("${" in each for each in word) else 1)
+    assert [(job.run, job.environment) for job in jobs] == [parse(plain(composed(*line))) for line in lines]
+    assert [job.run_id for job in jobs] == [job.run.run_id for job in jobs]
+
+
+@pytest.mark.parametrize("seed", ["4294967296", "-1", "1.5", "true", "010", "abc", "null"])
+def test_a_seed_that_cannot_be_is_refused_also_after_one_that_can(composed, seed):
+    with pytest.raises(ConfigError, match=r"^seed="):
+        plan([["seed=1"], [f"seed={seed}"]], lambda overrides: composed(*overrides))
 
 
 def test_runs_are_told_apart_by_all_that_a_sweep_varies(composed):

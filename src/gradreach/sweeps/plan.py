@@ -2,14 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gradreach.assemble import check, check_device
-from gradreach.config import RunConfig, RunEnvironment, parse, plain
+from gradreach.config import RunConfig, RunEnvironment, checked, parse, plain
 from gradreach.errors import ABSENT, ConfigError, advise, value_text
 from gradreach.models import caveat
 
@@ -17,6 +18,7 @@ NAMED = {"model", "task", "seq_len", "task.seq_len", "kernel_size", "model.kerne
 """What a run's label, or what stands beside it, tells anyway."""
 OWN = {"threads", "device"}
 """In what the workplaces of two different runs may differ."""
+SEED = re.compile(r"seed=(0|[1-9]\d*)")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Job:
     environment: RunEnvironment
     cost: int
 
+    @cached_property
+    def run_id(self) -> str:
+        """The identity of its run, computed once."""
+        return self.run.run_id
+
 
 def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictConfig]) -> list[Job]:
     """Compose and check all jobs; of identical runs the first is kept.
@@ -42,8 +49,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
     distinct: dict[str, Job] = {}
     multiply_adds: dict[str, int] = {}
     first: RunEnvironment | None = None
-    for overrides in jobs:
-        run, environment = parse(plain(compose(overrides)))
+    for overrides, run, environment in _configured(jobs, compose):
         _agree(_flat(first or environment), _flat(environment), OWN)
         first = first or environment
         if (same := distinct.get(run_id := run.run_id)) is not None:
@@ -59,6 +65,31 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
         empty = "it has no runs, because a key is swept over no value, such as seed=range(0,0)"
         raise ConfigError("sweep", allowed=empty, hint="give it at least one value")
     return list(distinct.values())
+
+
+def _configured(
+    jobs: Iterable[Sequence[str]], compose: Callable[[Sequence[str]], DictConfig]
+) -> Iterator[tuple[Sequence[str], RunConfig, RunEnvironment]]:
+    """Compose and check jobs; of those that differ in their seed alone one, unless others of its settings follow it."""
+    alike: dict[tuple[str, ...], tuple[RunConfig, RunEnvironment]] = {}
+    for overrides in jobs:
+        seeds = [found for found in map(SEED.fullmatch, overrides) if found]
+        others = tuple(override for override in overrides if not SEED.fullmatch(override)) if len(seeds) == 1 else None
+        if others in alike:
+            run, environment = alike[others]
+            run = checked(RunConfig, {**dict(run), "seed": int(seeds[0][1])})
+        else:
+            composed = compose(overrides)
+            run, environment = parse(plain(composed))
+            if others is not None and not _follows_seed(composed):
+                alike[others] = run, environment
+        yield overrides, run, environment
+
+
+def _follows_seed(composed: DictConfig) -> bool:
+    """Return whether a setting is an interpolation that may name the seed."""
+    written = OmegaConf.to_yaml(composed, resolve=False)
+    return any("seed" in reference for reference in re.findall(r"\$\{.*", written))
 
 
 def check_devices(jobs: Iterable[Job]) -> None:
@@ -90,15 +121,15 @@ def _agree(one: dict[str, Any], other: dict[str, Any], apart: Collection[str] = 
 def varied(jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
     """Return by run what a sweep varies beyond what runs are named by anyway: ``{"optimizer.lr": "0.1"}``."""
     given = {
-        job.run.run_id: {key.lstrip("+"): value for key, _, value in (text.partition("=") for text in job.overrides)}
+        job.run_id: {key.lstrip("+"): value for key, _, value in (text.partition("=") for text in job.overrides)}
         for job in jobs
     }
     keys = dict.fromkeys(key for values in given.values() for key in values)
     several = [key for key in keys if key not in NAMED and len({values.get(key) for values in given.values()}) > 1]
     return {
-        job.run.run_id: {key: _written(job.run, key, values[key]) for key in several if key in values}
+        job.run_id: {key: _written(job.run, key, values[key]) for key in several if key in values}
         for job in jobs
-        for values in [given[job.run.run_id]]
+        for values in [given[job.run_id]]
     }
 
 
@@ -124,6 +155,6 @@ def labels(jobs: Sequence[Job]) -> dict[str, str]:
         return end if ends[end] == 1 else key
 
     return {
-        job.run.run_id: " · ".join([job.run.label, *(f"{short(k)}={v}" for k, v in by_run[job.run.run_id].items())])
+        job.run_id: " · ".join([job.run.label, *(f"{short(k)}={v}" for k, v in by_run[job.run_id].items())])
         for job in jobs
     }

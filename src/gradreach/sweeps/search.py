@@ -144,7 +144,7 @@ class Search:
             self.bounds = self._bounds()
             batch = [self._proposed(*proposals.ask()) for _ in range(min(at_a_time, count - first))]
             self.trials += batch
-            jobs = {trial.job.run.run_id: trial.job for trial in batch if trial.job is not None}
+            jobs = {trial.job.run_id: trial.job for trial in batch if trial.job is not None}
             run_ids[:] = jobs
             write_trials(folder, self.trials, self.metric)
             unrecorded = do_all(self._left(jobs), self.store, self.launch, self._say, self._is_over)
@@ -170,7 +170,7 @@ class Search:
         return sorted(left, key=lambda job: -job.cost)
 
     def _is_done(self, job: Job) -> bool:
-        return is_done(self.store, job, {}) or self._is_behind(job.run.run_id)
+        return is_done(self.store, job, {}) or self._is_behind(job.run_id)
 
     def _is_over(self, run_id: str) -> bool:
         return self.store.status(run_id) in (*SETTLED, "failed") or self._is_behind(run_id)

@@ -70,7 +70,7 @@ def survey(jobs: Sequence[Job]) -> pd.DataFrame:
     names, more = labels(jobs), varied(jobs)
     frame["run"] = frame["run_id"].map(names)
     frame["process"] = frame["process"].astype("Int64")  # not 8119.0, as beside runs without one
-    frame = frame.join(pd.DataFrame([more[job.run.run_id] for job in jobs], index=frame.index))
+    frame = frame.join(pd.DataFrame([more[job.run_id] for job in jobs], index=frame.index))
     frame["expected_seconds"] = expected_seconds(frame, known).where(~frame["status"].isin(SETTLED)).round(1)
     axes = [axis for axis in AXES if len(frame[axis].unique()) > 1]
     swept = dict.fromkeys(key for values in more.values() for key in values)
@@ -81,7 +81,7 @@ def standing(jobs: Sequence[Job]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return how each run of a sweep stands, and the runs by which the time of others is reckoned."""
     store, committed = RecordStore(jobs[0].environment.results_dir / "runs"), committed_of(jobs)
     rows = {str(each["run_id"]): each for each in rows_of(committed)}
-    frame = pd.DataFrame([_row(store, job, rows.get(job.run.run_id)) for job in jobs])
+    frame = pd.DataFrame([_row(store, job, rows.get(job.run_id)) for job in jobs])
     here = frame[frame["made"] == HERE]
     return frame, together([timed(here), timed(costed(committed[~committed["run_id"].isin(here["run_id"])]))])
 
@@ -138,7 +138,7 @@ def expected_seconds(runs: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
 
 
 def _row(store: RecordStore, job: Job, committed: Mapping[str, Any] | None) -> dict[str, Any]:
-    record = store.read(job.run.run_id)
+    record = store.read(job.run_id)
     made, status = (None, MISSING) if record is None else (HERE, store.status_of(record))
     if record is None and committed is not None:
         made = COMMITTED if committed["present"] else OTHER
@@ -147,7 +147,7 @@ def _row(store: RecordStore, job: Job, committed: Mapping[str, Any] | None) -> d
         status, record = committed["status"], {"seconds": committed["seconds"]}
     host = record.get("host", {})
     return {
-        "run_id": job.run.run_id,
+        "run_id": job.run_id,
         "status": status,
         "made": made,
         "seed": job.run.seed,

@@ -56,8 +56,8 @@ def sweep(
     environment = planned[0].environment
     store = RecordStore(environment.results_dir / "runs")
     elsewhere = {} if environment.force else _done_elsewhere(store, planned)
-    done = {job.run.run_id for job in planned if is_done(store, job, elsewhere)}  # once: it reads all their files
-    left = [job for job in planned if environment.force or job.run.run_id not in done]
+    done = {job.run_id for job in planned if is_done(store, job, elsewhere)}  # once: it reads all their files
+    left = [job for job in planned if environment.force or job.run_id not in done]
     if here:
         check_devices(left)
     store.check_writable()
@@ -118,7 +118,7 @@ def do_all(
         KeyboardInterrupt: jobs were cancelled, and what else there was is done.
     """
     ended = is_over or (lambda run_id: store.status(run_id) in (*SETTLED, "failed"))
-    waiting = {job.run.run_id: job for job in left}
+    waiting = {job.run_id: job for job in left}
     before = {run_id: store.stamp(run_id) for run_id in waiting}
 
     def is_done_with(run_id: str) -> bool:
@@ -183,11 +183,11 @@ def _line(error: Exception) -> str:
 
 def _give_up(store: RecordStore, job: Job, error: str) -> dict[str, str]:
     """Record that a run takes its worker with it; return what could not be recorded."""
-    record = store.read(job.run.run_id) or {"run_id": job.run.run_id, "config": job.run.canonical()}
+    record = store.read(job.run_id) or {"run_id": job.run_id, "config": job.run.canonical()}
     try:
         store.write({**record, "label": job.run.label, "status": "failed", "error": error})
     except OSError:
-        return {job.run.run_id: error}
+        return {job.run_id: error}
     return {}
 
 
@@ -195,7 +195,7 @@ def _done_elsewhere(store: RecordStore, planned: Sequence[Job]) -> dict[str, str
     """Return the status of runs that are committed, made by the present code, and have no record here."""
     environment = planned[0].environment
     known = done_elsewhere(environment.results_dir, environment.experiment)
-    run_ids = known.keys() & {job.run.run_id for job in planned}
+    run_ids = known.keys() & {job.run_id for job in planned}
     return {run_id: known[run_id] for run_id in run_ids if store.read(run_id) is None}
 
 
@@ -206,7 +206,7 @@ def _state(store: RecordStore, run_id: str, elsewhere: Mapping[str, str]) -> str
 
 def is_done(store: RecordStore, job: Job, elsewhere: Mapping[str, str]) -> bool:
     """Return whether a run need not be done: its record is intact, or it is committed (``elsewhere``: its status)."""
-    run_id, enough = job.run.run_id, left_alone(job.environment.retry)
+    run_id, enough = job.run_id, left_alone(job.environment.retry)
     return elsewhere.get(run_id) in enough or (store.status(run_id) in enough and store.intact(run_id))
 
 

@@ -34,7 +34,7 @@ class Trial:
     @property
     def run_id(self) -> str:
         """Which run it is; empty where it is none."""
-        return "" if self.job is None else self.job.run.run_id
+        return "" if self.job is None else self.job.run_id
 
     def __str__(self) -> str:
         """Return its values much as they would stand on the command line; ``trials.csv`` has all digits."""

@@ -13,6 +13,7 @@ from project import PROJECT
 
 FACES: dict[str, tuple[str, ...] | None] = {
     "gradreach.diagnostics": None,
+    "gradreach.watch": ("GradientReach", "Watcher", "reach_of", "watch"),
     "gradreach.kernels": ("accelerate",),
     "gradreach.models": ("Encoder", "SequenceModel", "build", "caveat", "output_length", "valid_steps"),
     "gradreach.tasks": ("Adding", "Batch", "Batches", "Digits", "Shape"),

@@ -124,7 +124,8 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
     Returns:
         ``reach``, ``half_life``, ``r2`` of the fit, ``decay`` (factor of one step) and ``log10_norm`` at lag 1 under
         the names ``x.*`` (input), ``h.*`` and ``c.*``; with several recurrent layers ``h1.*``, ``h2.*`` and so on
-        from the bottom; backward directions as ``h_backward.*``. ``probe.nonfinite`` counts norms that are none.
+        from the bottom; backward directions as ``h_backward.*``; layers without a recurrence as ``y1.*``, ``y2.*``.
+        ``probe.nonfinite`` counts norms that are none.
 
     >>> [name for name in figures(gradient_profile(model, batch, loss)) if name.startswith("h.")]
     ['h.reach', 'h.half_life', 'h.r2', 'h.decay', 'h.log10_norm']
@@ -133,12 +134,13 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
     rows: dict[tuple[str, str, str], list[int]] = {}  # by hand: grouping by pandas takes longer than all the rest
     for row, key in enumerate(zip(*(profile[name] for name in ("layer", "direction", "quantity")), strict=True)):
         rows.setdefault(key, []).append(row)
-    kinds = list(dict.fromkeys((layer, direction) for layer, direction, quantity in rows if quantity != "x"))
-    names = curve_names(kinds)
+    states = curve_names([(layer, direction) for layer, direction, quantity in rows if quantity in "hc"])
+    given = curve_names([(layer, direction) for layer, direction, quantity in rows if quantity == "y"])
     all_lags, all_medians = (profile[name].to_numpy(float) for name in ("lag", "median"))
     summary: dict[str, float] = {}
     for (layer, direction, quantity), curve in rows.items():
-        name = quantity if quantity == "x" else f"{quantity}{names[layer, direction]}"
+        names = {"x": {(layer, direction): ""}, "y": given}.get(quantity, states)
+        name = f"{quantity}{names[layer, direction]}"
         lags, medians = all_lags[curve], all_medians[curve]
         fitted, at_one = _decay(lags, medians), medians[lags == 1]
         summary |= {

@@ -19,7 +19,7 @@ from gradreach.diagnostics.jacobians import omega, recurrent_matrices, step_fact
 from gradreach.diagnostics.products import log10_condition_number, lyapunov_spectrum
 from gradreach.diagnostics.profile import profile_of
 from gradreach.diagnostics.receptive_field import effective_receptive_field
-from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, check_batch, check_model, trace
+from gradreach.diagnostics.trace import LayerTrace, Loss, Probe, Trace, check_model, examples_of, trace_probe
 from gradreach.schedule import Schedule, checked_schedule, due
 from gradreach.system.machine import exactly
 
@@ -30,7 +30,7 @@ class Instrument:
     """Measures one model, on one probe, through training.
 
     - ``model``: what is trained; it is looked at, not touched.
-    - ``probe``, ``loss``: see ``trace``.
+    - ``probe``, ``loss``: see ``trace``; or a ``Probe``, which knows its losses.
     - ``schedules``: when each quantity is measured; those that are not named are not.
     - ``exponents``: how many Lyapunov exponents.
     - ``decoded``: what linear decoding is fitted and tested on, hundreds of examples; the probe if it is not given.
@@ -48,21 +48,22 @@ class Instrument:
     def __init__(
         self,
         model: nn.Module,
-        probe: Batch,
-        loss: Loss,
+        probe: Batch | Probe,
+        loss: Loss | None,
         schedules: Mapping[str, Schedule],
         exponents: int = 1,
         decoded: Batch | None = None,
     ) -> None:
         check_model(model)
-        check_batch(probe)
+        if not isinstance(probe, Probe):
+            probe = examples_of(probe, loss)
         unknown = set(schedules) - set(QUANTITIES)
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))}: choose quantities from {', '.join(QUANTITIES)}")
-        self.model, self.probe, self.loss = model, probe, loss
+        self.model, self.probe = model, probe
         self.schedules = {name: checked_schedule(schedule) for name, schedule in schedules.items()}
         self.exponents = exponents
-        self.decoded = probe if decoded is None else decoded
+        self.decoded = decoded if decoded is not None else getattr(probe, "batch", None)
         self.tables: dict[str, list[pd.DataFrame]] = {}
         self.seconds = 0.0
 
@@ -83,7 +84,7 @@ class Instrument:
         start = time.perf_counter()
         summary: dict[str, float] = {}
         with exactly():
-            traced = trace(self.model, self.probe, self.loss)
+            traced = self.trace()
             for name in now:
                 scalars, tables = QUANTITIES[name](self, traced)
                 summary |= scalars
@@ -91,6 +92,10 @@ class Instrument:
                     self.tables.setdefault(title, []).append(table.assign(stage=stage))
         self.seconds += time.perf_counter() - start
         return summary
+
+    def trace(self) -> Trace:
+        """Run a copy of the model once forward and once back."""
+        return trace_probe(self.model, self.probe)
 
 
 def _profile(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
@@ -175,7 +180,7 @@ def _receptive_field(instrument: Instrument, traced: Trace) -> tuple[dict[str, f
 
 
 def _decoding(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
-    if not traced.layers:
+    if not traced.layers or instrument.decoded is None:
         return {}, {}
     table = linear_decoding(instrument.model, instrument.decoded)
     return decoding_figures(table), {"decoding": table}

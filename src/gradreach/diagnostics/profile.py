@@ -48,7 +48,8 @@ def profile_of(traced: Trace) -> pd.DataFrame:
     Returns:
         One row for each layer, direction, quantity and lag. ``layer`` is the module's name, or ``input``;
         ``direction`` is the way the layer runs, ``forward`` or ``backward``; ``quantity`` is ``h`` or ``c``
-        (``dL/dh_t``, ``dL/dc_t``: total derivatives, h and c taken as independent) or ``x`` (``dL/dx_t``); ``lag``
+        (``dL/dh_t``, ``dL/dc_t``: total derivatives, h and c taken as independent), ``x`` (``dL/dx_t``), or ``y`` of
+        a layer without a recurrence (``dL/dy_t``, by what it gives); ``lag``
         counts steps back from the last valid one, of a backward direction from the first input; ``q10``, ``median``,
         ``q90`` are quantiles over the ``n`` examples of **log10** of the norm, −inf where it is exactly zero and NaN
         where that of one example is no number; ``nonfinite`` counts such examples.
@@ -63,6 +64,7 @@ def profile_of(traced: Trace) -> pd.DataFrame:
     for layer in traced.layers:
         for quantity, part in parts_of(layer.steps, layer.adjoints.state).items():
             curves.append(quantiles_by_lag(layer.layer, layer.direction, quantity, *layer.by_lag(part.log_norm())))
+    curves += [quantiles_by_lag(name, "forward", "y", *traced.output_by_lag(name)) for name in traced.outputs]
     return as_profile(curves)
 
 

@@ -1,9 +1,11 @@
-"""One pass forward, one back: the total gradient at every step of every recurrent layer, and at the input."""
+"""One pass forward, one back: the total gradient at every step of every layer, and at the input."""
 
 import copy
-from collections.abc import Callable, Iterator
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,7 +13,8 @@ from torch import Tensor, nn
 
 from gradreach.batch import Batch
 from gradreach.diagnostics.axes import spans_of
-from gradreach.diagnostics.scaled import Scaled
+from gradreach.diagnostics.outputs import Outputs
+from gradreach.diagnostics.scaled import Scaled, log_norm
 from gradreach.diagnostics.steps import Adjoints, Steps, adjoints, in_time
 from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of, warn_of_silent
 from gradreach.errors import first_line
@@ -58,9 +61,10 @@ class LayerTrace:
 class Trace:
     """What is known of a model's gradient.
 
-    - ``layers``: in the order in which they ran.
+    - ``layers``: recurrent ones, in the order in which they ran.
     - ``input``: ``dL/dx_t`` (of token ids: by the embedding's output), ``(length, batch, d_in)``.
     - ``lengths``: ``(batch,)`` valid steps.
+    - ``outputs``: of layers without a recurrence the gradient by what they give, ``(length, batch, width)``, by name.
 
     >>> trace(model, batch, loss).names
     [('lstm', 'forward')]
@@ -69,6 +73,7 @@ class Trace:
     layers: tuple[LayerTrace, ...]
     input: Scaled
     lengths: Tensor
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def names(self) -> list[tuple[str, str]]:
@@ -78,6 +83,10 @@ class Trace:
     def input_by_lag(self) -> tuple[Tensor, Tensor]:
         """Return ``ln ‖dL/dx‖`` by lag, ``(lags, batch)``, and which are valid."""
         return _by_lag(self.input.log_norm(), self.lengths - 1, self.lengths)
+
+    def output_by_lag(self, layer: str) -> tuple[Tensor, Tensor]:
+        """Return ``ln ‖dL/dy‖`` by lag for a layer without a recurrence, and which are valid."""
+        return _by_lag(log_norm(self.outputs[layer]), self.lengths - 1, self.lengths)
 
 
 def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch.float64) -> Trace:
@@ -103,70 +112,152 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
     >>> model.lstm.weight_hh_l0.grad is None  # the model is left alone
     True
     """
+    check_model(model)
+    return trace_probe(model, examples_of(batch, loss), dtype)
+
+
+class Probe(ABC):
+    """Examples, and what is asked of a model about them.
+
+    - ``x``: floating ``(batch, length, channels)``, or token ids ``(batch, length)``.
+    - ``lengths``: ``(batch,)`` valid steps, or None where all are.
+    """
+
+    x: Tensor
+    lengths: Tensor | None
+
+    @abstractmethod
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Probe":
+        """Move it, and all that belongs to it; floating values take the dtype."""
+
+    @abstractmethod
+    def losses(self, model: nn.Module, x: Tensor) -> Tensor:
+        """Return each example's own loss, ``(batch,)``, of the examples with ``x`` in the place of their own."""
+
+
+class Examples(Probe):
+    """A batch, and a loss of output and target; see ``trace``."""
+
+    def __init__(self, batch: Batch, loss: Loss) -> None:
+        self.batch, self.loss = batch, loss
+        self.x, self.lengths = batch.x, batch.lengths
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Examples":
+        """Move it."""
+        loss = self.loss
+        if isinstance(loss, nn.Module):
+            loss = copy.deepcopy(loss)._apply(lambda tensor: cast_to(tensor, dtype))
+        return Examples(self.batch.to(device, dtype), loss)
+
+    def losses(self, model: nn.Module, x: Tensor) -> Tensor:
+        """Call the model."""
+        output = model(x) if self.lengths is None else model(x, self.lengths)
+        try:
+            return self.loss(output, self.batch.target)
+        except RuntimeError as error:
+            if x.dtype != torch.float32 and "Float" in str(error):
+                raise ValueError(
+                    f"dtype={torch.float64}: the loss holds tensors of float32 ({error}); hand over an nn.Module that "
+                    "holds them as buffers, or measure with dtype=torch.float32"
+                ) from error
+            raise
+
+
+def examples_of(batch: Batch, loss: Loss | None) -> Examples:
+    """Return a batch with its loss.
+
+    Raises:
+        TypeError, ValueError: it is no batch, or the loss no function.
+    """
+    check_batch(batch)
+    if not callable(loss):
+        raise TypeError(f"loss must be a function (output, target) -> (batch,), not a {type(loss).__name__}")
+    return Examples(batch, loss)
+
+
+def trace_probe(
+    model: nn.Module, probe: Probe, dtype: torch.dtype = torch.float64, layers: Sequence[str] | None = None
+) -> Trace:
+    """Do what ``trace`` does, with a probe of any kind.
+
+    Args:
+        model: a module that the probe knows how to call.
+        probe: the examples.
+        dtype: see ``trace``.
+        layers: of which modules without a recurrence the output is looked at; None: of the blocks that are found.
+
+    Raises:
+        ValueError: see ``trace``.
+    """
     if dtype not in SUPPORTED:
         raise ValueError(
             f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64"
         )
-    check_model(model)
-    check_batch(batch)
-    if not callable(loss):
-        raise TypeError(f"loss must be a function (output, target) -> (batch,), not a {type(loss).__name__}")
     with undisturbed():
-        probe = copy_of(model, dtype)
-        device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
-        batch = batch.to(device, dtype)
-        lengths = lengths_of(batch)
+        copied = copy_of(model, dtype)
+        probe = probe.to(next((parameter.device for parameter in copied.parameters()), probe.x.device), dtype)
+        lengths, (examples, columns) = lengths_of(probe), probe.x.shape[:2]
         inputs: list[Tensor] = []
-        x = batch.x
+        x = probe.x
         if x.is_floating_point():
             x = x.detach().requires_grad_()
             inputs.append(x)
         else:
-            _watch_embeddings(probe, x, inputs)
-        if isinstance(loss, nn.Module):
-            loss = copy.deepcopy(loss)._apply(lambda tensor: _cast(tensor, dtype))
-        cuts = split_recurrent(probe)
-        output = probe(x) if batch.lengths is None else probe(x, batch.lengths)
-        losses = _losses(loss, output, batch.target, dtype)
+            _watch_embeddings(copied, x, inputs)
+        cuts = split_recurrent(copied)
+        outputs = Outputs(copied, layers, examples, columns)
+        losses = probe.losses(copied, x)
         if not inputs:
             raise ValueError(
-                f"x holds {batch.x.dtype}, and no nn.Embedding of the model is given it as it is: nothing to measure by"
+                f"x holds {x.dtype}, and no nn.Embedding of the model is given it as it is: nothing to measure by"
             )
-        if losses.shape != (len(batch),):
+        if losses.shape != (examples,):
             raise ValueError(
-                f"the loss has shape {tuple(losses.shape)}; it must give one value an example, ({len(batch)},)"
+                f"the loss has shape {tuple(losses.shape)}; it must give one value an example, ({examples},)"
             )
         if not losses.requires_grad:
             raise ValueError("the loss depends neither on the input nor on any state: it has no gradient to measure")
-        warn_of_silent(probe, cuts, losses.sum())
-        by_x, measured = _backward(losses.sum(), inputs[0], cuts)
+        warn_of_silent(copied, cuts, losses.sum())
+        given = outputs.chosen()
+        by_x, measured, by_output = _backward(losses.sum(), inputs[0], cuts, [output.values for output in given])
         chains = chains_of(cuts)
         every = [[cuts[i] for i in chain] for chain in chains]
-        layers = tuple(
+        traced = tuple(
             LayerTrace(
                 calls[0].layer, span.direction, steps_of(calls), in_time([measured[i] for i in chain]), *span[:2]
             )
-            for chain, calls, span in zip(chains, every, spans_of(every, inputs[0], lengths, x.shape[1]), strict=True)
+            for chain, calls, span in zip(chains, every, spans_of(every, inputs[0], lengths, columns), strict=True)
             if span is not None
         )
-        return Trace(layers, Scaled(by_x.direction.transpose(0, 1), by_x.log.T), lengths)
+        of_outputs = {output.layer: output.by_step(values) for output, values in zip(given, by_output, strict=True)}
+        return Trace(traced, _by_step(by_x), lengths, of_outputs)
 
 
-def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Adjoints]]:
+def _by_step(by_x: Scaled) -> Scaled:
+    return Scaled(by_x.direction.transpose(0, 1), by_x.log.T)
+
+
+def _backward(
+    loss: Tensor, x: Tensor, cuts: list[Cut], outputs: list[Tensor]
+) -> tuple[Scaled, list[Adjoints], list[Tensor]]:
     """Go back from cut to cut, the last first; between them goes autograd, within them the adjoint recursion."""
     leaves = [x, *(cut.states for cut in cuts)]
     arrived: list[Scaled | None] = [None] * len(leaves)
+    at_outputs = [torch.zeros_like(values, dtype=torch.float64) for values in outputs]
 
     def push(output: Tensor, cotangent: Tensor | None, log: float, known: int) -> None:
         """Send what has arrived at an output on to the first ``known`` leaves."""
         # a scalar product, as autograd's own argument for the cotangent costs the import of sympy, half a second
         scalar = output if cotangent is None else (output * cotangent).sum()
-        gradients = torch.autograd.grad(scalar, leaves[:known], retain_graph=True, allow_unused=True)
-        for i, gradient in enumerate(gradients):
+        gradients = torch.autograd.grad(scalar, [*leaves[:known], *outputs], retain_graph=True, allow_unused=True)
+        for i, gradient in enumerate(gradients[:known]):
             if gradient is not None:
                 new = Scaled.of(gradient.double(), log)
                 before = arrived[i]
                 arrived[i] = new if before is None else before + new
+        for total, gradient in zip(at_outputs, gradients[known:], strict=True):
+            if gradient is not None:
+                total += gradient.double() * math.exp(log)
 
     push(loss, None, 0.0, len(leaves))
     measured = []
@@ -183,7 +274,7 @@ def _backward(loss: Tensor, x: Tensor, cuts: list[Cut]) -> tuple[Scaled, list[Ad
             if target.requires_grad:
                 for values, log in cotangent.buckets(target.dtype):
                     push(target, values, log, k)
-    return arrived[0] or Scaled.zero(x), measured[::-1]
+    return arrived[0] or Scaled.zero(x), measured[::-1], at_outputs
 
 
 def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
@@ -204,14 +295,22 @@ def copy_of(model: nn.Module, dtype: torch.dtype) -> nn.Module:
             raise ValueError(
                 f"{name or 'the model'} is {kind}, and cannot be taken apart; measure what it was made from"
             )
+        if any(weight.is_meta or nn.parameter.is_lazy(weight) for weight in module.parameters(recurse=False)):
+            raise ValueError(f"{name or 'the model'} has no weights yet; measure it when it has been initialized")
     try:
-        cast: nn.Module = copy.deepcopy(model)._apply(lambda tensor: _cast(tensor, dtype))
+        cast: nn.Module = copy.deepcopy(model)._apply(lambda tensor: cast_to(tensor, dtype))
+    except TypeError as error:
+        hint = "keep files, locks and connections out of it"
+        raise ValueError(f"the model cannot be copied ({first_line(error)}): {hint}") from error
     except RuntimeError as error:
         hint = "remove hooks that compute weights, as prune.remove does, or use torch.nn.utils.parametrizations"
         raise ValueError(f"the model cannot be copied ({first_line(error)}); {hint}") from error
-    for module in cast.modules():
+    for module in [*cast.modules()]:
         vars(module).pop("_compiled_call_impl", None)  # what module.compile() leaves would run the original
-    return cast.eval().requires_grad_(False)
+        for name, child in module.named_children():
+            if isinstance(original := getattr(child, "_orig_mod", None), nn.Module):  # of torch.compile(child)
+                setattr(module, name, original)
+    return getattr(cast, "_orig_mod", cast).eval().requires_grad_(False)
 
 
 def check_batch(batch: Any) -> None:
@@ -245,28 +344,16 @@ def check_model(model: object) -> None:
         raise TypeError(f"model must be an nn.Module, not a {type(model).__name__}")
 
 
-def _losses(loss: Loss, output: Any, target: Tensor, dtype: torch.dtype) -> Tensor:
-    try:
-        return loss(output, target)
-    except RuntimeError as error:
-        if dtype == torch.float64 and "Float" in str(error):
-            raise ValueError(
-                f"dtype={dtype}: the loss holds tensors of float32 ({error}); hand over an nn.Module that holds them "
-                "as buffers, or measure with dtype=torch.float32"
-            ) from error
-        raise
-
-
-def lengths_of(batch: Batch) -> Tensor:
+def lengths_of(batch: "Batch | Probe") -> Tensor:
     """Return how many steps of each example are valid, ``(batch,)``.
 
     Raises:
         ValueError: it is fewer than none, or more than there are.
     """
-    columns = batch.x.shape[1]
+    examples, columns = batch.x.shape[:2]
     if batch.lengths is None:
-        return torch.full((len(batch),), columns, device=batch.x.device)
-    if len(batch) and not (int(batch.lengths.min()) >= 0 and int(batch.lengths.max()) <= columns):
+        return torch.full((examples,), columns, device=batch.x.device)
+    if examples and not (int(batch.lengths.min()) >= 0 and int(batch.lengths.max()) <= columns):
         raise ValueError(
             f"lengths={batch.lengths.tolist()}: the probe has {columns} steps; each must be 0 to {columns}"
         )
@@ -296,7 +383,8 @@ def _watch_embeddings(probe: nn.Module, ids: Tensor, found: list[Tensor]) -> Non
             module.register_forward_hook(lambda _, arguments, output, name=name: hook(name, arguments[0], output))
 
 
-def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def cast_to(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a tensor in a dtype; of complex numbers the complex one, and of integers themselves."""
     if tensor.is_complex():
         return tensor.to(torch.complex128 if dtype == torch.float64 else torch.complex64)
     return tensor.to(dtype) if tensor.is_floating_point() else tensor

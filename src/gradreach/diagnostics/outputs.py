@@ -1,0 +1,121 @@
+"""Layers without a recurrence: what they give at each step stands in the graph of autograd, and so does its gradient.
+
+Attention blocks, convolutions, state-space layers and mixers have no state that is carried on. The gradient of the loss
+by their output at a step is the total one already; nothing has to be cut.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from gradreach.diagnostics.stepwise import is_stepwise
+
+BY_STEP = (
+    nn.Linear,
+    nn.Embedding,
+    nn.Dropout,
+    nn.Identity,
+    nn.LayerNorm,
+    nn.BatchNorm1d,
+    nn.RMSNorm,
+    *(getattr(nn, name) for name in ("ReLU", "GELU", "SiLU", "Tanh", "Sigmoid", "ELU", "LeakyReLU", "Softplus")),
+)
+"""Modules of torch's that do the same at each step: through none does a gradient reach back."""
+CONTAINERS = (nn.ModuleList, nn.Sequential)
+
+
+class Output(NamedTuple):
+    """What a layer gave, a node of the graph: ``(batch, length, width)``, or ``channels_first``."""
+
+    layer: str
+    values: Tensor
+    channels_first: bool
+
+    def by_step(self, gradient: Tensor) -> Tensor:
+        """Return the gradient as ``(length, batch, width)``."""
+        return gradient.permute(2, 0, 1) if self.channels_first else gradient.transpose(0, 1)
+
+
+class Outputs:
+    """Collects what the layers of a model without a recurrence give, while the model is called.
+
+    - ``asked``: names of the modules to look at; None: the blocks of the model, which are the members of its outermost
+      lists, or where it has none the innermost modules that give something at each step.
+    - ``batch``, ``length``: of the probe. Who gives another number of steps has no curve.
+
+    Raises:
+        ValueError: a module that is asked for does not exist.
+    """
+
+    def __init__(self, model: nn.Module, asked: Sequence[str] | None, batch: int, length: int) -> None:
+        self.batch, self.length = batch, length
+        self.found: list[Output] = []
+        self.modules = dict(model.named_modules())
+        self.recurrent = {name for name, module in self.modules.items() if is_recurrent(module)}
+        unknown = [name for name in asked or () if name not in self.modules]
+        if unknown:
+            raise ValueError(f"{unknown[0]}: the model has no such module; choose from {', '.join(_blocks(self))}")
+        self.asked = asked
+        for name in self._candidates() if asked is None else asked:
+            self.modules[name].register_forward_hook(self._hook(name))
+
+    def chosen(self) -> list[Output]:
+        """Return what the layers gave, in the order in which they ran.
+
+        Raises:
+            ValueError: a module that was asked for gave nothing at each step of the probe.
+        """
+        names = {output.layer.split("#")[0] for output in self.found}
+        if self.asked is not None:
+            silent = [name for name in self.asked if name not in names]
+            if silent:
+                raise ValueError(
+                    f"{silent[0]}: it gives no tensor ({self.batch}, {self.length}, width) of the probe that the loss "
+                    "depends on; choose another module"
+                )
+            return self.found
+        blocks = [name for name in _blocks(self) if name in names]
+        kept = set(blocks) or {name for name in names if not any(_within(other, name) for other in names)}
+        return [output for output in self.found if output.layer.split("#")[0] in kept]
+
+    def _candidates(self) -> Iterator[str]:
+        for name, module in self.modules.items():
+            if name and not isinstance(module, (*BY_STEP, *CONTAINERS)) and not self._has_recurrence(name):
+                yield name
+
+    def _has_recurrence(self, name: str) -> bool:
+        return any(name == other or _within(other, name) or _within(name, other) for other in self.recurrent)
+
+    def _hook(self, name: str) -> Callable[..., None]:
+        def keep(module: nn.Module, arguments: Any, output: Any) -> None:
+            values = output[0] if isinstance(output, tuple | list) and output else output
+            values = getattr(values, "last_hidden_state", values)
+            if not isinstance(values, Tensor) or values.dim() != 3 or not values.requires_grad:
+                return
+            by_step, by_channel = (values.shape[i] == self.length for i in (1, 2))
+            turned = by_channel and (not by_step or any(isinstance(part, nn.Conv1d) for part in module.modules()))
+            if len(values) == self.batch and (by_step or by_channel):
+                calls = sum(other.layer.split("#")[0] == name for other in self.found)
+                self.found.append(Output(f"{name}#{calls + 1}" if calls else name, values, turned))
+
+        return keep
+
+
+def _blocks(outputs: Outputs) -> list[str]:
+    """Return the members of the outermost lists of modules that are layers."""
+    modules, blocks = outputs.modules, list[str]()
+    for name in outputs._candidates():
+        owner = name.rpartition(".")[0]
+        if isinstance(modules.get(owner), CONTAINERS) and not any(_within(name, block) for block in blocks):
+            blocks.append(name)
+    return blocks
+
+
+def _within(name: str, other: str) -> bool:
+    return name.startswith(f"{other}.")
+
+
+def is_recurrent(module: nn.Module) -> bool:
+    """Return whether a module carries a state from step to step, so that its curves are those of its state."""
+    return isinstance(module, nn.RNNBase | nn.RNNCellBase) or is_stepwise(module)

@@ -1,0 +1,42 @@
+"""How far back the gradient reaches in anybody's training: Lightning, Hugging Face, plain loops.
+
+from gradreach.watch import GradientReach
+
+Trainer(callbacks=[GradientReach(probe=next(iter(loader)))])
+
+All examples watch a classifier of sequences, which needs nothing of gradreach::
+
+    >>> class Classifier(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.lstm, self.head = nn.LSTM(1, 8, batch_first=True), nn.Linear(8, 2)
+    ...     def forward(self, x):
+    ...         return self.head(self.lstm(x)[0][:, -1])
+    >>> def own_loss(model, probe):
+    ...     x, target = probe
+    ...     return nn.functional.cross_entropy(model(x), target, reduction="none")
+    >>> _ = torch.manual_seed(0)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from gradreach.watch.language_model import reach_of
+from gradreach.watch.watcher import Watcher, watch
+
+if TYPE_CHECKING:
+    from gradreach.watch.hugging_face import GradientReachCallback
+    from gradreach.watch.lightning import GradientReach
+
+__all__ = ["GradientReach", "GradientReachCallback", "Watcher", "reach_of", "watch"]
+
+
+def __getattr__(name: str) -> Any:  # what brings Lightning or transformers is imported when it is asked for
+    if name == "GradientReach":
+        from gradreach.watch.lightning import GradientReach
+
+        return GradientReach
+    if name == "GradientReachCallback":
+        from gradreach.watch.hugging_face import GradientReachCallback
+
+        return GradientReachCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,140 @@
+"""The instrument as a callback of Lightning's."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import pandas as pd
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
+from torch import Tensor
+
+from gradreach.errors import first_line
+from gradreach.schedule import Schedule, checked_schedule
+from gradreach.watch.probe import OwnLoss
+from gradreach.watch.watcher import LEAST, Watcher, tell
+
+
+class Moments(Callback):
+    """Calls ``take`` after every epoch and, where a schedule counts steps, after every step within one.
+
+    - ``by_step``: whether one does.
+    """
+
+    by_step = False
+    step = 0
+
+    def take(self, trainer: Trainer, module: Any, stage: str, passed: tuple[float, int]) -> None:
+        """Measure what is due; within an epoch the stage is a fraction, and nothing can be logged by the module."""
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Begin where the training goes on."""
+        self.step = trainer.global_step
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Take a moment within an epoch; a batch that only adds to the gradient is no step."""
+        if not self.by_step or trainer.global_step == self.step:
+            return
+        self.step = trainer.global_step
+        if trainer.should_stop or batch_idx + 1 == trainer.num_training_batches:
+            return  # the epoch ends here
+        epoch: float = trainer.current_epoch
+        if trainer.num_training_batches != float("inf"):
+            epoch = round(epoch + (batch_idx + 1) / trainer.num_training_batches, 6)
+        self.take(trainer, module, f"epoch {epoch}", (epoch, self.step))
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Take the end of an epoch."""
+        epoch = trainer.current_epoch + 1
+        self.take(trainer, module, f"epoch {epoch}", (epoch, trainer.global_step))
+
+
+class GradientReach(Moments):
+    """Measures how far back the gradient reaches, through the training of any LightningModule.
+
+    Logs by the module's own loggers ``gradient/reach/<layer>``, ``gradient/half_life/<layer>``, ``gradient/nonfinite``,
+    and at the end a picture and a table to W&B, a picture to TensorBoard. Weights, random numbers and modes stay as
+    they are: a copy is measured, of which nothing is logged. With several processes the first one measures.
+
+    - ``probe``: a batch as the module's ``training_step`` takes it; 16 examples do.
+    - ``every``: ``epoch``, a number of epochs, or of steps such as ``"200 steps"``.
+    - ``quantities``, ``loss``, ``lengths``, ``layers``, ``least``: see ``Watcher``.
+
+    ``profile`` holds all that was measured; ``watcher`` is what measures.
+
+    Raises:
+        ValueError: ``every`` is no schedule.
+
+    >>> from gradreach.watch import GradientReach
+    >>> GradientReach(probe=(torch.randn(16, 20, 1), torch.arange(16) % 2), every="200 steps").by_step
+    True
+    """
+
+    def __init__(
+        self,
+        probe: Any,
+        every: Schedule = "epoch",
+        quantities: Sequence[str] = ("profile",),
+        loss: OwnLoss | None = None,
+        lengths: Tensor | None = None,
+        layers: Sequence[str] | None = None,
+        least: float | None = LEAST,
+    ) -> None:
+        self.every = checked_schedule(1 if every == "epoch" else every)
+        self.by_step = isinstance(self.every, str)
+        self.asked = (probe, loss, quantities, self.every, lengths, layers, least)
+        self.watcher: Watcher | None = None
+
+    @property
+    def profile(self) -> pd.DataFrame:
+        """What ``gradient_profile`` gives, of every measurement so far, with a column ``stage``."""
+        return pd.DataFrame() if self.watcher is None else self.watcher.profile
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Look at the module as it is before its first step."""
+        super().on_train_start(trainer, module)
+        if not trainer.is_global_zero:
+            return
+        if not isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy):
+            tell(f"not measured: no process of {type(trainer.strategy).__name__} holds all weights; use ddp")
+            return
+        try:
+            self.watcher = Watcher(module, *self.asked)
+        except (TypeError, ValueError) as error:
+            tell(f"not measured: {first_line(error)}")
+            return
+        self._log(trainer, self.watcher.measure("start"))
+
+    def take(self, trainer: Trainer, module: Any, stage: str, passed: tuple[float, int]) -> None:
+        """Measure what is due, and log it."""
+        if self.watcher is None:
+            return
+        found = self.watcher.measure(stage, passed)
+        self._log(trainer, found)
+        trainer.callback_metrics.update({key: Tensor([value]).squeeze() for key, value in found.items()})
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Draw the profile, where a logger takes pictures."""
+        if self.watcher is not None and len(self.watcher.profile):
+            with suppress(ImportError):  # matplotlib is not part of the light installation
+                _show(trainer, self.watcher.profile)
+
+    def _log(self, trainer: Trainer, found: dict[str, float]) -> None:
+        for logger in trainer.loggers if found else ():
+            logger.log_metrics(found, step=trainer.global_step)
+
+
+def _show(trainer: Trainer, profile: pd.DataFrame) -> None:
+    """Give a picture, and to W&B a table, to the loggers that take them."""
+    from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+
+    from gradreach.drawing import as_image, draw_run_profile
+
+    last = profile["stage"].iloc[-1]
+    figure = draw_run_profile(profile.assign(stage=profile["stage"].replace(last, "end")))
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_image("gradient/profile", [as_image(figure)], step=trainer.global_step)
+            logger.log_table("gradient/profile_table", dataframe=profile, step=trainer.global_step)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_figure("gradient/profile", figure, trainer.global_step)

@@ -1,0 +1,184 @@
+"""The instrument in the course of somebody's training."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from gradreach.diagnostics.decay import half_life, reach
+from gradreach.diagnostics.instrument import Instrument
+from gradreach.diagnostics.joined import joined
+from gradreach.diagnostics.trace import Trace, check_model, copy_of, trace_probe, undisturbed
+from gradreach.errors import first_line
+from gradreach.schedule import Schedule
+from gradreach.watch.own_loss import agree, own_loss_of
+from gradreach.watch.probe import AnyProbe, OwnLoss
+
+LEAST = 0.1
+"""Share of the sequence: a layer whose gradient reaches less far is told of."""
+CURVE = ["layer", "direction", "quantity"]
+NOTHING = pd.DataFrame({"index": []})
+
+
+class Watcher(Instrument):
+    """Measures one model on one probe, as often as it is asked.
+
+    - ``model``: what is trained; a copy of it is looked at, nothing of it changes.
+    - ``probe``: a batch as the model's training step takes it; 16 examples do.
+    - ``loss``: ``(model, probe) -> (batch,)``, each example's own loss; None: by the module's own ``training_step``, or
+      the ``loss`` of a Hugging Face model's output.
+    - ``quantities``: names of ``gradreach.diagnostics.QUANTITIES``.
+    - ``every``: a schedule, for who asks with ``passed``; ``epoch`` is 1.
+    - ``lengths``: ``(batch,)`` valid steps of the probe where it is padded and has no ``attention_mask``.
+    - ``layers``: of which modules without a recurrence the output is looked at; None: of the blocks that are found.
+    - ``least``: tell of layers whose gradient reaches less than this share of the sequence; None: of none.
+
+    ``tables`` and ``seconds`` are as of the instrument.
+
+    Raises:
+        TypeError: the model is no module.
+        ValueError: a quantity or schedule does not exist, the probe holds no sequences, or there is no loss.
+
+    >>> watcher = Watcher(Classifier(), (torch.randn(16, 20, 1), torch.arange(16) % 2), own_loss)
+    >>> found = watcher.measure("epoch 1")
+    >>> sorted(found)
+    ['gradient/half_life/input', 'gradient/half_life/lstm', 'gradient/nonfinite', 'gradient/reach/input', \
+'gradient/reach/lstm']
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        probe: Any,
+        loss: OwnLoss | None = None,
+        quantities: Sequence[str] = ("profile",),
+        every: Schedule = 1,
+        lengths: Tensor | None = None,
+        layers: Sequence[str] | None = None,
+        least: float | None = LEAST,
+    ) -> None:
+        check_model(model)
+        if "decoding" in quantities:
+            raise ValueError("quantities: decoding needs hundreds of labelled examples; take linear_decoding for it")
+        self.one_by_one: bool | None = False if loss is not None else None
+        self.examples = AnyProbe(probe, own_loss_of(model, probe) if loss is None else loss, lengths)
+        self.layers, self.least = layers, least
+        self.told: set[str] = set()
+        schedule = 1 if every == "epoch" else every
+        super().__init__(model, self.examples, None, dict.fromkeys(quantities, schedule))
+
+    def trace(self) -> Trace:
+        """Trace the model: all examples at once, where their own losses can be told apart, else one by one."""
+        if self.one_by_one is None:
+            self.examples.reduction = self._reduction()
+            self.one_by_one = self.examples.reduction is None
+        if not self.one_by_one:
+            return trace_probe(self.model, self.examples, layers=self.layers)
+        every = [self.examples.take(slice(i, i + 1)) for i in range(len(self.examples))]
+        return joined([trace_probe(self.model, one, layers=self.layers) for one in every])
+
+    def measure(self, stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
+        """Measure what is due, and tell in one line of what cannot be measured: training goes on.
+
+        Args:
+            stage: what the moment is called in the tables, such as ``epoch 3``.
+            passed: how many epochs and training steps; None measures whatever the schedule says.
+
+        Returns:
+            Few scalars: ``gradient/reach/<layer>``, ``gradient/half_life/<layer>``, ``gradient/lyapunov/<layer>``,
+            ``gradient/gate_<gate>/<layer>``, ``gradient/nonfinite``; none where nothing is due.
+        """
+        try:
+            found = super().measure(stage, passed)
+        except Exception as error:
+            self._tell(f"not measured: {first_line(error)}")
+            return {}
+        return self._by_layer(stage) if found else {}
+
+    @property
+    def profile(self) -> pd.DataFrame:
+        """What ``gradient_profile`` gives, of every measurement so far, with a column ``stage``."""
+        frames = self.tables.get("profile", [])
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def _reduction(self) -> str | None:
+        """Return whether the loss of the probe is the ``mean``, or the ``sum``, of its examples' own; None: neither.
+
+        If it is, its gradient by what belongs to an example is that of the example's own loss, but for one factor.
+        """
+        with undisturbed(), torch.no_grad():
+            copied = copy_of(self.model, torch.float64)
+            device = next((parameter.device for parameter in copied.parameters()), self.examples.x.device)
+            probe = self.examples.to(device, torch.float64)
+            whole = probe.losses(copied, probe.x)
+            every = [probe.take(slice(i, i + 1)) for i in range(len(probe))]
+            singles = torch.cat([one.losses(copied, one.x) for one in every])
+        kind = agree(whole, singles)
+        if kind is None:
+            self._tell(
+                "the loss of the probe is not the mean of its examples' own (weights by length, statistics of the "
+                f"batch, a contrastive loss?): each of {len(probe)} examples is measured alone"
+            )
+        return kind
+
+    def _by_layer(self, stage: str) -> dict[str, float]:
+        """Return the figures of the last measurement by layer, and tell where the gradient hardly reaches back."""
+        last = {name: frames[-1] for name, frames in self.tables.items()}
+        named: dict[str, float] = {}
+        if "profile" in last:
+            for (layer, way, quantity), curve in last["profile"].groupby(CURVE, sort=False):
+                if quantity != "c":
+                    place = self._place(layer, way) if quantity != "x" else "input"
+                    named[f"gradient/reach/{place}"] = cast(float, reach(curve))
+                    named[f"gradient/half_life/{place}"] = cast(float, half_life(curve))
+            named["gradient/nonfinite"] = float(last["profile"]["nonfinite"].sum())
+        for row in last.get("lyapunov", NOTHING).query("index == 1").to_dict("records"):
+            named[f"gradient/lyapunov/{self._place(row['layer'], row['direction'])}"] = row["exponent"]
+        for row in last.get("gates", NOTHING).to_dict("records"):
+            named[f"gradient/gate_{row['gate']}/{self._place(row['layer'], row['direction'])}"] = row["mean"]
+        self._tell_of_short(stage, named)
+        return named
+
+    def _place(self, layer: Any, way: Any) -> str:
+        """Return what a layer is called in logs; the model itself has no name."""
+        return (layer or type(self.model).__name__) + (".backward" if way == "backward" else "")
+
+    def _tell_of_short(self, stage: str, named: Mapping[str, float]) -> None:
+        most = self.examples.x.shape[1] - 1
+        for key, steps in named.items():
+            kind, _, place = key.removeprefix("gradient/").partition("/")
+            if self.least is None or kind != "reach" or place == "input" or place in self.told or most < 1:
+                continue
+            if steps < self.least * most:
+                self.told.add(place)
+                self._tell(
+                    f"{stage}: through {place} the gradient reaches {steps:.0f} of {most} steps back "
+                    f"({100 * steps / most:.0f} %); what came before teaches it next to nothing"
+                )
+
+    def _tell(self, what: str) -> None:
+        if what not in self.told:
+            self.told.add(what)
+            tell(what)
+
+
+def tell(what: str) -> None:
+    """Say something in one line; training goes on."""
+    warnings.warn(f"gradreach: {what}", stacklevel=2)
+
+
+@contextmanager
+def watch(model: nn.Module, probe: Any, loss: OwnLoss | None = None, **options: Any) -> Iterator[Watcher]:
+    """Watch a model in a loop of your own; see ``Watcher``.
+
+    >>> with watch(Classifier(), (torch.randn(16, 20, 1), torch.arange(16) % 2), own_loss) as reach:
+    ...     for epoch in range(2):
+    ...         found = reach.measure(f"epoch {epoch + 1}")
+    >>> reach.profile["stage"].unique().tolist()
+    ['epoch 1', 'epoch 2']
+    """
+    yield Watcher(model, probe, loss, **options)

@@ -52,6 +52,7 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("optimizer.name=adma", "'adam', 'adamw', 'rmsprop' or 'sgd'"),
         ("model.width=0", "model.width=0: must be greater than 0"),
         ("model.readout=first", "model.readout=first: must be 'last', 'mean'"),
+        ("model._target_=os.system", "model._target_=os.system: must be a class"),
         ("model._target_=gradreach.models.LSTN", "model._target_=gradreach.models.LSTN: cannot be imported"),
         ("+model.wdith=3", "model.wdith: there is no such setting; did you mean width?"),
         ("+sed=3", "sed: there is no such setting; did you mean seed?"),

@@ -173,3 +173,31 @@ def test_the_profile_is_the_product_of_these_jacobians():
         adjoint = matrix.T @ adjoint
     found = profile_of(trace(layer, batch, last)).query("quantity == 'h'")["median"].to_numpy()
     assert found == pytest.approx(norms, rel=1e-12, abs=1e-12)
+
+
+# what the founding notes derive in §4: a product without its matrix, and a curve
+
+
+def test_without_the_recurrent_matrix_the_product_is_not_what_the_gradient_goes_through():
+    torch.manual_seed(0)
+    layer, batch = nn.RNN(2, WIDTH, batch_first=True).double(), probe(nn.RNN(2, WIDTH), length=7, batch=1)
+    states, first = layer(batch.x)[0][0].detach(), layer(batch.x[:, :1])[0][0, 0].detach()
+    whole, printed = torch.eye(WIDTH).double(), torch.eye(WIDTH).double()
+    for state in states[1:]:
+        slope = torch.diag(1 - state**2)
+        whole, printed = slope @ layer.weight_hh_l0.detach() @ whole, slope @ printed
+    truth = torch.autograd.functional.jacobian(lambda h: layer(batch.x[:, 1:], h.view(1, 1, -1))[0][0, -1], first)
+    assert torch.allclose(whole, truth, rtol=1e-10, atol=1e-15)
+    assert torch.linalg.matrix_norm(printed - truth) > torch.linalg.matrix_norm(truth)
+
+
+def test_the_curve_that_the_notes_print_never_comes_near_one():
+    """``tanh'(x) σ(x)`` is flat where ``2 tanh x = 1 − σ(x)``."""
+
+    def curve(x):
+        return (1 - mpmath.tanh(x) ** 2) * mpmath.sigmoid(x)
+
+    top = mpmath.findroot(lambda x: 2 * mpmath.tanh(x) - 1 + mpmath.sigmoid(x), 0.2)
+    assert float(curve(top)) == pytest.approx(0.5288, abs=1e-4)
+    assert max(curve(x / 100) for x in range(-1000, 1001)) <= curve(top)
+    assert max(curve(-10), curve(10)) < 1e-8

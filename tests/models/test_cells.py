@@ -219,6 +219,15 @@ def test_steps_one_by_one_give_what_forward_gives(name: str) -> None:
     torch.testing.assert_close(torch.stack(hidden, 1), layer(x), rtol=1e-12, atol=1e-13)
 
 
+def test_a_gru_has_three_quarters_of_the_weights_of_an_lstm_and_no_cell() -> None:
+    gru, lstm = nn.GRU(D, H, batch_first=True), nn.LSTM(D, H, batch_first=True)
+    sizes = [sum(weights.numel() for weights in layer.parameters()) for layer in (gru, lstm)]
+    assert 4 * sizes[0] == 3 * sizes[1]
+    x = torch.randn(B, T, D)
+    assert isinstance(gru(x)[1], Tensor)
+    assert [state.shape for state in lstm(x)[1]] == [(1, B, H)] * 2
+
+
 @pytest.mark.parametrize("kind", [GatedTanh, LSTMAsPrinted, GRUAsPrinted])
 def test_cells_of_the_notes_take_an_input_of_their_own_size_as_it_is(kind: type[Cell]) -> None:
     assert isinstance(kind(H, H).embed, nn.Identity)

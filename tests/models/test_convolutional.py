@@ -1,5 +1,7 @@
 """Convolutions: lengths, paddings, and the networks of papers and notes, exactly."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gradreach.models import CNN, TCN, KimCNN, LocallyConnected, NotesCNN, SequenceModel, output_length
+from gradreach.models import CNN, MLP, TCN, KimCNN, LocallyConnected, NotesCNN, SequenceModel, output_length
 from gradreach.models.convolutional import padding_widths
 
 
@@ -162,3 +164,61 @@ def test_a_bottleneck_is_a_1x1_convolution_and_a_nonlinearity_before_the_other()
     expected = F.relu(F.conv1d(F.relu(layer.pointwise(x)), layer.convolution.weight, layer.convolution.bias, padding=1))
     torch.testing.assert_close(layer(x, None)[0], expected)
     assert sum(p.numel() for p in layer.parameters()) == 3 * 2 + 2 + 2 * 5 * 3 + 5
+
+
+def test_a_convolution_of_one_step_is_a_linear_map_of_the_channels_at_each_step() -> None:
+    encoder = CNN(7, width=3, layers=1, kernel_size=1, nonlinearity="none")
+    x = torch.randn(2, 9, 7)
+    weight, bias = encoder.stack[0].convolution.weight, encoder.stack[0].convolution.bias
+    states = encoder(x, None)[0]
+    assert states.shape == (2, 9, 3), "as many steps, other channels"
+    torch.testing.assert_close(states, torch.einsum("btc,oc->bto", x, weight[:, :, 0]) + bias)
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(weights.numel() for weights in module.parameters())
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_a_convolution_changes_the_channels_and_pooling_the_length(pooling: Literal["avg", "max"]) -> None:
+    convolved = CNN(2, width=5, layers=1)
+    pooled = CNN(2, width=5, layers=1, pooling=pooling, pool_size=4)
+    pooled.load_state_dict(convolved.state_dict())
+    x = torch.randn(3, 20, 2)
+    assert convolved(x, None)[0].shape == (3, 20, 5)
+    assert pooled(x, None)[0].shape == (3, 5, 5)
+    assert parameters(pooled) == parameters(convolved)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 4, 9])
+@pytest.mark.parametrize("width", [1, 6])
+def test_parameters_of_a_convolution_are_those_of_its_kernels(kernel_size: int, width: int) -> None:
+    assert parameters(CNN(3, width=width, layers=1, kernel_size=kernel_size)) == width * (3 * kernel_size + 1)
+
+
+def test_pooling_takes_parameters_from_a_head_on_all_steps() -> None:
+    for pool_size, steps in ((1, 24), (2, 12), (4, 6)):
+        encoder = CNN(2, width=5, layers=1, pooling="max", pool_size=pool_size)
+        model = SequenceModel(encoder, "flatten", 3, length=24)
+        assert parameters(model.head) == 3 * (5 * steps + 1)
+
+
+def test_max_pooling_loses_where_in_its_window_a_value_stands() -> None:
+    encoder = CNN(1, width=1, layers=1, kernel_size=1, nonlinearity="none", pooling="max", pool_size=2)
+    nn.init.ones_(encoder.stack[0].convolution.weight)
+    x = torch.tensor([[1.0, 0, 3, 2], [0.0, 1, 2, 3]]).unsqueeze(2)
+    first, second = encoder(x, None)[0]
+    assert torch.equal(first, second)
+
+
+def test_windows_save_parameters_and_multiply_adds_and_sharing_parameters_alone() -> None:
+    """One feature at each of ``length`` steps, with ``kernel_size`` weights, or with one for every step."""
+    length, kernel_size = 1000, 5
+    shared = CNN(1, width=1, layers=1, kernel_size=kernel_size)
+    unshared = LocallyConnected(1, length, width=1, kernel_size=kernel_size)
+    dense = MLP(1, length, width=length, layers=1)
+    assert parameters(dense) == length * (length + 1)
+    assert parameters(unshared) == length * (kernel_size + 1)
+    assert parameters(shared) == kernel_size + 1
+    assert dense.multiply_adds(length) == length * length
+    assert unshared.multiply_adds(length) == shared.multiply_adds(length) == length * kernel_size

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from gradreach.errors import ConfigError
-from gradreach.models import GRU, LSTM, Identity, SequenceModel, build, caveat, make_embedding
+from gradreach.models import GRU, LSTM, RNN, Identity, SequenceModel, build, caveat, make_embedding
 from gradreach.models.embedding import BUCKETS, HASH_FACTOR, TokenEmbedding
 from gradreach.models.readout import Attention, EachStep, Flatten, Last, Max, Mean
 from gradreach.tasks import Shape
@@ -34,6 +34,24 @@ def test_attention_is_its_formula() -> None:
     torch.testing.assert_close(read[0], (a.unsqueeze(1) * STATES[0]).sum(0))
     torch.testing.assert_close(read[1], STATES[1, 0])
     torch.testing.assert_close(readout(STATES[:1], None), read[:1])
+
+
+def test_acceptor_encoder_and_transducer_are_three_readouts_of_one_recurrence() -> None:
+    torch.manual_seed(0)
+    recurrence, x = RNN(2, width=4), torch.randn(3, 7, 2)
+    states = recurrence(x, None)[0]
+    read = {"last": states[:, -1], "mean": states.mean(1), "each_step": states}
+    for readout, seen in read.items():
+        model = SequenceModel(recurrence, readout, 5)
+        torch.testing.assert_close(model(x), seen @ model.head.weight.T + model.head.bias)
+    assert SequenceModel(recurrence, "each_step", 5)(x).shape == (3, 7, 5)
+
+
+@pytest.mark.parametrize("readout", ["last", "mean", "max", "attention"])
+def test_sequences_of_any_length_become_vectors_of_one_size(readout: str) -> None:
+    model = SequenceModel(RNN(2, width=4), readout, 5)
+    for length in (1, 2, 30):
+        assert model.readout(*model.encoder(torch.randn(3, length, 2), None)).shape == (3, 4)
 
 
 @pytest.mark.parametrize("readout", ["last", "mean", "max", "attention"])

@@ -7,6 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 from unittest.mock import Mock
@@ -24,7 +25,7 @@ from gradreach.launchers.slurm import Cancelled
 from gradreach.records import RecordStore
 from gradreach.sweeps.plan import Job, labels, plan, varied
 from gradreach.sweeps.sweep import ATTEMPTS, _unfinished, _workers, do_all, stopping, sweep
-from gradreach.system.interruption import at_once, deferred, exit_code
+from gradreach.system.interruption import at_once, deferred, exit_code, not_inherited
 from gradreach.system.worker import DRIVER, become_driver, worker
 
 
@@ -287,6 +288,51 @@ def test_only_own_workers_that_hold_their_run_are_asked_to_stop(jobs, store, pro
     assert exit_code(asked.value) == 128 + number
     assert mine.wait(timeout=60) == -number
     assert (mine.poll(), theirs.poll(), stranger.poll()) == (-number, None, None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_told_also_where_a_library_raises_in_its_place(number):
+    """As Ray does, whose waiting in C++ forgets by which one it was interrupted."""
+
+    def wait() -> None:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+
+    with pytest.raises(KeyboardInterrupt) as asked, at_once():
+        wait()
+    assert exit_code(asked.value) == 128 + number
+
+
+def test_ctrl_c_reaches_a_sweep_and_not_the_workers_that_are_just_starting():
+    waits = "import signal, sys; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())); sys.stdin.read()"
+
+    def is_interrupted() -> bool:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)  # to the process, as a terminal does
+            time.sleep(10)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    with not_inherited():
+        starting = subprocess.Popen([sys.executable, "-c", waits], stdin=-1, stdout=-1, text=True)
+        assert is_interrupted()
+    starting.send_signal(signal.SIGINT)
+    assert starting.communicate("")[0] == "True\n"
+    assert starting.returncode == 0
+
+
+def test_a_worker_hears_of_ctrl_c_once_it_has_begun():
+    code = (
+        "import os, signal; from gradreach.system.interruption import watched\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "with watched() as asked: print(asked.signal)"
+    )
+    with not_inherited():
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "2\n"
 
 
 def test_a_driver_of_a_cluster_dies_with_its_terminal_and_its_jobs_do_not(store):

@@ -88,25 +88,25 @@ def _known(kind: Any) -> Any:
 
 
 @cache
-def signature_of(constructor: type) -> type[BaseModel]:
+def signature_of(constructor: type, setting: str = "_target_") -> type[BaseModel]:
     """Make a schema of a constructor's keyword-only arguments from their annotations and defaults.
 
     Raises:
-        ConfigError: it is no class, or one of its arguments has no annotation that is known.
+        ConfigError: it is no class, or one of its arguments has no annotation that is known; ``setting`` named it.
     """
     if not inspect.isclass(constructor):
-        raise ConfigError("_target_", str(constructor), "must be a class")
+        raise ConfigError(setting, str(constructor), "must be a class")
     name = f"{constructor.__module__}.{constructor.__qualname__}"
     try:
         hints = get_type_hints(constructor.__init__, include_extras=True)
         parameters = inspect.signature(constructor).parameters
     except (NameError, TypeError, ValueError) as error:
-        raise ConfigError("_target_", name, f"its constructor cannot be read ({error})") from None
+        raise ConfigError(setting, name, f"its constructor cannot be read ({error})") from None
     fields: dict[str, Any] = {}
     for argument, parameter in parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY:
             if argument not in hints:
                 hint = f"write it as {argument}: PositiveInt"
-                raise ConfigError("_target_", name, f"its argument {argument} has no type to check against", hint)
+                raise ConfigError(setting, name, f"its argument {argument} has no type to check against", hint)
             fields[argument] = (hints[argument], ... if parameter.default is parameter.empty else parameter.default)
     return create_model(constructor.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)

@@ -105,7 +105,11 @@ SomeComponent = TypeVar("SomeComponent", bound=Component)
 
 
 def _with_checked_arguments(group: str, component: SomeComponent) -> SomeComponent:
-    schema = signature_of(resolve(component.target, f"{group}._target_"))
+    setting = f"{group}._target_"
+    constructor = resolve(component.target, setting)
+    if not inspect.isclass(constructor):
+        raise ConfigError(setting, component.target, "must be a class")
+    schema = signature_of(constructor, setting)
     arguments = settled(checked(schema, component.arguments(), group), group)
     own = component.model_dump(by_alias=True, include=set(type(component).model_fields))
     return type(component).model_validate({**own, **arguments.model_dump()})

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from gradreach.compose import Composer
 from gradreach.errors import ConfigError
+from gradreach.system.interruption import not_inherited
 
 
 class CoresLauncher(Launcher):
@@ -46,10 +47,11 @@ class CoresLauncher(Launcher):
         self.working = True
         composer = Composer(self.hydra_context.config_loader, self.config)
         state = Singleton.get_state()
-        ended: list[JobReturn] = Parallel(n_jobs=self.n_jobs, backend="loky", batch_size=1, pre_dispatch="all")(
-            delayed(_do)(composer.compose_job(overrides, number), self.hydra_context, self.task_function, state)
-            for number, overrides in enumerate(job_overrides, initial_job_idx)
-        )
+        with not_inherited():
+            ended: list[JobReturn] = Parallel(n_jobs=self.n_jobs, backend="loky", batch_size=1, pre_dispatch="all")(
+                delayed(_do)(composer.compose_job(overrides, number), self.hydra_context, self.task_function, state)
+                for number, overrides in enumerate(job_overrides, initial_job_idx)
+            )
         return ended
 
     def close(self) -> None:

@@ -120,13 +120,17 @@ def watched() -> Iterator[Interruption]:
     Off the main thread, where Python forbids it, do nothing.
     """
     interruption = Interruption()
+    blocked = None
     if threading.current_thread() is threading.main_thread():
         for number in with_terminal():
             interruption.previous[number] = signal.getsignal(number)
         interruption.install()
+        blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see not_inherited
     try:
         yield interruption
     finally:
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         interruption.restore()
 
 
@@ -138,11 +142,35 @@ def at_once() -> Iterator[None]:
     Off the main thread, where Python forbids it, do nothing.
     """
 
+    came: list[int] = []
+
     def stop(number: int, frame: FrameType | None) -> None:
+        came.append(number)
         raise KeyboardInterrupt(number)
 
     with _handling(stop):
+        try:
+            yield
+        except KeyboardInterrupt as asked:
+            if asked.args or not came:
+                raise
+            raise KeyboardInterrupt(came[0]) from None  # a library in C has put its own in the place of ours
+
+
+@contextmanager
+def not_inherited() -> Iterator[None]:
+    """Keep Ctrl-C from the processes that are started within, until they ask for it by ``watched``.
+
+    A terminal sends it to all of them: one that is just starting would write what it was about, and end.
+    """
+    over = threading.Event()
+    threading.Thread(target=over.wait, daemon=True).start()  # lets the signal in, for this process to handle
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
         yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        over.set()
 
 
 @contextmanager

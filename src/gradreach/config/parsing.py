@@ -107,7 +107,7 @@ SomeComponent = TypeVar("SomeComponent", bound=Component)
 def _with_checked_arguments(group: str, component: SomeComponent) -> SomeComponent:
     setting = f"{group}._target_"
     constructor = resolve(component.target, setting)
-    if not inspect.isclass(constructor):
+    if not isinstance(constructor, type):
         raise ConfigError(setting, component.target, "must be a class")
     schema = signature_of(constructor, setting)
     arguments = settled(checked(schema, component.arguments(), group), group)

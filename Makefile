@@ -77,7 +77,7 @@ clean: ## remove .venv and caches; results stay
 
 .venv/installed: .venv/created pyproject.toml requirements.lock
 	@echo "== installing gradreach and what it needs into .venv (torch is large: minutes the first time, never again)"
-	@$(INSTALL) --editable . $(OR_SAY_WHY)
+	@$(INSTALL) --editable '.[bench]' $(OR_SAY_WHY)
 	@touch $@
 
 .venv/installed-dev: .venv/installed

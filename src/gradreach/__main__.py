@@ -1,5 +1,22 @@
-"""``python -m gradreach`` is ``gradreach``."""
+"""``gradreach`` and ``python -m gradreach``: the command line, or one line on what it needs."""
 
-from gradreach.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line.
+
+    ``pip install gradreach`` brings the instrument alone; sweeps, tables and this command need ``gradreach[bench]``.
+    """
+    try:
+        from gradreach.cli import main as run
+    except ModuleNotFoundError as error:
+        if (error.name or "gradreach").partition(".")[0] == "gradreach":
+            raise
+        print(f"gradreach: needs {error.name}: pip install 'gradreach[bench]'", file=sys.stderr)
+        sys.exit(1)
+    run()
+
+
+if __name__ == "__main__":
+    main()

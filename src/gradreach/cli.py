@@ -1,5 +1,7 @@
 """``gradreach``: what is done with results, beside making them (which is ``run.py``)."""
 
+import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -284,6 +286,26 @@ def weights(
     from gradreach.weights import export_weights
 
     print(export_weights(run, results_dir, to))
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="An empty folder.")] = Path()) -> None:
+    """Lay run.py, conf/ and an example study into a folder: all that sweeps of your own need."""
+    from gradreach.scaffold import lay_out
+
+    laid = lay_out(folder)
+    print(f"{', '.join(laid)}: in {folder.resolve()}")
+    there = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    print(f"now: {there}gradreach run -m experiment=example && gradreach tables example")
+
+
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(context: typer.Context) -> None:
+    """Do what python run.py does in this folder: gradreach run -m model=lstm,gru seed=0,1,2."""
+    if not Path("run.py").is_file():
+        raise ConfigError("run.py", allowed="is not in this folder", hint="gradreach init lays it here")
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "run.py", *context.args])
 
 
 for verb in (sync, dashboard, wandb_sweep):

@@ -130,27 +130,35 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
     >>> [name for name in figures(gradient_profile(model, batch, loss)) if name.startswith("h.")]
     ['h.reach', 'h.half_life', 'h.r2', 'h.decay', 'h.log10_norm']
     """
+    found = figures_by_curve(profile)
+    states = curve_names([(layer, direction) for layer, direction, quantity in found if quantity in "hc"])
+    given = curve_names([(layer, direction) for layer, direction, quantity in found if quantity == "y"])
+    summary: dict[str, float] = {}
+    for (layer, direction, quantity), values in found.items():
+        names = {"x": {(layer, direction): ""}, "y": given}.get(quantity, states)
+        summary |= {f"{quantity}{names[layer, direction]}.{name}": value for name, value in values.items()}
+    return {**summary, "probe.nonfinite": float(profile["nonfinite"].sum())}
+
+
+def figures_by_curve(profile: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:
+    """Return ``reach``, ``half_life``, ``r2``, ``decay`` and ``log10_norm`` of each layer, direction and quantity."""
     check_profile(profile, "layer", "direction", "quantity", "lag", "median", "nonfinite")
     rows: dict[tuple[str, str, str], list[int]] = {}  # by hand: grouping by pandas takes longer than all the rest
     for row, key in enumerate(zip(*(profile[name] for name in ("layer", "direction", "quantity")), strict=True)):
         rows.setdefault(key, []).append(row)
-    states = curve_names([(layer, direction) for layer, direction, quantity in rows if quantity in "hc"])
-    given = curve_names([(layer, direction) for layer, direction, quantity in rows if quantity == "y"])
     all_lags, all_medians = (profile[name].to_numpy(float) for name in ("lag", "median"))
-    summary: dict[str, float] = {}
-    for (layer, direction, quantity), curve in rows.items():
-        names = {"x": {(layer, direction): ""}, "y": given}.get(quantity, states)
-        name = f"{quantity}{names[layer, direction]}"
+    found = {}
+    for key, curve in rows.items():
         lags, medians = all_lags[curve], all_medians[curve]
         fitted, at_one = _decay(lags, medians), medians[lags == 1]
-        summary |= {
-            f"{name}.reach": _reach(lags, medians),
-            f"{name}.half_life": fitted.half_life,
-            f"{name}.r2": fitted.r2,
-            f"{name}.decay": fitted.factor,
-            f"{name}.log10_norm": float(at_one[0]) if len(at_one) else math.nan,
+        found[key] = {
+            "reach": _reach(lags, medians),
+            "half_life": fitted.half_life,
+            "r2": fitted.r2,
+            "decay": fitted.factor,
+            "log10_norm": float(at_one[0]) if len(at_one) else math.nan,
         }
-    return {**summary, "probe.nonfinite": float(profile["nonfinite"].sum())}
+    return found
 
 
 def check_profile(profile: object, *columns: str) -> None:

@@ -18,6 +18,7 @@ All examples watch a classifier of sequences, which needs nothing of gradreach::
     >>> _ = torch.manual_seed(0)
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gradreach.watch.language_model import reach_of
@@ -30,13 +31,15 @@ if TYPE_CHECKING:
 __all__ = ["GradientReach", "GradientReachCallback", "Watcher", "reach_of", "watch"]
 
 
-def __getattr__(name: str) -> Any:  # what brings Lightning or transformers is imported when it is asked for
-    if name == "GradientReach":
-        from gradreach.watch.lightning import GradientReach
+NEEDS = {"GradientReach": ("lightning", "pytorch-lightning"), "GradientReachCallback": ("hugging_face", "transformers")}
 
-        return GradientReach
-    if name == "GradientReachCallback":
-        from gradreach.watch.hugging_face import GradientReachCallback
 
-        return GradientReachCallback
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    """Return a callback, which brings the library that it is for."""
+    if name not in NEEDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, package = NEEDS[name]
+    try:
+        return getattr(import_module(f"gradreach.watch.{module}"), name)
+    except ModuleNotFoundError as error:
+        raise ImportError(f"{name} needs {package}: pip install {package}") from error

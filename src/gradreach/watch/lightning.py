@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor
 
 from gradreach.errors import first_line
 from gradreach.schedule import Schedule, checked_schedule
 from gradreach.watch.probe import OwnLoss
 from gradreach.watch.watcher import LEAST, Watcher, tell
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback, LightningModule, Trainer
+else:
+    try:
+        from pytorch_lightning import Callback
+    except ModuleNotFoundError:  # the same by its other name
+        from lightning.pytorch import Callback
 
 
 class Moments(Callback):
@@ -24,14 +30,14 @@ class Moments(Callback):
     by_step = False
     step = 0
 
-    def take(self, trainer: Trainer, module: Any, stage: str, passed: tuple[float, int]) -> None:
+    def take(self, trainer: "Trainer", module: Any, stage: str, passed: tuple[float, int]) -> None:
         """Measure what is due; within an epoch the stage is a fraction, and nothing can be logged by the module."""
 
-    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+    def on_train_start(self, trainer: "Trainer", module: Any) -> None:
         """Begin where the training goes on."""
         self.step = trainer.global_step
 
-    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, trainer: "Trainer", module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Take a moment within an epoch; a batch that only adds to the gradient is no step."""
         if not self.by_step or trainer.global_step == self.step:
             return
@@ -43,7 +49,7 @@ class Moments(Callback):
             epoch = round(epoch + (batch_idx + 1) / trainer.num_training_batches, 6)
         self.take(trainer, module, f"epoch {epoch}", (epoch, self.step))
 
-    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+    def on_train_epoch_end(self, trainer: "Trainer", module: Any) -> None:
         """Take the end of an epoch."""
         epoch = trainer.current_epoch + 1
         self.take(trainer, module, f"epoch {epoch}", (epoch, trainer.global_step))
@@ -90,12 +96,12 @@ class GradientReach(Moments):
         """What ``gradient_profile`` gives, of every measurement so far, with a column ``stage``."""
         return pd.DataFrame() if self.watcher is None else self.watcher.profile
 
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_start(self, trainer: "Trainer", module: "LightningModule") -> None:
         """Look at the module as it is before its first step."""
         super().on_train_start(trainer, module)
         if not trainer.is_global_zero:
             return
-        if not isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy):
+        if not _is_a(trainer.strategy, "SingleDeviceStrategy", "DDPStrategy"):
             tell(f"not measured: no process of {type(trainer.strategy).__name__} holds all weights; use ddp")
             return
         try:
@@ -105,7 +111,7 @@ class GradientReach(Moments):
             return
         self._log(trainer, self.watcher.measure("start"))
 
-    def take(self, trainer: Trainer, module: Any, stage: str, passed: tuple[float, int]) -> None:
+    def take(self, trainer: "Trainer", module: Any, stage: str, passed: tuple[float, int]) -> None:
         """Measure what is due, and log it."""
         if self.watcher is None:
             return
@@ -113,28 +119,32 @@ class GradientReach(Moments):
         self._log(trainer, found)
         trainer.callback_metrics.update({key: Tensor([value]).squeeze() for key, value in found.items()})
 
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_end(self, trainer: "Trainer", module: "LightningModule") -> None:
         """Draw the profile, where a logger takes pictures."""
         if self.watcher is not None and len(self.watcher.profile):
             with suppress(ImportError):  # matplotlib is not part of the light installation
                 _show(trainer, self.watcher.profile)
 
-    def _log(self, trainer: Trainer, found: dict[str, float]) -> None:
+    def _log(self, trainer: "Trainer", found: dict[str, float]) -> None:
         for logger in trainer.loggers if found else ():
             logger.log_metrics(found, step=trainer.global_step)
 
 
-def _show(trainer: Trainer, profile: pd.DataFrame) -> None:
+def _show(trainer: "Trainer", profile: pd.DataFrame) -> None:
     """Give a picture, and to W&B a table, to the loggers that take them."""
-    from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
-
     from gradreach.drawing import as_image, draw_run_profile
 
     last = profile["stage"].iloc[-1]
     figure = draw_run_profile(profile.assign(stage=profile["stage"].replace(last, "end")))
+    logger: Any
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
+        if _is_a(logger, "WandbLogger"):
             logger.log_image("gradient/profile", [as_image(figure)], step=trainer.global_step)
             logger.log_table("gradient/profile_table", dataframe=profile, step=trainer.global_step)
-        elif isinstance(logger, TensorBoardLogger):
+        elif _is_a(logger, "TensorBoardLogger"):
             logger.experiment.add_figure("gradient/profile", figure, trainer.global_step)
+
+
+def _is_a(thing: object, *names: str) -> bool:
+    """Return whether something is of a class of Lightning's: of ``pytorch_lightning`` or of ``lightning.pytorch``."""
+    return any(kind.__name__ in names for kind in type(thing).__mro__)

@@ -3,13 +3,13 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from gradreach.diagnostics.decay import half_life, reach
+from gradreach.diagnostics.decay import figures_by_curve
 from gradreach.diagnostics.instrument import Instrument
 from gradreach.diagnostics.joined import joined
 from gradreach.diagnostics.trace import Trace, check_model, copy_of, trace_probe, undisturbed
@@ -20,8 +20,7 @@ from gradreach.watch.probe import AnyProbe, OwnLoss
 
 LEAST = 0.1
 """Share of the sequence: a layer whose gradient reaches less far is told of."""
-CURVE = ["layer", "direction", "quantity"]
-NOTHING = pd.DataFrame({"index": []})
+NOTHING = pd.DataFrame()
 
 
 class Watcher(Instrument):
@@ -130,13 +129,12 @@ class Watcher(Instrument):
         last = {name: frames[-1] for name, frames in self.tables.items()}
         named: dict[str, float] = {}
         if "profile" in last:
-            for (layer, way, quantity), curve in last["profile"].groupby(CURVE, sort=False):
+            for (layer, way, quantity), of_curve in figures_by_curve(last["profile"]).items():
                 if quantity != "c":
                     place = self._place(layer, way) if quantity != "x" else "input"
-                    named[f"gradient/reach/{place}"] = cast(float, reach(curve))
-                    named[f"gradient/half_life/{place}"] = cast(float, half_life(curve))
+                    named |= {f"gradient/{name}/{place}": of_curve[name] for name in ("reach", "half_life")}
             named["gradient/nonfinite"] = float(last["profile"]["nonfinite"].sum())
-        for row in last.get("lyapunov", NOTHING).query("index == 1").to_dict("records"):
+        for row in last.get("lyapunov", NOTHING).to_dict("records")[:: self.exponents]:
             named[f"gradient/lyapunov/{self._place(row['layer'], row['direction'])}"] = row["exponent"]
         for row in last.get("gates", NOTHING).to_dict("records"):
             named[f"gradient/gate_{row['gate']}/{self._place(row['layer'], row['direction'])}"] = row["mean"]

@@ -1,0 +1,54 @@
+"""``gradreach init``: what a folder needs for runs to be made in it."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from gradreach.errors import ConfigError
+
+TEMPLATE = Path(__file__).parent / "template"
+CHECKOUT = Path(__file__).resolve().parents[2]
+IGNORED = "# raw runs, and what W&B keeps; the tables made of them are small\nresults/runs/\nresults/wandb/\n/data/\n"
+
+
+def lay_out(folder: Path) -> list[str]:
+    """Lay ``run.py``, ``conf``, ``experiments/example.py`` and its sweep into a folder; nothing of it is overwritten.
+
+    Returns:
+        What lies there now, as it is called in the folder.
+
+    Raises:
+        ConfigError: one of them is there already, or the folder cannot be written.
+    """
+    taken = next((name for name in ("run.py", "conf", "experiments") if (folder / name).exists()), None)
+    if taken is not None:
+        raise ConfigError(
+            folder / taken, allowed="is there already", hint="name an empty folder: gradreach init FOLDER"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".init-", dir=folder) as draft:
+            names = list(_write(Path(draft)))
+            for name in names:
+                if not (folder / name).exists():  # a .gitignore is the folder's own
+                    (Path(draft) / name).rename(folder / name)
+    except OSError as error:
+        raise ConfigError(folder, allowed=f"cannot be written ({error.strerror})", hint="name another folder") from None
+    return names
+
+
+def _write(draft: Path) -> Iterator[str]:
+    installed = (TEMPLATE / "conf").is_dir()
+    origin = TEMPLATE if installed else CHECKOUT  # a wheel holds both; a checkout has them where they are worked on
+    shutil.copy(origin / "run.py", draft / "run.py")
+    yield "run.py"
+    shutil.copytree(origin / "conf", draft / "conf", ignore=shutil.ignore_patterns("experiment", "__pycache__"))
+    (draft / "conf" / "experiment").mkdir()
+    shutil.copy(TEMPLATE / "example.yaml", draft / "conf" / "experiment" / "example.yaml")
+    yield "conf"
+    (draft / "experiments").mkdir()
+    shutil.copy(TEMPLATE / "example.py", draft / "experiments" / "example.py")
+    yield "experiments"
+    (draft / ".gitignore").write_text(IGNORED, encoding="utf-8")
+    yield ".gitignore"

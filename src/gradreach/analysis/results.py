@@ -128,7 +128,9 @@ class Results:
         return self.runs[self.runs["status"].isin(SETTLED)]
 
     def asked(self, table: str) -> bool:
-        """Return whether a table of ``LONG`` was asked for."""
+        """Return whether a table of ``LONG`` was asked for; that of examples may hold nothing, in older runs."""
+        if table == "examples":
+            return table in vars(self) and not self.examples.empty
         return table in vars(self) or (table == "profiles" and "_curves" in vars(self))
 
 

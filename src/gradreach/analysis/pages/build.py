@@ -122,7 +122,7 @@ def _remove_former(folder: Path, made: set[str]) -> None:
 def caveats_of(study: Study, runs: pd.DataFrame, plan: Path) -> tuple[str, ...]:
     """Return what a sceptical reader has to know; what was changed after runs is told of the full form alone."""
     changed = [f"Changed after runs had been seen: {each}" for each in study.changed] if not is_quick(plan) else []
-    said = (budget(runs, study.choose), *study.caveats, *changed, one_draw(runs))
+    said = (budget(runs, study.choose), *study.caveats, *changed, one_draw(runs, bool(study.example_parts)))
     return tuple(each for each in said if each)
 
 

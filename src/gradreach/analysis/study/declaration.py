@@ -146,6 +146,12 @@ class Study:
         """The parts of its claim; none where it has none."""
         return {} if self.claim is None else self.claim.parts
 
+    @property
+    def example_parts(self) -> list[Part]:
+        """The parts of its claim that count example by example."""
+        parts = leaves_of(self.parts).values()
+        return [part for part in parts if isinstance(part, Part) and part.quantity.outcome == "examples"]
+
     def prepare(self, runs: pd.DataFrame) -> pd.DataFrame:
         """Return the run table with what the study adds: ``architecture``, its columns, ``solved``, what was chosen."""
         return prepare(runs, self.architecture, self.columns, self.solved, self.choose)
@@ -158,8 +164,7 @@ class Study:
     def by_example(self, runs: pd.DataFrame) -> pd.DataFrame:
         """Return the prepared runs of which a part counts, example by example, which are right."""
         results = Results(runs)
-        parts = [part for part in leaves_of(self.parts).values() if isinstance(part, Part)]
-        sides = [side for part in parts if part.quantity.outcome == "examples" for side in part.quantity.sides]
+        sides = [side for part in self.example_parts for side in part.quantity.sides]
         return runs[runs.index.isin([row for side in sides for row in results.where(side).runs.index])]
 
     def of_chosen(self, results: Results) -> Results:

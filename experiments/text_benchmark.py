@@ -111,7 +111,6 @@ STUDY = Study(
         "neither maps nor nonlinearity.",
         "Kim used embeddings of size 300, Adadelta and the phrases of SST; here the size is 100, without phrases.",
         "MR has one split of ours, a tenth each for validation and test (Kim: ten folds).",
-        "Intervals of parts are over training and over questions like these; those of the tables are over training alone.",
         "IMDB is learned from 4,000 of its reviews, and decides nothing.",
     ],
     changed=[

@@ -1,3 +1,4 @@
+import json
 import math
 import re
 import shutil
@@ -10,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.api.types import is_string_dtype
 
+from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.run_table.columns import AXES, FACTS, as_frame, in_words, planned_row, row
 from gradreach.run_table.committed import read_runs, write_runs
 from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import bits_of, load_decoding, load_examples, load_history, write_long
 from gradreach.run_table.profiles import load_profiles
+from gradreach.system.files import digest
 from made_up import decoding
 from project import PROJECT
 
@@ -162,6 +165,19 @@ def test_who_is_right_where_is_the_same_from_records_and_from_what_is_committed(
     for run_id, n, digits in again.itertuples(index=False):
         assert np.array_equal(bits_of(digits, n), right[run_id])
     assert load_examples(runs, results_dir=tmp_path).empty
+
+
+def test_an_example_that_was_flipped_by_hand_is_refused(tmp_path):
+    folder, i = tmp_path / "named", f"{1:016x}"
+    rows = pd.DataFrame({"run_id": [i], "n": [8], "right": ["f0"]})
+    write_long(folder / "examples.csv", rows)
+    checksums = {"examples.csv": digest(folder / "examples.csv")}
+    (folder / "summary.json").write_text(json.dumps({"checksums": checksums}))
+    runs = pd.DataFrame({"run_id": [i], "status": ["finished"]})
+    pd.testing.assert_frame_equal(load_examples(runs, "named", tmp_path), rows)
+    write_long(folder / "examples.csv", rows.assign(right="f1"))
+    with pytest.raises(ConfigError, match=r"examples.csv: changed after it was written"):
+        load_examples(runs, "named", tmp_path)
 
 
 def test_profiles_are_the_same_from_records_and_from_what_is_committed(tmp_path):

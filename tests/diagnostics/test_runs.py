@@ -59,7 +59,9 @@ pytestmark = [
 def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weights, tmp_path):
     for preset in ("off", "standard", "full"):
         here = [f"model={model}", f"diagnostics={preset}", "model.width=6"]
-        run, environment = configured(tmp_path, *here, *["diagnostics.decoding=1"] * (preset == "full"))
+        run, environment = configured(
+            tmp_path, *here, *["diagnostics.decoding=1", "diagnostics.sensitivity=1"] * (preset == "full")
+        )
         record = execute(run, environment)
         assert record["status"] == "finished", record.get("traceback")
         if preset == "off":

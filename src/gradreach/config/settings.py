@@ -173,6 +173,7 @@ class DiagnosticsSettings(Settings):
     receptive_field: When
     # what came later and is not used is no part of the identity: runs of before it keep theirs
     decoding: When = Field(default=None, exclude_if=_is_none)
+    sensitivity: When = Field(default=None, exclude_if=_is_none)
 
     @property
     def schedules(self) -> dict[str, Schedule]:

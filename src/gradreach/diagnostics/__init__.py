@@ -37,6 +37,7 @@ from gradreach.diagnostics.receptive_field import (
     touched,
     windows_of,
 )
+from gradreach.diagnostics.sensitivity import sensitivity
 from gradreach.diagnostics.stepwise import Stepwise
 from gradreach.diagnostics.trace import LayerTrace, Trace, trace
 from gradreach.schedule import Schedule
@@ -73,6 +74,7 @@ __all__ = [
     "profile_of",
     "reach",
     "recurrent_matrices",
+    "sensitivity",
     "step_factors",
     "theoretical_receptive_field",
     "touched",

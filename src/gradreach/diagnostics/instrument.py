@@ -19,6 +19,7 @@ from gradreach.diagnostics.jacobians import omega, recurrent_matrices, step_fact
 from gradreach.diagnostics.products import log10_condition_number, lyapunov_spectrum
 from gradreach.diagnostics.profile import profile_of
 from gradreach.diagnostics.receptive_field import effective_receptive_field
+from gradreach.diagnostics.sensitivity import has_parts, sensitivity, sensitivity_figures
 from gradreach.diagnostics.trace import LayerTrace, Loss, Trace, check_batch, check_model, trace
 from gradreach.schedule import Schedule, checked_schedule, due
 from gradreach.system.machine import exactly
@@ -181,6 +182,13 @@ def _decoding(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], 
     return decoding_figures(table), {"decoding": table}
 
 
+def _sensitivity(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+    if not has_parts(instrument.model) or not instrument.probe.x.is_floating_point() or len(instrument.probe) < 2:
+        return {}, {}
+    table = sensitivity(instrument.model, instrument.probe)
+    return sensitivity_figures(table), {"sensitivity": table}
+
+
 QUANTITIES: dict[str, Callable[[Instrument, Trace], tuple[dict[str, float], Tables]]] = {
     "profile": _profile,
     "gates": _gates,
@@ -190,4 +198,5 @@ QUANTITIES: dict[str, Callable[[Instrument, Trace], tuple[dict[str, float], Tabl
     "jacobians": _jacobians,
     "receptive_field": _receptive_field,
     "decoding": _decoding,
+    "sensitivity": _sensitivity,
 }

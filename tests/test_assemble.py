@@ -54,7 +54,9 @@ def waiting(figure, *more):
     return ["callbacks=early_stopping", f"callbacks.early_stopping.monitor='{figure}'", *more]
 
 
-EACH_EPOCH = [f"diagnostics.{name}=1" for name in ("profile", "gates", "lyapunov", "jacobians", "decoding")]
+EACH_EPOCH = [
+    f"diagnostics.{name}=1" for name in ("profile", "gates", "lyapunov", "jacobians", "decoding", "sensitivity")
+]
 
 
 def test_every_figure_of_an_epoch_can_be_waited_for_and_no_other(configured):
@@ -68,6 +70,7 @@ def test_every_figure_of_an_epoch_can_be_waited_for_and_no_other(configured):
         "gradient/h1.omega",
         "gradient/h2.lyapunov",
         "gradient/c2.decoded_inputs",
+        "gradient/readout.noise_25",
     } <= figures
     for figure in figures:
         check(*configured(*line, *waiting(figure)))

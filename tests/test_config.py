@@ -151,14 +151,16 @@ def test_what_can_change_the_result_is(configured, override):
     assert configured("model=lstm")[0].run_id != configured("model=lstm", override)[0].run_id
 
 
-def test_a_quantity_that_came_later_is_part_of_the_identity_only_where_it_is_measured(configured):
+@pytest.mark.parametrize("name", ["decoding", "sensitivity"])
+def test_a_quantity_that_came_later_is_part_of_the_identity_only_where_it_is_measured(configured, name):
     """Runs of before there was such a quantity keep theirs; see default_run_id.txt."""
-    before, measured = configured()[0], configured("diagnostics.decoding=ends")[0]
-    assert "decoding" not in before.canonical()["diagnostics"]
-    assert measured.canonical()["diagnostics"]["decoding"] == "ends"
+    before, measured = configured()[0], configured(f"diagnostics.{name}=ends")[0]
+    assert name not in before.canonical()["diagnostics"]
+    assert measured.canonical()["diagnostics"][name] == "ends"
+    assert measured.run_id != before.run_id
     old = before.canonical()
     assert RunConfig.model_validate(old).run_id == before.run_id
-    assert RunConfig.model_validate({**old, "diagnostics": {**old["diagnostics"], "decoding": None}}) == before
+    assert RunConfig.model_validate({**old, "diagnostics": {**old["diagnostics"], name: None}}) == before
 
 
 def test_a_setting_of_a_model_that_came_later_is_part_of_the_identity_only_where_it_is_used(configured):

@@ -94,7 +94,7 @@ def test_an_empty_folder_becomes_a_project(built, tmp_path):
     assert "Who recalls what came first?" in done(gradreach, "tables", "example", cwd=folder)
     assert (folder / "results" / "example" / "README.md").is_file()
     done(gradreach, "run", "model=lstm", "task=digits", *small[:1], cwd=folder)
-    assert "--multirun" in done(gradreach, "run", "--help", cwd=folder)
+    assert "python run.py" in done(gradreach, "run", "--help", cwd=folder)
 
 
 def test_init_lays_out_what_run_py_composes(tmp_path):

@@ -21,6 +21,7 @@ MEASURED = {
     "jacobians": r"h\w*\.omega",
     "receptive_field": r"x\.(centroid|spread|beyond_field)",
     "decoding": r"\w+\.decoded_(inputs|target)",
+    "sensitivity": r"(input|features|readout)\.(shift|noise_\d+)",
 }
 """The figures of an epoch after which a quantity is measured; others have tables alone."""
 

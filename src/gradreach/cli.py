@@ -60,6 +60,7 @@ class Long(StrEnum):
     profiles = "profiles"
     history = "history"
     decoding = "decoding"
+    examples = "examples"
 
 
 def _version(asked: bool) -> None:
@@ -185,16 +186,21 @@ def export(
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Write runs, gradient profiles, histories or what states tell into one file; docs/results.md tells the columns."""
+    """Write runs, profiles, histories, what states tell, or which tests are right into a file; see docs/results.md."""
     from gradreach.errors import advise
     from gradreach.run_table.load import load_runs
-    from gradreach.run_table.measurements import load_decoding, load_history, write_table
+    from gradreach.run_table.measurements import load_decoding, load_examples, load_history, write_table
     from gradreach.run_table.profiles import load_profiles
 
     records = _records(source)
     frame = load_runs(what, results_dir, records)
     if long is not Long.runs:
-        load = {Long.profiles: load_profiles, Long.history: load_history, Long.decoding: load_decoding}[long]
+        load = {
+            Long.profiles: load_profiles,
+            Long.history: load_history,
+            Long.decoding: load_decoding,
+            Long.examples: load_examples,
+        }[long]
         frame = load(frame, what, results_dir, records)
         if frame.empty and what is None:
             none_there = f"no {long.value} of raw records there"

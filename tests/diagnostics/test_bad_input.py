@@ -30,6 +30,7 @@ from gradreach.diagnostics import (
     profile_of,
     reach,
     recurrent_matrices,
+    sensitivity,
     step_factors,
     theoretical_receptive_field,
     trace,
@@ -475,6 +476,7 @@ def test_a_module_where_something_measured_is_wanted_is_refused_by_the_name_of_w
         (lambda: gradient_profile(score, batch(), score), "model must be an nn.Module, not a function"),
         (lambda: trace(model(), batch(), None), "loss must be a function"),
         (lambda: linear_decoding({}, batch()), "model must be an nn.Module, not a dict"),
+        (lambda: sensitivity({}, batch()), "model must be an nn.Module, not a dict"),
         (lambda: recurrent_matrices({}), "model must be an nn.Module"),
         (lambda: gradient_norms(model().state_dict()), "model must be an nn.Module"),
         (

@@ -1,6 +1,7 @@
 """Diagnostics in runs: on their schedule, in the record, and without a trace in the weights."""
 
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,15 +12,17 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from gradreach.config import DiagnosticsSettings, RunConfig, RunEnvironment, parse, plain
-from gradreach.diagnostics import QUANTITIES, Instrument, lyapunov_spectrum, omega, trace
+from gradreach.diagnostics import QUANTITIES, Instrument, Quantity, lyapunov_spectrum, omega, register, trace
 from gradreach.diagnostics.instrument import Schedule
 from gradreach.drawing import as_image, draw_run_profile
-from gradreach.models import LSTM, SequenceModel
+from gradreach.errors import ConfigError
+from gradreach.models import CNN, LSTM, SequenceModel
 from gradreach.records import RecordStore
 from gradreach.runner import execute
 from gradreach.tasks import Batch, Digits
 
 CONF = Path(__file__).parents[2] / "conf"
+BUILT_IN = tuple(QUANTITIES)
 
 
 def configured(results: Path, *overrides: str) -> tuple[RunConfig, RunEnvironment]:
@@ -59,7 +62,9 @@ pytestmark = [
 def test_trained_weights_are_bit_equal_with_diagnostics_on_and_off(model, weights, tmp_path):
     for preset in ("off", "standard", "full"):
         here = [f"model={model}", f"diagnostics={preset}", "model.width=6"]
-        run, environment = configured(tmp_path, *here, *["diagnostics.decoding=1"] * (preset == "full"))
+        run, environment = configured(
+            tmp_path, *here, *["diagnostics.decoding=1", "diagnostics.sensitivity=1"] * (preset == "full")
+        )
         record = execute(run, environment)
         assert record["status"] == "finished", record.get("traceback")
         if preset == "off":
@@ -115,9 +120,49 @@ def test_a_cnns_field_is_in_the_record(tmp_path):
 @pytest.mark.parametrize("preset", ["off", "standard", "full"])
 def test_presets_name_every_quantity(preset, tmp_path):
     run, _ = configured(tmp_path, f"diagnostics={preset}")
-    assert set(run.diagnostics.schedules) == set(QUANTITIES)
+    assert set(run.diagnostics.schedules) == set(BUILT_IN)
     assert (set(run.diagnostics.schedules.values()) == {None}) == (preset == "off")
     assert DiagnosticsSettings.model_validate(run.diagnostics.model_dump()) == run.diagnostics
+
+
+def own_quantity(instrument, traced):
+    """Return how many steps the layers ran."""
+    steps = [layer.steps.length for layer in traced.layers]
+    return {"steps": float(sum(steps))}, {"ran": pd.DataFrame({"steps": steps})}
+
+
+OWN_ENDS = f"+diagnostics.own={{{own_quantity.__module__}.own_quantity: ends}}"
+
+
+def test_a_quantity_of_ones_own_is_measured_in_a_run(tmp_path):
+    run, environment = configured(tmp_path, "model=gru", OWN_ENDS)
+    assert run.run_id != configured(tmp_path, "model=gru", "seq_len=64")[0].run_id
+    record = execute(run, environment)
+    assert record["metrics"]["gradient/end/steps"] == 64
+    assert RecordStore(environment.results_dir / "runs").read_table(run.run_id, "ran")["steps"].tolist() == [64, 64]
+
+
+@pytest.mark.parametrize("name", ["no.such.function", "math.pi"])
+def test_a_quantity_that_is_no_function_is_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match=r"^diagnostics\.own=" + re.escape(name)):
+        configured(tmp_path, f"+diagnostics.own={{{name}: ends}}")
+
+
+def test_a_name_is_taken_once_and_needs_are_known():
+    with pytest.raises(ValueError, match="there is a quantity of this name already"):
+        register("profile", Quantity(own_quantity))
+    with pytest.raises(ValueError, match="needs=states: choose from layers, gates, batch"):
+        Quantity(own_quantity, "states")
+
+
+@pytest.mark.parametrize(("needs", "found"), [("layers", {}), (None, {"steps": 0.0})])
+def test_a_quantity_is_left_out_where_there_is_nothing_for_it(needs, found):
+    register(f"own {needs}", Quantity(own_quantity, needs))
+    model = SequenceModel(CNN(2, width=3), "last", 2)
+    one = Instrument(
+        model, Batch(torch.randn(4, 9, 2), None, torch.zeros(4).long()), lambda o, t: o.sum(1), {f"own {needs}": 1}
+    )
+    assert one.measure("start") == found
 
 
 def instrument(schedules: dict[str, Schedule]) -> Instrument:

@@ -1,3 +1,4 @@
+import json
 import math
 import re
 import shutil
@@ -10,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.api.types import is_string_dtype
 
+from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.run_table.columns import AXES, FACTS, as_frame, in_words, planned_row, row
 from gradreach.run_table.committed import read_runs, write_runs
 from gradreach.run_table.load import load_runs
-from gradreach.run_table.measurements import load_decoding, load_history, write_long
+from gradreach.run_table.measurements import bits_of, load_decoding, load_examples, load_history, write_long
 from gradreach.run_table.profiles import load_profiles
+from gradreach.system.files import digest
 from made_up import decoding
 from project import PROJECT
 
@@ -143,6 +146,38 @@ def test_what_states_tell_is_the_same_from_records_and_from_what_is_committed(tm
     shutil.rmtree(tmp_path / "runs")
     pd.testing.assert_frame_equal(load_decoding(runs, "named", tmp_path), raw)
     assert load_decoding(runs, results_dir=tmp_path).empty
+
+
+def test_who_is_right_where_is_the_same_from_records_and_from_what_is_committed(tmp_path):
+    store, ids = RecordStore(tmp_path / "runs"), [f"{i:016x}" for i in (2, 1, 4)]
+    right = {i: np.random.default_rng(int(i)).random(1821) < 0.8 for i in ids[:2]}
+    for i, bits in right.items():
+        store.write(record(int(i)), tables={"examples": pd.DataFrame({"right": bits})})
+    store.write(record(4))  # of before this was kept
+    runs = pd.DataFrame({"run_id": [*ids, f"{3:016x}"], "status": [*3 * ["finished"], "missing"]})
+    raw = load_examples(runs, "named", tmp_path)
+    assert raw["run_id"].tolist() == ids[:2]
+    write_long(tmp_path / "named" / "examples.csv", raw)
+    assert (tmp_path / "named" / "examples.csv").stat().st_size < 2 * 500
+    shutil.rmtree(tmp_path / "runs")
+    again = load_examples(runs, "named", tmp_path)
+    pd.testing.assert_frame_equal(again, raw)
+    for run_id, n, digits in again.itertuples(index=False):
+        assert np.array_equal(bits_of(digits, n), right[run_id])
+    assert load_examples(runs, results_dir=tmp_path).empty
+
+
+def test_an_example_that_was_flipped_by_hand_is_refused(tmp_path):
+    folder, i = tmp_path / "named", f"{1:016x}"
+    rows = pd.DataFrame({"run_id": [i], "n": [8], "right": ["f0"]})
+    write_long(folder / "examples.csv", rows)
+    checksums = {"examples.csv": digest(folder / "examples.csv")}
+    (folder / "summary.json").write_text(json.dumps({"checksums": checksums}))
+    runs = pd.DataFrame({"run_id": [i], "status": ["finished"]})
+    pd.testing.assert_frame_equal(load_examples(runs, "named", tmp_path), rows)
+    write_long(folder / "examples.csv", rows.assign(right="f1"))
+    with pytest.raises(ConfigError, match=r"examples.csv: changed after it was written"):
+        load_examples(runs, "named", tmp_path)
 
 
 def test_profiles_are_the_same_from_records_and_from_what_is_committed(tmp_path):

@@ -110,6 +110,8 @@ SUMMARIES: dict[str, tuple[str, str, int]] = {
     "mean": ("mean", "", 3),
     "decoded_inputs": ("R² of past inputs", "", 3),
     "decoded_target": ("R² of the target before the end", "", 3),
+    "shift": ("movement under a shift by one step", "", 3),
+    **{f"noise_{size}": (f"movement under noise of {size} %", "", 3) for size in (1, 5, 10, 25)},
 }
 STAGES = {"start": "before training", "end": "after training"}
 QUANTITIES = {"x": "input", "h": "hidden state", "c": "cell", "gate_f": "forget gate", "gate_i": "input gate"}

@@ -21,8 +21,8 @@ Where = Mapping[str, Any]
 PENDING = (MISSING, "running", "interrupted")
 """Runs that have not been tried to the end."""
 
-LONG = ("profiles", "history", "decoding")
-"""Tables of more rows than one a run."""
+LONG = ("profiles", "history", "decoding", "examples")
+"""Tables beside that of the runs."""
 
 
 def _nothing() -> pd.DataFrame:
@@ -34,8 +34,9 @@ class Results:
     """The runs of an experiment, and what was measured in them; docs/results.md tells every column.
 
     - ``runs``: one row a planned run, those not done included; ``architecture`` names what differs between models.
-    - ``read_profiles``, ``read_history``, ``read_decoding``: called when the long tables are first asked for,
-      which is never where no table, figure or rule needs them. What was asked for is committed beside the results.
+    - ``read_profiles``, ``read_history``, ``read_decoding``, ``read_examples``: called when these tables are first
+      asked for, which is never where no table, figure or rule needs them. What was asked for is committed beside the
+      results.
     - ``read_curves``: returns ``curves``; without it they are taken from the profiles.
     - ``derived``: how columns are read that a study has added.
     - ``level``: α, what the interval of a part of a claim may miss.
@@ -51,6 +52,7 @@ class Results:
     read_profiles: Callable[[], pd.DataFrame] = _nothing
     read_history: Callable[[], pd.DataFrame] = _nothing
     read_decoding: Callable[[], pd.DataFrame] = _nothing
+    read_examples: Callable[[], pd.DataFrame] = _nothing
     derived: Mapping[str, Column] = field(default_factory=dict)
     read_curves: Callable[[str], pd.DataFrame] | None = None
     level: float = 0.05
@@ -67,7 +69,7 @@ class Results:
 
     def reordered(self, runs: pd.DataFrame) -> "Results":
         """Return the results with these rows of ``runs``, in their order."""
-        read = (lambda: self.profiles, lambda: self.history, lambda: self.decoding)
+        read = (lambda: self.profiles, lambda: self.history, lambda: self.decoding, lambda: self.examples)
         return Results(runs, *read, self.derived, self.curves, self.level)
 
     def at(self, level: float) -> "Results":
@@ -105,6 +107,11 @@ class Results:
         """What a linear map reads from states, one row for each run, stage, layer, part, position and what is read."""
         return self.read_decoding()
 
+    @cached_property
+    def examples(self) -> pd.DataFrame:
+        """Which examples of the test each run got right, one row a run, see ``load_examples``."""
+        return self.read_examples()
+
     @property
     def finished(self) -> pd.DataFrame:
         """The rows of ``runs`` that came to an end."""
@@ -121,7 +128,9 @@ class Results:
         return self.runs[self.runs["status"].isin(SETTLED)]
 
     def asked(self, table: str) -> bool:
-        """Return whether a table of ``LONG`` was asked for."""
+        """Return whether a table of ``LONG`` was asked for; that of examples may hold nothing, in older runs."""
+        if table == "examples":
+            return table in vars(self) and not self.examples.empty
         return table in vars(self) or (table == "profiles" and "_curves" in vars(self))
 
 

@@ -36,6 +36,9 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     run, environment = parts(composed)
     model = _with_checked_arguments("model", run.model)
     task = _with_checked_arguments("task", run.task)
+    for name in run.diagnostics.own:
+        if not callable(resolve(name, "diagnostics.own")):
+            raise ConfigError("diagnostics.own", name, "must be a function (instrument, traced) -> (scalars, tables)")
     callbacks, loggers = dict[str, Target](), dict[str, LoggerTarget]()
     for name, callback in run.callbacks.items():
         callback = callbacks[name] = _checked_plugin(f"callbacks.{name}", callback, "pytorch_lightning.Callback")

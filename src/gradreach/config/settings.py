@@ -159,7 +159,10 @@ When = Annotated[Schedule, BeforeValidator(checked_schedule)]
 
 
 class DiagnosticsSettings(Settings):
-    """What is measured of gradient and states, when, on how many examples."""
+    """What is measured of gradient and states, when, on how many examples.
+
+    - ``own``: when quantities of somebody else's are measured, by the dotted names of their functions.
+    """
 
     name: Literal["off", "standard", "full"]
     examples: Examples
@@ -173,11 +176,14 @@ class DiagnosticsSettings(Settings):
     receptive_field: When
     # what came later and is not used is no part of the identity: runs of before it keep theirs
     decoding: When = Field(default=None, exclude_if=_is_none)
+    sensitivity: When = Field(default=None, exclude_if=_is_none)
+    own: dict[str, When] = Field(default={}, exclude_if=_is_empty)
 
     @property
     def schedules(self) -> dict[str, Schedule]:
-        """Return when each quantity is measured."""
-        return {name: value for name, value in self if name not in ("name", "examples", "exponents")}
+        """Return when each quantity is measured; those of ``own`` are called by their dotted names."""
+        apart = ("name", "examples", "exponents", "own")
+        return {name: value for name, value in self if name not in apart} | self.own
 
 
 class RunConfig(Settings):

@@ -24,7 +24,7 @@ from gradreach.diagnostics.bptt import bptt_shares, bptt_terms
 from gradreach.diagnostics.decay import Decay, decay, figures, half_life, reach
 from gradreach.diagnostics.decoding import DECODED, linear_decoding
 from gradreach.diagnostics.gates import gate_histograms, gate_statistics
-from gradreach.diagnostics.instrument import QUANTITIES, Instrument
+from gradreach.diagnostics.instrument import QUANTITIES, Instrument, Quantity, register
 from gradreach.diagnostics.jacobians import cell_jacobian, omega, recurrent_matrices, step_factors
 from gradreach.diagnostics.parameters import GradientNorms, gradient_norms
 from gradreach.diagnostics.products import log10_condition_number, lyapunov_spectrum, product_singular_values
@@ -37,6 +37,7 @@ from gradreach.diagnostics.receptive_field import (
     touched,
     windows_of,
 )
+from gradreach.diagnostics.sensitivity import sensitivity
 from gradreach.diagnostics.stepwise import Stepwise
 from gradreach.diagnostics.trace import LayerTrace, Trace, trace
 from gradreach.schedule import Schedule
@@ -50,6 +51,7 @@ __all__ = [
     "GradientNorms",
     "Instrument",
     "LayerTrace",
+    "Quantity",
     "Schedule",
     "Stepwise",
     "Trace",
@@ -73,6 +75,8 @@ __all__ = [
     "profile_of",
     "reach",
     "recurrent_matrices",
+    "register",
+    "sensitivity",
     "step_factors",
     "theoretical_receptive_field",
     "touched",

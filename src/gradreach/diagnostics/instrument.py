@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -19,11 +20,15 @@ from gradreach.diagnostics.jacobians import omega, recurrent_matrices, step_fact
 from gradreach.diagnostics.products import log10_condition_number, lyapunov_spectrum
 from gradreach.diagnostics.profile import profile_of
 from gradreach.diagnostics.receptive_field import effective_receptive_field
+from gradreach.diagnostics.sensitivity import has_parts, sensitivity, sensitivity_figures
 from gradreach.diagnostics.trace import LayerTrace, Loss, Probe, Trace, check_model, examples_of, trace_probe
 from gradreach.schedule import Schedule, checked_schedule, due
 from gradreach.system.machine import exactly
 
 Tables = dict[str, pd.DataFrame]
+Measured = tuple[dict[str, float], Tables]
+"""Few scalars, and tables, by name."""
+NEEDS = ("layers", "gates", "batch")
 
 
 class Instrument:
@@ -63,7 +68,7 @@ class Instrument:
         self.model, self.probe = model, probe
         self.schedules = {name: checked_schedule(schedule) for name, schedule in schedules.items()}
         self.exponents = exponents
-        self.decoded = decoded if decoded is not None else getattr(probe, "batch", None)
+        self.decoded = probe.batch if decoded is None else decoded
         self.tables: dict[str, list[pd.DataFrame]] = {}
         self.seconds = 0.0
 
@@ -86,7 +91,9 @@ class Instrument:
         with exactly():
             traced = self.trace()
             for name in now:
-                scalars, tables = QUANTITIES[name](self, traced)
+                if not QUANTITIES[name].fits(self, traced):
+                    continue
+                scalars, tables = QUANTITIES[name].measure(self, traced)
                 summary |= scalars
                 for title, table in tables.items():
                     self.tables.setdefault(title, []).append(table.assign(stage=stage))
@@ -98,15 +105,13 @@ class Instrument:
         return trace_probe(self.model, self.probe)
 
 
-def _profile(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+def _profile(instrument: Instrument, traced: Trace) -> Measured:
     profile = profile_of(traced)
     return figures(profile), {"profile": profile}
 
 
-def _gates(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+def _gates(instrument: Instrument, traced: Trace) -> Measured:
     layers = [layer for layer in traced.layers if layer.steps.gates]
-    if not layers:
-        return {}, {}
     table = pd.concat([gate_statistics(layer) for layer in layers], ignore_index=True)
     names = curve_names(traced.names)
     memory = {(layer.layer, layer.direction): layer.steps.memory_gate for layer in layers}
@@ -119,12 +124,12 @@ def _gates(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tab
     return scalars, {"gates": table}
 
 
-def _histograms(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+def _histograms(instrument: Instrument, traced: Trace) -> Measured:
     frames = [gate_histograms(layer) for layer in traced.layers if layer.steps.gates]
-    return {}, {"gate_histograms": pd.concat(frames, ignore_index=True)} if frames else {}
+    return {}, {"gate_histograms": pd.concat(frames, ignore_index=True)}
 
 
-def _lyapunov(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+def _lyapunov(instrument: Instrument, traced: Trace) -> Measured:
     scalars, frames = {}, []
     names = curve_names(traced.names)
     for layer in traced.layers:
@@ -138,7 +143,7 @@ def _lyapunov(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], 
             scalars[f"h{name}.log10_condition"] = float(_median(log10_condition_number(exponents, counts)))
         facts = {"layer": layer.layer, "direction": layer.direction}
         frames.append(pd.DataFrame({**facts, "index": range(1, k + 1), "exponent": medians}))
-    return scalars, {"lyapunov": pd.concat(frames, ignore_index=True)} if frames else {}
+    return scalars, {"lyapunov": pd.concat(frames, ignore_index=True)}
 
 
 def _median(values: Tensor) -> Tensor:
@@ -146,14 +151,12 @@ def _median(values: Tensor) -> Tensor:
     return values.median(0)[0] if len(values) else values.new_full(values.shape[1:], math.nan)
 
 
-def _bptt(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+def _bptt(instrument: Instrument, traced: Trace) -> Measured:
     frames = [bptt_shares(layer) for layer in traced.layers]
-    return {}, {"bptt": pd.concat(frames, ignore_index=True)} if frames else {}
+    return {}, {"bptt": pd.concat(frames, ignore_index=True)}
 
 
-def _jacobians(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
-    if not traced.layers:
-        return {}, {}
+def _jacobians(instrument: Instrument, traced: Trace) -> Measured:
     names = curve_names(traced.names)
 
     def middle(layer: LayerTrace) -> float:
@@ -164,7 +167,7 @@ def _jacobians(instrument: Instrument, traced: Trace) -> tuple[dict[str, float],
     return scalars, {"factors": factors, "matrices": recurrent_matrices(instrument.model)}
 
 
-def _receptive_field(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
+def _receptive_field(instrument: Instrument, traced: Trace) -> Measured:
     encoder: Any = getattr(instrument.model, "encoder", None)
     field = getattr(encoder, "receptive_field", None)
     if field is None or not instrument.probe.x.is_floating_point():
@@ -179,20 +182,71 @@ def _receptive_field(instrument: Instrument, traced: Trace) -> tuple[dict[str, f
     return scalars, {"receptive_field": found.weights}
 
 
-def _decoding(instrument: Instrument, traced: Trace) -> tuple[dict[str, float], Tables]:
-    if not traced.layers or instrument.decoded is None:
-        return {}, {}
+def _decoding(instrument: Instrument, traced: Trace) -> Measured:
+    assert instrument.decoded is not None
     table = linear_decoding(instrument.model, instrument.decoded)
     return decoding_figures(table), {"decoding": table}
 
 
-QUANTITIES: dict[str, Callable[[Instrument, Trace], tuple[dict[str, float], Tables]]] = {
-    "profile": _profile,
-    "gates": _gates,
-    "histograms": _histograms,
-    "lyapunov": _lyapunov,
-    "bptt": _bptt,
-    "jacobians": _jacobians,
-    "receptive_field": _receptive_field,
-    "decoding": _decoding,
+def _sensitivity(instrument: Instrument, traced: Trace) -> Measured:
+    batch = instrument.probe.batch
+    if batch is None or not has_parts(instrument.model) or not batch.x.is_floating_point() or len(batch) < 2:
+        return {}, {}
+    table = sensitivity(instrument.model, batch)
+    return sensitivity_figures(table), {"sensitivity": table}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What an instrument can measure.
+
+    - ``measure``: ``(instrument, traced) -> (scalars, tables)``.
+    - ``needs``: without what there is nothing to measure, and nothing is said: ``layers`` that are recurrent,
+      ``gates``, or a ``batch`` with its targets, which ``decoded`` is; None: it can always be measured.
+
+    Raises:
+        ValueError: it needs what no instrument knows.
+
+    >>> Quantity(lambda instrument, traced: ({"layers": len(traced.layers)}, {})).needs is None
+    True
+    """
+
+    measure: Callable[[Instrument, Trace], Measured]
+    needs: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.needs is not None and self.needs not in NEEDS:
+            raise ValueError(f"needs={self.needs}: choose from {', '.join(NEEDS)}, or None")
+
+    def fits(self, instrument: Instrument, traced: Trace) -> bool:
+        """Return whether there is what it needs."""
+        if self.needs == "gates":
+            return any(layer.steps.gates for layer in traced.layers)
+        return bool(self.needs is None or traced.layers) and (self.needs != "batch" or instrument.decoded is not None)
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "profile": Quantity(_profile),
+    "gates": Quantity(_gates, "gates"),
+    "histograms": Quantity(_histograms, "gates"),
+    "lyapunov": Quantity(_lyapunov, "layers"),
+    "bptt": Quantity(_bptt, "layers"),
+    "jacobians": Quantity(_jacobians, "layers"),
+    "receptive_field": Quantity(_receptive_field),
+    "decoding": Quantity(_decoding, "batch"),
+    "sensitivity": Quantity(_sensitivity),
 }
+
+
+def register(name: str, quantity: Quantity) -> None:
+    """Let instruments measure a quantity of your own, by its name.
+
+    Raises:
+        ValueError: another quantity has the name.
+
+    >>> register("count", Quantity(lambda instrument, traced: ({"recurrent": len(traced.layers)}, {})))
+    >>> Instrument(model, batch, loss, {"count": "ends"}).measure("start")
+    {'recurrent': 1}
+    """
+    if QUANTITIES.setdefault(name, quantity).measure is not quantity.measure:
+        raise ValueError(f"{name}: there is a quantity of this name already; choose another")

@@ -121,10 +121,12 @@ class Probe(ABC):
 
     - ``x``: floating ``(batch, length, channels)``, or token ids ``(batch, length)``.
     - ``lengths``: ``(batch,)`` valid steps, or None where all are.
+    - ``batch``: the same as a ``Batch``, if it is one.
     """
 
     x: Tensor
     lengths: Tensor | None
+    batch: Batch | None = None
 
     @abstractmethod
     def to(self, device: torch.device, dtype: torch.dtype) -> "Probe":
@@ -137,6 +139,8 @@ class Probe(ABC):
 
 class Examples(Probe):
     """A batch, and a loss of output and target; see ``trace``."""
+
+    batch: Batch
 
     def __init__(self, batch: Batch, loss: Loss) -> None:
         self.batch, self.loss = batch, loss

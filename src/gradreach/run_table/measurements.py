@@ -1,4 +1,4 @@
-"""What was measured within runs, long form: gradient profiles, the figures of every epoch, and what states tell."""
+"""What was measured within runs: gradient profiles, figures of every epoch, what states tell, which tests are right."""
 
 import io
 import json
@@ -32,6 +32,7 @@ DECODING: dict[str, Any] = {
     **dict.fromkeys(("position", "lag", "r2"), float),
     "n": int,
 }
+EXAMPLES: dict[str, Any] = {"run_id": str, "n": int, "right": str}
 RESTORE = "restore it, or sweep again"
 AT_ONCE = 1_000_000
 """How many lines are put into the form in which they are written."""
@@ -142,6 +143,39 @@ def load_decoding(
         return raw
     committed = committed_rows(Path(results_dir) / str(experiment) / "decoding.csv", list(DECODING), absent, DECODING)
     return together(raw, committed, finished)
+
+
+def load_examples(
+    runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
+) -> pd.DataFrame:
+    """Return which examples of its test each finished run got right: ``run_id``, ``n`` and ``right``, one row a run.
+
+    ``right`` has a bit for each of ``n`` examples, in the order of the test, as hexadecimal digits: see ``bits_of``.
+    The arguments are those of ``load_profiles``; runs of before this was recorded have no row.
+    """
+    source = source or local(Path(results_dir))
+    finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
+    tables = {run_id: table_of(source, run_id, "examples", {"right": bool}) for run_id in finished}
+    rows = [(run_id, len(table["right"]), _hexadecimal(table["right"])) for run_id, table in tables.items() if table]
+    raw = pd.DataFrame(rows, columns=list(EXAMPLES))
+    absent = unrecorded(finished, raw, source) if experiment is not None else []
+    if not absent:
+        return raw
+    committed = committed_rows(Path(results_dir) / str(experiment) / "examples.csv", list(EXAMPLES), absent, EXAMPLES)
+    return together(raw, committed, finished)
+
+
+def _hexadecimal(right: np.ndarray) -> str:
+    return np.packbits(right.astype(bool)).tobytes().hex()
+
+
+def bits_of(right: str, n: int) -> np.ndarray:
+    """Return which of n examples are right, from hexadecimal digits.
+
+    >>> bits_of("a0", 3)
+    array([ True, False,  True])
+    """
+    return np.unpackbits(np.frombuffer(bytes.fromhex(right), np.uint8), count=n).astype(bool)
 
 
 def unrecorded(run_ids: Sequence[str], raw: pd.DataFrame, source: Source) -> list[str]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
+import torch
 from pytorch_lightning import Callback
 from torch import nn
 
@@ -35,6 +37,8 @@ class Fit:
     - ``best_epoch``: the chosen epoch, from 1.
     - ``seconds``: time spent in training and validation, without what was measured in between.
     - ``steps``: how often the weights were moved.
+
+    Which examples of the test are right, in its order, is the run's table ``examples``; of values there is none.
     """
 
     figures: dict[str, float]
@@ -74,6 +78,8 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
             run.stopped = next((type(one).__name__ for one in own if getattr(one, "stopped_epoch", 0)), "a callback")
         model.load_state_dict(best.weights)
         trainer.test(module, loaders["test"], verbose=False)
+        if module.right:
+            run.tables["examples"] = [pd.DataFrame({"right": torch.cat(module.right).cpu().numpy()})]
         model.to(run.environment.device)  # Lightning leaves it on the CPU
     chosen = {key: value for key, value in best.row.items() if key.startswith(("train/", "val/"))}
     tested = {key: value for key, value in module.figures.items() if key.startswith("test/")}

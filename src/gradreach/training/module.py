@@ -52,6 +52,8 @@ class TrainingModule(LightningModule):
     - ``max_steps``: where training ends earlier than the Trainer knows.
     - ``heard``: whether figures are logged: false where no callback and no logger listens, as each takes Lightning a
       millisecond.
+    - ``right``: of the batches of the last test, which examples were answered right; where steps are labelled, at every
+      one that is. Empty where answers are no classes.
     - ``gradient_norms``: of every step, where a ``GradientMonitor`` takes them: clipping then takes no second norm.
     """
 
@@ -71,6 +73,7 @@ class TrainingModule(LightningModule):
         self.max_steps = max_steps
         self.heard = True
         self.figures: dict[str, float] = {}
+        self.right: list[Tensor] = []
         self.gradient_norms: GradientNorms | None = None
         self.means = {stage: {"loss": Mean(), task.metric: Mean()} for stage in ("train", "val", "test")}
         self.class_scores = {stage: scores for stage in ("val", "test") if (scores := ClassScores.of(task)) is not None}
@@ -134,7 +137,10 @@ class TrainingModule(LightningModule):
         losses = self.task.loss(logits, target)
         loss, score = self.means[stage].values()
         loss.add(losses)
-        score.add(self.task.score(logits.detach(), target))
+        scores = self.task.score(logits.detach(), target)
+        score.add(scores)
+        if stage == "test" and self.task.metric == "accuracy":
+            self.right.append(scores == 1)
         if stage in self.class_scores:
             self.class_scores[stage].add(logits.detach(), target)
         return losses
@@ -178,6 +184,7 @@ class TrainingModule(LightningModule):
 
     def on_test_epoch_start(self) -> None:
         """Forget what another test has counted."""
+        self.right.clear()
         self._reset("test")
 
     def on_train_epoch_end(self) -> None:

@@ -26,7 +26,7 @@ from gradreach.records import RecordStore
 from gradreach.run_table.columns import csv
 from gradreach.run_table.committed import is_quick, outdated, run_table, stored_cells, stored_plan, write_runs
 from gradreach.run_table.load import load_runs
-from gradreach.run_table.measurements import load_decoding, load_history, write_long
+from gradreach.run_table.measurements import load_decoding, load_examples, load_history, write_long
 from gradreach.run_table.profiles import load_curves, load_profiles, write_profiles
 from gradreach.run_table.sources import Source
 from gradreach.system.files import digest, write_text
@@ -73,6 +73,7 @@ def build(
         partial(load_profiles, shown, name, results_dir, source),
         partial(load_history, runs, name, results_dir, source),
         partial(load_decoding, shown, name, results_dir, source),
+        partial(load_examples, study.by_example(prepared), name, results_dir, source),
         study.columns,
         lambda quantity: load_curves(quantity, shown, name, results_dir, source),
     )
@@ -121,7 +122,7 @@ def _remove_former(folder: Path, made: set[str]) -> None:
 def caveats_of(study: Study, runs: pd.DataFrame, plan: Path) -> tuple[str, ...]:
     """Return what a sceptical reader has to know; what was changed after runs is told of the full form alone."""
     changed = [f"Changed after runs had been seen: {each}" for each in study.changed] if not is_quick(plan) else []
-    said = (budget(runs, study.choose), *study.caveats, *changed, one_draw(runs))
+    said = (budget(runs, study.choose), *study.caveats, *changed, one_draw(runs, bool(study.example_parts)))
     return tuple(each for each in said if each)
 
 

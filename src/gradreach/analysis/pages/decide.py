@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gradreach.analysis.results import Results
+from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.stats.power import MOST, seeds_needed, smallest_found
 from gradreach.analysis.stats.statistics import Interval
 from gradreach.analysis.stats.verdict import Effect
@@ -24,6 +26,7 @@ from gradreach.rounding import number
 from gradreach.run_table.columns import MISSING
 from gradreach.run_table.committed import CONFIRMATORY, run_table
 from gradreach.run_table.load import load_runs
+from gradreach.run_table.measurements import load_examples
 
 READING = (
     "Seeds needed: with so many, the part is decided with a probability of 80 % at its last look if runs that decide "
@@ -74,7 +77,9 @@ def decide(claim: str, results_dir: Path, experiments_dir: Path) -> tuple[str, L
     if pilots.empty:
         hint = f"python run.py -m experiment={name} seed=0,1,2,3,4,5"
         raise ConfigError(name, allowed=f"no run has a seed below {CONFIRMATORY}", hint=hint)
-    results = Results(study.prepare(pilots), derived=study.columns)
+    prepared = study.prepare(pilots)
+    by_example = partial(load_examples, study.by_example(prepared), name, results_dir)
+    results = Results(prepared, read_examples=by_example, derived=study.columns)
     numbers = study.looks or [len({seed for seed in runs["seed"] if seed >= CONFIRMATORY}) or pilots["seed"].nunique()]
     looks = looks_at(study, results, list(range(CONFIRMATORY, CONFIRMATORY + numbers[-1])))
     chosen = study.of_chosen(results).at(looks.level)
@@ -128,7 +133,7 @@ def _inner(quantity: Value | Comparison, threshold: float) -> float:
     """Return a threshold in the numbers that the outcome class counts."""
     if isinstance(quantity, Comparison) and quantity.ratio:
         return math.log(threshold)
-    return threshold / 100 if quantity.outcome.startswith("share") else threshold
+    return threshold / OUTCOMES[quantity.outcome].scale
 
 
 def _furthest(quantity: Value | Comparison, kind: str, results: Results) -> float:
@@ -137,4 +142,4 @@ def _furthest(quantity: Value | Comparison, kind: str, results: Results) -> floa
     if isinstance(quantity, Comparison):
         low, high = (-math.inf, math.inf) if quantity.ratio else (low - high, high - low)
     end = high if kind == "above" else low
-    return end / 100 if quantity.outcome.startswith("share") else end
+    return end / OUTCOMES[quantity.outcome].scale

@@ -1,7 +1,8 @@
 """Outcome classes: what kind of numbers a part of a claim rests on, and so its interval, declared before the runs.
 
 Each interval holds what it estimates with at least the probability 1 − α, of numbers of its class: Student's t of
-means that are near normal, signed ranks of differences of any symmetric kind, exact binomial of solved or not.
+means that are near normal, signed ranks of differences of any symmetric kind, exact binomial of solved or not, both
+seeds and examples of a small test set.
 """
 
 import math
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
+from gradreach.analysis.stats.by_example import example_interval
 from gradreach.analysis.stats.statistics import LEVEL, Interval, estimate, finite
 from gradreach.rounding import number
 
@@ -25,11 +27,13 @@ class Outcome(NamedTuple):
     - ``words``: its test, for people.
     - ``interval``: of values, one a seed or pair, at a level α.
     - ``extremes``: of so many values those that leave least open; None where any number of them may decide.
+    - ``scale``: what 1 is in the unit of thresholds: shares are in per cent.
     """
 
     words: str
     interval: Callable[[np.ndarray, float], Interval]
     extremes: Callable[[int], list[np.ndarray]] | None = None
+    scale: float = 1.0
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
@@ -153,8 +157,9 @@ def _alike(*values: float) -> Callable[[int], list[np.ndarray]]:
 OUTCOMES = {
     "mean": Outcome("Student's t", mean_interval),
     "ranks": Outcome("signed ranks", signed_rank_interval, _alike(WORST, -WORST, 0)),
-    "share": Outcome("exact binomial", share_interval, _alike(1, 0)),
+    "share": Outcome("exact binomial", share_interval, _alike(1, 0), 100.0),
     "fixed": Outcome("no test: the same in every run", extent),
-    "share difference": Outcome("exact binomial, of pairs", share_difference_interval, _alike(1, -1, 0)),
+    "share difference": Outcome("exact binomial, of pairs", share_difference_interval, _alike(1, -1, 0), 100.0),
+    "examples": Outcome("Student's t over seeds and examples", example_interval, scale=100.0),
 }
 """What a part may declare that it rests on."""

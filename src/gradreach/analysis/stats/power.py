@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gradreach.analysis.stats.by_example import drawn_interval
 from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.stats.statistics import Interval
 
@@ -30,7 +31,8 @@ def power(
     """Return how often so many seeds decide, drawn as pilots were.
 
     Means and ranks are drawn from a normal distribution that has the pilots' mean and spread; what is true or not,
-    from the pilots' shares, drawn towards one half as far as their number leaves them open (source: Jeffreys' prior).
+    from the pilots' shares, drawn towards one half as far as their number leaves them open (source: Jeffreys' prior);
+    by example, with the pilots' variances between seeds and between examples, on as many examples.
 
     Args:
         outcome: the class, one of ``OUTCOMES``.
@@ -45,6 +47,8 @@ def power(
     >>> power("mean", np.array([4.0, 6.0]), 0.05, lambda found: found.low > 0, 12, rng)
     1.0
     """
+    if outcome == "examples":
+        return float(np.mean([decides(drawn_interval(draws, level, seeds, rng, truth)) for _ in range(SWEEPS)]))
     interval = OUTCOMES[outcome].interval
     made = _drawn(outcome, draws, (SWEEPS, seeds), rng, truth)
     return float(np.mean([decides(interval(each, level)) for each in made]))

@@ -22,7 +22,8 @@ READING = (
     "refuted in part as soon as one part is; supported in part where some are and the rest is open or has no room. Its "
     "parts and the looks at them share an error of 5 %, so that each has a wider interval than one of 95 %. n counts "
     "seeds, or pairs of runs (several runs of one seed count with their mean). Seeds draw weights and the order of "
-    "batches; data and made-up patterns are one draw: intervals are over training, not over data."
+    "batches; data and made-up patterns are one draw: intervals are over training, not over data, but for those by "
+    "example."
 )
 """How verdicts and their effects are read, wherever several stand together."""
 

@@ -48,10 +48,17 @@ def _of(runs: pd.DataFrame, name: str, words: str, *, count: bool = False) -> st
     return f"{listed(few) if len(few) <= FEW else f'{few[0]} to {few[-1]}'} {words}"
 
 
-def one_draw(runs: pd.DataFrame) -> str:
-    """Say what intervals are over, where all seeds share their data."""
+def one_draw(runs: pd.DataFrame, by_example: bool = False) -> str:
+    """Say what intervals are over, where all seeds share their data.
+
+    Args:
+        runs: the run table.
+        by_example: whether a part of the claim counts example by example.
+    """
     if "task.data_seed" in runs and len(runs["task.data_seed"].unique()) > 1:
         return ""
+    which = "Intervals of parts that count by example are over draws of the test too; all others" * by_example
     return (
-        "Intervals are over initial weights and the order of batches: the data are one draw, the same for every seed."
+        f"{which or 'Intervals'} are over initial weights and the order of batches: the data are one draw, the same "
+        "for every seed."
     )

@@ -14,7 +14,7 @@ from gradreach.analysis.stats.model_selection import CHOSEN
 from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.page_figures import FigureOf
 from gradreach.analysis.study.page_tables import ComputedOf, TableOf
-from gradreach.analysis.study.parts import Parts, leaves_of, named_leaves
+from gradreach.analysis.study.parts import Part, Parts, leaves_of, named_leaves
 from gradreach.analysis.study.prepare import CHOICE, Architecture, prepare
 from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.rates import chosen_rates
@@ -146,6 +146,12 @@ class Study:
         """The parts of its claim; none where it has none."""
         return {} if self.claim is None else self.claim.parts
 
+    @property
+    def example_parts(self) -> list[Part]:
+        """The parts of its claim that count example by example."""
+        parts = leaves_of(self.parts).values()
+        return [part for part in parts if isinstance(part, Part) and part.quantity.outcome == "examples"]
+
     def prepare(self, runs: pd.DataFrame) -> pd.DataFrame:
         """Return the run table with what the study adds: ``architecture``, its columns, ``solved``, what was chosen."""
         return prepare(runs, self.architecture, self.columns, self.solved, self.choose)
@@ -154,6 +160,12 @@ class Study:
         """Return the prepared runs whose profiles are committed."""
         results = self.of_chosen(Results(runs))
         return results.where(self.profiles(results.runs) if callable(self.profiles) else self.profiles).runs
+
+    def by_example(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return the prepared runs of which a part counts, example by example, which are right."""
+        results = Results(runs)
+        sides = [side for part in self.example_parts for side in part.quantity.sides]
+        return runs[runs.index.isin([row for side in sides for row in results.where(side).runs.index])]
 
     def of_chosen(self, results: Results) -> Results:
         """Return the results that tables, figures and parts are of."""

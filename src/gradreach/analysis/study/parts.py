@@ -102,6 +102,11 @@ class Quantity(ABC):
     def outcome(self) -> str:
         """Its outcome class, one of ``OUTCOMES``: by which test it decides."""
 
+    @property
+    def sides(self) -> "tuple[Where, ...]":
+        """Which runs it is of, of each side; none where that is not known before it is computed."""
+        return ()
+
     def split(self, results: Results) -> "list[tuple[Where, Quantity]]":
         """Return one quantity for each value of ``each=``, and which; none where there is none."""
         return []
@@ -144,7 +149,7 @@ class Part:
         """Return with how many seeds some outcome supports it at a level."""
         outcome = OUTCOMES[self.quantity.outcome]
         if outcome.extremes is None:
-            return FEWEST if self.quantity.outcome == "mean" else 1
+            return 1 if self.quantity.outcome == "fixed" else FEWEST
         for n in range(1, MANY):
             for values in outcome.extremes(n):
                 found = outcome.interval(values, level)

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from gradreach.analysis.results import Results, Where, has
+from gradreach.analysis.stats.by_example import mcnemar
 from gradreach.analysis.stats.intervals import OUTCOMES, mean_interval
-from gradreach.analysis.stats.statistics import Interval
+from gradreach.analysis.stats.statistics import LEVEL, Interval
 from gradreach.analysis.stats.verdict import Effect
 from gradreach.analysis.study.parts import Quantity, Threshold
 from gradreach.analysis.study.room import chance_of, no_room
@@ -18,7 +19,10 @@ from gradreach.analysis.study.selection import Over, check_closed, in_words, key
 from gradreach.analysis.tables.specification import Measure
 from gradreach.errors import ConfigError, advise
 from gradreach.rounding import number
+from gradreach.run_table.measurements import bits_of
 
+BY_EXAMPLE = "test/accuracy"
+"""What alone is known example by example."""
 Beside = Mapping[str, "Quantity | Callable[[Results], Any]"]
 """What stands in brackets beside a number, by what it is called: a quantity, or a function of the results."""
 
@@ -44,6 +48,11 @@ class _OfRuns(Quantity):
 
     def _sides(self) -> tuple[Where, ...]:
         return (self.a,)
+
+    @property
+    def sides(self) -> tuple[Where, ...]:
+        """Which runs it is of, of each side."""
+        return tuple(map(self._meant, self._sides()))
 
     @property
     def _keys(self) -> list[str]:
@@ -95,10 +104,10 @@ class _OfRuns(Quantity):
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Return the values that are there, one a seed, as the outcome class counts them."""
-        values = values[~np.isnan(values)]
+        values = values[~(np.isnan(values) if values.ndim == 1 else np.isnan(values).any(1))]
         if not self.outcome.startswith("share"):
             return values
-        counted = values / 100
+        counted = values / OUTCOMES[self.outcome].scale
         if not np.isin(counted, (-1.0, 0.0, 1.0)).all():
             hint = "choose each= in place of over=, or outcome='mean'"
             raise ConfigError(f"outcome of {self.words}", self.outcome, "is of runs that are true or not", hint)
@@ -106,7 +115,7 @@ class _OfRuns(Quantity):
 
     def shown(self, found: Interval) -> Interval:
         """Return an interval in the unit in which thresholds are written."""
-        scale = 100 if self.outcome.startswith("share") else 1
+        scale = OUTCOMES[self.outcome].scale
         return found._replace(value=scale * found.value, low=scale * found.low, high=scale * found.high)
 
     def _labelled(self, effect: Effect, results: Results) -> Effect:
@@ -138,6 +147,11 @@ def _said(each: "Quantity | Callable[[Results], Any]", results: Results) -> str:
 class Value(_OfRuns):
     """The mean of a metric over seeds; runs of one seed count with their mean."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.outcome == "examples":
+            raise ConfigError("outcome", self.outcome, "is of two networks on one test set", "say compare(...)")
+
     def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
         """Return what its outcome class makes of one value a seed."""
         column = results.column(self.metric)
@@ -157,6 +171,13 @@ class Comparison(_OfRuns):
     paired_by: tuple[str, ...] = ("seed",)
     ratio: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        plain = self.metric == BY_EXAMPLE and self.paired_by == ("seed",) and not self.ratio and not keys_of(self.over)
+        if self.outcome == "examples" and not plain:
+            allowed = f"is of {BY_EXAMPLE}, in pairs of one seed"
+            raise ConfigError("outcome", self.outcome, allowed, "leave out ratio=, paired_by= and over=")
+
     def _sides(self) -> tuple[Where, ...]:
         return self.a, self.b
 
@@ -167,12 +188,16 @@ class Comparison(_OfRuns):
     def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
         """Return what its outcome class makes of the differences of pairs, or of the logarithms of their ratios."""
         first, second = (self._cells(results, side, part) for side in self._sides())
-        means = self._differences(first, second)
+        means = self._paired(first, second, results)
         column = results.column(self.metric)
         unit = "times" if self.ratio else "points" if column.unit == "%" else column.unit
         low, high = column.limits
         limits = (0.0, math.inf) if self.ratio else (low - high, high - low)
         effect = self._labelled(self._effect(means, unit, limits, results.level), results)
+        if self.outcome == "examples" and effect.n:
+            apart = sum(mcnemar(pair) < LEVEL for pair in self.scaled(means))
+            beside = f"pairs of runs that McNemar's test tells apart: {apart} of {effect.n}"
+            effect = effect._replace(label=f"{effect.label} ({beside})")
         if threshold is None or self.ratio:
             return effect
         one, other = (
@@ -182,10 +207,28 @@ class Comparison(_OfRuns):
         return effect._replace(full=no_room(column, threshold, one, other, chance_of(first, self.metric)))
 
     def draws(self, results: Results, part: str = "") -> np.ndarray:
-        """Return the difference of each pair, or the logarithm of its ratio."""
-        return self._differences(*(self._cells(results, side, part) for side in self._sides()))
+        """Return the difference of each pair, or the logarithm of its ratio; by example, ``(pairs, examples)``."""
+        first, second = (self._cells(results, side, part) for side in self._sides())
+        return self._paired(first, second, results)
 
-    def _differences(self, first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
+    def _paired(self, first: pd.DataFrame, second: pd.DataFrame, results: Results) -> np.ndarray:
+        return self._by_example(first, second, results) if self.outcome == "examples" else self._by_run(first, second)
+
+    def _by_example(self, first: pd.DataFrame, second: pd.DataFrame, results: Results) -> np.ndarray:
+        """Return where the first of a pair alone is right (1), where the second is (−1); NaN where it is not known."""
+        known = {each["run_id"]: bits_of(each["right"], each["n"]) for each in results.examples.to_dict("records")}
+        pairs = first.merge(second, on="seed", suffixes=("_a", "_b"))
+        sizes = sorted({len(known[run_id]) for run_id in (*pairs["run_id_a"], *pairs["run_id_b"]) if run_id in known})
+        if len(sizes) > 1:
+            wrong = f"compares tests of {listed(map(str, sizes))} examples"
+            raise ConfigError(f"outcome of {self.words}", self.outcome, wrong, "choose runs of one test")
+        values = np.full((2, len(pairs), *(sizes or [1])), math.nan)
+        for side, of_side in zip("ab", values, strict=True):
+            for i, (run_id, status) in enumerate(zip(pairs[f"run_id_{side}"], pairs[f"status_{side}"], strict=True)):
+                of_side[i] = 0 if status == "diverged" else known.get(run_id, math.nan)
+        return np.asarray(values[0] - values[1])
+
+    def _by_run(self, first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
         keys = list(self.paired_by)
         cells = list(dict.fromkeys([*keys, *self._keys]))
         pairs = first[[*cells, "value"]].merge(second[[*cells, "value"]], on=cells, suffixes=("_a", "_b"))
@@ -318,7 +361,8 @@ def compare(
         label: see ``value``.
         beside: see ``value``.
         outcome: ``ranks`` of differences, exact whatever their size; ``mean`` where they are near normal; ``share
-            difference`` of a column that is true or not; ``fixed``.
+            difference`` of a column that is true or not; ``examples`` of test accuracy on a small test set, where both
+            seeds and examples count as drawn; ``fixed``.
 
     >>> compare("test/accuracy", "lstm", "rnn", over={"seq_len": [100, 200]}).above(5).rule
     'test/accuracy, lstm − rnn, seq_len 100 and 200: above 5'

@@ -34,12 +34,11 @@ def saturated(gate: str, stage: str) -> Callable[[pd.DataFrame], pd.Series]:
 def of_factor(gate: str, stage: str, task: str, architecture: str) -> Quantity:
     """Return the share of a factor that is near 0 or 1, with either side beside it."""
 
-    def share(of: str, **options: object) -> Quantity:
-        return value(
-            f"gradient/{stage}/gate_{gate}.{of}", architecture, where={"task": task}, outcome="ranks", **options
-        )
+    def shares(of: str, beside: dict[str, Quantity]) -> Quantity:
+        name = f"gradient/{stage}/gate_{gate}.{of}"
+        return value(name, architecture, where={"task": task}, outcome="ranks", beside=beside)
 
-    return share("saturated", beside={words: share(of) for of, words in SHARES.items()})
+    return shares("saturated", {words: shares(of, {}) for of, words in SHARES.items()})
 
 
 STUDY = Study(

@@ -17,7 +17,7 @@ TASKS = ("recall", "adding")
 
 def printed(x: np.ndarray) -> np.ndarray:
     """Return the curve whose picture the notes print, tanh'(x) σ(x)."""
-    return (1 - np.tanh(x) ** 2) / (1 + np.exp(-x))
+    return np.asarray((1 - np.tanh(x) ** 2) / (1 + np.exp(-x)))
 
 
 GRID = np.linspace(-8, 8, 16_001)

@@ -158,7 +158,8 @@ STUDY = Study(
         (
             "Each architecture has three learning rates, around those that pilots chose: networks with gates higher ones than "
             "RNN and TCN. Where one end of the grid is still chosen at nearly all lengths (the last table), a wider one may "
-            "move an architecture up."
+            "move an architecture up; in pilots chrono on copy over 50 steps recalled 69 to 78 % with 0.01, 88 to 93 % with 0.03 "
+            "and 70 to 73 % with 0.1."
         ),
         "Solved is a threshold: a network that recalls 89 % counts as one that recalls nothing. The tables have the accuracies.",
         (
@@ -174,7 +175,7 @@ STUDY = Study(
     changed=[
         (
             "One start and two rates were judged, by means whose intervals left what is possible; three starts, rates up to "
-            "0.03 and shares of seeds are now. Pilots had shown that chrono with 0.03 recalls 84 to 92 % over 50 steps."
+            "0.03 and shares of seeds are now. Pilots had shown that chrono with 0.03 recalls 84 to 93 % over 50 steps."
         ),
     ],
 )

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.diagnostics import (
+    Instrument,
     bptt_shares,
     bptt_terms,
     cell_jacobian,
@@ -16,6 +17,8 @@ from gradreach.diagnostics import (
     trace,
 )
 from gradreach.diagnostics.scaled import log_norm
+from gradreach.models import GatedTanhRNN, SequenceModel
+from gradreach.models.cells import GatedTanh
 from gradreach.tasks import Batch
 
 from .unrolled import cell
@@ -105,6 +108,29 @@ def test_gates_of_an_lstm_and_the_notes_own_factor():
                 values[name].append(value)
     for name, parts in values.items():
         assert table.loc[name, "mean"] == pytest.approx(float(torch.stack(parts).mean()), rel=1e-12)
+
+
+def test_the_notes_factor_of_their_simplified_cell_is_its_derivative_with_gates_held_fixed():
+    torch.manual_seed(0)
+    layer, batch = GatedTanh(2, 5).double(), probe()
+    steps = trace(layer, batch, lambda output, target: output[:, -1].sum(1)).layers[0].steps
+    t = 4
+    f, i = (steps.gates[name][t, 0] for name in "fi")
+    x = layer.embed(batch.x[0, t])
+    truth = torch.autograd.functional.jacobian(lambda s: torch.tanh(f * s + i * x), steps.states[t - 1, 0])
+    assert torch.allclose(torch.diag(steps.gates["notes"][t, 0]), truth, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("stage", ["start", "end"])
+def test_every_run_of_the_simplified_cell_tells_how_much_of_its_factor_is_near_0_or_1(stage):
+    torch.manual_seed(0)
+    model = SequenceModel(GatedTanhRNN(2, width=5), "last", 1).double()
+    found = Instrument(model, probe(), lambda output, target: output[:, 0], {"gates": "ends"}).measure(stage)
+    factor = gate_statistics(trace(model, probe(), lambda output, target: output[:, 0]).layers[0]).set_index("gate")
+    told = found["gate_notes.closed"], found["gate_notes.open"]
+    assert told == tuple(factor.loc["notes", ["closed", "open"]]) == (0.0, 0.0), (
+        "gates start near 1/2, tanh' is below 1"
+    )
 
 
 def test_the_gate_that_weighs_a_grus_old_state_is_z():

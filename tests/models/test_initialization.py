@@ -47,6 +47,15 @@ def test_orthogonal_and_identity_starts() -> None:
     assert 0.0009 < layer.weight_ih_l0.std() < 0.0011
 
 
+@pytest.mark.parametrize("start", ["default", "orthogonal", "identity"])
+def test_a_gain_multiplies_the_recurrent_matrix_and_nothing_else(start) -> None:
+    torch.manual_seed(0)
+    plain = dict(RNN(4, width=6, start=start).layers[0].named_parameters())
+    torch.manual_seed(0)
+    for name, found in RNN(4, width=6, start=start, start_gain=2.5).layers[0].named_parameters():
+        assert torch.equal(found, plain[name] * (2.5 if name == "weight_hh_l0" else 1)), name
+
+
 def test_forget_bias_is_the_sum_of_both_biases() -> None:
     layer = LSTM(4, width=6, forget_bias=3.0).layers[0]
     assert torch.equal((layer.bias_ih_l0 + layer.bias_hh_l0)[6:12], torch.full((6,), 3.0))

@@ -21,7 +21,8 @@ def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
         Columns ``layer, direction, gate, mean, closed, open, half_life``: the mean; the shares below 0.1 and above 0.9;
         for the gate that weighs the old state the half-life ``ln ½ / ln mean`` that it alone would imply (0 where it
         is shut, infinite where it never lets go), else NaN.
-        All NaN where one value is. An LSTM has a line ``notes`` too: the factor tanh'(c_t) · f_t of the founding notes.
+        All NaN where one value is. An LSTM has a line ``notes`` too, the factor tanh'(c_t) · f_t of the founding notes;
+        so has the simplified cell that they derive it for, there (1 − s_t²) · f_t.
 
     >>> table = gate_statistics(trace(model, batch, loss).layers[0])
     >>> table["gate"].tolist()

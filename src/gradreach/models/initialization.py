@@ -30,11 +30,13 @@ def pretrained_start(embedding: nn.Embedding, vectors: Tensor) -> None:
         embedding.weight[embedding.padding_idx] = 0
 
 
-def recurrent_start(layer: nn.RNNBase, kind: str) -> None:
+@torch.no_grad()
+def recurrent_start(layer: nn.RNNBase, kind: str, gain: float) -> None:
     """Start an ``nn.RNN``: ``default`` is torch's, U(±1/√width).
 
     ``orthogonal`` draws the recurrent matrix anew (Saxe et al., 2014) and leaves the rest; ``identity`` sets it to the
-    identity, biases to zero, and draws the input weights from N(0, 0.001²) (Le, Jaitly and Hinton, 2015).
+    identity, biases to zero, and draws the input weights from N(0, 0.001²) (Le, Jaitly and Hinton, 2015). Whichever it
+    is, the recurrent matrix is then multiplied by the gain.
     """
     weights = dict(layer.named_parameters())
     if kind == "orthogonal":
@@ -44,6 +46,7 @@ def recurrent_start(layer: nn.RNNBase, kind: str) -> None:
         nn.init.normal_(weights["weight_ih_l0"], std=IDENTITY_INPUT_STD)
         nn.init.zeros_(weights["bias_ih_l0"])
         nn.init.zeros_(weights["bias_hh_l0"])
+    weights["weight_hh_l0"].mul_(gain)
 
 
 @torch.no_grad()

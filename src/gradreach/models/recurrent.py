@@ -14,6 +14,9 @@ from gradreach.models.horizon import near_states
 from gradreach.models.initialization import chrono_start, forget_bias_start, recurrent_start
 from gradreach.models.scan import MinGRUCell, MinLSTMCell
 
+# what came later and is not used is no part of the identity: runs of before it keep theirs
+Gain = Annotated[float, Field(gt=0, le=1000, exclude_if=lambda gain: gain == 1)]
+
 
 class Recurrent(Encoder):
     """Layers of one kind, each a module of its own: a fused stack would hide its inner states.
@@ -112,6 +115,7 @@ class RNN(Recurrent):
 
     - ``nonlinearity``: f.
     - ``start``: of the recurrent matrix.
+    - ``start_gain``: what the recurrent matrix is multiplied by then; well above 1 gradients explode.
     """
 
     compiled = True
@@ -126,14 +130,15 @@ class RNN(Recurrent):
         dropout: Share = 0.0,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         start: Literal["default", "orthogonal", "identity"] = "default",
+        start_gain: Gain = 1.0,
     ) -> None:
-        self.nonlinearity, self.start = nonlinearity, start
+        self.nonlinearity, self.start, self.start_gain = nonlinearity, start, start_gain
         super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
 
     def layer(self, d_in: int, width: int) -> nn.Module:
         """Make one layer of one direction."""
         layer = nn.RNN(d_in, width, batch_first=True, nonlinearity=self.nonlinearity)
-        recurrent_start(layer, self.start)
+        recurrent_start(layer, self.start, self.start_gain)
         return layer
 
 

@@ -20,6 +20,7 @@ from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.study.page_tables import computed, effects, table
 from gradreach.analysis.study.parts import Quantity, arithmetic
 from gradreach.analysis.study.quantities import by_function, compare, share, value
+from gradreach.analysis.study.times import time_ratio
 from gradreach.rounding import number
 
 __all__ = [
@@ -48,5 +49,6 @@ __all__ = [
     "number",
     "share",
     "table",
+    "time_ratio",
     "value",
 ]

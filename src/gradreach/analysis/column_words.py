@@ -98,6 +98,11 @@ FACTS = {
     "seconds": Column("time", "s", 1),
     "solved": Column("runs that solved the task", "%", 0, "max"),
 }
+TIMES = {
+    "time/forward": Column("processor time of a forward pass on a CPU", "s"),
+    "time/backward": Column("processor time of a backward pass on a CPU", "s"),
+    "time/step": Column("processor time of a training step on a CPU", "s"),
+}
 SUMMARIES: dict[str, tuple[str, str, int]] = {
     "decay": ("factor of one step", "", 3),
     "half_life": ("half-life", "steps", 1),
@@ -141,8 +146,8 @@ def column_of(name: str, derived: Mapping[str, Column]) -> Column:
     """
     if name in derived:
         return derived[name]
-    if name in FACTS:
-        return FACTS[name]
+    if name in FACTS or name in TIMES:
+        return (FACTS | TIMES)[name]
     split, _, metric = name.partition("/")
     if split in SPLITS and metric in METRICS:
         words, unit, digits, best = METRICS[metric]

@@ -155,6 +155,7 @@ OUTCOMES = {
     "ranks": Outcome("signed ranks", signed_rank_interval, _alike(WORST, -WORST, 0)),
     "share": Outcome("exact binomial", share_interval, _alike(1, 0)),
     "fixed": Outcome("no test: the same in every run", extent),
+    "rounds": Outcome("signed ranks, over rounds", signed_rank_interval, _alike(WORST, -WORST, 0)),
     "share difference": Outcome("exact binomial, of pairs", share_difference_interval, _alike(1, -1, 0)),
 }
 """What a part may declare that it rests on."""

@@ -97,10 +97,15 @@ def measure(
 
 
 def medians(times: pd.DataFrame) -> pd.DataFrame:
-    """Return milliseconds of the processor a step, the median over rounds and their range, a row a network."""
+    """Return milliseconds of the processor a step, the median over rounds and their range, a row a network.
+
+    Of settings those are told that not all have.
+    """
+    common = set.intersection(*({*setting.split()} for setting in times["setting"].unique()))
     rows = []
     for (setting, backend), some in times.groupby(["setting", "kernels"], sort=False):
-        row: dict[str, Any] = {"setting": setting, "kernels": backend}
+        own = " ".join(word for word in setting.split() if word not in common)
+        row: dict[str, Any] = {"setting": own, "kernels": backend}
         for direction in DIRECTIONS:
             spent = 1000 * some[f"{direction}_cpu"]
             row[f"{direction}, ms"] = f"{spent.median():.2f} ({spent.min():.2f} to {spent.max():.2f})"

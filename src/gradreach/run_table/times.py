@@ -25,6 +25,7 @@ COLUMNS = (
     "torch",
 )
 """One row a configuration and round: what is timed, by which kernels, its seconds a step by both clocks, and where."""
+TEXTS = ("setting", "kernels", "device", "processor", "torch")
 WITHOUT = ("model._target_", "model.name", "task._target_", "task.name", "task.seq_len", "model.kernel_size")
 """Settings that the axes tell already."""
 
@@ -50,7 +51,7 @@ def read_times(path: Path) -> pd.DataFrame:
     hint = "restore it, or measure again with gradreach time"
     data = path.read_bytes()
     check_seal(path, data, hint)
-    frame = read_csv(io.BytesIO(data))
+    frame = read_csv(io.BytesIO(data), dtype=dict.fromkeys(TEXTS, "object"))
     if lacking := [name for name in COLUMNS if name not in frame]:
         raise ConfigError(path, allowed=f"no table of times, it lacks {', '.join(lacking)}", hint=hint)
     return frame[list(COLUMNS)]

@@ -67,7 +67,8 @@ def experiment(built: Built) -> None:
 @contextmanager
 def progress(what: str, number: int) -> Iterator[Callable[[int], None]]:
     """Show on a terminal how much of something is done, and give what is told of it."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=number)
         yield lambda done: bar.update(task, completed=done)
 

@@ -18,6 +18,7 @@ class TimeRatio(Comparison):
     """How many times as long a step of one side takes as one of the other, round by round."""
 
     kernels: Literal["torch", "compiled"] = "torch"
+    clock: Literal["cpu", "wall"] = "cpu"
     paired_by: tuple[str, ...] = ("round",)
     ratio: bool = True
     outcome: str = "rounds"
@@ -49,7 +50,9 @@ class TimeRatio(Comparison):
         times = results.times[results.times["setting"].isin(settings)]
         mine = times[times["kernels"] == self.kernels]
         mine = times[times["kernels"] == "torch"] if mine.empty else mine
-        return pd.DataFrame({"round": mine["round"], "seed": 0, "value": mine[f"{direction}_cpu"].astype(float)})
+        return pd.DataFrame(
+            {"round": mine["round"], "seed": 0, "value": mine[f"{direction}_{self.clock}"].astype(float)}
+        )
 
 
 def time_ratio(
@@ -58,6 +61,7 @@ def time_ratio(
     *,
     direction: Direction = "step",
     kernels: Literal["torch", "compiled"] = "torch",
+    clock: Literal["cpu", "wall"] = "cpu",
     where: Where | None = None,
     each: Over = None,
     label: str = "",
@@ -74,6 +78,7 @@ def time_ratio(
         direction: ``forward`` (the loss), ``backward`` (its gradient), or ``step`` (both, and moving the weights).
         kernels: ``torch``: its own layers, as a claim on architectures asks; ``compiled``: loops of ours where there
             are such.
+        clock: ``cpu``, seconds of the processor, which other work on the machine disturbs least; or ``wall``.
         where: what both sides share.
         each: settings of which every value makes a part of its own.
         label: what it is called.
@@ -87,6 +92,7 @@ def time_ratio(
         b=selector(b),
         metric=f"time/{direction}",
         kernels=kernels,
+        clock=clock,
         where=where or {},
         each=each,
         label=label,

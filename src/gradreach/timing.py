@@ -101,10 +101,10 @@ def medians(times: pd.DataFrame) -> pd.DataFrame:
 
     Of settings those are told that not all have.
     """
-    common = set.intersection(*({*setting.split()} for setting in times["setting"].unique()))
+    common = set.intersection(*({*str(setting).split()} for setting in times["setting"].unique()))
     rows = []
     for (setting, backend), some in times.groupby(["setting", "kernels"], sort=False):
-        own = " ".join(word for word in setting.split() if word not in common)
+        own = " ".join(word for word in str(setting).split() if word not in common)
         row: dict[str, Any] = {"setting": own, "kernels": backend}
         for direction in DIRECTIONS:
             spent = 1000 * some[f"{direction}_cpu"]

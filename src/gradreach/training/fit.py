@@ -44,7 +44,7 @@ class Fit:
 
 
 def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
-    """Train a model; afterwards it holds the weights of the epoch that validation chose.
+    """Train a model; afterwards it holds the weights of the epoch that validation chose, or of the last one.
 
     Args:
         run: says how; where it has a checkpoint, it goes on from there.
@@ -60,7 +60,7 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
     loaders = make_loaders(run, model, splits)
     module = TrainingModule(model, task, run.config.optimizer, budget.clip_norm, budget.max_steps)
     own: list[Callback] = [target.make() for target in run.config.callbacks.values()]
-    best = BestWeights()
+    best = BestWeights(budget.select)
     callbacks = make_callbacks(run, own, best)
     batches = {stage: len(loader) for stage, loader in loaders.items()}
     with quiet():

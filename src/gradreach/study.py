@@ -15,6 +15,7 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import longest_solved
 from gradreach.analysis.stats.verdict import Effect, effect_of
 from gradreach.analysis.study.asked import measure
+from gradreach.analysis.study.contrast import contrast
 from gradreach.analysis.study.declaration import Answer, Claim, Study
 from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.study.page_tables import computed, effects, table
@@ -36,6 +37,7 @@ __all__ = [
     "column",
     "compare",
     "computed",
+    "contrast",
     "decoding_by_lag",
     "dots",
     "effect_of",

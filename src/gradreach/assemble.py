@@ -16,7 +16,7 @@ from gradreach.tasks import Task
 
 MEASURED = {
     "profile": r"\w+\.(reach|half_life|r2|decay|log10_norm)|probe\.nonfinite",
-    "gates": r"gate_\w+\.(mean|closed|open)",
+    "gates": r"gate_\w+\.(mean|closed|open|q10|median|q90|coupled|correlation)",
     "lyapunov": r"h\w*\.(lyapunov|log10_condition)",
     "jacobians": r"h\w*\.omega",
     "receptive_field": r"x\.(centroid|spread|beyond_field)",

@@ -9,6 +9,7 @@ from gradreach.diagnostics import (
     bptt_shares,
     bptt_terms,
     cell_jacobian,
+    gate_coupling,
     gate_statistics,
     lyapunov_spectrum,
     omega,
@@ -131,6 +132,41 @@ def test_every_run_of_the_simplified_cell_tells_how_much_of_its_factor_is_near_0
     assert told == tuple(factor.loc["notes", ["closed", "open"]]) == (0.0, 0.0), (
         "gates start near 1/2, tanh' is below 1"
     )
+
+
+def test_how_near_an_lstms_gates_are_to_coupled_ones_is_that_of_its_equations():
+    layer, batch = layer_of("lstm"), probe()
+    with torch.no_grad():
+        layer.bias_ih_l0[:5] -= 0.3  # so that i + f − 1 lies on either side of the bound
+    found = gate_coupling(trace(layer, batch, read_last).layers[0]).iloc[0]
+    both, state = [], (torch.zeros(3, 5).double(),) * 2
+    with torch.no_grad():
+        for x_t in batch.x.unbind(1):
+            w, u, b, c = weights_of(layer)
+            both.append((x_t @ w.T + b + state[0] @ u.T + c).sigmoid()[:, :10])
+            state = cell(layer, weights_of(layer), x_t, state)
+    i, f = torch.stack(both).unflatten(-1, (2, 5)).unbind(-2)
+    excess = (i + f - 1).flatten()
+    for name, share in (("q10", 0.1), ("median", 0.5), ("q90", 0.9)):
+        assert found[name] == pytest.approx(float(excess.quantile(share)), rel=1e-10)
+    assert found["coupled"] == pytest.approx(float((excess.abs() < 0.1).double().mean()))
+    assert 0.1 < found["coupled"] < 0.9
+    deviations = [gate - gate.mean() for gate in (i, f)]
+    covariance = (deviations[0] * deviations[1]).mean()
+    assert found["correlation"] == pytest.approx(
+        float(covariance / (deviations[0].square().mean() * deviations[1].square().mean()).sqrt()), rel=1e-10
+    )
+
+
+def test_gates_that_are_one_minus_another_are_coupled_and_others_have_no_such_figure():
+    layer = layer_of("lstm")
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight[:5] = -weight[5:10]  # so that i = 1 − f
+    found = gate_coupling(trace(layer, probe(), read_last).layers[0]).iloc[0]
+    assert (found["coupled"], found["correlation"]) == (1, pytest.approx(-1))
+    assert found[["q10", "median", "q90"]].abs().max() < 1e-12
+    assert gate_coupling(trace(layer_of("gru"), probe(), read_last).layers[0]).empty
 
 
 def test_the_gate_that_weighs_a_grus_old_state_is_z():

@@ -50,12 +50,10 @@ def recurrent_start(layer: nn.RNNBase, kind: str, gain: float) -> None:
 
 
 @torch.no_grad()
-def forget_bias_start(layer: nn.RNNBase, bias: float) -> None:
-    """Set the sum of an ``nn.LSTM``'s two forget biases, for every unit (R. Jozefowicz et al., 2015)."""
-    forget = slice(layer.hidden_size, 2 * layer.hidden_size)
-    weights = dict(layer.named_parameters())
-    weights["bias_ih_l0"][forget] = bias
-    weights["bias_hh_l0"][forget] = 0.0
+def forget_bias_start(of_input: Tensor, of_state: Tensor, forget: slice, bias: float) -> None:
+    """Set the sum of an LSTM's two biases in the forget gate's rows, for every unit (R. Jozefowicz et al., 2015)."""
+    of_input[forget] = bias
+    of_state[forget] = 0.0
 
 
 @torch.no_grad()

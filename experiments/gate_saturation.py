@@ -1,44 +1,60 @@
-"""Gate saturation: is an LSTM's factor mostly 0 or 1?"""
+"""Gate saturation: is the factor that the notes derive mostly 0 or 1?"""
 
 from collections.abc import Callable
 from itertools import product
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from gradreach.study import Claim, Quantity, Study, column, figure, measure, table, value
+from gradreach.study import Claim, Quantity, Study, arithmetic, column, figure, measure, number, table, value
 
 STAGES = {"start": "before training", "end": "after training"}
-FACTORS = {"notes": "tanh'(c)·f", "f": "forget gate", "i": "input gate"}
+FACTORS = {"notes": "tanh'·f", "f": "forget gate", "i": "input gate"}
 SHARES = {"closed": "below 0.1", "open": "above 0.9"}
-STARTS = ["lstm", "lstm b=1", "lstm b=3"]
+STARTS = {"lstm": "torch's start", "lstm b=1": "forget bias 1", "lstm b=3": "forget bias 3"}
+TASKS = ("recall", "adding")
 
 
-def saturated(stage: str) -> Callable[[pd.DataFrame], pd.Series]:
-    """Return what adds up the shares of the notes' factor that are near 0 and near 1."""
-    factor = f"gradient/{stage}/gate_notes"
-    return lambda runs: runs[f"{factor}.closed"] + runs[f"{factor}.open"]
+def printed(x: np.ndarray) -> np.ndarray:
+    """Return the curve whose picture the notes print, tanh'(x) σ(x)."""
+    return np.asarray((1 - np.tanh(x) ** 2) / (1 + np.exp(-x)))
 
 
-def factors(stage: str, task: str, *, of: str = "saturated", starts: list[str] = STARTS, **options: Any) -> Quantity:
-    """Return the share of the notes' factor that is near 0, near 1, or either; each seed with its mean over starts."""
-    return value(f"gradient/{stage}/gate_notes.{of}", {"task": task}, over={"architecture": starts}, **options)
+GRID = np.linspace(-8, 8, 16_001)
+PEAK, AT = float(printed(GRID).max()), float(GRID[printed(GRID).argmax()])
+"""The largest value of that curve, and where it lies."""
 
 
-def beside(stage: str, task: str) -> dict[str, Quantity]:
-    """Return what a part is the sum, and the mean, of."""
-    sides = {words: factors(stage, task, of=of) for of, words in SHARES.items()}
-    return sides | {start: factors(stage, task, starts=[start]) for start in STARTS}
+def saturated(gate: str, stage: str) -> Callable[[pd.DataFrame], pd.Series]:
+    """Return what adds up the shares of a factor that are near 0 and near 1."""
+    name = f"gradient/{stage}/gate_{gate}"
+    return lambda runs: runs[f"{name}.closed"] + runs[f"{name}.open"]
+
+
+def of_factor(gate: str, stage: str, task: str, architecture: str) -> Quantity:
+    """Return the share of a factor that is near 0 or 1, with either side beside it."""
+
+    def shares(of: str, beside: dict[str, Quantity]) -> Quantity:
+        name = f"gradient/{stage}/gate_{gate}.{of}"
+        return value(name, architecture, where={"task": task}, outcome="ranks", beside=beside)
+
+    return shares("saturated", {words: shares(of, {}) for of, words in SHARES.items()})
 
 
 STUDY = Study(
-    question="Are the factors of an LSTM mostly 0 or 1?",
-    about="A factor of mostly 0 or 1 cuts some paths of the gradient and keeps others. What values do real LSTMs have?",
+    question="Is an LSTM's factor of one step mostly 0 or 1?",
+    about=(
+        "A factor of mostly 0 or 1 would cut some paths of the gradient and keep others. The notes draw the curve "
+        "tanh'(x)·σ(x), derive it for a simplified cell, s_j = tanh(f ∘ s_{j−1} + i ∘ x), and say it of the LSTM, whose cell "
+        "is multiplied by its forget gate alone. These are three questions."
+    ),
     architecture={"model.forget_bias": "b={:g}"},
     derive={"setting": column(lambda runs: runs["architecture"] + " · " + runs["task"])}
     | {
-        f"gradient/{stage}/gate_notes.saturated": column(saturated(stage), f"factors near 0 or 1, {when}", "%")
-        for stage, when in STAGES.items()
+        f"gradient/{stage}/gate_{gate}.saturated": column(
+            saturated(gate, stage), f"{FACTORS[gate]} near 0 or 1, {when}", "%"
+        )
+        for gate, (stage, when) in product(("notes", "f"), STAGES.items())
     },
     choose="optimizer.lr",
     claim=Claim(
@@ -48,16 +64,26 @@ STUDY = Study(
         source="founding notes",
         original="LSTM与RNN区别就在于tanh变成了tanh'σ(x)，他的图像如下，大部分的数值要么0要么1",
         expect=(
-            "No. With torch's start gates stand near 0.5; a forget bias of 3 opens them. Gates near 1, by a bias or by "
-            "learning, keep the gradient, not a switch between 0 and 1."
+            "No. tanh' is near 1 only around 0, where σ is one half, so that the curve never comes near 1. With torch's "
+            "start gates stand near 0.5; a forget bias of 3 opens them. Gates near 1, by a bias or by learning, keep the "
+            "gradient: that is no switch between 0 and 1."
         ),
         expect_source="F. Gers et al. 2000; R. Jozefowicz et al. 2015; K. Greff et al. 2017",
         parts={
-            f"{task} {when}": factors(stage, task, beside=beside(stage, task)).above(50)
-            for stage, when in STAGES.items()
-            for task in ("recall", "adding")
+            "the printed curve, tanh'(x)·σ(x), comes near 1": arithmetic(
+                lambda: PEAK > 0.9, f"its maximum is {number(PEAK, '.3f')}, at x = {number(AT, '.3f')}."
+            ),
+            "the simplified cell's (1 − s²)·f is mostly near 0 or 1": {
+                f"{task}, {when}": of_factor("notes", stage, task, "gated_tanh").above(50)
+                for task, (stage, when) in product(TASKS, STAGES.items())
+            },
+            "an LSTM's forget gate is mostly near 0 or 1": {
+                f"{start}, {task}, {when}": of_factor("f", stage, task, name).above(50)
+                for (name, start), task, (stage, when) in product(STARTS.items(), TASKS, STAGES.items())
+            },
         },
     ),
+    looks=[12, 18],
     show=[
         table(
             *(
@@ -66,6 +92,7 @@ STUDY = Study(
             ),
             name="saturation",
             caption="Share of values below 0.1, and above 0.9, in per cent.",
+            note="tanh'·f: of the simplified cell (1 − s_t²)·f_t, of an LSTM tanh'(c_t)·f_t, which is none of its paths.",
             rows=("task", "architecture"),
             lines="of",
         ),
@@ -82,14 +109,22 @@ STUDY = Study(
             name="shares",
             by="setting",
             gates={gate: FACTORS[gate] for gate in ("notes", "f")},
-            about="The claim is right where grey is less than half. Blue that stands above alone comes from tanh'(c).",
+            about="The claim is right where grey is less than half.",
         ),
     ],
     caveats=[
         "Near 0 is below 0.1, near 1 above 0.9: shares of values over units, steps and 16 examples.",
-        "A part is about the mean over three starts that differ widely; each stands beside it.",
-        "Read as tanh'(c_t)·f_t. But f_t alone multiplies an LSTM's cell, and its step Jacobian is more than either.",
-        "The notes derive the factor for s_j = tanh(f ∘ s_{j−1} + i ∘ x): gated_tanh, of which the gates are measured.",
+        (
+            "Mostly near 0 or 1 holds also of a factor that is near 1 alone, as a forget gate with bias 3, or near 0 alone: "
+            "“some vanish, some are kept” needs both. Each part names the two sides."
+        ),
+        "What a direct path multiplies by is not the whole step Jacobian: gates depend on the state too.",
+        "The notes do not say what the gates of their simplified cell are: here they are those of an LSTM.",
     ],
-    changed=["Runs of one seed and several starts counted as independent draws; they count with their mean now."],
+    changed=[
+        (
+            "One part was the mean over three starts, and rested on tanh'(c)·f, which multiplies no path of an LSTM: the "
+            "curve, the simplified cell and the forget gate of each start are judged apart now."
+        ),
+    ],
 )

@@ -2,7 +2,19 @@
 
 import numpy as np
 
-from gradreach.study import Claim, Effect, Results, Study, by_function, column, effect_of, figure, table, value
+from gradreach.study import (
+    Claim,
+    Effect,
+    Quantity,
+    Results,
+    Study,
+    by_function,
+    column,
+    effect_of,
+    figure,
+    table,
+    value,
+)
 
 SHIFT, GAIN = 0.25, 1
 """Steps a layer; points of accuracy."""
@@ -15,15 +27,22 @@ AXES = {"rows": "kernel_size", "columns": "architecture"}
 PARAMETERS = "Several numbers under “parameters” are those of one layer, and of three."
 
 
-def gain_of_odd(results: Results) -> Effect:
-    """Accuracy, odd kernels − even ones: 3 to 7, each minus the mean of its two neighbours, over tasks and depths."""
-    groups = ["task", "architecture", "seed"]
-    accuracy = results.finished.pivot_table(index=groups, columns="kernel_size", values="test/accuracy")
-    accuracy = accuracy.reindex(columns=range(2, 9))
-    above = accuracy - (accuracy.shift(1, axis=1) + accuracy.shift(-1, axis=1)) / 2
-    odd, even = (above[kernels].mean(axis=1, skipna=False) for kernels in ([3, 5, 7], [4, 6]))
-    by_seed = ((odd - even) / 2).unstack("seed").mean(skipna=False)
-    return effect_of("accuracy, odd kernels − even ones", 100 * by_seed.to_numpy(float), "points", results.level)
+def gain_of_odd(task: str) -> Quantity:
+    """Return how much more accurate odd kernels are than even ones on a task, by seed, over depths."""
+
+    def gain(results: Results) -> Effect:
+        """Accuracy, odd kernels − even ones: 3 to 7, each minus the mean of its two neighbours."""
+        runs = results.where({"task": task}).ended
+        scored = runs.assign(accuracy=runs["test/accuracy"].where(runs["status"] == "finished", 0.0))
+        accuracy = scored.pivot_table(index=["architecture", "seed"], columns="kernel_size", values="accuracy")
+        accuracy = accuracy.reindex(columns=range(2, 9))
+        above = accuracy - (accuracy.shift(1, axis=1) + accuracy.shift(-1, axis=1)) / 2
+        odd, even = (above[kernels].mean(axis=1, skipna=False) for kernels in ([3, 5, 7], [4, 6]))
+        by_seed = ((odd - even) / 2).unstack("seed").mean(skipna=False)
+        label = f"accuracy, odd kernels − even ones, {task}"
+        return effect_of(label, 100 * by_seed.to_numpy(float), "points", results.level)
+
+    return by_function(gain, outcome="mean")
 
 
 STUDY = Study(
@@ -55,10 +74,13 @@ STUDY = Study(
         parts={
             "even kernels shift the centre": value("centre/shift", KNOWN | {"parity": ["even"]}, over=ALL).above(SHIFT),
             "odd kernels keep the centre": value("centre/shift", KNOWN | {"parity": ["odd"]}, over=ALL).below(SHIFT),
-            f"odd kernels are more than {GAIN} point more accurate": by_function(gain_of_odd).above(GAIN),
+            f"odd kernels are more than {GAIN} point more accurate": {
+                task: gain_of_odd(task).above(GAIN) for task in TASKS
+            },
         },
         beyond="The notes speak of the centre and of padding alone; that odd kernels are more accurate is our question.",
     ),
+    looks=[12, 18, 24],
     show=[
         table(
             "centre/shift",
@@ -93,6 +115,10 @@ STUDY = Study(
     ],
     caveats=[
         (
+            "The notes speak of images; ours is one-dimensional. In two dimensions an even kernel shifts the centre along "
+            "both axes; that weights can move is so there too."
+        ),
+        (
             "The part on accuracy: kernels of 3 to 7, each minus the mean of its two neighbours; half of odd − even. Accuracy "
             "bends as kernels grow, which lifts odd and even ones alike; the difference is free of it."
         ),
@@ -108,6 +134,7 @@ STUDY = Study(
             "The part on accuracy first compared even kernels alone with their neighbours, among them the kernel of one "
             "step, which cannot see a pattern; the verdict is the same."
         ),
-        "A sixth seed was added when five had been seen, and four more when six had; no verdict changed.",
+        "A sixth seed was added when five had been seen, and four more when six had; no verdict changed. All are pilots now.",
+        "The part on accuracy was a mean over three tasks; each task is judged on its own.",
     ],
 )

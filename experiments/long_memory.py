@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, computed, figure, longest_solved, measure, table, value
+from gradreach.study import Claim, Results, Study, computed, figure, longest_solved, measure, share, table
 
 COPIED, ADDED = 90, 0.017
 """When a task counts as solved: per cent of the symbols; a squared error that is a tenth of chance."""
@@ -70,7 +70,8 @@ def success(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-COPY, ADDING = {"task": "copy", "T": 50}, {"task": "adding", "T": 100}
+STARTS = {"lstm": "torch's start", "lstm b=1": "forget bias 1", "lstm chrono": "chrono"}
+JUDGED = {"copy over 50 steps": {"task": "copy", "T": 50}, "adding over 100 steps": {"task": "adding", "T": 100}}
 
 STUDY = Study(
     question="Who still remembers after T steps?",
@@ -94,14 +95,14 @@ STUDY = Study(
         ),
         expect_source="S. Bai, J. Kolter and V. Koltun 2018, table 1 and figure 5; S. Hochreiter and J. Schmidhuber 1997",
         parts={
-            "copy over 50 steps": value(
-                "test/accuracy", "lstm b=1", where=COPY, beside={"RNN": value("test/accuracy", "rnn", where=COPY)}
-            ).above(COPIED),
-            "adding over 100 steps": value(
-                "test/mse", "lstm b=1", where=ADDING, beside={"RNN": value("test/mse", "rnn", where=ADDING)}
-            ).below(ADDED),
+            f"more than half of the seeds of an LSTM solve {words}": {
+                start: share("solved", name, where=where, beside={"RNN": share("solved", "rnn", where=where)}).above(50)
+                for name, start in STARTS.items()
+            }
+            for words, where in JUDGED.items()
         },
     ),
+    looks=[12, 18],
     show=[
         computed(
             "longest",
@@ -147,16 +148,20 @@ STUDY = Study(
         ),
     ],
     caveats=[
+        ("Lengths that no part judges, GRU and TCN have three seeds: they are shown, and decide nothing."),
         (
             "The budget is small (Hochreiter and Schmidhuber's LSTM of 93 weights took 74,000 sequences for adding at "
             "T = 100, one by one); what is not solved here may be solved with more. What counts is who solves it in the "
             "same budget."
         ),
-        "Every network clips its gradients to norm 1; other values, and chrono on copy, were not tried.",
+        "Every network clips its gradients to norm 1; other values were not tried.",
         (
-            "Where an architecture chose one end of the grid of learning rates at nearly all lengths (the last table), a "
-            "wider one may move it up."
+            "Each architecture has three learning rates, around those that pilots chose: networks with gates higher ones than "
+            "RNN and TCN. Where one end of the grid is still chosen at nearly all lengths (the last table), a wider one may "
+            "move an architecture up; in pilots chrono on copy over 50 steps recalled 69 to 78 % with 0.01, 88 to 93 % with 0.03 "
+            "and 70 to 73 % with 0.1."
         ),
+        "Solved is a threshold: a network that recalls 89 % counts as one that recalls nothing. The tables have the accuracies.",
         (
             "Bai et al. trained longer, with a learning rate and clipping found for each; their accuracy too is that of the "
             "ten recalled symbols. They show the LSTM below 20 % by T = 50 and the GRU by T = 200; of adding they give "
@@ -165,6 +170,12 @@ STUDY = Study(
         (
             "Each part names the RNN beside the LSTM: where both fail, or neither does, nothing is said of what the gates "
             "are for."
+        ),
+    ],
+    changed=[
+        (
+            "One start and two rates were judged, by means whose intervals left what is possible; three starts, rates up to "
+            "0.03 and shares of seeds are now. Pilots had shown that chrono with 0.03 recalls 84 to 93 % over 50 steps."
         ),
     ],
 )

@@ -2,7 +2,9 @@
 
 from gradreach.study import Claim, Study, column, compare, figure, measure, table
 
-GAP = "gap/points"
+GAP, REACHED = "gap/points", "reached"
+TRAINED = 90
+"""Per cent of the training examples known, where training ends."""
 MODELS = {"cnn": "convolution", "locally_connected": "locally connected", "mlp": "dense"}
 STEPS = (("convolution", "locally connected"), ("locally connected", "dense"))
 OUTPUT, SIZE = "equal output", "equal size"
@@ -15,12 +17,15 @@ STUDY = Study(
     question="Do sharing and sparsity save parameters and curb overfitting?",
     about=(
         "One layer on a signal of 40 steps: a convolution (sparse, shared), a locally connected layer (sparse), a "
-        "dense one (neither), with few training examples and with many."
+        "dense one (neither), with few training examples and with many. Each is trained until it knows "
+        f"{TRAINED} % of its training examples, and its last weights are tested: who then knows more of the test has "
+        "overfitted less."
     ),
     architecture=lambda runs: runs["model"].map(MODELS),
     derive={
         "at": lambda runs: runs["model.match_params"].isna().map({True: OUTPUT, False: SIZE}),
         "examples": lambda runs: runs["task.train_size"],
+        REACHED: column(lambda runs: runs["train/accuracy"] >= TRAINED / 100, f"trained to {TRAINED} %", "%", 0),
         GAP: column(lambda runs: runs["train/accuracy"] - runs["test/accuracy"], "training − test accuracy", "points"),
     },
     choose="optimizer.lr",
@@ -43,18 +48,15 @@ STUDY = Study(
                 for a, b in STEPS
             },
             **{
-                f"{a} overfits less than {b} ({at})": compare(GAP, a, b, where={"at": at}, over="examples").below(0)
+                f"{a} overfits less than {b} ({at})": compare(
+                    "test/accuracy", a, b, where={"at": at}, each="examples"
+                ).above(0)
                 for a, b in STEPS
                 for at in (OUTPUT, SIZE)
             },
-            **{
-                f"{a} is more accurate than {b} ({SIZE})": compare(
-                    "test/accuracy", a, b, where={"at": SIZE}, over="examples"
-                ).above(0)
-                for a, b in STEPS
-            },
         },
     ),
+    looks=[12, 24, 36],
     show=[
         table(
             measure("test/accuracy", "accuracy", best=None),
@@ -63,7 +65,22 @@ STUDY = Study(
             columns="examples",
         ),
         table(measure(GAP, "gap"), name="gap", note=NOTE, rows=("at", "architecture"), columns="examples"),
-        figure("metric_against", about="Test accuracy by training examples.", x="examples", panels="at"),
+        table(
+            measure("train/accuracy", "training accuracy, %"),
+            measure(REACHED, f"reached {TRAINED} %"),
+            measure("steps", "steps", digits=0),
+            name="trained",
+            caption="What all were trained to, and in how many steps.",
+            note="Training accuracy is that of the last epoch, a mean over it while weights moved.",
+            rows=("at", "architecture"),
+            columns="examples",
+        ),
+        figure(
+            "metric_against",
+            about="Test accuracy by training examples, at equal training accuracy.",
+            x="examples",
+            panels="at",
+        ),
         figure(
             "metric_against",
             name="gap",
@@ -74,11 +91,27 @@ STUDY = Study(
         ),
     ],
     caveats=[
-        "The epoch is chosen on 399 validation signals in every case, which is a mild form of early stopping.",
+        (
+            "Where few examples are known a network may know few of the test whatever its weights: at 200 both sides of a "
+            "comparison stand near 30 %, and differences are small."
+        ),
+        (
+            "The notes speak of images; ours is one-dimensional: a layer on an image shares each weight over many more places, "
+            "and would gain more by it."
+        ),
+        (
+            f"Equal training accuracy ({TRAINED} % of the epoch's examples, counted while weights move) is not equal loss or "
+            "equal time: steps to get there differ up to five times (the table)."
+        ),
+        "What is shared must be true of the data: signals of MNIST-1D are shifted at random, which favours sharing.",
         "At equal output most parameters of the convolution are those of its head.",
     ],
     changed=[
         "Pairs of one seed counted as independent draws for each number of examples; their mean counts now.",
-        "Run anew with ten seeds when six had been seen; no verdict changed.",
+        "Run anew with ten seeds when six had been seen; no verdict changed. All are pilots now.",
+        (
+            "Compared when all know nine of ten training examples, and for each number of them: at their best validation epoch "
+            "those that had learned less seemed to overfit less."
+        ),
     ],
 )

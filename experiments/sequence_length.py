@@ -8,7 +8,12 @@ ENDS = {"digits": (64, 192), "recall": (10, 80), "mnist": (64, 196)}
 """The shortest and the longest sequence of each task."""
 KEPT = 10
 """Points of accuracy."""
-JUDGED = {"lstm": "LSTM", "lstm b=1": "LSTM with forget bias 1", "gru": "GRU"}
+JUDGED = {
+    "lstm": "an LSTM with torch's start",
+    "lstm b=1": "an LSTM with forget bias 1",
+    "lstm chrono": "an LSTM with chrono",
+    "gru": "a GRU",
+}
 PAIRS = (
     ("lstm b=1", "lstm"),
     ("lstm chrono", "lstm"),
@@ -21,10 +26,10 @@ PAIRS = (
 REACH = "gradient/end/x.reach"
 
 
-def lost(task: str, **options: Any) -> Quantity:
-    """Return how much accuracy a network loses from the shortest to the longest sequence of a task."""
+def gained(task: str, **options: Any) -> Quantity:
+    """Return how much more accuracy a network has at the longest sequence of a task than at the shortest."""
     short, long = ({"task": task, "seq_len": steps} for steps in ENDS[task])
-    return compare("test/accuracy", short, long, **options)
+    return compare("test/accuracy", long, short, **options)
 
 
 STUDY = Study(
@@ -46,22 +51,24 @@ STUDY = Study(
         ),
         expect_source="C. Tallec and Y. Ollivier 2018; R. Jozefowicz et al. 2015",
         parts={
-            f"the {words} loses less than {KEPT} points on {task}": lost(task, where={"architecture": name}).below(KEPT)
-            for task in ENDS
+            f"{words} loses less than {KEPT} points": {
+                f"on {task}": gained(task, where={"architecture": name}).above(-KEPT) for task in ENDS
+            }
             for name, words in JUDGED.items()
         },
     ),
+    looks=[12, 24],
     show=[
         *(table("test/accuracy", name=f"accuracy_{task}", columns="seq_len", where={"task": task}) for task in ENDS),
         effects(
-            "lost",
+            "gained",
             {
-                f"{task}, {short} to {long} steps": lost(task, each="architecture")
+                f"{task}, {short} to {long} steps": gained(task, each="architecture")
                 for task, (short, long) in ENDS.items()
             },
-            "Points of test accuracy that each network loses from the shortest to the longest sequence of each task.",
-            "Pairs share their seed; 95 % interval (Student's t). A network at the chance level at the shortest length has "
-            "nothing to lose.",
+            "Points of test accuracy that each network has more at the longest sequence of each task than at the shortest.",
+            "Pairs share their seed; pseudomedian with its 95 % interval (signed ranks). A network at the chance level at the "
+            "shortest length has nothing to lose.",
         ),
         effects(
             "at_the_longest",
@@ -70,7 +77,7 @@ STUDY = Study(
                 for a, b in PAIRS
             },
             "Who is better at the longest sequence of each task, in points of test accuracy.",
-            "Pairs share their seed; 95 % interval (Student's t). One that holds zero does not tell them apart. Forget bias, "
+            "Pairs share their seed; 95 % interval (signed ranks). One that holds zero does not tell them apart. Forget bias, "
             "chrono and the orthogonal start were expected to help everywhere; where both networks are at the chance level, "
             "neither does.",
         ),
@@ -101,15 +108,24 @@ STUDY = Study(
             "The claim is ours: the founding notes (§3) say that an LSTM solves what keeps an RNN from long-range dependence, not "
             "that accuracy is kept at any length."
         ),
-        "A network that has learned little at the shortest length has little to lose: the tables show both.",
+        (
+            "A network at chance at the shortest length has nothing to lose: such a part has no room. One that has learned "
+            "little there has little to lose: the tables show both ends."
+        ),
+        (
+            "Seeds were planned by pilots: 10 decide most parts, 21 that of forget bias 1 on MNIST, so that MNIST has 24 and the "
+            "others 12. A GRU on MNIST would need about 95, as its loss lies near 10 points: expect that part to stay open. "
+            "RNN, CNN and TCN have three seeds: they are shown, not judged."
+        ),
+        "The two ends are compared, not what lies between; a network may fall and rise again.",
         "On MNIST a longer sequence is also a finer picture, which tells more.",
         (
             "What fails in this budget need not fail in another: with fifteen epochs of 157 steps a GRU learns to recall a "
             "symbol over 100 steps (docs/tasks.md)."
         ),
-        "Chrono is not judged, as the rule was fixed without it; what it loses stands beside the others.",
     ],
     changed=[
+        "Chrono was not judged, and losses were counted from the other end, where a network that had lost nothing had no room.",
         (
             "Recall and MNIST were added when the digits had been run, and with them “nor a symbol behind many others” in the "
             "expectation. Their rule was fixed before they were run, but C1 had shown that recall at 25 and 50 steps tells "

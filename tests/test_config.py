@@ -170,6 +170,13 @@ def test_a_setting_of_a_model_that_came_later_is_part_of_the_identity_only_where
     assert RunConfig.model_validate(before.canonical()) == before
 
 
+def test_a_gain_of_one_is_no_part_of_the_identity(configured):
+    before, used = configured("model=rnn")[0], configured("model=rnn", "model.start_gain=2")[0]
+    assert "start_gain" not in before.canonical()["model"]
+    assert used.canonical()["model"]["start_gain"] == 2
+    assert used.run_id != before.run_id
+
+
 def test_a_kernel_size_makes_no_new_run_of_a_recurrent_model(configured):
     assert configured("model=rnn", "kernel_size=5")[0].run_id == configured("model=rnn")[0].run_id
     assert configured("model=cnn", "kernel_size=5")[0].run_id != configured("model=cnn")[0].run_id

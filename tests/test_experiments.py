@@ -7,6 +7,7 @@ import re
 from types import SimpleNamespace
 
 import hydra
+import numpy as np
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,7 +16,7 @@ from omegaconf import OmegaConf
 
 from gradreach.analysis.pages.build import build
 from gradreach.analysis.results import Results
-from gradreach.analysis.study.parts import judge_parts
+from gradreach.analysis.study.parts import judge_parts, leaves_of
 from gradreach.analysis.study.study_files import known_studies, load_study, of_project
 from gradreach.assemble import check
 from gradreach.compose import configuration, grids
@@ -25,7 +26,7 @@ from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_decoding, load_examples, load_history
 from project import PROJECT
 
-OURS = ("C0", "C15", "C16", "C18")
+OURS = ("C0", "C15", "C16", "C16b", "C18")
 """Claims that the notes do not make."""
 NAMES = known_studies(PROJECT / "experiments")
 QUICK = sorted(path.stem for path in (PROJECT / "conf" / "experiment").glob("*_quick.yaml"))
@@ -33,7 +34,7 @@ QUICK = sorted(path.stem for path in (PROJECT / "conf" / "experiment").glob("*_q
 
 def test_every_claim_has_one_experiment():
     claims = [load_study(name, PROJECT / "experiments").claim for name in NAMES]
-    assert sorted(claim.id for claim in claims if claim) == sorted(f"C{i}" for i in (*range(17), 18))
+    assert sorted(claim.id for claim in claims if claim) == sorted(f"C{i}" for i in (*range(17), "16b", 18))
 
 
 def test_every_claim_is_put_in_the_notes_words_and_in_english():
@@ -132,6 +133,10 @@ def table(name, of):
     return next(view for view in study.views(results) if view.table.name == of).numbers
 
 
+def leaves(name):
+    return leaves_of(load_study(name, PROJECT / "experiments").parts)
+
+
 def effects_of(verdict):
     return [part.effect for part in verdict.leaves if part.effect]
 
@@ -147,12 +152,27 @@ def test_no_effect_counts_a_seed_twice(name):
     } == {}
 
 
-def test_shares_of_factors_are_told_by_side_and_by_start():
-    study, results = committed("gate_saturation")
-    for effect in effects_of(judge_parts(study.parts, study.of_chosen(results))):
-        below, above, *starts = map(float, re.findall(r"([\d.]+) %", effect.label))
-        assert below + above == pytest.approx(effect.value, abs=0.1)
-        assert sum(starts) / 3 == pytest.approx(effect.value, abs=0.1)
+def test_the_curve_that_the_notes_print_has_its_maximum_where_its_derivative_is_zero():
+    # of u = e^x: tanh'(x) σ(x) = 4u³ / ((1 + u²)² (1 + u)), so that 2u³ + u² − 2u − 3 = 0
+    (u,) = (root.real for root in np.roots([2, 1, -2, -3]) if abs(root.imag) < 1e-12 and root.real > 0)
+    at, peak = math.log(u), 4 * u**3 / ((1 + u**2) ** 2 * (1 + u))
+    assert (round(at, 3), round(peak, 3)) == (0.226, 0.529)
+    (part,) = (part for part in leaves("gate_saturation").values() if part.rule == "arithmetic")
+    assert part.judge(None).state == "refuted"
+    assert part.judge(None).sentence == "Arithmetic: its maximum is 0.529, at x = 0.226."
+
+
+def test_the_simplified_cell_and_every_start_of_an_lstm_are_judged_by_factors_of_their_own():
+    judged = {
+        (part.quantity.metric, part.quantity.a["architecture"])
+        for part in leaves("gate_saturation").values()
+        if part.rule != "arithmetic"
+    }
+    assert judged == {
+        (f"gradient/{stage}/gate_{gate}.saturated", name)
+        for stage in ("start", "end")
+        for gate, name in (("notes", "gated_tanh"), ("f", "lstm"), ("f", "lstm b=1"), ("f", "lstm b=3"))
+    }
 
 
 def test_which_lags_a_part_tells_more_of_is_said_by_whole_intervals():

@@ -16,7 +16,7 @@ from gradreach.tasks import Task
 
 MEASURED = {
     "profile": r"\w+\.(reach|half_life|r2|decay|log10_norm)|probe\.nonfinite",
-    "gates": r"gate_\w+\.(mean|closed|open)",
+    "gates": r"gate_\w+\.(mean|closed|open|q10|median|q90|coupled|correlation)",
     "lyapunov": r"h\w*\.(lyapunov|log10_condition)",
     "jacobians": r"h\w*\.omega",
     "receptive_field": r"x\.(centroid|spread|beyond_field)",
@@ -46,6 +46,7 @@ def check(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceMo
     task = _task(run, environment)
     _check_figures(run, task)
     _check_sizes(run, task)
+    _check_selection(run, task)
     try:
         with torch.device("meta"):
             return task, _model(run, task)
@@ -93,6 +94,13 @@ def _check_figures(run: RunConfig, task: Task) -> None:
         if figure not in (*known, *by_class) and not any(re.fullmatch(other, figure) for other in others):
             has = f"task={run.task.name} has {', '.join(known)}"
             raise ConfigError(setting, value, has, "choose one of them, or of gradient and states what is measured")
+
+
+def _check_selection(run: RunConfig, task: Task) -> None:
+    """Refuse to choose an epoch by examples that were learned from."""
+    if run.trainer.select == "best" and not getattr(task, "hold_out", True):
+        wrong, others = "would choose by examples that were learned from", {"task.hold_out": False}
+        raise ConfigError("trainer.select", "best", wrong, "set trainer.select=last", others=others)
 
 
 def _check_sizes(run: RunConfig, task: Task) -> None:

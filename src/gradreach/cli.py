@@ -224,6 +224,31 @@ def decide(
 
 
 @app.command()
+def time(
+    experiment: Annotated[str, typer.Argument(help="An experiment whose claim compares times, such as gru_vs_lstm.")],
+    rounds: Annotated[int, typer.Option(help="How often each network has its turn, of ten steps.")] = 30,
+    seconds: Annotated[float, typer.Option(help="After so many no round is begun, once twelve have been made.")] = 300,
+    conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
+    experiments_dir: Annotated[Path, typer.Option(help="The folder of studies.")] = Path("experiments"),
+    results_dir: Annotated[
+        Path | None, typer.Option(help="The folder of results.", show_default="the configuration's")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The folder of data.", show_default="the configuration's")
+    ] = None,
+) -> None:
+    """Time what a claim compares in speed: side by side in one process, one thread; tables read it from times.csv."""
+    from gradreach.analysis.pages import terminal
+    from gradreach.timing import measure, medians, to_time
+
+    path, runs = to_time(experiment, conf_dir, experiments_dir, results_dir=results_dir, data_dir=data_dir)
+    with terminal.progress(f"{len(runs)} networks, rounds", rounds) as tell:
+        times = measure(path, runs, rounds, seconds, tell)
+    terminal.frame(medians(times), ["setting", "kernels"])
+    print(f"{path}: written; gradreach tables {path.parent.name} judges by it")
+
+
+@app.command()
 def describe(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="As for run.py.")] = None,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),

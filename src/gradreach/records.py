@@ -2,8 +2,8 @@
 
     <results>/runs/<run_id>/record.json    status, configuration, metrics, cost, versions, host
                             history.csv    one row an epoch, and one for every measurement within
-                            profile.npz    the gradient profiles, full precision, and further tables of the
-                                           diagnostics: each a structured array, no pickled objects
+                            profile.npz    the gradient profiles, full precision, further tables of the diagnostics,
+                                           and which tests are right: structured arrays, no pickled objects
 
                             run.log        what the run printed, within a sweep
                             weights.pt     of the best epoch, where they are kept; the record tells their checksum

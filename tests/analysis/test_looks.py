@@ -126,6 +126,14 @@ def test_a_part_that_no_outcome_could_decide_is_refused_with_the_number_that_wou
     check_parts(study(*parts, looks=numbers), Results(runs(range(3), status="missing")))  # pilots
 
 
+def test_which_runs_solve_their_task_is_not_asked_before_they_are_done(capsys):
+    planned = Results(runs(range(100, 112), status="missing").drop(columns="val/accuracy"))
+    check_parts(study(value("test/accuracy", LSTM, where={"solved": True}).above(50)), planned)
+    assert "nothing decides it" not in capsys.readouterr().err
+    check_parts(study(value("test/accuracy", {"model": "gru"}).above(50)), planned)
+    assert "nothing decides it" in capsys.readouterr().err
+
+
 def test_a_share_against_nine_tenths_needs_more():
     assert share("solved", LSTM).above(50).least(0.05) == 6
     assert share("solved", LSTM).above(90).least(0.05) == 36  # 0.9 ** n <= 0.025

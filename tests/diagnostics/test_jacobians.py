@@ -5,9 +5,11 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.diagnostics import (
+    Instrument,
     bptt_shares,
     bptt_terms,
     cell_jacobian,
+    gate_coupling,
     gate_statistics,
     lyapunov_spectrum,
     omega,
@@ -16,6 +18,8 @@ from gradreach.diagnostics import (
     trace,
 )
 from gradreach.diagnostics.scaled import log_norm
+from gradreach.models import GatedTanhRNN, SequenceModel
+from gradreach.models.cells import GatedTanh
 from gradreach.tasks import Batch
 
 from .unrolled import cell
@@ -105,6 +109,64 @@ def test_gates_of_an_lstm_and_the_notes_own_factor():
                 values[name].append(value)
     for name, parts in values.items():
         assert table.loc[name, "mean"] == pytest.approx(float(torch.stack(parts).mean()), rel=1e-12)
+
+
+def test_the_notes_factor_of_their_simplified_cell_is_its_derivative_with_gates_held_fixed():
+    torch.manual_seed(0)
+    layer, batch = GatedTanh(2, 5).double(), probe()
+    steps = trace(layer, batch, lambda output, target: output[:, -1].sum(1)).layers[0].steps
+    t = 4
+    f, i = (steps.gates[name][t, 0] for name in "fi")
+    x = layer.embed(batch.x[0, t])
+    truth = torch.autograd.functional.jacobian(lambda s: torch.tanh(f * s + i * x), steps.states[t - 1, 0])
+    assert torch.allclose(torch.diag(steps.gates["notes"][t, 0]), truth, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("stage", ["start", "end"])
+def test_every_run_of_the_simplified_cell_tells_how_much_of_its_factor_is_near_0_or_1(stage):
+    torch.manual_seed(0)
+    model = SequenceModel(GatedTanhRNN(2, width=5), "last", 1).double()
+    found = Instrument(model, probe(), lambda output, target: output[:, 0], {"gates": "ends"}).measure(stage)
+    factor = gate_statistics(trace(model, probe(), lambda output, target: output[:, 0]).layers[0]).set_index("gate")
+    told = found["gate_notes.closed"], found["gate_notes.open"]
+    assert told == tuple(factor.loc["notes", ["closed", "open"]]) == (0.0, 0.0), (
+        "gates start near 1/2, tanh' is below 1"
+    )
+
+
+def test_how_near_an_lstms_gates_are_to_coupled_ones_is_that_of_its_equations():
+    layer, batch = layer_of("lstm"), probe()
+    with torch.no_grad():
+        layer.bias_ih_l0[:5] -= 0.3  # so that i + f − 1 lies on either side of the bound
+    found = gate_coupling(trace(layer, batch, read_last).layers[0]).iloc[0]
+    both, state = [], (torch.zeros(3, 5).double(),) * 2
+    with torch.no_grad():
+        for x_t in batch.x.unbind(1):
+            w, u, b, c = weights_of(layer)
+            both.append((x_t @ w.T + b + state[0] @ u.T + c).sigmoid()[:, :10])
+            state = cell(layer, weights_of(layer), x_t, state)
+    i, f = torch.stack(both).unflatten(-1, (2, 5)).unbind(-2)
+    excess = (i + f - 1).flatten()
+    for name, share in (("q10", 0.1), ("median", 0.5), ("q90", 0.9)):
+        assert found[name] == pytest.approx(float(excess.quantile(share)), rel=1e-10)
+    assert found["coupled"] == pytest.approx(float((excess.abs() < 0.1).double().mean()))
+    assert 0.1 < found["coupled"] < 0.9
+    deviations = [gate - gate.mean() for gate in (i, f)]
+    covariance = (deviations[0] * deviations[1]).mean()
+    assert found["correlation"] == pytest.approx(
+        float(covariance / (deviations[0].square().mean() * deviations[1].square().mean()).sqrt()), rel=1e-10
+    )
+
+
+def test_gates_that_are_one_minus_another_are_coupled_and_others_have_no_such_figure():
+    layer = layer_of("lstm")
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight[:5] = -weight[5:10]  # so that i = 1 − f
+    found = gate_coupling(trace(layer, probe(), read_last).layers[0]).iloc[0]
+    assert (found["coupled"], found["correlation"]) == (1, pytest.approx(-1))
+    assert found[["q10", "median", "q90"]].abs().max() < 1e-12
+    assert gate_coupling(trace(layer_of("gru"), probe(), read_last).layers[0]).empty
 
 
 def test_the_gate_that_weighs_a_grus_old_state_is_z():

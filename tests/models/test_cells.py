@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.models.cells import Cell, GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
+from gradreach.models.reduced import CoupledLSTM, GRUWithoutReset
 from gradreach.models.scan import LinearRecurrence, MinGRUCell, MinLSTMCell, scan
 from gradreach.models.state_space import S4DKernel
 
@@ -58,6 +59,32 @@ def gru(w: Weights, x: Tensor, suffix: str = "_l0", before: bool = False) -> Ten
             n = tanh(x[:, t] @ w_i[2 * H :].T + b_i[2 * H :] + (r * h) @ w_h[2 * H :].T + b_h[2 * H :])
         else:
             n = tanh(x[:, t] @ w_i[2 * H :].T + b_i[2 * H :] + r * (h @ w_h[2 * H :].T + b_h[2 * H :]))
+        h = z * h + (1 - z) * n
+        states.append(h)
+    return torch.stack(states, 1)
+
+
+def lstm_coupled(w: Weights, x: Tensor) -> Tensor:
+    h, c, states = zeros(B, H), zeros(B, H), []
+    for t in range(T):
+        f, g, o = (
+            x[:, t] @ w["weight_ih"][k * H : (k + 1) * H].T
+            + w["bias_ih"][k * H : (k + 1) * H]
+            + h @ w["weight_hh"][k * H : (k + 1) * H].T
+            + w["bias_hh"][k * H : (k + 1) * H]
+            for k in range(3)
+        )
+        c = sigmoid(f) * c + (1 - sigmoid(f)) * tanh(g)
+        h = sigmoid(o) * tanh(c)
+        states.append(h)
+    return torch.stack(states, 1)
+
+
+def gru_without_reset(w: Weights, x: Tensor) -> Tensor:
+    h, states = zeros(B, H), []
+    for t in range(T):
+        from_input, from_state = x[:, t] @ w["weight_ih"].T + w["bias_ih"], h @ w["weight_hh"].T + w["bias_hh"]
+        z, n = sigmoid(from_input[:, :H] + from_state[:, :H]), tanh(from_input[:, H:] + from_state[:, H:])
         h = z * h + (1 - z) * n
         states.append(h)
     return torch.stack(states, 1)
@@ -170,6 +197,8 @@ EQUATIONS: dict[str, tuple[Callable[[], nn.Module], Callable[[Weights, Tensor], 
     "lstm": (lambda: nn.LSTM(D, H, batch_first=True), lstm),
     "gru": (lambda: nn.GRU(D, H, batch_first=True), gru),
     "gru before": (lambda: GRUResetBefore(D, H), gru_before),
+    "lstm_coupled": (lambda: CoupledLSTM(D, H), lstm_coupled),
+    "gru without reset": (lambda: GRUWithoutReset(D, H), gru_without_reset),
     "gated_tanh": (lambda: GatedTanh(D, H), gated_tanh),
     "lstm_as_printed": (lambda: LSTMAsPrinted(D, H), lstm_as_printed),
     "gru_as_printed": (lambda: GRUAsPrinted(D, H), gru_as_printed),

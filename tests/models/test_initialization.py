@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradreach.models import GRU, LRU, LSTM, RNN, S4D, IndRNN, LocallyConnected, initialization
+from gradreach.models import GRU, LRU, LSTM, RNN, S4D, IndRNN, LocallyConnected, LSTMCoupled, initialization
 from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, LSTMAsPrinted
+from gradreach.models.reduced import CoupledLSTM, GRUWithoutReset
 
 
 def test_only_one_file_draws_a_weight() -> None:
@@ -47,10 +48,22 @@ def test_orthogonal_and_identity_starts() -> None:
     assert 0.0009 < layer.weight_ih_l0.std() < 0.0011
 
 
+@pytest.mark.parametrize("start", ["default", "orthogonal", "identity"])
+def test_a_gain_multiplies_the_recurrent_matrix_and_nothing_else(start) -> None:
+    torch.manual_seed(0)
+    plain = dict(RNN(4, width=6, start=start).layers[0].named_parameters())
+    torch.manual_seed(0)
+    for name, found in RNN(4, width=6, start=start, start_gain=2.5).layers[0].named_parameters():
+        assert torch.equal(found, plain[name] * (2.5 if name == "weight_hh_l0" else 1)), name
+
+
 def test_forget_bias_is_the_sum_of_both_biases() -> None:
     layer = LSTM(4, width=6, forget_bias=3.0).layers[0]
     assert torch.equal((layer.bias_ih_l0 + layer.bias_hh_l0)[6:12], torch.full((6,), 3.0))
     assert (layer.bias_hh_l0[12:].abs() > 0).all()
+    coupled = LSTMCoupled(4, width=6, forget_bias=3.0).layers[0]
+    assert torch.equal((coupled.bias_ih + coupled.bias_hh)[:6], torch.full((6,), 3.0))
+    assert (coupled.bias_hh[6:].abs() > 0).all()
 
 
 def test_chrono_spreads_memory_between_1_and_the_longest_time() -> None:
@@ -71,7 +84,7 @@ def assert_uniform(weights: Tensor, low: float, high: float) -> None:
     assert abs(weights.std() - (high - low) / math.sqrt(12)) < 0.02 * (high - low)
 
 
-@pytest.mark.parametrize("kind", [GatedTanh, LSTMAsPrinted, GRUAsPrinted, GRUResetBefore])
+@pytest.mark.parametrize("kind", [GatedTanh, LSTMAsPrinted, GRUAsPrinted, GRUResetBefore, CoupledLSTM, GRUWithoutReset])
 def test_our_own_cells_start_like_recurrent_layers_of_torch(kind: type) -> None:
     torch.manual_seed(0)
     for name, weights in kind(400, 400).named_parameters():

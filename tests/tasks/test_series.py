@@ -73,6 +73,15 @@ def test_fewer_training_signals_leave_validation_and_test_alone(signals, tmp_pat
     assert all(row.numpy().tobytes() in known for row in few.train.x)
 
 
+def test_all_4000_signals_are_learned_from_where_none_is_held_out(signals, tmp_path):
+    whole, usual = (MNIST1D(hold_out=held_out).splits(tmp_path) for held_out in (False, True))
+    learned = {row.tobytes() for row in whole.train.x[:, :, 0].numpy()}
+    assert learned == {row.tobytes() for row in signals["x"]}
+    assert len(whole.train) == 4000
+    for split in ("validation", "test"):
+        assert torch.equal(getattr(whole, split).x, getattr(usual, split).x)
+
+
 def test_mnist1d_shuffled_holds_the_same_steps_in_one_other_order(tmp_path, monkeypatch):
     few = get_dataset_args()
     few.num_samples = 100

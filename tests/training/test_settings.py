@@ -79,6 +79,16 @@ def test_figures_at_the_end_are_those_of_the_weights_at_the_end(do, weights):
     assert record["best_epoch"] == 1
 
 
+def test_the_last_weights_are_tested_where_nothing_is_selected(do, weights):
+    hard = ("optimizer.lr=0.3", "trainer.epochs=4")
+    chosen, history = do(*hard)
+    record, same = do(*hard, "trainer.select=last")
+    assert chosen["best_epoch"] < record["best_epoch"] == 4
+    assert same["val/loss"].tolist() == history["val/loss"].tolist(), "training is the same"
+    assert record["metrics"]["val/loss"] == history["val/loss"].iloc[-1] > chosen["metrics"]["val/loss"]
+    assert record["metrics"]["val/loss"] == pytest.approx(validation_loss(weights().eval()), rel=1e-5)
+
+
 @pytest.mark.parametrize("setting", ["trainer.max_steps=20", STOPPING + "{steps: 20}"])
 def test_a_schedule_ends_with_max_steps_but_does_not_know_when_it_is_stopped(do, monkeypatch, setting):
     monkeypatch.setattr(own_callbacks.Rate, "rates", [])

@@ -98,6 +98,11 @@ FACTS = {
     "seconds": Column("time", "s", 1),
     "solved": Column("runs that solved the task", "%", 0, "max"),
 }
+TIMES = {
+    "time/forward": Column("processor time of a forward pass on a CPU", "s"),
+    "time/backward": Column("processor time of a backward pass on a CPU", "s"),
+    "time/step": Column("processor time of a training step on a CPU", "s"),
+}
 SUMMARIES: dict[str, tuple[str, str, int]] = {
     "decay": ("factor of one step", "", 3),
     "half_life": ("half-life", "steps", 1),
@@ -108,13 +113,25 @@ SUMMARIES: dict[str, tuple[str, str, int]] = {
     "closed": ("values below 0.1", "%", 1),
     "open": ("values above 0.9", "%", 1),
     "mean": ("mean", "", 3),
+    "q10": ("a tenth below", "", 2),
+    "median": ("median", "", 2),
+    "q90": ("a tenth above", "", 2),
+    "coupled": ("values within ±0.1", "%", 1),
+    "correlation": ("correlation of i with f", "", 2),
     "decoded_inputs": ("R² of past inputs", "", 3),
     "decoded_target": ("R² of the target before the end", "", 3),
     "shift": ("movement under a shift by one step", "", 3),
     **{f"noise_{size}": (f"movement under noise of {size} %", "", 3) for size in (1, 5, 10, 25)},
 }
 STAGES = {"start": "before training", "end": "after training"}
-QUANTITIES = {"x": "input", "h": "hidden state", "c": "cell", "gate_f": "forget gate", "gate_i": "input gate"}
+QUANTITIES = {
+    "x": "input",
+    "h": "hidden state",
+    "c": "cell",
+    "gate_f": "forget gate",
+    "gate_i": "input gate",
+    "gate_coupling": "i + f − 1",
+}
 EXPONENTIAL = 0.9
 """The least R² at which a half-life describes a curve."""
 
@@ -131,8 +148,8 @@ def column_of(name: str, derived: Mapping[str, Column]) -> Column:
     """
     if name in derived:
         return derived[name]
-    if name in FACTS:
-        return FACTS[name]
+    if name in FACTS or name in TIMES:
+        return (FACTS | TIMES)[name]
     split, _, metric = name.partition("/")
     if split in SPLITS and metric in METRICS:
         words, unit, digits, best = METRICS[metric]
@@ -140,7 +157,7 @@ def column_of(name: str, derived: Mapping[str, Column]) -> Column:
     found = re.fullmatch(r"gradient/(start|end)/(\w+)\.(\w+)", name)
     if found and found[3] in SUMMARIES:
         words, unit, digits = SUMMARIES[found[3]]
-        bounds = (-math.inf, 1.0) if words.startswith("R²") else None
+        bounds = (-math.inf, 1.0) if words.startswith("R²") else (-1.0, 1.0) if found[3] == "correlation" else None
         needs = (f"{name.rpartition('.')[0]}.r2", EXPONENTIAL) if found[3] == "half_life" else None
         return Column(
             f"{words}, {QUANTITIES.get(found[2], found[2])}, {STAGES[found[1]]}",

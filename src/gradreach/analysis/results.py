@@ -14,6 +14,7 @@ from gradreach.errors import ConfigError, suggest
 from gradreach.records import SETTLED
 from gradreach.run_table.columns import MISSING
 from gradreach.run_table.profiles import curves_of
+from gradreach.run_table.times import COLUMNS
 
 Where = Mapping[str, Any]
 """Which runs are meant: a value, or a list of values, for columns of the run table; None means that there is none."""
@@ -29,6 +30,10 @@ def _nothing() -> pd.DataFrame:
     return pd.DataFrame()
 
 
+def _no_times() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(COLUMNS))
+
+
 @dataclass(frozen=True)
 class Results:
     """The runs of an experiment, and what was measured in them; docs/results.md tells every column.
@@ -39,6 +44,8 @@ class Results:
       results.
     - ``read_curves``: returns ``curves``; without it they are taken from the profiles.
     - ``derived``: how columns are read that a study has added.
+    - ``times``: what ``gradreach time`` has taken, a row a network and round; no rows where it was not called.
+    - ``name``: of the experiment.
     - ``level``: α, what the interval of a part of a claim may miss.
 
     Made-up results, for a test:
@@ -56,6 +63,8 @@ class Results:
     derived: Mapping[str, Column] = field(default_factory=dict)
     read_curves: Callable[[str], pd.DataFrame] | None = None
     level: float = 0.05
+    times: pd.DataFrame = field(default_factory=_no_times)
+    name: str = ""
 
     def where(self, meant: Where | pd.Series) -> "Results":
         """Return the results of some of the runs; the long tables are read once for all, and count as asked for here.
@@ -70,7 +79,7 @@ class Results:
     def reordered(self, runs: pd.DataFrame) -> "Results":
         """Return the results with these rows of ``runs``, in their order."""
         read = (lambda: self.profiles, lambda: self.history, lambda: self.decoding, lambda: self.examples)
-        return Results(runs, *read, self.derived, self.curves, self.level)
+        return Results(runs, *read, self.derived, self.curves, self.level, self.times, self.name)
 
     def at(self, level: float) -> "Results":
         """Return the same results, with intervals at another level."""

@@ -23,7 +23,7 @@ from gradreach.batch import Batch
 from gradreach.diagnostics.bptt import bptt_shares, bptt_terms
 from gradreach.diagnostics.decay import Decay, decay, figures, half_life, reach
 from gradreach.diagnostics.decoding import DECODED, linear_decoding
-from gradreach.diagnostics.gates import gate_histograms, gate_statistics
+from gradreach.diagnostics.gates import gate_coupling, gate_histograms, gate_statistics
 from gradreach.diagnostics.instrument import QUANTITIES, Instrument, Quantity, register
 from gradreach.diagnostics.jacobians import cell_jacobian, omega, recurrent_matrices, step_factors
 from gradreach.diagnostics.parameters import GradientNorms, gradient_norms
@@ -62,6 +62,7 @@ __all__ = [
     "decay",
     "effective_receptive_field",
     "figures",
+    "gate_coupling",
     "gate_histograms",
     "gate_statistics",
     "gradient_norms",

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
-from gradreach.diagnostics.torch_layers import LSTMSteps
 from gradreach.diagnostics.trace import LayerTrace, check_layer
 
 CLOSED, OPEN = 0.1, 0.9
 """Below the one or above the other a gate counts as saturated."""
+COUPLED = 0.1
+"""Within this of 0, i + f − 1 counts as that of coupled gates."""
 BINS = 20
 
 
@@ -21,7 +21,8 @@ def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
         Columns ``layer, direction, gate, mean, closed, open, half_life``: the mean; the shares below 0.1 and above 0.9;
         for the gate that weighs the old state the half-life ``ln ½ / ln mean`` that it alone would imply (0 where it
         is shut, infinite where it never lets go), else NaN.
-        All NaN where one value is. An LSTM has a line ``notes`` too: the factor tanh'(c_t) · f_t of the founding notes.
+        All NaN where one value is. An LSTM has a line ``notes`` too, the factor tanh'(c_t) · f_t of the founding notes;
+        so has the simplified cell that they derive it for, there (1 − s_t²) · f_t.
 
     >>> table = gate_statistics(trace(model, batch, loss).layers[0])
     >>> table["gate"].tolist()
@@ -55,6 +56,34 @@ def gate_histograms(layer: LayerTrace, bins: int = BINS) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
+def gate_coupling(layer: LayerTrace) -> pd.DataFrame:
+    """Say how near the input gate i is to what the forget gate f lets go: i + f − 1 is 0 where one gate does for both.
+
+    Returns:
+        Columns ``layer, direction, q10, median, q90, coupled, correlation``, over examples, valid steps and units: of
+        i + f − 1 three quantiles and the share within ±0.1; Pearson's correlation of i with f, −1 where they are
+        coupled (NaN of a gate that never moves). At torch's start both are about ½, so that i + f − 1 is small without
+        any coupling: the correlation tells that. All NaN where one value is; no row for a layer without these gates.
+
+    >>> table = gate_coupling(trace(model, batch, loss).layers[0])
+    >>> bool(table["q10"][0] < 0 < table["q90"][0]), bool(abs(table["correlation"][0]) < 1)
+    (True, True)
+    """
+    check_layer(layer)
+    columns = ["layer", "direction", "q10", "median", "q90", "coupled", "correlation"]
+    gates = _gates(layer)
+    if not {"i", "f"} <= gates.keys():
+        return pd.DataFrame(columns=columns)
+    i, f = gates["i"].ravel(), gates["f"].ravel()
+    excess = i + f - 1
+    known = len(excess) > 0 and not np.isnan(excess).any()
+    quantiles = np.quantile(excess, (0.1, 0.5, 0.9)) if known else np.full(3, math.nan)
+    moved = known and i.std() > 0 and f.std() > 0
+    correlation = float(np.corrcoef(i, f)[0, 1]) if moved else math.nan
+    coupled = float((np.abs(excess) < COUPLED).mean()) if known else math.nan
+    return pd.DataFrame([(layer.layer, layer.direction, *quantiles.tolist(), coupled, correlation)], columns=columns)
+
+
 def _half_life(mean: float) -> float:
     if mean in (0, 1):
         return math.inf if mean else 0.0
@@ -62,7 +91,4 @@ def _half_life(mean: float) -> float:
 
 
 def _gates(layer: LayerTrace) -> dict[str, np.ndarray]:
-    gates: dict[str, Tensor] = dict(layer.steps.gates)
-    if isinstance(layer.steps, LSTMSteps):
-        gates["notes"] = gates["f"] * (1 - layer.steps.tanh_c**2)
-    return {name: layer.valid(gate).cpu().numpy() for name, gate in gates.items()}
+    return {name: layer.valid(gate).cpu().numpy() for name, gate in layer.steps.gates.items()}

@@ -15,7 +15,7 @@ from gradreach.batch import Batch
 from gradreach.diagnostics.bptt import bptt_shares
 from gradreach.diagnostics.decay import curve_names, figures
 from gradreach.diagnostics.decoding import decoding_figures, linear_decoding
-from gradreach.diagnostics.gates import gate_histograms, gate_statistics
+from gradreach.diagnostics.gates import gate_coupling, gate_histograms, gate_statistics
 from gradreach.diagnostics.jacobians import omega, recurrent_matrices, step_factors
 from gradreach.diagnostics.products import log10_condition_number, lyapunov_spectrum
 from gradreach.diagnostics.profile import profile_of
@@ -121,6 +121,10 @@ def _gates(instrument: Instrument, traced: Trace) -> Measured:
         for figure in ("mean", "closed", "open")
         if figure != "mean" or row["gate"] == memory[row["layer"], row["direction"]]
     }
+    for layer in layers:
+        for row in gate_coupling(layer).to_dict("records"):
+            place = names[row.pop("layer"), row.pop("direction")]
+            scalars |= {f"gate_coupling{place}.{figure}": value for figure, value in row.items()}
     return scalars, {"gates": table}
 
 

@@ -141,6 +141,7 @@ class LSTMSteps(TorchSteps):
         for before, after, forget, added in zip(every, every[1:], f.unbind(), new.unbind(), strict=False):
             torch.addcmul(added, forget, before, out=after)
         self.states, self.tanh_c = torch.cat([h, cells[1:]], -1), cells[1:].tanh()
+        self.gates["notes"] = torch.addcmul(f, f, self.tanh_c.square(), value=-1)  # tanh'(c) · f, of the founding notes
         by_gate[..., 0, :] *= g
         by_gate[..., 1, :] *= cells[:-1]
         by_gate[..., 2, :] = g.square_().neg_().add_(1).mul_(i)

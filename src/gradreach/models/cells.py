@@ -149,6 +149,13 @@ class GatedTanh(NotesCell):
         f, i = torch.addmm(of_gates, state, self.weight_s.T).sigmoid().chunk(2, -1)
         return {"f": f, "i": i}
 
+    def gates(self, x: Tensor, state: State) -> dict[str, Tensor]:
+        """Return f, i, and the notes' factor of one step: ``∂s_j/∂s_{j-1} = tanh'·f = (1 − s_j²) ∘ f``, gates fixed."""
+        found = super().gates(x, state)
+        after = self.step(x, state)
+        assert isinstance(after, Tensor)
+        return found | {"notes": (1 - after**2) * found["f"]}
+
     def advance(self, prepared: Tensor, state: State) -> Tensor:
         """Return ``s_j``."""
         assert isinstance(state, Tensor)

@@ -30,11 +30,13 @@ def pretrained_start(embedding: nn.Embedding, vectors: Tensor) -> None:
         embedding.weight[embedding.padding_idx] = 0
 
 
-def recurrent_start(layer: nn.RNNBase, kind: str) -> None:
+@torch.no_grad()
+def recurrent_start(layer: nn.RNNBase, kind: str, gain: float) -> None:
     """Start an ``nn.RNN``: ``default`` is torch's, U(±1/√width).
 
     ``orthogonal`` draws the recurrent matrix anew (Saxe et al., 2014) and leaves the rest; ``identity`` sets it to the
-    identity, biases to zero, and draws the input weights from N(0, 0.001²) (Le, Jaitly and Hinton, 2015).
+    identity, biases to zero, and draws the input weights from N(0, 0.001²) (Le, Jaitly and Hinton, 2015). Whichever it
+    is, the recurrent matrix is then multiplied by the gain.
     """
     weights = dict(layer.named_parameters())
     if kind == "orthogonal":
@@ -44,15 +46,14 @@ def recurrent_start(layer: nn.RNNBase, kind: str) -> None:
         nn.init.normal_(weights["weight_ih_l0"], std=IDENTITY_INPUT_STD)
         nn.init.zeros_(weights["bias_ih_l0"])
         nn.init.zeros_(weights["bias_hh_l0"])
+    weights["weight_hh_l0"].mul_(gain)
 
 
 @torch.no_grad()
-def forget_bias_start(layer: nn.RNNBase, bias: float) -> None:
-    """Set the sum of an ``nn.LSTM``'s two forget biases, for every unit (R. Jozefowicz et al., 2015)."""
-    forget = slice(layer.hidden_size, 2 * layer.hidden_size)
-    weights = dict(layer.named_parameters())
-    weights["bias_ih_l0"][forget] = bias
-    weights["bias_hh_l0"][forget] = 0.0
+def forget_bias_start(of_input: Tensor, of_state: Tensor, forget: slice, bias: float) -> None:
+    """Set the sum of an LSTM's two biases in the forget gate's rows, for every unit (R. Jozefowicz et al., 2015)."""
+    of_input[forget] = bias
+    of_state[forget] = 0.0
 
 
 @torch.no_grad()

@@ -12,7 +12,12 @@ from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, IndR
 from gradreach.models.encoder import HORIZON, Depth, Encoder, Share, Size, matrix_entries
 from gradreach.models.horizon import near_states
 from gradreach.models.initialization import chrono_start, forget_bias_start, recurrent_start
+from gradreach.models.reduced import CoupledLSTM, GRUWithoutReset
 from gradreach.models.scan import MinGRUCell, MinLSTMCell
+
+# what came later and is not used is no part of the identity: runs of before it keep theirs
+Gain = Annotated[float, Field(gt=0, le=1000, exclude_if=lambda gain: gain == 1)]
+Bias = Annotated[float, Field(ge=-1000, le=1000)]
 
 
 class Recurrent(Encoder):
@@ -112,6 +117,7 @@ class RNN(Recurrent):
 
     - ``nonlinearity``: f.
     - ``start``: of the recurrent matrix.
+    - ``start_gain``: what the recurrent matrix is multiplied by then; well above 1 gradients explode.
     """
 
     compiled = True
@@ -126,14 +132,15 @@ class RNN(Recurrent):
         dropout: Share = 0.0,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         start: Literal["default", "orthogonal", "identity"] = "default",
+        start_gain: Gain = 1.0,
     ) -> None:
-        self.nonlinearity, self.start = nonlinearity, start
+        self.nonlinearity, self.start, self.start_gain = nonlinearity, start, start_gain
         super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
 
     def layer(self, d_in: int, width: int) -> nn.Module:
         """Make one layer of one direction."""
         layer = nn.RNN(d_in, width, batch_first=True, nonlinearity=self.nonlinearity)
-        recurrent_start(layer, self.start)
+        recurrent_start(layer, self.start, self.start_gain)
         return layer
 
 
@@ -162,7 +169,7 @@ class LSTM(Recurrent):
         layers: Depth = 1,
         bidirectional: bool = False,
         dropout: Share = 0.0,
-        forget_bias: Annotated[float, Field(ge=-1000, le=1000)] | None = None,
+        forget_bias: Bias | None = None,
         chrono: Annotated[int, Field(ge=3, le=10**9)] | None = None,
     ) -> None:
         if forget_bias is not None and chrono is not None:
@@ -174,10 +181,36 @@ class LSTM(Recurrent):
         """Make one layer of one direction."""
         layer = nn.LSTM(d_in, width, batch_first=True)
         if self.forget_bias is not None:
-            forget_bias_start(layer, self.forget_bias)
+            weights = dict(layer.named_parameters())
+            forget = slice(width, 2 * width)
+            forget_bias_start(weights["bias_ih_l0"], weights["bias_hh_l0"], forget, self.forget_bias)
         if self.chrono is not None:
             chrono_start(layer, self.chrono)
         return layer
+
+
+class LSTMCoupled(Recurrent):
+    """An LSTM whose input gate is one minus its forget gate; see ``CoupledLSTM``.
+
+    - ``forget_bias``: what the forget gate's bias starts from; None: torch's start, about 0.
+    """
+
+    def __init__(
+        self,
+        d_in: int,
+        *,
+        width: Size = 32,
+        layers: Depth = 1,
+        bidirectional: bool = False,
+        dropout: Share = 0.0,
+        forget_bias: Bias | None = None,
+    ) -> None:
+        self.forget_bias = forget_bias
+        super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
+
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        return CoupledLSTM(d_in, width, self.forget_bias)
 
 
 class GRU(Recurrent):
@@ -190,11 +223,12 @@ class GRU(Recurrent):
 
         reset=after:   n = tanh(W_in x_t + b_in + r ∘ (W_hn h_{t-1} + b_hn))
         reset=before:  n = tanh(W_in x_t + b_in + W_hn (r ∘ h_{t-1}) + b_hn)
+        reset=none:    n = tanh(W_in x_t + b_in + W_hn h_{t-1} + b_hn)
 
     Source: K. Cho et al., 2014. Parameters as in ``nn.GRU``, rows in the order r, z, n.
 
-    - ``reset``: where the reset gate acts on the way to n: ``after`` the matrix product (``nn.GRU``, cuDNN; fused), or
-      ``before`` it (Cho; a loop).
+    - ``reset``: where the reset gate acts on the way to n: ``after`` the matrix product (``nn.GRU``, cuDNN; fused),
+      ``before`` it (Cho; a loop), or ``none``: there is no such gate (a loop).
     """
 
     compiled = True
@@ -207,14 +241,16 @@ class GRU(Recurrent):
         layers: Depth = 1,
         bidirectional: bool = False,
         dropout: Share = 0.0,
-        reset: Literal["after", "before"] = "after",
+        reset: Literal["after", "before", "none"] = "after",
     ) -> None:
         self.reset = reset
         super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
 
     def layer(self, d_in: int, width: int) -> nn.Module:
         """Make one layer of one direction."""
-        return nn.GRU(d_in, width, batch_first=True) if self.reset == "after" else GRUResetBefore(d_in, width)
+        if self.reset == "after":
+            return nn.GRU(d_in, width, batch_first=True)
+        return GRUResetBefore(d_in, width) if self.reset == "before" else GRUWithoutReset(d_in, width)
 
 
 class IndRNN(Recurrent):

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from csv import DictReader, reader
 from datetime import date
@@ -25,17 +24,14 @@ from gradreach.run_table.columns import (
     TEXTS,
     as_frame,
     as_was,
-    csv,
     planned_row,
     read_csv,
     setting,
 )
+from gradreach.run_table.seal import check_seal, has_seal, sealed
 from gradreach.system.files import write_text
 from gradreach.system.provenance import code_digest
 
-SEAL = re.compile(rb",([0-9a-f]{64})$", re.MULTILINE)
-"""The cell that holds the checksum: the last of the first row."""
-UNSEALED = "0" * 64
 RESTORE = "restore it, or delete it and sweep again: runs that have a record are not done again"
 
 
@@ -150,10 +146,7 @@ def write_runs(path: Path, runs: pd.DataFrame, once: Mapping[str, str] | None = 
     """
     if "code" in runs and runs["code"].isna().all():
         runs = runs.drop(columns="code")
-    once = {**{name: once[name] for name in ONCE if once and name in once}, "checksum": UNSEALED}
-    cells = {name: pd.Series({0: cell}).reindex(range(len(runs))).to_numpy() for name, cell in once.items()}
-    text = csv(runs.assign(**cells))
-    write_text(path, text.replace(UNSEALED, hashlib.sha256(text.replace(UNSEALED, "", 1).encode()).hexdigest(), 1))
+    write_text(path, sealed(runs, {name: once[name] for name in ONCE if once and name in once}))
 
 
 def read_runs(path: Path) -> pd.DataFrame:
@@ -235,12 +228,10 @@ def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
 
 
 def _check_seal(path: Path, data: bytes) -> None:
-    if not data.partition(b"\n")[0].endswith(b",checksum"):
+    if has_seal(data):
+        check_seal(path, data, RESTORE)
+    else:
         advise(f"{path}: has no checksum, as of an older gradreach; gradreach tables {path.parent.name} writes one")
-        return
-    seal = SEAL.search(data)
-    if seal is None or hashlib.sha256(data[: seal.start(1)] + data[seal.end(1) :]).hexdigest().encode() != seal[1]:
-        raise ConfigError(path, allowed="changed after it was written, says its checksum", hint=RESTORE)
 
 
 def _read_column(name: str, held: pd.Series) -> Any:

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from gradreach.batch import Batch
 from gradreach.errors import ConfigError
@@ -18,6 +20,9 @@ from gradreach.tasks.task import Shape, Size, Splits, Steps, Task
 STEPS = 40
 MAKER_SEED = 42
 """The seed of the published set."""
+
+HoldOut = Annotated[bool, Field(exclude_if=lambda held_out: held_out is True)]
+"""What came later and is not used is no part of the identity."""
 
 
 @dataclass(kw_only=True)
@@ -31,6 +36,8 @@ class MNIST1D(Task):
     - ``seq_len``: steps, at least 40; 40 is the published task.
     - ``shuffled``: the steps in another order, the same in every signal: what is lost is what was local.
     - ``train_size``: draw so many of the 3,600 training signals; None: all.
+    - ``hold_out``: keep validation out of training; without it, all 4,000 are learned from, as published, and
+      validation, which has been seen then, must choose nothing.
     - ``data_seed``: draws validation and ``train_size``.
     """
 
@@ -40,6 +47,7 @@ class MNIST1D(Task):
     seq_len: Steps = STEPS
     shuffled: bool = False
     train_size: Size | None = None
+    hold_out: HoldOut = True
 
     def __post_init__(self) -> None:
         if self.seq_len < STEPS:
@@ -62,8 +70,10 @@ class MNIST1D(Task):
         return Splits(train.take(torch.from_numpy(rest)), train.take(torch.from_numpy(chosen_by)), test)
 
     def _draw(self) -> list[np.ndarray]:
+        """Return the indices of what is learned from, and of validation."""
         arrays = self.prepared.arrays()
-        return grouped_split(arrays["y"], keys_of(arrays["x"]), (0.9, 0.1), self.data_seed)
+        rest, chosen_by = grouped_split(arrays["y"], keys_of(arrays["x"]), (0.9, 0.1), self.data_seed)
+        return [rest if self.hold_out else np.concatenate([rest, chosen_by]), chosen_by]
 
     def _batch(self, signals: np.ndarray, digits: np.ndarray) -> Batch:
         x = torch.zeros(len(signals), self.seq_len, 1)

@@ -59,23 +59,25 @@ class Divergence(AfterEpoch):
 class BestWeights(AfterEpoch):
     """Keeps the weights of the epoch that validation chooses: the best score, of equals the lowest validation loss.
 
+    - ``select``: ``last`` keeps those of the last epoch, whatever its score.
     - ``row``: epoch, step, and the figures of training and validation then; empty before the first.
     - ``weights``: the model's state then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, select: str = "best") -> None:
+        self.select = select
         self.best: tuple[float, float] = (-math.inf, -math.inf)
         self.row: dict[str, Any] = {}
         self.weights: dict[str, torch.Tensor] = {}
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        """Keep the weights if no epoch before was as good."""
+        """Keep the weights if no epoch before was as good, or if the last are asked for."""
         metric, figures = module.task.metric, module.figures
         if f"val/{metric}" not in figures:
             return
         score = figures[f"val/{metric}"]
         candidate = (sign(metric) * score, -figures["val/loss"])
-        if candidate > self.best:
+        if candidate > self.best or self.select == "last":
             self.best = candidate
             shown = {key: value for key, value in figures.items() if key.startswith(("train/", "val/"))}
             self.row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **shown}

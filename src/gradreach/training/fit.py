@@ -48,7 +48,7 @@ class Fit:
 
 
 def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
-    """Train a model; afterwards it holds the weights of the epoch that validation chose.
+    """Train a model; afterwards it holds the weights of the epoch that validation chose, or of the last one.
 
     Args:
         run: says how; where it has a checkpoint, it goes on from there.
@@ -64,7 +64,7 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
     loaders = make_loaders(run, model, splits)
     module = TrainingModule(model, task, run.config.optimizer, budget.clip_norm, budget.max_steps)
     own: list[Callback] = [target.make() for target in run.config.callbacks.values()]
-    best = BestWeights()
+    best = BestWeights(budget.select)
     callbacks = make_callbacks(run, own, best)
     batches = {stage: len(loader) for stage, loader in loaders.items()}
     with quiet():
@@ -89,7 +89,7 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
 def make_loaders(run: Run, model: nn.Module, splits: Splits) -> dict[str, Batches]:
     """Cut the splits into batches; those of ``overfit_batches`` are both learned from and chosen by."""
     budget, device = run.config.trainer, run.environment.device
-    shortest = _shortest(model)
+    shortest = shortest_of(model)
     train, validation, test = (split.to(device) for split in splits)
     if budget.overfit_batches is not None:
         train = validation = train.take(slice(budget.overfit_batches * budget.batch_size))
@@ -126,6 +126,6 @@ def make_callbacks(run: Run, own: list[Callback], best: BestWeights) -> list[Cal
     return callbacks
 
 
-def _shortest(model: nn.Module) -> int:
+def shortest_of(model: nn.Module) -> int:
     """Return how many steps a padded batch must keep, so that convolutions without padding still give a step."""
     return getattr(getattr(model, "encoder", None), "receptive_field", None) or 1

@@ -137,7 +137,8 @@ class Watcher(Instrument):
         for row in last.get("lyapunov", NOTHING).to_dict("records")[:: self.exponents]:
             named[f"gradient/lyapunov/{self._place(row['layer'], row['direction'])}"] = row["exponent"]
         for row in last.get("gates", NOTHING).to_dict("records"):
-            named[f"gradient/gate_{row['gate']}/{self._place(row['layer'], row['direction'])}"] = row["mean"]
+            if row["gate"] != "notes":  # a question of one study's
+                named[f"gradient/gate_{row['gate']}/{self._place(row['layer'], row['direction'])}"] = row["mean"]
         self._tell_of_short(stage, named)
         return named
 

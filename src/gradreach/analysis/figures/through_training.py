@@ -37,7 +37,7 @@ GATES = {
     "o": "output gate",
     "r": "reset gate",
     "z": "update gate (weighs the old state)",
-    "notes": "tanh'(c)·f",
+    "notes": "the notes' tanh'·f",
 }
 """What the gates of ``gradreach.diagnostics.gate_statistics`` are called."""
 SHARES = {"mean": "mean of the memory gate", "closed": "share below 0.1", "open": "share above 0.9"}

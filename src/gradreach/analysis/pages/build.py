@@ -24,11 +24,20 @@ from gradreach.analysis.tables.layout import View
 from gradreach.errors import ConfigError, advise
 from gradreach.records import RecordStore
 from gradreach.run_table.columns import csv
-from gradreach.run_table.committed import is_quick, outdated, run_table, stored_cells, stored_plan, write_runs
+from gradreach.run_table.committed import (
+    is_quick,
+    outdated,
+    run_table,
+    stored_cells,
+    stored_plan,
+    sweep_name,
+    write_runs,
+)
 from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_decoding, load_examples, load_history, write_long
 from gradreach.run_table.profiles import load_curves, load_profiles, write_profiles
 from gradreach.run_table.sources import Source
+from gradreach.run_table.times import read_times, times_table, write_times
 from gradreach.system.files import digest, write_text
 
 
@@ -76,7 +85,11 @@ def build(
         partial(load_examples, study.by_example(prepared), name, results_dir, source),
         study.columns,
         lambda quantity: load_curves(quantity, shown, name, results_dir, source),
+        times=read_times(times_table(results_dir, name)),
+        name=sweep_name(plan),
     )
+    if into is not None and len(results.times):
+        write_times(times_table(into, name), results.times)
     check_metrics(study, prepared)
     mixture = mixture_line(runs)
     advise(f"{name}: {mixture}" if mixture else None)
@@ -205,7 +218,11 @@ def page(built: Built) -> str:
         parts += [f"## {_heading(view.table.name)}", view.table.caption, text, view.table.reading, view.notes]
     for name, caption in built.captions.items():
         parts += [f"## {_heading(name)}", f"![{_heading(name)}]({name}.png)", caption]
-    made_of = ["runs", *(table for table in LONG if built.results.asked(table))]
+    made_of = [
+        "runs",
+        *(table for table in LONG if built.results.asked(table)),
+        *["times"] * bool(len(built.results.times)),
+    ]
     files = " and ".join(f"[{table}.csv]({table}.csv)" for table in made_of)
     parts.append(
         f"The sweep is `python run.py -m experiment={built.name}`; this page is made of {files} by "

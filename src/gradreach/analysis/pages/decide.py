@@ -103,6 +103,8 @@ def _row(name: str, part: Part, results: Results, looks: Looks) -> dict[str, Any
     row["planned"] = planned
     if not isinstance(quantity, Value | Comparison):
         return row | {"seeds needed": "not known: a function", "smallest found": ""}
+    if quantity.outcome == "rounds":
+        return row | {"seeds needed": "none: gradreach time", "smallest found": ""}
     draws = quantity.scaled(quantity.draws(results, name))
     spread = quantity.outcome.startswith("share") or (np.isfinite(draws).sum() > 1 and float(draws.std()) > 0)
     if len(draws) < 2 or not spread:

@@ -3,12 +3,14 @@
 import tempfile
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.progress import Progress
 
 from gradreach.analysis.pages import findings
 from gradreach.analysis.pages.build import build, differences
@@ -62,6 +64,22 @@ def experiment(built: Built) -> None:
         console.print(f"Look at {built.folder / name}.png", soft_wrap=True)
 
 
+@contextmanager
+def progress(what: str, number: int) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how much of something is done, and give what is told of it."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=number)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def frame(rows: pd.DataFrame, keys: Sequence[str]) -> None:
+    """Print a frame as a table."""
+    console = Console(highlight=False, markup=False)
+    for part in formats.terminal(rows.astype(str), np.zeros(rows.shape, bool), list(keys), console.width):
+        console.print(part)
+
+
 def decide(claim: str, results_dir: Path, experiments_dir: Path) -> None:
     """Print what pilots say of a plan."""
     name, looks, rows = decided(claim, results_dir, experiments_dir)
@@ -71,8 +89,7 @@ def decide(claim: str, results_dir: Path, experiments_dir: Path) -> None:
         f"{name}: looks after {numbers} seeds; each part covers {number(100 * (1 - looks.level), '.4g')} %.",
         style="bold",
     )
-    for part in formats.terminal(rows.astype(str), np.zeros(rows.shape, bool), ["part"], console.width):
-        console.print(part)
+    frame(rows, ["part"])
     console.print(READING)
 
 

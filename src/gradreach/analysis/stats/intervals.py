@@ -161,5 +161,6 @@ OUTCOMES = {
     "fixed": Outcome("no test: the same in every run", extent),
     "share difference": Outcome("exact binomial, of pairs", share_difference_interval, _alike(1, -1, 0), 100.0),
     "examples": Outcome("Student's t over seeds and examples", example_interval, scale=100.0),
+    "rounds": Outcome("signed ranks, over rounds", signed_rank_interval, _alike(WORST, -WORST, 0)),
 }
 """What a part may declare that it rests on."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gradreach.analysis.column_words import Column
 from gradreach.analysis.figures.figure import Figure
-from gradreach.analysis.results import Results, Where
+from gradreach.analysis.results import LONG, Results, Where
 from gradreach.analysis.stats.model_selection import CHOSEN
 from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.page_figures import FigureOf
@@ -20,6 +20,8 @@ from gradreach.analysis.tables.layout import View, make
 from gradreach.analysis.tables.rates import chosen_rates
 from gradreach.errors import ConfigError
 
+FILES = ("runs", *LONG, "times")
+"""What a page is made of stands in files of these names."""
 Shown = TableOf | FigureOf | ComputedOf
 """What a study shows."""
 
@@ -99,7 +101,7 @@ class Study:
     - ``looks``: with how many seeds results will be looked at, in ascending order; none: once, with all of them.
 
     Raises:
-        ConfigError: two tables, or two figures, have one name; or looks do not ascend.
+        ConfigError: two tables, or two figures, have one name; a table has that of a file of runs; looks do not ascend.
     """
 
     question: str
@@ -123,6 +125,11 @@ class Study:
             twice = [name for name, count in Counter(each.name for each in shown).items() if count > 1]
             if twice:
                 raise ConfigError(self.question, allowed=f"two {kind} are called {twice[0]}", hint="give one name=")
+        for each in self.tables:
+            if each.name in FILES:
+                raise ConfigError(
+                    self.question, allowed=f"a table may not be called {each.name}", hint="give it another name="
+                )
 
     @property
     def columns(self) -> dict[str, Column]:

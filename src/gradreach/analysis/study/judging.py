@@ -10,6 +10,8 @@ from gradreach.analysis.study.looks import Looks, looks_of
 from gradreach.analysis.study.parts import SPANS, Part, judge_parts, leaves_of
 
 DECIDED = ("supported", "refuted", "no room")
+SEEDLESS = [OUTCOMES[name].words for name in ("fixed", "rounds")]
+"""Tests of what is the same whatever the seed."""
 
 
 def looks_at(study: Study, results: Results, seeds: list[int]) -> Looks:
@@ -73,8 +75,8 @@ def _pilot(verdict: Verdict) -> Verdict:
     """Open what rests on pilot seeds, and say what they point to."""
     if verdict.parts:
         return combine_named({part.name: _pilot(part) for part in verdict.parts})
-    if verdict.effect is None or verdict.effect.test == OUTCOMES["fixed"].words:
-        return verdict  # the same whatever the seed
+    if verdict.effect is None or verdict.effect.test in SEEDLESS or not verdict.effect.n:
+        return verdict
     points = f"they would say {verdict.state}" if verdict.state in DECIDED else verdict.why or SPANS
     why = f"seeds below 100 are pilots; {points}"
     return replace(verdict, state="open", why=why, sentence=f"{verdict.effect}; {why}.")

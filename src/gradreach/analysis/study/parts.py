@@ -16,6 +16,7 @@ FEWEST = 3
 """Seeds from which a mean has an interval that is worth its name."""
 MANY = 1000
 """Seeds: what needs more is never decided."""
+NOTHING = "no runs to compare"
 SPANS = "the interval holds the threshold"
 
 
@@ -37,7 +38,7 @@ class Threshold(NamedTuple):
         if effect.full:
             return "no room", effect.full
         if effect.n == 0:
-            return "open", "no runs to compare"
+            return "open", NOTHING
         if effect.absent:
             return "open", f"{effect.absent} of {effect.n + effect.absent} seeds have no such number"
         if not effect.known or (effect.n < FEWEST and not effect.alike):
@@ -107,6 +108,10 @@ class Quantity(ABC):
         """Which runs it is of, of each side; none where that is not known before it is computed."""
         return ()
 
+    def nothing(self, results: Results) -> str:
+        """Say why there is nothing that it could rest on, where there is nothing."""
+        return NOTHING
+
     def split(self, results: Results) -> "list[tuple[Where, Quantity]]":
         """Return one quantity for each value of ``each=``, and which; none where there is none."""
         return []
@@ -138,6 +143,8 @@ class Part:
         unit = effect.unit if effect.unit in ("%", "points", "steps") else ""
         words = f"{self.threshold}{f' {unit}' if unit else ''}"
         state, why = self.threshold.judge(effect)
+        if effect.n == 0:
+            why = self.quantity.nothing(results)
         said = f"; {why}" if why else ""
         return Verdict(state, effect, f"{effect}; threshold: {words}{said}.", threshold=words, why=why)
 

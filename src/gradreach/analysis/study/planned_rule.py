@@ -62,7 +62,7 @@ def check_parts(study: Study, planned: Results) -> None:
         return
     first = len(looks.seeds[0])
     for name, part in leaves_of(study.parts).items():
-        if isinstance(part, Part) and (least := part.least(looks.level)) > first:
+        if isinstance(part, Part) and part.quantity.outcome != "rounds" and (least := part.least(looks.level)) > first:
             shared = f"of {looks.parts} that share 5 % at looks: {len(looks.seeds)}"
             wrong = f"no outcome of {first} seeds at the first look could support it, {shared}"
             hint = f"look first at {least} seeds or more" if least < MANY else "choose another threshold"

@@ -65,7 +65,7 @@ class _OfRuns(Quantity):
             assert isinstance(each, _OfRuns)
             for side in each._sides():
                 meant = each._meant(side)
-                if meant.keys() & results.derived.keys() - set(results.runs):
+                if meant.keys() & {"solved", *(results.derived.keys() - set(results.runs))}:
                     continue  # rests on what is measured first
                 check_closed(results, meant, each._keys, part)
                 if results.where(meant).runs.empty:

@@ -1,0 +1,69 @@
+"""What a part on two columns of the same runs rests on: by how much more they have of the one."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.results import Results, Where
+from gradreach.analysis.stats.intervals import mean_interval
+from gradreach.analysis.stats.verdict import Effect
+from gradreach.analysis.study.parts import Threshold
+from gradreach.analysis.study.quantities import Value, value
+from gradreach.analysis.study.room import no_room
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast(Value):
+    """By how much more a run has of its metric than of another column; runs of one seed count with their mean."""
+
+    reference: str
+
+    def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
+        """Return what its outcome class makes of one difference a seed; none has room where the reference is full."""
+        column = results.column(self.metric)
+        low, high = column.limits
+        unit = "points" if column.unit == "%" else column.unit
+        values = self.draws(results, part)
+        effect = self._labelled(self._effect(values, unit, (low - high, high - low), results.level), results)
+        if threshold is None:
+            return effect
+        first, reference = (
+            mean_interval(self._of_seeds(results, metric, part).to_numpy(float), results.level)
+            for metric in (self.metric, self.reference)
+        )
+        return effect._replace(full=no_room(column, threshold, first, reference, math.nan))
+
+    def draws(self, results: Results, part: str = "") -> np.ndarray:
+        """Return the difference of each seed."""
+        of_metric, of_reference = (self._of_seeds(results, name, part) for name in (self.metric, self.reference))
+        return (of_metric - of_reference).to_numpy(float)
+
+    def _of_seeds(self, results: Results, metric: str, part: str) -> pd.Series:
+        return replace(self, metric=metric)._cells(results, self.a, part).groupby("seed")["value"].mean()
+
+    @property
+    def words(self) -> str:
+        """Both columns, and of which runs."""
+        return self.label or f"{self.metric} − {self.reference}, {self._selection()}"
+
+
+def contrast(metric: str, reference: str, a: str | Where, *, label: str, **options: Any) -> Contrast:
+    """Declare by how much more each run has of one column than of another, such as R² from c than from h.
+
+    There is no room for it where the reference is as good as it can be.
+
+    Args:
+        metric: a column of the run table, or one of the study's own.
+        reference: the column that is subtracted.
+        a: which runs.
+        label: what it is called.
+        options: those of ``value``; ``outcome`` is ``ranks`` where nothing else is said.
+
+    >>> contrast("val/accuracy", "test/accuracy", "mlp", label="lost").above(5).rule
+    'lost: above 5'
+    """
+    named = value(metric, a, **{"outcome": "ranks", "label": label, **options})
+    return Contrast(**vars(named), reference=reference)

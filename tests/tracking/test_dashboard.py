@@ -237,7 +237,7 @@ def test_an_experiment_of_several_grids_gets_a_file_for_each_with_all_seeds(tmp_
     assert [path.name for path in files] == ["mine_edge.yaml", "mine_centre.yaml"]
     edge, centre = map(yaml.safe_load, files.values())
     assert (edge["name"], edge["entity"]) == ("padding: edge", "team")
-    assert edge["parameters"]["seed"] == centre["parameters"]["seed"] == {"values": list(range(10))}
+    assert edge["parameters"]["seed"] == centre["parameters"]["seed"] == {"values": list(range(100, 124))}
     assert edge["parameters"]["task.train_region"] == {"values": ["edge"]}
     assert centre["parameters"]["task.train_region"] == {"values": ["centre"]}
 

@@ -20,6 +20,7 @@ def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(timing.time, "process_time", lambda: clock.now)
     monkeypatch.setattr(timing.time, "perf_counter", lambda: 2 * clock.now)
+    monkeypatch.setattr(timing.gc, "collect", lambda: 0)
     return clock
 
 

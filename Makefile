@@ -37,7 +37,7 @@ test-fast: .venv/installed-dev ## run one quick case of each test: half a minute
 
 openwandb: .venv/openwandb/installed ## install the server that some tests of W&B need (its licence: non-commercial use only)
 
-test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna
+test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna, examples
 	@$(PYTEST) -m slow
 
 bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (25 minutes on a quiet machine)
@@ -86,8 +86,8 @@ clean: ## remove .venv and caches; results stay
 	@touch $@
 
 .venv/installed-slow: .venv/installed-dev
-	@echo "== installing the extras ray, slurm and optuna into .venv, and uv, which resolves the lock"
-	@$(INSTALL) --editable '.[dev,ray,slurm,optuna]' uv $(OR_SAY_WHY)
+	@echo "== installing the extras ray, slurm, optuna and examples into .venv, and uv, which resolves the lock"
+	@$(INSTALL) --editable '.[dev,ray,slurm,optuna,examples]' uv $(OR_SAY_WHY)
 	@touch $@
 
 .venv/openwandb/installed: .venv/created tests/tracking/openwandb.txt

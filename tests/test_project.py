@@ -30,8 +30,8 @@ def read(name: str) -> str:
     return (PROJECT / name).read_text(encoding="utf-8")
 
 
-def test_gradreach_has_at_most_twelve_verbs_and_the_readme_shows_five() -> None:
-    assert len(VERBS) <= 12
+def test_gradreach_has_at_most_fourteen_verbs_and_the_readme_shows_five() -> None:
+    assert len(VERBS) <= 14
     lines = "\n".join(re.findall(r"```sh\n(.*?)```", read("README.md"), re.DOTALL))
     shown = set(re.findall(r"^gradreach ([a-z-]+)", lines, re.MULTILINE))
     assert len(shown) == 5
@@ -83,7 +83,8 @@ def test_the_lock_pins_every_dependency_once_within_its_bounds(python: str) -> N
     assert {name: versions for name, versions in pins.items() if len(versions) > 1} == {}
     extras = SETTINGS["project"]["optional-dependencies"].values()
     for needed in map(Requirement, [*SETTINGS["project"]["dependencies"], *(one for extra in extras for one in extra)]):
-        assert pins[canonical(needed.name)][0] in needed.specifier, needed
+        if needed.name != "gradreach":  # an extra may rest on another
+            assert pins[canonical(needed.name)][0] in needed.specifier, needed
 
 
 def test_what_the_lock_pins_can_be_installed_on_the_oldest_python_that_is_promised() -> None:

@@ -11,7 +11,7 @@ from gradreach.diagnostics.trace import LayerTrace, Trace
 
 
 class JoinedSteps(Steps):
-    """The steps of one layer, each example's from a trace of its own."""
+    """The steps of one layer, each example's from a trace of its own; an LSTM's cell path alone is not among them."""
 
     def __init__(self, members: Sequence[Steps]) -> None:
         first = self.first = members[0]

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gradreach.diagnostics import Window, effective_receptive_field, theoretical_receptive_field, touched, windows_of
+from gradreach.diagnostics import (
+    Window,
+    effective_receptive_field,
+    measured_receptive_field,
+    theoretical_receptive_field,
+    touched,
+    windows_of,
+)
 from gradreach.models import CNN, TCN, KimCNN, LocallyConnected
 
 
@@ -108,6 +115,50 @@ def test_convolutions_beside_each_other_are_refused():
     with pytest.raises(ValueError, match="do not follow each other"):
         windows_of(KimCNN(3, width=8))
     assert windows_of(TCN(3, width=8, layers=2))  # its shortcut of one step is no trouble
+
+
+class Branches(nn.Module):
+    """A skip connection around two convolutions, and a third beside them; a transposed one on top."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv1d(2, 2, 3, dilation=2, padding="same"), nn.Conv1d(2, 2, 3, padding="same")
+        self.beside, self.top = nn.Conv1d(2, 2, 9, padding="same"), nn.ConvTranspose1d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        x = x.mT
+        return self.top((x + self.second(self.first(x).relu())).relu() + self.beside(x)).mT
+
+
+@pytest.mark.parametrize(
+    ("encode", "expected"),
+    [
+        (lambda x: TCN(2, width=4, layers=2, kernel_size=3).double().eval()(x, None)[0], 1 + 2 * 2 * 3),
+        (lambda x: KimCNN(2, width=6).double().eval()(x, None)[0], 5),  # of kernels 3, 4 and 5
+        (Branches().double(), 9 + 2),
+        (lambda x: x.flip(1), 1),
+    ],
+    ids=["skip connections", "parallel branches", "all at once", "turned"],
+)
+def test_a_receptive_field_is_measured_through_whatever_there_is(encode, expected):
+    torch.manual_seed(0)
+    assert measured_receptive_field(encode, torch.randn(1, 61, 2)) == expected
+
+
+def test_a_dead_unit_has_the_field_that_its_windows_say():
+    convolution = nn.Conv1d(1, 1, 5, padding="same").double()
+    nn.init.constant_(convolution.weight, -1.0)
+    nn.init.constant_(convolution.bias, -100.0)
+    assert measured_receptive_field(lambda x: convolution(x.mT).relu().mT, torch.rand(1, 20, 1)) == 5
+
+
+@pytest.mark.parametrize(
+    ("encode", "at", "why"),
+    [(lambda x: torch.zeros(len(x), 5, 1), None, "depends on no step"), (lambda x: x, 30, "there are 20 outputs")],
+)
+def test_a_field_that_cannot_be_measured_is_refused(encode, at, why):
+    with pytest.raises(ValueError, match=why):
+        measured_receptive_field(encode, torch.rand(1, 20, 1), at)
 
 
 def test_our_cnn_looks_at_no_more_than_it_says():

@@ -64,19 +64,58 @@ def windows_of(stack: nn.Module) -> list[Window]:
     layers = [module for module in stack.modules() if isinstance(module, kinds)]
     for module in stack.modules():
         if isinstance(module, OTHERS):
-            raise ValueError(f"{type(module).__name__}: a receptive field cannot be counted through it; measure it")
+            raise ValueError(
+                f"{type(module).__name__}: a receptive field cannot be counted through it; measured_receptive_field can"
+            )
     # a convolution of one step changes no field, so a shortcut of such may run beside the others
     wide = [module for module in layers if isinstance(module, nn.Conv1d) and _one(module.kernel_size) > 1]
     for one, after in pairwise(wide):
         if after.in_channels != one.out_channels:
             raise ValueError(
-                f"{one} and {after} do not follow each other: hand over the layers of one path, or Windows of your own"
+                f"{one} and {after} do not follow each other: measured_receptive_field goes through both, or hand over "
+                "the layers of one path"
             )
     if not layers:
         raise ValueError(
             f"{type(stack).__name__} holds no one-dimensional convolution or pool: it has no receptive field"
         )
     return [Window(*(_one(getattr(m, name, 1)) for name in Window._fields)) for m in layers]
+
+
+def measured_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at: int | None = None) -> int:
+    """Return over how many steps of the input one output depends on it, through whatever there is in between.
+
+    Skip connections, parallel branches, transposed convolutions: nothing has to be known of them. A step that is not a
+    number makes all outputs that depend on it none, whatever the weights are and whichever unit is dead.
+
+    Args:
+        encode: ``(batch, length, d_in) -> (batch, length', d_out)``, in evaluation mode; in float64, since some kernels
+            of float32 mix steps that do not depend on each other.
+        x: one example is looked at; its length bounds what can be seen.
+        at: the output's step, a negative one from the end; default the middle one.
+
+    Returns:
+        From the first step to the last on which the output depends.
+
+    Raises:
+        TypeError: ``encode`` is no function that gives a tensor of three dimensions, or x no such tensor of floats.
+        ValueError: there is no such step, or the output depends on no step.
+
+    >>> branches = nn.ModuleList(nn.Conv1d(1, 4, k, padding="same", dtype=torch.float64) for k in (3, 7))
+    >>> measured_receptive_field(lambda x: x + sum(branch(x.mT) for branch in branches).mT, torch.randn(1, 30, 1))
+    7
+    """
+    _check_encode(encode, x)
+    length = x.shape[1]
+    each = x[:1].detach().double().repeat(length, 1, 1)
+    each[range(length), range(length)] = math.nan
+    with undisturbed(), torch.no_grad():
+        output = _checked_output(encode(each))
+        at = _checked_step(at, output.shape[1])
+        there = output[:, at].isnan().any(1).nonzero().flatten()
+    if not len(there):
+        raise ValueError(f"output {at} depends on no step of the input: it has no receptive field")
+    return int(there[-1] - there[0]) + 1
 
 
 class EffectiveField(NamedTuple):
@@ -125,19 +164,12 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
     >>> field.extent, field.beyond(5)
     (5, False)
     """
-    if not (callable(encode) and isinstance(x, Tensor) and x.is_floating_point() and x.dim() == 3):
-        raise TypeError("hand over a function, and floating inputs (batch, length, d_in) that it maps to its outputs")
+    _check_encode(encode, x)
     with undisturbed():
         leaf = x.detach().clone().requires_grad_()
-        output = encode(leaf)
-        if not (isinstance(output, Tensor) and output.dim() == 3):
-            found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise TypeError(f"encode gives {found}; it must give one tensor (batch, length', d_out)")
+        output = _checked_output(encode(leaf))
         length = output.shape[1]
-        at = length // 2 if at is None else at
-        if not -length <= at < length:
-            raise ValueError(f"at={at}: there are {length} outputs; choose 0 to {length - 1}")
-        at %= length
+        at = _checked_step(at, length)
         norms = touched(leaf, output[:, at]).norm(dim=2).mean(0).double()
         centre = _centre(encode, x, length, at)
     total = float(norms.sum())
@@ -152,6 +184,26 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
     there = weights.nonzero().flatten()
     table = pd.DataFrame({"offset": offsets.numpy(), "weight": weights.numpy()})
     return EffectiveField(table, centroid, variance, int(there[-1] - there[0]) + 1)
+
+
+def _check_encode(encode: object, x: object) -> None:
+    if not (callable(encode) and isinstance(x, Tensor) and x.is_floating_point() and x.dim() == 3):
+        raise TypeError("hand over a function, and floating inputs (batch, length, d_in) that it maps to its outputs")
+
+
+def _checked_output(output: object) -> Tensor:
+    if not (isinstance(output, Tensor) and output.dim() == 3):
+        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise TypeError(f"encode gives {found}; it must give one tensor (batch, length', d_out)")
+    return output
+
+
+def _checked_step(at: int | None, outputs: int) -> int:
+    """Return the number of an output's step, from the start."""
+    at = outputs // 2 if at is None else at
+    if not -outputs <= at < outputs:
+        raise ValueError(f"at={at}: there are {outputs} outputs; choose 0 to {outputs - 1}")
+    return at % outputs
 
 
 @torch.no_grad()

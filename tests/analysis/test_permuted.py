@@ -28,7 +28,8 @@ CELLS = ("task", "seq_len", "seed", "optimizer.lr", "trainer.epochs")
 def declared(name):
     study = load_study(name, PROJECT / "experiments")
     parts = {words: part for words, part in leaves_of(study.parts).items() if isinstance(part, Part)}
-    return study, {words: part for words, part in parts.items() if isinstance(part.quantity, Comparison)}
+    compared = {words: part for words, part in parts.items() if isinstance(part.quantity, Comparison)}
+    return study, {words: part for words, part in compared.items() if part.quantity.outcome != "fixed"}  # arithmetic
 
 
 NAMES = [name for name in known_studies(PROJECT / "experiments") if declared(name)[1]]

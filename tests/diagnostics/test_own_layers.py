@@ -115,7 +115,8 @@ def formulas(name: str, cell: Cell, x: Tensor, state: Tensor) -> dict[str, Tenso
     if name == "gated tanh":
         x = w["embed.weight"] @ x
         (xf, xi), (sf, si), (bf, bi) = w["weight_x"].chunk(2), w["weight_s"].chunk(2), w["bias"].chunk(2)
-        return {"f": sigmoid(xf @ x + sf @ first + bf), "i": sigmoid(xi @ x + si @ first + bi)}
+        f, i = sigmoid(xf @ x + sf @ first + bf), sigmoid(xi @ x + si @ first + bi)
+        return {"f": f, "i": i, "notes": (1 - torch.tanh(f * first + i * x) ** 2) * f}
     if name == "lstm as printed":
         x = w["embed.weight"] @ x
         parts = zip("ifo", w["weight_x"].chunk(4)[:3], w["weight_h"].chunk(3), w["bias"].chunk(4)[:3], strict=True)

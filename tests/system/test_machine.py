@@ -64,15 +64,15 @@ def test_a_run_leaves_the_process_as_it_was(configured, monkeypatch) -> None:
     measure = Instrument.measure
 
     def watched(self, stage, passed=None):
-        loss = self.loss
+        loss = self.probe.loss
 
         def looking(output, target):
             seen.append(("instrument", machine.flushes()))
             return loss(output, target)
 
-        self.loss = looking
+        self.probe.loss = looking
         found = measure(self, stage, passed)
-        self.loss = loss
+        self.probe.loss = loss
         seen.append(("beside it", machine.flushes()))
         return found
 

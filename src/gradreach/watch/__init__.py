@@ -25,10 +25,10 @@ from gradreach.watch.language_model import reach_of
 from gradreach.watch.watcher import Watcher, watch
 
 if TYPE_CHECKING:
-    from gradreach.watch.hugging_face import GradientReachCallback
+    from gradreach.watch.hugging_face import GradientReachCallback as GradientReachCallback  # needs transformers
     from gradreach.watch.lightning import GradientReach
 
-__all__ = ["GradientReach", "GradientReachCallback", "Watcher", "reach_of", "watch"]
+__all__ = ["GradientReach", "Watcher", "reach_of", "watch"]
 
 
 NEEDS = {"GradientReach": ("lightning", "pytorch-lightning"), "GradientReachCallback": ("hugging_face", "transformers")}

@@ -149,9 +149,7 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
     config, environment = run.config, run.environment
     torch.manual_seed(config.seed)
     task, model = assemble(config, environment)
-    compiled = kernels.accelerate(model) if config.trainer.kernels == "compiled" else 0
-    if compiled:  # now: at their first call they would give way to torch's, which the identity does not say
-        kernels.compile_all(*{type(m).__name__ for m in model.modules() if isinstance(m, kernels.RNN | kernels.GRU)})
+    compiled = config.trainer.kernels == "compiled" and kernels.prepare(model)
     model.to(environment.device)
     if run.checkpoint.exists() and (why := flaw(run, model)) is not None:
         run.warnings.append(f"{run.checkpoint}: {why}; the run begins at its start")

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from gradreach.batch import IGNORED, Batch
 from gradreach.diagnostics.axes import Span, spans_of
 from gradreach.diagnostics.decay import curve_names
+from gradreach.diagnostics.probes import check_batch, device_of, lengths_of
 from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of
-from gradreach.diagnostics.trace import check_batch, check_model, copy_of, lengths_of, undisturbed
+from gradreach.diagnostics.trace import check_model, copy_of, undisturbed
 
 DECODED = 1024
 """So many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""
@@ -168,7 +169,7 @@ def _layers(model: nn.Module, batch: Batch, positions: Sequence[float]) -> list[
     chunks = []
     with undisturbed():
         probe = copy_of(model, torch.float32)
-        device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
+        device = device_of(probe, batch.x)
         cuts = split_recurrent(probe)
         for at in range(0, len(batch), CHUNK):
             some = batch.take(slice(at, at + CHUNK)).to(device, torch.float32)

@@ -71,10 +71,10 @@ def gate_coupling(layer: LayerTrace) -> pd.DataFrame:
     """
     check_layer(layer)
     columns = ["layer", "direction", "q10", "median", "q90", "coupled", "correlation"]
-    gates = _gates(layer)
+    gates = layer.steps.gates
     if not {"i", "f"} <= gates.keys():
         return pd.DataFrame(columns=columns)
-    i, f = gates["i"].ravel(), gates["f"].ravel()
+    i, f = (layer.valid(gates[name]).cpu().numpy() for name in "if")
     excess = i + f - 1
     known = len(excess) > 0 and not np.isnan(excess).any()
     quantiles = np.quantile(excess, (0.1, 0.5, 0.9)) if known else np.full(3, math.nan)

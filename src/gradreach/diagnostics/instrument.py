@@ -17,11 +17,12 @@ from gradreach.diagnostics.decay import curve_names, figures
 from gradreach.diagnostics.decoding import decoding_figures, linear_decoding
 from gradreach.diagnostics.gates import gate_coupling, gate_histograms, gate_statistics
 from gradreach.diagnostics.jacobians import omega, recurrent_matrices, step_factors
+from gradreach.diagnostics.probes import Loss, Probe, examples_of
 from gradreach.diagnostics.products import log10_condition_number, lyapunov_spectrum
 from gradreach.diagnostics.profile import profile_of
 from gradreach.diagnostics.receptive_field import effective_receptive_field
 from gradreach.diagnostics.sensitivity import has_parts, sensitivity, sensitivity_figures
-from gradreach.diagnostics.trace import LayerTrace, Loss, Probe, Trace, check_model, examples_of, trace_probe
+from gradreach.diagnostics.trace import LayerTrace, Trace, check_model, trace_probe
 from gradreach.schedule import Schedule, checked_schedule, due
 from gradreach.system.machine import exactly
 

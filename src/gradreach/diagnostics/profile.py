@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.batch import Batch
+from gradreach.diagnostics.probes import Loss
 from gradreach.diagnostics.steps import parts_of
-from gradreach.diagnostics.trace import Loss, Trace, trace
+from gradreach.diagnostics.trace import Trace, trace
 
 COLUMNS = ["layer", "direction", "quantity", "lag", "q10", "median", "q90", "n", "nonfinite"]
 

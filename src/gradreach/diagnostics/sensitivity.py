@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.batch import Batch
-from gradreach.diagnostics.trace import check_batch, check_model, copy_of, undisturbed
+from gradreach.diagnostics.probes import check_batch, device_of
+from gradreach.diagnostics.trace import check_model, copy_of, undisturbed
 
 NOISES = (0.01, 0.05, 0.1, 0.25)
 """Standard deviations of what is added, in units of that of the input."""
@@ -60,8 +61,7 @@ def sensitivity(model: nn.Module, batch: Batch, noises: Sequence[float] = NOISES
         raise ValueError("sensitivity needs at least two examples, to be told in units of their distance")
     with undisturbed(), torch.no_grad():
         probe = copy_of(model, torch.float64)
-        device = next((parameter.device for parameter in probe.parameters()), batch.x.device)
-        x, lengths, _ = batch.to(device, torch.float64)
+        x, lengths, _ = batch.to(device_of(probe, batch.x), torch.float64)
         before = _read(probe, x, lengths)
         apart = {of: float(torch.pdist(values).mean()) or math.nan for of, values in before.items()}
         rows = []

@@ -2,8 +2,7 @@
 
 import copy
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +13,13 @@ from torch import Tensor, nn
 from gradreach.batch import Batch
 from gradreach.diagnostics.axes import spans_of
 from gradreach.diagnostics.outputs import Outputs
+from gradreach.diagnostics.probes import Loss, Probe, cast_to, device_of, examples_of, lengths_of
 from gradreach.diagnostics.scaled import Scaled, log_norm
 from gradreach.diagnostics.steps import Adjoints, Steps, adjoints, in_time
 from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of, warn_of_silent
 from gradreach.errors import first_line
 from gradreach.system.machine import exactly
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 SUPPORTED = (torch.float32, torch.float64)
 
 
@@ -116,69 +115,6 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
     return trace_probe(model, examples_of(batch, loss), dtype)
 
 
-class Probe(ABC):
-    """Examples, and what is asked of a model about them.
-
-    - ``x``: floating ``(batch, length, channels)``, or token ids ``(batch, length)``.
-    - ``lengths``: ``(batch,)`` valid steps, or None where all are.
-    - ``batch``: the same as a ``Batch``, if it is one.
-    """
-
-    x: Tensor
-    lengths: Tensor | None
-    batch: Batch | None = None
-
-    @abstractmethod
-    def to(self, device: torch.device, dtype: torch.dtype) -> "Probe":
-        """Move it, and all that belongs to it; floating values take the dtype."""
-
-    @abstractmethod
-    def losses(self, model: nn.Module, x: Tensor) -> Tensor:
-        """Return each example's own loss, ``(batch,)``, of the examples with ``x`` in the place of their own."""
-
-
-class Examples(Probe):
-    """A batch, and a loss of output and target; see ``trace``."""
-
-    batch: Batch
-
-    def __init__(self, batch: Batch, loss: Loss) -> None:
-        self.batch, self.loss = batch, loss
-        self.x, self.lengths = batch.x, batch.lengths
-
-    def to(self, device: torch.device, dtype: torch.dtype) -> "Examples":
-        """Move it."""
-        loss = self.loss
-        if isinstance(loss, nn.Module):
-            loss = copy.deepcopy(loss)._apply(lambda tensor: cast_to(tensor, dtype))
-        return Examples(self.batch.to(device, dtype), loss)
-
-    def losses(self, model: nn.Module, x: Tensor) -> Tensor:
-        """Call the model."""
-        output = model(x) if self.lengths is None else model(x, self.lengths)
-        try:
-            return self.loss(output, self.batch.target)
-        except RuntimeError as error:
-            if x.dtype != torch.float32 and "Float" in str(error):
-                raise ValueError(
-                    f"dtype={torch.float64}: the loss holds tensors of float32 ({error}); hand over an nn.Module that "
-                    "holds them as buffers, or measure with dtype=torch.float32"
-                ) from error
-            raise
-
-
-def examples_of(batch: Batch, loss: Loss | None) -> Examples:
-    """Return a batch with its loss.
-
-    Raises:
-        TypeError, ValueError: it is no batch, or the loss no function.
-    """
-    check_batch(batch)
-    if not callable(loss):
-        raise TypeError(f"loss must be a function (output, target) -> (batch,), not a {type(loss).__name__}")
-    return Examples(batch, loss)
-
-
 def trace_probe(
     model: nn.Module, probe: Probe, dtype: torch.dtype = torch.float64, layers: Sequence[str] | None = None
 ) -> Trace:
@@ -199,7 +135,7 @@ def trace_probe(
         )
     with undisturbed():
         copied = copy_of(model, dtype)
-        probe = probe.to(next((parameter.device for parameter in copied.parameters()), probe.x.device), dtype)
+        probe = probe.to(device_of(copied, probe.x), dtype)
         lengths, (examples, columns) = lengths_of(probe), probe.x.shape[:2]
         inputs: list[Tensor] = []
         x = probe.x
@@ -317,17 +253,6 @@ def copy_of(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     return getattr(cast, "_orig_mod", cast).eval().requires_grad_(False)
 
 
-def check_batch(batch: Any) -> None:
-    """Refuse what is no batch.
-
-    Raises:
-        ValueError: saying what it is, and what to hand over.
-    """
-    if not isinstance(batch, Batch) or not isinstance(batch.lengths, Tensor | None):
-        found = f"Batch whose lengths are {batch.lengths!r}" if isinstance(batch, Batch) else type(batch).__name__
-        raise ValueError(f"batch is a {found}; hand over Batch(x, lengths, target), lengths a tensor (batch,) or None")
-
-
 def check_layer(layer: object) -> None:
     """Refuse what is no traced layer.
 
@@ -346,22 +271,6 @@ def check_model(model: object) -> None:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module, not a {type(model).__name__}")
-
-
-def lengths_of(batch: "Batch | Probe") -> Tensor:
-    """Return how many steps of each example are valid, ``(batch,)``.
-
-    Raises:
-        ValueError: it is fewer than none, or more than there are.
-    """
-    examples, columns = batch.x.shape[:2]
-    if batch.lengths is None:
-        return torch.full((examples,), columns, device=batch.x.device)
-    if examples and not (int(batch.lengths.min()) >= 0 and int(batch.lengths.max()) <= columns):
-        raise ValueError(
-            f"lengths={batch.lengths.tolist()}: the probe has {columns} steps; each must be 0 to {columns}"
-        )
-    return batch.lengths
 
 
 def _watch_embeddings(probe: nn.Module, ids: Tensor, found: list[Tensor]) -> None:
@@ -385,13 +294,6 @@ def _watch_embeddings(probe: nn.Module, ids: Tensor, found: list[Tensor]) -> Non
     for name, module in probe.named_modules():
         if isinstance(module, nn.Embedding):
             module.register_forward_hook(lambda _, arguments, output, name=name: hook(name, arguments[0], output))
-
-
-def cast_to(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a tensor in a dtype; of complex numbers the complex one, and of integers themselves."""
-    if tensor.is_complex():
-        return tensor.to(torch.complex128 if dtype == torch.float64 else torch.complex64)
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 @contextmanager

@@ -42,11 +42,7 @@ class Steps:
     def __init__(self, run: RunConfig, environment: RunEnvironment, splits: Splits, compiled: bool) -> None:
         torch.manual_seed(run.seed)
         task, model = assemble(run, environment)
-        self.is_compiled = bool(compiled and kernels.accelerate(model))
-        if self.is_compiled:
-            kernels.compile_all(
-                *{type(m).__name__ for m in model.modules() if isinstance(m, kernels.RNN | kernels.GRU)}
-            )
+        self.is_compiled = compiled and kernels.prepare(model)
         self.limit = run.trainer.clip_norm
         self.module = TrainingModule(model, task, run.optimizer).train()
         self.optimizer = make_optimizer(run.optimizer, model.parameters(), fused=True)

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 from transformers import Trainer, TrainerCallback
 
-from gradreach.schedule import Schedule, checked_schedule
-from gradreach.watch.watcher import Watcher
+from gradreach.schedule import Schedule
+from gradreach.watch.watcher import Watcher, schedule_of
 
 
 class GradientReachCallback(TrainerCallback):  # type: ignore[misc]  # an extra
@@ -24,7 +24,7 @@ class GradientReachCallback(TrainerCallback):  # type: ignore[misc]  # an extra
 
     def __init__(self, trainer: Trainer, probe: Any, every: Schedule = "epoch", **options: Any) -> None:
         self.trainer = trainer
-        self.by_step = isinstance(checked_schedule(1 if every == "epoch" else every), str)
+        self.by_step = isinstance(schedule_of(every), str)
         self.watcher = Watcher(trainer.model, probe, every=every, **options)
 
     @property

@@ -8,9 +8,9 @@ import pandas as pd
 from torch import Tensor
 
 from gradreach.errors import first_line
-from gradreach.schedule import Schedule, checked_schedule
+from gradreach.schedule import Schedule
 from gradreach.watch.probe import OwnLoss
-from gradreach.watch.watcher import LEAST, Watcher, tell
+from gradreach.watch.watcher import LEAST, Watcher, schedule_of, tell
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningModule, Trainer
@@ -86,9 +86,8 @@ class GradientReach(Moments):
         layers: Sequence[str] | None = None,
         least: float | None = LEAST,
     ) -> None:
-        self.every = checked_schedule(1 if every == "epoch" else every)
-        self.by_step = isinstance(self.every, str)
-        self.asked = (probe, loss, quantities, self.every, lengths, layers, least)
+        self.by_step = isinstance(schedule_of(every), str)
+        self.asked = (probe, loss, quantities, every, lengths, layers, least)
         self.watcher: Watcher | None = None
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradreach.errors import first_line
 from gradreach.watch.probe import OwnLoss
 
 HAND_OVER = "hand over loss=, a function (model, probe) -> (batch,) of each example's own loss"
@@ -28,7 +29,7 @@ def of_training_step(model: nn.Module, probe: Any) -> Tensor:
         given = step(probe) if _takes_no_index(step) else step(probe, 0)
     except RuntimeError as error:
         if "Trainer" in str(error) or "trainer" in str(error):
-            raise ValueError(f"training_step needs its trainer ({_line(error)}); {HAND_OVER}") from error
+            raise ValueError(f"training_step needs its trainer ({first_line(error)}); {HAND_OVER}") from error
         raise
     return _loss_in(given, "training_step")
 
@@ -68,10 +69,6 @@ def _takes_no_index(step: Any) -> bool:
 
 def _say_nothing(*arguments: Any, **options: Any) -> None:
     """Stand in for what a module says to its loggers."""
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def agree(whole: Tensor, singles: Tensor) -> str | None:

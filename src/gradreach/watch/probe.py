@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradreach.diagnostics.trace import Probe, cast_to
+from gradreach.diagnostics.probes import Probe, cast_to
 
 OwnLoss = Callable[[nn.Module, Any], Tensor]
 """``(model, probe) -> (batch,)``: each example's own loss, not their mean."""

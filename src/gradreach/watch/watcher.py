@@ -12,15 +12,25 @@ from torch import Tensor, nn
 from gradreach.diagnostics.decay import figures_by_curve
 from gradreach.diagnostics.instrument import Instrument
 from gradreach.diagnostics.joined import joined
+from gradreach.diagnostics.probes import device_of
 from gradreach.diagnostics.trace import Trace, check_model, copy_of, trace_probe, undisturbed
 from gradreach.errors import first_line
-from gradreach.schedule import Schedule
+from gradreach.schedule import Schedule, checked_schedule
 from gradreach.watch.own_loss import agree, own_loss_of
 from gradreach.watch.probe import AnyProbe, OwnLoss
 
 LEAST = 0.1
 """Share of the sequence: a layer whose gradient reaches less far is told of."""
 NOTHING = pd.DataFrame()
+
+
+def schedule_of(every: Schedule) -> Schedule:
+    """Return a schedule, in which ``epoch`` is every one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return checked_schedule(1 if every == "epoch" else every)
 
 
 class Watcher(Instrument):
@@ -49,6 +59,8 @@ class Watcher(Instrument):
 'gradient/reach/lstm']
     """
 
+    probe: AnyProbe
+
     def __init__(
         self,
         model: nn.Module,
@@ -64,20 +76,19 @@ class Watcher(Instrument):
         if "decoding" in quantities:
             raise ValueError("quantities: decoding needs hundreds of labelled examples; take linear_decoding for it")
         self.one_by_one: bool | None = False if loss is not None else None
-        self.examples = AnyProbe(probe, own_loss_of(model, probe) if loss is None else loss, lengths)
         self.layers, self.least = layers, least
         self.told: set[str] = set()
-        schedule = 1 if every == "epoch" else every
-        super().__init__(model, self.examples, None, dict.fromkeys(quantities, schedule))
+        examples = AnyProbe(probe, own_loss_of(model, probe) if loss is None else loss, lengths)
+        super().__init__(model, examples, None, dict.fromkeys(quantities, schedule_of(every)))
 
     def trace(self) -> Trace:
         """Trace the model: all examples at once, where their own losses can be told apart, else one by one."""
         if self.one_by_one is None:
-            self.examples.reduction = self._reduction()
-            self.one_by_one = self.examples.reduction is None
+            self.probe.reduction = self._reduction()
+            self.one_by_one = self.probe.reduction is None
         if not self.one_by_one:
-            return trace_probe(self.model, self.examples, layers=self.layers)
-        every = [self.examples.take(slice(i, i + 1)) for i in range(len(self.examples))]
+            return trace_probe(self.model, self.probe, layers=self.layers)
+        every = [self.probe.take(slice(i, i + 1)) for i in range(len(self.probe))]
         return joined([trace_probe(self.model, one, layers=self.layers) for one in every])
 
     def measure(self, stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
@@ -111,8 +122,7 @@ class Watcher(Instrument):
         """
         with undisturbed(), torch.no_grad():
             copied = copy_of(self.model, torch.float64)
-            device = next((parameter.device for parameter in copied.parameters()), self.examples.x.device)
-            probe = self.examples.to(device, torch.float64)
+            probe = self.probe.to(device_of(copied, self.probe.x), torch.float64)
             whole = probe.losses(copied, probe.x)
             every = [probe.take(slice(i, i + 1)) for i in range(len(probe))]
             singles = torch.cat([one.losses(copied, one.x) for one in every])
@@ -147,7 +157,7 @@ class Watcher(Instrument):
         return (layer or type(self.model).__name__) + (".backward" if way == "backward" else "")
 
     def _tell_of_short(self, stage: str, named: Mapping[str, float]) -> None:
-        most = self.examples.x.shape[1] - 1
+        most = self.probe.x.shape[1] - 1
         for key, steps in named.items():
             kind, _, place = key.removeprefix("gradient/").partition("/")
             if self.least is None or kind != "reach" or place == "input" or place in self.told or most < 1:

@@ -68,7 +68,7 @@ TIMELESS: Any = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer":
 ANONYMOUS: Any = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 """The same for SVG."""
 
-QUANTITIES = {"x": "input, ‖dL/dx‖", "h": "state, ‖dL/dh‖", "c": "cell, ‖dL/dc‖"}
+QUANTITIES = {"x": "input, ‖dL/dx‖", "h": "state, ‖dL/dh‖", "c": "cell, ‖dL/dc‖", "y": "output, ‖dL/dy‖"}
 
 
 def draw_band(

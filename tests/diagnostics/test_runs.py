@@ -255,6 +255,15 @@ def test_a_picture_shows_nothing_of_the_run_before(schedule):
     assert np.array_equal(first, again)
 
 
+def test_the_outputs_of_layers_are_drawn_as_states_are():
+    torch.manual_seed(0)
+    model, batch = SequenceModel(CNN(2, width=3), "last", 2), Batch(torch.randn(4, 9, 2), None, torch.zeros(4).long())
+    one = Instrument(model, batch, lambda o, t: o.sum(1), {"profile": "ends"})
+    one.measure("start")
+    figure = draw_run_profile(one.tables["profile"][0])
+    assert [axes.get_title() for axes in figure.axes][:2] == ["input, ‖dL/dx‖", "output, ‖dL/dy‖ of encoder.layers.0"]
+
+
 def test_a_heat_map_is_drawn_where_training_was_watched():
     watched, ends = instrument({"profile": 1}), instrument({"profile": "ends"})
     for one in (watched, ends):

@@ -137,6 +137,17 @@ def test_profile_is_a_picture_and_a_table(tracked):
     assert (files / path_of(said, PICTURE)).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("model", ["cnn", "tcn", "transformer"])
+def test_a_run_of_layers_without_a_recurrence_is_tracked_to_its_end(do, model):
+    record, run, results = do(f"model={model}")
+    assert record["status"] == "finished"
+    assert "untracked" not in record
+    (log,) = logs(results, run.run_id)
+    picture = path_of(inspect(log), PICTURE)
+    assert (log.parent / "files" / picture).read_bytes().startswith(b"\x89PNG")
+    assert "y" in set(pd.DataFrame(RecordStore(results / "runs").read_profile(run.run_id))["quantity"])
+
+
 def test_a_long_profile_is_told_whole(configured, capsys):
     run, environment = configured(*OFFLINE, "model=rnn")
     stages = ["start", *(f"epoch {n}" for n in range(1, 5)), "end"]

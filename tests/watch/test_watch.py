@@ -281,6 +281,17 @@ def test_a_bad_probe_does_not_end_a_training():
     assert callback.profile.empty
 
 
+def test_a_picture_that_cannot_be_drawn_does_not_end_a_training(probe, monkeypatch):
+    def broken(profile):
+        raise KeyError("y")
+
+    monkeypatch.setattr("gradreach.drawing.draw_run_profile", broken)
+    callback = GradientReach(probe)
+    with pytest.warns(UserWarning, match="^gradreach: no picture: 'y'"):
+        train([callback])
+    assert callback.profile["stage"].unique().tolist() == ["start", "epoch 1", "epoch 2"]
+
+
 def test_a_loop_of_ones_own(probe):
     model = Classifier()
     optimizer = torch.optim.Adam(model.parameters())

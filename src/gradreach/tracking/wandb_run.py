@@ -114,7 +114,8 @@ class WandbRun:
         if profile is not None:
             from gradreach.drawing import as_image, draw_run_profile
 
-            picture = wandb.Image(as_image(draw_run_profile(profile)))
+            drawn = profile[profile["quantity"] != "y"]  # a panel a layer would take longer than a short training
+            picture = wandb.Image(as_image(draw_run_profile(drawn)))
             _give_file(self.run, "gradient/profile", picture, self.last["step"] + 1)
             row["gradient/profile"] = picture
         self._log(row, self.last["step"] + 1)

@@ -1,7 +1,6 @@
 """The instrument as a callback of Lightning's."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -121,8 +120,12 @@ class GradientReach(Moments):
     def on_train_end(self, trainer: "Trainer", module: "LightningModule") -> None:
         """Draw the profile, where a logger takes pictures."""
         if self.watcher is not None and len(self.watcher.profile):
-            with suppress(ImportError):  # matplotlib is not part of the light installation
+            try:
                 _show(trainer, self.watcher.profile)
+            except ImportError:
+                pass  # matplotlib is not part of the light installation
+            except Exception as error:
+                tell(f"no picture: {first_line(error)}")
 
     def _log(self, trainer: "Trainer", found: dict[str, float]) -> None:
         for logger in trainer.loggers if found else ():

@@ -166,6 +166,10 @@ def computed(
 PAIRED = "Pairs share their seed; 95 % interval (Student's t). One that holds zero does not tell them apart."
 
 
+LEFT_OUT = "seeds left out"
+"""Of which a run has no such number."""
+
+
 def effects(name: str, quantities: Mapping[str, Quantity], caption: str, note: str = PAIRED) -> ComputedOf:
     """Declare a table of quantities that decide nothing: value, 95 % interval, and n, a row each.
 
@@ -180,10 +184,11 @@ def effects(name: str, quantities: Mapping[str, Quantity], caption: str, note: s
         rows = []
         for words, quantity in quantities.items():
             for place, each in quantity.split(results) or [({}, quantity)]:
-                _, mean, low, high, n, unit, *_ = each.of(results, words)
-                found = {"mean": mean, "95 % from": low, "to": high, "unit": unit, "seeds": n}
-                rows.append({"what": words, **place, **found})
-        return pd.DataFrame(rows)
+                effect = each.of(results, words)
+                ends = {"mean": effect.value, "95 % from": effect.low, "to": effect.high, "unit": effect.unit}
+                rows.append({"what": words, **place, **ends, "seeds": effect.n, LEFT_OUT: effect.absent})
+        frame = pd.DataFrame(rows)
+        return frame if frame[LEFT_OUT].any() else frame.drop(columns=LEFT_OUT)
 
     return computed(name, compute, caption, note)
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gradreach.analysis.results import Results, Where
+from gradreach.analysis.stats.draws import draws
 from gradreach.analysis.stats.verdict import Effect
 from gradreach.analysis.study.of_runs import Beside, OfRuns
 from gradreach.analysis.study.parts import Threshold
@@ -15,7 +16,7 @@ from gradreach.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Value(OfRuns):
-    """The mean of a metric over seeds; runs of one seed count with their mean."""
+    """The mean of a metric over seeds; runs of one seed count with their mean, where all have a number."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -29,8 +30,9 @@ class Value(OfRuns):
         return self._labelled(self._effect(values, column.unit, column.limits, results.level), results)
 
     def draws(self, results: Results, part: str = "") -> np.ndarray:
-        """Return the value of each seed."""
-        return self._cells(results, self.a, part).groupby("seed")["value"].mean().to_numpy(float)
+        """Return the value of each seed, NaN where a run of it has none."""
+        cells = self._cells(results, self.a, part)
+        return draws(cells["value"], cells["seed"], cells["counts"]).to_numpy(float)
 
 
 def value(

@@ -14,7 +14,7 @@ from gradreach.compose import Composer, all_jobs, configuration
 from gradreach.display import counted, warned_lines
 from gradreach.records import SETTLED, RecordStore
 from gradreach.rounding import number
-from gradreach.run_table.columns import MISSING
+from gradreach.run_table.columns import MISSING, as_frame, planned_row
 from gradreach.run_table.committed import rows_of
 from gradreach.run_table.join import committed_runs
 from gradreach.sweeps.plan import Job, labels, plan, varied
@@ -37,6 +37,15 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
     """
     with composing(line, conf_dir) as (jobs, compose):
         return plan(jobs, compose)
+
+
+def planned_rows(name: str, conf_dir: Path) -> pd.DataFrame:
+    """Return the run table of an experiment before its runs.
+
+    Raises:
+        ConfigError: as of ``planned``.
+    """
+    return as_frame(planned_row(job.run.canonical(), job.run_id) for job in planned([name], conf_dir))
 
 
 @contextmanager

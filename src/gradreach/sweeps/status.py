@@ -11,6 +11,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from gradreach.compose import Composer, all_jobs, configuration
+from gradreach.config import parse, plain
 from gradreach.display import counted, warned_lines
 from gradreach.records import SETTLED, RecordStore
 from gradreach.rounding import number
@@ -40,12 +41,14 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
 
 
 def planned_rows(name: str, conf_dir: Path) -> pd.DataFrame:
-    """Return the run table of an experiment before its runs.
+    """Return the run table of an experiment before its runs; no data are read for it.
 
     Raises:
         ConfigError: as of ``planned``.
     """
-    return as_frame(planned_row(job.run.canonical(), job.run_id) for job in planned([name], conf_dir))
+    with composing([name], conf_dir) as (jobs, compose):
+        runs = {run.run_id: run for run, _ in (parse(plain(compose(job))) for job in jobs)}
+    return as_frame(planned_row(run.canonical(), run_id) for run_id, run in runs.items())
 
 
 @contextmanager

@@ -34,6 +34,7 @@ FACES: dict[str, tuple[str, ...] | None] = {
     "gradreach.analysis.stats.verdict": ("as_aside",),
     "gradreach.analysis.study.comparison": ("compare",),
     "gradreach.analysis.study.contrast": ("contrast",),
+    "gradreach.analysis.study.page_tables": ("how_found", "table"),
     "gradreach.analysis.study.parts": ("Threshold", "arithmetic"),
     "gradreach.analysis.study.room": ("no_room",),
     "gradreach.analysis.study.times": ("time_ratio",),

@@ -33,6 +33,7 @@ from gradreach.study import (
     measure,
     share,
     table,
+    time_ratio,
     value,
 )
 
@@ -341,6 +342,31 @@ def test_a_table_of_effects_has_a_row_for_each_place():
     made = effects("gains", {"lstm − rnn": compare("test/accuracy", LSTM, RNN, each="seq_len")}, "Gains.")
     rows = made.table(results()).compute(results())
     assert rows[["what", "seq_len", "seeds"]].to_numpy().tolist() == [["lstm − rnn", 50, 5], ["lstm − rnn", 100, 5]]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "said"),
+    [
+        (
+            compare("test/accuracy", "lstm", "rnn", outcome="mean"),
+            "Mean and 95 % interval (Student's t) of pairs",
+        ),
+        (
+            compare("test/accuracy", "lstm", "rnn"),
+            "Pseudomedian and 95 % interval (signed ranks) of pairs of",
+        ),
+        (compare("parameters", "lstm", "rnn", ratio=True), "one that holds 1 does not tell them apart."),
+        (compare("test/accuracy", "lstm", "rnn", outcome="examples"), "(Student's t over seeds and examples) of pairs"),
+        (compare("parameters", "lstm", "rnn", outcome="fixed"), "No test: the same in every run. Read it so."),
+        (contrast("a", "b", "lstm", label="a − b"), "Pseudomedian and 95 % interval (signed ranks)."),
+        (share("solved", "lstm"), "Share and 95 % interval (exact binomial)."),
+        (time_ratio("gru", "lstm"), "(signed ranks, over rounds) of pairs of one round: one that holds 1"),
+    ],
+)
+def test_a_table_of_effects_says_by_which_test_its_intervals_are_found(quantity, said):
+    reading = effects("t", {"it": quantity}, "T.", "Read it so.").table(results()).reading
+    assert said in reading
+    assert reading.endswith(" Read it so.")
 
 
 def test_a_table_of_ones_own_waits_for_the_first_run():

@@ -25,6 +25,7 @@ class Outcome(NamedTuple):
     """A class of outcomes.
 
     - ``words``: its test, for people.
+    - ``estimate``: what its value is.
     - ``interval``: of values, one a seed or pair, at a level α.
     - ``extremes``: of so many values those that leave least open; None where any number of them may decide.
     - ``scale``: what 1 is in the unit of thresholds: shares are in per cent.
@@ -32,6 +33,7 @@ class Outcome(NamedTuple):
     """
 
     words: str
+    estimate: str
     interval: Callable[[np.ndarray, float], Interval]
     extremes: Callable[[int], list[np.ndarray]] | None = None
     scale: float = 1.0
@@ -161,14 +163,21 @@ def _alike(*values: float) -> Callable[[int], list[np.ndarray]]:
 
 
 OUTCOMES = {
-    "mean": Outcome("Student's t", mean_interval),
-    "ranks": Outcome("signed ranks", signed_rank_interval, _alike(WORST, -WORST, 0)),
-    "share": Outcome("exact binomial", share_interval, _alike(1, 0), 100.0),
-    "fixed": Outcome("no test: the same in every run", extent),
+    "mean": Outcome("Student's t", "mean", mean_interval),
+    "ranks": Outcome("signed ranks", "pseudomedian", signed_rank_interval, _alike(WORST, -WORST, 0)),
+    "share": Outcome("exact binomial", "share", share_interval, _alike(1, 0), 100.0),
+    "fixed": Outcome("no test: the same in every run", "value", extent),
     "share difference": Outcome(
-        "exact binomial, of pairs", share_difference_interval, _alike(1, -1, 0), 100.0, share_interval
+        "exact binomial, of pairs",
+        "difference of shares",
+        share_difference_interval,
+        _alike(1, -1, 0),
+        100.0,
+        share_interval,
     ),
-    "examples": Outcome("Student's t over seeds and examples", example_interval, None, 100.0, accuracy_interval),
-    "rounds": Outcome("signed ranks, over rounds", signed_rank_interval, _alike(WORST, -WORST, 0)),
+    "examples": Outcome(
+        "Student's t over seeds and examples", "mean difference", example_interval, None, 100.0, accuracy_interval
+    ),
+    "rounds": Outcome("signed ranks, over rounds", "pseudomedian", signed_rank_interval, _alike(WORST, -WORST, 0)),
 }
 """What a part may declare that it rests on."""

@@ -47,7 +47,9 @@ def experiment(built: Built) -> None:
         console.print(f"\n{study.claim.id or 'Claim'}: {study.claim.text}")
         console.print(f"{built.verdict.words}. {built.answer}", style="bold")
         for part in built.parts:
-            console.print(f"  {part.name}: {part.state}" + (f"; {part.effect}" if part.effect else ""))
+            console.print(
+                f"  {'aside: ' * part.aside}{part.name}: {part.state}" + (f"; {part.effect}" if part.effect else "")
+            )
         console.print(f"outcomes={outcomes(built.verdict)!r}")
     for view in built.views:
         console.print()
@@ -80,9 +82,9 @@ def frame(rows: pd.DataFrame, keys: Sequence[str]) -> None:
         console.print(part)
 
 
-def decide(claim: str, results_dir: Path, experiments_dir: Path) -> None:
+def decide(claim: str, results_dir: Path, experiments_dir: Path, plan: Callable[[str], pd.DataFrame]) -> None:
     """Print what pilots say of a plan."""
-    name, looks, rows = decided(claim, results_dir, experiments_dir)
+    name, looks, rows = decided(claim, results_dir, experiments_dir, plan)
     console = Console(highlight=False, markup=False)
     numbers = ", ".join(str(len(seeds)) for seeds in looks.seeds)
     console.print(

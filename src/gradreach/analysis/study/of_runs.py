@@ -1,0 +1,154 @@
+"""What quantities that are of runs share: which runs are meant, their values, and the interval of one value a seed."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.results import PENDING, Results, Where, has
+from gradreach.analysis.stats.intervals import OUTCOMES
+from gradreach.analysis.stats.statistics import Interval
+from gradreach.analysis.stats.verdict import Effect
+from gradreach.analysis.study.parts import Quantity
+from gradreach.analysis.study.selection import Over, check_closed, check_even, in_words, keys_of, listed, values_of
+from gradreach.analysis.tables.specification import Measure
+from gradreach.errors import ConfigError, advise
+from gradreach.rounding import number
+
+Beside = Mapping[str, "Quantity | Callable[[Results], Any]"]
+"""What stands in brackets beside a number, by what it is called: a quantity, or a function of the results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfRuns(Quantity):
+    """A number of a metric of some runs, by the words that ``value`` tells."""
+
+    metric: str
+    a: Where
+    where: Where = field(default_factory=dict)
+    over: Over = None
+    each: Over = None
+    needs: tuple[str, float] | None = None
+    label: str = ""
+    beside: Beside = field(default_factory=dict)
+    outcome: str = "mean"
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise ConfigError("outcome", self.outcome, choices=[*OUTCOMES])
+
+    def _meant(self, side: Where) -> dict[str, Any]:
+        return {**self.where, **values_of(self.over), **values_of(self.each), **side}
+
+    def _sides(self) -> tuple[Where, ...]:
+        return (self.a,)
+
+    @property
+    def sides(self) -> tuple[Where, ...]:
+        """Which runs it is of, of each side."""
+        return tuple(map(self._meant, self._sides()))
+
+    @property
+    def _keys(self) -> list[str]:
+        """What tells the runs of one seed apart."""
+        return list(keys_of(self.over))
+
+    def check(self, results: Results, part: str) -> None:
+        """See before the runs that every selector means one configuration a seed; none at all is worth a note."""
+        for _, each in self.split(results) or [({}, self)]:
+            assert isinstance(each, OfRuns)
+            for side in each._sides():
+                meant = each._meant(side)
+                if meant.keys() & {"solved", *(results.derived.keys() - set(results.runs))}:
+                    continue  # rests on what is measured first
+                check_closed(results, meant, each._keys, part)
+                check_even(results, meant, each._keys, part)
+                if results.where(meant).runs.empty:
+                    advise(f"part “{part}”: the sweep has no run of {in_words(meant)}, so nothing decides it")
+
+    def split(self, results: Results) -> list[tuple[Where, Quantity]]:
+        """Return one quantity for each value of ``each=``, and which; none where there is none."""
+        keys = list(keys_of(self.each))
+        if not keys:
+            return []
+        found = pd.concat([results.where(self._meant(side)).runs[keys] for side in self._sides()])
+        places = found.drop_duplicates().sort_values(keys).to_dict("records")
+        return [(place, self._at(place)) for place in ({str(k): v for k, v in each.items()} for each in places)]
+
+    def _at(self, place: Where) -> Quantity:
+        kept = {name: value for name, value in vars(self).items() if name != "each"}
+        return type(self)(**{**kept, "where": {**self.where, **place}})
+
+    def _cells(self, results: Results, side: Where, part: str) -> pd.DataFrame:
+        """Return a row a run of one side: its seed, where it stands in ``over``, its value, and whether it counts.
+
+        A seed of which a run is still to come does not count yet. A run that failed has no value, and so its seed has
+        none; one that lacks what it ``needs`` does not count.
+        """
+        meant = self._meant(side)
+        has(results.runs, self.metric)
+        check_closed(results, meant, self._keys, part or self.words)
+        runs = results.where(meant).runs
+        runs = runs[~runs["seed"].isin(runs.loc[runs["status"].isin(PENDING), "seed"])]
+        column = results.column(self.metric)
+        measure = Measure(self.metric, "", scale=column.scale, needs=self.needs or column.needs)
+        values = np.where(runs["status"] == "diverged", column.worst, measure.values(runs))
+        values = np.where(runs["status"] == "failed", math.nan, values)
+        return runs.assign(value=values, counts=measure.counts(runs) | (runs["status"] != "finished"))
+
+    def _side(self, values: np.ndarray, level: float) -> Interval:
+        """Return the interval of one side by itself, of one value a seed, by the outcome class."""
+        return self.shown(OUTCOMES[self.outcome].of_side(self.scaled(values), level))
+
+    def _effect(self, values: np.ndarray, unit: str, limits: tuple[float, float], level: float) -> Effect:
+        """Return the interval of one value a seed, by the outcome class, cut at what is possible."""
+        outcome = OUTCOMES[self.outcome]
+        found = self.shown(outcome.interval(self.scaled(values), level))
+        effect = Effect("", *found, unit, level, len(values) - found.n, outcome.words)
+        if not effect.known:
+            return effect
+        return effect._replace(low=max(found.low, limits[0]), high=min(found.high, limits[1]))
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return the values that are there, one a seed, as the outcome class counts them."""
+        values = values[~(np.isnan(values) if values.ndim == 1 else np.isnan(values).any(1))]
+        if not self.outcome.startswith("share"):
+            return values
+        counted = values / OUTCOMES[self.outcome].scale
+        if not np.isin(counted, (-1.0, 0.0, 1.0)).all():
+            hint = "choose each= in place of over=, or outcome='mean'"
+            raise ConfigError(f"outcome of {self.words}", self.outcome, "is of runs that are true or not", hint)
+        return counted
+
+    def shown(self, found: Interval) -> Interval:
+        """Return an interval in the unit in which thresholds are written."""
+        scale = OUTCOMES[self.outcome].scale
+        return found._replace(value=scale * found.value, low=scale * found.low, high=scale * found.high)
+
+    def _labelled(self, effect: Effect, results: Results) -> Effect:
+        column, label = results.column(self.metric), self.label
+        if not label:
+            over = [name for name in keys_of(self.over) if name not in values_of(self.over)]
+            mean = f"mean over {listed(over)}" if over else ""
+            label = ", ".join(filter(None, (column.words or self.metric, self._selection(), mean)))
+        beside = "; ".join(f"{words} {_said(each, results)}" for words, each in self.beside.items())
+        return effect._replace(label=f"{label} ({beside})" if beside else label)
+
+    def _selection(self) -> str:
+        return in_words(self._meant(self.a))
+
+    @property
+    def words(self) -> str:
+        """What it is called: its label, or the metric and of which runs."""
+        return self.label or f"{self.metric}, {self._selection()}"
+
+
+def _said(each: "Quantity | Callable[[Results], Any]", results: Results) -> str:
+    if isinstance(each, Quantity):
+        effect = each.of(results)
+        return f"{number(effect.value, '.3g')}{f' {effect.unit}' if effect.unit else ''}"
+    found = each(results)
+    return number(found, ".3g") if isinstance(found, float) else str(found)

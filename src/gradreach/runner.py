@@ -14,7 +14,7 @@ from gradreach.assemble import assemble
 from gradreach.config import RunConfig, RunEnvironment, resolve
 from gradreach.diagnostics import DECODED, Instrument, Quantity, register
 from gradreach.errors import FULL, no_room
-from gradreach.models import caveat
+from gradreach.models import LabelledExamples, caveat
 from gradreach.records import SETTLED, left_alone
 from gradreach.run_state import Row, Run, Tell
 from gradreach.system import machine
@@ -172,7 +172,8 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
     probe, decoded = (splits.validation.take(slice(n)) for n in (diagnostics.examples, DECODED))
     for name in diagnostics.own:
         register(name, Quantity(resolve(name)))
-    run.instrument = Instrument(model, probe, task.loss, diagnostics.schedules, diagnostics.exponents, decoded)
+    labelled = LabelledExamples(probe, task.loss)
+    run.instrument = Instrument(model, labelled, None, diagnostics.schedules, diagnostics.exponents, decoded)
     run.instrument.tables = run.tables
     tracker.log({"epoch": 0, "step": 0, **run.measure("start")})
     try:

@@ -47,7 +47,8 @@ class Synthetic(Task):
         """Draw n examples.
 
         Returns:
-            ``x``: ``(n, length, channels)`` float32, or ``(n, length)`` integer symbols that become one-hot vectors;
+            ``x``: ``(n, length, channels)`` float32, or ``(n, length)`` integer symbols, which become one-hot vectors
+            unless the shape has a vocabulary;
             ``target``: ``(n,)`` or ``(n, length)``, int64 classes or float32 values.
         """
 
@@ -86,7 +87,7 @@ class Synthetic(Task):
         return Batch(self._as_input(np.concatenate(xs)), None, torch.from_numpy(np.concatenate(targets)))
 
     def _as_input(self, x: np.ndarray) -> Tensor:
-        if x.ndim == 3:
+        if x.ndim == 3 or self.shape.vocabulary is not None:
             return torch.from_numpy(x)
         return torch.from_numpy(np.eye(self.shape.channels, dtype=np.float32)[x])
 

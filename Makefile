@@ -5,7 +5,8 @@ BIN := .venv/bin
 DATA_DIR ?= $(wildcard ../shared/data)
 PIP = -m pip install --disable-pip-version-check --progress-bar off
 INSTALL = $(BIN)/python $(PIP) --constraint requirements.lock
-OR_SAY_WHY = > .venv/pip.log 2>&1 || { tail -n 30 .venv/pip.log >&2; echo "pip failed; all that it said: .venv/pip.log" >&2; exit 1; }
+LOG = .venv/pip.log
+OR_SAY_WHY = > $(LOG) 2>&1 || { tail -n 30 $(LOG) >&2; echo "pip failed; all that it said: $(LOG)" >&2; exit 1; }
 # A worker a core, eight at most: each holds torch. Who has nothing left takes over tests of another.
 WORKERS = -n auto --maxprocesses 8 --dist worksteal
 PYTEST = GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest
@@ -90,6 +91,7 @@ clean: ## remove .venv and caches; results stay
 	@$(INSTALL) --editable '.[dev,ray,slurm,optuna,examples]' uv $(OR_SAY_WHY)
 	@touch $@
 
+.venv/openwandb/installed: LOG = .venv/openwandb/pip.log
 .venv/openwandb/installed: .venv/created tests/tracking/openwandb.txt
 	@echo "== installing openwandb into a folder of its own, .venv/openwandb"
 	@$(PYTHON) -m venv .venv/openwandb

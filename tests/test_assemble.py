@@ -54,6 +54,10 @@ def waiting(figure, *more):
     return ["callbacks=early_stopping", f"callbacks.early_stopping.monitor='{figure}'", *more]
 
 
+def waits_for(figure):
+    return f"{{_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: '{figure}', check_finite: false}}"
+
+
 EACH_EPOCH = [
     f"diagnostics.{name}=1" for name in ("profile", "gates", "lyapunov", "jacobians", "decoding", "sensitivity")
 ]
@@ -72,8 +76,8 @@ def test_every_figure_of_an_epoch_can_be_waited_for_and_no_other(configured):
         "gradient/c2.decoded_inputs",
         "gradient/readout.noise_25",
     } <= figures
-    for figure in figures:
-        check(*configured(*line, *waiting(figure)))
+    check(*configured(*line, *(f"+callbacks.of_{i}={waits_for(figure)}" for i, figure in enumerate(sorted(figures)))))
+    for figure in ("val/mse", "gradient/norm", "gradient/h2.lyapunov"):
         with pytest.raises(ConfigError, match="task=adding has train/loss, train/mse, val/loss, val/mse; choose one"):
             check(*configured(*line, *waiting(f"{figure}s")))
 

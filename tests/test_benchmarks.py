@@ -186,6 +186,7 @@ def test_every_budget_with_a_loop_has_a_companion_of_another_name():
         assert (flushed(what) != what) == ("the loop" in what)
 
 
+@pytest.mark.slow
 def test_lightning_as_its_users_set_it_up_learns_the_same_job(tmp_path):
     spent = call(str(PROJECT / "benchmarks/peer.py"), "trainer.max_epochs=8", "seed=1", folder=tmp_path)
     accuracy = float(spent.printed.rpartition("test/acc: ")[2].splitlines()[0])

@@ -60,7 +60,7 @@ def check(found: list[Found]) -> None:
 
 
 def test_drawn_lines_are_accepted_or_refused_in_one_line(tmp_path: Path) -> None:
-    check(checked(tmp_path, 0, 240, 16))
+    check(checked(tmp_path, 0, 160, 16))
 
 
 @pytest.mark.slow

@@ -35,7 +35,14 @@ SCHEDULED = ["model=lstm", "optimizer.schedule=cosine", "trainer.checkpoint_seco
 BY_STEP = ["diagnostics.profile=7 steps"]
 
 
-@pytest.mark.parametrize(("after", "options"), [(1, []), (4, []), (3, BY_STEP)], ids=["first", "last", "by step"])
+@pytest.mark.parametrize(
+    ("after", "options"),
+    [
+        pytest.param(1, [], id="first"),
+        pytest.param(4, [], id="last", marks=pytest.mark.slow),
+        pytest.param(3, BY_STEP, id="by step"),
+    ],
+)
 def test_a_killed_run_goes_on_and_yields_the_same_bits(configured, tmp_path, after, options):
     run, environment = configured(*SCHEDULED, *options)
     execute(run, environment)
@@ -238,7 +245,7 @@ def test_a_signal_waits_for_the_epochs_end_but_not_for_ever(monkeypatch):
         interruption.within_epoch()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_run_that_is_asked_to_stop_saves_and_goes_on_later(tmp_path, number):
     line = ["model=rnn", "trainer.epochs=400", "model.width=4", "tracking=off", "results_dir=results"]
     command = [sys.executable, str(PROJECT / "run.py"), *line]
@@ -275,7 +282,7 @@ def test_a_signal_between_saving_and_leaving_waits_for_the_next_epoch_so_that_no
     assert RecordStore(environment.results_dir / "runs").checkpoint(run.run_id).exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_sweep_that_is_asked_to_stop_lets_its_workers_save(tmp_path, number):
     results = tmp_path / "results"
     driver = start(["model=rnn", "model.width=4", "seed=0,1,2", "trainer.epochs=4000"], results)

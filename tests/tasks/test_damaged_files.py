@@ -170,7 +170,7 @@ BOMBS = [
 ]
 
 
-@pytest.mark.parametrize("packing", [".gz", ".xz"])
+@pytest.mark.parametrize("packing", [".gz", pytest.param(".xz", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "unit"), BOMBS)
 def test_a_small_file_that_unpacks_to_gigabytes_takes_neither_time_nor_memory(packing, name, unit, tmp_path):
     (tmp_path / "texts.csv").write_text(TEXT_FILES["a.csv"])

@@ -221,6 +221,7 @@ def test_an_agent_that_meets_a_finished_run_replays_it_into_its_own(do, monkeypa
     )
 
 
+@pytest.mark.slow
 def test_an_agent_meets_a_finished_run_also_without_importing_what_it_was_done_with(run_py, tmp_path, monkeypatch):
     assert run_py(*OFFLINE).returncode == 0
     monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")

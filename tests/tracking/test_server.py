@@ -246,6 +246,7 @@ def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do,
         server.kill()
 
 
+@pytest.mark.slow
 @needs_server
 def test_the_summary_of_an_experiment_is_one_run_however_often_it_is_made(configured, by_place):
     _, environment = configured("tracking=online", f"tracking.base_url={by_place.url}", "experiment=quickstart")

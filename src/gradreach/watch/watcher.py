@@ -9,11 +9,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from gradreach.diagnostics.copies import copy_of, undisturbed
 from gradreach.diagnostics.decay import figures_by_curve
 from gradreach.diagnostics.instrument import Instrument
 from gradreach.diagnostics.joined import joined
 from gradreach.diagnostics.probes import device_of
-from gradreach.diagnostics.trace import Trace, check_model, copy_of, trace_probe, undisturbed
+from gradreach.diagnostics.trace import Trace, check_model, trace_probe
 from gradreach.errors import first_line
 from gradreach.schedule import Schedule, checked_schedule
 from gradreach.watch.own_loss import agree, own_loss_of
@@ -45,6 +46,7 @@ class Watcher(Instrument):
     - ``lengths``: ``(batch,)`` valid steps of the probe where it is padded and has no ``attention_mask``.
     - ``layers``: of which modules without a recurrence the output is looked at; None: of the blocks that are found.
     - ``least``: tell of layers whose gradient reaches less than this share of the sequence; None: of none.
+    - ``layout``: of the probe's sequences: ``NLC`` (batch, length, channels), ``LNC`` or ``NCL``.
 
     ``tables`` and ``seconds`` are as of the instrument.
 
@@ -71,6 +73,7 @@ class Watcher(Instrument):
         lengths: Tensor | None = None,
         layers: Sequence[str] | None = None,
         least: float | None = LEAST,
+        layout: str = "NLC",
     ) -> None:
         check_model(model)
         if "decoding" in quantities:
@@ -78,7 +81,7 @@ class Watcher(Instrument):
         self.one_by_one: bool | None = False if loss is not None else None
         self.layers, self.least = layers, least
         self.told: set[str] = set()
-        examples = AnyProbe(probe, own_loss_of(model, probe) if loss is None else loss, lengths)
+        examples = AnyProbe(probe, own_loss_of(model, probe) if loss is None else loss, lengths, None, layout)
         super().__init__(model, examples, None, dict.fromkeys(quantities, schedule_of(every)))
 
     def trace(self) -> Trace:

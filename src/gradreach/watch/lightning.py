@@ -63,7 +63,7 @@ class GradientReach(Moments):
 
     - ``probe``: a batch as the module's ``training_step`` takes it; 16 examples do.
     - ``every``: ``epoch``, a number of epochs, or of steps such as ``"200 steps"``.
-    - ``quantities``, ``loss``, ``lengths``, ``layers``, ``least``: see ``Watcher``.
+    - ``quantities``, ``loss``, ``lengths``, ``layers``, ``least``, ``layout``: see ``Watcher``.
 
     ``profile`` holds all that was measured; ``watcher`` is what measures.
 
@@ -84,9 +84,10 @@ class GradientReach(Moments):
         lengths: Tensor | None = None,
         layers: Sequence[str] | None = None,
         least: float | None = LEAST,
+        layout: str = "NLC",
     ) -> None:
         self.by_step = isinstance(schedule_of(every), str)
-        self.asked = (probe, loss, quantities, every, lengths, layers, least)
+        self.asked = (probe, loss, quantities, every, lengths, layers, least, layout)
         self.watcher: Watcher | None = None
 
     @property

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gradreach.diagnostics.probes import cast_to
+from gradreach.diagnostics.probes import NotMeasured, cast_to
 from gradreach.errors import first_line
 from gradreach.system.machine import exactly
 
@@ -128,7 +128,7 @@ class Alone(TorchDispatchMode):
     ) -> Any:
         """Compute anything else."""
         if "c10d" in operation.namespace:
-            raise ValueError(
+            raise NotMeasured(
                 f"the model or its loss asks the other processes ({operation.__name__.partition('.')[0]}), and one "
                 "process measures alone; hand over loss=, a function (model, probe) -> (batch,) that does not"
             )

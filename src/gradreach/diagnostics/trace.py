@@ -11,7 +11,7 @@ from gradreach.batch import Batch
 from gradreach.diagnostics.axes import spans_of
 from gradreach.diagnostics.copies import copy_of, undisturbed
 from gradreach.diagnostics.outputs import Outputs
-from gradreach.diagnostics.probes import Loss, Probe, device_of, examples_of, lengths_of
+from gradreach.diagnostics.probes import Loss, NotMeasured, Probe, device_of, examples_of, lengths_of
 from gradreach.diagnostics.scaled import Scaled, log_norm
 from gradreach.diagnostics.steps import Adjoints, Steps, adjoints, in_time
 from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of, warn_of_silent
@@ -251,7 +251,7 @@ def _watch_embeddings(probe: nn.Module, ids: Tensor, found: list[Tensor]) -> Non
             givers.append(name)
             found.append((output.transpose(0, 1) if time_first else output).detach().requires_grad_())
         elif givers[0] != name:
-            raise ValueError(
+            raise NotMeasured(
                 f"{givers[0]} and {name} both embed the token ids: there is no one input to measure by; put both in "
                 "one embedding whose vectors are theirs side by side"
             )

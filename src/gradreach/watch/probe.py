@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from gradreach.diagnostics.probes import Probe, cast_to
+from gradreach.diagnostics.probes import NotMeasured, Probe, cast_to
+from gradreach.errors import first_line
 from gradreach.watch.nested import mapped, shape_of, tensors
 
 OwnLoss = Callable[[nn.Module, Any], Tensor]
@@ -15,6 +16,10 @@ OwnLoss = Callable[[nn.Module, Any], Tensor]
 INPUTS = ("input_ids", "inputs_embeds", "input_values", "inputs", "x")
 """What the input is called in a mapping; where none of them is there, it is the first tensor that can be one."""
 MASK = "attention_mask"
+HAND_OVER = (
+    "hand over a probe as the training step takes it, or loss=, a function (model, probe) -> (batch,) of each "
+    "example's own loss"
+)
 LAYOUTS = {"NLC": "batch, length, channels", "LNC": "length, batch, channels", "NCL": "batch, channels, length"}
 """In what order the axes of the sequences stand, in the letters of torch's documentation."""
 
@@ -81,7 +86,13 @@ class AnyProbe(Probe):
             given = self._turned(given)
         else:
             _watch_convolutions(model, given)
-        losses = self.own_loss(model, mapped(self.data, lambda part: given if part is self.place else part))
+        data = mapped(self.data, lambda part: given if part is self.place else part)
+        try:
+            losses = self.own_loss(model, data)
+        except NotMeasured:
+            raise
+        except Exception as error:
+            raise NotMeasured(f"the loss of the probe fails ({first_line(error)}); {HAND_OVER}") from error
         if not isinstance(losses, Tensor):
             raise ValueError(f"loss gives a {type(losses).__name__}; it must give each example's own loss, (batch,)")
         if self.reduction is None:
@@ -154,7 +165,7 @@ def _watch_convolutions(model: nn.Module, given: Tensor) -> None:
 
     def check(name: str, taken: Any) -> None:
         if isinstance(taken, Tensor) and taken.shape == given.shape and torch.equal(taken, given):
-            raise ValueError(
+            raise NotMeasured(
                 f"probe: {name}, an nn.Conv1d, takes it as it is, {tuple(given.shape)}; where channels come before "
                 "time, say layout='NCL'"
             )

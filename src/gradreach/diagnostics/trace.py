@@ -80,8 +80,14 @@ class Trace:
         return _by_lag(self.input.log_norm(), self.lengths - 1, self.lengths)
 
     def output_by_lag(self, layer: str) -> tuple[Tensor, Tensor]:
-        """Return ``ln ‖dL/dy‖`` by lag for a layer without a recurrence, and which are valid."""
-        return _by_lag(log_norm(self.outputs[layer]), self.lengths - 1, self.lengths)
+        """Return ``ln ‖dL/dy‖`` by lag for a layer without a recurrence, and which are valid.
+
+        A layer that gives fewer steps than there are has lags of its own, all of them valid.
+        """
+        values = self.outputs[layer]
+        strided = len(values) != len(self.input.log)
+        count = torch.full_like(self.lengths, len(values)) if strided else self.lengths
+        return _by_lag(log_norm(values), count - 1, count)
 
 
 def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch.float64) -> Trace:

@@ -1,5 +1,6 @@
 """The instrument as a callback of Lightning's."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ else:
         from pytorch_lightning import Callback
     except ModuleNotFoundError:  # the same by its other name
         from lightning.pytorch import Callback
+
+
+MOST_DRAWN = 8
+"""How many layers a picture shows."""
 
 
 class Moments(Callback):
@@ -137,8 +142,11 @@ def _show(trainer: "Trainer", profile: pd.DataFrame) -> None:
     """Give a picture, and to W&B a table, to the loggers that take them."""
     from gradreach.drawing import as_image, draw_run_profile
 
-    last = profile["stage"].iloc[-1]
-    figure = draw_run_profile(profile.assign(stage=profile["stage"].replace(last, "end")))
+    places = [*dict.fromkeys(profile["layer"])]
+    drawn = places[:: math.ceil(len(places) / MOST_DRAWN)]  # of many blocks some, evenly
+    end = profile[profile["stage"] == profile["stage"].iloc[-1]].assign(stage="end")
+    shown = pd.concat([profile, end], ignore_index=True)
+    figure = draw_run_profile(shown[shown["layer"].isin(drawn)])
     logger: Any
     for logger in trainer.loggers:
         if _is_a(logger, "WandbLogger"):

@@ -279,15 +279,67 @@ def test_a_bad_probe_does_not_end_a_training():
     assert callback.profile.empty
 
 
-def test_a_picture_that_cannot_be_drawn_does_not_end_a_training(probe, monkeypatch):
+class Loggers(pl.loggers.logger.DummyLogger):
+    """Keeps what it is given, by the names of both loggers that take pictures."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = {}
+
+    def log_metrics(self, metrics, step=None):
+        self.kept.setdefault("metrics", []).append((step, metrics))
+
+    def log_table(self, key, dataframe, step):
+        self.kept[key] = (step, dataframe)
+
+    def log_image(self, key, images, step):
+        self.kept[key] = (step, np.asarray(images[0]))
+
+    @property
+    def experiment(self):
+        return self
+
+    def add_figure(self, key, figure, step):
+        self.kept["figure"] = (key, step, len(figure.axes))
+
+
+class WandbLogger(Loggers):
+    pass
+
+
+class TensorBoardLogger(Loggers):
+    pass
+
+
+def test_loggers_get_what_they_take(probe):
+    board, sheet, callback = WandbLogger(), TensorBoardLogger(), GradientReach(probe)
+    train([callback], logger=[board, sheet])
+    scalars = [(step, found) for step, found in board.kept["metrics"] if "gradient/reach/model.layer" in found]
+    assert [step for step, _ in scalars] == [0, 4, 8]
+    step, table = board.kept["gradient/profile_table"]
+    assert step == 8
+    assert table.equals(callback.profile)
+    assert board.kept["gradient/profile"][1].std() > 10  # not an empty sheet
+    assert sheet.kept["figure"] == ("gradient/profile", 8, 7)  # input, h, c: curves and maps, and a bar
+    assert "gradient/profile" not in sheet.kept
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("y"), "no picture: 'y'"),
+        (ModuleNotFoundError("", name="matplotlib"), "no picture: needs matplotlib: pip"),
+    ],
+)
+def test_a_picture_that_cannot_be_drawn_does_not_end_a_training(probe, monkeypatch, error, said):
     def broken(profile):
-        raise KeyError("y")
+        raise error
 
     monkeypatch.setattr("gradreach.drawing.draw_run_profile", broken)
-    callback = GradientReach(probe)
-    with pytest.warns(UserWarning, match="^gradreach: no picture: 'y'"):
-        train([callback])
-    assert callback.profile["stage"].unique().tolist() == ["start", "epoch 1", "epoch 2"]
+    callback, board = GradientReach(probe), WandbLogger()
+    with pytest.warns(UserWarning, match=f"^gradreach: {said}"):
+        train([callback], logger=board)
+    assert len(board.kept["gradient/profile_table"][1]) == len(callback.profile)
 
 
 def test_a_loop_of_ones_own(probe):

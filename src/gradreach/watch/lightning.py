@@ -128,8 +128,8 @@ class GradientReach(Moments):
         if self.watcher is not None and len(self.watcher.profile):
             try:
                 _show(trainer, self.watcher.profile)
-            except ImportError:
-                pass  # matplotlib is not part of the light installation
+            except ModuleNotFoundError as error:
+                tell(f"no picture: needs {error.name}: pip install matplotlib")
             except Exception as error:
                 tell(f"no picture: {first_line(error)}")
 
@@ -140,6 +140,12 @@ class GradientReach(Moments):
 
 def _show(trainer: "Trainer", profile: pd.DataFrame) -> None:
     """Give a picture, and to W&B a table, to the loggers that take them."""
+    boards: list[Any] = [logger for logger in trainer.loggers if _is_a(logger, "WandbLogger")]
+    sheets: list[Any] = [logger for logger in trainer.loggers if _is_a(logger, "TensorBoardLogger")]
+    for logger in boards:
+        logger.log_table("gradient/profile_table", dataframe=profile, step=trainer.global_step)
+    if not boards and not sheets:
+        return
     from gradreach.drawing import as_image, draw_run_profile
 
     places = [*dict.fromkeys(profile["layer"])]
@@ -147,13 +153,10 @@ def _show(trainer: "Trainer", profile: pd.DataFrame) -> None:
     end = profile[profile["stage"] == profile["stage"].iloc[-1]].assign(stage="end")
     shown = pd.concat([profile, end], ignore_index=True)
     figure = draw_run_profile(shown[shown["layer"].isin(drawn)])
-    logger: Any
-    for logger in trainer.loggers:
-        if _is_a(logger, "WandbLogger"):
-            logger.log_image("gradient/profile", [as_image(figure)], step=trainer.global_step)
-            logger.log_table("gradient/profile_table", dataframe=profile, step=trainer.global_step)
-        elif _is_a(logger, "TensorBoardLogger"):
-            logger.experiment.add_figure("gradient/profile", figure, trainer.global_step)
+    for logger in boards:
+        logger.log_image("gradient/profile", [as_image(figure)], step=trainer.global_step)
+    for logger in sheets:
+        logger.experiment.add_figure("gradient/profile", figure, trainer.global_step)
 
 
 def _is_a(thing: object, *names: str) -> bool:

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradreach.batch import Batch
-from gradreach.diagnostics import gradient_profile, reach
+from gradreach.diagnostics import gradient_profile, half_life, reach
 from gradreach.watch import GradientReach, Watcher, reach_of, watch
 
 STEPS = 30
@@ -116,6 +116,16 @@ def test_where_the_batch_weighs_its_examples_each_is_measured_alone(probe):
         ]
         one, other = (each.select_dtypes("number") for each in both)
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_lengths_stay_with_their_examples_where_each_is_measured_alone(probe):
+    module, lengths = Weighted(), torch.tensor([STEPS, 4, 17, 9, 2, 25])
+    at_once, alone = Watcher(module, probe, own_loss, lengths=lengths), Watcher(module, probe, lengths=lengths)
+    at_once.measure("now")
+    with pytest.warns(UserWarning, match="measured alone"):
+        alone.measure("now")
+    for column in ("q10", "median", "q90", "n"):
+        np.testing.assert_allclose(alone.profile[column], at_once.profile[column], atol=1e-11)
 
 
 def test_scalars_are_named_by_layer(probe):
@@ -350,7 +360,9 @@ def test_a_loop_of_ones_own(probe):
             own_loss(model, probe).mean().backward()
             optimizer.step()
             found = reached.measure(f"epoch {epoch + 1}")
-    assert found["gradient/reach/layer"] == reach(reached.profile.query("stage == 'epoch 2' and quantity == 'h'"))
+    state = reached.profile.query("stage == 'epoch 2' and quantity == 'h'")
+    assert found["gradient/reach/layer"] == reach(state)
+    assert found["gradient/half_life/layer"] == half_life(state)  # of the state, not of the cell
 
 
 class Block(nn.Module):

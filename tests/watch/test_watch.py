@@ -169,6 +169,12 @@ def test_steps_can_be_the_measure_of_time(probe):
     assert callback.profile["stage"].unique().tolist() == ["start", "epoch 0.75", "epoch 1.5"]
 
 
+def test_a_batch_that_only_adds_to_the_gradient_is_no_step(probe):
+    callback = GradientReach(probe, every="1 steps")
+    train([callback], accumulate_grad_batches=2)
+    assert callback.profile["stage"].unique().tolist() == ["start", "epoch 0.5", "epoch 1", "epoch 1.5", "epoch 2"]
+
+
 class Metered(Module):
     """Has metrics, and says how often it was called."""
 

@@ -129,7 +129,9 @@ def test_lengths_stay_with_their_examples_where_each_is_measured_alone(probe):
 
 
 def test_scalars_are_named_by_layer(probe):
-    found = Watcher(Classifier(), probe, own_loss, quantities=("profile", "gates", "lyapunov")).measure("now")
+    watcher = Watcher(Classifier(), probe, own_loss, quantities=("profile", "gates", "lyapunov"))
+    found = watcher.measure("now")
+    assert found["gradient/gate_f/layer"] == watcher.tables["gates"][0].set_index("gate").loc["f", "mean"]
     assert {
         "gradient/reach/layer",
         "gradient/half_life/layer",

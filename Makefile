@@ -44,6 +44,7 @@ test-slow: .venv/installed-slow ## run the tests that take minutes; installs the
 bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (25 minutes on a quiet machine)
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python benchmarks/model_speed.py
+	@$(BIN)/python benchmarks/watch_cost.py
 
 gpu-check: .venv/installed ## see whether all works on a GPU, and how fast (eight minutes at most)
 	@$(BIN)/python -m benchmarks.gpu_check

@@ -22,6 +22,10 @@ model = nn.Sequential(nn.LSTM(1, 8, batch_first=True), Last(), nn.Linear(8, 2))
 batch = Batch(torch.randn(16, 50, 1), None, torch.arange(16) % 2)
 profile = gradient_profile(model, batch, nn.CrossEntropyLoss(reduction="none"))
 print(reach(profile[profile["quantity"] == "h"]))
+from gradreach.watch import watch
+def loss(model, probe): return nn.functional.cross_entropy(model(probe[0]), probe[1], reduction="none")
+with watch(model, (batch.x, batch.target), loss) as watcher:
+    print(watcher.measure("now")["gradient/reach/0"])
 try:
     from gradreach.watch import GradientReach
 except ImportError as error:
@@ -74,7 +78,8 @@ def test_the_wheel_alone_gives_the_instrument(built, tmp_path):
     programs = installed(tmp_path / "light", str(built[1]))
     said = done(programs / "python", "-c", FIVE_LINES, cwd=tmp_path).splitlines()
     assert 0 < float(said[0]) < 49
-    assert said[1] == "GradientReach needs pytorch-lightning: pip install pytorch-lightning"
+    assert said[1] == said[0]
+    assert said[2] == "GradientReach needs pytorch-lightning: pip install pytorch-lightning"
     refused = call(programs / "gradreach", "tables", cwd=tmp_path)
     assert refused.returncode == 1
     assert refused.stderr == "gradreach: needs typer: pip install 'gradreach[bench]'\n"

@@ -1,4 +1,7 @@
-"""A training by two processes on the CPU, with or without the callback: ``lightning_ddp.py with|without FILE``."""
+"""A training by two processes on the CPU: ``lightning_ddp.py with|without alone|gather FILE``.
+
+With or without the callback; each process with its own loss, or with one that gathers what the other one computed.
+"""
 
 import hashlib
 import sys
@@ -24,7 +27,13 @@ class Module(pl.LightningModule):
     def training_step(self, batch, batch_idx):
         """Return the loss of a batch."""
         x, target = batch
-        return F.cross_entropy(self.head(self.gru(x)[0][:, -1]), target)
+        states = self.gru(x)[0][:, -1]
+        loss = F.cross_entropy(self.head(states), target)
+        if sys.argv[2] == "gather":
+            parts = [torch.zeros_like(states) for _ in range(2)]
+            torch.distributed.all_gather(parts, states.detach())
+            loss = loss + (states @ torch.cat(parts).T).mean()
+        return loss
 
     def configure_optimizers(self):
         """Return the optimizer."""
@@ -33,6 +42,7 @@ class Module(pl.LightningModule):
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
+    warnings.filterwarnings("always", message="gradreach")
     pl.seed_everything(0, verbose=False)
     x = torch.randn(64, 20, 1)
     data = TensorDataset(x, (x[:, 0, 0] > 0).long())
@@ -53,5 +63,5 @@ if __name__ == "__main__":
     if trainer.is_global_zero:
         weights = b"".join(value.numpy().tobytes() for value in module.state_dict().values())
         stages = callback.profile["stage"].unique().tolist() if len(callback.profile) else []
-        Path(sys.argv[2]).write_text(f"{hashlib.sha256(weights).hexdigest()} {','.join(stages)}")
+        Path(sys.argv[3]).write_text(f"{hashlib.sha256(weights).hexdigest()} {','.join(stages)}")
     torch.distributed.destroy_process_group()  # else a thread of gloo may abort the process as it ends

@@ -12,13 +12,14 @@ SCRIPT = Path(__file__).with_name("lightning_ddp.py")
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_they_would_without(tmp_path):
+@pytest.mark.parametrize("loss", ["alone", "gather"])
+def test_two_processes_train_as_they_would_without(tmp_path, loss):
     found = {}
-    for how in ("with", "without"):
+    for how in ("without", "with"):
         out = tmp_path / how
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
         ran = subprocess.run(
-            [sys.executable, SCRIPT, how, out],
+            [sys.executable, SCRIPT, how, loss, out],
             env=environment,
             capture_output=True,
             text=True,
@@ -28,7 +29,11 @@ def test_two_processes_train_as_they_would_without(tmp_path):
         assert ran.returncode == 0, ran.stderr
         found[how] = out.read_text().split(" ", 1)
     assert found["with"][0] == found["without"][0]
-    assert found["with"][1] == "start,epoch 1,epoch 2"
+    if loss == "alone":
+        assert found["with"][1] == "start,epoch 1,epoch 2"
+    else:
+        assert found["with"][1] == ""  # no process measures alone what all compute
+        assert "asks the other processes (allgather_), and one process measures alone; hand over loss=" in ran.stderr
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

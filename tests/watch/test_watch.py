@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradreach.batch import Batch
-from gradreach.diagnostics import gradient_profile, reach
+from gradreach.diagnostics import gradient_profile, half_life, reach
 from gradreach.watch import GradientReach, Watcher, reach_of, watch
 
 STEPS = 30
@@ -102,7 +102,7 @@ class Weighted(Module):
 def test_where_the_batch_weighs_its_examples_each_is_measured_alone(probe):
     module = Weighted()
     watcher = Watcher(module, probe, quantities=("profile", "gates", "lyapunov", "bptt", "jacobians"))
-    with pytest.warns(UserWarning, match="each of 6 examples is measured alone"):
+    with pytest.warns(UserWarning, match="each of 6 is measured alone"):
         watcher.measure("now")
     expected = exact(module.model, probe)
     for column in ("q10", "median", "q90", "n"):
@@ -118,8 +118,20 @@ def test_where_the_batch_weighs_its_examples_each_is_measured_alone(probe):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
+def test_lengths_stay_with_their_examples_where_each_is_measured_alone(probe):
+    module, lengths = Weighted(), torch.tensor([STEPS, 4, 17, 9, 2, 25])
+    at_once, alone = Watcher(module, probe, own_loss, lengths=lengths), Watcher(module, probe, lengths=lengths)
+    at_once.measure("now")
+    with pytest.warns(UserWarning, match="measured alone"):
+        alone.measure("now")
+    for column in ("q10", "median", "q90", "n"):
+        np.testing.assert_allclose(alone.profile[column], at_once.profile[column], atol=1e-11)
+
+
 def test_scalars_are_named_by_layer(probe):
-    found = Watcher(Classifier(), probe, own_loss, quantities=("profile", "gates", "lyapunov")).measure("now")
+    watcher = Watcher(Classifier(), probe, own_loss, quantities=("profile", "gates", "lyapunov"))
+    found = watcher.measure("now")
+    assert found["gradient/gate_f/layer"] == watcher.tables["gates"][0].set_index("gate").loc["f", "mean"]
     assert {
         "gradient/reach/layer",
         "gradient/half_life/layer",
@@ -157,6 +169,12 @@ def test_steps_can_be_the_measure_of_time(probe):
     callback = GradientReach(probe, every="3 steps")
     train([callback])
     assert callback.profile["stage"].unique().tolist() == ["start", "epoch 0.75", "epoch 1.5"]
+
+
+def test_a_batch_that_only_adds_to_the_gradient_is_no_step(probe):
+    callback = GradientReach(probe, every="1 steps")
+    train([callback], accumulate_grad_batches=2)
+    assert callback.profile["stage"].unique().tolist() == ["start", "epoch 0.5", "epoch 1", "epoch 1.5", "epoch 2"]
 
 
 class Metered(Module):
@@ -214,7 +232,7 @@ def test_a_gradient_that_hardly_reaches_back_is_told_of_once(probe):
             {"input_ids": torch.ones(2, 5).long(), "attention_mask": torch.tensor([[0, 1, 1, 1, 1]] * 2)},
             "left",
         ),
-        (Classifier(), (torch.randn(4, 5, 1), torch.zeros(4).long()), "has no training_step: hand over loss="),
+        (Classifier(), (torch.randn(4, 5, 1), torch.zeros(4).long()), "has no training_step: hand over"),
     ],
 )
 def test_what_cannot_be_watched_is_refused_before_training(module, probe, why):
@@ -228,11 +246,6 @@ class Uncopiable(Module):
     def __init__(self):
         super().__init__()
         self.lock = threading.Lock()
-
-
-class NeedsTrainer(Module):
-    def training_step(self, batch, batch_idx):
-        return super().training_step(batch, batch_idx) * self.trainer.max_epochs
 
 
 class NoLoss(Module):
@@ -259,8 +272,11 @@ def scripted():
     ("module", "loss", "why"),
     [
         (Uncopiable(), None, "the model cannot be copied .*: keep files, locks and connections out of it"),
-        (NeedsTrainer(), None, "training_step needs its trainer"),
-        (NoLoss(), None, "training_step gives no loss of the probe; hand over loss="),
+        (
+            NoLoss(),
+            None,
+            "training_step gives no loss of the probe; hand over a probe as",
+        ),
         (Module(), coupled, r"the loss has shape \(\); it must give one value an example, \(6,\)"),
         (meta(), None, "has no weights yet"),
         (scripted(), own_loss, "TorchScript"),
@@ -281,15 +297,67 @@ def test_a_bad_probe_does_not_end_a_training():
     assert callback.profile.empty
 
 
-def test_a_picture_that_cannot_be_drawn_does_not_end_a_training(probe, monkeypatch):
+class Loggers(pl.loggers.logger.DummyLogger):
+    """Keeps what it is given, by the names of both loggers that take pictures."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = {}
+
+    def log_metrics(self, metrics, step=None):
+        self.kept.setdefault("metrics", []).append((step, metrics))
+
+    def log_table(self, key, dataframe, step):
+        self.kept[key] = (step, dataframe)
+
+    def log_image(self, key, images, step):
+        self.kept[key] = (step, np.asarray(images[0]))
+
+    @property
+    def experiment(self):
+        return self
+
+    def add_figure(self, key, figure, step):
+        self.kept["figure"] = (key, step, len(figure.axes))
+
+
+class WandbLogger(Loggers):
+    pass
+
+
+class TensorBoardLogger(Loggers):
+    pass
+
+
+def test_loggers_get_what_they_take(probe):
+    board, sheet, callback = WandbLogger(), TensorBoardLogger(), GradientReach(probe)
+    train([callback], logger=[board, sheet])
+    scalars = [(step, found) for step, found in board.kept["metrics"] if "gradient/reach/model.layer" in found]
+    assert [step for step, _ in scalars] == [0, 4, 8]
+    step, table = board.kept["gradient/profile_table"]
+    assert step == 8
+    assert table.equals(callback.profile)
+    assert board.kept["gradient/profile"][1].std() > 10  # not an empty sheet
+    assert sheet.kept["figure"] == ("gradient/profile", 8, 7)  # input, h, c: curves and maps, and a bar
+    assert "gradient/profile" not in sheet.kept
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("y"), "no picture: 'y'"),
+        (ModuleNotFoundError("", name="matplotlib"), "no picture: needs matplotlib: pip"),
+    ],
+)
+def test_a_picture_that_cannot_be_drawn_does_not_end_a_training(probe, monkeypatch, error, said):
     def broken(profile):
-        raise KeyError("y")
+        raise error
 
     monkeypatch.setattr("gradreach.drawing.draw_run_profile", broken)
-    callback = GradientReach(probe)
-    with pytest.warns(UserWarning, match="^gradreach: no picture: 'y'"):
-        train([callback])
-    assert callback.profile["stage"].unique().tolist() == ["start", "epoch 1", "epoch 2"]
+    callback, board = GradientReach(probe), WandbLogger()
+    with pytest.warns(UserWarning, match=f"^gradreach: {said}"):
+        train([callback], logger=board)
+    assert len(board.kept["gradient/profile_table"][1]) == len(callback.profile)
 
 
 def test_a_loop_of_ones_own(probe):
@@ -300,7 +368,9 @@ def test_a_loop_of_ones_own(probe):
             own_loss(model, probe).mean().backward()
             optimizer.step()
             found = reached.measure(f"epoch {epoch + 1}")
-    assert found["gradient/reach/layer"] == reach(reached.profile.query("stage == 'epoch 2' and quantity == 'h'"))
+    state = reached.profile.query("stage == 'epoch 2' and quantity == 'h'")
+    assert found["gradient/reach/layer"] == reach(state)
+    assert found["gradient/half_life/layer"] == half_life(state)  # of the state, not of the cell
 
 
 class Block(nn.Module):

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from gradreach.batch import IGNORED, Batch
 from gradreach.diagnostics.axes import Span, spans_of
+from gradreach.diagnostics.copies import copy_of, undisturbed
 from gradreach.diagnostics.decay import curve_names
 from gradreach.diagnostics.probes import check_batch, device_of, lengths_of
 from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of
-from gradreach.diagnostics.trace import check_model, copy_of, undisturbed
+from gradreach.diagnostics.trace import check_model
 
 DECODED = 1024
 """So many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""

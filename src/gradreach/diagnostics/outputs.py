@@ -25,16 +25,20 @@ BY_STEP = (
 CONTAINERS = (nn.ModuleList, nn.Sequential)
 
 
+NLC, NCL, LNC = (1, 0, 2), (2, 0, 1), (0, 1, 2)
+"""Where time, examples and width stand: in the letters of torch's documentation, N examples, L steps, C channels."""
+
+
 class Output(NamedTuple):
-    """What a layer gave, a node of the graph: ``(batch, length, width)``, or ``channels_first``."""
+    """What a layer gave, a node of the graph, and where its time, examples and width stand."""
 
     layer: str
     values: Tensor
-    channels_first: bool
+    axes: tuple[int, int, int]
 
     def by_step(self, gradient: Tensor) -> Tensor:
         """Return the gradient as ``(length, batch, width)``."""
-        return gradient.permute(2, 0, 1) if self.channels_first else gradient.transpose(0, 1)
+        return gradient.permute(self.axes)
 
 
 class Outputs:
@@ -42,14 +46,14 @@ class Outputs:
 
     - ``asked``: names of the modules to look at; None: the blocks of the model, which are the members of its outermost
       lists, or where it has none the innermost modules that give something at each step.
-    - ``batch``, ``length``: of the probe. Who gives another number of steps has no curve.
+    - ``batch``, ``length``: of the probe. A convolution that gives fewer steps, and what comes after it, has its own.
 
     Raises:
         ValueError: a module that is asked for does not exist.
     """
 
     def __init__(self, model: nn.Module, asked: Sequence[str] | None, batch: int, length: int) -> None:
-        self.batch, self.length = batch, length
+        self.batch, self.lengths = batch, [length]
         self.found: list[Output] = []
         self.modules = dict(model.named_modules())
         self.recurrent = {name for name, module in self.modules.items() if is_recurrent(module)}
@@ -71,8 +75,8 @@ class Outputs:
             silent = [name for name in self.asked if name not in names]
             if silent:
                 raise ValueError(
-                    f"{silent[0]}: it gives no tensor ({self.batch}, {self.length}, width) of the probe that the loss "
-                    "depends on; choose another module"
+                    f"{silent[0]}: it gives no tensor ({self.batch}, {self.lengths[0]}, width) of the probe that the "
+                    "loss depends on; choose another module"
                 )
             return self.found
         blocks = [name for name in _blocks(self) if name in names]
@@ -93,13 +97,28 @@ class Outputs:
             values = getattr(values, "last_hidden_state", values)
             if not isinstance(values, Tensor) or values.dim() != 3 or not values.requires_grad:
                 return
-            by_step, by_channel = (values.shape[i] == self.length for i in (1, 2))
-            turned = by_channel and (not by_step or any(isinstance(part, nn.Conv1d) for part in module.modules()))
-            if len(values) == self.batch and (by_step or by_channel):
+            axes = self._axes_of(module, values.shape)
+            if axes is not None:
                 calls = sum(other.layer.split("#")[0] == name for other in self.found)
-                self.found.append(Output(f"{name}#{calls + 1}" if calls else name, values, turned))
+                self.found.append(Output(f"{name}#{calls + 1}" if calls else name, values, axes))
 
         return keep
+
+    def _axes_of(self, module: nn.Module, shape: Sequence[int]) -> tuple[int, int, int] | None:
+        """Return where time, examples and width stand; of several ways that fit by what kind of module it is."""
+        parts = [*module.modules()]
+        convolution = any(isinstance(part, nn.Conv1d) for part in parts)
+        order = [NCL, NLC, LNC] if convolution else [NLC, NCL, LNC]
+        if any(getattr(part, "batch_first", True) is False for part in parts):
+            order = [LNC, *order[:2]]
+        for length in self.lengths:
+            for axes in order:
+                if (shape[axes[0]], shape[axes[1]]) == (length, self.batch):
+                    return axes
+        if convolution and shape[0] == self.batch and shape[2] < self.lengths[0]:  # it strides
+            self.lengths.append(shape[2])
+            return NCL
+        return None
 
 
 def _blocks(outputs: Outputs) -> list[str]:

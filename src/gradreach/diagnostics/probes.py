@@ -13,6 +13,10 @@ from gradreach.batch import Batch
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
+class NotMeasured(ValueError):
+    """What stands in the way, and what to do about it; raised while a model is called."""
+
+
 class Probe(ABC):
     """Examples, and what is asked of a model about them.
 

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradreach.diagnostics.trace import check_model, undisturbed
+from gradreach.diagnostics.copies import undisturbed
+from gradreach.diagnostics.trace import check_model
 
 OTHERS: Any = (
     *(nn.ConvTranspose1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d, nn.LPPool1d, nn.Upsample),

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.batch import Batch
+from gradreach.diagnostics.copies import copy_of, undisturbed
 from gradreach.diagnostics.probes import check_batch, device_of
-from gradreach.diagnostics.trace import check_model, copy_of, undisturbed
+from gradreach.diagnostics.trace import check_model
 
 NOISES = (0.01, 0.05, 0.1, 0.25)
 """Standard deviations of what is added, in units of that of the input."""

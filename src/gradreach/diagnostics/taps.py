@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from gradreach import kernels
+from gradreach.diagnostics.probes import NotMeasured
 from gradreach.diagnostics.steps import Steps, Weights
 from gradreach.diagnostics.stepwise import CellSteps, is_stepwise, outputs_of
 from gradreach.diagnostics.torch_layers import GRUSteps, LSTMSteps, RNNSteps, TorchSteps
@@ -140,7 +141,7 @@ def _split_torch(module: nn.RNNBase, name: str, cuts: list[Cut]) -> Callable[...
         elif inputs.dim() == 3:
             x = inputs.transpose(0, 1) if module.batch_first else inputs
         else:
-            raise ValueError(
+            raise NotMeasured(
                 f"{name}: an input of shape {tuple(inputs.shape)}; the probe needs a batch, three dimensions"
             )
         start = () if hx is None else hx if isinstance(hx, tuple) else (hx,)

@@ -1,24 +1,20 @@
 """One pass forward, one back: the total gradient at every step of every layer, and at the input."""
 
-import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gradreach.batch import Batch
 from gradreach.diagnostics.axes import spans_of
+from gradreach.diagnostics.copies import copy_of, undisturbed
 from gradreach.diagnostics.outputs import Outputs
-from gradreach.diagnostics.probes import Loss, Probe, cast_to, device_of, examples_of, lengths_of
+from gradreach.diagnostics.probes import Loss, NotMeasured, Probe, device_of, examples_of, lengths_of
 from gradreach.diagnostics.scaled import Scaled, log_norm
 from gradreach.diagnostics.steps import Adjoints, Steps, adjoints, in_time
 from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of, warn_of_silent
-from gradreach.errors import first_line
-from gradreach.system.machine import exactly
 
 SUPPORTED = (torch.float32, torch.float64)
 
@@ -84,8 +80,14 @@ class Trace:
         return _by_lag(self.input.log_norm(), self.lengths - 1, self.lengths)
 
     def output_by_lag(self, layer: str) -> tuple[Tensor, Tensor]:
-        """Return ``ln ‖dL/dy‖`` by lag for a layer without a recurrence, and which are valid."""
-        return _by_lag(log_norm(self.outputs[layer]), self.lengths - 1, self.lengths)
+        """Return ``ln ‖dL/dy‖`` by lag for a layer without a recurrence, and which are valid.
+
+        A layer that gives fewer steps than there are has lags of its own, all of them valid.
+        """
+        values = self.outputs[layer]
+        strided = len(values) != len(self.input.log)
+        count = torch.full_like(self.lengths, len(values)) if strided else self.lengths
+        return _by_lag(log_norm(values), count - 1, count)
 
 
 def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch.float64) -> Trace:
@@ -223,36 +225,6 @@ def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]
     return values[(end - lags).clamp(min=0), examples], lags < count
 
 
-def copy_of(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Return a copy that computes in a dtype, in evaluation, without gradients of its weights, and not compiled.
-
-    Raises:
-        ValueError: it cannot be copied, or has no gradient.
-    """
-    for name, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule) or ".quantized." in type(module).__module__:
-            kind = "TorchScript" if isinstance(module, torch.jit.ScriptModule) else "quantized"
-            raise ValueError(
-                f"{name or 'the model'} is {kind}, and cannot be taken apart; measure what it was made from"
-            )
-        if any(weight.is_meta or nn.parameter.is_lazy(weight) for weight in module.parameters(recurse=False)):
-            raise ValueError(f"{name or 'the model'} has no weights yet; measure it when it has been initialized")
-    try:
-        cast: nn.Module = copy.deepcopy(model)._apply(lambda tensor: cast_to(tensor, dtype))
-    except TypeError as error:
-        hint = "keep files, locks and connections out of it"
-        raise ValueError(f"the model cannot be copied ({first_line(error)}): {hint}") from error
-    except RuntimeError as error:
-        hint = "remove hooks that compute weights, as prune.remove does, or use torch.nn.utils.parametrizations"
-        raise ValueError(f"the model cannot be copied ({first_line(error)}); {hint}") from error
-    for module in [*cast.modules()]:
-        vars(module).pop("_compiled_call_impl", None)  # what module.compile() leaves would run the original
-        for name, child in module.named_children():
-            if isinstance(original := getattr(child, "_orig_mod", None), nn.Module):  # of torch.compile(child)
-                setattr(module, name, original)
-    return getattr(cast, "_orig_mod", cast).eval().requires_grad_(False)
-
-
 def check_layer(layer: object) -> None:
     """Refuse what is no traced layer.
 
@@ -285,7 +257,7 @@ def _watch_embeddings(probe: nn.Module, ids: Tensor, found: list[Tensor]) -> Non
             givers.append(name)
             found.append((output.transpose(0, 1) if time_first else output).detach().requires_grad_())
         elif givers[0] != name:
-            raise ValueError(
+            raise NotMeasured(
                 f"{givers[0]} and {name} both embed the token ids: there is no one input to measure by; put both in "
                 "one embedding whose vectors are theirs side by side"
             )
@@ -294,31 +266,3 @@ def _watch_embeddings(probe: nn.Module, ids: Tensor, found: list[Tensor]) -> Non
     for name, module in probe.named_modules():
         if isinstance(module, nn.Embedding):
             module.register_forward_hook(lambda _, arguments, output, name=name: hook(name, arguments[0], output))
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Compute with gradients and denormal numbers wherever we are called from; random numbers stay as they were.
-
-    cuDNN is left out: it takes no gradient through a recurrent layer in evaluation, which the probe is in.
-    """
-    on_gpu = torch.cuda.is_initialized()
-    states = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if on_gpu else ())]
-    cudnn: Any = torch.backends.cudnn
-    enabled = cudnn.enabled
-    with ExitStack() as stack:
-        stack.callback(_restore, states)
-        stack.callback(setattr, cudnn, "enabled", enabled)
-        cudnn.enabled = False
-        for device in ("cpu", *(["cuda"] if on_gpu else [])):
-            stack.enter_context(torch.autocast(device, enabled=False))
-        stack.enter_context(exactly())
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        yield
-
-
-def _restore(states: list[Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    if states[1:]:
-        torch.cuda.set_rng_state_all(states[1:])

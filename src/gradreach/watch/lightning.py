@@ -1,5 +1,6 @@
 """The instrument as a callback of Lightning's."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ else:
         from pytorch_lightning import Callback
     except ModuleNotFoundError:  # the same by its other name
         from lightning.pytorch import Callback
+
+
+MOST_DRAWN = 8
+"""How many layers a picture shows."""
 
 
 class Moments(Callback):
@@ -63,7 +68,7 @@ class GradientReach(Moments):
 
     - ``probe``: a batch as the module's ``training_step`` takes it; 16 examples do.
     - ``every``: ``epoch``, a number of epochs, or of steps such as ``"200 steps"``.
-    - ``quantities``, ``loss``, ``lengths``, ``layers``, ``least``: see ``Watcher``.
+    - ``quantities``, ``loss``, ``lengths``, ``layers``, ``least``, ``layout``: see ``Watcher``.
 
     ``profile`` holds all that was measured; ``watcher`` is what measures.
 
@@ -84,9 +89,10 @@ class GradientReach(Moments):
         lengths: Tensor | None = None,
         layers: Sequence[str] | None = None,
         least: float | None = LEAST,
+        layout: str = "NLC",
     ) -> None:
         self.by_step = isinstance(schedule_of(every), str)
-        self.asked = (probe, loss, quantities, every, lengths, layers, least)
+        self.asked = (probe, loss, quantities, every, lengths, layers, least, layout)
         self.watcher: Watcher | None = None
 
     @property
@@ -122,8 +128,8 @@ class GradientReach(Moments):
         if self.watcher is not None and len(self.watcher.profile):
             try:
                 _show(trainer, self.watcher.profile)
-            except ImportError:
-                pass  # matplotlib is not part of the light installation
+            except ModuleNotFoundError as error:
+                tell(f"no picture: needs {error.name}: pip install matplotlib")
             except Exception as error:
                 tell(f"no picture: {first_line(error)}")
 
@@ -134,17 +140,23 @@ class GradientReach(Moments):
 
 def _show(trainer: "Trainer", profile: pd.DataFrame) -> None:
     """Give a picture, and to W&B a table, to the loggers that take them."""
+    boards: list[Any] = [logger for logger in trainer.loggers if _is_a(logger, "WandbLogger")]
+    sheets: list[Any] = [logger for logger in trainer.loggers if _is_a(logger, "TensorBoardLogger")]
+    for logger in boards:
+        logger.log_table("gradient/profile_table", dataframe=profile, step=trainer.global_step)
+    if not boards and not sheets:
+        return
     from gradreach.drawing import as_image, draw_run_profile
 
-    last = profile["stage"].iloc[-1]
-    figure = draw_run_profile(profile.assign(stage=profile["stage"].replace(last, "end")))
-    logger: Any
-    for logger in trainer.loggers:
-        if _is_a(logger, "WandbLogger"):
-            logger.log_image("gradient/profile", [as_image(figure)], step=trainer.global_step)
-            logger.log_table("gradient/profile_table", dataframe=profile, step=trainer.global_step)
-        elif _is_a(logger, "TensorBoardLogger"):
-            logger.experiment.add_figure("gradient/profile", figure, trainer.global_step)
+    places = [*dict.fromkeys(profile["layer"])]
+    drawn = places[:: math.ceil(len(places) / MOST_DRAWN)]  # of many blocks some, evenly
+    end = profile[profile["stage"] == profile["stage"].iloc[-1]].assign(stage="end")
+    shown = pd.concat([profile, end], ignore_index=True)
+    figure = draw_run_profile(shown[shown["layer"].isin(drawn)])
+    for logger in boards:
+        logger.log_image("gradient/profile", [as_image(figure)], step=trainer.global_step)
+    for logger in sheets:
+        logger.experiment.add_figure("gradient/profile", figure, trainer.global_step)
 
 
 def _is_a(thing: object, *names: str) -> bool:

@@ -1,5 +1,6 @@
 """The instrument in the course of somebody's training."""
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,11 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from gradreach.diagnostics.copies import copy_of, undisturbed
 from gradreach.diagnostics.decay import figures_by_curve
 from gradreach.diagnostics.instrument import Instrument
 from gradreach.diagnostics.joined import joined
 from gradreach.diagnostics.probes import device_of
-from gradreach.diagnostics.trace import Trace, check_model, copy_of, trace_probe, undisturbed
+from gradreach.diagnostics.trace import Trace, check_model, trace_probe
 from gradreach.errors import first_line
 from gradreach.schedule import Schedule, checked_schedule
 from gradreach.watch.own_loss import agree, own_loss_of
@@ -45,6 +47,7 @@ class Watcher(Instrument):
     - ``lengths``: ``(batch,)`` valid steps of the probe where it is padded and has no ``attention_mask``.
     - ``layers``: of which modules without a recurrence the output is looked at; None: of the blocks that are found.
     - ``least``: tell of layers whose gradient reaches less than this share of the sequence; None: of none.
+    - ``layout``: of the probe's sequences: ``NLC`` (batch, length, channels), ``LNC`` or ``NCL``.
 
     ``tables`` and ``seconds`` are as of the instrument.
 
@@ -71,25 +74,44 @@ class Watcher(Instrument):
         lengths: Tensor | None = None,
         layers: Sequence[str] | None = None,
         least: float | None = LEAST,
+        layout: str = "NLC",
     ) -> None:
         check_model(model)
         if "decoding" in quantities:
             raise ValueError("quantities: decoding needs hundreds of labelled examples; take linear_decoding for it")
         self.one_by_one: bool | None = False if loss is not None else None
-        self.layers, self.least = layers, least
+        self.layers, self.least, self.dtype = layers, least, torch.float64
         self.told: set[str] = set()
-        examples = AnyProbe(probe, own_loss_of(model, probe) if loss is None else loss, lengths)
+        examples = AnyProbe(probe, own_loss_of(model, probe) if loss is None else loss, lengths, None, layout)
         super().__init__(model, examples, None, dict.fromkeys(quantities, schedule_of(every)))
 
     def trace(self) -> Trace:
-        """Trace the model: all examples at once, where their own losses can be told apart, else one by one."""
+        """Trace the model: all examples at once, where their own losses can be told apart, else one by one.
+
+        Of what names a dtype, such as ``torch.zeros(...)`` or ``x.float()``, the forward pass is computed in float32.
+        """
+        try:
+            return self._traced()
+        except Exception as error:
+            if self.dtype == torch.float32:
+                raise
+            self.dtype = torch.float32
+            try:
+                traced = self._traced()
+            except Exception:
+                self.dtype = torch.float64
+                raise error from None
+            why = first_line(error.__cause__ or error)
+            self._tell(f"what the model gives is computed in float32, its gradient in float64 ({why})")
+            return traced
+
+    def _traced(self) -> Trace:
         if self.one_by_one is None:
             self.probe.reduction = self._reduction()
-            self.one_by_one = self.probe.reduction is None
-        if not self.one_by_one:
-            return trace_probe(self.model, self.probe, layers=self.layers)
+        if self.one_by_one is False or self.probe.reduction is not None:
+            return trace_probe(self.model, self.probe, self.dtype, self.layers)
         every = [self.probe.take(slice(i, i + 1)) for i in range(len(self.probe))]
-        return joined([trace_probe(self.model, one, layers=self.layers) for one in every])
+        return joined([trace_probe(self.model, one, self.dtype, self.layers) for one in every])
 
     def measure(self, stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
         """Measure what is due, and tell in one line of what cannot be measured: training goes on.
@@ -121,16 +143,20 @@ class Watcher(Instrument):
         If it is, its gradient by what belongs to an example is that of the example's own loss, but for one factor.
         """
         with undisturbed(), torch.no_grad():
-            copied = copy_of(self.model, torch.float64)
-            probe = self.probe.to(device_of(copied, self.probe.x), torch.float64)
+            copied = copy_of(self.model, self.dtype)
+            probe = self.probe.to(device_of(copied, self.probe.x), self.dtype)
             whole = probe.losses(copied, probe.x)
             every = [probe.take(slice(i, i + 1)) for i in range(len(probe))]
             singles = torch.cat([one.losses(copied, one.x) for one in every])
+        if not bool(whole.isfinite()):
+            return None  # which tells nothing; the next time may
         kind = agree(whole, singles)
-        if kind is None:
+        self.one_by_one = kind is None
+        if self.one_by_one:
             self._tell(
-                "the loss of the probe is not the mean of its examples' own (weights by length, statistics of the "
-                f"batch, a contrastive loss?): each of {len(probe)} examples is measured alone"
+                "the loss of the probe is not the mean of its examples' own (weights by length, random numbers, "
+                f"examples that it couples?): each of {len(probe)} is measured alone; where an example alone has no "
+                "loss, hand over loss=, a function (model, probe) -> (batch,)"
             )
         return kind
 
@@ -149,24 +175,33 @@ class Watcher(Instrument):
         for row in last.get("gates", NOTHING).to_dict("records"):
             if row["gate"] != "notes":  # a question of one study's
                 named[f"gradient/gate_{row['gate']}/{self._place(row['layer'], row['direction'])}"] = row["mean"]
-        self._tell_of_short(stage, named)
+        if "profile" in last:
+            self._tell_of_short(stage, last["profile"], named)
         return named
 
     def _place(self, layer: Any, way: Any) -> str:
         """Return what a layer is called in logs; the model itself has no name."""
         return (layer or type(self.model).__name__) + (".backward" if way == "backward" else "")
 
-    def _tell_of_short(self, stage: str, named: Mapping[str, float]) -> None:
-        most = self.probe.x.shape[1] - 1
-        for key, steps in named.items():
-            kind, _, place = key.removeprefix("gradient/").partition("/")
-            if self.least is None or kind != "reach" or place == "input" or place in self.told or most < 1:
+    def _tell_of_short(self, stage: str, profile: pd.DataFrame, named: Mapping[str, float]) -> None:
+        most: dict[str, int] = {}  # of a layer's own steps, which may be fewer than the probe's
+        for layer, way, lag in zip(profile["layer"], profile["direction"], profile["lag"], strict=True):
+            place = self._place(layer, way)
+            most[place] = max(most.get(place, 0), int(lag))
+        if most.keys() == {"input"}:
+            self._tell(
+                "no layer gives something at each step of the probe: the gradient by the input alone is measured; name "
+                "modules that do by layers="
+            )
+        for place, steps in most.items():
+            reached = named.get(f"gradient/reach/{place}", math.nan)
+            if self.least is None or place == "input" or place in self.told or steps < 1:
                 continue
-            if steps < self.least * most:
+            if reached < self.least * steps:
                 self.told.add(place)
                 self._tell(
-                    f"{stage}: through {place} the gradient reaches {steps:.0f} of {most} steps back "
-                    f"({100 * steps / most:.0f} %); what came before teaches it next to nothing"
+                    f"{stage}: through {place} the gradient reaches {reached:.0f} of {steps} steps back "
+                    f"({100 * reached / steps:.0f} %); what came before teaches it next to nothing"
                 )
 
     def _tell(self, what: str) -> None:
@@ -176,8 +211,8 @@ class Watcher(Instrument):
 
 
 def tell(what: str) -> None:
-    """Say something in one line; training goes on."""
-    warnings.warn(f"gradreach: {what}", stacklevel=2)
+    """Say something in one line, without a line of code below it; training goes on."""
+    warnings.warn_explicit(f"gradreach: {what}", UserWarning, "watch", 1)
 
 
 @contextmanager

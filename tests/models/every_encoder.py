@@ -38,6 +38,7 @@ SHARED: dict[str, Any] = {
     "indrnn": m.IndRNN,
     "mingru": m.MinGRU,
     "minlstm": m.MinLSTM,
+    "minlstm signed": partial(m.MinLSTM, eigenvalues="signed"),
     "bidirectional minlstm": partial(m.MinLSTM, bidirectional=True),
     "lru": partial(m.LRU, layers=2),
     "s4d": m.S4D,

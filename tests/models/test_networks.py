@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_cells import B, D, H, T, Weights, gru_before, indrnn, lru, lstm, rnn, s4d
+from test_cells import B, D, H, T, Weights, gru_before, indrnn, lru, lstm, rnn, s4d, zeros
 from torch import Tensor, nn
 
 from gradreach import models as m
@@ -182,6 +182,34 @@ def s4d_network(encoder: m.S4D, x: Tensor, drop: Activation = same) -> Tensor:
     return x
 
 
+def silu(x: Tensor) -> Tensor:
+    return x / (1 + torch.exp(-x))
+
+
+def mamba(encoder: m.Mamba, x: Tensor) -> Tensor:
+    """Run algorithm 2 and figure 3 of Gu and Dao (2023) channel by channel; every layer starts from nothing."""
+    signed = encoder.eigenvalues == "signed"
+    for layer in encoder.layers:
+        cell, w = layer.recurrence, weights_of(layer)
+        u, z = (x @ w["from_input.weight"].T + w["from_input.bias"]).chunk(2, 2)
+        taps = w["convolution.weight"].shape[2]
+        shifted = [torch.cat([zeros(B, taps - 1 - j, u.shape[2]), u], 1)[:, :T] for j in range(taps)]
+        u = silu(sum(s * w["convolution.weight"][:, 0, j] for j, s in enumerate(shifted)) + w["convolution.bias"])
+        selected = u @ cell.select.weight.T
+        step = torch.log1p(torch.exp(linear(selected[:, :, : cell.rank], weights_of(cell.step_size))))
+        b, c = selected[:, :, cell.rank :].chunk(2, 2)
+        outputs = []
+        for channel in range(u.shape[2]):
+            s, of_channel = zeros(B, cell.states), []
+            for t in range(T):
+                decay = torch.exp(-step[:, t, channel, None] * cell.log_a[:, channel].exp())
+                s = (2 * decay - 1 if signed else decay) * s + (step * u)[:, t, channel, None] * b[:, t]
+                of_channel.append((c[:, t] * s).sum(1) + layer.skip[channel] * u[:, t, channel])
+            outputs.append(torch.stack(of_channel, 1))
+        x = (silu(z) * torch.stack(outputs, 2)) @ w["to_output.weight"].T
+    return x
+
+
 def two_ways(
     encoder: m.Recurrent, x: Tensor, cell: Callable[[Weights, Tensor], Tensor], drop: Activation = same
 ) -> Tensor:
@@ -250,6 +278,8 @@ NETWORKS: dict[str, tuple[Callable[[], m.Encoder], Callable[[Any, Tensor], Tenso
     ),
     "lru": (lambda: m.LRU(D, width=6, layers=2, states=H), lru_network),
     "s4d": (lambda: m.S4D(D, width=6, layers=2, states=3), s4d_network),
+    "mamba": (lambda: m.Mamba(D, width=3, layers=2, states=4), mamba),
+    "mamba signed": (lambda: m.Mamba(D, width=18, states=2, expansion=1, convolution=2, eigenvalues="signed"), mamba),
     **{
         f"{kind.__name__} {nonlinearity}, two ways": (
             partial(kind, D, width=H, bidirectional=True, nonlinearity=nonlinearity),

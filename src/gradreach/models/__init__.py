@@ -6,6 +6,7 @@ from gradreach.models.embedding import make_embedding
 from gradreach.models.encoder import Encoder, valid_steps
 from gradreach.models.factory import build, caveat
 from gradreach.models.feedforward import MLP, Identity, LocallyConnected, ResidualMLP
+from gradreach.models.mamba import Mamba
 from gradreach.models.model import SequenceModel
 from gradreach.models.readout import READOUTS
 from gradreach.models.recurrent import (
@@ -44,6 +45,7 @@ __all__ = [
     "KimCNN",
     "LSTMCoupled",
     "LocallyConnected",
+    "Mamba",
     "MinGRU",
     "MinLSTM",
     "NotesCNN",

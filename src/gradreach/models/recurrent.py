@@ -54,8 +54,8 @@ class Recurrent(Encoder):
         sizes = [d_in] + [self.d_out] * (layers - 1)
         self.layers = nn.ModuleList(self.layer(size, width) for size in sizes)
         self.backward_layers = nn.ModuleList(self.layer(size, width) for size in sizes if bidirectional)
-        for layer in self.backward_layers:
-            layer.runs_backward = True  # type: ignore[assignment]  # the diagnostics say so in their tables
+        for part in self.backward_layers.modules():
+            part.runs_backward = True  # type: ignore[assignment]  # the diagnostics say so in their tables
         self.dropout = nn.Dropout(dropout)
 
     @abstractmethod

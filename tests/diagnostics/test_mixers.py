@@ -4,14 +4,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradreach.diagnostics import bptt_terms, gate_statistics, gradient_profile, lyapunov_spectrum, trace
-from gradreach.models import Encoder, Mamba, SequenceModel
+from gradreach.diagnostics import Instrument, bptt_terms, gate_statistics, gradient_profile, lyapunov_spectrum, trace
+from gradreach.models import DeltaNet, Encoder, Mamba, SequenceModel
 from gradreach.tasks import Batch
 
-D, LENGTH = 2, 19  # more than one chunk of steps
+D, LENGTH = 2, 40  # more than one chunk of steps
 MIXERS = {
     "mamba": lambda **settings: Mamba(D, width=5, states=3, **settings),
     "mamba signed": lambda **settings: Mamba(D, width=5, states=3, eigenvalues="signed", **settings),
+    "deltanet": lambda **settings: DeltaNet(D, width=6, **settings),
+    "deltanet signed": lambda **settings: DeltaNet(D, width=6, steps=2, eigenvalues="signed", **settings),
 }
 
 
@@ -58,7 +60,7 @@ def test_the_profile_is_that_of_unrolled_autograd(name):
     assert torch.allclose(traced.input.log_norm().exp(), x.grad.norm(dim=2).T, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("name", MIXERS)
+@pytest.mark.parametrize("name", ["mamba", "mamba signed"])
 def test_the_terms_of_a_recurrences_weights_sum_to_their_gradient(name):
     model, batch = made(name)
     terms = bptt_terms(trace(model, batch, last).layers[0])
@@ -96,3 +98,12 @@ def test_both_directions_of_a_mixer_are_told_apart(name):
         ("encoder.backward_layers.0.recurrence", "backward"),
     ]
     assert set(profile["quantity"]) == {"x", "h"}
+
+
+def test_a_recurrence_without_weights_has_no_terms():
+    model, batch = made("deltanet", layers=2)
+    instrument = Instrument(model, batch, last, {"bptt": "ends"})
+    instrument.measure("start")
+    (table,) = instrument.tables["bptt"]
+    assert len(table) == 0
+    assert bptt_terms(instrument.trace().layers[0]) == {}

@@ -2,6 +2,7 @@
 
 from gradreach.models.cells import Cell
 from gradreach.models.convolutional import CNN, output_length
+from gradreach.models.deltanet import DeltaNet
 from gradreach.models.embedding import make_embedding
 from gradreach.models.encoder import Encoder, valid_steps
 from gradreach.models.factory import build, caveat
@@ -38,6 +39,7 @@ __all__ = [
     "S4D",
     "TCN",
     "Cell",
+    "DeltaNet",
     "Encoder",
     "GatedTanhRNN",
     "Identity",

@@ -78,7 +78,9 @@ def test_match_params_comes_as_near_as_a_width_can(kind: type[m.Encoder], target
     assert chosen.parameter_count == parameters(chosen)
 
 
-@pytest.mark.parametrize("kind", [m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU, m.TCN, m.KimCNN, m.Transformer, m.DeltaNet])
+@pytest.mark.parametrize(
+    "kind", [m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU, m.TCN, m.KimCNN, m.Transformer, m.DeltaNet]
+)
 @pytest.mark.parametrize("d_in", [1, 2, 12])
 def test_match_params_is_the_nearest_of_all_widths(kind: type[m.Encoder], d_in: int) -> None:
     shape = Shape(channels=d_in, length=20, outputs=2)

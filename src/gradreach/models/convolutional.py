@@ -266,12 +266,16 @@ class CNN(Encoder):
                 raise ConfigError("model.kernel_sizes", list(kernel_sizes), first, "choose one")
             if kernel_sizes[-1] != kernel_size:  # else runs that differ in kernel_size alone would be the same
                 other = f"the last is that of kernel_size={kernel_size}"
-                raise ConfigError("model.kernel_sizes", list(kernel_sizes), other, f"set kernel_size={kernel_sizes[-1]}")
+                raise ConfigError(
+                    "model.kernel_sizes", list(kernel_sizes), other, f"set kernel_size={kernel_sizes[-1]}"
+                )
             kernels, self.kernels = list(kernel_sizes), {"kernel_sizes": max(kernel_sizes)}
         options = (padding, nonlinearity, normalization, bottleneck, pooling, pool_size)
         self.layers = nn.ModuleList(
-            Layer(*each[:3], stride, each[3], *options)
-            for each in zip(sizes, widths, kernels, dilations(dilation_base, layers), strict=True)
+            Layer(size, given, kernel, stride, dilation, *options)
+            for size, given, kernel, dilation in zip(
+                sizes, widths, kernels, dilations(dilation_base, layers), strict=True
+            )
         )
         windows = [
             ((layer.kernel_size, layer.dilation, layer.stride), (layer.pool_size, 1, layer.pool_size))

@@ -114,7 +114,7 @@ def skip_start(skip: Tensor) -> None:
 
 @torch.no_grad()
 def mamba_start(log_a: Tensor, step_bias: Tensor) -> None:
-    """Set ``A_n = −n``, n from 1, in all channels; draw the bias so that the step size, its softplus, is from ln U(ln 0.001, ln 0.1).
+    """Set ``A_n = −n``, n from 1, in all channels; draw the step size, the bias' softplus, from ln U(ln 0.001, ln 0.1).
 
     Source: A. Gu and T. Dao, Mamba, 2023, §3.6, with the ranges of its published code.
     """

@@ -22,8 +22,9 @@ class SelectiveScan(torch.autograd.Function):
     """``s_t = a_t ∘ s_{t-1} + b_t ⊗ v_t`` and ``y_t = c_tᵀ s_t``, ``a_t = exp(Δ_t A)`` or ``2 exp(Δ_t A) − 1``.
 
     All states, ``(length, batch, n, d)``, are by far the largest tensor, and a parallel scan would pass over it
-    log2(length) times. Here a chunk of steps is computed at once but for the recurrence itself, whose loop autograd does
-    not see. On the way back the states of a chunk are computed again, and the adjoint is the same recurrence in reverse.
+    log2(length) times. Here a chunk of steps is computed at once but for the recurrence itself, whose loop autograd
+    does not see. On the way back the states of a chunk are computed again, and the adjoint is the same recurrence in
+    reverse.
     """
 
     @staticmethod

@@ -83,8 +83,8 @@ def main() -> None:
     lines = [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
     text = (
         f"One forward and backward pass, batch {BATCH}, {LENGTH} steps, {WIDTH} inputs, width {WIDTH}, float32, one "
-        f"thread, torch {torch.__version__}; medians of {ROUNDS} rounds. Budget: {BUDGET} times `nn.GRU`, but for {', '.join(MIXERS)}, whose states are "
-        "many times as large or which hold more than a recurrence.\n\n"
+        f"thread, torch {torch.__version__}; medians of {ROUNDS} rounds. Budget: {BUDGET} times `nn.GRU`, but for "
+        f"{', '.join(MIXERS)}, whose states are many times as large or which hold more than a recurrence.\n\n"
     )
     write_text(FOLDER / "model_speed.csv", table.to_csv(index=False))
     write_text(FOLDER / "model_speed.md", "# Speed of recurrent layers\n\n" + text + "\n".join(lines) + "\n")

@@ -150,7 +150,9 @@ class SelectiveSSM(Cell):
     def forward(self, x: Tensor) -> Tensor:
         """Return all ``y_t``, ``(batch, length, d)``."""
         step, b, c = self.selected(x)
-        y: Tensor = SelectiveScan.apply(step, step * x, b, c, -self.log_a.exp(), self.signed)  # type: ignore[no-untyped-call]
+        wide = torch.promote_types(x.dtype, torch.float32)  # mixed precision adds up no states
+        parts = [part.to(wide) for part in (step, step * x, b, c)]
+        y: Tensor = SelectiveScan.apply(*parts, -self.log_a.exp(), self.signed)  # type: ignore[no-untyped-call]
         return y
 
 

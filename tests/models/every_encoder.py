@@ -4,8 +4,14 @@ from functools import partial
 from typing import Any
 
 from gradreach import models as m
+from gradreach.models.block import prenorm
 
 LENGTH = 24
+
+
+def in_blocks(kind: type[m.Encoder], *, block_expansion: int = 2, **arguments: Any) -> Any:
+    return lambda d_in: prenorm(kind, d_in, {"width": 8, "layers": 2, **arguments}, block_expansion, LENGTH)
+
 
 SHARED: dict[str, Any] = {
     "cnn": m.CNN,
@@ -18,6 +24,9 @@ SHARED: dict[str, Any] = {
     "cnn even kernel": partial(m.CNN, kernel_size=4, layers=2, dilation_base=3),
     "cnn batch norm, bottleneck": partial(m.CNN, normalization="batch", bottleneck=7, nonlinearity="gelu"),
     "cnn layer norm, avg": partial(m.CNN, normalization="layer", pooling="avg", layers=2, nonlinearity="tanh"),
+    "cnn of several widths": partial(
+        m.CNN, layers=3, width=4, dilation_base=1, width_multiples=(1, 3, 2), kernel_sizes=(8, 5, 3)
+    ),
     "cnn max": partial(m.CNN, pooling="max", layers=2),
     "notes_cnn": m.NotesCNN,
     "notes_cnn even kernel": partial(m.NotesCNN, kernel_size=4),
@@ -38,11 +47,23 @@ SHARED: dict[str, Any] = {
     "indrnn": m.IndRNN,
     "mingru": m.MinGRU,
     "minlstm": m.MinLSTM,
+    "minlstm signed": partial(m.MinLSTM, eigenvalues="signed"),
     "bidirectional minlstm": partial(m.MinLSTM, bidirectional=True),
     "lru": partial(m.LRU, layers=2),
+    "mamba": partial(m.Mamba, width=8, layers=2),
+    "mamba signed": partial(m.Mamba, width=20, states=3, expansion=1, convolution=2, eigenvalues="signed"),
+    "bidirectional mamba": partial(m.Mamba, width=8, bidirectional=True),
+    "deltanet": partial(m.DeltaNet, width=8, layers=2),
+    "deltanet signed": partial(m.DeltaNet, width=6, heads=3, steps=3, convolution=2, eigenvalues="signed"),
+    "bidirectional deltanet": partial(m.DeltaNet, width=8, bidirectional=True),
     "s4d": m.S4D,
     "transformer": m.Transformer,
     "causal transformer": partial(m.Transformer, causal=True, position="none"),
+    "lstm in blocks": in_blocks(m.LSTM),
+    "bidirectional gru in blocks": in_blocks(m.GRU, bidirectional=True, block_expansion=0),
+    "deltanet in blocks": in_blocks(m.DeltaNet, steps=2, eigenvalues="signed"),
+    "cnn in blocks": in_blocks(m.CNN, dilation_base=1, kernel_size=4),
+    "cnn in blocks, circular": in_blocks(m.CNN, dilation_base=1, padding="circular"),
     "identity": m.Identity,
 }
 """Encoders for sequences of any length."""
@@ -50,6 +71,7 @@ SHARED: dict[str, Any] = {
 FIXED: dict[str, Any] = {
     "mlp": m.MLP,
     "residual mlp": m.ResidualMLP,
+    "time_cnn": m.TimeCNN,
     "locally_connected": partial(m.LocallyConnected, layers=2),
     "locally_connected none": partial(m.LocallyConnected, padding="none", kernel_size=4),
 }

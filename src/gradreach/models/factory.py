@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from gradreach.errors import ConfigError
+from gradreach.errors import ABSENT, ConfigError
 from gradreach.models.contract import make_encoder, try_encoder
 from gradreach.models.embedding import Embedding, make_embedding
 from gradreach.models.encoder import LARGEST_SIZE, Encoder
@@ -74,6 +74,8 @@ def build(
         sizes = [d_in] + [shape.length] * getattr(kind, "fixed_length", False)
         encoder = make_encoder(kind, sizes, arguments)
         encoder.check_length(shape.length)
+        for length in shape.lengths or ():
+            _check_other_length(encoder, length)
         try_encoder(encoder, d_in, shape.length, shape.variable_length)
         _check_readout(encoder, readout, shape)
         return SequenceModel(
@@ -86,7 +88,7 @@ def build(
             max_norm=head_max_norm,
         )
 
-    if getattr(kind, "fixed_length", False) and shape.variable_length:
+    if getattr(kind, "fixed_length", False) and (shape.variable_length or shape.lengths):
         raise ConfigError(
             "model",
             allowed=f"{kind.__name__} has weights for every step and this task has sequences of many lengths",
@@ -143,6 +145,16 @@ def _steps(first: int, last: int) -> str:
     return f", step {first}" if first == last else f", steps {first} to {last}"
 
 
+def _check_other_length(encoder: Encoder, length: int) -> None:
+    try:
+        encoder.check_length(length)
+    except ConfigError as error:
+        own = f"{type(encoder).__name__} cannot take the {length} steps of task.train_lengths or task.test_lengths"
+        why = error.allowed.replace(" (seq_len)", "")
+        setting, value = ("model", ABSENT) if error.setting == "seq_len" else (error.setting, error.value)
+        raise ConfigError(setting, value, f"{own}: {why}", "choose other lengths, or another model") from None
+
+
 def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:
     if shape.per_step and readout != "each_step":
         answered = "this task is answered at every step"
@@ -158,7 +170,7 @@ def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:
             f"{type(encoder).__name__} turns {shape.length} steps into {steps}",
             "choose settings that keep the length (padding=same or causal, stride=1, pooling=none)",
         )
-    if readout == "flatten" and shape.variable_length:
+    if readout == "flatten" and (shape.variable_length or shape.lengths):
         raise ConfigError(
             "model.readout",
             readout,

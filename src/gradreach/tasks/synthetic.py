@@ -37,8 +37,8 @@ class Synthetic(Task):
     Of two sizes of a split the smaller is the beginning of the larger.
 
     - ``train_size``, ``validation_size``, ``test_size``: examples of each split.
-    - ``train_lengths``: the shortest and the longest sequence of training, which is then drawn anew in every epoch, each
-      batch of one length, as in G. Delétang et al., Neural networks and the Chomsky hierarchy, 2023; of short
+    - ``train_lengths``: the shortest and the longest sequence of training, which is then drawn anew in every epoch,
+      each batch of one length, as in G. Delétang et al., Neural networks and the Chomsky hierarchy, 2023; of short
       sequences there are few, and inputs may be equal. Validation and test are of such lengths too. None: all
       sequences have ``seq_len`` steps.
     - ``test_lengths``: at which lengths the chosen weights are tested besides.
@@ -130,7 +130,8 @@ class Synthetic(Task):
 
     def _of_lengths(self, number: int, part: Part) -> Batch:
         assert self.train_lengths is not None
-        sizes = evenly(*self.train_lengths, self.sizes[part])
+        low, high = self.train_lengths
+        sizes = evenly(low, high, self.sizes[part])
         stream = [self.data_seed, OF_LENGTHS + number]
         generators = {length: np.random.default_rng([*stream, length]) for length in sizes}
         return padded([self.at(length).examples(generators[length], n, part) for length, n in sizes.items()])

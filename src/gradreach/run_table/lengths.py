@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,19 @@ def by_test_length(runs: pd.DataFrame) -> pd.DataFrame:
         places.append(np.flatnonzero(there))
     order = np.argsort(np.concatenate(places), kind="stable")
     return pd.concat(parts, ignore_index=True).iloc[order].reset_index(drop=True)
+
+
+def of_run(metrics: Mapping[str, float]) -> pd.DataFrame:
+    """Return what was measured of one run at its test lengths: a row a length; empty where there are none.
+
+    >>> of_run({"test/accuracy": 1.0, "test/accuracy/5": 0.9, "test/accuracy/10": 0.5}).values.tolist()
+    [[5.0, 0.9], [10.0, 0.5]]
+    """
+    found = {name: match for name in metrics if (match := AT_LENGTH.fullmatch(name))}
+    rows: dict[int, dict[str, float]] = {}
+    for name, match in found.items():
+        rows.setdefault(int(match[2]), {})[match[1]] = metrics[name]
+    return pd.DataFrame([{TEST_LENGTH: length, **rows[length]} for length in sorted(rows)])
 
 
 def lengths_in(told: object) -> Sequence[int]:

@@ -29,7 +29,8 @@ TIP = "tip: "
 """What the ids of those parts of a figure begin with that tell their values where the reader points at them."""
 LONELY = "h"
 """How a value between two gaps of a curve is drawn: at its size a dot, which nothing else is drawn as."""
-REFERENCES = ("chance", "the whole sequence", ONE_PER_CENT)
+TRAINED = "lengths of training"
+REFERENCES = ("chance", "the whole sequence", ONE_PER_CENT, TRAINED)
 LISTED = 12
 """How many run ids a point names."""
 FEW = 10

@@ -57,11 +57,9 @@ class WandbSource:
         if run is None:
             return None
         config, summary = dict(run.config), dict(run.summary_metrics)
-        figures = {f"test/{name}": value for name, value in (summary.get(BY_LENGTH) or {}).items()}
-        figures |= {
-            key: value for key, value in summary.items() if key.startswith(FIGURES) and not key.startswith(BY_LENGTH)
-        }
-        metrics = {key: float(value) for key, value in figures.items()}
+        at_length = {f"test/{name}": value for name, value in (summary.get(BY_LENGTH) or {}).items()}
+        told = {key: value for key, value in summary.items() if not key.startswith(BY_LENGTH)} | at_length
+        metrics = {key: float(value) for key, value in told.items() if key.startswith(FIGURES)}
         for stage in STAGES:
             measured = summary.get(f"gradient/{stage}") or {}
             metrics |= {f"gradient/{stage}/{name}": float(value) for name, value in measured.items()}

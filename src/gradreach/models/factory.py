@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from gradreach.errors import ABSENT, ConfigError
+from gradreach.errors import ConfigError
 from gradreach.models.contract import make_encoder, try_encoder
 from gradreach.models.embedding import Embedding, make_embedding
 from gradreach.models.encoder import LARGEST_SIZE, Encoder
@@ -74,8 +74,8 @@ def build(
         sizes = [d_in] + [shape.length] * getattr(kind, "fixed_length", False)
         encoder = make_encoder(kind, sizes, arguments)
         encoder.check_length(shape.length)
-        for length in shape.lengths or ():
-            _check_other_length(encoder, length)
+        if shape.lengths is not None:
+            _check_lengths(encoder, *shape.lengths)
         try_encoder(encoder, d_in, shape.length, shape.variable_length)
         _check_readout(encoder, readout, shape)
         return SequenceModel(
@@ -145,14 +145,18 @@ def _steps(first: int, last: int) -> str:
     return f", step {first}" if first == last else f", steps {first} to {last}"
 
 
-def _check_other_length(encoder: Encoder, length: int) -> None:
+def _check_lengths(encoder: Encoder, shortest: int, longest: int) -> None:
+    """Refuse lengths that an encoder cannot take; a kernel may be larger than the shortest sequence."""
+    kind = type(encoder).__name__
+    if encoder.output_length(shortest) < 1:
+        wrong = (
+            f"{kind} would give no state for {shortest} steps, the fewest of task.train_lengths and task.test_lengths"
+        )
+        raise ConfigError("model", allowed=wrong, hint="choose longer ones, or padding=same")
     try:
-        encoder.check_length(length)
+        encoder.check_length(longest)
     except ConfigError as error:
-        own = f"{type(encoder).__name__} cannot take the {length} steps of task.train_lengths or task.test_lengths"
-        why = error.allowed.replace(" (seq_len)", "")
-        setting, value = ("model", ABSENT) if error.setting == "seq_len" else (error.setting, error.value)
-        raise ConfigError(setting, value, f"{own}: {why}", "choose other lengths, or another model") from None
+        raise ConfigError("task.test_lengths", longest, f"{kind}: {error.problem}", error.hint) from None
 
 
 def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:

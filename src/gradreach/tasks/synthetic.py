@@ -50,8 +50,13 @@ class Synthetic(Task):
     train_lengths: TrainLengths = None
     test_lengths: TestLengths = None
 
-    repeats = False
-    """Whether inputs may be equal."""
+    of_one_length = False
+    """Whether it is another task at one of its lengths."""
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether inputs may be equal."""
+        return self.of_one_length or self.train_lengths is not None
 
     @property
     def sizes(self) -> dict[Part, int]:
@@ -94,7 +99,7 @@ class Synthetic(Task):
             ConfigError: it is too short.
         """
         other = object.__new__(type(self))
-        vars(other).update(self.settings(), seq_len=length, train_lengths=None, test_lengths=None, repeats=True)
+        vars(other).update(self.settings(), seq_len=length, train_lengths=None, test_lengths=None, of_one_length=True)
         other.__post_init__()  # type: ignore[attr-defined]  # it makes the shape, so each kind of task has one
         return other
 
@@ -174,7 +179,7 @@ class Synthetic(Task):
 
         There are ``times · symbols ** steps`` of them; more steps than count are not counted, which would take long.
         """
-        if self.repeats or self.train_lengths is not None:
+        if self.may_repeat:
             return
         inputs = times * symbols ** min(steps, ENOUGH)
         wanted = sum(self.sizes.values())

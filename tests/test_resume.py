@@ -35,7 +35,14 @@ SCHEDULED = ["model=lstm", "optimizer.schedule=cosine", "trainer.checkpoint_seco
 BY_STEP = ["diagnostics.profile=7 steps"]
 
 
-@pytest.mark.parametrize(("after", "options"), [(1, []), (4, []), (3, BY_STEP)], ids=["first", "last", "by step"])
+DRAWN = ["task=recall", "seq_len=12", "task.train_lengths=[4,12]", "task.test_lengths=[12,20]", "task.train_size=900"]
+
+
+@pytest.mark.parametrize(
+    ("after", "options"),
+    [(1, []), (4, []), (3, BY_STEP), (2, [*DRAWN, *BY_STEP])],
+    ids=["first", "last", "by step", "lengths drawn by batch"],
+)
 def test_a_killed_run_goes_on_and_yields_the_same_bits(configured, tmp_path, after, options):
     run, environment = configured(*SCHEDULED, *options)
     execute(run, environment)
@@ -52,7 +59,7 @@ def test_a_killed_run_goes_on_and_yields_the_same_bits(configured, tmp_path, aft
     execute(run, elsewhere, lambda row: shown.append(row["epoch"]))
     assert [epoch for epoch in shown if isinstance(epoch, int)] == [1, 2, 3, 4, 5]
     assert shown == sorted(set(shown))
-    assert (len(shown) > 5) == bool(options)
+    assert (len(shown) > 5) == bool(options)  # it was killed within an epoch
     assert results_of(elsewhere.results_dir) == whole
     assert leftovers(elsewhere.results_dir) == []
 

@@ -11,6 +11,7 @@ from scipy.stats import chisquare
 from gradreach.assemble import check
 from gradreach.config import RunConfig
 from gradreach.errors import ConfigError
+from gradreach.models import Encoder, build
 from gradreach.tasks import IGNORED, Adding, Copy, Motif, Parity, Position, Recall, TemporalOrder
 
 NOWHERE = Path("there is no such folder")
@@ -116,7 +117,7 @@ REFUSED = {
     "task.test_lengths=[40] model.readout=flatten": "model.readout=flatten: .* sequences of many lengths",
     "task.test_lengths=[40] model=mlp": "model: MLP has weights for every step and this task has sequences of many",
     "task.test_lengths=[40] model=locally_connected kernel_size=3": "model: LocallyConnected has weights for every",
-    "task.train_lengths=[2,64] model=cnn kernel_size=3 model.padding=none": "model: CNN would give no state for 2 steps",
+    "task.train_lengths=[2,64] model=cnn kernel_size=3 model.padding=none": "model: CNN would give no state for",
     "task.train_lengths=[2,64] trainer.overfit_batches=2": "trainer.overfit_batches=2: learns from the same batches",
 }
 
@@ -139,3 +140,35 @@ def test_a_task_whose_examples_are_given_has_no_such_setting(run_py):
 def test_models_that_share_their_weights_over_steps_take_any_length(configured, model):
     task, _ = check(*configured(*RECALL, f"model={model}"))
     assert task.shape.lengths == (2, 40)
+
+
+class Learned(Encoder):
+    """An encoder with a vector for each of 30 positions."""
+
+    causal, receptive_field, d_out = True, None, 4
+
+    def __init__(self, d_in: int, *, width: int = 4) -> None:
+        super().__init__()
+        self.positions = torch.nn.Parameter(torch.zeros(30, width))
+
+    def check_length(self, length: int) -> None:
+        if length > 30:
+            raise ConfigError("model.position", "learned", "has no vector beyond 30 steps", "choose shorter ones")
+
+    def multiply_adds(self, length: int) -> int:
+        return 0
+
+    def forward(self, x, lengths):
+        return self.positions[: x.shape[1]].expand(len(x), -1, -1), lengths
+
+
+def test_positions_that_are_not_defined_beyond_training_are_refused_in_one_line():
+    task = Recall(seq_len=20, test_lengths=[30])
+    task.prepare(NOWHERE)
+    build(Learned, {}, task.shape, readout="last")
+    longer = Recall(seq_len=20, test_lengths=[30, 31])
+    longer.prepare(NOWHERE)
+    with pytest.raises(ConfigError) as refused:
+        build(Learned, {}, longer.shape, readout="last")
+    why = "Learned: model.position=learned: has no vector beyond 30 steps"
+    assert str(refused.value) == f"task.test_lengths=31: {why}; choose shorter ones"

@@ -1,15 +1,23 @@
 """One training on short sequences, its weights tested and measured at longer ones: what a plain loop says."""
 
+import io
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from gradreach.batch import EVALUATION_BATCH, OneLength
+from gradreach.cli import app
 from gradreach.config import parse, plain
 from gradreach.diagnostics import figures, gradient_profile
+from gradreach.display import RunDisplay
 from gradreach.models import LSTM, Transformer, build
 from gradreach.records import RecordStore
+from gradreach.rounding import score_text
 from gradreach.run_state import AT_LENGTH
 from gradreach.run_table.columns import as_frame, row
 from gradreach.run_table.committed import read_runs, write_runs
@@ -180,3 +188,25 @@ def test_one_training_length_may_be_tested_at_others(done):
     assert alone["run_id"] != beside["run_id"]
     assert {key: beside["metrics"][key] for key in alone["metrics"]} == alone["metrics"]
     assert "test/accuracy/30" in beside["metrics"]
+
+
+def test_the_command_line_makes_a_table_with_a_column_a_length(tested):
+    record, results = tested
+    asked = ["--columns", "test_length", "--value", f"test/{record['metric']}", "--format", "csv"]
+    shown = CliRunner().invoke(app, ["table", "--results-dir", str(results), "--rows", "model", *asked])
+    assert shown.exit_code == 0, shown.output
+    rows = pd.read_csv(io.StringIO(shown.stdout))
+    assert rows["test_length"].tolist() == [9, 30]
+    scale = 1 if record["metric"] == "mse" else 100
+    told = [scale * record["metrics"][f"test/{record['metric']}/{length}"] for length in (9, 30)]
+    assert rows["mean"].tolist() == pytest.approx(told)
+
+
+def test_the_end_of_a_run_tells_scores_and_reach_by_length(tested, capsys):
+    record, results = tested
+    environment = SimpleNamespace(results_dir=results, tracking=SimpleNamespace(mode="off"))
+    RunDisplay(SimpleNamespace(trainer=SimpleNamespace(epochs=2))).result(record, environment)
+    shown = capsys.readouterr().out
+    score = score_text(record["metric"], record["metrics"][f"test/{record['metric']}/30"])
+    assert re.search(rf"by test length  9: .*   30: {re.escape(score)}\n", shown)
+    assert f"30: {record['metrics']['gradient/end/x.reach/30']:.0f} (input, end)" in shown

@@ -62,15 +62,15 @@ def check_lengths(
     return min([low, *tested]), max([high, *tested])
 
 
-def evenly(low: int, high: int, n: int) -> dict[int, int]:
+def evenly(low: int, high: int, n: int, places: int) -> dict[int, int]:
     """Return how many of n examples each length has, as many of each, evenly spaced from the shortest to the longest.
 
-    >>> evenly(1, 4, 10)
+    >>> evenly(1, 4, 10, places=16)
     {1: 3, 2: 3, 3: 2, 4: 2}
-    >>> list(evenly(1, 40, 1000))
+    >>> list(evenly(1, 40, 1000, places=16))
     [1, 4, 6, 9, 11, 14, 17, 19, 22, 24, 27, 30, 32, 35, 37, 40]
     """
-    places = min(PLACES, high - low + 1, n)
+    places = min(places, high - low + 1, n)
     lengths = [low + (2 * i * (high - low) + (places - 1)) // max(2 * (places - 1), 1) for i in range(places)]
     return {length: n // places + (i < n % places) for i, length in enumerate(lengths)}
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gradreach.batch import Batch
 from gradreach.errors import ConfigError
-from gradreach.tasks.lengths import TestLengths, TrainLengths, check_lengths, evenly, padded
+from gradreach.tasks.lengths import PLACES, TestLengths, TrainLengths, check_lengths, evenly, padded
 from gradreach.tasks.splits import keys_of
 from gradreach.tasks.task import Size, Splits, Task, check_memory
 
@@ -82,7 +82,8 @@ class Synthetic(Task):
     def splits(self, data_dir: Path) -> Splits:
         """Draw the three splits; ``data_dir`` is not read.
 
-        With ``train_lengths`` they are padded, as many examples of each length; those to learn from are a sample.
+        With ``train_lengths`` they are padded, as many examples of each length: of validation and test of a few, evenly
+        spaced; those to learn from are a sample of all.
         """
         self.prepare(data_dir)
         if self.train_lengths is not None:
@@ -136,7 +137,7 @@ class Synthetic(Task):
     def _of_lengths(self, number: int, part: Part) -> Batch:
         assert self.train_lengths is not None
         low, high = self.train_lengths
-        sizes = evenly(low, high, self.sizes[part])
+        sizes = evenly(low, high, self.sizes[part], high - low + 1 if part == "train" else PLACES)
         stream = [self.data_seed, OF_LENGTHS + number]
         generators = {length: np.random.default_rng([*stream, length]) for length in sizes}
         return padded([self.at(length).examples(generators[length], n, part) for length, n in sizes.items()])

@@ -16,7 +16,10 @@ FACES: dict[str, tuple[str, ...] | None] = {
     "gradreach.watch": ("GradientReach", "Watcher", "reach_of", "watch"),
     "gradreach.kernels": ("accelerate",),
     "gradreach.models": ("Encoder", "SequenceModel", "build", "caveat", "output_length", "valid_steps"),
-    "gradreach.tasks": ("Adding", "Batch", "Batches", "Digits", "Shape"),
+    "gradreach.tasks": (
+        *("MQAR", "Adding", "Batch", "Batches", "CycleNavigation", "Digits", "EvenPairs", "ModularArithmetic"),
+        *("Parity", "SelectiveCopy", "Shape"),
+    ),
     "gradreach.run_table.load": ("load_runs",),
     "gradreach.tracking.replay": ("rows_of",),
     "gradreach.tracking.wandb_run": ("shortened",),

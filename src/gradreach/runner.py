@@ -15,7 +15,7 @@ from gradreach.batch import Batch
 from gradreach.config import RunConfig, RunEnvironment, resolve
 from gradreach.diagnostics import DECODED, Instrument, Quantity, register
 from gradreach.errors import FULL, no_room
-from gradreach.models import SequenceModel, caveat
+from gradreach.models import LabelledExamples, SequenceModel, caveat
 from gradreach.records import SETTLED, left_alone
 from gradreach.run_state import Row, Run, Tell
 from gradreach.system import machine
@@ -176,7 +176,8 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
     probe, decoded = (probe_of(task, splits, n) for n in (diagnostics.examples, DECODED))
     for name in diagnostics.own:
         register(name, Quantity(resolve(name)))
-    run.instrument = Instrument(model, probe, task.loss, diagnostics.schedules, diagnostics.exponents, decoded)
+    labelled = LabelledExamples(probe, task.loss)
+    run.instrument = Instrument(model, labelled, None, diagnostics.schedules, diagnostics.exponents, decoded)
     run.instrument.tables = run.tables
     if diagnostics.profile is not None:
         run.by_length = instruments_by_length(model, task, diagnostics.examples)
@@ -216,4 +217,7 @@ def instruments_by_length(model: SequenceModel, task: Task, examples: int) -> di
     if not isinstance(task, Synthetic):
         return {}
     probes = {length: task.probe(length, max(1, min(examples, PROBED // length))) for length in task.test_lengths or ()}
-    return {length: Instrument(model, probe, task.loss, {"profile": "ends"}) for length, probe in probes.items()}
+    return {
+        length: Instrument(model, LabelledExamples(probe, task.loss), None, {"profile": "ends"})
+        for length, probe in probes.items()
+    }

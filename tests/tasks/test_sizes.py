@@ -22,8 +22,14 @@ SETTINGS = [
     "task.motifs=1000000000",
     "task.motif_length=1000000000",
     "task.noise=1e300",
+    "task.vocabulary=1000000000",
+    "task.pairs=1000000000",
+    "task.power=1e300",
+    "task.modulus=1000000000",
+    "task.places=1000000000",
 ]
 MADE = ["recall", "adding", "copy", "temporal_order", "motif", "position", "parity", "digits", "mnist1d"]
+MADE += ["mqar", "selective_copy", "modular_arithmetic", "cycle_navigation", "even_pairs"]
 TOO_LARGE = [
     (task, setting)
     for task in MADE

@@ -8,7 +8,21 @@ import pytest
 import torch
 
 from gradreach.errors import ConfigError
-from gradreach.tasks import IGNORED, Adding, Copy, Motif, Parity, Position, Recall, TemporalOrder
+from gradreach.tasks import (
+    IGNORED,
+    MQAR,
+    Adding,
+    Copy,
+    CycleNavigation,
+    EvenPairs,
+    ModularArithmetic,
+    Motif,
+    Parity,
+    Position,
+    Recall,
+    SelectiveCopy,
+    TemporalOrder,
+)
 
 NOWHERE = Path("there is no such folder")
 SIZES = {"train_size": 2000, "validation_size": 500, "test_size": 1000}
@@ -22,13 +36,24 @@ TASKS = [
     Adding(seq_len=30, variant="anywhere", **SIZES),
     Adding(seq_len=30, variant="hochreiter", **SIZES),
     Parity(seq_len=20, **SIZES),
+    Parity(seq_len=20, per_step=True, **SIZES),
+    MQAR(seq_len=30, vocabulary=64, **SIZES),
+    MQAR(seq_len=17, vocabulary=13, filler="random", power=1.0, **SIZES),
+    SelectiveCopy(seq_len=30, symbols=6, **SIZES),
+    ModularArithmetic(seq_len=20, **SIZES),
+    ModularArithmetic(seq_len=21, modulus=3, **SIZES),
+    CycleNavigation(seq_len=20, **SIZES),
+    EvenPairs(seq_len=20, **SIZES),
     Motif(seq_len=40, **SIZES),
     Motif(seq_len=40, train_region="left", test_region="right", **SIZES),
     Position(seq_len=40, **SIZES),
     Position(seq_len=40, rule="half", **SIZES),
 ]
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
-every_kind = pytest.mark.parametrize("kind", [Recall, Copy, TemporalOrder, Adding, Parity, Motif, Position])
+KINDS = [Recall, Copy, TemporalOrder, Adding, Parity, Motif, Position, MQAR]
+KINDS += [SelectiveCopy, ModularArithmetic, CycleNavigation, EvenPairs]
+every_kind = pytest.mark.parametrize("kind", KINDS)
+LENGTH = 32
 
 
 def oracle(task, x):
@@ -48,7 +73,21 @@ def oracle(task, x):
             total = (x[:, :, 0] * x[:, :, 1]).sum(1)
             return 0.5 + total / 4 if task.variant == "hochreiter" else total
         case Parity():
-            return (x.sum((1, 2)) % 2).long()
+            return (x.cumsum(1)[:, :, 0] if task.per_step else x.sum((1, 2))).long() % 2
+        case MQAR():
+            return torch.tensor([looked_up(row, task) for row in x.tolist()])
+        case SelectiveCopy():
+            answer = torch.full(x.shape[:2], IGNORED)
+            shown = x.argmax(-1)
+            answer[:, -task.symbols :] = shown[shown < task.values].view(len(x), -1)
+            return answer
+        case ModularArithmetic():
+            return torch.tensor([eval(task.sample(row, task.seq_len).rstrip("_")) % task.modulus for row in x])
+        case CycleNavigation():
+            return torch.tensor([sum(map(int, task.sample(row, task.seq_len).split())) % task.places for row in x])
+        case EvenPairs():
+            words = [task.sample(row, task.seq_len).replace(" ", "") for row in x]
+            return torch.tensor([sum(word.count(pair) for pair in ("ab", "ba")) % 2 for word in words])
         case Motif():
             return matches(task, x).amax(-1).argmax(-1)
         case Position():
@@ -56,6 +95,13 @@ def oracle(task, x):
             if task.rule == "order":
                 return (at[:, 1] < at[:, 0]).long()
             return (at[:, 0] >= task.seq_len // 2).long()
+
+
+def looked_up(row, task):
+    """Answer every key after the pairs by the value that came with it."""
+    shown = row[: 2 * task.pairs]
+    value = dict(zip(shown[::2], shown[1::2], strict=True))
+    return [IGNORED] * len(shown) + [value.get(token, IGNORED) for token in row[len(shown) :]]
 
 
 def matches(task, x):
@@ -112,6 +158,12 @@ def test_chance_is_what_the_best_constant_answer_gets(task):
         (Copy(test_size=10_000), 1 / 8, 0.015),
         (TemporalOrder(test_size=10_000), 1 / 4, 0.02),
         (Parity(test_size=10_000), 1 / 2, 0.02),
+        (Parity(test_size=10_000, per_step=True), 1 / 2, 0.02),
+        (MQAR(vocabulary=64), 1 / 32, 0.005),
+        (SelectiveCopy(), 1 / 14, 0.005),
+        (ModularArithmetic(test_size=10_000), 1 / 5, 0.02),
+        (CycleNavigation(test_size=10_000), 1 / 5, 0.02),
+        (EvenPairs(test_size=10_000), 1 / 2, 0.02),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -131,13 +183,18 @@ def test_a_uniform_answer_to_copy_costs_the_logarithm_of_the_number_of_symbols()
 def test_shape_tells_what_the_batches_are(task):
     splits = task.splits(NOWHERE)
     for split, size in zip(splits, SIZES.values(), strict=True):
-        assert split.x.shape == (size, task.shape.length, task.shape.channels)
-        assert split.x.dtype == torch.float32
+        if task.shape.vocabulary is None:
+            assert split.x.shape == (size, task.shape.length, task.shape.channels)
+            assert split.x.dtype == torch.float32
+        else:
+            assert split.x.shape == (size, task.shape.length)
+            assert 0 < split.x.min() <= split.x.max() < task.shape.vocabulary
         assert split.lengths is None
         assert split.target.shape == ((size, task.shape.length) if task.shape.per_step else (size,))
     if task.metric == "accuracy":
         counted = splits.train.target[splits.train.target != IGNORED]
-        assert counted.unique().tolist() == list(range(task.shape.outputs))
+        least = task.keys + 1 if isinstance(task, MQAR) else 0  # keys are in its vocabulary, and are no answers
+        assert counted.unique().tolist() == list(range(least, task.shape.outputs))
         assert len(task.classes()) == task.shape.outputs
 
 
@@ -155,7 +212,7 @@ def test_short_sequences_leave_few_inputs_but_never_equal_ones():
 
 @every_kind
 def test_the_data_seed_alone_decides_and_no_global_random_state_is_touched(kind):
-    arguments = {"seq_len": 30, **SIZES}
+    arguments = {"seq_len": LENGTH, **SIZES}
     torch.manual_seed(1), np.random.seed(1), random.seed(1)  # noqa: NPY002
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     one = kind(**arguments).splits(NOWHERE)
@@ -171,7 +228,7 @@ def test_the_data_seed_alone_decides_and_no_global_random_state_is_touched(kind)
 
 @every_kind
 def test_more_training_examples_are_added_to_the_same_ones_and_the_test_stays(kind):
-    arguments = {"seq_len": 30, "validation_size": 100, "test_size": 100}
+    arguments = {"seq_len": LENGTH, "validation_size": 100, "test_size": 100}
     few = kind(**arguments, train_size=500).splits(NOWHERE)
     many = kind(**arguments, train_size=1500).splits(NOWHERE)
     assert torch.equal(few.test.x, many.test.x)
@@ -189,6 +246,73 @@ def test_a_delimiter_asks_for_the_answer_of_copy():
     task = Copy(seq_len=30, **SIZES)
     x = task.splits(NOWHERE).train.x[:, task.symbols :]
     assert {task.sample(one, 20) for one in x} == {" ".join("·" * 9 + "|" + "·" * 10)}
+
+
+def test_queries_of_associative_recall_stand_every_second_step_and_mostly_soon():
+    task = MQAR(seq_len=64, train_size=4000, validation_size=1, test_size=1)
+    x, _, target = task.splits(NOWHERE).train
+    keys, values, asked = x[:, 0:8:2], x[:, 1:8:2], target != IGNORED
+    assert torch.equal(keys.sort(1)[0], x[asked].view(-1, 4).sort(1)[0])
+    assert all(len(row.unique()) == 4 for row in torch.cat([keys, values])[::100])
+    assert keys.max() < 4096 <= values.min()
+    assert values.max() < 8192
+    assert (x[:, 8:][~asked[:, 8:]] == 8192).all()
+    alone = MQAR(seq_len=64, pairs=1, train_size=4000, validation_size=1, test_size=1).splits(NOWHERE).train.target
+    shares = (alone[:, 2:] != IGNORED).double().mean(0).numpy()
+    odds = np.arange(1, 32) ** -0.99
+    assert np.abs(shares[::2] - odds / odds.sum()).max() < 0.03
+    assert (shares[1::2] == 0).all()
+
+
+def test_what_stands_between_queries_can_be_any_token():
+    x, _, target = MQAR(seq_len=64, vocabulary=16, filler="random", **SIZES).splits(NOWHERE).train
+    assert x[:, 8:][target[:, 8:] == IGNORED].unique().tolist() == list(range(1, 17))
+
+
+def test_symbols_to_be_copied_stand_anywhere_before_the_markers():
+    task = SelectiveCopy(seq_len=30, symbols=6, **SIZES)
+    shown = task.splits(NOWHERE).train.x.argmax(-1)
+    assert (shown[:, 24:] == 15).all()
+    kept = (shown[:, :24] < 14).double().mean(0)
+    assert (kept - 6 / 24).abs().max() < 0.04
+
+
+class Given:
+    """Draws what it is given."""
+
+    def __init__(self, *drawn):
+        self.drawn = iter(drawn)
+
+    def integers(self, *bounds, size):
+        return np.array([next(self.drawn)])
+
+
+FEW = {"train_size": 1, "validation_size": 1, "test_size": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "drawn", "shown", "answer"),
+    [
+        (ModularArithmetic, ([1, 2, 3], [0, 2]), "1 + 2 * 3", 2),
+        (ModularArithmetic, ([1, 1, 1], [1, 1]), "1 - 1 - 1", 4),
+        (ModularArithmetic, ([0, 1, 4, 3, 2], [2, 0, 2, 1]), "0 * 1 + 4 * 3 - 2", 0),
+        (CycleNavigation, ([2, 0, 1, 0, 0],), "+1 -1 0 -1 -1", 3),
+        (CycleNavigation, ([2, 2, 2, 0],), "+1 +1 +1 -1", 2),
+        (EvenPairs, ([0, 0, 1, 1, 1, 0],), "a a b b b a", 0),
+        (EvenPairs, ([0, 1, 0, 1, 0, 0, 1],), "a b a b a a b", 1),
+    ],
+)
+def test_the_examples_of_the_authors_code_are_answered_as_there(kind, drawn, shown, answer):
+    length = len(shown.split())
+    task = kind(seq_len=length, **FEW)
+    x, target = task.draw(Given(*drawn), 1, "train")
+    assert " ".join(task.alphabet[symbol] for symbol in x[0]) == shown
+    assert target.tolist() == [answer]
+
+
+def test_an_expression_of_an_even_length_ends_with_a_blank():
+    x, target = ModularArithmetic(seq_len=6, **FEW).draw(Given([1, 2, 3], [0, 2]), 1, "train")
+    assert (x[0].tolist(), target.tolist()) == ([1, 5, 2, 7, 3, 8], [2])
 
 
 def test_symbols_of_temporal_order_stand_where_the_paper_says():
@@ -245,6 +369,14 @@ def test_motifs_whose_order_is_asked_never_overlap():
         (lambda: Adding(seq_len=1), "choose 2 or more"),
         (lambda: Adding(seq_len=3, variant="hochreiter"), "choose 4 or more"),
         (lambda: Parity(seq_len=6), "only 64 different inputs"),
+        (lambda: MQAR(seq_len=15), "seq_len=15: MQAR needs task.pairs=4 pairs of two steps"),
+        (lambda: MQAR(vocabulary=9), "task.pairs=4, task.vocabulary=9: there are 3 different keys; choose at most 3"),
+        (lambda: MQAR(vocabulary=20, pairs=2), "only 6,480 different lists of 2 pairs, too few for 13,000"),
+        (lambda: SelectiveCopy(seq_len=31), "choose 32 or more"),
+        (lambda: SelectiveCopy(seq_len=5, symbols=2), "only 588 different inputs"),
+        (lambda: ModularArithmetic(seq_len=8), "only 16,875 different inputs"),
+        (lambda: CycleNavigation(seq_len=9), "only 19,683 different inputs"),
+        (lambda: EvenPairs(seq_len=14), "only 16,384 different inputs"),
         (lambda: Motif(seq_len=15, train_region="left"), "region 'left'; choose 16 or more"),
         (lambda: Motif(seq_len=23, test_region="centre"), "choose 24 or more"),
         (lambda: Motif(motifs=9), "choose 9 or more"),
@@ -266,6 +398,11 @@ def test_what_cannot_be_is_refused_in_one_line(make, says):
     [
         lambda: Copy(seq_len=21),
         lambda: TemporalOrder(seq_len=10),
+        lambda: MQAR(seq_len=16),
+        lambda: SelectiveCopy(seq_len=32),
+        lambda: ModularArithmetic(seq_len=9),
+        lambda: CycleNavigation(seq_len=10),
+        lambda: EvenPairs(seq_len=15),
         lambda: Adding(seq_len=2),
         lambda: Adding(seq_len=4, variant="hochreiter"),
         lambda: Motif(seq_len=16, train_region="left", test_region="right"),

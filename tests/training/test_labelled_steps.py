@@ -6,8 +6,9 @@ from torch import nn
 
 from gradreach.batch import IGNORED, Batch
 from gradreach.config import OptimizerSettings
-from gradreach.models import GRU, SequenceModel
-from gradreach.tasks import Copy
+from gradreach.diagnostics import Instrument, gradient_profile
+from gradreach.models import GRU, TCN, LabelledExamples, SequenceModel, Transformer, build
+from gradreach.tasks import MQAR, Copy, Parity, SelectiveCopy
 from gradreach.training import TrainingModule
 
 ADAM = OptimizerSettings(name="adam", lr=0.1, weight_decay=0.0, schedule="constant")
@@ -56,3 +57,33 @@ def test_only_labelled_steps_are_answered_and_nothing_else_changes(places, dropo
             torch.testing.assert_close(gradient, gradients_of_all[name], rtol=1e-5, atol=1e-8)
         else:
             assert torch.equal(gradient, gradients_of_all[name]), name
+
+
+SMALL = {"train_size": 20, "validation_size": 10, "test_size": 10}
+TASKS = [
+    (MQAR(seq_len=32, vocabulary=64, **SMALL), 4),
+    (MQAR(seq_len=32, vocabulary=64, filler="random", **SMALL), 4),
+    (SelectiveCopy(seq_len=32, symbols=5, **SMALL), 5),
+    (Parity(seq_len=12, per_step=True, **SMALL), 12),
+]
+
+
+@pytest.mark.parametrize(("task", "labelled"), TASKS)
+@pytest.mark.parametrize("kind", [GRU, TCN, Transformer])
+def test_the_instrument_too_asks_labelled_steps_alone_and_measures_the_same(task, labelled, kind):
+    torch.manual_seed(0)
+    model = build(kind, {"width": 8}, task.shape, readout="each_step")
+    batch = task.splits(None).validation.take(slice(8))
+    answered = []
+    model.head.register_forward_hook(lambda head, inputs, logits: answered.append(logits.shape[1]))
+    instrument = Instrument(model, LabelledExamples(batch, task.loss), None, {"profile": "ends"})
+    instrument.measure("start")
+    TrainingModule(model, task, ADAM).training_step(batch, 0)
+    assert answered == [labelled, labelled]
+    (measured,) = instrument.tables["profile"]
+    whole = gradient_profile(model, batch, task.loss)
+    assert answered[2:] == [task.seq_len]
+    assert measured["quantity"].tolist() == whole["quantity"].tolist()
+    torch.testing.assert_close(
+        *(torch.tensor(table["median"].to_numpy()) for table in (measured, whole)), rtol=1e-9, atol=1e-9
+    )

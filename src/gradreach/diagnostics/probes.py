@@ -48,13 +48,17 @@ class Examples(Probe):
         loss = self.loss
         if isinstance(loss, nn.Module):
             loss = copy.deepcopy(loss)._apply(lambda tensor: cast_to(tensor, dtype))
-        return Examples(self.batch.to(device, dtype), loss)
+        return type(self)(self.batch.to(device, dtype), loss)
+
+    def answers(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Call the model; return its output, and the target to compare it with."""
+        return (model(x) if self.lengths is None else model(x, self.lengths)), self.batch.target
 
     def losses(self, model: nn.Module, x: Tensor) -> Tensor:
-        """Call the model."""
-        output = model(x) if self.lengths is None else model(x, self.lengths)
+        """Call the model, and the loss."""
+        output, target = self.answers(model, x)
         try:
-            return self.loss(output, self.batch.target)
+            return self.loss(output, target)
         except RuntimeError as error:
             if x.dtype != torch.float32 and "Float" in str(error):
                 raise ValueError(

@@ -6,6 +6,7 @@ from gradreach.models.embedding import make_embedding
 from gradreach.models.encoder import Encoder, valid_steps
 from gradreach.models.factory import build, caveat
 from gradreach.models.feedforward import MLP, Identity, LocallyConnected, ResidualMLP
+from gradreach.models.labelled import LabelledExamples, answers
 from gradreach.models.model import SequenceModel
 from gradreach.models.readout import READOUTS
 from gradreach.models.recurrent import (
@@ -43,6 +44,7 @@ __all__ = [
     "IndRNN",
     "KimCNN",
     "LSTMCoupled",
+    "LabelledExamples",
     "LocallyConnected",
     "MinGRU",
     "MinLSTM",
@@ -53,6 +55,7 @@ __all__ = [
     "ResidualMLP",
     "SequenceModel",
     "Transformer",
+    "answers",
     "build",
     "caveat",
     "make_embedding",

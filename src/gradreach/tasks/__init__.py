@@ -7,7 +7,9 @@ from gradreach.tasks.memory import Adding, Copy, Parity, Recall, TemporalOrder
 from gradreach.tasks.mnist import MNIST
 from gradreach.tasks.mnist1d import MNIST1D
 from gradreach.tasks.motif import Motif, Position
+from gradreach.tasks.recall import MQAR, SelectiveCopy
 from gradreach.tasks.sst import SST
+from gradreach.tasks.state_tracking import CycleNavigation, EvenPairs, ModularArithmetic
 from gradreach.tasks.synthetic import Synthetic
 from gradreach.tasks.task import Shape, Splits, Task, ValueTask
 from gradreach.tasks.text_file import TextFile, TextValues
@@ -19,17 +21,22 @@ __all__ = [
     "IMDB",
     "MNIST",
     "MNIST1D",
+    "MQAR",
     "SST",
     "TREC",
     "Adding",
     "Batch",
     "Batches",
     "Copy",
+    "CycleNavigation",
     "Digits",
+    "EvenPairs",
+    "ModularArithmetic",
     "Motif",
     "Parity",
     "Position",
     "Recall",
+    "SelectiveCopy",
     "Shape",
     "Splits",
     "Synthetic",

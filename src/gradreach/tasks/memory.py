@@ -190,14 +190,23 @@ class Adding(ValueTask, Synthetic):
 
 @dataclass(kw_only=True)
 class Parity(Synthetic):
-    """Say whether a sequence of bits has an odd number of ones: one bit of memory, asked at every step.
+    """Say whether a sequence of bits has an odd number of ones: one bit of memory, moved by every step.
 
     - ``seq_len``: steps, all of which count.
+    - ``per_step``: whether every step is answered, by the bits up to it, and not the last one alone.
+
+    >>> task = Parity(seq_len=10, per_step=True, train_size=100, validation_size=50, test_size=50)
+    >>> x, _, target = task.splits(Path()).train
+    >>> x[0, :, 0].int().tolist(), target[0].tolist()
+    ([1, 0, 0, 0, 0, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 0, 1, 1, 1, 1])
     """
+
+    per_step: Annotated[bool, Field(exclude_if=lambda value: value is False)] = False
+    """Where only the last is answered, as it always was, it is no part of the identity."""
 
     def __post_init__(self) -> None:
         self._check_variety(2, self.seq_len)
-        self.shape = Shape(channels=1, length=self.seq_len, outputs=2)
+        self.shape = Shape(channels=1, length=self.seq_len, outputs=2, per_step=self.per_step)
 
     def classes(self) -> list[str]:
         """Return even and odd."""
@@ -206,7 +215,8 @@ class Parity(Synthetic):
     def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
         """Draw bits."""
         bits = generator.integers(2, size=(n, self.seq_len))
-        return bits[:, :, None].astype(np.float32), bits.sum(1) % 2
+        target = bits.cumsum(1) if self.per_step else bits.sum(1)
+        return bits[:, :, None].astype(np.float32), target % 2
 
 
 def _two_of(

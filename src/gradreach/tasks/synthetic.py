@@ -68,7 +68,8 @@ class Synthetic(Task):
         """Draw n examples.
 
         Returns:
-            ``x``: ``(n, length, channels)`` float32, or ``(n, length)`` integer symbols that become one-hot vectors;
+            ``x``: ``(n, length, channels)`` float32, or ``(n, length)`` integer symbols, which become one-hot vectors
+            unless the shape has a vocabulary;
             ``target``: ``(n,)`` or ``(n, length)``, int64 classes or float32 values.
         """
 
@@ -132,7 +133,7 @@ class Synthetic(Task):
     def examples(self, generator: np.random.Generator, n: int, part: Part) -> Batch:
         """Return n examples as a model is given them; some may be equal."""
         x, target = self.draw(generator, n, part)
-        return Batch(self._as_input(x), None, torch.from_numpy(target))
+        return Batch(self._as_input(x), None, torch.from_numpy(target)).take(slice(None))  # token ids as int64
 
     def _of_lengths(self, number: int, part: Part) -> Batch:
         assert self.train_lengths is not None
@@ -166,7 +167,7 @@ class Synthetic(Task):
         return Batch(self._as_input(np.concatenate(xs)), None, torch.from_numpy(np.concatenate(targets)))
 
     def _as_input(self, x: np.ndarray) -> Tensor:
-        if x.ndim == 3:
+        if x.ndim == 3 or self.shape.vocabulary is not None:
             return torch.from_numpy(x)
         return torch.from_numpy(np.eye(self.shape.channels, dtype=np.float32)[x])
 

@@ -8,10 +8,9 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from gradreach.batch import labelled_steps
 from gradreach.config import OptimizerSettings
 from gradreach.diagnostics import GradientNorms
-from gradreach.models import SequenceModel
+from gradreach.models import answers
 from gradreach.tasks import Batch, Batches, Task
 from gradreach.training.class_scores import ClassScores
 from gradreach.training.optimizers import make_optimizer, make_schedule
@@ -128,14 +127,7 @@ class TrainingModule(LightningModule):
 
     def _losses(self, stage: str, batch: Any) -> Tensor:
         x, lengths, target = as_batch(batch)
-        steps = None
-        own = getattr(type(self.model), "forward", None) is SequenceModel.forward  # others answer all steps
-        if target.dim() == 2 and own:
-            steps = labelled_steps(target)
-        if steps is None:
-            logits = self(x, lengths)
-        else:
-            logits, target = self.model(x, lengths, steps), target.gather(1, steps)
+        logits, target = answers(self.model, x, lengths, target)
         losses = self.task.loss(logits, target)
         loss, score = self.means[stage].values()
         loss.add(losses)

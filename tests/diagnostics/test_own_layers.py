@@ -36,6 +36,8 @@ CELLS = {
     "indrnn, tanh": lambda: IndRNNCell(D, H, "tanh"),
     "mingru": lambda: MinGRUCell(D, H),
     "minlstm": lambda: MinLSTMCell(D, H),
+    "mingru signed": lambda: MinGRUCell(D, H, "signed"),
+    "minlstm signed": lambda: MinLSTMCell(D, H, "signed"),
     "lru": lambda: LinearRecurrence(D, H),
 }
 
@@ -128,9 +130,13 @@ def formulas(name: str, cell: Cell, x: Tensor, state: Tensor) -> dict[str, Tenso
     if name == "mingru":
         z, _ = (w["from_input.weight"] @ x + w["from_input.bias"]).chunk(2)
         return {"keep": 1 - sigmoid(z)}
-    if name == "minlstm":
+    if name == "mingru signed":
+        z, _ = (w["from_input.weight"] @ x + w["from_input.bias"]).chunk(2)
+        return {"keep": (1 - 2 * sigmoid(z)).abs()}
+    if name.startswith("minlstm"):
         f, i, _ = (w["from_input.weight"] @ x + w["from_input.bias"]).chunk(3)
-        return {"keep": sigmoid(f) / (sigmoid(f) + sigmoid(i))}
+        taken = (1 + ("signed" in name)) * sigmoid(i) / (sigmoid(f) + sigmoid(i))
+        return {"keep": (1 - taken).abs()}
     return {}
 
 

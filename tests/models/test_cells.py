@@ -1,6 +1,7 @@
 """Every recurrent layer against its equations, written out step by step in double precision."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -148,24 +149,25 @@ def indrnn_tanh(w: Weights, x: Tensor) -> Tensor:
     return indrnn(w, x, tanh)
 
 
-def mingru(w: Weights, x: Tensor) -> Tensor:
+def mingru(w: Weights, x: Tensor, doubled: int = 1) -> Tensor:
     w_z, w_h = w["from_input.weight"].split(H)
     b_z, b_h = w["from_input.bias"].split(H)
     h, states = zeros(B, H), []
     for t in range(T):
-        z = sigmoid(x[:, t] @ w_z.T + b_z)
+        z = doubled * sigmoid(x[:, t] @ w_z.T + b_z)
         h = (1 - z) * h + z * (x[:, t] @ w_h.T + b_h)
         states.append(h)
     return torch.stack(states, 1)
 
 
-def minlstm(w: Weights, x: Tensor) -> Tensor:
+def minlstm(w: Weights, x: Tensor, doubled: int = 1) -> Tensor:
     w_f, w_i, w_h = w["from_input.weight"].split(H)
     b_f, b_i, b_h = w["from_input.bias"].split(H)
     h, states = zeros(B, H), []
     for t in range(T):
         f, i = sigmoid(x[:, t] @ w_f.T + b_f), sigmoid(x[:, t] @ w_i.T + b_i)
-        h = f / (f + i) * h + i / (f + i) * (x[:, t] @ w_h.T + b_h)
+        taken = doubled * i / (f + i)
+        h = (1 - taken) * h + taken * (x[:, t] @ w_h.T + b_h)
         states.append(h)
     return torch.stack(states, 1)
 
@@ -206,6 +208,8 @@ EQUATIONS: dict[str, tuple[Callable[[], nn.Module], Callable[[Weights, Tensor], 
     "indrnn tanh": (lambda: IndRNNCell(D, H, "tanh"), indrnn_tanh),
     "mingru": (lambda: MinGRUCell(D, H), mingru),
     "minlstm": (lambda: MinLSTMCell(D, H), minlstm),
+    "mingru signed": (lambda: MinGRUCell(D, H, "signed"), partial(mingru, doubled=2)),
+    "minlstm signed": (lambda: MinLSTMCell(D, H, "signed"), partial(minlstm, doubled=2)),
     "lru": (lambda: LinearRecurrence(D, H), lru),
     "s4d": (lambda: S4DKernel(D, 6), s4d),
 }
@@ -281,7 +285,7 @@ def test_minlstm_gates_stay_numbers_where_both_underflow() -> None:
     assert layer(torch.zeros(1, T, D)).isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["mingru", "minlstm", "lru"])
+@pytest.mark.parametrize("name", ["mingru", "minlstm", "minlstm signed", "lru"])
 def test_scan_in_single_precision_is_near_the_loop_over_a_long_sequence(name: str) -> None:
     layer = layer_and_input(name)[0].float()
     x = torch.randn(2, 2000, D)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradreach.models import GRU, LRU, LSTM, RNN, S4D, IndRNN, LocallyConnected, LSTMCoupled, initialization
+from gradreach.models import GRU, LRU, LSTM, RNN, S4D, IndRNN, LocallyConnected, LSTMCoupled, Mamba, initialization
 from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, LSTMAsPrinted
 from gradreach.models.reduced import CoupledLSTM, GRUWithoutReset
 
@@ -126,3 +126,11 @@ def test_an_s4d_starts_as_s4d_lin() -> None:
     assert abs(c.abs().square().mean() - 1) < 0.05
     assert abs(layer.skip.std() - 1) < 0.05
     assert abs(LRU(1, width=2000).skips[0].std() - 1) < 0.05
+
+
+def test_a_mamba_starts_with_rates_1_to_n_and_step_sizes_of_two_decades() -> None:
+    torch.manual_seed(0)
+    cell = Mamba(1, width=2000, states=3).layers[0].recurrence
+    torch.testing.assert_close(cell.log_a.exp().detach(), torch.tensor([[1.0], [2.0], [3.0]]).expand(3, 4000))
+    steps = torch.nn.functional.softplus(cell.step_size.bias.detach())
+    assert_uniform(steps.log(), math.log(0.001), math.log(0.1))

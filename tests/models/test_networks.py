@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_cells import B, D, H, T, Weights, gru_before, indrnn, lru, lstm, rnn, s4d
+from test_cells import B, D, H, T, Weights, gru_before, indrnn, lru, lstm, rnn, s4d, zeros
 from torch import Tensor, nn
 
 from gradreach import models as m
@@ -182,6 +182,64 @@ def s4d_network(encoder: m.S4D, x: Tensor, drop: Activation = same) -> Tensor:
     return x
 
 
+def silu(x: Tensor) -> Tensor:
+    return x / (1 + torch.exp(-x))
+
+
+def channel_by_channel(x: Tensor, w: Weights) -> Tensor:
+    taps = w["weight"].shape[2]
+    shifted = [torch.cat([zeros(B, taps - 1 - j, x.shape[2]), x], 1)[:, :T] for j in range(taps)]
+    return sum((s * w["weight"][:, 0, j] for j, s in enumerate(shifted)), w["bias"])
+
+
+def mamba(encoder: m.Mamba, x: Tensor) -> Tensor:
+    """Run algorithm 2 and figure 3 of Gu and Dao (2023) channel by channel; every layer starts from nothing."""
+    signed = encoder.eigenvalues == "signed"
+    for layer in encoder.layers:
+        cell, w = layer.recurrence, weights_of(layer)
+        u, z = linear(x, weights_of(layer.from_input)).chunk(2, 2)
+        u = silu(channel_by_channel(u, weights_of(layer.convolution)))
+        selected = u @ cell.select.weight.T
+        step = torch.log1p(torch.exp(linear(selected[:, :, : cell.rank], weights_of(cell.step_size))))
+        b, c = selected[:, :, cell.rank :].chunk(2, 2)
+        outputs = []
+        for channel in range(u.shape[2]):
+            s, of_channel = zeros(B, cell.states), []
+            for t in range(T):
+                decay = torch.exp(-step[:, t, channel, None] * cell.log_a[:, channel].exp())
+                s = (2 * decay - 1 if signed else decay) * s + (step * u)[:, t, channel, None] * b[:, t]
+                of_channel.append((c[:, t] * s).sum(1) + layer.skip[channel] * u[:, t, channel])
+            outputs.append(torch.stack(of_channel, 1))
+        x = (silu(z) * torch.stack(outputs, 2)) @ w["to_output.weight"].T
+    return x
+
+
+def deltanet(encoder: m.DeltaNet, x: Tensor) -> Tensor:
+    """Correct every head's state step by step, example by example (Schlag et al., 2021, eq. 24; Siems et al., 2025)."""
+    for layer in encoder.layers:
+        cell = layer.recurrence
+        heads, size, steps = cell.heads, cell.size, cell.steps
+        vectors = silu(channel_by_channel(linear(x, weights_of(layer.from_input)), weights_of(layer.convolution)))
+        strength = (2 if encoder.eigenvalues == "signed" else 1) * torch.sigmoid(x @ layer.write.weight.T)
+        examples = []
+        for one, betas in zip(vectors, strength, strict=True):
+            parts = []
+            for head in range(heads):
+                s, outputs = zeros(size, size), []
+                for t in range(T):
+                    q, *kv = one[t].view(1 + 2 * steps, heads, size)[:, head]
+                    for j in range(steps):
+                        k, v, beta = kv[j], kv[steps + j], betas[t].view(steps, heads)[j, head]
+                        k = k / (k @ k + 1e-6).sqrt()
+                        s = s @ (torch.eye(size, dtype=s.dtype) - beta * torch.outer(k, k)) + beta * torch.outer(v, k)
+                    y = s @ (q / (q @ q + 1e-6).sqrt())
+                    outputs.append(y / (y.square().mean() + 1e-5).sqrt() * layer.normalize.weight)
+                parts.append(torch.stack(outputs))
+            examples.append(torch.cat(parts, 1))
+        x = torch.stack(examples) @ layer.to_output.weight.T
+    return x
+
+
 def two_ways(
     encoder: m.Recurrent, x: Tensor, cell: Callable[[Weights, Tensor], Tensor], drop: Activation = same
 ) -> Tensor:
@@ -250,6 +308,17 @@ NETWORKS: dict[str, tuple[Callable[[], m.Encoder], Callable[[Any, Tensor], Tenso
     ),
     "lru": (lambda: m.LRU(D, width=6, layers=2, states=H), lru_network),
     "s4d": (lambda: m.S4D(D, width=6, layers=2, states=3), s4d_network),
+    "mamba": (lambda: m.Mamba(D, width=3, layers=2, states=4), mamba),
+    "mamba signed": (lambda: m.Mamba(D, width=18, states=2, expansion=1, convolution=2, eigenvalues="signed"), mamba),
+    "deltanet": (lambda: m.DeltaNet(D, width=4, layers=2), deltanet),
+    "deltanet signed": (
+        lambda: m.DeltaNet(D, width=6, heads=3, steps=2, convolution=1, eigenvalues="signed"),
+        deltanet,
+    ),
+    "deltanet signed, more than a chunk": (
+        lambda: m.DeltaNet(D, width=4, steps=4, eigenvalues="signed"),
+        deltanet,
+    ),
     **{
         f"{kind.__name__} {nonlinearity}, two ways": (
             partial(kind, D, width=H, bidirectional=True, nonlinearity=nonlinearity),

@@ -124,6 +124,8 @@ class CellSteps(Steps):
     def weight_gradients(self, step: Step) -> dict[str, Tensor]:
         """Return those of the layer's parameters, by their names."""
         weights = dict(self.cell.named_parameters())
+        if not weights:  # of a recurrence whose input holds all that is learned
+            return {}
         self.cell.requires_grad_()
         with torch.enable_grad():
             after = self.flat(self.cell.step(step.x, self.shaped(step.previous)))  # type: ignore[operator]

@@ -2,11 +2,13 @@
 
 from gradreach.models.cells import Cell
 from gradreach.models.convolutional import CNN, output_length
+from gradreach.models.deltanet import DeltaNet
 from gradreach.models.embedding import make_embedding
 from gradreach.models.encoder import Encoder, valid_steps
 from gradreach.models.factory import build, caveat
 from gradreach.models.feedforward import MLP, Identity, LocallyConnected, ResidualMLP
 from gradreach.models.labelled import LabelledExamples, answers
+from gradreach.models.mamba import Mamba
 from gradreach.models.model import SequenceModel
 from gradreach.models.readout import READOUTS
 from gradreach.models.recurrent import (
@@ -38,6 +40,7 @@ __all__ = [
     "S4D",
     "TCN",
     "Cell",
+    "DeltaNet",
     "Encoder",
     "GatedTanhRNN",
     "Identity",
@@ -46,6 +49,7 @@ __all__ = [
     "LSTMCoupled",
     "LabelledExamples",
     "LocallyConnected",
+    "Mamba",
     "MinGRU",
     "MinLSTM",
     "NotesCNN",

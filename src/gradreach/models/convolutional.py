@@ -94,6 +94,16 @@ def pad(x: Tensor, left: int, right: int, lengths: Tensor | None, *, circular: b
     return x.gather(2, wrapped.unsqueeze(1).expand(-1, channels, -1))
 
 
+def short_convolution(x: Tensor, layer: nn.Conv1d) -> Tensor:
+    """Convolve each channel of ``x (batch, length, channels)`` by itself with what lies before; no step is added.
+
+    Such a convolution stands before today's linear recurrences and is a part of their layer: its weights are used
+    without calling it, so that it has no curve of its own beside the recurrence's.
+    """
+    padded = F.pad(x.transpose(1, 2), (layer.weight.shape[2] - 1, 0))
+    return F.conv1d(padded, layer.weight, layer.bias, groups=layer.groups).transpose(1, 2)
+
+
 def _without_state(x: Tensor, missing: int) -> tuple[Tensor, Tensor]:
     """Lengthen what no window fits into, so that there is one position, and it is not valid."""
     return F.pad(x, (0, missing)), torch.zeros(x.shape[0], dtype=torch.long, device=x.device)

@@ -108,3 +108,16 @@ def s4d_lin_start(log_step: Tensor, log_decay: Tensor, frequency: Tensor, output
 def skip_start(skip: Tensor) -> None:
     """Draw the path around a linear recurrence, D, from N(0, 1), as the published code of S4D and LRU does."""
     nn.init.normal_(skip)
+
+
+@torch.no_grad()
+def mamba_start(log_a: Tensor, step_bias: Tensor) -> None:
+    """Set ``A_n = −n``, n from 1, in all channels; draw the bias so that the step size, its softplus, is from ln U(ln 0.001, ln 0.1).
+
+    Source: A. Gu and T. Dao, Mamba, 2023, §3.6, with the ranges of its published code.
+    """
+    if log_a.is_meta:
+        return
+    log_a.copy_(torch.arange(1, len(log_a) + 1, device=log_a.device).log().unsqueeze(1).expand_as(log_a))
+    steps = torch.empty_like(step_bias).uniform_(math.log(0.001), math.log(0.1)).exp()
+    step_bias.copy_(steps + (-torch.expm1(-steps)).log())  # the inverse of softplus

@@ -13,10 +13,11 @@ from gradreach.models.encoder import HORIZON, Depth, Encoder, Share, Size, matri
 from gradreach.models.horizon import near_states
 from gradreach.models.initialization import chrono_start, forget_bias_start, recurrent_start
 from gradreach.models.reduced import CoupledLSTM, GRUWithoutReset
-from gradreach.models.scan import MinGRUCell, MinLSTMCell
+from gradreach.models.scan import Eigenvalues, MinGRUCell, MinLSTMCell
 
 # what came later and is not used is no part of the identity: runs of before it keep theirs
 Gain = Annotated[float, Field(gt=0, le=1000, exclude_if=lambda gain: gain == 1)]
+Range = Annotated[Eigenvalues, Field(exclude_if=lambda eigenvalues: eigenvalues == "positive")]
 Bias = Annotated[float, Field(ge=-1000, le=1000)]
 
 
@@ -53,8 +54,8 @@ class Recurrent(Encoder):
         sizes = [d_in] + [self.d_out] * (layers - 1)
         self.layers = nn.ModuleList(self.layer(size, width) for size in sizes)
         self.backward_layers = nn.ModuleList(self.layer(size, width) for size in sizes if bidirectional)
-        for layer in self.backward_layers:
-            layer.runs_backward = True  # type: ignore[assignment]  # the diagnostics say so in their tables
+        for part in self.backward_layers.modules():
+            part.runs_backward = True  # type: ignore[assignment]  # the diagnostics say so in their tables
         self.dropout = nn.Dropout(dropout)
 
     @abstractmethod
@@ -307,16 +308,32 @@ class PrintedGRU(Recurrent):
 
 
 class MinGRU(Recurrent):
-    """A GRU whose gate does not see the state, so that all steps are computed at once; see ``MinGRUCell``."""
+    """A GRU whose gate does not see the state, so that all steps are computed at once; see ``MinGRUCell``.
+
+    - ``eigenvalues``: of a step, in [0, 1] (``positive``) or in [−1, 1] (``signed``).
+    """
+
+    cell: type[MinGRUCell] = MinGRUCell
+
+    def __init__(
+        self,
+        d_in: int,
+        *,
+        width: Size = 32,
+        layers: Depth = 1,
+        bidirectional: bool = False,
+        dropout: Share = 0.0,
+        eigenvalues: Range = "positive",
+    ) -> None:
+        self.eigenvalues: Eigenvalues = eigenvalues
+        super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
 
     def layer(self, d_in: int, width: int) -> nn.Module:
         """Make one layer of one direction."""
-        return MinGRUCell(d_in, width)
+        return self.cell(d_in, width, self.eigenvalues)
 
 
-class MinLSTM(Recurrent):
+class MinLSTM(MinGRU):
     """An LSTM whose gates do not see the state, so that all steps are computed at once; see ``MinLSTMCell``."""
 
-    def layer(self, d_in: int, width: int) -> nn.Module:
-        """Make one layer of one direction."""
-        return MinLSTMCell(d_in, width)
+    cell = MinLSTMCell

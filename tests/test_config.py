@@ -49,7 +49,7 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("seed=-1", "seed=-1"),
         ("optimizer.lr=-1", "optimizer.lr=-1: must be greater than 0"),
         ("optimizer.lr=inf", "optimizer.lr=inf: must be a finite number"),
-        ("optimizer.name=adma", "'adam', 'adamw', 'rmsprop' or 'sgd'"),
+        ("optimizer.name=adma", "'adam', 'adamw', 'rmsprop', 'sgd' or 'adadelta'"),
         ("model.width=0", "model.width=0: must be greater than 0"),
         ("model.readout=first", "model.readout=first: must be 'last', 'mean'"),
         ("model._target_=os.system", "model._target_=os.system: must be a class"),
@@ -57,7 +57,7 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("+model.wdith=3", "model.wdith: there is no such setting; did you mean width?"),
         ("+sed=3", "sed: there is no such setting; did you mean seed?"),
         ("trainer.epochs=1.5", "trainer.epochs=1.5"),
-        ("+optimizer.betas=[0.9,0.9]", "optimizer.betas: there is no such setting; choose from lr, name, schedule, w"),
+        ("+optimizer.betas=[0.9,0.9]", "optimizer.betas: there is no such setting; choose from decay, factor, lr, m"),
         (
             "+trainer.epoch=3",
             "trainer.epoch: there is no such setting; did you mean epochs? Choose from accumulate_",

@@ -79,7 +79,7 @@ def _check_figures(run: RunConfig, task: Task) -> None:
         for name, when in run.diagnostics.schedules.items()
         if name in MEASURED and when not in (None, "ends")
     ]
-    others = [r"gradient/(norm|clip_rate|nonfinite)", *measured]
+    others = [r"gradient/(norm|clip_rate|nonfinite)", *measured, *(["optimizer/lr"] if run.optimizer.moves else [])]
     if not all(each.target.startswith(("pytorch_lightning.", "lightning.")) for each in run.callbacks.values()):
         others.append(r"(?!train/|val/).*")
     asked = [
@@ -131,8 +131,9 @@ def _sizes(run: RunConfig, task: Task) -> Iterator[tuple[str, Any, float | None,
     if budget.fast_dev_run:
         return
     schedules = {f"diagnostics.{name}": each for name, each in own.schedules.items() if each is not None}
-    for setting, each in schedules.items():
-        yield setting, each, each if isinstance(each, int) else None, budget.epochs, "ends"
+    by_epoch = {setting: each for setting, each in schedules.items() if isinstance(each, int)}
+    if budget.epochs is not None:
+        yield from ((setting, each, each, budget.epochs, "ends") for setting, each in by_epoch.items())
     sizes = {**getattr(task, "sizes", {})} or {"train": getattr(task, "train_size", None)}
     for split, stage in (("validation", "val"), ("test", "test")):
         if getattr(task, "train_lengths", None):  # then there are at least as many batches as lengths
@@ -149,9 +150,17 @@ def _sizes(run: RunConfig, task: Task) -> Iterator[tuple[str, Any, float | None,
     yield "trainer.limit_train_batches", limit, limit, batches - 1, "null"
     batches = limited(limit, batches)
     yield "trainer.accumulate_grad_batches", budget.accumulate_grad_batches, budget.accumulate_grad_batches, batches, ""
-    steps = budget.epochs * math.ceil(batches / budget.accumulate_grad_batches)
-    yield "trainer.max_steps", budget.max_steps, budget.max_steps, steps - 1, "null"
-    steps = min(steps, budget.max_steps or steps)
+    in_epoch = math.ceil(batches / budget.accumulate_grad_batches)
+    if budget.epochs is not None:
+        steps = budget.epochs * in_epoch
+        yield "trainer.max_steps", budget.max_steps, budget.max_steps, steps - 1, "null"
+        steps = min(steps, budget.max_steps or steps)
+    else:
+        steps = budget.max_steps or 0
+        yield from ((setting, each, each, math.ceil(steps / in_epoch), "ends") for setting, each in by_epoch.items())
+    if isinstance(rising := run.optimizer.warmup, int) and rising >= steps:
+        some = f"there are {steps:,} steps in all"
+        raise ConfigError("optimizer.warmup", rising, some, "choose fewer, or a share of them such as 0.1")
     stop = budget.stop_when or {}
     yield "trainer.stop_when", stop, stop.get("steps"), steps - 1, "null"
     for setting, each in schedules.items():

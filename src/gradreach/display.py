@@ -83,18 +83,20 @@ def _command(name: str) -> list[str]:
 
 
 class RunDisplay:
-    """One run: a bar over its epochs; plain lines where the output is no terminal."""
+    """One run: a bar over its budget, epochs or steps; plain lines where the output is no terminal."""
 
     def __init__(self, run: RunConfig) -> None:
         self.run = run
-        self.epochs = run.trainer.epochs
+        self.unit = "step" if run.trainer.epochs is None else "epoch"
+        self.budget = run.trainer.epochs or run.trainer.max_steps or 0
+        self.shown = 0
         self.console = make_console()
         self.bar = progress_bar(self.console)
 
     def __enter__(self) -> "RunDisplay":
         self.console.print(f"[bold]{self.run.label} · seed {self.run.seed}[/bold]  run {self.run.run_id}")
         self.bar.start()
-        self.task = self.bar.add_task("epoch", total=self.epochs)
+        self.task = self.bar.add_task(self.unit, total=self.budget)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -107,10 +109,12 @@ class RunDisplay:
         metric = "accuracy" if "val/accuracy" in row else "mse"
         loss, score = number(row["train/loss"], ".3f"), score_text(metric, row[f"val/{metric}"])
         text = f"loss {loss}   validation {metric} {score:>6}"
-        self.bar.update(self.task, completed=row["epoch"], description=text)
-        every = max(1, self.epochs // 5)
-        if not self.console.is_terminal and (row["epoch"] % every == 0 or row["epoch"] == self.epochs):
-            self.console.print(f"  epoch {row['epoch']:>{len(str(self.epochs))}} of {self.epochs}   {text}")
+        over = row[self.unit]
+        self.bar.update(self.task, completed=over, description=text)
+        every = max(1, self.budget // 5)
+        if not self.console.is_terminal and (over // every > self.shown or over == self.budget):
+            self.console.print(f"  {self.unit} {over:>{len(str(self.budget))}} of {self.budget}   {text}")
+            self.shown = over // every
 
     def result(self, record: Mapping[str, Any], environment: RunEnvironment) -> None:
         """Show the few figures that matter, and where to look next."""

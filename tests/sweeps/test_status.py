@@ -15,7 +15,7 @@ from gradreach.records import RecordStore
 from gradreach.run_table.committed import write_plan
 from gradreach.sweeps.overview import overview, show_overview, studies
 from gradreach.sweeps.plan import plan
-from gradreach.sweeps.status import planned, show, survey
+from gradreach.sweeps.status import costed, planned, show, survey
 from project import PROJECT
 
 
@@ -68,6 +68,16 @@ def test_what_is_left_is_reckoned_from_the_same_task_where_it_can_be(jobs):
     both = (10 + 500) * planned[5].cost / (planned[0].cost + planned[2].cost)
     assert expected[[4, 5]].tolist() == pytest.approx([both, both], abs=0.1)
     assert survey(jobs([["model=rnn"]]))["expected_seconds"].isna().all()
+
+
+def test_where_steps_are_the_budget_a_run_costs_the_rounds_of_ten_thousand_examples_that_they_make(jobs):
+    steps = ["trainer.epochs=null", "trainer.max_steps=1000"]
+    planned = jobs([["model=rnn"], ["model=rnn", *steps], ["model=rnn", *steps, "trainer.accumulate_grad_batches=2"]])
+    of_epochs = planned[0].cost // 15
+    assert [job.cost // of_epochs for job in planned] == [15, 7, 13]  # 64 and 128 thousand examples
+    rows = [{f"trainer.{key}": value for key, value in job.run.trainer} for job in planned]
+    frame = costed(pd.DataFrame(rows).assign(multiply_adds=of_epochs))
+    assert frame["cost"].tolist() == [job.cost for job in planned]
 
 
 def test_every_key_that_varies_is_a_column_and_part_of_the_name(jobs, tmp_path, capsys):

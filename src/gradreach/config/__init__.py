@@ -3,6 +3,7 @@
 from gradreach.config.components import Component, resolve, signature_of
 from gradreach.config.parsing import parse, parts, plain
 from gradreach.config.settings import (
+    ROUND,
     DiagnosticsSettings,
     Limit,
     ModelSettings,
@@ -15,6 +16,7 @@ from gradreach.config.tracking import TrackingSettings
 from gradreach.config.validation import checked
 
 __all__ = [
+    "ROUND",
     "Component",
     "DiagnosticsSettings",
     "Limit",

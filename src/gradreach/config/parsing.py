@@ -71,6 +71,8 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
         given = composed["trainer"]["kernels"]
         raise ConfigError("trainer.kernels", given, "follows from kernels", "set kernels=torch")
     run, environment = settled(_part(RunConfig, composed)), _part(RunEnvironment, composed)
+    run.optimizer.check()
+    run.trainer.check()
     trainer = run.trainer.model_copy(update={"kernels": _kernels(_part(Kernels, composed).kernels, run, environment)})
     return run.model_copy(update={"trainer": trainer}), environment
 

@@ -21,8 +21,11 @@ from pydantic import (
 
 from gradreach.config.components import Component, LoggerTarget, Settings, Target
 from gradreach.config.tracking import TrackingSettings
+from gradreach.errors import ConfigError
 from gradreach.schedule import MOST, Schedule, checked_schedule
 
+ROUND = 10_000
+"""Examples of a made-on-demand task: so long an epoch is where nothing else is known of it."""
 IDENTITY_VERSION = 3
 """Raised when a change of the code makes equal configurations yield other numbers.
 
@@ -51,6 +54,14 @@ def _is_best(value: object) -> bool:
     return value == "best"
 
 
+def _is_zero(value: object) -> bool:
+    return value == 0
+
+
+def _is_all(value: object) -> bool:
+    return value == "all"
+
+
 def _is_torch(value: object) -> bool:
     return value == "torch"
 
@@ -76,13 +87,73 @@ class ModelSettings(Component):
         return self.model_dump(include=set(ModelSettings.model_fields) - set(Component.model_fields))
 
 
-class OptimizerSettings(Settings):
-    """How the weights are moved."""
+def checked_warmup(value: object) -> object:
+    """Return a length of warm-up if it is one; 1.0 is not: as a share it would be all, as a number one step.
 
-    name: Literal["adam", "adamw", "rmsprop", "sgd"]
+    Raises:
+        ValueError: it is not.
+    """
+    number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
+    share = isinstance(value, float) and 0 <= value < 1
+    if number or share:
+        return value or 0
+    raise ValueError("must be a number of steps such as 2000, 0 for none, or a share of all below 1 such as 0.1")
+
+
+Warmup = Annotated[int | float, BeforeValidator(checked_warmup)]
+HALF, PATIENCE = 0.5, 50
+
+
+class OptimizerSettings(Settings):
+    """How the weights are moved.
+
+    - ``decay``: what weight decay is of: ``all`` parameters, or ``weights``, without biases and those of norms.
+    - ``schedule``: ``cosine`` falls to ``min_lr`` at the last step; ``plateau`` multiplies the rate by ``factor`` after
+      ``patience`` epochs none of which had a lower training loss, down to ``min_lr``.
+    - ``warmup``: in so many steps, or this share of all, the rate first rises in a line; cosine begins after it.
+    """
+
+    name: Literal["adam", "adamw", "rmsprop", "sgd", "adadelta"]
     lr: PositiveFloat
     weight_decay: NonNegativeFloat
-    schedule: Literal["constant", "cosine"]
+    schedule: Literal["constant", "cosine", "plateau"]
+    # what came later and is not used is no part of the identity: runs of before it keep theirs
+    decay: Literal["all", "weights"] = Field(default="all", exclude_if=_is_all)
+    warmup: Warmup = Field(default=0, exclude_if=_is_zero)
+    min_lr: NonNegativeFloat = Field(default=0.0, exclude_if=_is_zero)
+    factor: Annotated[float, Field(gt=0, lt=1)] = Field(default=HALF, exclude_if=lambda value: value == HALF)
+    patience: Count = Field(default=PATIENCE, exclude_if=lambda value: value == PATIENCE)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the rate changes in the course of training."""
+        return self.schedule != "constant" or self.warmup > 0
+
+    def check(self) -> None:
+        """Refuse what has no effect beside another setting, or cannot be.
+
+        Raises:
+            ConfigError: naming the setting, and the other one.
+        """
+
+        def refuse(setting: str, why: str, hint: str, **others: object) -> None:
+            named = {f"optimizer.{name}": value for name, value in others.items()}
+            raise ConfigError(f"optimizer.{setting}", getattr(self, setting), why, hint, others=named)
+
+        if self.decay != "all" and not self.weight_decay:
+            refuse("decay", "nothing decays", "choose a weight_decay, or decay=all", weight_decay=self.weight_decay)
+        if self.min_lr >= self.lr:
+            refuse("min_lr", "must be below the rate itself", "choose a smaller one", lr=self.lr)
+        if self.schedule == "constant" and self.min_lr:
+            refuse(
+                "min_lr", "a constant rate never gets there", "choose schedule=cosine or plateau", schedule="constant"
+            )
+        if self.schedule == "plateau" and self.warmup:
+            refuse("warmup", "a plateau is waited for from the first epoch on", "set warmup=0", schedule="plateau")
+        for setting, usual in (("factor", HALF), ("patience", PATIENCE)):
+            if self.schedule != "plateau" and getattr(self, setting) != usual:
+                hint = f"choose schedule=plateau, or {setting}={usual}"
+                refuse(setting, "nothing waits for a plateau", hint, schedule=self.schedule)
 
 
 def checked_limit(value: object) -> object:
@@ -131,6 +202,7 @@ class TrainerSettings(Settings):
 
     What is kept changes no number, so it is not part of the identity.
 
+    - ``epochs``: None: as many as ``max_steps`` take.
     - ``max_steps``: ends training, and a schedule, however many epochs there are.
     - ``stop_when``: ends training with the epoch in which a figure reaches its bound, or at a step; schedules go by
       the budget all the same.
@@ -140,7 +212,7 @@ class TrainerSettings(Settings):
     - ``kernels``: what recurrent layers run through; what ``kernels=auto`` comes to for this model on this machine.
     """
 
-    epochs: Count
+    epochs: Count | None
     batch_size: Examples
     clip_norm: PositiveFloat | None
     precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed"] = "32-true"
@@ -159,6 +231,23 @@ class TrainerSettings(Settings):
     checkpoint_seconds: NonNegativeFloat = Field(default=60.0, exclude=True)
     keep_checkpoint: bool = Field(default=False, exclude=True)
     keep_weights: bool = Field(default=False, exclude=True)
+
+    def check(self) -> None:
+        """Refuse a training without an end.
+
+        Raises:
+            ConfigError: naming both settings that could end it.
+        """
+        if self.epochs is None and self.max_steps is None:
+            endless, hint = "training would have no end", "give one of them a number"
+            raise ConfigError("trainer.epochs", "null", endless, hint, others={"trainer.max_steps": "null"})
+
+    @property
+    def passes(self) -> int:
+        """How long training is, in epochs or, where steps are its budget, in rounds of ten thousand examples."""
+        if self.epochs is not None:
+            return self.epochs
+        return -(-(self.max_steps or 0) * self.batch_size * self.accumulate_grad_batches // ROUND)
 
 
 When = Annotated[Schedule, BeforeValidator(checked_schedule)]

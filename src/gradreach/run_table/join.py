@@ -17,7 +17,9 @@ from gradreach.system.provenance import code_digest
 
 ENDED = (*SETTLED, "failed")
 """What is taken over of runs that were done elsewhere; one that was interrupted there cannot go on here."""
-KEPT = ("run_id", "status", "code", "model", "task", "multiply_adds", "trainer.epochs", "seconds")
+LONG = ("epochs", "max_steps", "batch_size", "accumulate_grad_batches")
+"""What tells how long training is, of ``trainer``."""
+KEPT = ("run_id", "status", "code", "model", "task", "multiply_adds", *(f"trainer.{name}" for name in LONG), "seconds")
 
 
 def join(rows: pd.DataFrame, raw: Iterable[Any], name: str) -> pd.Series:

@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
 from gradreach.compose import Composer, all_jobs, configuration
+from gradreach.config import ROUND
 from gradreach.display import counted, warned_lines
 from gradreach.records import SETTLED, RecordStore
 from gradreach.rounding import number
 from gradreach.run_table.columns import MISSING
 from gradreach.run_table.committed import rows_of
-from gradreach.run_table.join import committed_runs
+from gradreach.run_table.join import LONG, committed_runs
 from gradreach.sweeps.plan import Job, labels, plan, varied
 
 Compose = Callable[[Sequence[str]], DictConfig]
@@ -106,7 +108,10 @@ def made_by_other_code(jobs: Sequence[Job]) -> int:
 
 def costed(runs: pd.DataFrame) -> pd.DataFrame:
     """Add to runs of a run table what each costs, in the unit of ``Job.cost``."""
-    return runs.assign(cost=runs["multiply_adds"].astype(float) * runs["trainer.epochs"].astype(float))
+    long = runs.reindex(columns=[f"trainer.{name}" for name in LONG]).astype(float)  # a table lacks what no run has set
+    epochs, steps, examples, batches = (long[name] for name in long)
+    passes = epochs.fillna(np.ceil(steps * examples * batches.fillna(1) / ROUND))  # as TrainerSettings.passes
+    return runs.assign(cost=runs["multiply_adds"].astype(float) * passes)
 
 
 def timed(runs: pd.DataFrame) -> pd.DataFrame:

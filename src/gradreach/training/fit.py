@@ -76,7 +76,8 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
         saved = run.checkpoint if run.checkpoint.exists() else None
         trainer.fit(module, loaders["train"], loaders["val"], ckpt_path=saved, weights_only=True)
         seconds, steps = run.training.seconds - run.measuring, trainer.global_step
-        if trainer.should_stop and run.stopped is None:
+        over = budget.epochs is None and steps == budget.max_steps
+        if trainer.should_stop and run.stopped is None and not over:
             run.stopped = next((type(one).__name__ for one in own if getattr(one, "stopped_epoch", 0)), "a callback")
         model.load_state_dict(best.weights)
         trainer.test(module, loaders["test"], verbose=False)
@@ -109,7 +110,10 @@ def make_callbacks(run: Run, own: list[Callback], best: BestWeights) -> list[Cal
     """Return all callbacks in their order: who stops before who measures, who saves last."""
     budget = run.config.trainer
     stop_when = dict(budget.stop_when or {})
-    limits = {"max_steps": budget.max_steps, "stop_when steps": stop_when.pop("steps", None)}
+    limits = {
+        "max_steps" if budget.epochs is not None else None: budget.max_steps,
+        "stop_when steps": stop_when.pop("steps", None),
+    }
     interruptible = Interruptible(run.interruption)
     callbacks: list[Callback] = [
         GradientMonitor(run.tables),

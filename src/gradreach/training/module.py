@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from gradreach.config import OptimizerSettings
 from gradreach.diagnostics import GradientNorms
 from gradreach.models import answers
 from gradreach.tasks import Batch, Batches, Task
 from gradreach.training.class_scores import ClassScores
-from gradreach.training.optimizers import make_optimizer, make_schedule
+from gradreach.training.optimizers import make_optimizer, make_plateau, make_schedule
 
 
 class Mean:
@@ -76,6 +77,8 @@ class TrainingModule(LightningModule):
         self.right: list[Tensor] = []
         self.test_length: int | None = None
         self.gradient_norms: GradientNorms | None = None
+        self.plateau: ReduceLROnPlateau | None = None
+        self.plateau_state: dict[str, Any] = {}
         self.means = {stage: {"loss": Mean(), task.metric: Mean()} for stage in ("train", "val", "test")}
         self.class_scores = {stage: scores for stage in ("val", "test") if (scores := ClassScores.of(task)) is not None}
 
@@ -92,16 +95,24 @@ class TrainingModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """Make the optimizer, and its schedule with one value a step."""
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        optimizer = make_optimizer(self.optimizer, self.model.parameters(), fused=not scaled)
-        if self.optimizer.schedule == "constant":
+        optimizer = make_optimizer(self.optimizer, self.model, fused=not scaled)
+        if self.optimizer.schedule == "plateau":
+            self.plateau = make_plateau(self.optimizer, optimizer)
+            self.plateau.load_state_dict(self.plateau_state)
+        if self.plateau is not None or not self.optimizer.moves:
             return optimizer
         steps = min(self.trainer.estimated_stepping_batches, self.max_steps or math.inf)
-        if steps == math.inf:
-            raise ValueError(
-                f"schedule={self.optimizer.schedule}: needs an end; give the Trainer max_epochs or max_steps"
-            )
-        schedule = make_schedule(self.optimizer.schedule, optimizer, int(steps))
+        schedule = make_schedule(self.optimizer, optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save how long a plateau has been waited for."""
+        if self.plateau is not None:
+            checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take that up when there is an optimizer, which comes later."""
+        self.plateau_state = checkpoint.get("plateau", {})
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the model's answers: ``(batch, length, channels), (batch,) -> (batch, outputs)``."""
@@ -182,8 +193,14 @@ class TrainingModule(LightningModule):
         self._reset("test")
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch's training loss and score."""
+        """Log the epoch's training loss and score; with a loss that is no lower than it was the rate may fall."""
         self._close("train")
+        if self.optimizer.moves:
+            rate = {"optimizer/lr": float(self.trainer.optimizers[0].param_groups[0]["lr"])}
+            self.figures.update(rate)
+            self.log_dict(rate, batch_size=1)
+        if self.plateau is not None:
+            self.plateau.step(self.figures["train/loss"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation's loss and score; those of a sanity check are forgotten when the first epoch starts."""

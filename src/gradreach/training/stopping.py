@@ -17,17 +17,18 @@ class StopAtStep(Callback):
     those of the last weights; and a run that goes on is not taken for one that counts no epochs.
 
     - ``steps``: after how many.
-    - ``setting``: which setting says so.
+    - ``setting``: which setting says so; None: they are the budget, so that training does not end early.
     """
 
-    def __init__(self, run: Run, steps: int, setting: str) -> None:
+    def __init__(self, run: Run, steps: int, setting: str | None) -> None:
         self.run, self.steps, self.setting = run, steps, setting
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Ask Lightning to stop."""
         if trainer.global_step >= self.steps and not trainer.should_stop:
             trainer.should_stop = True
-            self.run.stopped = f"{self.setting}={self.steps}"
+            if self.setting is not None:
+                self.run.stopped = f"{self.setting}={self.steps}"
 
 
 class StopWhen(AfterEpoch):

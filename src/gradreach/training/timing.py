@@ -45,7 +45,7 @@ class Steps:
         self.is_compiled = compiled and kernels.prepare(model)
         self.limit = run.trainer.clip_norm
         self.module = TrainingModule(model, task, run.optimizer).train()
-        self.optimizer = make_optimizer(run.optimizer, model.parameters(), fused=True)
+        self.optimizer = make_optimizer(run.optimizer, model, fused=True)
         batches = Batches(splits.train, run.trainer.batch_size, seed=run.seed, shortest=shortest_of(model))
         self.batches = list(itertools.islice(itertools.cycle(itertools.islice(batches, STEPS)), STEPS))
 

@@ -46,7 +46,7 @@ def make_trainer(run: Run, callbacks: list[Callback], loggers: list[Logger], bat
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        max_epochs=budget.epochs,
+        max_epochs=-1 if budget.epochs is None else budget.epochs,
         precision=budget.precision,
         accumulate_grad_batches=budget.accumulate_grad_batches,
         limit_train_batches=limited(budget.limit_train_batches, batches["train"]),

@@ -4,8 +4,14 @@ from functools import partial
 from typing import Any
 
 from gradreach import models as m
+from gradreach.models.block import prenorm
 
 LENGTH = 24
+
+
+def in_blocks(kind: type[m.Encoder], *, block_expansion: int = 2, **arguments: Any) -> Any:
+    return lambda d_in: prenorm(kind, d_in, {"width": 8, "layers": 2, **arguments}, block_expansion, LENGTH)
+
 
 SHARED: dict[str, Any] = {
     "cnn": m.CNN,
@@ -50,6 +56,11 @@ SHARED: dict[str, Any] = {
     "s4d": m.S4D,
     "transformer": m.Transformer,
     "causal transformer": partial(m.Transformer, causal=True, position="none"),
+    "lstm in blocks": in_blocks(m.LSTM),
+    "bidirectional gru in blocks": in_blocks(m.GRU, bidirectional=True, block_expansion=0),
+    "deltanet in blocks": in_blocks(m.DeltaNet, steps=2, eigenvalues="signed"),
+    "cnn in blocks": in_blocks(m.CNN, dilation_base=1, kernel_size=4),
+    "cnn in blocks, circular": in_blocks(m.CNN, dilation_base=1, padding="circular"),
     "identity": m.Identity,
 }
 """Encoders for sequences of any length."""

@@ -50,6 +50,14 @@ def _is_one(value: object) -> bool:
     return value == 1
 
 
+def _is_four(value: object) -> bool:
+    return value == 4
+
+
+def _is_without(value: object) -> bool:
+    return value == "none"
+
+
 def _is_best(value: object) -> bool:
     return value == "best"
 
@@ -81,6 +89,8 @@ class ModelSettings(Component):
     # what came later and is not used is no part of the identity: runs of before it keep theirs
     embedding_ngrams: Annotated[int, Field(ge=1, le=5)] = Field(default=1, exclude_if=_is_one)
     match_params: Annotated[int, Field(gt=0, le=10**9)] | None = None
+    block: Literal["none", "prenorm"] = Field(default="none", exclude_if=_is_without)
+    block_expansion: Annotated[int, Field(ge=0, le=64)] = Field(default=4, exclude_if=_is_four)
 
     def ends(self) -> dict[str, Any]:
         """Return all that is no argument of the encoder."""

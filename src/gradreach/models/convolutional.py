@@ -283,15 +283,21 @@ class CNN(Encoder):
             length = layer.output_length(length)
         return total
 
-    def seen_by_last(self, length: int) -> Sequence[int]:
-        """Return the steps, from 0, that the last state can depend on; what a stride leaves over is not among them."""
+    def seen(self, steps: np.ndarray, length: int) -> np.ndarray:
+        """Return which of ``length`` steps, in rising order, the states of these steps can depend on."""
         lengths = [length]
         for layer in self.stack:
             lengths.append(layer.output_length(lengths[-1]))
-        seen = np.array([lengths[-1] - 1])
         for layer, below in zip(reversed(self.stack), reversed(lengths[:-1]), strict=True):
-            seen = layer.seen(seen, below)
-        steps: list[int] = seen.tolist()
+            steps = layer.seen(steps, below)
+        return steps
+
+    def seen_by_last(self, length: int) -> Sequence[int]:
+        """Return the steps, from 0, that the last state can depend on; what a stride leaves over is not among them."""
+        last = length
+        for layer in self.stack:
+            last = layer.output_length(last)
+        steps: list[int] = self.seen(np.array([last - 1]), length).tolist()
         return steps
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -37,6 +38,7 @@ class Encoder(nn.Module, ABC):
       argument; such an encoder takes no padded sequences.
     - ``compiled``: whether it has layers that ``gradreach.kernels`` has compiled loops for (``nn.RNN``, ``nn.GRU``).
     - ``width_divisor``: the name of a setting that must divide the width, where there is one.
+    - ``residual``: whether its layers are blocks with a path around them, which ``model.block`` does not make twice.
 
     >>> encoder = CNN(1, width=8, layers=2, kernel_size=3)
     >>> states, lengths = encoder(torch.zeros(4, 20, 1), None)
@@ -52,6 +54,7 @@ class Encoder(nn.Module, ABC):
     fixed_length: ClassVar[bool] = False
     compiled: ClassVar[bool] = False
     width_divisor: ClassVar[str | None] = None
+    residual: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -83,6 +86,16 @@ class Encoder(nn.Module, ABC):
         if self.receptive_field is None:
             return range(length)
         return range(max(0, length + self.beyond_end - self.receptive_field), length)
+
+    def seen(self, steps: np.ndarray, length: int) -> np.ndarray:
+        """Return which of ``length`` steps, in rising order, the states of these steps can depend on.
+
+        It is asked of encoders that keep the length and have a receptive field.
+        """
+        assert self.receptive_field is not None
+        offsets = np.arange(self.receptive_field) + 1 + self.beyond_end - self.receptive_field
+        read = np.unique(steps[:, None] + offsets)
+        return read[(read >= 0) & (read < length)]
 
     def check_length(self, length: int) -> None:
         """Raise a ConfigError where sequences of this length cannot be encoded, or are shorter than a kernel."""

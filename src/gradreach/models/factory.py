@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from gradreach.errors import ConfigError
+from gradreach.models.block import PreNorm, prenorm
 from gradreach.models.contract import make_encoder, try_encoder
 from gradreach.models.embedding import Embedding, make_embedding
 from gradreach.models.encoder import LARGEST_SIZE, Encoder
@@ -32,6 +33,8 @@ def build(
     embedding_size: int | None = None,
     embedding_ngrams: int = 1,
     match_params: int | None = None,
+    block: Literal["none", "prenorm"] = "none",
+    block_expansion: int = 4,
 ) -> SequenceModel:
     """Make a model for a task.
 
@@ -47,6 +50,8 @@ def build(
             vectors, else 100, and no projection.
         embedding_ngrams: how many tokens the longest run has that gets a vector of its own, hashed; 1: tokens alone.
         match_params: choose the width whose model has a number of parameters nearest to this; None: it is given.
+        block: ``prenorm``: each layer of the encoder stands in a block, with a norm, a path around it and a perceptron.
+        block_expansion: units inside the perceptron of a block, in multiples of the width; 0: there is none.
 
     Raises:
         ConfigError: where they cannot work together.
@@ -69,14 +74,22 @@ def build(
         )
         return embed, getattr(embed, "d_out", shape.channels)
 
-    def made(arguments: Mapping[str, Any]) -> SequenceModel:
-        embed, d_in = embedded()
+    def encoded(d_in: int, arguments: Mapping[str, Any]) -> Encoder:
+        if block == "prenorm":
+            stack = prenorm(kind, d_in, arguments, block_expansion, shape.length)
+            try_encoder(stack.mixers[0], stack.d_out, shape.length, shape.variable_length)
+            return stack
         sizes = [d_in] + [shape.length] * getattr(kind, "fixed_length", False)
         encoder = make_encoder(kind, sizes, arguments)
+        try_encoder(encoder, d_in, shape.length, shape.variable_length)
+        return encoder
+
+    def made(arguments: Mapping[str, Any]) -> SequenceModel:
+        embed, d_in = embedded()
+        encoder = encoded(d_in, arguments)
         encoder.check_length(shape.length)
         if shape.lengths is not None:
             _check_lengths(encoder, *shape.lengths)
-        try_encoder(encoder, d_in, shape.length, shape.variable_length)
         _check_readout(encoder, readout, shape)
         return SequenceModel(
             encoder,
@@ -94,6 +107,8 @@ def build(
             allowed=f"{kind.__name__} has weights for every step and this task has sequences of many lengths",
             hint="choose a model that shares them, such as model=cnn or model=lstm",
         )
+    if block == "none" and block_expansion != 4:
+        raise ConfigError("model.block_expansion", block_expansion, "there are no blocks", "set model.block=prenorm")
     if match_params is not None:
         with torch.device("meta"):
             arguments = {**arguments, "width": _matched_width(kind, arguments, made, embedded()[1], match_params)}
@@ -116,7 +131,8 @@ def caveat(model: SequenceModel, shape: Shape) -> str | None:
     True
     """
     encoder, length = model.encoder, shape.length
-    kind, seen = type(encoder).__name__, model.seen_by_last(length)
+    kind = encoder.title if isinstance(encoder, PreNorm) else type(encoder).__name__
+    seen = model.seen_by_last(length)
     reach = model.receptive_field
     if model.readout_name == "each_step" and reach is not None and reach < length:
         return (

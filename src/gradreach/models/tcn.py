@@ -40,6 +40,7 @@ class TCN(Encoder):
     """
 
     causal = True
+    residual = True
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class Transformer(Encoder):
 
     receptive_field = None
     width_divisor = "heads"
+    residual = True
 
     def __init__(
         self,

@@ -130,7 +130,9 @@ def test_a_real_terminal_of_eighty_columns_gets_whole_words(tmp_path):
     os.close(controller)
     assert (done.returncode, done.stdout) == (2, b"")
     assert said == (
-        "gradreach: optimizer.betas: there is no such setting\n  choose from decay, factor, lr, min_lr, name, patience, schedule, warmup, weight_decay\n"
+        "gradreach: optimizer.betas: there is no such setting\n"
+        "  choose from decay, factor, lr, min_lr, name, patience, schedule, warmup,\n"
+        "  weight_decay\n"
     )
 
 

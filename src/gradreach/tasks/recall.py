@@ -24,8 +24,8 @@ class MQAR(Synthetic):
     its own. Answers are wanted at these steps alone, and are tokens of the whole vocabulary. With V tokens, keys are
     1 … V/2 − 1 and values V/2 … V − 1, of an example all different. A query stands 2g steps after the pairs, g from 0;
     places are drawn without replacement by ``(g + 1) ** (power − 1)``, so most queries follow soon. The blank, token
-    0 in the source, is token V here, where 0 is padding. Source: S. Arora et al., Zoology, 2024, §3 and appendix E, as
-    their code has it; figure 2 has blanks between queries.
+    0 in the source, is token V here, where 0 is padding. Source: S. Arora et al., Zoology, 2024, as their code draws
+    it; that of their figure 2 has blanks between queries.
 
     - ``seq_len``: steps, at least ``4 · pairs``.
     - ``vocabulary``: V, blank and padding apart.
@@ -102,7 +102,7 @@ class SelectiveCopy(Symbolic):
 
     ``symbols`` random symbols stand at random places among the first ``seq_len − symbols`` steps, all others of which
     are blank; then come as many markers, at which the symbols are answered one by one. Only these are counted. Source:
-    A. Gu and T. Dao, Mamba, 2023, §4.1.1, whose data are those of S4's copying task with random places: 16 symbols
+    A. Gu and T. Dao, Mamba, 2023, drawn as the code of S4 draws its copying task with random places: there 16 symbols
     out of a vocabulary of 16, blank and marker included, and 4,096 steps.
 
     - ``seq_len``: steps, at least ``2 · symbols``.

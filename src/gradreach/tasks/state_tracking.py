@@ -1,8 +1,8 @@
 """Regular languages: a few states, moved by every symbol, and the last one is asked.
 
-The three that G. Delétang et al., Neural networks and the Chomsky hierarchy, 2023, test beside parity, defined as in
-table 1 and their code. They append an empty token, at which the answer is read; here it is read at the last symbol
-(``model.readout=last``), as it is of ``parity``.
+The three that G. Delétang et al., Neural networks and the Chomsky hierarchy, 2023, test beside parity, as their code
+draws them. They append an empty token, at which the answer is read; here it is read at the last symbol, as it is of
+``parity``.
 """
 
 from dataclasses import dataclass

@@ -46,7 +46,8 @@ class TrainingModule(LightningModule):
     ``test/*`` after a test; of classes also ``val/f1`` and ``val/balanced_accuracy``. ``figures`` holds those of the
     epoch to the last bit, which logged values are not.
 
-    - ``optimizer``: how the weights are moved. A schedule ends with ``trainer.estimated_stepping_batches``.
+    - ``optimizer``: how the weights are moved. A schedule ends with ``trainer.estimated_stepping_batches``; where the
+      rate moves, ``optimizer/lr`` is logged too.
     - ``clip_norm``: gradients with a larger total norm are scaled down to it; None leaves them. The Trainer's
       ``gradient_clip_val`` wins.
     - ``max_steps``: where training ends earlier than the Trainer knows.
@@ -55,6 +56,7 @@ class TrainingModule(LightningModule):
     - ``right``: of the batches of the last test, which examples were answered right; where steps are labelled, at every
       one that is. Empty where answers are no classes.
     - ``test_length``: of the test that is under way, where it is one of several (``test/accuracy/160``).
+    - ``plateau``: what lowers the rate by the training loss; None: nothing does.
     - ``gradient_norms``: of every step, where a ``GradientMonitor`` takes them: clipping then takes no second norm.
     """
 

@@ -177,6 +177,19 @@ def test_a_gain_of_one_is_no_part_of_the_identity(configured):
     assert used.run_id != before.run_id
 
 
+@pytest.mark.parametrize("model", ["mingru", "minlstm"])
+def test_positive_eigenvalues_are_no_part_of_the_identity_of_what_had_no_others(configured, model):
+    before, used = configured(f"model={model}")[0], configured(f"model={model}", "model.eigenvalues=signed")[0]
+    assert "eigenvalues" not in before.canonical()["model"]
+    assert used.canonical()["model"]["eigenvalues"] == "signed"
+    assert used.run_id != before.run_id
+
+
+def test_sizes_of_layers_are_no_part_of_the_identity_of_a_cnn_without(configured):
+    before = configured("model=cnn")[0].canonical()["model"]
+    assert not {"width_multiples", "kernel_sizes"} & before.keys()
+
+
 def test_a_kernel_size_makes_no_new_run_of_a_recurrent_model(configured):
     assert configured("model=rnn", "kernel_size=5")[0].run_id == configured("model=rnn")[0].run_id
     assert configured("model=cnn", "kernel_size=5")[0].run_id != configured("model=cnn")[0].run_id

@@ -24,6 +24,9 @@ SHARED: dict[str, Any] = {
     "cnn even kernel": partial(m.CNN, kernel_size=4, layers=2, dilation_base=3),
     "cnn batch norm, bottleneck": partial(m.CNN, normalization="batch", bottleneck=7, nonlinearity="gelu"),
     "cnn layer norm, avg": partial(m.CNN, normalization="layer", pooling="avg", layers=2, nonlinearity="tanh"),
+    "cnn of several widths": partial(
+        m.CNN, layers=3, width=4, dilation_base=1, width_multiples=(1, 3, 2), kernel_sizes=(8, 5, 3)
+    ),
     "cnn max": partial(m.CNN, pooling="max", layers=2),
     "notes_cnn": m.NotesCNN,
     "notes_cnn even kernel": partial(m.NotesCNN, kernel_size=4),
@@ -68,6 +71,7 @@ SHARED: dict[str, Any] = {
 FIXED: dict[str, Any] = {
     "mlp": m.MLP,
     "residual mlp": m.ResidualMLP,
+    "time_cnn": m.TimeCNN,
     "locally_connected": partial(m.LocallyConnected, layers=2),
     "locally_connected none": partial(m.LocallyConnected, padding="none", kernel_size=4),
 }

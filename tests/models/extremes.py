@@ -22,7 +22,14 @@ CONF = Path(__file__).parents[2] / "conf"
 ALLOWED = [1, 2, 7, 64, 127, 128]
 WHOLE = [0, -1, 1, 2, 7, 64, 127, 128, 129, 1000, 65_535, 65_536, 65_537, 10**6, 10**9, 2**31, 2**53 + 1, 2**63, 10**30]
 PARTS = [0.0, 0.5, 1.0, -1.0, 1e-300, 1e38, 1e39, 1e300, 10**400]
-ENDS = {"embedding_size": 1, "match_params": 1, "embedding_ngrams": 1, "block_expansion": 4, "head_dropout": 0.0, "head_max_norm": 1.0}
+ENDS = {
+    "embedding_size": 1,
+    "match_params": 1,
+    "embedding_ngrams": 1,
+    "block_expansion": 4,
+    "head_dropout": 0.0,
+    "head_max_norm": 1.0,
+}
 
 
 def numbers(settings: dict[str, Any]) -> dict[str, list[Any]]:

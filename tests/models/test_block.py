@@ -112,8 +112,10 @@ def test_match_params_counts_the_whole_block(kind: type[m.Encoder], settings: di
 
 def test_a_run_without_blocks_keeps_its_identity() -> None:
     plain = parse(compose(["model=lstm"], CONF))[0].canonical()["model"]
-    assert not {"block", "block_expansion"} & plain.keys()
-    used = parse(compose(["model=lstm", "model.block=prenorm", "model.block_expansion=2"], CONF))[0].canonical()["model"]
+    assert not {"block", "block_expansion", "layer_defaults"} & plain.keys()
+    used = parse(compose(["model=lstm", "model.block=prenorm", "model.block_expansion=2"], CONF))[0].canonical()[
+        "model"
+    ]
     assert (used["block"], used["block_expansion"]) == ("prenorm", 2)
 
 

@@ -1,6 +1,7 @@
 """Convolutions: lengths, paddings, and the networks of papers and notes, exactly."""
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -10,8 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gradreach.models import CNN, MLP, TCN, KimCNN, LocallyConnected, NotesCNN, SequenceModel, output_length
+from gradreach.errors import ConfigError
+from gradreach.models import (
+    CNN,
+    LSTM,
+    MLP,
+    TCN,
+    KimCNN,
+    LocallyConnected,
+    NotesCNN,
+    SequenceModel,
+    TimeCNN,
+    build,
+    output_length,
+)
 from gradreach.models.convolutional import padding_widths
+from gradreach.tasks import Shape
 
 
 @settings(deadline=None, max_examples=200)
@@ -222,3 +237,54 @@ def test_windows_save_parameters_and_multiply_adds_and_sharing_parameters_alone(
     assert parameters(shared) == kernel_size + 1
     assert dense.multiply_adds(length) == length * length
     assert unshared.multiply_adds(length) == shared.multiply_adds(length) == length * kernel_size
+
+
+def test_a_time_cnn_keeps_the_length_of_short_series_alone() -> None:
+    for length, steps in ((59, 6), (60, 4)):
+        encoder = TimeCNN(2, length)
+        assert [layer.convolution.weight.shape for layer in encoder.stack] == [(6, 2, 7), (12, 6, 7)]
+        assert encoder(torch.zeros(1, length, 2), None)[0].shape == (1, steps, 12)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"width_multiples": (1, 2)}, r"width_multiples=\[1, 2\]: has 2 entries for 4 layers; set model\.layers=2"),
+        ({"kernel_sizes": (3,)}, r"kernel_sizes=\[3\]: has 1 entries for 4 layers"),
+        ({"kernel_sizes": (8, 5), "layers": 2}, r"the last is that of kernel_size=3; set kernel_size=5"),
+        ({"kernel_sizes": (8, 3), "layers": 2, "first_kernel_size": 5}, "first_kernel_size=5 sets the first"),
+    ],
+)
+def test_sizes_of_layers_that_contradict_others_are_refused(sizes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        CNN(1, **sizes)
+
+
+def test_fcn_is_a_cnn_by_its_settings() -> None:
+    """Z. Wang, W. Yan and T. Oates, 2017: 128 filters of 8, 256 of 5, 128 of 3, batch normalisation, global mean."""
+    sizes = {"width": 128, "layers": 3, "width_multiples": (1, 2, 1), "kernel_sizes": (8, 5, 3)}
+    shape = Shape(channels=1, length=150, outputs=2)
+    torch.manual_seed(0)
+    model = build(
+        CNN,
+        {**sizes, "dilation_base": 1, "normalization": "batch"},
+        shape,
+        readout="mean",
+        layer_defaults="keras",
+    )
+    of_keras = 128 * 8 + 128 + 256 * (128 * 5) + 256 + 128 * (256 * 3) + 128 + 2 * (128 + 256 + 128) + 128 * 2 + 2
+    assert model.parameter_count == of_keras
+    for layer in model.encoder.stack:
+        weight, norm = layer.convolution.weight, layer.normalization
+        bound = math.sqrt(6 / (weight[0].numel() + weight.shape[0] * weight.shape[2]))
+        assert 0.98 * bound < weight.abs().max() <= bound
+        assert not layer.convolution.bias.any()
+        assert (norm.momentum, norm.eps) == (0.01, 1e-3)
+    assert not model.head.bias.any()
+
+
+def test_a_model_that_keras_defaults_are_not_for_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"layer_defaults=keras: LSTM is no linear layer.*set model\.layer_defaults=torch"
+    ):
+        build(LSTM, {}, Shape(channels=1, length=9, outputs=2), readout="last", layer_defaults="keras")

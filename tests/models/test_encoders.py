@@ -72,6 +72,18 @@ def test_gradient_is_zero_outside_the_receptive_field_and_not_inside(name: str) 
     assert holes or touched == list(range(min(touched), max(touched) + 1))
 
 
+@pytest.mark.parametrize("name", ["minlstm signed", "mamba signed", "deltanet signed"])
+def test_mixed_precision_is_near_single(name: str) -> None:
+    torch.manual_seed(0)
+    encoder, x = make(name), random().float()
+    single = encoder(x, None)[0].detach()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = encoder(x, None)[0].float()
+    mixed.square().sum().backward()
+    assert (mixed.detach() - single).abs().max() < 0.1 * single.abs().max()
+    assert all(weights.grad.isfinite().all() for weights in encoder.parameters() if weights.grad is not None)
+
+
 @pytest.mark.parametrize("name", [name for name in EVERY if name != "s4d"])
 def test_the_last_state_depends_on_the_steps_that_it_is_said_to(name: str) -> None:
     torch.manual_seed(0)

@@ -20,7 +20,7 @@ TAGS = Shape(channels=1, length=30, outputs=8, vocabulary=10, per_step=True)
 
 WITH_WIDTH = [
     *(m.CNN, m.NotesCNN, m.KimCNN, m.TCN, m.RNN, m.LSTM, m.GRU, m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU),
-    *(m.IndRNN, m.MinGRU, m.MinLSTM, m.LRU, m.S4D, m.MLP, m.LocallyConnected),
+    *(m.IndRNN, m.MinGRU, m.MinLSTM, m.LRU, m.Mamba, m.S4D, m.TimeCNN, m.MLP, m.LocallyConnected),
 ]
 
 
@@ -78,11 +78,13 @@ def test_match_params_comes_as_near_as_a_width_can(kind: type[m.Encoder], target
     assert chosen.parameter_count == parameters(chosen)
 
 
-@pytest.mark.parametrize("kind", [m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU, m.TCN, m.KimCNN, m.Transformer])
+@pytest.mark.parametrize(
+    "kind", [m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU, m.TCN, m.KimCNN, m.Transformer, m.DeltaNet]
+)
 @pytest.mark.parametrize("d_in", [1, 2, 12])
 def test_match_params_is_the_nearest_of_all_widths(kind: type[m.Encoder], d_in: int) -> None:
     shape = Shape(channels=d_in, length=20, outputs=2)
-    settings = {"width": 4, "heads": 4} if kind is m.Transformer else {"width": 1}
+    settings = {"width": 4, "heads": 4} if kind.width_divisor else {"width": 1}
     step = settings["width"]
     with torch.device("meta"):
         sizes = {

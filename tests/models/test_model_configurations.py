@@ -89,6 +89,7 @@ READ_BY = {
     "fasttext": "mean",
     "transformer": "mean",
     "linear": "flatten",
+    "time_cnn": "flatten",
     "mlp": "flatten",
     "residual_mlp": "flatten",
     "locally_connected": "flatten",

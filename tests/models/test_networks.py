@@ -279,6 +279,14 @@ NETWORKS: dict[str, tuple[Callable[[], m.Encoder], Callable[[Any, Tensor], Tenso
         lambda: m.CNN(D, layers=2, kernel_size=K, normalization="layer", pooling="avg"),
         lambda e, x: cnn(e, x, centred, normalize=layer_norm, pool=lambda window: window.mean(1)),
     ),
+    "cnn of several widths": (
+        lambda: m.CNN(D, layers=3, width=4, width_multiples=(1, 3, 2), kernel_sizes=(4, 2, 3), nonlinearity="sigmoid"),
+        lambda e, x: cnn(e, x, centred, torch.sigmoid),
+    ),
+    "time_cnn": (
+        lambda: m.TimeCNN(D, T, kernel_sizes=(4, 3), pool_size=2),
+        lambda e, x: cnn(e, x, centred, torch.sigmoid, dilation_base=1, pool=lambda window: window.mean(1)),
+    ),
     "cnn max": (
         lambda: m.CNN(D, layers=2, kernel_size=K, pooling="max"),
         lambda e, x: cnn(e, x, centred, pool=lambda window: window.amax(1)),

@@ -92,6 +92,8 @@ class ModelSettings(Component):
     block: Literal["none", "prenorm"] = Field(default="none", exclude_if=_is_without)
     block_expansion: Annotated[int, Field(ge=0, le=64)] = Field(default=4, exclude_if=_is_four)
 
+    layer_defaults: Literal["torch", "keras"] = Field(default="torch", exclude_if=_is_torch)
+
     def ends(self) -> dict[str, Any]:
         """Return all that is no argument of the encoder."""
         return self.model_dump(include=set(ModelSettings.model_fields) - set(Component.model_fields))

@@ -1,7 +1,7 @@
 """Models: embed, encode, read out. They know nothing of configuration files, trackers or trainers."""
 
 from gradreach.models.cells import Cell
-from gradreach.models.convolutional import CNN, output_length
+from gradreach.models.convolutional import CNN, TimeCNN, output_length
 from gradreach.models.deltanet import DeltaNet
 from gradreach.models.embedding import make_embedding
 from gradreach.models.encoder import Encoder, valid_steps
@@ -58,6 +58,7 @@ __all__ = [
     "Recurrent",
     "ResidualMLP",
     "SequenceModel",
+    "TimeCNN",
     "Transformer",
     "answers",
     "build",

@@ -17,8 +17,8 @@ class Block(nn.Module):
 
     Source: R. Xiong et al., On layer normalization in the Transformer architecture, 2020.
 
-    - ``mixer``: an encoder from ``width`` features, which keeps the length; where it gives another size (both directions
-      of a recurrent layer), a linear map leads back.
+    - ``mixer``: an encoder from ``width`` features, which keeps the length; where it gives another size (the two
+      directions of a recurrent layer), a linear map leads back.
     - ``expansion``: units inside the perceptron, in multiples of ``width``; 0: there is none.
     - ``dropout``: share of what each of the two adds that is set to zero in training.
     """

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeVar, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
@@ -25,6 +25,10 @@ def _known_padding(value: str | int) -> str | int:
 
 
 Padding = Annotated[str | int, PlainValidator(_known_padding)]
+Kernels = Annotated[tuple[Size, ...], Field(min_length=1, max_length=128)]
+Multiples = Annotated[tuple[Annotated[int, Field(gt=0, le=64)], ...], Field(min_length=1, max_length=128)]
+# what came later and is not used is no part of the identity: runs of before it keep theirs
+OfLayers = Field(exclude_if=lambda each: each is None)
 
 NORMALIZATIONS: dict[str, Callable[[int], nn.Module | None]] = {
     "none": lambda width: None,
@@ -34,6 +38,7 @@ NORMALIZATIONS: dict[str, Callable[[int], nn.Module | None]] = {
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
     "gelu": F.gelu,
     "none": lambda x: x,
 }
@@ -219,6 +224,8 @@ class CNN(Encoder):
       this place: Szegedy et al., 2015); None: there is none.
     - ``pooling``: after every layer, over windows of ``pool_size`` steps that do not overlap.
     - ``pool_size``: steps of a window.
+    - ``width_multiples``: channels of each layer in multiples of ``width``, from the lowest; None: 1 for all.
+    - ``kernel_sizes``: that of each layer, the last of which is ``kernel_size``; None: as above.
     """
 
     def __init__(
@@ -232,24 +239,43 @@ class CNN(Encoder):
         stride: Size = 1,
         dilation_base: Size = 2,
         padding: Padding = "same",
-        nonlinearity: Literal["relu", "tanh", "gelu", "none"] = "relu",
+        nonlinearity: Literal["relu", "tanh", "sigmoid", "gelu", "none"] = "relu",
         normalization: Literal["none", "batch", "layer"] = "none",
         bottleneck: Size | None = None,
         pooling: Literal["none", "avg", "max"] = "none",
         pool_size: Size = 2,
+        width_multiples: Annotated[Multiples | None, OfLayers] = None,
+        kernel_sizes: Annotated[Kernels | None, OfLayers] = None,
     ) -> None:
         super().__init__()
-        self.d_out = width
+        for name, each in (("width_multiples", width_multiples), ("kernel_sizes", kernel_sizes)):
+            if each is not None and len(each) != layers:
+                number = f"has {len(each)} entries for {layers} layers"
+                raise ConfigError(f"model.{name}", list(each), number, f"set model.layers={len(each)}")
+        widths = [width * multiple for multiple in width_multiples or [1] * layers]
+        self.d_out = widths[-1]
         self.causal = padding == "causal" and pooling == "none"
-        sizes = [d_in] + [width] * (layers - 1)
+        sizes = [d_in, *widths[:-1]]
         kernels = [first_kernel_size or kernel_size] + [kernel_size] * (layers - 1)
         self.kernels = {"kernel_size": kernel_size} if first_kernel_size is None or layers > 1 else {}
         if first_kernel_size is not None:
             self.kernels["first_kernel_size"] = first_kernel_size
+        if kernel_sizes is not None:
+            if first_kernel_size is not None:
+                first = f"first_kernel_size={first_kernel_size} sets the first of these too"
+                raise ConfigError("model.kernel_sizes", list(kernel_sizes), first, "choose one")
+            if kernel_sizes[-1] != kernel_size:  # else runs that differ in kernel_size alone would be the same
+                other = f"the last is that of kernel_size={kernel_size}"
+                raise ConfigError(
+                    "model.kernel_sizes", list(kernel_sizes), other, f"set kernel_size={kernel_sizes[-1]}"
+                )
+            kernels, self.kernels = list(kernel_sizes), {"kernel_sizes": max(kernel_sizes)}
         options = (padding, nonlinearity, normalization, bottleneck, pooling, pool_size)
         self.layers = nn.ModuleList(
-            Layer(size, width, kernel, stride, dilation, *options)
-            for size, kernel, dilation in zip(sizes, kernels, dilations(dilation_base, layers), strict=True)
+            Layer(size, given, kernel, stride, dilation, *options)
+            for size, given, kernel, dilation in zip(
+                sizes, widths, kernels, dilations(dilation_base, layers), strict=True
+            )
         )
         windows = [
             ((layer.kernel_size, layer.dilation, layer.stride), (layer.pool_size, 1, layer.pool_size))
@@ -299,6 +325,46 @@ class CNN(Encoder):
             last = layer.output_length(last)
         steps: list[int] = self.seen(np.array([last - 1]), length).tolist()
         return steps
+
+
+class TimeCNN(CNN):
+    """Two convolutions with sigmoids, each averaged over windows of three steps.
+
+    Source: B. Zhao et al., Convolutional neural networks for time series classification, 2017; as H. Ismail Fawaz et
+    al., Deep learning for time series classification: a review, 2019, run it: zeros keep the length of series shorter
+    than 60 steps, and there are none beside longer ones. The readout is ``flatten``.
+
+    - ``d_in``: size of one step of the input.
+    - ``length``: steps of the input.
+    - ``width``: channels of the first convolution; the second has twice as many.
+    - ``kernel_sizes``: of the two.
+    - ``pool_size``: steps of a window that is averaged.
+    """
+
+    fixed_length = True
+
+    def __init__(
+        self,
+        d_in: int,
+        length: int,
+        *,
+        width: Size = 6,
+        kernel_sizes: tuple[Size, Size] = (7, 7),
+        pool_size: Size = 3,
+    ) -> None:
+        super().__init__(
+            d_in,
+            width=width,
+            layers=2,
+            kernel_size=kernel_sizes[1],
+            dilation_base=1,
+            padding="same" if length < 60 else "none",
+            nonlinearity="sigmoid",
+            pooling="avg",
+            pool_size=pool_size,
+            width_multiples=(1, 2),
+            kernel_sizes=kernel_sizes,
+        )
 
 
 def dilations(base: int, layers: int) -> list[int]:

@@ -71,7 +71,8 @@ class DeltaRule(Cell):
         for k, v, beta in zip(keys.unbind(-3), values.unbind(-3), betas.unbind(-2), strict=True):
             answered = torch.matmul(k.unsqueeze(-2), matrix).squeeze(-2)
             matrix = matrix + k.unsqueeze(-1) * (beta.unsqueeze(-1) * (v - answered)).unsqueeze(-2)
-        return matrix.flatten(-3)
+        after: Tensor = matrix.flatten(-3)
+        return after
 
     def output(self, x: Tensor, state: State) -> Tensor:
         """Return ``y_t``, ``(batch, heads · size)``."""
@@ -99,14 +100,18 @@ class DeltaRule(Cell):
         k, v = (part.flatten(1, 2).unflatten(1, (count, -1)).permute(0, 3, 1, 2, 4) for part in (k, v))
         beta = beta.flatten(1, 2).unflatten(1, (count, -1)).permute(0, 3, 1, 2).unsqueeze(4)
         earlier = torch.matmul(beta * k, k.mT).tril(-1)
-        both = torch.linalg.solve_triangular(earlier, torch.cat([beta * k, beta * v], -1), upper=False, unitriangular=True)
+        wide = torch.promote_types(earlier.dtype, torch.float32)  # mixed precision solves no system, nor adds up states
+        known = torch.cat([beta * k, beta * v], -1).to(wide)
+        both = torch.linalg.solve_triangular(earlier.to(wide), known, upper=False, unitriangular=True)
         of_state, new = both.split(self.size, -1)
         last = torch.arange(1, tokens + 1, device=x.device).unsqueeze(1) * self.steps
         seen = torch.arange(tokens * self.steps, device=x.device) < last
         within = torch.matmul(q, k.mT) * seen
-        state, outputs = x.new_zeros(batch, self.heads, self.size, self.size), []
+        state, outputs = new.new_zeros(batch, self.heads, self.size, self.size), []
         # not [:, :, i], whose backward pass takes quadratic time
-        for read, key, by_state, by_input, to in zip(*(p.unbind(2) for p in (q, k, of_state, new, within)), strict=True):
+        for read, key, by_state, by_input, to in zip(
+            *(p.unbind(2) for p in (q, k, of_state, new, within)), strict=True
+        ):
             corrections = by_input - torch.matmul(by_state, state)
             outputs.append(torch.matmul(read, state) + torch.matmul(to, corrections))
             state = state + torch.matmul(key.mT, corrections)
@@ -142,7 +147,7 @@ class DeltaMixer(nn.Module):
         """Map ``(batch, length, d_in)`` to ``(batch, length, width)``."""
         vectors = F.silu(short_convolution(self.from_input(x), self.convolution))
         y = self.recurrence(torch.cat([vectors, self.write(x)], -1))
-        heads = y.unflatten(-1, (self.recurrence.heads, -1))
+        heads = y.unflatten(-1, (self.recurrence.heads, -1)).to(self.normalize.weight.dtype)
         mixed: Tensor = self.to_output(self.normalize(heads).flatten(-2))
         return mixed
 

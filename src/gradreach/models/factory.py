@@ -13,6 +13,7 @@ from gradreach.models.block import PreNorm, prenorm
 from gradreach.models.contract import make_encoder, try_encoder
 from gradreach.models.embedding import Embedding, make_embedding
 from gradreach.models.encoder import LARGEST_SIZE, Encoder
+from gradreach.models.initialization import keras_defaults
 from gradreach.models.model import SequenceModel
 from gradreach.models.recurrent import Recurrent
 from gradreach.tasks.task import Shape
@@ -35,6 +36,7 @@ def build(
     match_params: int | None = None,
     block: Literal["none", "prenorm"] = "none",
     block_expansion: int = 4,
+    layer_defaults: Literal["torch", "keras"] = "torch",
 ) -> SequenceModel:
     """Make a model for a task.
 
@@ -52,6 +54,8 @@ def build(
         match_params: choose the width whose model has a number of parameters nearest to this; None: it is given.
         block: ``prenorm``: each layer of the encoder stands in a block, with a norm, a path around it and a perceptron.
         block_expansion: units inside the perceptron of a block, in multiples of the width; 0: there is none.
+        layer_defaults: of linear layers, convolutions and norms, how they start and what they add; see
+            ``keras_defaults``.
 
     Raises:
         ConfigError: where they cannot work together.
@@ -118,6 +122,8 @@ def build(
             "model", allowed=f"too large, {size:,} parameters", hint=f"choose sizes that give at most {LARGEST:,}"
         )
     model.width = arguments.get("width")
+    if layer_defaults == "keras":
+        keras_defaults(model)
     return model
 
 

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gradreach.errors import ConfigError
+
 IDENTITY_INPUT_STD = 0.001
 """Standard deviation of the input weights of the identity start (Le et al., 2015)."""
 
@@ -112,7 +114,7 @@ def skip_start(skip: Tensor) -> None:
 
 @torch.no_grad()
 def mamba_start(log_a: Tensor, step_bias: Tensor) -> None:
-    """Set ``A_n = −n``, n from 1, in all channels; draw the bias so that the step size, its softplus, is from ln U(ln 0.001, ln 0.1).
+    """Set ``A_n = −n``, n from 1, in all channels; draw the step size, the bias' softplus, from ln U(ln 0.001, ln 0.1).
 
     Source: A. Gu and T. Dao, Mamba, 2023, §3.6, with the ranges of its published code.
     """
@@ -121,3 +123,27 @@ def mamba_start(log_a: Tensor, step_bias: Tensor) -> None:
     log_a.copy_(torch.arange(1, len(log_a) + 1, device=log_a.device).log().unsqueeze(1).expand_as(log_a))
     steps = torch.empty_like(step_bias).uniform_(math.log(0.001), math.log(0.1)).exp()
     step_bias.copy_(steps + (-torch.expm1(-steps)).log())  # the inverse of softplus
+
+
+@torch.no_grad()
+def keras_defaults(model: nn.Module) -> None:
+    """Give linear layers, convolutions and norms the defaults of Keras in the place of torch's.
+
+    Weights are drawn from U(±√(6 / (fan-in + fan-out))) (X. Glorot and Y. Bengio, 2010, eq. 16), biases are zero,
+    norms add 0.001 to a variance, and batch normalisation keeps 0.99 of its running statistics.
+
+    Raises:
+        ConfigError: the model has weights of other kinds.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm1d | nn.LayerNorm):
+            module.eps = 1e-3
+            if isinstance(module, nn.BatchNorm1d):
+                module.momentum = 0.01  # of the new, where Keras counts the old
+        elif next(module.parameters(recurse=False), None) is not None:
+            others = f"{type(module).__name__} is no linear layer, convolution or norm"
+            raise ConfigError("model.layer_defaults", "keras", others, "set model.layer_defaults=torch")

@@ -22,8 +22,9 @@ class SelectiveScan(torch.autograd.Function):
     """``s_t = a_t ∘ s_{t-1} + b_t ⊗ v_t`` and ``y_t = c_tᵀ s_t``, ``a_t = exp(Δ_t A)`` or ``2 exp(Δ_t A) − 1``.
 
     All states, ``(length, batch, n, d)``, are by far the largest tensor, and a parallel scan would pass over it
-    log2(length) times. Here a chunk of steps is computed at once but for the recurrence itself, whose loop autograd does
-    not see. On the way back the states of a chunk are computed again, and the adjoint is the same recurrence in reverse.
+    log2(length) times. Here a chunk of steps is computed at once but for the recurrence itself, whose loop autograd
+    does not see. On the way back the states of a chunk are computed again, and the adjoint is the same recurrence in
+    reverse.
     """
 
     @staticmethod
@@ -149,7 +150,9 @@ class SelectiveSSM(Cell):
     def forward(self, x: Tensor) -> Tensor:
         """Return all ``y_t``, ``(batch, length, d)``."""
         step, b, c = self.selected(x)
-        y: Tensor = SelectiveScan.apply(step, step * x, b, c, -self.log_a.exp(), self.signed)  # type: ignore[no-untyped-call]
+        wide = torch.promote_types(x.dtype, torch.float32)  # mixed precision adds up no states
+        parts = [part.to(wide) for part in (step, step * x, b, c)]
+        y: Tensor = SelectiveScan.apply(*parts, -self.log_a.exp(), self.signed)  # type: ignore[no-untyped-call]
         return y
 
 

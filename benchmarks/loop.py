@@ -63,8 +63,9 @@ class Setting:
         """Return what is learned from, chosen by and tested on."""
         if self.task == "digits":
             return Digits(seq_len=self.seq_len).splits(Path("data"))
-        few = {"validation_size": self.batch_size, "test_size": self.batch_size}
-        return Recall(seq_len=self.seq_len, train_size=self.train_size, **few).splits(Path("data"))
+        few = self.batch_size
+        recall = Recall(seq_len=self.seq_len, train_size=self.train_size, validation_size=few, test_size=few)
+        return recall.splits(Path("data"))
 
 
 class Outcome(NamedTuple):

@@ -30,9 +30,8 @@ with initialize_config_dir(sys.argv[1] + "/conf", version_base="1.3"):
 execute(run, environment, lambda row: row["epoch"] > int(sys.argv[2]) and os.kill(os.getpid(), signal.SIGKILL))
 """
 SCHEDULED = ["model=lstm", "optimizer.schedule=cosine", "trainer.checkpoint_seconds=0", *SMALL, "trainer.epochs=5"]
-
-
 BY_STEP = ["diagnostics.profile=7 steps"]
+DRAWN = ["task=recall", "seq_len=12", "task.train_lengths=[4,12]", "task.test_lengths=[12,20]", "task.train_size=900"]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +40,7 @@ BY_STEP = ["diagnostics.profile=7 steps"]
         pytest.param(1, [], id="first"),
         pytest.param(4, [], id="last", marks=pytest.mark.slow),
         pytest.param(3, BY_STEP, id="by step"),
+        pytest.param(2, [*DRAWN, *BY_STEP], id="lengths drawn by batch"),
     ],
 )
 def test_a_killed_run_goes_on_and_yields_the_same_bits(configured, tmp_path, after, options):
@@ -59,7 +59,7 @@ def test_a_killed_run_goes_on_and_yields_the_same_bits(configured, tmp_path, aft
     execute(run, elsewhere, lambda row: shown.append(row["epoch"]))
     assert [epoch for epoch in shown if isinstance(epoch, int)] == [1, 2, 3, 4, 5]
     assert shown == sorted(set(shown))
-    assert (len(shown) > 5) == bool(options)
+    assert (len(shown) > 5) == bool(options)  # it was killed within an epoch
     assert results_of(elsewhere.results_dir) == whole
     assert leftovers(elsewhere.results_dir) == []
 

@@ -45,6 +45,7 @@ def check(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceMo
     """
     task = _task(run, environment)
     _check_figures(run, task)
+    _check_lengths(run, task)
     _check_sizes(run, task)
     _check_selection(run, task)
     try:
@@ -103,6 +104,13 @@ def _check_selection(run: RunConfig, task: Task) -> None:
         raise ConfigError("trainer.select", "best", wrong, "set trainer.select=last", others=others)
 
 
+def _check_lengths(run: RunConfig, task: Task) -> None:
+    """Refuse to repeat batches that are drawn anew in every epoch."""
+    if run.trainer.overfit_batches is not None and getattr(task, "train_lengths", None):
+        drawn = "learns from the same batches in every epoch, which task.train_lengths draws anew"
+        raise ConfigError("trainer.overfit_batches", run.trainer.overfit_batches, drawn, "leave out one of both")
+
+
 def _check_sizes(run: RunConfig, task: Task) -> None:
     """Refuse what is beyond all there is: it would be another name, and identity, of the same run."""
     for setting, value, number, most, same in _sizes(run, task):
@@ -128,6 +136,8 @@ def _sizes(run: RunConfig, task: Task) -> Iterator[tuple[str, Any, float | None,
         yield from ((setting, each, each, budget.epochs, "ends") for setting, each in by_epoch.items())
     sizes = {**getattr(task, "sizes", {})} or {"train": getattr(task, "train_size", None)}
     for split, stage in (("validation", "val"), ("test", "test")):
+        if getattr(task, "train_lengths", None):  # then there are at least as many batches as lengths
+            continue
         if (examples := sizes.get(split)) and not (stage == "val" and budget.overfit_batches):
             limit = getattr(budget, f"limit_{stage}_batches")
             yield f"trainer.limit_{stage}_batches", limit, limit, math.ceil(examples / EVALUATION_BATCH) - 1, "null"

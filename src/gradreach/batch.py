@@ -1,6 +1,6 @@
 """What flows from a task to a model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -113,8 +113,7 @@ class Batches:
         if self.seed is None:
             yield from (slice(at, at + self.batch_size) for at in range(0, len(self.examples), self.batch_size))
             return
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(len(self.examples), generator=generator)
+        order, generator = shuffled(len(self.examples), self.seed, self.epoch)
         batches = list(order.split(self.batch_size))
         if self.examples.lengths is not None and self.shortest is not None:
             lengths = self.examples.lengths.cpu()
@@ -123,6 +122,63 @@ class Batches:
             batches = list(ordered.split(self.batch_size))
             batches = [batches[i] for i in torch.randperm(len(batches), generator=generator)]
         yield from (index.to(self.examples.x.device) for index in batches)
+
+
+class OneLength(Batches):
+    """Batches of one length each, without padding, of examples that stand in the order of their lengths.
+
+    >>> examples = Batch(torch.zeros(3, 2, 1), torch.tensor([1, 1, 2]), torch.arange(3))
+    >>> [(batch.x.shape[1], batch.lengths, batch.target.tolist()) for batch in OneLength(examples, batch_size=9)]
+    [(1, None, [0, 1]), (2, None, [2])]
+    """
+
+    def __len__(self) -> int:
+        return len(list(self._indices()))
+
+    def __iter__(self) -> Iterator[Batch]:
+        for index in self._indices():
+            batch = self.examples.take(index)
+            assert batch.lengths is not None
+            steps = int(batch.lengths[0])
+            target = batch.target[:, :steps] if batch.target.dim() == 2 else batch.target
+            yield Batch(batch.x[:, :steps], None, target)
+
+    def _indices(self) -> Iterator[slice]:
+        assert self.examples.lengths is not None
+        end = 0
+        for count in self.examples.lengths.unique_consecutive(return_counts=True)[1].tolist():
+            start, end = end, end + count
+            yield from (slice(at, min(at + self.batch_size, end)) for at in range(start, end, self.batch_size))
+
+
+class Made(Batches):
+    """Batches that are made when they are asked for, in a new order each epoch.
+
+    - ``make``: ``(epoch, number)`` to a batch.
+    - ``count``: how many there are.
+    - ``seed``: of the order; None keeps it.
+
+    >>> made = Made(lambda epoch, number: Batch(torch.zeros(1, 2, 1), None, torch.tensor([number])), 3)
+    >>> [batch.target.item() for batch in made]
+    [0, 1, 2]
+    """
+
+    def __init__(self, make: Callable[[int, int], Batch], count: int, seed: int | None = None) -> None:
+        self.make, self.count, self.seed, self.epoch = make, count, seed, 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = range(self.count) if self.seed is None else shuffled(self.count, self.seed, self.epoch)[0].tolist()
+        for number in order:
+            yield self.make(self.epoch, number)
+
+
+def shuffled(n: int, seed: int, epoch: int) -> tuple[Tensor, torch.Generator]:
+    """Return an order of n that depends on seed and epoch alone, and the generator that drew it."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.randperm(n, generator=generator), generator
 
 
 def limited(limit: int | float | None, batches: int) -> int:

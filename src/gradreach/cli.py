@@ -166,15 +166,17 @@ def table(
 ) -> None:
     """Make a table of any keys and metrics: gradreach table --rows model --columns seq_len --value test/accuracy."""
     from gradreach.analysis.pages import terminal
+    from gradreach.analysis.results import Results
     from gradreach.analysis.tables import adhoc
     from gradreach.run_table.columns import architectures
     from gradreach.run_table.load import load_runs
 
     runs = load_runs(what, results_dir, _records(source))
-    runs = adhoc.narrowed(runs.assign(architecture=architectures(runs)), where or [])
-    asked = adhoc.table(
-        runs, *adhoc.keys_of(_joined(rows), _joined(columns)), value or ["test/accuracy"], best.value if best else None
-    )
+    below, beside = adhoc.keys_of(_joined(rows), _joined(columns))
+    keys = [*below, *beside, *(condition.partition("=")[0] for condition in where or [])]
+    runs = Results(runs.assign(architecture=architectures(runs))).along(keys).runs
+    runs = adhoc.narrowed(runs, where or [])
+    asked = adhoc.table(runs, below, beside, value or ["test/accuracy"], best.value if best else None)
     terminal.table(asked, runs, form.value)
 
 

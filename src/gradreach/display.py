@@ -133,11 +133,18 @@ class RunDisplay:
             f"chance {score_text(metric, record['chance'])}   "
             f"validation {score_text(metric, metrics[f'val/{metric}'])} (best epoch {record['best_epoch']})"
         )
+        scores = by_length(metrics, f"test/{metric}")
+        if scores:
+            told = "   ".join(f"{steps}: {score_text(metric, score)}" for steps, score in scores.items())
+            self.console.print(f"  by test length  {told}", markup=False)
         if record.get("stopped"):
             self.console.print(f"  stopped early   {record['stopped']}, after {record['steps']} steps", markup=False)
         if "gradient/end/x.reach" in metrics:
             for stage in ("start", "end"):
                 self.console.print(f"  gradient {stage:<6} {_gradient(metrics, stage)}")
+        if reaches := by_length(metrics, "gradient/end/x.reach"):
+            told = "   ".join(f"{steps}: {number(reach, '.0f')}" for steps, reach in reaches.items())
+            self.console.print(f"  reach by length {told} (input, end)", markup=False)
         self.console.print(
             f"  size            {record['parameters']:,} parameters, "
             f"{record['multiply_adds']:,} multiply-adds a sequence, {number(record['seconds'], '.1f')} s"
@@ -148,6 +155,16 @@ class RunDisplay:
             self.console.print(f"  look            {look}")
         if "page" in record:
             self.console.print(f"                  {record['page']}")
+
+
+def by_length(metrics: Mapping[str, Any], name: str) -> dict[int, float]:
+    """Return a figure by test length.
+
+    >>> by_length({"test/accuracy": 1.0, "test/accuracy/80": 0.5}, "test/accuracy")
+    {80: 0.5}
+    """
+    found = {key.removeprefix(f"{name}/"): value for key, value in metrics.items() if key.startswith(f"{name}/")}
+    return {int(length): float(value) for length, value in found.items()}
 
 
 def counted(runs: int) -> str:

@@ -112,6 +112,27 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
     return figure
 
 
+def draw_by_length(measured: pd.DataFrame) -> Figure:
+    """Draw what one run scored at its test lengths, and how far its gradient reaches there.
+
+    Args:
+        measured: ``test_length``, ``test/accuracy`` or ``test/mse``, and ``gradient/end/h.reach`` where that was
+            measured.
+    """
+    scores = [name for name in ("test/accuracy", "test/mse") if name in measured]
+    reaches = [str(name) for name in measured if str(name).startswith("gradient/end/") and str(name).endswith(".reach")]
+    shown = [names for names in (scores, reaches) if names]
+    figure = Figure(figsize=(3.2 * len(shown), 2.8), dpi=100)
+    for axes, names in zip(figure.subplots(1, len(shown), squeeze=False).flat, shown, strict=True):
+        for i, name in enumerate(names):
+            look = series(i)
+            axes.plot(measured["test_length"], measured[name], **look, label=name.rpartition("/")[2])
+        axes.set(xlabel="test_length", ylabel="reach (steps)" if names is reaches else names[0])
+        axes.legend(frameon=False)
+    figure.subplots_adjust(left=0.12, right=0.97, bottom=0.17, wspace=0.35)
+    return figure
+
+
 def as_image(figure: Figure) -> Image:
     """Return a figure as pixels, drawn once."""
     canvas = FigureCanvasAgg(figure)

@@ -17,6 +17,8 @@ from gradreach.system.interruption import Interruption
 Row = dict[str, Any]
 """The figures of a moment; ``epoch`` and ``step`` among them say when."""
 Tell = Callable[[Row], None]
+AT_LENGTH = ("reach", "half_life", "r2")
+"""Of the figures of a profile, those that are told of every test length."""
 
 
 def sign(metric: str) -> int:
@@ -70,6 +72,7 @@ class Run:
     - ``interruption``: whether the process was asked to stop.
     - ``listeners``: called with each row of figures.
     - ``instrument``: measures the model; None before there is one.
+    - ``by_length``: those that measure it at test lengths, at the start and at the end.
     - ``record``: what will be written of it.
     - ``history``: a row for each epoch, and one wherever something was measured within.
     - ``tables``: what was tabulated, by name.
@@ -86,6 +89,7 @@ class Run:
     interruption: Interruption = field(default_factory=Interruption)
     listeners: list[Tell] = field(default_factory=list)
     instrument: Instrument | None = None
+    by_length: dict[int, Instrument] = field(default_factory=dict)
     record: Row = field(default_factory=dict)
     history: list[Row] = field(default_factory=list)
     tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
@@ -143,9 +147,22 @@ class Run:
         self.diagnosing += self.instrument.seconds - before
         if passed is None:
             self.metrics.update({f"gradient/{stage}/{name}": value for name, value in measured.items()})
+            for length, instrument in self.by_length.items():
+                self._measure_at(length, instrument, stage)
         else:
             self.measuring += time.perf_counter() - begun
         return {f"gradient/{name}": value for name, value in measured.items()}
+
+    def _measure_at(self, length: int, instrument: Instrument, stage: str) -> None:
+        """Measure at a test length: few figures, and a profile among those of the table ``profile_by_length``."""
+        before = instrument.seconds
+        measured = instrument.measure(stage)
+        self.diagnosing += instrument.seconds - before
+        for name, value in measured.items():
+            if name.rpartition(".")[2] in AT_LENGTH:
+                self.metrics[f"gradient/{stage}/{name}/{length}"] = value
+        profile = instrument.tables["profile"][-1].assign(test_length=length)
+        self.tables.setdefault("profile_by_length", []).append(profile)
 
     def spent(self) -> Row:
         """Return what the run has cost, all parts of an interrupted one together."""

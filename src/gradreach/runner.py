@@ -11,10 +11,11 @@ from filelock import Timeout
 
 from gradreach import kernels
 from gradreach.assemble import assemble
+from gradreach.batch import Batch
 from gradreach.config import RunConfig, RunEnvironment, resolve
 from gradreach.diagnostics import DECODED, Instrument, Quantity, register
 from gradreach.errors import FULL, no_room
-from gradreach.models import LabelledExamples, caveat
+from gradreach.models import LabelledExamples, SequenceModel, caveat
 from gradreach.records import SETTLED, left_alone
 from gradreach.run_state import Row, Run, Tell
 from gradreach.system import machine
@@ -23,11 +24,14 @@ from gradreach.system.interruption import Interrupted, Interruption, asked_to_st
 from gradreach.system.provenance import code_digest, host, revision, versions
 from gradreach.system.warned import noted
 from gradreach.system.worker import is_driver, worker
+from gradreach.tasks import Splits, Synthetic, Task
 from gradreach.tracking import Tracker, replay_to_agent, track
 from gradreach.weights import save_weights
 
 CLAIM_SECONDS = 0.5
 """How long a worker tries for a run: longer than others look whether it is held, much shorter than they do it."""
+PROBED = 2**14
+"""Steps of all examples together that a probe of a test length has at most: each costs the memory of a trace."""
 
 
 def execute_in_sweep(config: RunConfig, environment: RunEnvironment, interruption: Interruption) -> Row:
@@ -169,12 +173,14 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
         "caveat": caveat(model, task.shape),
     }
     diagnostics = config.diagnostics
-    probe, decoded = (splits.validation.take(slice(n)) for n in (diagnostics.examples, DECODED))
+    probe, decoded = (probe_of(task, splits, n) for n in (diagnostics.examples, DECODED))
     for name in diagnostics.own:
         register(name, Quantity(resolve(name)))
     labelled = LabelledExamples(probe, task.loss)
     run.instrument = Instrument(model, labelled, None, diagnostics.schedules, diagnostics.exponents, decoded)
     run.instrument.tables = run.tables
+    if diagnostics.profile is not None:
+        run.by_length = instruments_by_length(model, task, diagnostics.examples)
     tracker.log({"epoch": 0, "step": 0, **run.measure("start")})
     try:
         fitted = fit(run, model, task, splits)
@@ -197,3 +203,21 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
             result["weights"] = save_weights(model, run.store.weights(config.run_id))
     tracker.summarize(result, run.tables.get("profile", []))
     return result
+
+
+def probe_of(task: Task, splits: Splits, n: int) -> Batch:
+    """Return what a model is measured on: examples of validation, or where these have many lengths, of the longest."""
+    if isinstance(task, Synthetic) and task.train_lengths is not None:
+        return task.probe(task.seq_len, n)
+    return splits.validation.take(slice(n))
+
+
+def instruments_by_length(model: SequenceModel, task: Task, examples: int) -> dict[int, Instrument]:
+    """Return what measures the gradient at each test length, on fewer examples of long ones."""
+    if not isinstance(task, Synthetic):
+        return {}
+    probes = {length: task.probe(length, max(1, min(examples, PROBED // length))) for length in task.test_lengths or ()}
+    return {
+        length: Instrument(model, LabelledExamples(probe, task.loss), None, {"profile": "ends"})
+        for length, probe in probes.items()
+    }

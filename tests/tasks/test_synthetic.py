@@ -117,8 +117,12 @@ def logits_of(task, answer):
 
 
 @every_task
-def test_an_oracle_that_reads_the_rule_solves_it(task):
-    test = task.splits(NOWHERE).test
+@pytest.mark.parametrize("length", [None, 61])
+def test_an_oracle_that_reads_the_rule_solves_it(task, length):
+    test = (
+        task.splits(NOWHERE).test if length is None else task.at(length).examples(np.random.default_rng(0), 99, "test")
+    )
+    task = task if length is None else task.at(length)
     answer = oracle(task, test.x)
     score = task.score(logits_of(task, answer), test.target).mean().item()
     loss = task.loss(logits_of(task, answer), test.target).mean().item()

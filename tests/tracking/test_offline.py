@@ -137,6 +137,25 @@ def test_profile_is_a_picture_and_a_table(tracked):
     assert (files / path_of(said, PICTURE)).read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_was_tested_at_several_lengths_is_one_entry_a_table_and_a_picture(do):
+    lengths = ["seq_len=12", "task.train_lengths=[5,12]", "task.test_lengths=[12,30]", "task.train_size=99"]
+    record, run, results = do("model=gru", "task=recall", *lengths)
+    (log,) = logs(results, run.run_id)
+    said, metrics = inspect(log), record["metrics"]
+    here = {name: metrics[f"test/{name}"] for name in ("loss/12", "accuracy/12", "loss/30", "accuracy/30")}
+    assert said["summary"]["test/by_length"] == pytest.approx(here)
+    for stage in ("start", "end"):
+        assert said["summary"][f"gradient/{stage}"]["h.reach/30"] == metrics[f"gradient/{stage}/h.reach/30"]
+    table = json.loads((log.parent / "files" / path_of(said, "test/by_length_table")).read_text())
+    frame = pd.DataFrame(table["data"], columns=table["columns"])
+    assert frame["test_length"].tolist() == [12, 30]
+    assert frame["test/accuracy"].tolist() == [metrics["test/accuracy/12"], metrics["test/accuracy/30"]]
+    picture = log.parent / "files" / path_of(said, "test/by_length_picture")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    logged = {key for row in said["history"] for key in row} | set(said["summary"])
+    assert not [key for key in logged if key.rpartition("/")[2].isdigit()], "few entries"
+
+
 @pytest.mark.parametrize("model", ["cnn", "tcn", "transformer"])
 def test_a_run_of_layers_without_a_recurrence_is_tracked_to_its_end(do, model):
     record, run, results = do(f"model={model}")

@@ -14,6 +14,7 @@ from gradreach.run_table.committed import write_plan
 from gradreach.run_table.load import disagreements, load_runs
 from gradreach.run_table.measurements import load_history
 from gradreach.run_table.profiles import load_profiles
+from gradreach.tracking.wandb_run import under
 from gradreach.tracking.wandb_source import WandbSource, open_source
 from wandb_api import ServerApi, ServerRun
 
@@ -41,17 +42,18 @@ def told(record):
     config = {**record["config"], **{key: record[key] for key in ("run_id", "revision", "versions", "host")}}
     config["wandb_version"] = "0.31.0"
     metrics = record["metrics"]
-    measured = {
-        f"gradient/{stage}": {k.split("/")[-1]: v for k, v in metrics.items() if k.startswith(f"gradient/{stage}/")}
-        for stage in ("start", "end")
-    }
+    measured = {f"gradient/{stage}": under(f"gradient/{stage}/", metrics) for stage in ("start", "end")}
     cells = [["NaN" if v != v else "-Infinity" if v == -math.inf else v for v in row] for row in PROFILE.to_numpy()]
     table = {"_type": "table-file", "path": "media/table/by_lag.table.json", "ncols": 9, "nrows": 3}
     files = {table["path"]: json.dumps({"columns": list(PROFILE), "data": cells}), "history.csv": as_csv(HISTORY)}
     facts = ("status", "chance", "width", "parameters", "multiply_adds", "best_epoch", "steps")
     summary = {**measured, **{key: record[key] for key in facts}, "gradient/by_lag": table, "_step": 3}
     summary |= {"gradient/h.half_life": metrics["gradient/end/h.half_life"], "gates/f.saturated": 0.5}
-    summary |= {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
+    by_length = {key: value for key, value in metrics.items() if key.endswith("/40")}
+    summary |= {
+        key: value for key, value in metrics.items() if not key.startswith("gradient/") and key not in by_length
+    }
+    summary |= {"test/by_length": under("test/", by_length), "test/by_length_table": table}
     return ServerRun(record["run_id"], "finished", config, {k: v for k, v in summary.items() if v is not None}, files)
 
 
@@ -81,6 +83,8 @@ def both(configured):
                 "metrics": {
                     "val/accuracy": 0.5,
                     "test/accuracy": 0.4 + run.seed,
+                    "test/accuracy/40": 0.3 + run.seed,
+                    "gradient/end/h.half_life/40": 3.5,
                     "gradient/start/h.half_life": 1.5,
                     "gradient/start/gate_f.mean": 0.5,
                     "gradient/end/h.half_life": 2.5,

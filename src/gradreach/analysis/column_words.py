@@ -3,10 +3,12 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
+
+from gradreach.run_table.lengths import AT_LENGTH
 
 Best = Literal["max", "min"]
 
@@ -143,11 +145,17 @@ def column_of(name: str, derived: Mapping[str, Column]) -> Column:
     'test accuracy (%)'
     >>> column_of("gradient/start/h.half_life", {}).words
     'half-life, hidden state, before training'
+    >>> column_of("test/accuracy/160", {}).label
+    'test accuracy, 160 steps (%)'
     >>> column_of("gradient/start/h.half_life", {}).needs
     ('gradient/start/h.r2', 0.9)
     """
     if name in derived:
         return derived[name]
+    if at := AT_LENGTH.fullmatch(name):
+        whole = column_of(at[1], derived)
+        needs = None if whole.needs is None else (f"{whole.needs[0]}/{at[2]}", whole.needs[1])
+        return replace(whole, words=f"{whole.words}, {at[2]} steps", needs=needs)
     if name in FACTS or name in TIMES:
         return (FACTS | TIMES)[name]
     split, _, metric = name.partition("/")

@@ -1,7 +1,7 @@
 """What tables, figures and rules are given."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,11 +13,15 @@ from gradreach.analysis.column_words import Column, column_of
 from gradreach.errors import ConfigError, suggest
 from gradreach.records import SETTLED
 from gradreach.run_table.columns import MISSING
+from gradreach.run_table.lengths import TEST_LENGTH, by_test_length
 from gradreach.run_table.profiles import curves_of
 from gradreach.run_table.times import COLUMNS
 
 Where = Mapping[str, Any]
-"""Which runs are meant: a value, or a list of values, for columns of the run table; None means that there is none."""
+"""Which runs are meant: a value, or a list of values, for columns of the run table; None means that there is none.
+
+``test_length`` is one of these columns where runs have ``task.test_lengths``: see ``by_test_length``.
+"""
 
 PENDING = (MISSING, "running", "interrupted")
 """Runs that have not been tried to the end."""
@@ -74,7 +78,13 @@ class Results:
         """
         if isinstance(meant, pd.Series):
             return self.reordered(self.runs[meant.reindex(self.runs.index, fill_value=False).astype(bool)])
-        return self.reordered(selected(self.runs, meant))
+        return self.reordered(selected(self.along(meant).runs, meant))
+
+    def along(self, keys: Iterable[str]) -> "Results":
+        """Return the results with a row for each run and test length, where ``test_length`` is among some keys."""
+        if TEST_LENGTH not in keys or TEST_LENGTH in self.runs:
+            return self
+        return self.reordered(by_test_length(self.runs))
 
     def reordered(self, runs: pd.DataFrame) -> "Results":
         """Return the results with these rows of ``runs``, in their order."""

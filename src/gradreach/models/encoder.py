@@ -98,7 +98,10 @@ class Encoder(nn.Module, ABC):
         return read[(read >= 0) & (read < length)]
 
     def check_length(self, length: int) -> None:
-        """Raise a ConfigError where sequences of this length cannot be encoded, or are shorter than a kernel."""
+        """Raise a ConfigError where sequences of this length cannot be encoded, or are shorter than a kernel.
+
+        The longest of ``task.test_lengths`` is asked of too: positions that are learned have an end.
+        """
         for name, size in self.kernels.items():
             if size > length:
                 setting = name if name == "kernel_size" else f"model.{name}"  # that one is an axis of the study

@@ -92,6 +92,8 @@ def build(
         embed, d_in = embedded()
         encoder = encoded(d_in, arguments)
         encoder.check_length(shape.length)
+        if shape.lengths is not None:
+            _check_lengths(encoder, *shape.lengths)
         _check_readout(encoder, readout, shape)
         return SequenceModel(
             encoder,
@@ -103,7 +105,7 @@ def build(
             max_norm=head_max_norm,
         )
 
-    if getattr(kind, "fixed_length", False) and shape.variable_length:
+    if getattr(kind, "fixed_length", False) and (shape.variable_length or shape.lengths):
         raise ConfigError(
             "model",
             allowed=f"{kind.__name__} has weights for every step and this task has sequences of many lengths",
@@ -165,6 +167,20 @@ def _steps(first: int, last: int) -> str:
     return f", step {first}" if first == last else f", steps {first} to {last}"
 
 
+def _check_lengths(encoder: Encoder, shortest: int, longest: int) -> None:
+    """Refuse lengths that an encoder cannot take; a kernel may be larger than the shortest sequence."""
+    kind = type(encoder).__name__
+    if encoder.output_length(shortest) < 1:
+        wrong = (
+            f"{kind} would give no state for {shortest} steps, the fewest of task.train_lengths and task.test_lengths"
+        )
+        raise ConfigError("model", allowed=wrong, hint="choose longer ones, or padding=same")
+    try:
+        encoder.check_length(longest)
+    except ConfigError as error:
+        raise ConfigError("task.test_lengths", longest, f"{kind}: {error.problem}", error.hint) from None
+
+
 def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:
     if shape.per_step and readout != "each_step":
         answered = "this task is answered at every step"
@@ -180,7 +196,7 @@ def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:
             f"{type(encoder).__name__} turns {shape.length} steps into {steps}",
             "choose settings that keep the length (padding=same or causal, stride=1, pooling=none)",
         )
-    if readout == "flatten" and shape.variable_length:
+    if readout == "flatten" and (shape.variable_length or shape.lengths):
         raise ConfigError(
             "model.readout",
             readout,

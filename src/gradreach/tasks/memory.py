@@ -85,7 +85,7 @@ class Copy(Symbolic):
         if not 2 <= self.values <= 100:
             raise ConfigError("task.values", self.values, "choose 2 to 100")
         self._check_length(2 * symbols + 1, f"task.symbols={symbols} steps to show, as many to answer and one between")
-        if strings < 2 * wanted:
+        if strings < 2 * wanted and not self.may_repeat:
             raise ConfigError(
                 "task.symbols",
                 symbols,

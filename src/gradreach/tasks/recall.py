@@ -57,7 +57,7 @@ class MQAR(Synthetic):
         self._check_length(4 * self.pairs, f"task.pairs={self.pairs} pairs of two steps, and as many for the queries")
         few, wanted = min(self.pairs, ENOUGH), sum(self.sizes.values())
         lists = perm(self.keys, few) * perm(self.vocabulary - self.keys - 1, few)
-        if lists < 2 * wanted:
+        if lists < 2 * wanted and not self.may_repeat:
             raise ConfigError(
                 "task.vocabulary",
                 self.vocabulary,

@@ -36,11 +36,12 @@ class Shape:
     """What a model must take and give.
 
     - ``channels``: size of one step of a floating input; 1 for tokens.
-    - ``length``: the largest number of steps.
+    - ``length``: the largest number of steps of training.
     - ``outputs``: how many numbers the model answers with (classes, or 1 for a value).
     - ``vocabulary``: token ids are below this, and 0 is padding; None for floating input.
     - ``per_step``: whether every step is answered, not the sequence as a whole.
     - ``variable_length``: whether sequences are padded.
+    - ``lengths``: the fewest and the most steps a sequence has, though none is padded; None: all have ``length``.
     - ``vectors``: pretrained ones of the tokens, ``(vocabulary, size)``; None: there are none.
     - ``vector_std``: vectors of tokens that are not pretrained start from N(0, vector_std²).
 
@@ -54,6 +55,7 @@ class Shape:
     vocabulary: int | None = None
     per_step: bool = False
     variable_length: bool = False
+    lengths: tuple[int, int] | None = None
     vectors: Tensor | None = field(default=None, compare=False, repr=False)
     vector_std: float = 1.0
 

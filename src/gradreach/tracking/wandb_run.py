@@ -11,6 +11,7 @@ import wandb
 
 from gradreach.config import TrackingSettings
 from gradreach.records import as_csv
+from gradreach.run_table.lengths import AT_LENGTH, of_run
 from gradreach.tracking.environment import below_agent
 from gradreach.tracking.session import begin, end
 from gradreach.tracking.wandb_files import run_id_note
@@ -36,6 +37,8 @@ FIRST = {"val/accuracy": "accuracy", "val/mse": "error"}
 """The validation score, also by a name that comes before all others: ``wandb leet`` orders charts by name."""
 NAME, TAG = 128, 64
 """How many characters W&B takes: of a run's name and its group's, of a tag."""
+BY_LENGTH = "test/by_length"
+"""What was tested at the test lengths; ``_table`` and ``_picture`` of it show reach beside it."""
 STAGES = ("start", "end")
 """What was measured of the gradient before training, and of the chosen weights: ``gradient/<stage>`` of the summary."""
 
@@ -118,12 +121,22 @@ class WandbRun:
             picture = wandb.Image(as_image(draw_run_profile(drawn)))
             _give_file(self.run, "gradient/profile", picture, self.last["step"] + 1)
             row["gradient/profile"] = picture
+        by_length = of_run(metrics)
+        if len(by_length):
+            from gradreach.drawing import as_image, draw_by_length
+
+            picture = wandb.Image(as_image(draw_by_length(by_length)))
+            _give_file(self.run, f"{BY_LENGTH}_picture", picture, self.last["step"] + 1)
+            row[f"{BY_LENGTH}_picture"] = picture
         self._log(row, self.last["step"] + 1)
         facts = {key: result[key] for key in FACTS if result.get(key) is not None}
         if "steps_per_second" in result:
             facts["time/steps_per_second"] = result["steps_per_second"]
         scores = {key: value for key, value in metrics.items() if not key.startswith("gradient/")}
         measured = {f"gradient/{stage}": figures for stage, figures in stages.items() if figures}
+        at_length = {key: scores.pop(key) for key in [*scores] if AT_LENGTH.fullmatch(key)}
+        if at_length:
+            measured[BY_LENGTH] = under("test/", at_length)
         scores |= {first: scores[name] for name, first in FIRST.items() if name in scores}
         over = {"epoch": self.last["epoch"], "step": self.last["step"]}  # of the last row they were those of the chosen
         self.run.summary.update({**over, **scores, **facts, **measured})
@@ -131,6 +144,8 @@ class WandbRun:
             if len(profile) > wandb.Table.MAX_ARTIFACT_ROWS:
                 profile = profile[profile["stage"].isin(STAGES)]
             tell_table(self.run, "gradient/by_lag", profile)
+        if len(by_length):
+            tell_table(self.run, f"{BY_LENGTH}_table", by_length)
 
     def close(self, exit_code: int) -> None:
         """End the run; its file of all epochs goes with it."""

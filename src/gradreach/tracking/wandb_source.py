@@ -11,7 +11,7 @@ import numpy as np
 from gradreach.errors import ConfigError, first_line
 from gradreach.records import SCHEMA_VERSION
 from gradreach.run_table.columns import GROUP_NAMES
-from gradreach.tracking.wandb_run import FACTS, HISTORY, STAGES
+from gradreach.tracking.wandb_run import BY_LENGTH, FACTS, HISTORY, STAGES
 
 FIGURES = ("train/", "val/", "test/")
 PROFILE = "gradient/by_lag"
@@ -57,7 +57,9 @@ class WandbSource:
         if run is None:
             return None
         config, summary = dict(run.config), dict(run.summary_metrics)
-        metrics = {key: float(value) for key, value in summary.items() if key.startswith(FIGURES)}
+        at_length = {f"test/{name}": value for name, value in (summary.get(BY_LENGTH) or {}).items()}
+        told = {key: value for key, value in summary.items() if not key.startswith(BY_LENGTH)} | at_length
+        metrics = {key: float(value) for key, value in told.items() if key.startswith(FIGURES)}
         for stage in STAGES:
             measured = summary.get(f"gradient/{stage}") or {}
             metrics |= {f"gradient/{stage}/{name}": float(value) for name, value in measured.items()}

@@ -9,10 +9,11 @@ from torch import nn
 
 from gradreach.batch import EVALUATION_BATCH
 from gradreach.run_state import Run
-from gradreach.tasks import Batches, Splits, Task
+from gradreach.tasks import Batches, Splits, Synthetic, Task
 from gradreach.training.checkpoint import Resume
 from gradreach.training.epochs import BestWeights, Divergence, History
 from gradreach.training.gradients import GradientMonitor
+from gradreach.training.lengths import at_test_lengths, drawn_loaders
 from gradreach.training.measuring import Measurement
 from gradreach.training.module import TrainingModule
 from gradreach.training.stopping import Interruptible, Prune, StopAtStep, StopWhen
@@ -33,7 +34,8 @@ EVERY_STEP = (
 class Fit:
     """What training yielded.
 
-    - ``figures``: ``train/*`` and ``val/*`` of the chosen epoch, ``test/*`` of its weights.
+    - ``figures``: ``train/*`` and ``val/*`` of the chosen epoch, ``test/*`` of its weights; at each of the task's test
+      lengths ``test/accuracy/160``, ``test/loss/160``.
     - ``best_epoch``: the chosen epoch, from 1.
     - ``seconds``: time spent in training and validation, without what was measured in between.
     - ``steps``: how often the weights were moved.
@@ -61,7 +63,7 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
         Interrupted: the process was asked to stop, or validation was worse than ``prune`` allows.
     """
     budget = run.config.trainer
-    loaders = make_loaders(run, model, splits)
+    loaders = make_loaders(run, model, task, splits)
     module = TrainingModule(model, task, run.config.optimizer, budget.clip_norm, budget.max_steps)
     own: list[Callback] = [target.make() for target in run.config.callbacks.values()]
     best = BestWeights(budget.select)
@@ -81,15 +83,18 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
         trainer.test(module, loaders["test"], verbose=False)
         if module.right:
             run.tables["examples"] = [pd.DataFrame({"right": torch.cat(module.right).cpu().numpy()})]
+        at_test_lengths(run, trainer, module)
         model.to(run.environment.device)  # Lightning leaves it on the CPU
     chosen = {key: value for key, value in best.row.items() if key.startswith(("train/", "val/"))}
     tested = {key: value for key, value in module.figures.items() if key.startswith("test/")}
     return Fit({**chosen, **tested}, best.row["epoch"], seconds, steps)
 
 
-def make_loaders(run: Run, model: nn.Module, splits: Splits) -> dict[str, Batches]:
+def make_loaders(run: Run, model: nn.Module, task: Task, splits: Splits) -> dict[str, Batches]:
     """Cut the splits into batches; those of ``overfit_batches`` are both learned from and chosen by."""
     budget, device = run.config.trainer, run.environment.device
+    if isinstance(task, Synthetic) and task.train_lengths is not None:
+        return drawn_loaders(run, task, splits)
     shortest = shortest_of(model)
     train, validation, test = (split.to(device) for split in splits)
     if budget.overfit_batches is not None:

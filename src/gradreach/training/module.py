@@ -55,6 +55,7 @@ class TrainingModule(LightningModule):
       millisecond.
     - ``right``: of the batches of the last test, which examples were answered right; where steps are labelled, at every
       one that is. Empty where answers are no classes.
+    - ``test_length``: of the test that is under way, where it is one of several (``test/accuracy/160``).
     - ``plateau``: what lowers the rate by the training loss; None: nothing does.
     - ``gradient_norms``: of every step, where a ``GradientMonitor`` takes them: clipping then takes no second norm.
     """
@@ -76,6 +77,7 @@ class TrainingModule(LightningModule):
         self.heard = True
         self.figures: dict[str, float] = {}
         self.right: list[Tensor] = []
+        self.test_length: int | None = None
         self.gradient_norms: GradientNorms | None = None
         self.plateau: ReduceLROnPlateau | None = None
         self.plateau_state: dict[str, Any] = {}
@@ -222,8 +224,10 @@ class TrainingModule(LightningModule):
             self.class_scores[stage].reset()
 
     def _close(self, stage: str) -> None:
-        figures = {f"{stage}/{name}": mean.value() for name, mean in self.means[stage].items()}
-        if stage in self.class_scores:
+        at_length = stage == "test" and self.test_length is not None
+        end = f"/{self.test_length}" if at_length else ""
+        figures = {f"{stage}/{name}{end}": mean.value() for name, mean in self.means[stage].items()}
+        if stage in self.class_scores and not at_length:
             figures |= {f"{stage}/{name}": value for name, value in self.class_scores[stage].values().items()}
         self.figures.update(figures)
         self.log_dict(figures, batch_size=1)

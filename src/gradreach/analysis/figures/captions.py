@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 
 from gradreach.analysis.figures.against_known import against_known
-from gradreach.analysis.figures.common import LONELY, REFERENCES, TIP
+from gradreach.analysis.figures.common import LONELY, REFERENCES, TIP, TRAINED
 from gradreach.analysis.figures.costs import metric_by_cost
 from gradreach.analysis.figures.critical_difference import critical_difference
 from gradreach.analysis.figures.decoding_by_lag import decoding_by_lag
@@ -91,6 +91,9 @@ def explained(caption: str, picture: Picture) -> str:
         "A pale line: runs are lacking.": any(line.get_alpha() == PALE + 0.2 for line in lines)
         and not any(map(_hollow, lines)),
         "A horizontal line with its band: a model to which the axis does not apply.": any(map(_level, lines)),
+        "Shaded, or a grey line: the lengths of training.": any(
+            mark.get_label() == TRAINED for axes in panels for mark in (*axes.patches, *axes.get_lines())
+        ),
         "The axis does not begin at zero.": any(map(_cut, panels)),
     }
     new = (

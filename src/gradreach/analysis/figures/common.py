@@ -19,6 +19,7 @@ from gradreach.analysis.stats.statistics import estimate
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import PALE, PANEL, WIDE, Inches, series
 from gradreach.rounding import number
+from gradreach.run_table.lengths import TEST_LENGTH
 
 ONE_PER_CENT = "1 %"
 """What the line where reach ends is called."""
@@ -28,7 +29,8 @@ TIP = "tip: "
 """What the ids of those parts of a figure begin with that tell their values where the reader points at them."""
 LONELY = "h"
 """How a value between two gaps of a curve is drawn: at its size a dot, which nothing else is drawn as."""
-REFERENCES = ("chance", "the whole sequence", ONE_PER_CENT)
+TRAINED = "lengths of training"
+REFERENCES = ("chance", "the whole sequence", ONE_PER_CENT, TRAINED)
 LISTED = 12
 """How many run ids a point names."""
 FEW = 10
@@ -96,7 +98,8 @@ def _possible(measure: Measure, runs: pd.DataFrame) -> tuple[float, float]:
     if measure.metric.endswith("accuracy"):
         return 0, measure.scale
     if measure.metric.endswith(".reach"):
-        return 0, (numbers(runs, "seq_len").max(initial=1) - 1) * measure.scale
+        steps = TEST_LENGTH if TEST_LENGTH in runs else "seq_len"
+        return 0, (numbers(runs, steps).max(initial=1) - 1) * measure.scale
     return (0 if measure.metric.endswith(("/mse", ".half_life")) else -math.inf), math.inf
 
 

@@ -12,14 +12,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from gradreach.analysis.figures.common import draw_line, fill, grid, labels, legend, panels_of, point, size_of, tell
+from gradreach.analysis.figures.common import (
+    TRAINED,
+    draw_line,
+    fill,
+    grid,
+    labels,
+    legend,
+    panels_of,
+    point,
+    size_of,
+    tell,
+)
 from gradreach.analysis.figures.scales import log_scale, show_whole_range
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
 from gradreach.drawing import PALE, figure_of, save_figure, series
 from gradreach.rounding import number
+from gradreach.run_table.lengths import TEST_LENGTH, lengths_in
 
 ACCURACY = Measure("test/accuracy", "test accuracy (%)", scale=100)
+LENGTHS = ("seq_len", TEST_LENGTH)
 EXPONENTIAL = 0.9
 """The least R² at which a half-life describes a curve."""
 
@@ -44,7 +57,7 @@ def metric_against(
     Args:
         results: what is drawn.
         stem: the name of the files, without their ending.
-        x: a key with numbers, such as ``seq_len`` or ``kernel_size``.
+        x: a key with numbers, such as ``seq_len``, ``kernel_size``, or ``test_length``.
         measure: what is measured of a run.
         by: what makes a group; ``model`` where ``x`` is the kernel size.
         panels: what makes a panel.
@@ -62,6 +75,9 @@ def metric_against(
                 axes.axhline(value, color="black", linewidth=0.8, zorder=0)
             shown = axes.get_ylim()
             draw_chance(axes, runs, measure, x)
+            shade_training(axes, runs, x)
+            if x == TEST_LENGTH and measure.metric.endswith(".reach"):
+                draw_whole(axes, runs, x)
             axes.set(xlabel=x, ylabel=measure.label)
             if whole:
                 show_whole_range(axes, measure)
@@ -100,14 +116,40 @@ def half_life_and_reach(
                 draw_measure(axes, runs, x, replace(measure, metric=f"{name}.{measure.metric}", needs=needs), by, named)
                 axes.set(ylabel="" if column else measure.label, xlabel=x if row else "")
                 axes.set_title("" if row else {"start": "before training", "end": "after training"}.get(stage, stage))
-                if row and x == "seq_len":
-                    lengths = np.array(sorted(runs[x].dropna().unique()), float)
-                    axes.plot(lengths, lengths - 1, ":", color="black", linewidth=1, label="the whole sequence")
+                shade_training(axes, runs, x)
+                if row and x in LENGTHS:
+                    draw_whole(axes, runs, x)
                 if row:
-                    axes.set_ylim(0, 1.05 * largest(runs["seq_len"], default=1.0))
+                    axes.set_ylim(0, 1.05 * largest(runs[x if x in LENGTHS else "seq_len"], default=1.0))
         log_scale(*drawn[: len(stages)])
         legend(figure_of(drawn), named.values())
     return figure_of(drawn)
+
+
+def shade_training(axes: Axes, runs: pd.DataFrame, x: str) -> None:
+    """Shade the lengths of training, or draw a line at the one there is, where test lengths stand along the axis."""
+    if x != TEST_LENGTH or not axes.get_lines():
+        return
+    ranges = {
+        (int(length), int(length)) if not (drawn := lengths_in(told)) else (drawn[0], drawn[1])
+        for told, length in zip(
+            runs.get("task.train_lengths", pd.Series(None, runs.index)), runs["seq_len"], strict=True
+        )
+    }
+    if len(ranges) != 1:
+        return
+    ((low, high),) = ranges
+    look: Any = {"color": "#666666", "zorder": 0, "label": TRAINED}
+    if low < high:
+        axes.axvspan(low, high, alpha=0.12, linewidth=0, **look)
+    else:
+        axes.axvline(high, alpha=0.5, linewidth=0.8, **look)
+
+
+def draw_whole(axes: Axes, runs: pd.DataFrame, x: str) -> None:
+    """Draw the largest lag that there is at each length."""
+    lengths = np.array(sorted(runs[x].dropna().unique()), float) if x in runs else np.array([])
+    axes.plot(lengths, lengths - 1, ":", color="black", linewidth=1, label="the whole sequence")
 
 
 def largest(values: pd.Series, default: float) -> float:

@@ -219,6 +219,7 @@ def table(asked: Table, runs: pd.DataFrame, form: str) -> None:
     """Print a table that was asked for once."""
     view = make(asked, Results(runs))
     advise(mixture_line(runs) or None)
+    runs = runs.drop_duplicates("run_id")  # of several test lengths each has several rows
     notes = " ".join(filter(None, (asked.reading, view.notes, state_line(runs), chance_line(runs))))
     text, marked, caption = view.text, view.marked, asked.caption
     if form == "csv":

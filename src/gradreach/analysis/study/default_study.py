@@ -4,11 +4,14 @@ import pandas as pd
 
 from gradreach.analysis.naming import plain
 from gradreach.analysis.order import in_order
+from gradreach.analysis.study.asked import file_stem
 from gradreach.analysis.study.declaration import Shown, Study
 from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.study.page_tables import table
 from gradreach.analysis.study.prepare import Architecture
 from gradreach.analysis.study.selection import listed, swept
+from gradreach.run_table.lengths import SETTING as LENGTHS
+from gradreach.run_table.lengths import TEST_LENGTH
 
 AXES = ("task", "model", "seq_len", "kernel_size")
 TWICE = ("task.seq_len", "model.kernel_size", "trainer.kernels")
@@ -37,6 +40,15 @@ def default_study(name: str, runs: pd.DataFrame) -> Study:
             if x is None
             else figure("metric_against", measure=metric, x=x, where=where)
         )
+        if LENGTHS in runs and runs[LENGTHS].notna().any():
+            show.append(
+                table(metric, name=f"{file_stem(metric)}_by_length", rows=rows, columns=TEST_LENGTH, where=where)
+            )
+            show.append(
+                figure(
+                    "metric_against", name=f"{file_stem(metric)}_by_length", measure=metric, x=TEST_LENGTH, where=where
+                )
+            )
     return Study(
         question=f"What came out of the sweep “{name}”?",
         about=f"There is no experiments/{name}.py that says what this sweep is to show: here is what every sweep has. "

@@ -56,8 +56,12 @@ class OfRuns(Quantity):
         """What tells the runs of one seed apart."""
         return list(keys_of(self.over))
 
+    def _along(self, results: Results) -> Results:
+        return results.along([*keys_of(self.over), *keys_of(self.each), *(key for side in self.sides for key in side)])
+
     def check(self, results: Results, part: str) -> None:
         """See before the runs that every selector means one configuration a seed; none at all is worth a note."""
+        results = self._along(results)
         for _, each in self.split(results) or [({}, self)]:
             assert isinstance(each, OfRuns)
             for side in each._sides():
@@ -74,6 +78,7 @@ class OfRuns(Quantity):
         keys = list(keys_of(self.each))
         if not keys:
             return []
+        results = self._along(results)
         found = pd.concat([results.where(self._meant(side)).runs[keys] for side in self._sides()])
         places = found.drop_duplicates().sort_values(keys).to_dict("records")
         return [(place, self._at(place)) for place in ({str(k): v for k, v in each.items()} for each in places)]
@@ -88,7 +93,7 @@ class OfRuns(Quantity):
         A seed of which a run is still to come does not count yet. A run that failed has no value, and so its seed has
         none; one that lacks what it ``needs`` does not count.
         """
-        meant = self._meant(side)
+        meant, results = self._meant(side), self._along(results)
         has(results.runs, self.metric)
         check_closed(results, meant, self._keys, part or self.words)
         runs = results.where(meant).runs

@@ -35,9 +35,10 @@ class FigureOf:
             options["measure"] = (Asked(asked) if isinstance(asked, str) else asked).measure(results)
         draw = partial(self.draw, **options)
         keys = [key for key in map(options.get, ("by", "beside")) if isinstance(key, str)]
+        places = [key for key in map(options.get, ("x", "panels", "by")) if isinstance(key, str)]
 
         def drawn(every: Results, stem: Path) -> Picture:
-            return draw(in_groups(every.where(self.where), keys), stem)
+            return draw(in_groups(every.along(places).where(self.where), keys), stem)
 
         return Figure(self.name, self.caption, drawn)
 

@@ -36,7 +36,7 @@ class TableOf:
     def table(self, results: Results) -> Table:
         """Return the table; learning rates tried are a column where they differ between rows."""
         rows = [*self.rows]
-        runs = results.where(self.where).runs
+        runs = self._runs(results).runs
         chosen = "tried" in runs and not runs.empty
         if chosen and runs.groupby(rows, dropna=False)["tried"].nunique().max() == 1 < runs["tried"].nunique():
             rows.append("tried")
@@ -70,7 +70,10 @@ class TableOf:
 
     def view_of(self, results: Results) -> tuple[Table, Results]:
         """Return the table, and its runs."""
-        return self.table(results), results.where(self.where)
+        return self.table(results), self._runs(results)
+
+    def _runs(self, results: Results) -> Results:
+        return results.along([*self.rows, *self.columns]).where(self.where)
 
 
 def _with_unit(name: str, column: Column) -> str:

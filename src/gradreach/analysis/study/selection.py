@@ -9,10 +9,11 @@ from gradreach.analysis.naming import plain
 from gradreach.analysis.results import Results, Where
 from gradreach.errors import ConfigError
 from gradreach.run_table.columns import GROUPS
+from gradreach.run_table.lengths import TEST_LENGTH
 
 SILENT = ("model", "architecture")
 """Columns whose values speak for themselves."""
-AXES = ("task", "model", "seq_len", "kernel_size")
+AXES = ("task", "model", "seq_len", "kernel_size", TEST_LENGTH)
 NO_SETTING = ("diagnostics.",)
 TWICE = (".name", "._target_")
 """Settings that the axes tell already."""

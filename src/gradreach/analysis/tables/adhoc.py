@@ -67,7 +67,7 @@ def table(
         raise ConfigError("best", best, mix, "tell them apart by --rows, --columns or --where")
     return Table(
         "table",
-        f"{', '.join(values)} of {len(runs)} runs.",
+        f"{', '.join(values)} of {runs['run_id'].nunique()} runs.",
         " ".join([READING, *([MIXED.format(settings=settings)] if settings else [])]),
         tuple(_measure(runs, value, best) for value in values),
         rows=tuple(rows),

@@ -18,6 +18,7 @@ from gradreach.analysis.tables.aggregation import COUNTED
 from gradreach.analysis.tables.layout import View, head_of
 from gradreach.analysis.tables.specification import Table
 from gradreach.rounding import number
+from gradreach.run_table.lengths import AT_LENGTH
 
 STATES = ("finished", "diverged", "failed", "interrupted", "running", "missing")
 AXES = ("task", "model", "seq_len", "kernel_size", "seed")
@@ -126,7 +127,8 @@ def method(runs: pd.DataFrame) -> dict[str, str]:
 
 def every_run(runs: pd.DataFrame) -> Grid:
     """Return the run table, as far as people read it: scores that count classes alike are there for who asks."""
-    metrics = [str(c) for c in runs if str(c).startswith("test/") and str(c).partition("/")[2] not in CLASS_SCORES]
+    metrics = [str(c) for c in runs if str(c).startswith("test/") and not AT_LENGTH.fullmatch(str(c))]
+    metrics = [each for each in metrics if each.partition("/")[2] not in CLASS_SCORES]
     wanted = ["run_id", "status", *AXES, *metrics, *FACTS]
     columns = [column for column in wanted if column in runs and runs[column].notna().any()]
     rows = [[Cell(shown(row[c]), sort_key(row[c])) for c in columns] for row in runs[columns].to_dict("records")]

@@ -103,7 +103,11 @@ def build(
     captions = {figure.name: explained(figure.caption, pictures[figure.name]) for figure in figures}
     looks = looks_at(study, results, seeds)
     verdict, caveats = judged(study, results, looks), caveats_of(study, runs, plan)
-    rule = f"{rule_words(looks)} {stored_rule(study, stored, seeds_of(everything))}" if verdict else ""
+    rule = (
+        f"{rule_words(looks, bool(verdict.asides))} {stored_rule(study, stored, seeds_of(everything))}"
+        if verdict
+        else ""
+    )
     built = Built(name, study, results, views, pictures, captions, verdict, state, caveats, rule, folder)
     checksums = {}
     for table in LONG:
@@ -245,7 +249,7 @@ def parts_table(built: Built) -> pd.DataFrame:
         said = str(leaf.effect) if leaf.effect is not None else leaf.sentence
         outcome = f"{leaf.state}: {leaf.why}" if leaf.why else leaf.state
         test = leaf.effect.test if leaf.effect is not None else ""
-        row = {"part": leaf.name, "outcome": outcome, "what was found": said}
+        row = {"part": f"aside: {leaf.name}" if leaf.aside else leaf.name, "outcome": outcome, "what was found": said}
         rows.append({**row, "threshold": leaf.threshold, "test": test})
     return pd.DataFrame(rows)
 

@@ -62,6 +62,7 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "name": verdict.name,
         "threshold": verdict.threshold,
         "why": verdict.why,
+        "aside": verdict.aside,
     }
 
 

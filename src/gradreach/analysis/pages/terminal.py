@@ -47,7 +47,9 @@ def experiment(built: Built) -> None:
         console.print(f"\n{study.claim.id or 'Claim'}: {study.claim.text}")
         console.print(f"{built.verdict.words}. {built.answer}", style="bold")
         for part in built.parts:
-            console.print(f"  {part.name}: {part.state}" + (f"; {part.effect}" if part.effect else ""))
+            console.print(
+                f"  {'aside: ' * part.aside}{part.name}: {part.state}" + (f"; {part.effect}" if part.effect else "")
+            )
         console.print(f"outcomes={outcomes(built.verdict)!r}")
     for view in built.views:
         console.print()

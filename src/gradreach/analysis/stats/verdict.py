@@ -19,8 +19,9 @@ READING = (
     "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond. It has "
     "no room where the reference is so near to a bound of what is possible, or both sides so near to chance, that "
     "nothing could come out. Else it is open, and says why. A claim is supported or refuted where all its parts are; "
-    "refuted in part as soon as one part is; supported in part where some are and the rest is open or has no room. Its "
-    "parts and the looks at them share an error of 5 %, so that each has a wider interval than one of 95 %. n counts "
+    "refuted in part as soon as one part is; supported in part where some are and the rest is open or has no room. "
+    "Asides are our own questions beside its words: they are tested as parts are, and its state is not made of them. "
+    "Parts and the looks at them share an error of 5 %, so that each has a wider interval than one of 95 %. n counts "
     "seeds, or pairs of runs (several runs of one seed count with their mean). Seeds draw weights and the order of "
     "batches; data and made-up patterns are one draw: intervals are over training, not over data, but for those by "
     "example."
@@ -90,6 +91,7 @@ class Verdict:
     - ``name``: of the part of a claim that it is on.
     - ``threshold``: what its effect was compared with; empty of what has parts, or is arithmetic.
     - ``why``: it is open, or has no room.
+    - ``aside``: whether it is a question of our own beside the claim, which does not count in the claim's state.
     """
 
     state: State
@@ -99,6 +101,7 @@ class Verdict:
     name: str = ""
     threshold: str = ""
     why: str = ""
+    aside: bool = False
 
     @property
     def leaves(self) -> tuple["Verdict", ...]:
@@ -106,29 +109,45 @@ class Verdict:
         return tuple(leaf for part in self.parts for leaf in part.leaves) or (self,)
 
     @property
+    def asides(self) -> tuple["Verdict", ...]:
+        """The parts that are asides."""
+        return tuple(part for part in self.parts if part.aside)
+
+    @property
+    def counted(self) -> tuple["Verdict", ...]:
+        """The leaves that its state is made of: of a claim all but its asides."""
+        return tuple(leaf for leaf in self.leaves if leaf.aside == self.aside)
+
+    @property
     def counts(self) -> str:
         """How many of the parts came out how, as in ``1 refuted, 1 open``; empty where all agree."""
-        states = Counter(leaf.state for leaf in self.leaves)
-        return ", ".join(f"{count} {state}" for state, count in states.items()) if len(states) > 1 else ""
+        states = _states(self.counted)
+        return states if ", " in states else ""
 
     @property
     def words(self) -> str:
-        """The state with these counts."""
-        return f"{self.state}: {self.counts}" if self.counts else self.state
+        """The state with these counts, and how asides came out."""
+        said = f"{self.state}: {self.counts}" if self.counts else self.state
+        asides = [leaf for leaf in self.leaves if leaf.aside and not self.aside]
+        return f"{said}; aside: {_states(asides)}" if asides else said
 
     @property
     def lead(self) -> "Verdict | None":
         """The part to show where there is room for one: refuted, else supported by more than arithmetic, else any."""
-        known = [leaf for leaf in self.leaves if leaf.effect is not None]
+        known = [leaf for leaf in self.counted if leaf.effect is not None]
         return min(known, key=_rank, default=None)
 
     @property
     def refuted(self) -> tuple["Verdict", ...]:
-        """The parts that are refuted as a whole, wherever they stand; a part of a part has both names."""
+        """The parts that count and are refuted as a whole, wherever they stand; a part of a part has both names."""
         if self.state == "refuted" and (self.name or not self.parts):
             return (self,)
-        found = (each for part in self.parts for each in part.refuted)
+        found = (each for part in self.parts if part.aside == self.aside for each in part.refuted)
         return tuple(replace(each, name=": ".join(filter(None, (self.name, each.name)))) for each in found)
+
+
+def _states(leaves: Sequence[Verdict]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in Counter(leaf.state for leaf in leaves).items())
 
 
 def _rank(leaf: Verdict) -> int:
@@ -142,8 +161,8 @@ def stored_verdict(values: Mapping[str, Any]) -> Verdict:
         key: math.nan if value is None else value for key, value in values["effect"].items()
     }
     effect, parts = Effect(**numbers) if numbers else None, tuple(map(stored_verdict, values["parts"]))
-    named = (values.get(key, "") for key in ("name", "threshold", "why"))
-    return Verdict(values["state"], effect, values["sentence"], parts, *named)
+    more = {key: values[key] for key in ("name", "threshold", "why", "aside") if key in values}
+    return Verdict(values["state"], effect, values["sentence"], parts, **more)
 
 
 def effect_of(label: str, values: Sequence[float] | np.ndarray, unit: str = "", level: float = LEVEL) -> Effect:
@@ -165,7 +184,7 @@ def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
     """Return one verdict of several.
 
     Supported or refuted where all are; refuted in part as soon as one is, wholly or in part; else supported in part
-    where one is; else open: one that has no room is no support.
+    where one is; else open: one that has no room is no support. Asides do not count, but among themselves.
 
     Args:
         parts: the verdicts on parts of a claim, or on one claim in several settings.
@@ -176,7 +195,8 @@ def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
     """
     if not parts:
         raise ValueError("a verdict needs at least one part")
-    states = [part.state for part in parts]
+    aside = all(part.aside for part in parts)
+    states = [part.state for part in parts if part.aside == aside]
     state: State = "open"
     if set(states) in ({"supported"}, {"refuted"}):
         state = states[0]
@@ -185,16 +205,33 @@ def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
     elif {"supported", "supported in part"} & set(states):
         state = "supported in part"
     counts = ", ".join(f"{states.count(each)} {each}" for each in dict.fromkeys(states))
-    return Verdict(state, None, sentence or f"Of {len(parts)} parts: {counts}.", tuple(parts))
+    return Verdict(state, None, sentence or f"Of {len(states)} parts: {counts}.", tuple(parts), aside=aside)
 
 
 def combine_named(parts: Mapping[str, Verdict]) -> Verdict:
     """Return one verdict of several, with a sentence that says which part came out how."""
-    states = [part.state for part in parts.values()]
-    said = [
-        f"{state}: {', '.join(name for name, part in parts.items() if part.state == state)}"
-        for state in dict.fromkeys(states)
-    ]
-    sentence = "; ".join(said)
     named = [replace(part, name=name) for name, part in parts.items()]
-    return combine(named, f"{sentence[:1].upper()}{sentence[1:]}.")
+    aside = all(part.aside for part in named)
+    said = _said([part for part in named if part.aside == aside])
+    beside = _said([part for part in named if part.aside != aside])
+    sentence = f"{said[:1].upper()}{said[1:]}.{f' Aside, {beside}.' if beside else ''}"
+    return combine(named, sentence)
+
+
+def _said(parts: Sequence[Verdict]) -> str:
+    return "; ".join(
+        f"{state}: {', '.join(part.name for part in parts if part.state == state)}"
+        for state in dict.fromkeys(part.state for part in parts)
+    )
+
+
+def as_aside(verdict: Verdict) -> Verdict:
+    """Return a verdict whose leaves are all marked as asides.
+
+    >>> own, ours = Verdict("supported", None, ""), as_aside(Verdict("refuted", None, ""))
+    >>> combine_named({"it is": own, "is it worth it?": ours}).words
+    'supported; aside: 1 refuted'
+    """
+    if verdict.parts:
+        return replace(verdict, parts=tuple(map(as_aside, verdict.parts)), aside=True)
+    return replace(verdict, aside=True)

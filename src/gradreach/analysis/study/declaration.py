@@ -36,6 +36,8 @@ class Claim:
     - ``expect``, ``expect_source``: what is to be expected before the runs, and who says so.
     - ``parts``: by their names, ``compare(...)``, ``value(...)`` or ``share(...)``, ended by ``.above(x)``,
       ``.below(x)`` or ``.within(x)``; ``arithmetic(...)``; or a mapping of such, which is one part.
+    - ``asides``: questions of our own beside its words, declared as parts are. They share its error and have a row,
+      and its state is made of ``parts`` alone.
     - ``beyond``: why a part that is refuted says nothing against the claim: it goes beyond its words.
     - ``id``, ``section``: of the claims of the founding notes.
     """
@@ -46,6 +48,7 @@ class Claim:
     expect: str = ""
     expect_source: str = ""
     parts: Parts = field(default_factory=dict)
+    asides: Parts = field(default_factory=dict)
     beyond: str = ""
     id: str = ""
     section: str = ""
@@ -54,7 +57,9 @@ class Claim:
         if not self.parts:
             hint = "give parts={name: part}"
             raise ConfigError(f"claim “{self.text}”", allowed="has no part that could decide it", hint=hint)
-        for name, part in leaves_of(self.parts).items():
+        for name in self.asides.keys() & self.parts.keys():
+            raise ConfigError(f"aside “{name}”", allowed="is a part of the claim too", hint="give it another name")
+        for name, part in leaves_of({**self.parts, **self.asides}).items():
             if not hasattr(part, "judge"):
                 hint = "end it by .above(x), .below(x) or .within(x)"
                 raise ConfigError(f"part “{name}”", allowed="is compared with nothing", hint=hint)
@@ -150,8 +155,8 @@ class Study:
 
     @property
     def parts(self) -> Parts:
-        """The parts of its claim; none where it has none."""
-        return {} if self.claim is None else self.claim.parts
+        """The parts of its claim, and its asides: all that is tested; none where it has none."""
+        return {} if self.claim is None else {**self.claim.parts, **self.claim.asides}
 
     @property
     def example_parts(self) -> list[Part]:

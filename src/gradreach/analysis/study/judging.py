@@ -30,7 +30,7 @@ def judged(study: Study, results: Results, looks: Looks) -> Verdict | None:
 
     A part is decided at the first look at which it can be. Nothing is said of a look before it is complete.
     """
-    if not study.parts:
+    if study.claim is None:
         return None
     if not looks.seeds:
         if results.to_do:
@@ -51,7 +51,8 @@ def judged(study: Study, results: Results, looks: Looks) -> Verdict | None:
 def _at(study: Study, seen: Results, looks: Looks) -> Verdict:
     """Judge the runs of a look; settings are chosen by these alone."""
     prepared = seen.reordered(study.prepare(seen.runs))
-    return judge_parts(study.parts, study.of_chosen(prepared).at(looks.level))
+    assert study.claim is not None
+    return judge_parts(study.claim.parts, study.of_chosen(prepared).at(looks.level), study.claim.asides)
 
 
 def _kept(before: Verdict, now: Verdict) -> Verdict:

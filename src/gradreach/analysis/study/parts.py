@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.stats.statistics import Interval
-from gradreach.analysis.stats.verdict import Effect, State, Verdict, combine_named
+from gradreach.analysis.stats.verdict import Effect, State, Verdict, as_aside, combine_named
 from gradreach.analysis.study.selection import in_words
 from gradreach.rounding import number
 
@@ -200,14 +200,16 @@ Parts = Mapping[str, "Part | Arithmetic | Parts"]
 """Parts by their names; a mapping within is one part that has parts."""
 
 
-def judge_parts(parts: Parts, results: Results) -> Verdict:
-    """Judge every part, and combine them."""
-    return combine_named(
-        {
+def judge_parts(parts: Parts, results: Results, asides: Parts | None = None) -> Verdict:
+    """Judge every part, and combine them; asides stand beside them, and the state is that of the parts alone."""
+
+    def each(some: Parts) -> dict[str, Verdict]:
+        return {
             name: judge_parts(part, results) if isinstance(part, Mapping) else part.judge(results, name)
-            for name, part in parts.items()
+            for name, part in some.items()
         }
-    )
+
+    return combine_named(each(parts) | {name: as_aside(found) for name, found in each(asides or {}).items()})
 
 
 def leaves_of(parts: Parts, prefix: str = "") -> "dict[str, Part | Arithmetic]":

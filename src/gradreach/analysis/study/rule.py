@@ -19,15 +19,25 @@ RULE = (
     "of one seed count with their mean, and one that diverged as the worst there is."
 )
 
+ASIDE = (
+    "Asides, our own questions beside the claim's words, are among these parts; its state is made of the others alone."
+)
 
-def rule_words(looks: Looks) -> str:
-    """Say by which rule a claim is decided."""
+
+def rule_words(looks: Looks, asides: bool = False) -> str:
+    """Say by which rule a claim is decided.
+
+    Args:
+        looks: how many parts share the error, and when.
+        asides: whether some of these are questions of our own.
+    """
     parts = f"{looks.parts} parts share" if looks.parts > 1 else "The part has"
     numbers = [len(seeds) for seeds in looks.seeds]
     seen = f" at {len(numbers)} looks, after {listed(map(str, numbers))} seeds" if len(numbers) > 1 else ""
     first = " Each part is decided at the first look at which it can be." if seen else ""
     covers = f"each interval covers {number(100 * (1 - looks.level), '.4g')} %"
-    return f"{RULE} {parts} an error of 5 %{seen}: {covers}.{first}" if looks.parts else RULE
+    ours = f" {ASIDE}" if asides else ""
+    return (f"{RULE} {parts} an error of 5 %{seen}: {covers}.{first}" if looks.parts else RULE) + ours
 
 
 def digest_of(study: Study) -> str:
@@ -36,12 +46,13 @@ def digest_of(study: Study) -> str:
     Words for people (names of parts, labels, what stands beside a number) do not count; of a function its code does.
     """
     rule = {
-        "parts": _plain(list(_thresholds(study.parts))),
+        "parts": _plain(_thresholds(claim.parts if (claim := study.claim) else {})),
         "architecture": _plain(study.architecture),
         "derive": {name: _plain(column.compute) for name, column in study.columns.items()},
         "solved": _plain(study.solved),
         "choose": study.choose,
         "looks": list(study.looks),
+        **({"asides": _plain(_thresholds(claim.asides))} if claim and claim.asides else {}),
     }
     return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
 

@@ -113,19 +113,18 @@ class _OfRuns(Quantity):
             raise ConfigError(f"outcome of {self.words}", self.outcome, "is of runs that are true or not", hint)
         return counted
 
-    def shown(self, found: Interval) -> Interval:
-        """Return an interval in the unit in which thresholds are written."""
-        scale = OUTCOMES[self.outcome].scale
-        return found._replace(value=scale * found.value, low=scale * found.low, high=scale * found.high)
-
     def _labelled(self, effect: Effect, results: Results) -> Effect:
         column, label = results.column(self.metric), self.label
         if not label:
             over = [name for name in keys_of(self.over) if name not in values_of(self.over)]
-            mean = f"mean over {listed(over)}" if over else ""
-            label = ", ".join(filter(None, (column.words or self.metric, self._selection(), mean)))
+            taken = self._taken(listed(over)) if over else ""
+            label = ", ".join(filter(None, (column.words or self.metric, self._selection(), taken)))
         beside = "; ".join(f"{words} {_said(each, results)}" for words, each in self.beside.items())
         return effect._replace(label=f"{label} ({beside})" if beside else label)
+
+    def _taken(self, over: str) -> str:
+        """Say what is made of the runs of a seed."""
+        return f"mean over {over}"
 
     def _selection(self) -> str:
         return in_words(self._meant(self.a))
@@ -145,10 +144,15 @@ def _said(each: "Quantity | Callable[[Results], Any]", results: Results) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Value(_OfRuns):
-    """The mean of a metric over seeds; runs of one seed count with their mean."""
+    """The mean of a metric over seeds; runs of one seed count with their mean, or by whether it is at least so much."""
+
+    least: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.least is not None and not (self.outcome == "share" and keys_of(self.over)):
+            allowed = "is of a share, over several runs of a seed"
+            raise ConfigError("least", self.least, allowed, "say share(..., over=)")
         if self.outcome == "examples":
             raise ConfigError("outcome", self.outcome, "is of two networks on one test set", "say compare(...)")
 
@@ -160,7 +164,21 @@ class Value(_OfRuns):
 
     def draws(self, results: Results, part: str = "") -> np.ndarray:
         """Return the value of each seed."""
-        return self._cells(results, self.a, part).groupby("seed")["value"].mean().to_numpy(float)
+        values = self._cells(results, self.a, part).groupby("seed")["value"].mean().to_numpy(float)
+        if self.least is None:
+            return values
+        return np.where(np.isnan(values), math.nan, OUTCOMES["share"].scale * (values >= self.least))
+
+    def _taken(self, over: str) -> str:
+        if self.least is None:
+            return super()._taken(over)
+        return f"seeds with at least {self.least:g} % of their runs over {over}"
+
+    @property
+    def words(self) -> str:
+        """What it is, before anything is known of the runs."""
+        said = super().words
+        return said if self.least is None or self.label else f"{said}, {self._taken(listed(self._keys))}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +303,7 @@ def value(
     label: str = "",
     beside: Beside | None = None,
     outcome: str = "mean",
+    least: float | None = None,
 ) -> Value:
     """Declare the mean of a metric over seeds.
 
@@ -300,6 +319,8 @@ def value(
         outcome: what kind of numbers they are, one of ``OUTCOMES``, and so the test: ``mean`` of such as are near
             normal, by Student's t; ``ranks``, symmetric about their middle; ``share``, true or not; ``fixed`` by what
             is built, such as the number of parameters.
+        least: of ``share`` with ``over``: a seed counts as true where the column is so in at least that share of its
+            runs, in per cent. Runs of one seed are no independent draws; seeds are.
 
     >>> value("gradient/start/h.decay", "rnn", over="seq_len").below(0.9).rule
     'gradient/start/h.decay, rnn: below 0.9'
@@ -314,16 +335,20 @@ def value(
         label=label,
         beside=beside or {},
         outcome=outcome,
+        least=least,
     )
 
 
 def share(column: str, a: str | Where, **options: Any) -> Value:
     """Declare the share of runs, in per cent, of which a column is true, with its exact binomial interval.
 
-    The options are those of ``value``.
+    The options are those of ``value``. With ``over=`` and ``least=`` it is the share of seeds at which at least that
+    share of the runs is so.
 
     >>> share("solved", {"model": "lstm"}, where={"seq_len": 100}).above(50).rule
     'solved, seq_len 100, lstm: above 50'
+    >>> share("solved", "lstm", over="seq_len", least=90).above(50).rule
+    'solved, lstm, seeds with at least 90 % of their runs over seq_len: above 50'
     """
     return value(column, a, **{"outcome": "share", **options})
 

@@ -53,10 +53,6 @@ STUDY = Study(
                 )
             },
         },
-        beyond=(
-            "Without padding fewer windows see the edges, and what is lost is lost there (C6 measures that): the "
-            "claim, which is about sharing and pooling, stands."
-        ),
     ),
     looks=[12, 18, 24],
     show=[
@@ -77,6 +73,10 @@ STUDY = Study(
         ),
     ],
     caveats=[
+        (
+            "Without padding fewer windows see the edges, and what is lost is lost there (C6 measures that): sharing and pooling "
+            "do not do it alone."
+        ),
         (
             "The notes speak of images; ours is one-dimensional: the pattern moves along one axis, and nothing is turned or "
             "scaled."

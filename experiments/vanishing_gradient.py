@@ -48,7 +48,7 @@ START, END = "gradient/start/h.lyapunov", "gradient/end/h.lyapunov"
 def remains(results: Results) -> pd.DataFrame:
     """Tabulate what λ_1 leaves of the gradient over many steps, before training."""
     rows = []
-    for name in STARTS:
+    for name in (*RNNS, *GATED):
         exponent = value(START, name, over="seq_len").of(results).value
         row = {"architecture": name, "λ_1": exponent, "factor of one step": math.exp(exponent)}
         rows.append(row | {f"after {n} steps": math.exp(n * exponent) for n in AFTER})

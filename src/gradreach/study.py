@@ -15,13 +15,15 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import longest_solved
 from gradreach.analysis.stats.verdict import Effect, effect_of
 from gradreach.analysis.study.asked import measure
+from gradreach.analysis.study.by_function import by_function
+from gradreach.analysis.study.comparison import compare
 from gradreach.analysis.study.contrast import contrast
 from gradreach.analysis.study.declaration import Answer, Claim, Study
 from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.study.page_tables import computed, effects, table
 from gradreach.analysis.study.parts import Quantity, arithmetic
-from gradreach.analysis.study.quantities import by_function, compare, share, value
 from gradreach.analysis.study.times import time_ratio
+from gradreach.analysis.study.value import share, value
 from gradreach.rounding import number
 
 __all__ = [

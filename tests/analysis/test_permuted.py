@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from gradreach.analysis.results import Results
+from gradreach.analysis.study.comparison import Comparison
 from gradreach.analysis.study.parts import Part, judge_parts, leaves_of
-from gradreach.analysis.study.quantities import Comparison
 from gradreach.analysis.study.study_files import known_studies, load_study
 from gradreach.run_table.columns import GROUPS
 from gradreach.run_table.load import load_runs

@@ -14,13 +14,14 @@ from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.stats.power import MOST, seeds_needed, smallest_found
 from gradreach.analysis.stats.statistics import Interval
 from gradreach.analysis.stats.verdict import Effect
+from gradreach.analysis.study.comparison import Comparison
 from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.judging import looks_at
 from gradreach.analysis.study.looks import Looks
 from gradreach.analysis.study.parts import Part, leaves_of
-from gradreach.analysis.study.quantities import Comparison, Value
 from gradreach.analysis.study.selection import in_words
 from gradreach.analysis.study.study_files import known_studies, load_study
+from gradreach.analysis.study.value import Value
 from gradreach.errors import ConfigError
 from gradreach.rounding import number
 from gradreach.run_table.columns import MISSING

@@ -11,8 +11,8 @@ from gradreach.analysis.results import Results, Where
 from gradreach.analysis.stats.intervals import mean_interval
 from gradreach.analysis.stats.verdict import Effect
 from gradreach.analysis.study.parts import Threshold
-from gradreach.analysis.study.quantities import Value, value
 from gradreach.analysis.study.room import no_room
+from gradreach.analysis.study.value import Value, value
 
 
 @dataclass(frozen=True, kw_only=True)

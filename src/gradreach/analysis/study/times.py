@@ -6,7 +6,8 @@ from typing import Literal
 import pandas as pd
 
 from gradreach.analysis.results import Results, Where
-from gradreach.analysis.study.quantities import Beside, Comparison
+from gradreach.analysis.study.comparison import Comparison
+from gradreach.analysis.study.of_runs import Beside
 from gradreach.analysis.study.selection import Over, check_closed, selector
 from gradreach.run_table.times import step_settings
 

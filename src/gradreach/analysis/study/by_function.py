@@ -1,0 +1,39 @@
+"""A number that a function makes of the results: what no other word says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gradreach.analysis.results import Results
+from gradreach.analysis.stats.verdict import Effect
+from gradreach.analysis.study.parts import Quantity, Threshold
+
+
+@dataclass(frozen=True)
+class Computed(Quantity):
+    """A number that a function makes of the results."""
+
+    compute: Callable[[Results], Effect]
+
+    outcome: str = "mean"
+
+    @property
+    def words(self) -> str:
+        """The first line of what the function says of itself."""
+        return (self.compute.__doc__ or self.compute.__name__).strip().splitlines()[0].rstrip(".")
+
+    def check(self, results: Results, part: str) -> None:
+        """Nothing is known of a function before it is called."""
+
+    def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
+        """Call the function."""
+        return self.compute(results)
+
+
+def by_function(compute: Callable[[Results], Effect], outcome: str = "mean") -> Computed:
+    """Declare a number that a function makes of the results: what no other word of this vocabulary says.
+
+    Args:
+        compute: returns the effect, with an interval that covers ``1 − results.level``.
+        outcome: what kind of numbers it rests on, see ``value``.
+    """
+    return Computed(compute, outcome)

@@ -1,0 +1,167 @@
+"""How much more one side has of a metric than another, in pairs of runs."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.results import Results, Where
+from gradreach.analysis.stats.by_example import mcnemar
+from gradreach.analysis.stats.intervals import mean_interval
+from gradreach.analysis.stats.statistics import LEVEL, Interval
+from gradreach.analysis.stats.verdict import Effect
+from gradreach.analysis.study.of_runs import Beside, OfRuns
+from gradreach.analysis.study.parts import Threshold
+from gradreach.analysis.study.room import chance_of, no_room
+from gradreach.analysis.study.selection import Over, in_words, keys_of, listed, selector
+from gradreach.errors import ConfigError
+from gradreach.run_table.measurements import bits_of
+
+BY_EXAMPLE = "test/accuracy"
+"""What alone is known example by example."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(OfRuns):
+    """How much more one side has of a metric than the other, in pairs of runs."""
+
+    b: Where
+    paired_by: tuple[str, ...] = ("seed",)
+    ratio: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        plain = self.metric == BY_EXAMPLE and self.paired_by == ("seed",) and not self.ratio and not keys_of(self.over)
+        if self.outcome == "examples" and not plain:
+            allowed = f"is of {BY_EXAMPLE}, in pairs of one seed"
+            raise ConfigError("outcome", self.outcome, allowed, "leave out ratio=, paired_by= and over=")
+
+    def _sides(self) -> tuple[Where, ...]:
+        return self.a, self.b
+
+    @property
+    def _keys(self) -> list[str]:
+        return [*keys_of(self.over), *(key for key in self.paired_by if key != "seed")]
+
+    def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
+        """Return what its outcome class makes of the differences of pairs, or of the logarithms of their ratios."""
+        first, second = (self._cells(results, side, part) for side in self._sides())
+        means = self._paired(first, second, results)
+        column = results.column(self.metric)
+        unit = "times" if self.ratio else "points" if column.unit == "%" else column.unit
+        low, high = column.limits
+        limits = (0.0, math.inf) if self.ratio else (low - high, high - low)
+        effect = self._labelled(self._effect(means, unit, limits, results.level), results)
+        if self.outcome == "examples" and effect.n:
+            apart = sum(mcnemar(pair) < LEVEL for pair in self.scaled(means))
+            beside = f"pairs of runs that McNemar's test tells apart: {apart} of {effect.n}"
+            effect = effect._replace(label=f"{effect.label} ({beside})")
+        if threshold is None or self.ratio:
+            return effect
+        one, other = (
+            mean_interval(side.groupby("seed")["value"].mean().to_numpy(float), results.level)
+            for side in (first, second)
+        )
+        return effect._replace(full=no_room(column, threshold, one, other, chance_of(first, self.metric)))
+
+    def draws(self, results: Results, part: str = "") -> np.ndarray:
+        """Return the difference of each pair, or the logarithm of its ratio; by example, ``(pairs, examples)``."""
+        first, second = (self._cells(results, side, part) for side in self._sides())
+        return self._paired(first, second, results)
+
+    def _paired(self, first: pd.DataFrame, second: pd.DataFrame, results: Results) -> np.ndarray:
+        return self._by_example(first, second, results) if self.outcome == "examples" else self._by_run(first, second)
+
+    def _by_example(self, first: pd.DataFrame, second: pd.DataFrame, results: Results) -> np.ndarray:
+        """Return where the first of a pair alone is right (1), where the second is (−1); NaN where it is not known."""
+        known = {each["run_id"]: bits_of(each["right"], each["n"]) for each in results.examples.to_dict("records")}
+        pairs = first.merge(second, on="seed", suffixes=("_a", "_b"))
+        sizes = sorted({len(known[run_id]) for run_id in (*pairs["run_id_a"], *pairs["run_id_b"]) if run_id in known})
+        if len(sizes) > 1:
+            wrong = f"compares tests of {listed(map(str, sizes))} examples"
+            raise ConfigError(f"outcome of {self.words}", self.outcome, wrong, "choose runs of one test")
+        values = np.full((2, len(pairs), *(sizes or [1])), math.nan)
+        for side, of_side in zip("ab", values, strict=True):
+            for i, (run_id, status) in enumerate(zip(pairs[f"run_id_{side}"], pairs[f"status_{side}"], strict=True)):
+                of_side[i] = 0 if status == "diverged" else known.get(run_id, math.nan)
+        return np.asarray(values[0] - values[1])
+
+    def _by_run(self, first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
+        keys = list(self.paired_by)
+        cells = list(dict.fromkeys([*keys, *self._keys]))
+        pairs = first[[*cells, "value"]].merge(second[[*cells, "value"]], on=cells, suffixes=("_a", "_b"))
+        a, b = (pairs[f"value_{side}"].to_numpy(float) for side in "ab")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            difference = np.log(a) - np.log(b) if self.ratio else a - b
+        difference = np.where((a == b) & np.isinf(a), 0.0, difference)  # both have diverged
+        return pairs.assign(difference=difference).groupby(keys)["difference"].mean().to_numpy(float)
+
+    def shown(self, found: Interval) -> Interval:
+        """Return an interval in the unit in which thresholds are written."""
+        if not self.ratio:
+            return super().shown(found)
+        with np.errstate(over="ignore"):
+            value, low, high = (float(np.exp(each)) for each in found[:3])
+        return found._replace(value=value, low=low, high=high)
+
+    def _selection(self) -> str:
+        a, b = self._meant(self.a), self._meant(self.b)
+        common = {column: value for column, value in a.items() if column in b and b[column] == value}
+        sides = (in_words({k: v for k, v in side.items() if k not in common}) for side in (a, b))
+        return ", ".join(filter(None, ((" ÷ " if self.ratio else " − ").join(sides), in_words(common))))
+
+
+def compare(
+    metric: str,
+    a: str | Where,
+    b: str | Where,
+    *,
+    where: Where | None = None,
+    over: Over = None,
+    each: Over = None,
+    ratio: bool = False,
+    paired_by: str | tuple[str, ...] = "seed",
+    needs: tuple[str, float] | None = None,
+    label: str = "",
+    beside: Beside | None = None,
+    outcome: str = "ranks",
+) -> Comparison:
+    """Declare how much more ``a`` has of a metric than ``b``.
+
+    Pairs share their seed and what ``over=`` names; one without a partner does not count. The arguments that are not
+    told here are those of ``value``.
+
+    Args:
+        metric: a column of the run table, or one of the study's own.
+        a: which runs are compared.
+        b: with which.
+        where: what both sides share.
+        over: settings over which the pairs of a seed count with their mean.
+        each: settings of which every value makes a part of its own.
+        ratio: a ÷ b by their logarithms, for what is positive and spans magnitudes; else a − b.
+        paired_by: what two runs share that are compared with each other.
+        needs: see ``value``.
+        label: see ``value``.
+        beside: see ``value``.
+        outcome: ``ranks`` of differences, exact whatever their size; ``mean`` where they are near normal; ``share
+            difference`` of a column that is true or not; ``examples`` of test accuracy on a small test set, where both
+            seeds and examples count as drawn; ``fixed``.
+
+    >>> compare("test/accuracy", "lstm", "rnn", over={"seq_len": [100, 200]}).above(5).rule
+    'test/accuracy, lstm − rnn, seq_len 100 and 200: above 5'
+    """
+    return Comparison(
+        metric=metric,
+        a=selector(a),
+        b=selector(b),
+        where=where or {},
+        over=over,
+        each=each,
+        ratio=ratio,
+        paired_by=(paired_by,) if isinstance(paired_by, str) else tuple(paired_by),
+        needs=needs,
+        label=label,
+        beside=beside or {},
+        outcome=outcome,
+    )

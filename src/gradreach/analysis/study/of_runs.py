@@ -1,0 +1,139 @@
+"""What quantities that are of runs share: which runs are meant, their values, and the interval of one value a seed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.results import Results, Where, has
+from gradreach.analysis.stats.intervals import OUTCOMES
+from gradreach.analysis.stats.verdict import Effect
+from gradreach.analysis.study.parts import Quantity
+from gradreach.analysis.study.selection import Over, check_closed, in_words, keys_of, listed, values_of
+from gradreach.analysis.tables.specification import Measure
+from gradreach.errors import ConfigError, advise
+from gradreach.rounding import number
+
+Beside = Mapping[str, "Quantity | Callable[[Results], Any]"]
+"""What stands in brackets beside a number, by what it is called: a quantity, or a function of the results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfRuns(Quantity):
+    """A number of a metric of some runs, by the words that ``value`` tells."""
+
+    metric: str
+    a: Where
+    where: Where = field(default_factory=dict)
+    over: Over = None
+    each: Over = None
+    needs: tuple[str, float] | None = None
+    label: str = ""
+    beside: Beside = field(default_factory=dict)
+    outcome: str = "mean"
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise ConfigError("outcome", self.outcome, choices=[*OUTCOMES])
+
+    def _meant(self, side: Where) -> dict[str, Any]:
+        return {**self.where, **values_of(self.over), **values_of(self.each), **side}
+
+    def _sides(self) -> tuple[Where, ...]:
+        return (self.a,)
+
+    @property
+    def sides(self) -> tuple[Where, ...]:
+        """Which runs it is of, of each side."""
+        return tuple(map(self._meant, self._sides()))
+
+    @property
+    def _keys(self) -> list[str]:
+        """What tells the runs of one seed apart."""
+        return list(keys_of(self.over))
+
+    def check(self, results: Results, part: str) -> None:
+        """See before the runs that every selector means one configuration a seed; none at all is worth a note."""
+        for _, each in self.split(results) or [({}, self)]:
+            assert isinstance(each, OfRuns)
+            for side in each._sides():
+                meant = each._meant(side)
+                if meant.keys() & {"solved", *(results.derived.keys() - set(results.runs))}:
+                    continue  # rests on what is measured first
+                check_closed(results, meant, each._keys, part)
+                if results.where(meant).runs.empty:
+                    advise(f"part “{part}”: the sweep has no run of {in_words(meant)}, so nothing decides it")
+
+    def split(self, results: Results) -> list[tuple[Where, Quantity]]:
+        """Return one quantity for each value of ``each=``, and which; none where there is none."""
+        keys = list(keys_of(self.each))
+        if not keys:
+            return []
+        found = pd.concat([results.where(self._meant(side)).runs[keys] for side in self._sides()])
+        places = found.drop_duplicates().sort_values(keys).to_dict("records")
+        return [(place, self._at(place)) for place in ({str(k): v for k, v in each.items()} for each in places)]
+
+    def _at(self, place: Where) -> Quantity:
+        kept = {name: value for name, value in vars(self).items() if name != "each"}
+        return type(self)(**{**kept, "where": {**self.where, **place}})
+
+    def _cells(self, results: Results, side: Where, part: str) -> pd.DataFrame:
+        """Return the values of one side: a row a run, its seed, and where it stands in ``over``."""
+        meant = self._meant(side)
+        has(results.runs, self.metric)
+        check_closed(results, meant, self._keys, part or self.words)
+        runs = results.where(meant).ended
+        column = results.column(self.metric)
+        values = Measure(self.metric, "", scale=column.scale, needs=self.needs or column.needs).values(runs)
+        return runs.assign(value=np.where(runs["status"] == "diverged", column.worst, values))
+
+    def _effect(self, values: np.ndarray, unit: str, limits: tuple[float, float], level: float) -> Effect:
+        """Return the interval of one value a seed, by the outcome class, cut at what is possible."""
+        outcome = OUTCOMES[self.outcome]
+        found = self.shown(outcome.interval(self.scaled(values), level))
+        effect = Effect("", *found, unit, level, len(values) - found.n, outcome.words)
+        if not effect.known:
+            return effect
+        return effect._replace(low=max(found.low, limits[0]), high=min(found.high, limits[1]))
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return the values that are there, one a seed, as the outcome class counts them."""
+        values = values[~(np.isnan(values) if values.ndim == 1 else np.isnan(values).any(1))]
+        if not self.outcome.startswith("share"):
+            return values
+        counted = values / OUTCOMES[self.outcome].scale
+        if not np.isin(counted, (-1.0, 0.0, 1.0)).all():
+            hint = "choose each= in place of over=, or outcome='mean'"
+            raise ConfigError(f"outcome of {self.words}", self.outcome, "is of runs that are true or not", hint)
+        return counted
+
+    def _labelled(self, effect: Effect, results: Results) -> Effect:
+        column, label = results.column(self.metric), self.label
+        if not label:
+            over = [name for name in keys_of(self.over) if name not in values_of(self.over)]
+            taken = self._taken(listed(over)) if over else ""
+            label = ", ".join(filter(None, (column.words or self.metric, self._selection(), taken)))
+        beside = "; ".join(f"{words} {_said(each, results)}" for words, each in self.beside.items())
+        return effect._replace(label=f"{label} ({beside})" if beside else label)
+
+    def _taken(self, over: str) -> str:
+        """Say what is made of the runs of a seed."""
+        return f"mean over {over}"
+
+    def _selection(self) -> str:
+        return in_words(self._meant(self.a))
+
+    @property
+    def words(self) -> str:
+        """What it is called: its label, or the metric and of which runs."""
+        return self.label or f"{self.metric}, {self._selection()}"
+
+
+def _said(each: "Quantity | Callable[[Results], Any]", results: Results) -> str:
+    if isinstance(each, Quantity):
+        effect = each.of(results)
+        return f"{number(effect.value, '.3g')}{f' {effect.unit}' if effect.unit else ''}"
+    found = each(results)
+    return number(found, ".3g") if isinstance(found, float) else str(found)

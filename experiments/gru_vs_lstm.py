@@ -60,9 +60,9 @@ def better_everywhere(name: str, other: str) -> Quantity:
         scored = runs.assign(score=score.where(runs["status"] == "finished", float("-inf")))
         scores = scored.pivot_table(index="seed", columns=["architecture", "task"], values="score", dropna=False)
         scores = scores.reindex(columns=pd.MultiIndex.from_product([[name, other], TASKS])).dropna()
-        won = (scores[name].to_numpy() > scores[other].to_numpy()).all(axis=1)
+        won = pd.DataFrame({task: scores[name, task] > scores[other, task] for task in TASKS}).all(axis=1)
         label = f"seeds at which {name} beats {other} on {', '.join(TASKS[:-1])} and {TASKS[-1]}, examples {MANY}"
-        return effect_of(label, won, "%", results.level, outcome="share")
+        return effect_of(label, won.to_numpy(float), "%", results.level, outcome="share")
 
     return by_function(share_of_seeds, outcome="share")
 

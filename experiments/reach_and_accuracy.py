@@ -13,7 +13,7 @@ TASKS = {
 JUDGED = [40, 80]
 """Lengths at which some networks reach the cue and others do not; over 10 steps nearly all do, and solve their task."""
 NETWORKS = ["architecture", "seq_len"]
-MOST, FEW = 90, 10
+MOST, FEW = 75, 10
 """Per cent of the networks of a seed."""
 
 
@@ -63,7 +63,7 @@ STUDY = Study(
         expect_source="our own pilots on recall (seeds 0 to 4)",
         parts={
             **{
-                f"at most seeds nine of ten networks that reach the cue solve {task}": share(
+                f"at most seeds three of four networks that reach the cue solve {task}": share(
                     "solved", {"full": True}, where={"task": task, "seq_len": JUDGED}, over=NETWORKS, least=MOST
                 ).above(50)
                 for task in TASKS
@@ -76,7 +76,7 @@ STUDY = Study(
             },
         },
     ),
-    looks=[12, 18],
+    looks=[12, 18, 24],
     show=[
         computed(
             "counts",
@@ -119,8 +119,12 @@ STUDY = Study(
         (
             "Networks of one seed share its data and its batches, so they are no independent draws, and a few lengths or "
             "architectures could make a share of runs. Each seed therefore counts once, as true or not: whether at least "
-            f"{MOST} % of its networks that reach the cue solve the task, and whether at least {FEW} % of the others do. With "
-            "fewer than ten networks the first asks for all of them, and the second for a single one."
+            f"{MOST} % of its networks that reach the cue solve the task, and whether at least {FEW} % of the others do, which "
+            "of fewer than ten is a single one."
+        ),
+        (
+            "That reach is needed and that it is enough are two things: of what can keep a network that reaches the cue from "
+            "learning (rate, budget, a gradient that explodes) nothing is judged. The exceptions are listed."
         ),
         "The first cue of adding stands anywhere in the first half: full reach is more than most examples need.",
         "A run whose reach is not known, as where no gradient arrives at all, counts as one that does not reach the cue.",
@@ -131,6 +135,10 @@ STUDY = Study(
         (
             "In pilots the parts were means of shares over all lengths, judged by signed ranks, though most shares were 0 or 100; "
             "and the first cue of the order of two symbols was taken to stand a step further back than it may."
+        ),
+        (
+            f"The bar of {MOST} % is by pilots (seeds 0 and 1): nine of ten would ask about six networks for all, so that one RNN "
+            "that fails decides a seed. 18 seeds had been planned; 24 find smaller shares of seeds (gradreach decide C0)."
         ),
     ],
 )

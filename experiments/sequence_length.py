@@ -67,8 +67,7 @@ STUDY = Study(
                 for task, (short, long) in ENDS.items()
             },
             "Points of test accuracy that each network has more at the longest sequence of each task than at the shortest.",
-            "Pairs share their seed; pseudomedian with its 95 % interval (signed ranks). A network at the chance level at the "
-            "shortest length has nothing to lose.",
+            "A network at the chance level at the shortest length has nothing to lose.",
         ),
         effects(
             "at_the_longest",
@@ -77,8 +76,7 @@ STUDY = Study(
                 for a, b in PAIRS
             },
             "Who is better at the longest sequence of each task, in points of test accuracy.",
-            "Pairs share their seed; 95 % interval (signed ranks). One that holds zero does not tell them apart. Forget bias, "
-            "chrono and the orthogonal start were expected to help everywhere; where both networks are at the chance level, "
+            "Forget bias, chrono and the orthogonal start were expected to help everywhere; where both networks are at the chance level, "
             "neither does.",
         ),
         *(

@@ -21,6 +21,24 @@ FACES: dict[str, tuple[str, ...] | None] = {
     "gradreach.tracking.replay": ("rows_of",),
     "gradreach.tracking.wandb_run": ("shortened",),
     "gradreach.analysis.stats.statistics": None,
+    "gradreach.analysis.stats.draws": None,
+    "gradreach.analysis.stats.by_example": ("accuracy_interval", "example_interval", "mcnemar"),
+    "gradreach.analysis.stats.intervals": (
+        "extent",
+        "mean_interval",
+        "share_difference_interval",
+        "share_interval",
+        "signed_rank_interval",
+    ),
+    "gradreach.analysis.stats.power": ("power", "seeds_needed", "smallest_found"),
+    "gradreach.analysis.stats.verdict": ("as_aside",),
+    "gradreach.analysis.study.comparison": ("compare",),
+    "gradreach.analysis.study.contrast": ("contrast",),
+    "gradreach.analysis.study.page_tables": ("how_found", "table"),
+    "gradreach.analysis.study.parts": ("Threshold", "arithmetic"),
+    "gradreach.analysis.study.room": ("no_room",),
+    "gradreach.analysis.study.times": ("time_ratio",),
+    "gradreach.analysis.study.value": ("share", "value"),
 }
 """Modules, and which of their names have an example; None: every public function and class."""
 

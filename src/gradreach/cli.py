@@ -216,11 +216,13 @@ def decide(
     claim: Annotated[str, typer.Argument(help="A claim, such as C13, or its experiment.")],
     results_dir: ResultsDir = Path("results"),
     experiments_dir: Annotated[Path, typer.Option(help="The folder of studies.")] = Path("experiments"),
+    conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
 ) -> None:
     """Say from pilot runs (seeds below 100) how many seeds decide a claim, and what the planned ones can find."""
     from gradreach.analysis.pages.terminal import decide
+    from gradreach.sweeps.status import planned_rows
 
-    decide(claim, results_dir, experiments_dir)
+    decide(claim, results_dir, experiments_dir, lambda name: planned_rows(name, conf_dir))
 
 
 @app.command()

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from gradreach.analysis.results import Results
-from gradreach.analysis.stats.by_example import example_interval, mcnemar, spread_of
+from gradreach.analysis.stats.by_example import accuracy_interval, example_interval, mcnemar, spread_of
 from gradreach.analysis.stats.power import seeds_needed, smallest_found
 from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.errors import ConfigError
@@ -108,6 +108,32 @@ def test_the_interval_turns_with_the_sides_and_is_never_without_width():
     assert (turned.value, turned.low, turned.high) == pytest.approx((-found.value, -found.high, -found.low))
     same = example_interval(np.zeros((6, QUESTIONS)))
     assert same.low < 0 < same.high < 0.01
+
+
+@pytest.mark.parametrize("seeds", [6, 12])
+@pytest.mark.parametrize("level", [0.05, 0.05 / 6])
+@pytest.mark.parametrize("mean", [1.6, 4.0])
+def test_an_accuracy_has_an_interval_over_seeds_and_questions_that_covers(mean, level, seeds):
+    generator, repeats, found = np.random.default_rng(seeds), 400, []
+    for _ in range(repeats):
+        hard = 2 * generator.standard_normal(QUESTIONS) + 0.25 * generator.standard_normal((seeds, 1))
+        right = generator.random((seeds, QUESTIONS)) < logistic(mean + hard)
+        found.append(accuracy_interval(right.astype(float), level))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(101)
+    true = float(weights @ logistic(mean + math.hypot(2, 0.25) * nodes)) / math.sqrt(2 * math.pi)
+    share = np.mean([each.low <= true <= each.high for each in found])
+    assert share >= 1 - level - 0.01 - 3 * math.sqrt(level * (1 - level) / repeats)
+
+
+def test_where_nearly_all_questions_are_answered_right_a_small_test_leaves_room_that_seeds_alone_would_not():
+    """Six seeds of 97 % on 100 questions, always the same: over seeds alone the reference has no width."""
+    always = np.arange(100) < 97
+    right = dict.fromkeys(runs()["run_id"], always)
+    part = MORE.above(5)
+    verdict = part.judge(results(right))
+    assert (verdict.state, verdict.effect.full) == ("refuted", "")
+    big = {run_id: np.arange(10_000) < 9_700 for run_id in runs()["run_id"]}
+    assert part.judge(results(big)).why.startswith("the reference, 96.7 to 97.3, lies within 5 of the bound 100")
 
 
 def test_a_seed_that_is_not_known_counts_as_absent_and_one_alone_has_no_interval():

@@ -158,6 +158,25 @@ def test_where_nothing_could_come_out_there_is_no_room(level, gain, part, state)
     assert bool(leaf.why) == (state == "no room")
 
 
+@pytest.mark.parametrize(("margin", "state"), [(20, "open"), (30, "no room")])
+def test_twelve_of_twelve_leave_room_as_far_as_an_exact_share_does(margin, state):
+    """Student's t takes what came out alike for certain; by Clopper and Pearson 12 of 12 may be 73.5 %."""
+    part = compare("solved", LSTM, RNN, outcome="share difference").above(margin)
+    (leaf,) = verdict(study(part), runs(range(100, 112))).parts
+    assert leaf.state == state
+    assert state == "open" or leaf.why.startswith("the reference, 73.5 to 100, lies within 30 of the bound 100")
+
+
+def test_sides_of_ranks_have_room_by_ranks_so_that_one_run_that_diverged_does_not_pass_for_none():
+    frame = runs(range(100, 112)).drop(columns="test/accuracy")
+    frame = frame.assign(**{"test/mse": np.where(frame["model"] == "lstm", 0.001, 0.002)})
+    part = compare("test/mse", LSTM, RNN).below(-0.01)
+    assert verdict(study(part), frame).parts[0].state == "no room"
+    some = (frame["model"] == "rnn") & (frame["seed"] < 104)
+    frame.loc[some, "status"] = "diverged"
+    assert verdict(study(part), frame).parts[0].state == "open"  # a mean without them would lie at 0.002
+
+
 def test_a_share_over_several_settings_is_no_share():
     frame = pd.concat([runs(range(6)), runs(range(6)).assign(seq_len=100, **{"val/accuracy": 0.5})])
     declared = study(share("solved", LSTM, over="seq_len").above(50))

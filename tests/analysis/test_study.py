@@ -26,12 +26,14 @@ from gradreach.study import (
     column,
     compare,
     computed,
+    contrast,
     effect_of,
     effects,
     figure,
     measure,
     share,
     table,
+    time_ratio,
     value,
 )
 
@@ -99,8 +101,67 @@ def test_pairs_of_a_seed_rest_on_what_both_sides_have_done():
     frame = runs()
     frame.loc[(frame["model"] == "lstm") & (frame["seq_len"] == 100) & (frame["seed"] == 0), "status"] = "failed"
     effect = compare("test/accuracy", LSTM, RNN, over="seq_len").of(results(frame))
-    assert effect.value == pytest.approx(20)  # without this seed's long RNN, or it would be more
-    assert effect.n == 5
+    assert effect.value == pytest.approx(20)  # without this seed, of which the short sequences alone would count
+    assert (effect.n, effect.absent) == (4, 1)
+
+
+RUN = {"model": "lstm", "seq_len": 100, "seed": 0}
+OVER = [
+    value("test/accuracy", LSTM, over="seq_len"),
+    compare("test/accuracy", LSTM, RNN, over="seq_len"),
+    compare("test/accuracy", LSTM, RNN, over="seq_len", ratio=True),
+    contrast("train/accuracy", "test/accuracy", LSTM, over="seq_len", label="lost"),
+]
+
+
+@pytest.mark.parametrize("quantity", OVER)
+@pytest.mark.parametrize(
+    ("column", "found", "counted", "absent"),
+    [
+        ("status", "finished", 5, 0),
+        ("status", "failed", 4, 1),  # what is left of the seed would be a mean of something else
+        ("test/accuracy", math.nan, 4, 1),
+        ("status", "missing", 4, 0),  # to come: the page says so
+        ("status", "interrupted", 4, 0),
+    ],
+)
+def test_a_seed_counts_whole_or_not_at_all_and_one_that_is_left_out_is_told(quantity, column, found, counted, absent):
+    frame = runs()
+    frame.loc[(frame[list(RUN)] == pd.Series(RUN)).all(axis=1), column] = found
+    effect = quantity.of(results(frame))
+    assert (effect.n, effect.absent) == (counted, absent)
+    rows = effects("t", {"it": quantity}, "T.").table(results(frame)).compute(results(frame))
+    assert rows.get("seeds left out", pd.Series([0])).tolist() == [absent]
+
+
+def test_a_run_that_diverged_leaves_its_seed_out_where_no_end_is_worse():
+    frame = runs(**{"gradient/start/h.decay": 0.5})
+    frame.loc[(frame[list(RUN)] == pd.Series(RUN)).all(axis=1), "status"] = "diverged"
+    decay = value("gradient/start/h.decay", LSTM, over="seq_len").of(results(frame))
+    assert (decay.n, decay.absent) == (4, 1)
+    assert value("test/accuracy", LSTM, over="seq_len").of(results(frame)).absent == 0  # it counts as the worst
+
+
+def test_a_run_that_lacks_what_it_needs_does_not_count_and_its_seed_does():
+    frame = runs(**{"gradient/start/h.half_life": 3.0, "gradient/start/h.r2": 0.95})
+    frame.loc[
+        (frame[list(RUN)] == pd.Series(RUN)).all(axis=1), ["gradient/start/h.half_life", "gradient/start/h.r2"]
+    ] = [9, 0.5]
+    one = value("gradient/start/h.half_life", LSTM, over="seq_len").of(results(frame))
+    assert (one.value, one.n, one.absent) == (3, 5, 0)
+    frame.loc[frame["seed"] == 0, "gradient/start/h.r2"] = 0.5
+    assert value("gradient/start/h.half_life", LSTM, over="seq_len").of(results(frame)).absent == 1  # none counts
+
+
+def test_seeds_that_are_means_of_different_things_are_refused_before_the_runs():
+    planned = runs(status="missing", seeds=range(100, 104))
+    some = planned[~((planned["seed"] == 103) & (planned["seq_len"] == 100))]
+    declared = study(value("test/accuracy", "lstm", over="seq_len").above(0))
+    check_parts(declared, Results(planned))
+    with pytest.raises(
+        ConfigError, match="“p”: seed 103 has 1 of 2 combinations of seq_len; plan all for every seed, or"
+    ):
+        check_parts(declared, Results(some))
 
 
 def test_each_makes_a_part_of_every_value():
@@ -318,6 +379,31 @@ def test_a_table_of_effects_has_a_row_for_each_place():
     made = effects("gains", {"lstm − rnn": compare("test/accuracy", LSTM, RNN, each="seq_len")}, "Gains.")
     rows = made.table(results()).compute(results())
     assert rows[["what", "seq_len", "seeds"]].to_numpy().tolist() == [["lstm − rnn", 50, 5], ["lstm − rnn", 100, 5]]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "said"),
+    [
+        (
+            compare("test/accuracy", "lstm", "rnn", outcome="mean"),
+            "Mean and 95 % interval (Student's t) of pairs",
+        ),
+        (
+            compare("test/accuracy", "lstm", "rnn"),
+            "Pseudomedian and 95 % interval (signed ranks) of pairs of",
+        ),
+        (compare("parameters", "lstm", "rnn", ratio=True), "one that holds 1 does not tell them apart."),
+        (compare("test/accuracy", "lstm", "rnn", outcome="examples"), "(Student's t over seeds and examples) of pairs"),
+        (compare("parameters", "lstm", "rnn", outcome="fixed"), "No test: the same in every run. Read it so."),
+        (contrast("a", "b", "lstm", label="a − b"), "Pseudomedian and 95 % interval (signed ranks)."),
+        (share("solved", "lstm"), "Share and 95 % interval (exact binomial)."),
+        (time_ratio("gru", "lstm"), "(signed ranks, over rounds) of pairs of one round: one that holds 1"),
+    ],
+)
+def test_a_table_of_effects_says_by_which_test_its_intervals_are_found(quantity, said):
+    reading = effects("t", {"it": quantity}, "T.", "Read it so.").table(results()).reading
+    assert said in reading
+    assert reading.endswith(" Read it so.")
 
 
 def test_a_table_of_ones_own_waits_for_the_first_run():

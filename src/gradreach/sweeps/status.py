@@ -11,10 +11,11 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from gradreach.compose import Composer, all_jobs, configuration
+from gradreach.config import parse, plain
 from gradreach.display import counted, warned_lines
 from gradreach.records import SETTLED, RecordStore
 from gradreach.rounding import number
-from gradreach.run_table.columns import MISSING
+from gradreach.run_table.columns import MISSING, as_frame, planned_row
 from gradreach.run_table.committed import rows_of
 from gradreach.run_table.join import committed_runs
 from gradreach.sweeps.plan import Job, labels, plan, varied
@@ -37,6 +38,17 @@ def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
     """
     with composing(line, conf_dir) as (jobs, compose):
         return plan(jobs, compose)
+
+
+def planned_rows(name: str, conf_dir: Path) -> pd.DataFrame:
+    """Return the run table of an experiment before its runs; no data are read for it.
+
+    Raises:
+        ConfigError: as of ``planned``.
+    """
+    with composing([name], conf_dir) as (jobs, compose):
+        runs = {run.run_id: run for run, _ in (parse(plain(compose(job))) for job in jobs)}
+    return as_frame(planned_row(run.canonical(), run_id) for run_id, run in runs.items())
 
 
 @contextmanager

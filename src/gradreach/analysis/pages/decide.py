@@ -1,7 +1,7 @@
 """``gradreach decide``: what pilots say of a plan, before the seeds that decide are run."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.judging import looks_at
 from gradreach.analysis.study.looks import Looks
 from gradreach.analysis.study.parts import Part, leaves_of
+from gradreach.analysis.study.planned_rule import seeds_of
 from gradreach.analysis.study.selection import in_words
 from gradreach.analysis.study.study_files import known_studies, load_study
 from gradreach.analysis.study.value import Value
@@ -31,8 +32,9 @@ from gradreach.run_table.measurements import load_examples
 
 READING = (
     "Seeds needed: with so many, the part is decided with a probability of 80 % at its last look if runs that decide "
-    "are like the pilots. Smallest found: the truth nearest to the threshold that the planned seeds find with that "
-    "probability. Both by simulation, from the mean and spread of the pilots; of few pilots they are rough."
+    "are like the pilots. Planned: seeds of this part, which may be fewer than the sweep's. Smallest found: the truth "
+    "nearest to the threshold that these find with that probability. Both by simulation, from the mean and spread of "
+    "the pilots; of few pilots they are rough."
 )
 
 
@@ -56,13 +58,16 @@ def study_of(claim: str, experiments_dir: Path) -> tuple[str, Study]:
     return found
 
 
-def decide(claim: str, results_dir: Path, experiments_dir: Path) -> tuple[str, Looks, pd.DataFrame]:
+def decide(
+    claim: str, results_dir: Path, experiments_dir: Path, plan: Callable[[str], pd.DataFrame]
+) -> tuple[str, Looks, pd.DataFrame]:
     """Say of every part how many seeds it needs, and what the planned ones can find.
 
     Args:
         claim: its number, or the name of its experiment.
         results_dir: where the run table with the pilots is.
         experiments_dir: where studies are.
+        plan: returns the runs that an experiment plans, a row each, see ``planned_row``.
 
     Returns:
         The experiment's name, the looks that are planned, and a row for each part that rests on runs.
@@ -81,23 +86,26 @@ def decide(claim: str, results_dir: Path, experiments_dir: Path) -> tuple[str, L
     prepared = study.prepare(pilots)
     by_example = partial(load_examples, study.by_example(prepared), name, results_dir)
     results = Results(prepared, read_examples=by_example, derived=study.columns)
-    numbers = study.looks or [len({seed for seed in runs["seed"] if seed >= CONFIRMATORY}) or pilots["seed"].nunique()]
+    planned = Results(study.prepare(plan(name)), derived=study.columns)
+    planned = planned.where(planned.runs["seed"] >= CONFIRMATORY)
+    numbers = study.looks or [planned.runs["seed"].nunique() or pilots["seed"].nunique()]
     looks = looks_at(study, results, list(range(CONFIRMATORY, CONFIRMATORY + numbers[-1])))
     chosen = study.of_chosen(results).at(looks.level)
-    return name, looks, pd.DataFrame(_rows(study, chosen, looks))
+    return name, looks, pd.DataFrame(_rows(study, chosen, looks, planned))
 
 
-def _rows(study: Study, results: Results, looks: Looks) -> Iterator[dict[str, Any]]:
+def _rows(study: Study, results: Results, looks: Looks, planned: Results) -> Iterator[dict[str, Any]]:
     for title, part in leaves_of(study.parts).items():
         if not isinstance(part, Part):
             continue
         for place, quantity in part.quantity.split(results) or [({}, part.quantity)]:
             name = f"{title}, {in_words(place)}" if place else title
-            yield _row(name, Part(quantity, part.threshold), results, looks)
+            own = len(seeds_of(quantity, planned)) or len(looks.seeds[-1])
+            yield _row(name, Part(quantity, part.threshold), results, looks, own)
 
 
-def _row(name: str, part: Part, results: Results, looks: Looks) -> dict[str, Any]:
-    quantity, planned = part.quantity, len(looks.seeds[-1])
+def _row(name: str, part: Part, results: Results, looks: Looks, planned: int) -> dict[str, Any]:
+    quantity = part.quantity
     effect = quantity.of(results, name, part.threshold)
     row = {"part": name, "threshold": part.threshold, "test": effect.test, "pilots": effect.n}
     row["pilots say"] = part.threshold.judge(effect)[0] if effect.n else "nothing"

@@ -82,9 +82,9 @@ def frame(rows: pd.DataFrame, keys: Sequence[str]) -> None:
         console.print(part)
 
 
-def decide(claim: str, results_dir: Path, experiments_dir: Path) -> None:
+def decide(claim: str, results_dir: Path, experiments_dir: Path, plan: Callable[[str], pd.DataFrame]) -> None:
     """Print what pilots say of a plan."""
-    name, looks, rows = decided(claim, results_dir, experiments_dir)
+    name, looks, rows = decided(claim, results_dir, experiments_dir, plan)
     console = Console(highlight=False, markup=False)
     numbers = ", ".join(str(len(seeds)) for seeds in looks.seeds)
     console.print(

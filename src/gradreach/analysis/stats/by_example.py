@@ -56,6 +56,25 @@ def example_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
     return interval_of(mean, float(values.mean(1).var(ddof=1)), float(values.mean(0).var(ddof=1)), values.shape, level)
 
 
+def accuracy_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
+    """Return the accuracy of one network, with an interval over draws of seeds and of test examples alike.
+
+    As of ``example_interval``, of right and wrong: the two examples that are added are one of each.
+
+    Args:
+        values: ``(seeds, examples)``, 1 where it is right, 0 where not. A seed with NaN is absent.
+        level: 1 minus the coverage that is asked for.
+
+    >>> values = np.ones((6, 100))
+    >>> values[:, :4] = 0  # always the same four
+    >>> found = accuracy_interval(values)
+    >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+    (0.96, 0.908, 0.994)
+    """
+    found = example_interval(2 * values - 1, level)
+    return Interval((found.value + 1) / 2, (found.low + 1) / 2, (found.high + 1) / 2, found.n)
+
+
 def interval_of(
     mean: float, of_seeds: float, of_examples: float, shape: tuple[int, ...], level: float = LEVEL
 ) -> Interval:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from gradreach.analysis.stats.by_example import example_interval
+from gradreach.analysis.stats.by_example import accuracy_interval, example_interval
 from gradreach.analysis.stats.statistics import LEVEL, Interval, estimate, finite
 from gradreach.rounding import number
 
@@ -25,15 +25,23 @@ class Outcome(NamedTuple):
     """A class of outcomes.
 
     - ``words``: its test, for people.
+    - ``estimate``: what its value is.
     - ``interval``: of values, one a seed or pair, at a level α.
     - ``extremes``: of so many values those that leave least open; None where any number of them may decide.
     - ``scale``: what 1 is in the unit of thresholds: shares are in per cent.
+    - ``side``: of one side of a comparison by itself, where that is of another kind than differences are.
     """
 
     words: str
+    estimate: str
     interval: Callable[[np.ndarray, float], Interval]
     extremes: Callable[[int], list[np.ndarray]] | None = None
     scale: float = 1.0
+    side: Callable[[np.ndarray, float], Interval] | None = None
+
+    def of_side(self, values: np.ndarray, level: float) -> Interval:
+        """Return the interval of one side of a comparison by itself, of one value a seed."""
+        return (self.side or self.interval)(values, level)
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
@@ -122,7 +130,7 @@ def share_difference_interval(values: Sequence[float] | np.ndarray, level: float
 
     >>> found = share_difference_interval([1] * 10 + [0, 0])
     >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
-    (0.833, 0.164, 0.985)
+    (0.833, 0.169, 0.986)
     """
     values = finite(values)
     n = len(values)
@@ -155,12 +163,21 @@ def _alike(*values: float) -> Callable[[int], list[np.ndarray]]:
 
 
 OUTCOMES = {
-    "mean": Outcome("Student's t", mean_interval),
-    "ranks": Outcome("signed ranks", signed_rank_interval, _alike(WORST, -WORST, 0)),
-    "share": Outcome("exact binomial", share_interval, _alike(1, 0), 100.0),
-    "fixed": Outcome("no test: the same in every run", extent),
-    "share difference": Outcome("exact binomial, of pairs", share_difference_interval, _alike(1, -1, 0), 100.0),
-    "examples": Outcome("Student's t over seeds and examples", example_interval, scale=100.0),
-    "rounds": Outcome("signed ranks, over rounds", signed_rank_interval, _alike(WORST, -WORST, 0)),
+    "mean": Outcome("Student's t", "mean", mean_interval),
+    "ranks": Outcome("signed ranks", "pseudomedian", signed_rank_interval, _alike(WORST, -WORST, 0)),
+    "share": Outcome("exact binomial", "share", share_interval, _alike(1, 0), 100.0),
+    "fixed": Outcome("no test: the same in every run", "value", extent),
+    "share difference": Outcome(
+        "exact binomial, of pairs",
+        "difference of shares",
+        share_difference_interval,
+        _alike(1, -1, 0),
+        100.0,
+        share_interval,
+    ),
+    "examples": Outcome(
+        "Student's t over seeds and examples", "mean difference", example_interval, None, 100.0, accuracy_interval
+    ),
+    "rounds": Outcome("signed ranks, over rounds", "pseudomedian", signed_rank_interval, _alike(WORST, -WORST, 0)),
 }
 """What a part may declare that it rests on."""

@@ -115,7 +115,7 @@ def smallest_found(
     >>> draws = np.array([-1.0, 0, 1, 2, 3])
     >>> found = smallest_found("mean", draws, 0.05, lambda f: f.low > 0, 24, rng, threshold=0, furthest=math.inf)
     >>> round(found, 1)
-    0.9
+    1.0
     """
     if math.isinf(furthest):
         furthest = threshold + math.copysign(100 * float(draws[np.isfinite(draws)].std(ddof=1)), furthest)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.stats.by_example import mcnemar
-from gradreach.analysis.stats.intervals import mean_interval
+from gradreach.analysis.stats.draws import draws
 from gradreach.analysis.stats.statistics import LEVEL, Interval
 from gradreach.analysis.stats.verdict import Effect
 from gradreach.analysis.study.of_runs import Beside, OfRuns
@@ -47,34 +47,44 @@ class Comparison(OfRuns):
     def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
         """Return what its outcome class makes of the differences of pairs, or of the logarithms of their ratios."""
         first, second = (self._cells(results, side, part) for side in self._sides())
-        means = self._paired(first, second, results)
+        pairs = self._paired(first, second, results)
         column = results.column(self.metric)
         unit = "times" if self.ratio else "points" if column.unit == "%" else column.unit
         low, high = column.limits
         limits = (0.0, math.inf) if self.ratio else (low - high, high - low)
-        effect = self._labelled(self._effect(means, unit, limits, results.level), results)
+        effect = self._labelled(self._effect(pairs, unit, limits, results.level), results)
         if self.outcome == "examples" and effect.n:
-            apart = sum(mcnemar(pair) < LEVEL for pair in self.scaled(means))
+            apart = sum(mcnemar(pair) < LEVEL for pair in self.scaled(pairs))
             beside = f"pairs of runs that McNemar's test tells apart: {apart} of {effect.n}"
             effect = effect._replace(label=f"{effect.label} ({beside})")
         if threshold is None or self.ratio:
             return effect
-        one, other = (
-            mean_interval(side.groupby("seed")["value"].mean().to_numpy(float), results.level)
-            for side in (first, second)
-        )
+        one, other = (self._side(values, results.level) for values in self._apart(first, second, results))
         return effect._replace(full=no_room(column, threshold, one, other, chance_of(first, self.metric)))
 
     def draws(self, results: Results, part: str = "") -> np.ndarray:
-        """Return the difference of each pair, or the logarithm of its ratio; by example, ``(pairs, examples)``."""
+        """Return the difference of each pair, or the logarithm of its ratio; by example, ``(pairs, examples)``.
+
+        NaN where a run of it has no number.
+        """
         first, second = (self._cells(results, side, part) for side in self._sides())
         return self._paired(first, second, results)
 
     def _paired(self, first: pd.DataFrame, second: pd.DataFrame, results: Results) -> np.ndarray:
-        return self._by_example(first, second, results) if self.outcome == "examples" else self._by_run(first, second)
+        if self.outcome != "examples":
+            return self._by_run(first, second)
+        one, other = self._by_example(first, second, results)
+        return np.asarray(one - other)
 
-    def _by_example(self, first: pd.DataFrame, second: pd.DataFrame, results: Results) -> np.ndarray:
-        """Return where the first of a pair alone is right (1), where the second is (−1); NaN where it is not known."""
+    def _apart(self, first: pd.DataFrame, second: pd.DataFrame, results: Results) -> tuple[np.ndarray, np.ndarray]:
+        """Return either side by itself, one value a seed, or by example."""
+        if self.outcome == "examples":
+            return self._by_example(first, second, results)
+        one, other = (draws(side["value"], side["seed"], side["counts"]).to_numpy(float) for side in (first, second))
+        return one, other
+
+    def _by_example(self, first: pd.DataFrame, second: pd.DataFrame, results: Results) -> tuple[np.ndarray, np.ndarray]:
+        """Return where either of a pair is right (1) and where not (0), ``(pairs, examples)``; NaN: not known."""
         known = {each["run_id"]: bits_of(each["right"], each["n"]) for each in results.examples.to_dict("records")}
         pairs = first.merge(second, on="seed", suffixes=("_a", "_b"))
         sizes = sorted({len(known[run_id]) for run_id in (*pairs["run_id_a"], *pairs["run_id_b"]) if run_id in known})
@@ -85,17 +95,19 @@ class Comparison(OfRuns):
         for side, of_side in zip("ab", values, strict=True):
             for i, (run_id, status) in enumerate(zip(pairs[f"run_id_{side}"], pairs[f"status_{side}"], strict=True)):
                 of_side[i] = 0 if status == "diverged" else known.get(run_id, math.nan)
-        return np.asarray(values[0] - values[1])
+        return values[0], values[1]
 
     def _by_run(self, first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
         keys = list(self.paired_by)
         cells = list(dict.fromkeys([*keys, *self._keys]))
-        pairs = first[[*cells, "value"]].merge(second[[*cells, "value"]], on=cells, suffixes=("_a", "_b"))
+        first, second = (side[[*cells, "value", "counts"]] for side in (first, second))
+        pairs = first.merge(second, on=cells, suffixes=("_a", "_b"))
         a, b = (pairs[f"value_{side}"].to_numpy(float) for side in "ab")
         with np.errstate(divide="ignore", invalid="ignore"):
             difference = np.log(a) - np.log(b) if self.ratio else a - b
         difference = np.where((a == b) & np.isinf(a), 0.0, difference)  # both have diverged
-        return pairs.assign(difference=difference).groupby(keys)["difference"].mean().to_numpy(float)
+        counts = pairs["counts_a"] & pairs["counts_b"]
+        return draws(pd.Series(difference, pairs.index), [pairs[key] for key in keys], counts).to_numpy(float)
 
     def shown(self, found: Interval) -> Interval:
         """Return an interval in the unit in which thresholds are written."""

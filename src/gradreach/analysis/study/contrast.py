@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gradreach.analysis.results import Results, Where
-from gradreach.analysis.stats.intervals import mean_interval
+from gradreach.analysis.stats.draws import draws
 from gradreach.analysis.stats.verdict import Effect
 from gradreach.analysis.study.parts import Threshold
 from gradreach.analysis.study.room import no_room
@@ -26,23 +26,30 @@ class Contrast(Value):
         column = results.column(self.metric)
         low, high = column.limits
         unit = "points" if column.unit == "%" else column.unit
-        values = self.draws(results, part)
+        metric, reference = self._both(results, part)
+        values = self._difference(metric, reference)
         effect = self._labelled(self._effect(values, unit, (low - high, high - low), results.level), results)
         if threshold is None:
             return effect
-        first, reference = (
-            mean_interval(self._of_seeds(results, metric, part).to_numpy(float), results.level)
-            for metric in (self.metric, self.reference)
-        )
-        return effect._replace(full=no_room(column, threshold, first, reference, math.nan))
+        sides = (draws(each["value"], each["seed"], each["counts"]).to_numpy(float) for each in (metric, reference))
+        first, other = (self._side(each, results.level) for each in sides)
+        return effect._replace(full=no_room(column, threshold, first, other, math.nan))
 
     def draws(self, results: Results, part: str = "") -> np.ndarray:
-        """Return the difference of each seed."""
-        of_metric, of_reference = (self._of_seeds(results, name, part) for name in (self.metric, self.reference))
-        return (of_metric - of_reference).to_numpy(float)
+        """Return the difference of each seed, NaN where a run of it lacks either number."""
+        return self._difference(*self._both(results, part))
 
-    def _of_seeds(self, results: Results, metric: str, part: str) -> pd.Series:
-        return replace(self, metric=metric)._cells(results, self.a, part).groupby("seed")["value"].mean()
+    def _both(self, results: Results, part: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the same runs twice, with the value of either column."""
+        metric, reference = (
+            replace(self, metric=name)._cells(results, self.a, part) for name in (self.metric, self.reference)
+        )
+        return metric, reference
+
+    @staticmethod
+    def _difference(metric: pd.DataFrame, reference: pd.DataFrame) -> np.ndarray:
+        counts = metric["counts"] & reference["counts"]
+        return draws(metric["value"] - reference["value"], metric["seed"], counts).to_numpy(float)
 
     @property
     def words(self) -> str:

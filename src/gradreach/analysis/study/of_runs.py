@@ -1,5 +1,6 @@
 """What quantities that are of runs share: which runs are meant, their values, and the interval of one value a seed."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradreach.analysis.results import Results, Where, has
+from gradreach.analysis.results import PENDING, Results, Where, has
 from gradreach.analysis.stats.intervals import OUTCOMES
+from gradreach.analysis.stats.statistics import Interval
 from gradreach.analysis.stats.verdict import Effect
 from gradreach.analysis.study.parts import Quantity
-from gradreach.analysis.study.selection import Over, check_closed, in_words, keys_of, listed, values_of
+from gradreach.analysis.study.selection import Over, check_closed, check_even, in_words, keys_of, listed, values_of
 from gradreach.analysis.tables.specification import Measure
 from gradreach.errors import ConfigError, advise
 from gradreach.rounding import number
@@ -63,6 +65,7 @@ class OfRuns(Quantity):
                 if meant.keys() & {"solved", *(results.derived.keys() - set(results.runs))}:
                     continue  # rests on what is measured first
                 check_closed(results, meant, each._keys, part)
+                check_even(results, meant, each._keys, part)
                 if results.where(meant).runs.empty:
                     advise(f"part “{part}”: the sweep has no run of {in_words(meant)}, so nothing decides it")
 
@@ -80,14 +83,25 @@ class OfRuns(Quantity):
         return type(self)(**{**kept, "where": {**self.where, **place}})
 
     def _cells(self, results: Results, side: Where, part: str) -> pd.DataFrame:
-        """Return the values of one side: a row a run, its seed, and where it stands in ``over``."""
+        """Return a row a run of one side: its seed, where it stands in ``over``, its value, and whether it counts.
+
+        A seed of which a run is still to come does not count yet. A run that failed has no value, and so its seed has
+        none; one that lacks what it ``needs`` does not count.
+        """
         meant = self._meant(side)
         has(results.runs, self.metric)
         check_closed(results, meant, self._keys, part or self.words)
-        runs = results.where(meant).ended
+        runs = results.where(meant).runs
+        runs = runs[~runs["seed"].isin(runs.loc[runs["status"].isin(PENDING), "seed"])]
         column = results.column(self.metric)
-        values = Measure(self.metric, "", scale=column.scale, needs=self.needs or column.needs).values(runs)
-        return runs.assign(value=np.where(runs["status"] == "diverged", column.worst, values))
+        measure = Measure(self.metric, "", scale=column.scale, needs=self.needs or column.needs)
+        values = np.where(runs["status"] == "diverged", column.worst, measure.values(runs))
+        values = np.where(runs["status"] == "failed", math.nan, values)
+        return runs.assign(value=values, counts=measure.counts(runs) | (runs["status"] != "finished"))
+
+    def _side(self, values: np.ndarray, level: float) -> Interval:
+        """Return the interval of one side by itself, of one value a seed, by the outcome class."""
+        return self.shown(OUTCOMES[self.outcome].of_side(self.scaled(values), level))
 
     def _effect(self, values: np.ndarray, unit: str, limits: tuple[float, float], level: float) -> Effect:
         """Return the interval of one value a seed, by the outcome class, cut at what is possible."""

@@ -1,6 +1,6 @@
 """Tables that a study shows: of means, of quantities, or computed by a function. Captions and readings follow."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -8,7 +8,9 @@ import pandas as pd
 from gradreach.analysis.column_words import Column
 from gradreach.analysis.naming import CELLS
 from gradreach.analysis.results import Results, Where
+from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.study.asked import Asked, file_stem
+from gradreach.analysis.study.comparison import Comparison
 from gradreach.analysis.study.parts import Quantity
 from gradreach.analysis.study.selection import in_words, listed
 from gradreach.analysis.tables.specification import Computed, Table
@@ -163,29 +165,51 @@ def computed(
     return ComputedOf(name=name, compute=compute, caption=caption, note=note, digits=digits)
 
 
-PAIRED = "Pairs share their seed; 95 % interval (Student's t). One that holds zero does not tell them apart."
+def how_found(quantities: Iterable[Quantity]) -> str:
+    """Say by their outcome classes how effects were found, and what an interval tells.
+
+    >>> from gradreach.study import compare, share
+    >>> how_found([compare("test/accuracy", "lstm", "rnn")])
+    'Pseudomedian and 95 % interval (signed ranks) of pairs of one seed: one that holds 0 does not tell them apart.'
+    >>> how_found([share("solved", "lstm")])
+    'Share and 95 % interval (exact binomial).'
+    """
+    said: dict[str, None] = {}
+    for each in quantities:
+        outcome = OUTCOMES[each.outcome]
+        found = f"{outcome.estimate} and 95 % interval ({outcome.words})" if each.outcome != "fixed" else outcome.words
+        if isinstance(each, Comparison) and each.outcome != "fixed":
+            none = 1 if each.ratio else 0
+            found += f" of pairs of one {listed(each.paired_by)}: one that holds {none} does not tell them apart"
+        said[found[:1].upper() + found[1:]] = None
+    return " ".join(f"{each}." for each in said)
 
 
-def effects(name: str, quantities: Mapping[str, Quantity], caption: str, note: str = PAIRED) -> ComputedOf:
+LEFT_OUT = "seeds left out"
+"""Of which a run has no such number."""
+
+
+def effects(name: str, quantities: Mapping[str, Quantity], caption: str, note: str = "") -> ComputedOf:
     """Declare a table of quantities that decide nothing: value, 95 % interval, and n, a row each.
 
     Args:
         name: of its files.
         quantities: by what they are called; ``each=`` makes a row of every value.
         caption: what it shows.
-        note: how it is read.
+        note: how else it is read; by which test its intervals are found is said anyway.
     """
 
     def compute(results: Results) -> pd.DataFrame:
         rows = []
         for words, quantity in quantities.items():
             for place, each in quantity.split(results) or [({}, quantity)]:
-                _, mean, low, high, n, unit, *_ = each.of(results, words)
-                found = {"mean": mean, "95 % from": low, "to": high, "unit": unit, "seeds": n}
-                rows.append({"what": words, **place, **found})
-        return pd.DataFrame(rows)
+                effect = each.of(results, words)
+                ends = {"estimate": effect.value, "95 % from": effect.low, "to": effect.high, "unit": effect.unit}
+                rows.append({"what": words, **place, **ends, "seeds": effect.n, LEFT_OUT: effect.absent})
+        frame = pd.DataFrame(rows)
+        return frame if frame[LEFT_OUT].any() else frame.drop(columns=LEFT_OUT)
 
-    return computed(name, compute, caption, note)
+    return computed(name, compute, caption, " ".join(filter(None, (how_found(quantities.values()), note))))
 
 
 def _keys(keys: Keys) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.judging import looks_at
 from gradreach.analysis.study.looks import confirmatory
-from gradreach.analysis.study.parts import MANY, Part, leaves_of
+from gradreach.analysis.study.parts import MANY, Part, Quantity, leaves_of
 from gradreach.analysis.study.rule import digest_of
 from gradreach.analysis.study.study_files import EXPERIMENTS, load_study
 from gradreach.config import RunConfig
@@ -60,10 +60,26 @@ def check_parts(study: Study, planned: Results) -> None:
     looks = looks_at(study, prepared, confirmatory(planned.runs["seed"]))
     if not looks.seeds:
         return
-    first = len(looks.seeds[0])
     for name, part in leaves_of(study.parts).items():
-        if isinstance(part, Part) and part.quantity.outcome != "rounds" and (least := part.least(looks.level)) > first:
+        if not isinstance(part, Part) or part.quantity.outcome == "rounds":
+            continue
+        every = [seeds_of(each, prepared) for _, each in part.quantity.split(prepared) or [({}, part.quantity)]]
+        first = min(len(seeds.intersection(looks.seeds[0])) for seeds in every)
+        if 0 < first < (least := part.least(looks.level)):
             shared = f"of {looks.parts} that share 5 % at looks: {len(looks.seeds)}"
             wrong = f"no outcome of {first} seeds at the first look could support it, {shared}"
             hint = f"look first at {least} seeds or more" if least < MANY else "choose another threshold"
             raise ConfigError(f"part “{name}”", part.rule, wrong, hint)
+
+
+def seeds_of(quantity: Quantity, planned: Results) -> set[int]:
+    """Return the seeds that a part rests on, those that all its sides have; of a function all that there are.
+
+    Args:
+        quantity: of the part.
+        planned: the prepared runs, of which nothing is known yet. What is measured first selects none of them.
+    """
+    measured = {"solved", *(planned.derived.keys() - set(planned.runs))}
+    sides = [{key: value for key, value in side.items() if key not in measured} for side in quantity.sides]
+    of_sides = [set(planned.where(side).runs["seed"]) for side in sides] or [set(planned.runs["seed"])]
+    return set(map(int, set.intersection(*of_sides)))

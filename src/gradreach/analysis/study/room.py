@@ -23,8 +23,9 @@ def no_room(column: Column, threshold: Threshold, first: Interval, reference: In
         reference: of the side that it is compared with.
         chance: the level of chance as it is shown; NaN where there is none.
 
-    >>> room = no_room(Column("accuracy", "%", best="max"), Threshold("above", 5), *2 * [Interval(97, 96, 98, 9)], 10)
-    >>> room
+    >>> from gradreach.analysis.study.room import Column, Interval, Threshold
+    >>> both = Interval(97, 96, 98, 9)
+    >>> no_room(Column("accuracy", "%", best="max"), Threshold("above", 5), both, both, 10)
     'the reference, 96 to 98, lies within 5 of the bound 100'
     """
     margin = abs(threshold.at)

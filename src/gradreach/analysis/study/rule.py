@@ -16,7 +16,8 @@ from gradreach.rounding import number
 
 RULE = (
     "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond. Runs "
-    "of one seed count with their mean, and one that diverged as the worst there is."
+    "of one seed count with their mean, and one that diverged as the worst there is; a seed of which a run has no "
+    "number is left out and told, and leaves the part open."
 )
 
 ASIDE = (

@@ -1,6 +1,6 @@
 """Which runs a selector means, what it leaves open, and how it is put in words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -72,6 +72,22 @@ def check_closed(results: Results, meant: Where, cells: Iterable[str], part: str
             allowed=f"{in_words(meant) or 'all runs'} leaves {name} open ({values})",
             hint=f"say over={name!r} (its mean per seed) or each={name!r} (one part a value), or choose by where=",
         )
+
+
+def check_even(results: Results, meant: Where, cells: Sequence[str], part: str) -> None:
+    """See before the runs that every seed has a run in the same cells, so that all seeds are means of the same.
+
+    Raises:
+        ConfigError: naming a seed that lacks one.
+    """
+    if not cells:
+        return
+    runs = results.where(meant).runs[["seed", *cells]].drop_duplicates()
+    sizes = runs.groupby("seed").size()
+    if len(short := sizes[sizes < sizes.max()]):
+        wrong = f"seed {short.index[0]} has {short.iloc[0]} of {sizes.max()} combinations of {listed(cells)}"
+        hint = f"plan all for every seed, or say each={cells[0]!r} in place of over="
+        raise ConfigError(f"part “{part}”", allowed=wrong, hint=hint)
 
 
 def in_words(meant: Where) -> str:

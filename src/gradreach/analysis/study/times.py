@@ -52,7 +52,12 @@ class TimeRatio(Comparison):
         mine = times[times["kernels"] == self.kernels]
         mine = times[times["kernels"] == "torch"] if mine.empty else mine
         return pd.DataFrame(
-            {"round": mine["round"], "seed": 0, "value": mine[f"{direction}_{self.clock}"].astype(float)}
+            {
+                "round": mine["round"],
+                "seed": 0,
+                "value": mine[f"{direction}_{self.clock}"].astype(float),
+                "counts": True,
+            }
         )
 
 

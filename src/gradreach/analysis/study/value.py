@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradreach.analysis.results import Results, Where
+from gradreach.analysis.stats.draws import draws
 from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.stats.verdict import Effect
 from gradreach.analysis.study.of_runs import Beside, OfRuns
@@ -17,7 +18,10 @@ from gradreach.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Value(OfRuns):
-    """The mean of a metric over seeds; runs of one seed count with their mean, or by whether it is at least so much."""
+    """The mean of a metric over seeds; runs of one seed count with their mean, or by whether it is at least so much.
+
+    A seed counts where all of its runs have a number.
+    """
 
     least: float | None = None
 
@@ -36,8 +40,9 @@ class Value(OfRuns):
         return self._labelled(self._effect(values, column.unit, column.limits, results.level), results)
 
     def draws(self, results: Results, part: str = "") -> np.ndarray:
-        """Return the value of each seed."""
-        values = self._cells(results, self.a, part).groupby("seed")["value"].mean().to_numpy(float)
+        """Return the value of each seed, NaN where a run of it has none."""
+        cells = self._cells(results, self.a, part)
+        values = draws(cells["value"], cells["seed"], cells["counts"]).to_numpy(float)
         if self.least is None:
             return values
         return np.where(np.isnan(values), math.nan, OUTCOMES["share"].scale * (values >= self.least))

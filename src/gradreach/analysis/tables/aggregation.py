@@ -8,6 +8,7 @@ import pandas as pd
 
 from gradreach.analysis.order import in_order
 from gradreach.analysis.results import selected
+from gradreach.analysis.stats.draws import draws
 from gradreach.analysis.stats.statistics import LEVEL, Comparison, estimate, holm, paired_test, unpaired_test
 from gradreach.analysis.tables.specification import Measure, Table
 
@@ -33,8 +34,8 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
         for measure in table.measures:
             if len(finished) and _absent(finished, measure.metric):
                 continue  # a measure that this architecture does not have
-            draws = _draws(measure.values(finished), finished)
-            result = estimate(draws.to_numpy())
+            drawn = _draws(measure, finished)
+            result = estimate(drawn.to_numpy())
             rows.append(
                 {
                     **dict(zip(keys, key, strict=True)),
@@ -45,7 +46,7 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
                     "ci95_low": result.mean - result.half_width,
                     "ci95_high": result.mean + result.half_width,
                     "n_valid": result.n,
-                    "n_finished": len(draws),
+                    "n_finished": len(drawn),
                     **{f"n_{status}": int((group["status"] == status).sum()) for status in COUNTED},
                     "n": _seeds(group).nunique(dropna=False),
                     "parameters": _common(finished, "parameters"),
@@ -53,7 +54,7 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
                     "run_ids": " ".join(finished["run_id"]) if "run_id" in finished else "",
                 }
             )
-            values.append(draws)
+            values.append(drawn)
     summary = pd.DataFrame(rows)
     if not summary.empty:
         summary["p_best"], summary["marked"], summary["test"] = _against_best(summary, values, table)
@@ -106,10 +107,10 @@ def _seeds(runs: pd.DataFrame) -> pd.Series:
     return runs["seed"] if "seed" in runs else pd.Series(np.arange(len(runs)), index=runs.index)
 
 
-def _draws(values: np.ndarray, runs: pd.DataFrame) -> pd.Series:
+def _draws(measure: Measure, runs: pd.DataFrame) -> pd.Series:
     """Return one value a seed, the mean of its runs, as several of one seed are no independent draws."""
-    by_seed = pd.Series(values, index=pd.Index(_seeds(runs)))
-    return by_seed if by_seed.index.is_unique else by_seed.groupby(level=0, sort=False).mean()
+    values, counts = (pd.Series(each, index=runs.index) for each in (measure.values(runs), measure.counts(runs)))
+    return draws(values, _seeds(runs), counts, sort=False)
 
 
 def _chance(finished: pd.DataFrame, measure: Measure) -> float:

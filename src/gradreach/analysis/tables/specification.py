@@ -38,8 +38,14 @@ class Measure:
         """Return the measure of every run, NaN where it has none."""
         values = numbers(runs, self.metric) * self.scale
         if self.needs is not None:
-            values[~(numbers(runs, self.needs[0]) >= self.needs[1])] = math.nan
+            values[~self.counts(runs)] = math.nan
         return values
+
+    def counts(self, runs: pd.DataFrame) -> np.ndarray:
+        """Return which runs have what the measure needs to mean anything."""
+        if self.needs is None:
+            return np.ones(len(runs), dtype=bool)
+        return np.asarray(numbers(runs, self.needs[0]) >= self.needs[1])
 
 
 @dataclass(frozen=True)

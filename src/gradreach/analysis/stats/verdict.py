@@ -182,10 +182,10 @@ def effect_of(
     >>> str(effect_of("solved", [True] * 12, "%", outcome="share"))
     'solved: 100 %, 95 % interval 73.5 to 100 (n = 12)'
     """
-    words, interval, _, scale = OUTCOMES[outcome]
-    found = interval(np.asarray(values, float), level)
-    value, low, high = (scale * end for end in found[:3])
-    return Effect(label, value, low, high, found.n, unit, level, len(values) - found.n, words)
+    kind = OUTCOMES[outcome]
+    found = kind.interval(np.asarray(values, float), level)
+    value, low, high = (kind.scale * end for end in found[:3])
+    return Effect(label, value, low, high, found.n, unit, level, len(values) - found.n, kind.words)
 
 
 def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:

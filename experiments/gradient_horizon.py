@@ -30,15 +30,18 @@ def needed(results: Results) -> pd.DataFrame:
             by_horizon >= best - NEAR[metric] / 100 if metric == "accuracy" else by_horizon <= best * (1 + NEAR[metric])
         )
         enough = near.iloc[::-1].cummin().iloc[::-1].astype(bool)  # and so for every longer one
+        least = str(by_horizon.index[enough].min()) if enough.any() else "all of it"
+        chance = some["chance"].mean()
+        learned = best > (1 + chance) / 2 if metric == "accuracy" else best < chance / 2
         rows.append(
             {
                 "task": task,
                 "architecture": name,
-                "needed horizon": str(by_horizon.index[enough].min()) if enough.any() else "all of it",
+                "needed horizon": least if learned else "not learned",
                 "measured reach, no horizon": some.loc[free, REACH].mean(),
                 "without a horizon": best * (100 if metric == "accuracy" else 1),
                 "unit": "%" if metric == "accuracy" else "squared error",
-                "chance": some["chance"].mean() * (100 if metric == "accuracy" else 1),
+                "chance": chance * (100 if metric == "accuracy" else 1),
                 "seeds": int(np.count_nonzero(free)),
             }
         )
@@ -87,7 +90,8 @@ STUDY = Study(
             needed,
             "From which horizon on a network does as well as without one, beside how far its gradient reaches.",
             "Needed: the shortest horizon from which on mean test accuracy stays within a point (a squared error within a "
-            "tenth) of that without a horizon. Reach: the largest lag at which the gradient by the input has 1 % of its "
+            "tenth) of that without a horizon; not learned: without a horizon less than half of the way from chance to no error. "
+            "Reach: the largest lag at which the gradient by the input has 1 % of its "
             "norm at lag 1, after training.",
         ),
         *(

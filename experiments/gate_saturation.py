@@ -113,7 +113,8 @@ STUDY = Study(
         ),
     ],
     caveats=[
-        "Near 0 is below 0.1, near 1 above 0.9: shares of values over units, steps and 16 examples.",
+        "Near 0 is below 0.1, near 1 above 0.9, mostly is more than half: conventions, as the notes give none. Shares are "
+        "of values over units, steps and 16 examples.",
         (
             "Mostly near 0 or 1 holds also of a factor that is near 1 alone, as a forget gate with bias 3, or near 0 alone: "
             "“some vanish, some are kept” needs both. Each part names the two sides."

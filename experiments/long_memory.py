@@ -148,6 +148,10 @@ STUDY = Study(
         ),
     ],
     caveats=[
+        (
+            "Judged is whether an LSTM learns what needs a long memory. Whether its gradient vanishes is measured in C1, and "
+            "whether it needs one that reaches so far, in C18."
+        ),
         ("Lengths that no part judges, GRU and TCN have three seeds: they are shown, and decide nothing."),
         (
             "The budget is small (Hochreiter and Schmidhuber's LSTM of 93 weights took 74,000 sequences for adding at "

@@ -91,6 +91,7 @@ STUDY = Study(
         ),
     ],
     caveats=[
+        "The threshold of accuracies is 0: the smallest gain that is sure supports a part. How large it is stands beside.",
         (
             "Where few examples are known a network may know few of the test whatever its weights: at 200 both sides of a "
             "comparison stand near 30 %, and differences are small."

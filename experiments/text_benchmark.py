@@ -103,6 +103,7 @@ STUDY = Study(
         ),
     ],
     caveats=[
+        "The threshold is 0: the smallest gain that is sure supports a part. How large it is stands beside.",
         "Judged is each network against itself with kernels of one word: as many maps, head, dropout and bound, so that several "
         "words at once are all that differs, with three to five times the weights of a kernel.",
         "A gain by several words says that what is local helps. That features are local is by construction; that they are the "

@@ -68,6 +68,13 @@ def test_a_sweep_has_a_page_and_with_its_study_question_verdict_and_answer(clone
     assert "| more symbols are recalled | supported |" in page
     assert "No digest of this rule was stored when the sweep was planned" in page  # the study came after the runs
     assert call("-m", "gradreach", "tables", "mine", "--check").returncode == 0
+    summary = folder / "results" / "mine" / "summary.json"
+    found = summary.read_text(encoding="utf-8")
+    first, _, rest = found.rpartition('"state": "supported"')  # one outcome of the last part
+    summary.write_text(f'{first}"state": "refuted"{rest}', encoding="utf-8")
+    flipped = call("-m", "gradreach", "tables", "mine", "--check")
+    assert (flipped.returncode, "mine/summary.json: not what the records give" in flipped.stdout) == (1, True)
+    summary.write_text(found, encoding="utf-8")
 
     after = tree(folder)
     assert {name for name in before if after.get(name) != before[name]} == set()

@@ -74,10 +74,12 @@ STUDY = Study(
     ],
     caveats=[
         (
-            "Only what settings can express is here. Held by tests, on every commit (tests/diagnostics/"
-            "test_exact_references.py): a profile below the smallest float in sixty digits, rectifiers as powers of their "
-            "matrix, an LSTM and a GRU that hear only their bias (exactly f, and z), triangular matrices, Σλ_i = mean ln |det J|, "
-            "and a QR that runs forwards with Jacobians of its own."
+            "Only what settings can express is here: diagonal matrices and multiples of the identity, the same at every "
+            "step, whose products commute. Held by tests, on every commit (tests/diagnostics/test_exact_references.py): "
+            "drawn rotations and drawn triangles in a drawn basis, another at every step, which do not commute; a tanh RNN "
+            "with a triangular matrix that hears its input; a profile below the smallest float in sixty digits, rectifiers "
+            "as powers of their matrix, an LSTM and a GRU that hear only their bias (exactly f, and z), Σλ_i = mean ln "
+            "|det J|, and a QR that runs forwards with Jacobians of its own."
         ),
         "All references decay as exponentials, or do not decay: a curve that is none has no factor, here or anywhere.",
         "These layers are small and untrained; what is measured after training goes through the same code.",

@@ -83,6 +83,11 @@ STUDY = Study(
                 f"the edge is seen better with `{kind}`": gain(kind, beside={NO_EDGE: gain("circular")}).above(GAIN)
                 for kind in ("same", "full")
             },
+            "without padding the edge is seen worse than the middle": beside_the_middle("none").below(-GAIN),
+            **{
+                f"with `{kind}` the edge is seen as well as the middle": beside_the_middle(kind).above(-GAIN)
+                for kind in ("same", "full")
+            },
         },
     ),
     looks=[12, 18, 24],
@@ -129,5 +134,6 @@ STUDY = Study(
     changed=[
         "The expectation named `full` alone; how gains are read came with the table of shares.",
         "Ten seeds are pilots now; seeds from 100 on decide, at looks.",
+        "The edge was compared with itself under other padding alone, and not with the middle.",
     ],
 )

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, column, computed, figure, measure, table, value
+from gradreach.study import Claim, Results, Study, computed, figure, measure, share, table
 
 REACH = "gradient/end/x.reach"
 TASKS = {
@@ -10,23 +10,27 @@ TASKS = {
     "adding": "the sum of two marked numbers, one in either half",
     "temporal_order": "in which order two symbols came, one at a tenth, one at half of the sequence",
 }
-CUE = {"recall": 1.0, "adding": 1.0, "temporal_order": 0.9}
-"""How far back the first cue may stand, as a share of the sequence."""
-EACH = ["architecture", "seq_len"]
+JUDGED = [40, 80]
+"""Lengths at which some networks reach the cue and others do not; over 10 steps nearly all do, and solve their task."""
+NETWORKS = ["architecture", "seq_len"]
+MOST, FEW = 75, 10
+"""Per cent of the networks of a seed."""
 
 
-def reach_share(runs: pd.DataFrame) -> pd.Series:
-    """Return how much of the sequence the gradient reaches after training: 1 where it reaches the first step."""
-    return runs[REACH] / (runs["seq_len"] - 1)
+def reaches_cue(runs: pd.DataFrame) -> pd.Series:
+    """Return whether the gradient reaches, after training, as far back as the first cue may stand."""
+    first = (runs["seq_len"] // 10).where(runs["task"] == "temporal_order", 0)  # the steps are counted from 0
+    return (runs[REACH] >= runs["seq_len"] - 1 - first).fillna(False).astype(bool)
 
 
 def counts(results: Results) -> pd.DataFrame:
-    """Count the runs that solved their task, among those whose gradient reaches the first step and among the others."""
+    """Count the runs that solved their task, among those whose gradient reaches the first cue and among the others."""
     rows = []
-    for (task, full), some in results.finished.groupby(["task", "full"], sort=False):
-        reaches = "the first cue" if full else "less"
-        solved = int(some["solved"].sum())
-        rows.append({"task": task, "the gradient reaches": reaches, "solved": solved, "of runs": len(some)})
+    for (task, length), some in results.finished.groupby(["task", "seq_len"], sort=False):
+        row: dict[str, object] = {"task": task, "seq_len": length}
+        for words, mine in (("reach it", some[some["full"]]), ("do not", some[~some["full"]])):
+            row |= {f"{words}, runs": len(mine), f"{words}, solved": int(mine["solved"].sum())}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -47,10 +51,7 @@ STUDY = Study(
         "the step before the last gets. Do the networks whose gradient does so solve the task, and do the others fail?"
     ),
     architecture={"kernel_size": "k={:g}", "model.chrono": "chrono"},
-    derive={
-        "reach_share": column(reach_share, "reach, share of the sequence", "%"),
-        "full": lambda runs: reach_share(runs) >= runs["task"].map(CUE),
-    },
+    derive={"full": reaches_cue},
     solved={"test/accuracy": 90, "test/mse": 0.017},
     claim=Claim(
         "A network has learned the cue where, and only where, its gradient reaches it.",
@@ -62,26 +63,27 @@ STUDY = Study(
         expect_source="our own pilots on recall (seeds 0 to 4)",
         parts={
             **{
-                f"with full reach more than nine of ten solve {task}": value(
-                    "solved", {"full": True}, where={"task": task}, over=EACH, outcome="ranks"
-                ).above(90)
+                f"at most seeds three of four networks that reach the cue solve {task}": share(
+                    "solved", {"full": True}, where={"task": task, "seq_len": JUDGED}, over=NETWORKS, least=MOST
+                ).above(50)
                 for task in TASKS
             },
             **{
-                f"without it fewer than one of ten solves {task}": value(
-                    "solved", {"full": False}, where={"task": task}, over=EACH, outcome="ranks"
-                ).below(10)
+                f"at few seeds one of ten networks that do not reach it solves {task}": share(
+                    "solved", {"full": False}, where={"task": task, "seq_len": JUDGED}, over=NETWORKS, least=FEW
+                ).below(50)
                 for task in TASKS
             },
         },
     ),
-    looks=[12, 18],
+    looks=[12, 18, 24],
     show=[
         computed(
             "counts",
             counts,
-            "Runs that solved their task, by whether their gradient reaches the first cue.",
-            "Solved: at least 90 % of the test right, or a squared error of at most a tenth of chance.",
+            "Runs that solved their task, by whether their gradient reaches the first cue, at each length.",
+            "All networks and seeds. Solved: at least 90 % of the test right, or a squared error of at most a tenth of chance. "
+            f"Judged are the lengths {JUDGED[0]} and {JUDGED[1]}.",
         ),
         figure(
             "metric_against",
@@ -110,13 +112,33 @@ STUDY = Study(
             "how far the gradient may go, and tests the cause."
         ),
         (
-            "Short sequences are easy and within everybody's reach: length alone could make both shares. The tables have reach "
-            "and accuracy by architecture and length; what counts most are lengths at which some networks reach the cue."
+            "Short sequences are easy and within everybody's reach, so that length alone could make both shares. Sequences of 10 "
+            f"steps are shown and not judged: judged are {JUDGED[0]} and {JUDGED[1]} steps, where by pilots some networks reach "
+            "the cue and others do not."
+        ),
+        (
+            "Networks of one seed share its data and its batches, so they are no independent draws, and a few lengths or "
+            "architectures could make a share of runs. Each seed therefore counts once, as true or not: whether at least "
+            f"{MOST} % of its networks that reach the cue solve the task, and whether at least {FEW} % of the others do, which "
+            "of fewer than ten is a single one."
+        ),
+        (
+            "That reach is needed and that it is enough are two things: of what can keep a network that reaches the cue from "
+            "learning (rate, budget, a gradient that explodes) nothing is judged. The exceptions are listed."
         ),
         "The first cue of adding stands anywhere in the first half: full reach is more than most examples need.",
         "A run whose reach is not known, as where no gradient arrives at all, counts as one that does not reach the cue.",
         "A threshold of 1 % of the norm at lag 1 is a convention; profiles say what lies below.",
         "One rate, one budget: what fails here need not fail with more.",
-        "Shares are of the runs of a seed, over architectures and lengths; seeds count, not runs.",
+    ],
+    changed=[
+        (
+            "In pilots the parts were means of shares over all lengths, judged by signed ranks, though most shares were 0 or 100; "
+            "and the first cue of the order of two symbols was taken to stand a step further back than it may."
+        ),
+        (
+            f"The bar of {MOST} % is by pilots (seeds 0 and 1): nine of ten would ask about six networks for all, so that one RNN "
+            "that fails decides a seed. 18 seeds had been planned; 24 find smaller shares of seeds (gradreach decide C0)."
+        ),
     ],
 )

@@ -13,7 +13,7 @@ LINE = ["model=rnn", "model.width=4", "task=adding", "seq_len=20", *FEW, "traine
 @pytest.mark.parametrize(
     ("setting", "most", "beyond", "same"),
     [
-        ("trainer.gradient_horizon", 19, 20, "null"),
+        ("trainer.gradient_horizon", 18, 19, "null"),
         ("trainer.limit_train_batches", 2, 3, "null"),
         ("trainer.limit_val_batches", 1, 2, "null"),
         ("trainer.limit_test_batches", 2, 3, "null"),

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import hydra
 import numpy as np
+import pandas as pd
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -24,6 +25,7 @@ from gradreach.diagnostics.decoding import LAGS, POSITIONS
 from gradreach.run_table.committed import write_plan
 from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_decoding, load_examples, load_history
+from gradreach.tasks import Adding, Recall, TemporalOrder
 from project import PROJECT
 
 OURS = ("C0", "C15", "C16", "C16b", "C18", "C19", "C20", "C21")
@@ -160,6 +162,67 @@ def test_the_curve_that_the_notes_print_has_its_maximum_where_its_derivative_is_
     (part,) = (part for part in leaves("gate_saturation").values() if part.rule == "arithmetic")
     assert part.judge(None).state == "refuted"
     assert part.judge(None).sentence == "Arithmetic: its maximum is 0.529, at x = 0.226."
+
+
+def test_the_horizon_that_is_needed_is_the_shortest_from_which_on_nothing_is_lost():
+    study = load_study("gradient_horizon", PROJECT / "experiments")
+    (needed,) = (each.compute for each in study.tables if each.name == "needed")
+    scores = {
+        "dips": {5: 0.99, 10: 0.5, 15: 0.995, None: 1.0},  # what 5 steps gave once is lost again with 10
+        "all": {5: 0.5, 10: 0.6, 15: 0.7, None: 1.0},
+        "five": {5: 0.75, 10: 0.76, 15: 0.75, None: 0.75},
+        "chance": {5: 0.13, 10: 0.13, 15: 0.13, None: 0.13},
+    }
+    runs = [
+        {"task": "recall", "architecture": name, "metric": "accuracy", "status": "finished", "chance": 0.125, "seed": 0}
+        | {"trainer.gradient_horizon": k, "horizon": k or 19, "test/accuracy": score, "gradient/end/x.reach": 19.0}
+        for name, by_horizon in scores.items()
+        for k, score in by_horizon.items()
+    ]
+    found = needed(Results(pd.DataFrame(runs))).set_index("architecture")["needed horizon"]
+    assert found.to_dict() == {"dips": "15", "all": "all of it", "five": "5", "chance": "not learned"}
+
+
+CUES = {  # which steps of drawn inputs are cues
+    "recall": (Recall, lambda x: x < 8),
+    "adding": (Adding, lambda x: x[:, :, 1] > 0),
+    "temporal_order": (TemporalOrder, lambda x: x < 2),
+}
+
+
+@pytest.mark.parametrize("length", [10, 40, 80])
+@pytest.mark.parametrize("task", CUES)
+def test_the_cue_of_c0_is_reached_from_the_earliest_step_that_is_drawn_on(task, length):
+    kind, cues = CUES[task]
+    x, _ = kind(seq_len=length).draw(np.random.default_rng(0), 4000, "train")
+    lag = length - 1 - int(cues(x).argmax(1).min())
+    reach = pd.DataFrame({"task": task, "seq_len": length, "gradient/end/x.reach": [lag - 1.0, lag, lag + 1, math.nan]})
+    full = load_study("reach_and_accuracy", PROJECT / "experiments").columns["full"].compute(reach)
+    assert full.tolist() == [False, True, True, False]
+
+
+def won(**scores):
+    """Return whether the GRU, and whether the LSTM, is better on every task, by a run table made of these scores."""
+    study = load_study("gru_vs_lstm", PROJECT / "experiments")
+    runs = [
+        {"architecture": name, "task": task, "examples": 3200, "seed": seed, "status": status, "metric": metric}
+        | {f"test/{metric}": score, "seq_len": 1, "kernel_size": None}
+        for task, metric in (("adding", "mse"), ("mnist1d", "accuracy"), ("trec", "accuracy"))
+        for name, several in zip(("gru", "lstm b=1"), scores[task], strict=True)
+        for seed, (status, score) in enumerate(several)
+    ]
+    parts = study.claim.parts["better on every task at fewer than half of the seeds is"]
+    return [part.judge(Results(pd.DataFrame(runs))).effect for part in parts.values()]
+
+
+def test_a_cell_is_better_throughout_at_a_seed_where_it_is_so_on_every_task():
+    ok, bad = [("finished", 0.9)] * 2, [("finished", 0.8)] * 2
+    gru, lstm = won(adding=(bad, ok), mnist1d=(ok, bad), trec=(ok, bad))
+    assert (gru.value, lstm.value, gru.n) == (100, 0, 2), "of squared errors the smaller is better"
+    gru, lstm = won(adding=(ok, bad), mnist1d=(ok, bad), trec=(ok, bad))
+    assert (gru.value, lstm.value) == (0, 0)
+    gru, lstm = won(adding=(bad, [ok[0], ("diverged", math.nan)]), mnist1d=(ok, bad), trec=(ok, [bad[0], ok[0]]))
+    assert (gru.value, lstm.value) == (50, 0), "a tie is no win, and what diverged loses"
 
 
 def test_the_simplified_cell_and_every_start_of_an_lstm_are_judged_by_factors_of_their_own():

@@ -127,7 +127,7 @@ def _sizes(run: RunConfig, task: Task) -> Iterator[tuple[str, Any, float | None,
     """
     budget, own = run.trainer, run.diagnostics
     horizon = budget.gradient_horizon
-    yield "trainer.gradient_horizon", horizon, horizon, task.shape.length - 1, "null"
+    yield "trainer.gradient_horizon", horizon, horizon, task.shape.length - 2, "null"
     if budget.fast_dev_run:
         return
     schedules = {f"diagnostics.{name}": each for name, each in own.schedules.items() if each is not None}

@@ -21,7 +21,6 @@ NAMED = {
     "name": "late",
     "question": "Is it so?",
     "claim": {"id": "C10", "text": "It is so.", "original": "如此"},
-    "beyond": "",
 }
 VERDICT = {"state": "refuted", "sentence": "It is not.", "effect": None, "parts": []}
 PART = {"state": "refuted", "sentence": "gain: −3 points; held against 0.", "effect": EFFECT, "parts": []}

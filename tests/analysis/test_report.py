@@ -31,7 +31,6 @@ CLAIM = Claim(
     expect="Chance.",
     expect_source="somebody, 2018",
     parts={"it does": arithmetic(lambda: False, "No.")},
-    beyond="What it does beyond.",
 )
 VERDICT = Verdict("refuted", Effect("gain", -3.0, -4.0, -2.0, 3, "points"), "It does not <at all>.")
 ACCURACY = Table("accuracy", "Test accuracy & chance.", "Means.", (Measure("test/accuracy", "accuracy", scale=100),))
@@ -122,7 +121,6 @@ def test_claim_rule_and_verdict_are_told(page):
     for said in (
         CLAIM.original,
         CLAIM.text,
-        CLAIM.beyond,
         *CAVEATS[1:],
         "Refuted below 0.",
         "It does not &lt;at all&gt;.",

@@ -189,6 +189,43 @@ def test_a_share_is_that_of_runs_in_per_cent():
     assert share("solved", LSTM, where={"seq_len": 50}).of(solved).value == pytest.approx(40)
 
 
+def test_a_share_of_seeds_asks_each_of_them_for_so_many_of_its_runs():
+    frame = runs(lengths=range(10), seeds=range(100, 112))
+    frame["val/accuracy"] = np.where(frame["seq_len"] < 9, 0.95, 0.5)  # nine of the ten runs of a seed
+    frame.loc[(frame["seed"] == 100) & (frame["seq_len"] == 0), "val/accuracy"] = 0.5  # and of this one eight
+    solved = results(frame, solved={"val/accuracy": 90})
+    counted = {least: share("solved", LSTM, over="seq_len", least=least) for least in (80, 90, 91)}
+    assert {least: each.of(solved).value for least, each in counted.items()} == pytest.approx(
+        {80: 100, 90: 1100 / 12, 91: 0}
+    )
+    found = counted[90].of(solved)
+    exact = stats.binomtest(11, 12).proportion_ci(method="exact")
+    assert (found.low, found.high, found.n) == pytest.approx((100 * exact.low, 100 * exact.high, 12))
+    assert found.label.endswith("lstm, seeds with at least 90 % of their runs over seq_len")
+    assert digest_of(of_part(counted[80].above(50))) != digest_of(of_part(counted[90].above(50)))
+
+
+@pytest.mark.parametrize("option", [{}, {"over": "seq_len", "outcome": "mean"}])
+def test_a_least_share_of_runs_is_refused_where_a_seed_has_one_run_or_no_share(option):
+    with pytest.raises(ConfigError, match=r"least=90: is of a share, over several runs of a seed; say share"):
+        share("solved", LSTM, least=90, **option)
+
+
+def test_a_function_of_what_is_true_or_not_is_judged_in_per_cent():
+    def won(results):
+        return effect_of("won", [True] * 11 + [False], "%", results.level, outcome="share")
+
+    part = by_function(won, outcome="share").above(50)
+    exact = stats.binomtest(11, 12).proportion_ci(method="exact")
+    assert part.judge(results()).effect[1:5] == pytest.approx((1100 / 12, 100 * exact.low, 100 * exact.high, 12))
+    assert part.judge(results()).state == "supported"
+    assert part.least(0.05) == 6, "of six true ones the interval begins at 54 %"
+
+
+def of_part(part):
+    return Study(question="?", claim=Claim("It is.", parts={"p": part}))
+
+
 def test_a_run_without_a_number_has_not_solved_its_task():
     frame = runs(status="diverged", **{"val/accuracy": math.nan})
     assert not results(frame, solved={"val/accuracy": 0}).runs["solved"].any()

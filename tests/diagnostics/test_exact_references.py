@@ -124,6 +124,77 @@ def test_a_triangle_has_the_exponents_of_its_diagonal():
     assert found[0].tolist() == pytest.approx(diagonal.log().tolist(), abs=5e-3)
 
 
+# (d) and (e) again, where every step has another matrix, drawn, in a drawn basis: no two of them commute
+
+
+class Driven(nn.Module):
+    """A linear layer whose input is the matrix of each step."""
+
+    input_size = WIDTH * WIDTH
+
+    def initial_state(self, batch, device, dtype):
+        return torch.ones(batch, WIDTH, device=device, dtype=dtype)
+
+    def step(self, x_t, state):
+        return (x_t.view(-1, WIDTH, WIDTH) @ state.unsqueeze(2)).squeeze(2)
+
+    def forward(self, x):
+        states = [self.initial_state(len(x), x.device, x.dtype)]
+        for x_t in x.unbind(1):
+            states.append(self.step(x_t, states[-1]))
+        return torch.stack(states[1:], 1)
+
+
+def driven_by(matrices):
+    """Return one sequence that hands these matrices, ``(steps, width, width)``, to the layer, and its loss."""
+    first, second = matrices[:2]
+    assert not torch.allclose(first @ second, second @ first)
+    return Batch(matrices.flatten(1).unsqueeze(0), None, torch.zeros(1)), lambda output, target: output[:, -1].sum(1)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.9, 1.0, 1.01])
+def test_rotations_that_do_not_commute_have_one_exponent_and_an_exponential_profile(factor):
+    torch.manual_seed(0)
+    rotations, _ = torch.linalg.qr(torch.randn(STEPS, WIDTH, WIDTH).double())
+    batch, loss = driven_by(factor * rotations)
+    found = lyapunov_spectrum(trace(Driven(), batch, loss).layers[0], transient=0)
+    assert torch.allclose(found, torch.full_like(found, math.log(factor)), atol=1e-12)
+    curve = gradient_profile(Driven(), batch, loss).query("quantity == 'h'")["median"].to_numpy()
+    expected = [math.log10(math.sqrt(WIDTH) * factor**lag) for lag in range(STEPS)]
+    assert curve == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+DIAGONAL = torch.tensor([1.2, 0.9, 0.6, 0.3, 0.1]).double()
+
+
+def test_triangles_that_do_not_commute_have_the_exponents_of_their_diagonals_in_any_basis():
+    torch.manual_seed(0)
+    steps = 1000
+    diagonals = DIAGONAL * torch.exp(0.3 * torch.randn(steps, WIDTH).double())
+    triangles = torch.tril(0.3 * torch.randn(steps, WIDTH, WIDTH).double(), -1) + torch.diag_embed(diagonals)
+    basis, _ = torch.linalg.qr(torch.randn(WIDTH, WIDTH).double())
+    batch, loss = driven_by(basis @ triangles @ basis.T)
+    found = lyapunov_spectrum(trace(Driven(), batch, loss).layers[0], transient=0)[0]
+    logs = diagonals.log().mean(0)
+    assert found.tolist() == pytest.approx(logs.tolist(), abs=0.01)
+    assert found.sum() == pytest.approx(float(logs.sum()), rel=1e-9)
+
+
+def test_a_tanh_rnn_that_hears_its_input_has_the_exponents_of_its_triangle_and_its_slopes():
+    """J_t = diag(1 − h_t²) W is triangular where W is, and another matrix at every step."""
+    torch.manual_seed(0)
+    layer = nn.RNN(2, WIDTH, batch_first=True).double()
+    triangle = torch.tril(0.3 * torch.randn(WIDTH, WIDTH).double(), -1) + torch.diag(DIAGONAL)
+    set_all(layer, weight_hh_l0=triangle)
+    batch = probe(layer, length=2000, batch=1)
+    slopes = 1 - layer(batch.x)[0][0].detach() ** 2
+    assert slopes.std(0).min() > 0.05
+    logs = (slopes * DIAGONAL).log().mean(0).sort(descending=True)[0]
+    found = lyapunov_spectrum(traced(layer, batch), transient=0)[0]
+    assert found.tolist() == pytest.approx(logs.tolist(), abs=0.01)
+    assert found.sum() == pytest.approx(float(logs.sum()), rel=1e-9)
+
+
 # (f) and (h) Jacobians of our own, by autograd, forwards
 
 

@@ -26,17 +26,17 @@ def by_hand(model, x, lengths, horizon):
             state = None
             above = []
             for t, step in enumerate(steps):
-                if t == length - horizon and state is not None:
+                if t == length - 1 - horizon and state is not None:
                     state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
-                given = step[None] if t >= length - horizon else step[None].detach()
+                given = step[None] if t >= length - 1 - horizon else step[None].detach()
                 state = torch.func.functional_call(cell, weights, (given, state))
                 above.append((state[0] if isinstance(state, tuple) else state)[0])
-            steps = [each if t >= length - horizon else each.detach() for t, each in enumerate(above)]
+            steps = [each if t >= length - 1 - horizon else each.detach() for t, each in enumerate(above)]
         answers.append(model.head(steps[-1]))
     return torch.stack(answers)
 
 
-@pytest.mark.parametrize("horizon", [1, 3, 8, 9, 20])
+@pytest.mark.parametrize("horizon", [1, 3, 7, 8, 20])
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "ragged"])
 @pytest.mark.parametrize("encoder", [RNN, LSTM, GRU])
 @pytest.mark.parametrize("layers", [1, 2])
@@ -56,12 +56,38 @@ def test_gradients_are_those_of_states_cut_loose_by_hand(encoder, layers, length
         assert torch.allclose(parameter.grad, other.grad, atol=1e-12), name
 
 
+CUE = 5
+"""The step at which a cue stands, from 0."""
+
+
+@pytest.mark.parametrize("encoder", [RNN, LSTM, GRU])
+@pytest.mark.parametrize("horizon", [18, 19, 20])
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_a_cue_is_learned_from_up_to_the_horizon_and_not_a_step_beyond_it(encoder, horizon, beyond):
+    """One column of the input weights hears the cue alone: their gradient is what is learned from it."""
+    torch.manual_seed(0)
+    model = SequenceModel(encoder(3, width=5), "last", outputs=2).double()
+    reference = copy.deepcopy(model)
+    model.limit_gradient(horizon)
+    length = CUE + 1 + horizon + beyond  # so that the cue stands horizon + beyond steps before the last one
+    x = torch.randn(4, length, 3, dtype=torch.float64)
+    x[:, :, 0] = 0
+    x[:, CUE, 0] = 1.0
+    heard = []
+    for each in (model, reference):
+        each(x).square().sum().backward()
+        heard.append(each.encoder.layers[0].weight_ih_l0.grad[:, 0])
+    learned, whole = heard
+    assert (whole != 0).all()
+    assert torch.equal(learned, torch.zeros(len(learned))) if beyond > 0 else torch.allclose(learned, whole, rtol=1e-9)
+
+
 def test_a_horizon_as_long_as_the_sequence_changes_nothing():
     torch.manual_seed(0)
     model = SequenceModel(LSTM(3, width=5), "last", outputs=2)
     x = torch.randn(4, 9, 3)
     whole = torch.autograd.grad(model(x).sum(), list(model.parameters()))
-    model.limit_gradient(9)
+    model.limit_gradient(8)
     assert all(map(torch.equal, torch.autograd.grad(model(x).sum(), list(model.parameters())), whole))
 
 
@@ -69,7 +95,7 @@ def test_in_evaluation_the_whole_gradient_is_there():
     model = SequenceModel(GRU(3, width=5), "last", outputs=2)
     model.limit_gradient(2)
     x = torch.randn(1, 9, 3, requires_grad=True)
-    for mode, steps in ((True, 2), (False, 9)):
+    for mode, steps in ((True, 3), (False, 9)):
         (gradient,) = torch.autograd.grad(model.train(mode)(x).sum(), x)
         assert int((gradient.abs().sum(2) > 0).sum()) == steps
 

@@ -220,7 +220,7 @@ class TrainerSettings(Settings):
       the budget all the same.
     - ``select``: which epoch's weights are tested: of the best validation score, or the last.
     - ``overfit_batches``: learn from so many batches of the training split, and choose by them.
-    - ``gradient_horizon``: how many steps from the last one a loss is sent back at most; None: all.
+    - ``gradient_horizon``: the largest lag to which a loss is sent back, in steps from the last one; None: all.
     - ``kernels``: what recurrent layers run through; what ``kernels=auto`` comes to for this model on this machine.
     """
 

@@ -64,14 +64,14 @@ class Encoder(nn.Module, ABC):
             The states ``(batch, length', d_out)`` and how many of them are valid; what stands beyond is arbitrary.
         """
 
-    def limit_gradient(self, steps: int) -> None:
-        """Send no gradient further back than so many steps from the last one of a sequence, in training.
+    def limit_gradient(self, horizon: int) -> None:
+        """Send no gradient further back than to this lag, counted from the last step of a sequence, in training.
 
         Raises:
             ConfigError: it cannot.
         """
         hint = "choose model=rnn, lstm or gru"
-        raise ConfigError(HORIZON, steps, "needs layers of nn.RNN, nn.LSTM or nn.GRU", hint)
+        raise ConfigError(HORIZON, horizon, "needs layers of nn.RNN, nn.LSTM or nn.GRU", hint)
 
     @abstractmethod
     def multiply_adds(self, length: int) -> int:

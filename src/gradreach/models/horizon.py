@@ -1,8 +1,14 @@
 """A horizon for the gradient: no loss is sent further back than k steps from where it reads.
 
+The horizon k is the largest lag that the gradient may reach, where a lag counts steps back from the step that is read,
+as in profiles and in ``reach``. So lags 0 to k, which are k + 1 steps, get their whole gradient, and lag k + 1 gets
+exactly none: a cue d steps before the answer is learned from where d ≤ k. The first of T steps is at lag T − 1, so that
+k = T − 1 would cut nothing.
+
 The steps before are run without a graph, and the state that they end in is taken as given: truncated backpropagation
 through time (source: R. J. Williams and J. Peng, 1990), counted from the end of every sequence. What is computed does
-not change, what is learned from does.
+not change, what is learned from does. Nor does it change what later steps may learn to do with that state: they can
+read a cue from it that no weight was taught to put there.
 """
 
 from collections.abc import Iterable
@@ -16,21 +22,21 @@ State = Tensor | tuple[Tensor, Tensor]
 def near_states(
     layers: Iterable[nn.Module], between: nn.Module, x: Tensor, lengths: Tensor | None, horizon: int
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the states of the last steps of every sequence, which know of those before but send them no gradient.
+    """Return the states within the horizon of every sequence, which know of those before but send them no gradient.
 
     Args:
         layers: ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU`` with ``batch_first``, one above the other.
         between: what the states of a layer go through on their way to the next.
         x: ``(batch, length, d_in)``.
         lengths: valid steps, ``(batch,)``; None: all.
-        horizon: how many steps.
+        horizon: the largest lag that gets a gradient.
 
     Returns:
-        States ``(batch, steps, d_out)`` of at most ``horizon`` steps, and how many of them are valid.
+        States ``(batch, steps, d_out)`` of at most ``horizon + 1`` steps, and how many of them are valid.
     """
     ends = torch.full((len(x),), x.shape[1], device=x.device) if lengths is None else lengths
-    start = (ends - horizon).clamp(min=0)
-    far, near = x[:, : int(start.max()) if len(x) else 0], _from(start, x, horizon)
+    start = (ends - 1 - horizon).clamp(min=0)
+    far, near = x[:, : int(start.max()) if len(x) else 0], _from(start, x, horizon + 1)
     for number, layer in enumerate(layers):
         if number:
             far, near = between(far), between(near)
@@ -40,9 +46,9 @@ def near_states(
     return near, None if lengths is None else lengths - start
 
 
-def _from(start: Tensor, x: Tensor, horizon: int) -> Tensor:
+def _from(start: Tensor, x: Tensor, number: int) -> Tensor:
     """Return so many steps of each sequence from its start on; beyond its end stands what is never read."""
-    steps = start.unsqueeze(1) + torch.arange(min(horizon, x.shape[1]), device=x.device)
+    steps = start.unsqueeze(1) + torch.arange(min(number, x.shape[1]), device=x.device)
     index = steps.clamp(max=x.shape[1] - 1).unsqueeze(2)
     return x.gather(1, index.expand(-1, -1, x.shape[2]))
 

@@ -69,8 +69,8 @@ class SequenceModel(nn.Module):
             return answer
         return F.linear(features, torch.renorm(self.head.weight, 2, 0, self.max_norm), self.head.bias)
 
-    def limit_gradient(self, steps: int) -> None:
-        """Send no gradient further back than so many steps from the last one of a sequence, in training.
+    def limit_gradient(self, horizon: int) -> None:
+        """Send no gradient further back than to this lag, counted from the last step of a sequence, in training.
 
         In evaluation, and so for the diagnostics, the whole gradient is there.
 
@@ -81,13 +81,13 @@ class SequenceModel(nn.Module):
         >>> model.limit_gradient(5)
         >>> x = torch.zeros(4, 20, 1, requires_grad=True)
         >>> model(x).sum().backward()
-        >>> int((x.grad.abs().sum((0, 2)) > 0).sum())  # of twenty steps
-        5
+        >>> int((x.grad.abs().sum((0, 2)) > 0).sum())  # lags 0 to 5, of twenty steps
+        6
         """
-        self.encoder.limit_gradient(steps)
+        self.encoder.limit_gradient(horizon)
         if self.readout_name != "last":
             here = {"model.readout": self.readout_name}
-            raise ConfigError(HORIZON, steps, "is counted from the last step", "set model.readout=last", others=here)
+            raise ConfigError(HORIZON, horizon, "is counted from the last step", "set model.readout=last", others=here)
 
     @property
     def parameter_count(self) -> int:

@@ -65,7 +65,7 @@ class Recurrent(Encoder):
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the states of the last layer, ``(batch, length, d_out)``, forwards then backwards.
 
-        In training within a horizon only those of the last so many steps, see ``limit_gradient``.
+        In training within a horizon only those of the steps within it, see ``limit_gradient``.
         """
         if self.horizon is not None and self.training:
             return near_states(self.layers, self.dropout, x, lengths, self.horizon)
@@ -78,18 +78,18 @@ class Recurrent(Encoder):
             x = states
         return x, lengths
 
-    def limit_gradient(self, steps: int) -> None:
-        """Send no gradient further back than so many steps from the last one of a sequence, in training.
+    def limit_gradient(self, horizon: int) -> None:
+        """Send no gradient further back than to this lag, counted from the last step of a sequence, in training.
 
         Raises:
             ConfigError: its layers are none of torch's, or it reads the end first.
         """
         if not all(isinstance(layer, nn.RNNBase) for layer in self.layers):
-            super().limit_gradient(steps)
+            super().limit_gradient(horizon)
         if self.backward_layers:
             hint = "set model.bidirectional=false"
-            raise ConfigError(HORIZON, steps, "has no meaning for states that read the end first", hint)
-        self.horizon = steps
+            raise ConfigError(HORIZON, horizon, "has no meaning for states that read the end first", hint)
+        self.horizon = horizon
 
     def multiply_adds(self, length: int) -> int:
         """Count those of the matrices; the elementwise part is small beside it."""

@@ -213,7 +213,7 @@ def page(built: Built) -> str:
             source = f" ({claim.expect_source})" if claim.expect_source else ""
             parts.append(f"*Expected before the runs:* {claim.expect}{source}")
         parts.append(f"**{verdict.words}.** {built.answer}")
-        parts += [markdown(parts_table(built)).rstrip() if built.parts else "", built.beyond, f"*Rule.* {built.rule}"]
+        parts += [markdown(parts_table(built)).rstrip() if built.parts else "", f"*Rule.* {built.rule}"]
     elif built.answer:
         parts.append(f"**{built.answer}**")
     parts.append("\n".join(f"- {each}" for each in (f"**{built.state}**", *built.caveats)))

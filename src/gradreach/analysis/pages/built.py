@@ -40,12 +40,6 @@ class Built:
     folder: Path
 
     @property
-    def beyond(self) -> str:
-        """Why what is refuted says nothing against the claim; empty where nothing is, or where it does."""
-        claim = self.study.claim
-        return claim.beyond if claim is not None and self.verdict is not None and self.verdict.refuted else ""
-
-    @property
     def answer(self) -> str:
         """One line for people: as written where the parts came out so, else made of them."""
         written = self.study.answer

@@ -45,7 +45,7 @@ def _claim(summary: Mapping[str, Any]) -> dict[str, str]:
         "§": claim["section"],
         "what it says": claim["text"],
         "verdict": f"**{verdict.state}**{verdict.words.removeprefix(verdict.state)}" if verdict else "not run yet",
-        "because": f"{summary['answer']} {summary.get('beyond', '')}".rstrip() if verdict else "",
+        "because": summary["answer"] if verdict else "",
         "effect": lead(verdict) if verdict else "",
         "runs": _runs(summary),
         "experiment": _link(summary),

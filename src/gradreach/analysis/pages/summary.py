@@ -32,7 +32,6 @@ def summary(built: Built, checksums: Mapping[str, str]) -> dict[str, Any]:
         "answer": built.answer,
         "claim": claim_of(study),
         "rule": built.rule,
-        "beyond": built.beyond,
         "verdict": None if built.verdict is None else _plain(built.verdict),
         "planned": len(runs),
         "finished": int((runs["status"] == "finished").sum()),
@@ -106,7 +105,7 @@ def known_summaries(folders: Sequence[Path], experiments_dir: Path) -> list[Mapp
 
 def _unrun(name: str, experiments_dir: Path) -> Mapping[str, Any]:
     empty: dict[str, Any] = {"name": name, "question": name, "claim": None, "verdict": None}
-    empty |= {"planned": 0, "finished": 0, **dict.fromkeys(("about", "answer", "beyond"), "")}
+    empty |= {"planned": 0, "finished": 0, **dict.fromkeys(("about", "answer"), "")}
     try:
         study = load_study(name, experiments_dir)
     except ConfigError as error:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from gradreach.analysis.stats.intervals import OUTCOMES, mean_interval
+from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.stats.statistics import LEVEL
 from gradreach.rounding import number
 
@@ -165,19 +165,27 @@ def stored_verdict(values: Mapping[str, Any]) -> Verdict:
     return Verdict(values["state"], effect, values["sentence"], parts, **more)
 
 
-def effect_of(label: str, values: Sequence[float] | np.ndarray, unit: str = "", level: float = LEVEL) -> Effect:
-    """Return the mean of independent draws that are near normal, one value each, with its t-interval.
+def effect_of(
+    label: str, values: Sequence[float] | np.ndarray, unit: str = "", level: float = LEVEL, outcome: str = "mean"
+) -> Effect:
+    """Return what an outcome class makes of independent draws, one value each: by default their mean, by Student's t.
 
-    Values that are not finite are counted as absent.
+    Values that are not there are counted as absent.
 
     Args:
         label: what it is.
         values: one a seed.
         unit: of the values.
         level: what the interval may miss; in a part of a claim ``results.level``.
+        outcome: one of ``OUTCOMES``; of ``share`` values are true or not, and what is told is in per cent.
+
+    >>> str(effect_of("solved", [True] * 12, "%", outcome="share"))
+    'solved: 100 %, 95 % interval 73.5 to 100 (n = 12)'
     """
-    found = mean_interval(values, level)
-    return Effect(label, *found, unit, level, len(values) - found.n, OUTCOMES["mean"].words)
+    kind = OUTCOMES[outcome]
+    found = kind.interval(np.asarray(values, float), level)
+    value, low, high = (kind.scale * end for end in found[:3])
+    return Effect(label, value, low, high, found.n, unit, level, len(values) - found.n, kind.words)
 
 
 def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:

@@ -38,7 +38,6 @@ class Claim:
       ``.below(x)`` or ``.within(x)``; ``arithmetic(...)``; or a mapping of such, which is one part.
     - ``asides``: questions of our own beside its words, declared as parts are. They share its error and have a row,
       and its state is made of ``parts`` alone.
-    - ``beyond``: why a part that is refuted says nothing against the claim: it goes beyond its words.
     - ``id``, ``section``: of the claims of the founding notes.
     """
 
@@ -49,7 +48,6 @@ class Claim:
     expect_source: str = ""
     parts: Parts = field(default_factory=dict)
     asides: Parts = field(default_factory=dict)
-    beyond: str = ""
     id: str = ""
     section: str = ""
 

@@ -128,19 +128,18 @@ class OfRuns(Quantity):
             raise ConfigError(f"outcome of {self.words}", self.outcome, "is of runs that are true or not", hint)
         return counted
 
-    def shown(self, found: Interval) -> Interval:
-        """Return an interval in the unit in which thresholds are written."""
-        scale = OUTCOMES[self.outcome].scale
-        return found._replace(value=scale * found.value, low=scale * found.low, high=scale * found.high)
-
     def _labelled(self, effect: Effect, results: Results) -> Effect:
         column, label = results.column(self.metric), self.label
         if not label:
             over = [name for name in keys_of(self.over) if name not in values_of(self.over)]
-            mean = f"mean over {listed(over)}" if over else ""
-            label = ", ".join(filter(None, (column.words or self.metric, self._selection(), mean)))
+            taken = self._taken(listed(over)) if over else ""
+            label = ", ".join(filter(None, (column.words or self.metric, self._selection(), taken)))
         beside = "; ".join(f"{words} {_said(each, results)}" for words, each in self.beside.items())
         return effect._replace(label=f"{label} ({beside})" if beside else label)
+
+    def _taken(self, over: str) -> str:
+        """Say what is made of the runs of a seed."""
+        return f"mean over {over}"
 
     def _selection(self) -> str:
         return in_words(self._meant(self.a))

@@ -96,7 +96,8 @@ class Quantity(ABC):
 
     def shown(self, found: Interval) -> Interval:
         """Return an interval in the unit in which thresholds are written."""
-        return found
+        scale = OUTCOMES[self.outcome].scale
+        return found._replace(value=scale * found.value, low=scale * found.low, high=scale * found.high)
 
     @property
     @abstractmethod

@@ -1,5 +1,6 @@
 """The mean of a metric over seeds, or the share of runs of which a column is true."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,19 +8,28 @@ import numpy as np
 
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.stats.draws import draws
+from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.stats.verdict import Effect
 from gradreach.analysis.study.of_runs import Beside, OfRuns
 from gradreach.analysis.study.parts import Threshold
-from gradreach.analysis.study.selection import Over, selector
+from gradreach.analysis.study.selection import Over, keys_of, listed, selector
 from gradreach.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value(OfRuns):
-    """The mean of a metric over seeds; runs of one seed count with their mean, where all have a number."""
+    """The mean of a metric over seeds; runs of one seed count with their mean, or by whether it is at least so much.
+
+    A seed counts where all of its runs have a number.
+    """
+
+    least: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.least is not None and not (self.outcome == "share" and keys_of(self.over)):
+            allowed = "is of a share, over several runs of a seed"
+            raise ConfigError("least", self.least, allowed, "say share(..., over=)")
         if self.outcome == "examples":
             raise ConfigError("outcome", self.outcome, "is of two networks on one test set", "say compare(...)")
 
@@ -32,7 +42,21 @@ class Value(OfRuns):
     def draws(self, results: Results, part: str = "") -> np.ndarray:
         """Return the value of each seed, NaN where a run of it has none."""
         cells = self._cells(results, self.a, part)
-        return draws(cells["value"], cells["seed"], cells["counts"]).to_numpy(float)
+        values = draws(cells["value"], cells["seed"], cells["counts"]).to_numpy(float)
+        if self.least is None:
+            return values
+        return np.where(np.isnan(values), math.nan, OUTCOMES["share"].scale * (values >= self.least))
+
+    def _taken(self, over: str) -> str:
+        if self.least is None:
+            return super()._taken(over)
+        return f"seeds with at least {self.least:g} % of their runs over {over}"
+
+    @property
+    def words(self) -> str:
+        """What it is, before anything is known of the runs."""
+        said = super().words
+        return said if self.least is None or self.label else f"{said}, {self._taken(listed(self._keys))}"
 
 
 def value(
@@ -46,6 +70,7 @@ def value(
     label: str = "",
     beside: Beside | None = None,
     outcome: str = "mean",
+    least: float | None = None,
 ) -> Value:
     """Declare the mean of a metric over seeds.
 
@@ -61,6 +86,8 @@ def value(
         outcome: what kind of numbers they are, one of ``OUTCOMES``, and so the test: ``mean`` of such as are near
             normal, by Student's t; ``ranks``, symmetric about their middle; ``share``, true or not; ``fixed`` by what
             is built, such as the number of parameters.
+        least: of ``share`` with ``over``: a seed counts as true where the column is so in at least that share of its
+            runs, in per cent. Runs of one seed are no independent draws; seeds are.
 
     >>> value("gradient/start/h.decay", "rnn", over="seq_len").below(0.9).rule
     'gradient/start/h.decay, rnn: below 0.9'
@@ -75,15 +102,19 @@ def value(
         label=label,
         beside=beside or {},
         outcome=outcome,
+        least=least,
     )
 
 
 def share(column: str, a: str | Where, **options: Any) -> Value:
     """Declare the share of runs, in per cent, of which a column is true, with its exact binomial interval.
 
-    The options are those of ``value``.
+    The options are those of ``value``. With ``over=`` and ``least=`` it is the share of seeds at which at least that
+    share of the runs is so.
 
     >>> share("solved", {"model": "lstm"}, where={"seq_len": 100}).above(50).rule
     'solved, seq_len 100, lstm: above 50'
+    >>> share("solved", "lstm", over="seq_len", least=90).above(50).rule
+    'solved, lstm, seeds with at least 90 % of their runs over seq_len: above 50'
     """
     return value(column, a, **{"outcome": "share", **options})

@@ -55,7 +55,7 @@ class Grid:
 class Section:
     """What the page says of one experiment; it holds no more of the results than it shows.
 
-    - ``name``, ``study``, ``verdict``, ``state``, ``caveats``, ``rule``, ``answer``, ``beyond``: as of what was built.
+    - ``name``, ``study``, ``verdict``, ``state``, ``caveats``, ``rule``, ``answer``: as of what was built.
     - ``counts``: how many runs are in which state; those that do not occur are left out.
     - ``seconds``: what the runs took together.
     - ``revisions``: of the program that made them.
@@ -72,7 +72,6 @@ class Section:
     caveats: tuple[str, ...]
     rule: str
     answer: str
-    beyond: str
     counts: dict[str, int]
     seconds: float
     revisions: list[str]
@@ -98,7 +97,6 @@ def section_of(built: Built) -> Section:
         built.caveats,
         built.rule,
         built.answer,
-        built.beyond,
         {state: int(states[state]) for state in STATES if state in states},
         float(runs["seconds"].sum()) if "seconds" in runs else 0.0,
         distinct(runs, "revision"),

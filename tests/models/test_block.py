@@ -145,6 +145,30 @@ def test_what_blocks_do_not_do_is_refused() -> None:
         build(m.LSTM, {}, SERIES, readout="last", block="prenorm").limit_gradient(5)
 
 
+class Misfit(m.Encoder):
+    causal, receptive_field = True, None
+
+    def __init__(self, d_in: int, *, width: int = 4, layers: int = 2) -> None:
+        super().__init__()
+        self.d_out = width
+        self.project = nn.Linear(d_in, width + 1)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.project(x), lengths
+
+    def multiply_adds(self, length: int) -> int:
+        return length * self.project.weight.numel()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [(Misfit, r"states of shape \(2, 40, 5\); .* is \(2, 40, 4\)"), (nn.LSTM, "LSTM has no layers")],
+)
+def test_an_encoder_of_ones_own_is_held_to_what_it_says_in_a_block_too(kind: Any, message: str) -> None:
+    with torch.device("meta"), pytest.raises(ConfigError, match=message):
+        build(kind, {}, SERIES, readout="mean", block="prenorm")
+
+
 def test_a_note_names_what_stands_in_the_blocks() -> None:
     model = build(m.CNN, {"dilation_base": 1, "layers": 2}, SERIES, readout="last", block="prenorm")
     assert "CNN in blocks sees 3 of 40 steps" in str(caveat(model, SERIES))

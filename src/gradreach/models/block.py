@@ -120,9 +120,9 @@ def prenorm(kind: type[Encoder], d_in: int, arguments: Mapping[str, Any], expans
     parameters = inspect.signature(kind).parameters
     settings = {name: each.default for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
     settings |= arguments
-    if kind.residual:
+    if getattr(kind, "residual", False):
         raise _refused(kind, "consists of residual blocks of its own")
-    if kind.fixed_length or not {"width", "layers"} <= settings.keys():
+    if getattr(kind, "fixed_length", False) or not {"width", "layers"} <= settings.keys():
         raise _refused(kind, "has no layers of one width, round each of which a block could be made")
     if settings.get("dilation_base", 1) != 1 and settings["layers"] > 1:
         place = "dilates a layer by its place in a stack, and each block has a stack of its own"

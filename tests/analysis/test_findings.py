@@ -68,7 +68,7 @@ def test_the_page_says_where_the_notes_are_wrong_and_leads_to_no_page_that_is_no
     before = page(tmp_path, template)
     assert "Nowhere so far." in before
     assert "- [C16](../experiments/calibration.py) The instrument reads true" in before
-    assert before.count("**not run yet**.") == 21  # C0 to C16, C16b, C18, and the two of this file
+    assert before.count("**not run yet**.") == 24  # C0 to C16, C16b, C18 to C21, and the two of this file
     assert "../results/" not in before.replace("(../results/README.md)", "")  # the ledger is always there
     part = {**PART, "name": "it gains", "effect": EFFECT | {"high": -2.0}}
     parts = [part, {**PART, "state": "open", "effect": None, "name": "it is | new"}]

@@ -3,6 +3,7 @@
 import os
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -170,7 +171,9 @@ def reproduce(
         terminal.frame(ledger.standing(results_dir, conf_dir), ["paper"])
         return
     asked = None if cells is None else [cell for cell in cells.split(",") if cell]
-    found, code = ledger.reproduce(paper, asked, overrides or [], results_dir, conf_dir, force, print)
+    found, code = ledger.reproduce(
+        paper, asked, overrides or [], results_dir, conf_dir, force, partial(print, flush=True)
+    )
     terminal.frame(table(found)[["cell", "published", "ours", "n", "outcome"]], ["cell"])
     print(f"{results_dir}/published/{paper}/README.md")
     if code:

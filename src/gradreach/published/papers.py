@@ -80,8 +80,10 @@ def load(name: str, conf_dir: Path) -> Redone:
     sweeper = (values.get("hydra") or {}).get("sweeper") or {}
     found = Redone(name, paper, list(sweeper.get("parts") or {}), conf_dir)
     _check_parts(found, path)
-    if paper.trains:
-        _check_place(values, name, path)
+    if values.get("experiment") != name:
+        raise ConfigError(path, allowed=f"must say experiment: {name}", hint="its results go to a folder of that name")
+    if paper.trains and values.get("results_dir") != "results/published":
+        raise ConfigError(path, allowed="must say results_dir: results/published", hint="the ledger looks there")
     return found
 
 
@@ -108,11 +110,3 @@ def _check_call(key: str, function: str, arguments: Mapping[str, Any]) -> None:
         inspect.signature(FUNCTIONS[function]).bind(0, **arguments)
     except TypeError as error:
         raise ConfigError(f"{key}.arguments", dict(arguments), f"not those of {function} ({error})") from None
-
-
-def _check_place(values: Mapping[str, Any], name: str, path: Path) -> None:
-    """See that runs go where the ledger looks for them."""
-    if values.get("experiment") != name:
-        raise ConfigError(path, allowed=f"must say experiment: {name}", hint="its results go to a folder of that name")
-    if values.get("results_dir") != "results/published":
-        raise ConfigError(path, allowed="must say results_dir: results/published")

@@ -7,6 +7,7 @@ import filelock
 import pandas as pd
 import pytest
 
+from gradreach.analysis.pages.build import build
 from gradreach.config.published import Paper
 from gradreach.errors import ConfigError
 from gradreach.published import reproduce as ledger
@@ -250,3 +251,8 @@ def test_only_the_parts_of_the_cells_that_are_asked_for_are_swept(monkeypatch, t
 def test_a_cell_that_there_is_not_is_named_with_those_there_are(tmp_path):
     with pytest.raises(ConfigError, match=r"--cells=cnnn: mnist1d has no such cell; did you mean cnn"):
         ledger.reproduce("mnist1d", ["cnnn"], [], tmp_path, CONF, False, print)
+
+
+def test_the_pages_of_the_ledger_are_not_those_of_a_study(kept):
+    with pytest.raises(ConfigError, match=r"holds published numbers beside ours.*gradreach reproduce mnist1d"):
+        build("mnist1d", kept / "published")

@@ -68,7 +68,8 @@ def page(found: Found) -> str:
         f"# {paper.title}",
         f"{paper.authors}, {paper.year}; {'; '.join(links)}. The numbers: {paper.where}.",
         markdown(table(found)).rstrip(),
-        f"Ours: the mean over n seeds, [where the published number should lie]. {READING}",
+        "Ours: the mean over n seeds, [where the published number should lie if it is of the same kind]. What the "
+        "outcomes mean: [all papers](../README.md).",
         _redo(found),
     ]
     if told := _differences(paper):

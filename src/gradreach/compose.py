@@ -93,7 +93,7 @@ def all_jobs(loader: Any, master: DictConfig, arguments: Sequence[str]) -> list[
     return [job for words in read for job in _combinations(words)]
 
 
-def jobs_by_part(loader: Any, master: DictConfig, arguments: Sequence[str]) -> dict[str, list[Sequence[str]]]:
+def jobs_by_part(loader: Any, master: DictConfig, arguments: Sequence[str]) -> dict[str, Sequence[Sequence[str]]]:
     """Return what ``all_jobs`` does, by the part of the sweep that asks for it."""
     own, parts = master.hydra.sweeper, master.hydra.sweeper.get("parts") or {}
     read = [_read(loader, grid, arguments) for grid in grids(own.get("params") or {}, parts)] if parts else []

@@ -12,7 +12,7 @@ from gradreach.errors import ConfigError
 from gradreach.published.draws import draws_file, draws_of, read_draws, seeds_of
 from gradreach.published.outcomes import Measured, Outcome, judge
 from gradreach.published.papers import Redone
-from gradreach.run_table.columns import MISSING, as_frame, frame_of, planned_row
+from gradreach.run_table.columns import as_frame, frame_of, planned_row
 from gradreach.run_table.committed import read_runs, rows_of, run_table
 from gradreach.run_table.join import join
 from gradreach.run_table.load import recorded
@@ -108,8 +108,3 @@ def _of_runs(name: str, cell: Cell, runs: pd.DataFrame) -> Measured:
                 raise ConfigError(f"published.cells.{name}.metric", cell.metric, "its runs have no such", "", choices)
             values.append(float(some[cell.metric].mean()) * cell.scale)
     return Measured(values, int(runs["seed"].nunique()), lost)
-
-
-def is_begun(found: Found) -> bool:
-    """Return whether anything was done for a paper."""
-    return len(found.draws) > 0 or (found.runs is not None and bool((found.runs["status"] != MISSING).any()))

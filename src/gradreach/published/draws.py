@@ -78,6 +78,8 @@ def draw(
     Raises:
         ConfigError: another process draws for the same paper.
     """
+    if not parts:
+        return 0
     path = draws_file(results_dir, redone.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path.parent / ".draws.lock")

@@ -197,7 +197,7 @@ def overview(everything: Sequence[Found]) -> str:
 
 
 def counts(everything: Sequence[Found]) -> pd.DataFrame:
-    """Return how many cells of each paper came out how."""
+    """Return how many cells of each paper came out how, and of all; one paper at least."""
     rows = []
     for found in everything:
         kinds = Counter(outcome.kind for outcome in found.outcomes.values())
@@ -210,8 +210,8 @@ def counts(everything: Sequence[Found]) -> pd.DataFrame:
             | {"cells": str(len(found.outcomes))}
             | {kind.removesuffix(" by"): str(kinds[kind] or "") for kind in KINDS}
         )
-    whole = {key: str(sum(int(row[key] or 0) for row in rows)) for key in list(rows[0])[2:]} if rows else {}
-    return pd.DataFrame([*rows, {"paper": "all", "by": "", **whole}] if rows else rows)
+    whole = {key: str(sum(int(row[key] or 0) for row in rows)) for key in list(rows[0])[2:]}
+    return pd.DataFrame([*rows, {"paper": "all", "by": "", **whole}])
 
 
 def short(authors: str) -> str:

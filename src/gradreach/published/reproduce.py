@@ -62,8 +62,7 @@ def reproduce(
         code = subprocess.run([sys.executable, "run.py", *line], cwd=conf_dir.absolute().parent).returncode
     found = find(redone, results_dir)
     write(found, results_dir)
-    if code == 0:  # else it was stopped, or something in it failed: the other pages have not changed
-        write_overview(results_dir, conf_dir)
+    write_overview(results_dir, conf_dir)
     return found, code
 
 
@@ -118,13 +117,20 @@ def is_kept(results_dir: Path, conf_dir: Path = CONF) -> bool:
 
 
 def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
-    """Return one row a paper: how its cells came out, and what the rest is reckoned to cost."""
+    """Return one row a paper: how its cells came out, and what the rest is reckoned to cost.
+
+    Raises:
+        ConfigError: there are no papers.
+    """
     everything = [find(each, results_dir) for each in all_of(conf_dir)]
+    if not everything:
+        raise ConfigError(
+            conf_dir / "published", allowed="no papers there", hint="docs/reproduce.md tells how to write one"
+        )
     frame = counts(everything)
-    left = [number(float(sum(_left(found))), ".3g") for found in everything]
-    total = number(float(sum(sum(_left(found)) for found in everything)), ".3g")
-    frame["core-minutes left"] = [*left, total] if len(frame) else []
-    frame["paper"] = [found.redone.name for found in everything] + ["all"] * bool(len(frame))
+    left = [sum(_left(found)) for found in everything]
+    frame["core-minutes left"] = [number(minutes, ".0f") for minutes in [*left, sum(left)]]
+    frame["paper"] = [*(found.redone.name for found in everything), "all"]
     return frame
 
 

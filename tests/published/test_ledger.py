@@ -215,7 +215,7 @@ def test_every_cell_and_every_miss_is_printed(kept):
     misses, everything = text.split("## Every miss")[1].split("## All cells")
     assert misses.count("off by") == everything.count("off by") == 7
     assert everything.count("[mnist1d]") == 8
-    assert "| cnn | 92.3 % (n = 1) | 92.30 [92.23, 92.37] | 10 | within | in 2 |" in everything
+    assert "| cnn | 92.3 % (n = 1) | 92.30 [92.23, 92.37] | 10 | within | in 2 ways |" in everything
     cells = pd.read_csv(kept / "published" / "mnist1d" / "cells.csv")
     columns = ["paper", "cell", "published", "spread", "ours", "low", "high", "n", "outcome"]
     assert list(cells) == columns

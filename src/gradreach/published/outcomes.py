@@ -130,4 +130,4 @@ def _agreement(cell: Cell, ours: float, low: float, high: float) -> str:
 def _cost(cell: Cell, before: str) -> str:
     if cell.minutes is None:
         return ""
-    return f"{before}about {number(float(cell.minutes), '.3g')} core-minutes"
+    return f"{before}about {number(float(cell.minutes), ',.0f' if cell.minutes >= 1 else '.1g')} core-minutes"

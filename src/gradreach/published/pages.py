@@ -224,6 +224,10 @@ def short(authors: str) -> str:
     return first.split(". ")[-1] + " et al." * bool(others)
 
 
+def _differs(count: int) -> str:
+    return f"in {count} {'way' if count == 1 else 'ways'}" if count else "in nothing known"
+
+
 def _rows(everything: Iterable[Found], kinds: Sequence[str]) -> Iterable[Mapping[str, str]]:
     for found in everything:
         for name, outcome in found.outcomes.items():
@@ -237,5 +241,5 @@ def _rows(everything: Iterable[Found], kinds: Sequence[str]) -> Iterable[Mapping
                     "ours": ours_text(cell, outcome),
                     "n": str(outcome.n or ""),
                     "outcome": outcome.words,
-                    "differs from theirs": f"in {differs}" if differs else "in nothing known",
+                    "differs from theirs": _differs(differs) if cell.planned else "",
                 }

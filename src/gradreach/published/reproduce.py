@@ -129,7 +129,7 @@ def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
         )
     frame = counts(everything)
     left = [sum(_left(found)) for found in everything]
-    frame["core-minutes left"] = [number(minutes, ".0f") for minutes in [*left, sum(left)]]
+    frame["core-minutes left"] = [number(minutes, ",.0f") for minutes in [*left, sum(left)]]
     frame["paper"] = [*(found.redone.name for found in everything), "all"]
     return frame
 

@@ -45,6 +45,7 @@ NOT_RUN = {
     r"gradreach time": "takes a minute, and TREC: tests/test_time.py",
     r"gradreach (init|run)": "works in a folder of its own: tests/test_packaging.py",
     r"gradreach table .*test_length": "reads a sweep of its own: tests/training/test_by_length.py",
+    r"gradreach reproduce (mnist1d|kim2014)": "trains for minutes: tests/published",
     r"gradreach weights": "names a run of the reader's own: tests/test_weights.py",
     r"python run.py -m model=cnn seq_len=64 kernel_size=3,200": "is shown with its refusal, and tested with it below",
 }

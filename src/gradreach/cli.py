@@ -3,6 +3,7 @@
 import os
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,7 +98,7 @@ def tables(
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Rebuild tables, figures and verdicts from records, without training; of all, also the ledger and report.html."""
+    """Rebuild tables, figures and verdicts from records, without training; of all, also ledgers and report.html."""
     from gradreach.analysis.pages import terminal
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
@@ -107,7 +108,8 @@ def tables(
     if check:
         if source is not None:
             raise ConfigError("--check", allowed="compares with the records here", hint="leave --source out")
-        raise typer.Exit(terminal.check(names, results_dir, whole=not experiments))
+        code = terminal.check(names, results_dir, whole=not experiments)
+        raise typer.Exit(code if experiments else max(code, _check_published(results_dir)))
     records = _records(source)
     agreed, sections, rebuilt, failed = [], [], list[str](), list[str]()
     for name, built in terminal.one_by_one(names, lambda name: build(name, results_dir, source=records), failed):
@@ -121,10 +123,61 @@ def tables(
         terminal.overview(results_dir)
     if sections:
         terminal.report(sections, results_dir)
+    if not experiments and records is None:
+        _rebuild_published(results_dir)
     if failed:
         raise typer.Exit(2)
     if not all(agreed):
         raise typer.Exit(1)
+
+
+def _rebuild_published(results_dir: Path) -> None:
+    from gradreach.published.reproduce import is_kept, rebuild
+
+    if is_kept(results_dir):
+        rebuild(results_dir)
+        print(f"Published numbers beside ours: {results_dir}/published/README.md")
+
+
+def _check_published(results_dir: Path) -> int:
+    """Say which files of the ledger of published numbers are not up to date; return the exit code."""
+    from gradreach.published.reproduce import is_kept, stale
+
+    if not is_kept(results_dir):
+        return 0
+    lines = stale(results_dir)
+    for line in lines:
+        print(line)
+    count = "1 file is" if len(lines) == 1 else f"{len(lines)} files are"
+    print(f"published: {f'{count} not up to date; gradreach tables makes them anew' if lines else 'up to date'}")
+    return bool(lines)
+
+
+@app.command()
+def reproduce(
+    paper: Annotated[str | None, typer.Argument(help="A paper of conf/published; none: list them.")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="As for run.py.")] = None,
+    cells: Annotated[str | None, typer.Option(help="Only these cells: cnn,gru.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Do again what is done.")] = False,
+    results_dir: ResultsDir = Path("results"),
+    conf_dir: Annotated[Path, typer.Option(help="The folder of configurations, run.py beside it.")] = Path("conf"),
+) -> None:
+    """Run what is missing of a published table, and put each number beside ours: gradreach reproduce mnist1d."""
+    from gradreach.analysis.pages import terminal
+    from gradreach.published import reproduce as ledger
+    from gradreach.published.pages import table
+
+    if paper is None:
+        terminal.frame(ledger.standing(results_dir, conf_dir), ["paper"])
+        return
+    asked = None if cells is None else [cell for cell in cells.split(",") if cell]
+    found, code = ledger.reproduce(
+        paper, asked, overrides or [], results_dir, conf_dir, force, partial(print, flush=True)
+    )
+    terminal.frame(table(found)[["cell", "published", "ours", "n", "outcome"]], ["cell"])
+    print(f"{results_dir}/published/{paper}/README.md")
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()

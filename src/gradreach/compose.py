@@ -93,6 +93,14 @@ def all_jobs(loader: Any, master: DictConfig, arguments: Sequence[str]) -> list[
     return [job for words in read for job in _combinations(words)]
 
 
+def jobs_by_part(loader: Any, master: DictConfig, arguments: Sequence[str]) -> dict[str, Sequence[Sequence[str]]]:
+    """Return what ``all_jobs`` does, by the part of the sweep that asks for it."""
+    own, parts = master.hydra.sweeper, master.hydra.sweeper.get("parts") or {}
+    read = [_read(loader, grid, arguments) for grid in grids(own.get("params") or {}, parts)] if parts else []
+    names = [str(name) for name, part in parts.items() if part is not None]
+    return dict(zip(names, [_combinations(words) for words in read], strict=True))
+
+
 def grids(params: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any] | None] | None) -> list[dict[str, Any]]:
     """Return the grids of a sweep: one for each part that is not null; without parts, what is swept itself."""
     if not parts:

@@ -64,10 +64,11 @@ def progress_bar(console: Console) -> Progress:
     )
 
 
-def tables_line(experiment: str, results_dir: Path) -> str:
-    """Return the command that makes the tables of an experiment, as it works in this shell."""
-    elsewhere = [] if results_dir.absolute() == Path("results").absolute() else ["--results-dir", str(results_dir)]
-    return shlex.join([*_command("gradreach"), "tables", experiment, *elsewhere])
+def tables_line(experiment: str, results_dir: Path, published: bool = False) -> str:
+    """Return the command that makes the tables of an experiment, or of a published table, as it works in this shell."""
+    verb, folder = ("reproduce", results_dir.parent) if published else ("tables", results_dir)
+    elsewhere = [] if folder.absolute() == Path("results").absolute() else ["--results-dir", str(folder)]
+    return shlex.join([*_command("gradreach"), verb, experiment, *elsewhere])
 
 
 def leet_line(results_dir: Path) -> str | None:
@@ -276,7 +277,8 @@ class SweepDisplay:
         if "failed" in states and environment.retry == "none":
             self.console.print("  retry=failed does again what failed")
         if environment.experiment is not None:
-            self.console.print(f"  tables and figures: {tables_line(environment.experiment, environment.results_dir)}")
+            line = tables_line(environment.experiment, environment.results_dir, environment.published is not None)
+            self.console.print(f"  tables and figures: {line}")
         if environment.tracking.mode != "off":
             self._tracked([records[run_id] for run_id in self.left if records[run_id]], environment)
         for project in sorted(

@@ -55,7 +55,9 @@ def _see_that_no_sweep_is_meant() -> None:
     """
     hydra = HydraConfig.get()
     words = [word for word in (*hydra.overrides.hydra, *hydra.overrides.task) if not word.startswith("hydra.mode=")]
-    named = next((word for word in words if word.lstrip("+").startswith(("experiment=", "search="))), None)
+    named = next(
+        (word for word in words if word.lstrip("+").startswith(("experiment=", "published=", "search="))), None
+    )
     values: dict[str, set[str]] = {}
     for grid in grids(hydra.sweeper.get("params") or {}, hydra.sweeper.get("parts")):
         for key, value in grid.items():

@@ -9,7 +9,12 @@ from gradreach.errors import ConfigError
 
 TEMPLATE = Path(__file__).parent / "template"
 CHECKOUT = Path(__file__).resolve().parents[2]
-IGNORED = "# raw runs, and what W&B keeps; the tables made of them are small\nresults/runs/\nresults/wandb/\n/data/\n"
+IGNORED = """# raw runs, and what W&B keeps; the tables made of them are small
+results/runs/
+results/wandb/
+results/published/runs/
+/data/
+"""
 
 
 def lay_out(folder: Path) -> list[str]:

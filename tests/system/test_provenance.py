@@ -100,6 +100,7 @@ def test_a_file_that_moves_changes_the_digest(project):
         "src/own/__pycache__/layer.cpython-311.pyc",
         "src/own.egg-info/PKG-INFO",
         "conf/.hidden.yaml",
+        "conf/published/paper.yaml",
     ],
 )
 def test_what_is_no_code_leaves_the_digest(project, name):

@@ -73,6 +73,10 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     run, environment = settled(_part(RunConfig, composed)), _part(RunEnvironment, composed)
     run.optimizer.check()
     run.trainer.check()
+    if environment.published is not None and not environment.published.trains:
+        name = environment.experiment
+        hint = f"gradreach reproduce {name} computes what can be computed"
+        raise ConfigError("published", name, "none of its cells takes training", hint)
     trainer = run.trainer.model_copy(update={"kernels": _kernels(_part(Kernels, composed).kernels, run, environment)})
     return run.model_copy(update={"trainer": trainer}), environment
 

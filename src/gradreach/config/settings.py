@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from gradreach.config.components import Component, LoggerTarget, Settings, Target
+from gradreach.config.published import Paper
 from gradreach.config.tracking import TrackingSettings
 from gradreach.errors import ConfigError
 from gradreach.schedule import MOST, Schedule, checked_schedule
@@ -329,7 +330,7 @@ class RunConfig(Settings):
         return " · ".join(parts)
 
 
-RESERVED = {"quick", "runs", "wandb", "searches", "logs", "jobs"}
+RESERVED = {"quick", "published", "runs", "wandb", "searches", "logs", "jobs"}
 """Folders of results that are no experiments."""
 
 
@@ -352,10 +353,12 @@ ExperimentName = Annotated[str, AfterValidator(checked_name)]
 class RunEnvironment(Settings):
     """Where and how a run is done: nothing here can change what it yields.
 
+    - ``published``: the paper whose numbers the runs are to stand beside; see ``conf/published``.
     - ``prune``: set by a search: of each epoch the worst validation score with which the run is not left, interrupted.
     """
 
     experiment: ExperimentName | None
+    published: Paper | None = None
     tracking: TrackingSettings
     logger: dict[str, LoggerTarget] = Field(default={})
     results_dir: Path

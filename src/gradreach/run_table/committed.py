@@ -50,7 +50,8 @@ def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig], rule: Map
     """Write which runs an experiment consists of; what its table knows of them already is kept.
 
     So are runs that the present code has done and that this line does not ask for: a study may be made in parts, by
-    some of its seeds here and others there, and no part takes away what another has done.
+    some of its seeds here and others there, and no part takes away what another has done. Of a published table that is
+    redone all rows are kept: its cells may be done one by one, over many versions of the code.
 
     Args:
         environment: names the experiment, and its folder.
@@ -62,14 +63,14 @@ def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig], rule: Map
     path = run_table(environment.results_dir, environment.experiment)
     planned = {run.run_id: run for run in runs}
     known = read_runs(path) if path.exists() else pd.DataFrame({"run_id": []})
-    kept = known[known["run_id"].isin(planned) | _done_by_this_code(known)]
+    kept = known if is_published(path) else known[known["run_id"].isin(planned) | _done_by_this_code(known)]
     new = planned.keys() - set(kept["run_id"])
     table = as_frame(chain(rows_of(kept), (planned_row(planned[i].canonical(), i) for i in new)))
     cells = stored_cells(path) if path.exists() else {}
     seeds = sorted({run.seed for run in planned.values()})
     if rule is not None and _is_first_plan(seeds, known, cells):
         cells["rule"] = json.dumps({**rule, "date": date.today().isoformat(), "seeds": seeds}, sort_keys=True)
-    sweep = sweep_digest(sweep_name(path))
+    sweep = None if is_published(path) else sweep_digest(sweep_name(path))
     write_runs(path, table, cells | ({"sweep": sweep} if sweep else {}))
 
 
@@ -88,6 +89,11 @@ def _done_by_this_code(runs: pd.DataFrame) -> pd.Series:
 def is_quick(path: Path) -> bool:
     """Return whether a run table is of a quick form."""
     return path.parent.parent.name == "quick"
+
+
+def is_published(path: Path) -> bool:
+    """Return whether a run table is of a published table that is redone."""
+    return path.parent.parent.name == "published"
 
 
 def sweep_name(path: Path) -> str:

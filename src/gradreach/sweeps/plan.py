@@ -49,7 +49,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
     distinct: dict[str, Job] = {}
     multiply_adds: dict[str, int] = {}
     first: RunEnvironment | None = None
-    for overrides, run, environment in _configured(jobs, compose):
+    for overrides, run, environment in configured(jobs, compose):
         _agree(_flat(first or environment), _flat(environment), OWN)
         first = first or environment
         if (same := distinct.get(run_id := run.run_id)) is not None:
@@ -67,7 +67,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
     return list(distinct.values())
 
 
-def _configured(
+def configured(
     jobs: Iterable[Sequence[str]], compose: Callable[[Sequence[str]], DictConfig]
 ) -> Iterator[tuple[Sequence[str], RunConfig, RunEnvironment]]:
     """Compose and check jobs; of those that differ in their seed alone one, unless others of its settings follow it."""

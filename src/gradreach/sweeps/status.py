@@ -59,6 +59,17 @@ def composing(line: Sequence[str], conf_dir: Path) -> Iterator[tuple[Sequence[Se
     Raises:
         ConfigError: the folder has no configuration.
     """
+    with reading(line, conf_dir) as (loader, master, of_runs):
+        yield all_jobs(loader, master, of_runs), Composer(loader, master).compose
+
+
+@contextmanager
+def reading(line: Sequence[str], conf_dir: Path) -> Iterator[tuple[Any, DictConfig, Sequence[str]]]:
+    """Give Hydra's loader, what it composes for ``python run.py -m <line>``, and what the line says of runs.
+
+    Raises:
+        ConfigError: the folder has no configuration.
+    """
     from hydra import compose
     from hydra.core.global_hydra import GlobalHydra
 
@@ -66,10 +77,9 @@ def composing(line: Sequence[str], conf_dir: Path) -> Iterator[tuple[Sequence[Se
     with configuration(conf_dir):
         of_sweep = [override for override in overrides if override.lstrip("+~").startswith(("hydra.", "hydra/"))]
         of_runs = [override for override in overrides if override not in of_sweep]
-        experiment = [override for override in of_runs if override.startswith("experiment=")]
-        master = compose("config", overrides=[*experiment, *of_sweep], return_hydra_config=True)
-        loader = GlobalHydra.instance().config_loader()
-        yield all_jobs(loader, master, of_runs), Composer(loader, master).compose
+        named = [override for override in of_runs if override.startswith(("experiment=", "published="))]
+        master = compose("config", overrides=[*named, *of_sweep], return_hydra_config=True)
+        yield GlobalHydra.instance().config_loader(), master, of_runs
 
 
 def survey(jobs: Sequence[Job]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ def summarize_sweep(environment: RunEnvironment, experiments_dir: Path = Path("e
 
     Whatever goes wrong is said in one line: the records are there, and ``gradreach tables`` makes the same of them.
     """
-    if environment.experiment is None or environment.tracking.mode == "off":
+    if environment.experiment is None or environment.published is not None or environment.tracking.mode == "off":
         return
     try:
         log_summary(environment, environment.experiment, _summary(environment, environment.experiment, experiments_dir))

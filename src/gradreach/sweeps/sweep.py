@@ -68,7 +68,8 @@ def sweep(
         from gradreach.analysis.study.planned_rule import rule_to_store
         from gradreach.run_table.committed import write_plan
 
-        write_plan(environment, runs, rule_to_store(environment.experiment, runs, done))
+        judged = environment.published is None  # else it is of a paper, not of the study that may have the same name
+        write_plan(environment, runs, rule_to_store(environment.experiment, runs, done) if judged else None)
     code, unrecorded = 0, {}
     to_do = [job.run for job in left]
     run_ids, driver = [run.run_id for run in to_do], become_driver()

@@ -37,6 +37,8 @@ def revision() -> str | None:
 
 CODE = ("src", "conf", "experiments", "requirements.lock")
 """What of a project's folder is its code, beside the modules that lie in it (``run.py``)."""
+NO_CODE = "conf/published/"
+"""What of it says nothing that a run's configuration does not: papers, whose notes are written after their runs."""
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -44,8 +46,9 @@ def code_digest() -> str:
     """Return a digest of the code that runs are done with: 12 hexadecimal digits.
 
     It is made of the paths and the contents of all files of this package, and of the project's ``src``, ``conf``,
-    ``experiments``, ``requirements.lock`` and ``run.py``. What lies elsewhere (results, docs, tests) does not change
-    it, nor do caches, permissions, or the line endings of a checkout: two machines with the same code agree on it.
+    ``experiments``, ``requirements.lock`` and ``run.py``. What lies elsewhere (results, docs, tests) or in
+    ``conf/published`` does not change it, nor do caches, permissions, or the line endings of a checkout: two machines
+    with the same code agree on it.
     """
     return _code_digest(project_folder())
 
@@ -68,7 +71,7 @@ def _code_digest(project: Path) -> str:
     files: dict[str, Path] = {}
     if _is_project(project):
         own = [*project.glob("*.py"), *(file for name in CODE for file in _files(project / name))]
-        files = {file.relative_to(project).as_posix(): file for file in own}
+        files = {name: file for file in own if not (name := file.relative_to(project).as_posix()).startswith(NO_CODE)}
     package = (*_files(PACKAGE), *_files(PACKAGE.parent / "hydra_plugins" / "gradreach.py"))
     files |= {f"src/{file.relative_to(PACKAGE.parent).as_posix()}": file for file in package}
     found = hashlib.sha256()

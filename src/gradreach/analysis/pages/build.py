@@ -25,6 +25,7 @@ from gradreach.errors import ConfigError, advise
 from gradreach.records import RecordStore
 from gradreach.run_table.columns import csv
 from gradreach.run_table.committed import (
+    is_published,
     is_quick,
     outdated,
     run_table,
@@ -63,6 +64,9 @@ def build(
             run has.
     """
     plan = run_table(results_dir, name)
+    if is_published(plan):
+        hint = f"gradreach reproduce {name} makes its page"
+        raise ConfigError(results_dir, allowed="holds published numbers beside ours, and no studies", hint=hint)
     if not plan.exists() or Path(name).name != name:
         load_study(name, experiments_dir)
         hint = f"python run.py -m experiment={name} makes them"

@@ -1,0 +1,179 @@
+"""A published table, as ``conf/published/<name>.yaml`` tells it: whose it is, its cells, what stands beside them."""
+
+from decimal import Decimal, InvalidOperation
+from math import isfinite
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
+
+from gradreach.config.components import Settings
+
+PER_CENT = "%"
+POINTS = 2.0
+"""How far from its middle an interval of accuracies may reach, at most, for "within" to be said of it."""
+SHARE = 0.2
+"""The same of any other number: this share of its distance to chance, or to zero where it has none."""
+
+
+def _printed(value: str | int | float) -> str:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError("must be a number as it is printed") from None
+    if not number.is_finite():
+        raise ValueError("must be a finite number")
+    return str(value)
+
+
+def half_digit(printed: object) -> float:
+    """Return half a unit of the last digit of a printed number: by so much it may have been rounded.
+
+    >>> half_digit("0.0204"), half_digit(92.3), half_digit("5.3e-5")
+    (5e-05, 0.05, 5e-07)
+    """
+    exponent = Decimal(str(printed)).as_tuple().exponent
+    assert isinstance(exponent, int)
+    return 0.5 * 10.0**exponent
+
+
+Printed = Annotated[str | int | float, AfterValidator(_printed)]
+"""A number with the digits that it is printed with; quoted where it ends in a zero behind the first: ``'95.10'``."""
+Name = Annotated[str, Field(pattern=r"^\w[\w-]{0,63}$", description="made of letters, digits, '_' and '-'")]
+Text = Annotated[str, Field(min_length=1)]
+Source = Annotated[
+    str,
+    Field(
+        pattern=r"^(doi:10\.\d{4,}/\S+|arXiv:\d{4}\.\d{4,5}|https://\S+)$",
+        description="a DOI (doi:10.…), an arXiv number (arXiv:1803.01271) or an address (https://…)",
+    ),
+]
+
+
+class Computation(Settings):
+    """What is no training: a function of ``gradreach.published.computations``, once for each seed.
+
+    - ``draws``: how many seeds; 1 where nothing is drawn, so that the value has no spread.
+    """
+
+    function: Name
+    arguments: dict[str, Any] = Field(default={})
+    draws: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+class Cell(Settings):
+    """One published number, and what is to stand beside it.
+
+    - ``dataset``, ``model``: for people.
+    - ``metric``: the column of the run table that is compared, or what a computation calls it.
+    - ``published``: the number, with the digits that it is printed with.
+    - ``spread``, ``ddof``: the standard deviation that they give, and whether it divides by n − 1 (1) or by n (0).
+    - ``n``: of how many runs of theirs the number is the mean; ``runs``: each of them, where they give them.
+    - ``chance``: what is had without learning; what a run that diverged or failed counts for.
+    - ``unit``: of the published number; ``%`` turns our accuracies into per cent.
+    - ``factor``: what ours is multiplied by, where theirs is a mean over more.
+    - ``widest``: instead of what ``POINTS`` and ``SHARE`` allow: less, never more.
+    - ``part``: of ``hydra.sweeper.parts`` or of ``compute``; by default that of the cell's own name.
+    - ``minutes``: what it costs on one core, reckoned.
+    - ``deviations``: from their protocol, beside those of the whole paper, each with its reason.
+    - ``not_comparable``, ``not_run``: why no runs are planned: never, or not yet.
+    """
+
+    dataset: Text
+    model: Text
+    metric: Text
+    published: Printed
+    spread: NonNegativeFloat | None = None
+    ddof: Annotated[int, Field(ge=0, le=1)] = 1
+    n: PositiveInt | None = None
+    runs: list[float] = Field(default=[])
+    chance: float | None = None
+    unit: str = ""
+    factor: PositiveFloat = 1.0
+    widest: PositiveFloat | None = None
+    part: Name | None = None
+    minutes: NonNegativeFloat | None = None
+    deviations: list[Text] = Field(default=[])
+    not_comparable: Text | None = None
+    not_run: Text | None = None
+
+    @property
+    def value(self) -> float:
+        """The published number."""
+        return float(self.published)
+
+    @property
+    def half_digit(self) -> float:
+        """Half a unit of its last printed digit."""
+        return half_digit(self.published)
+
+    @property
+    def allowed(self) -> float:
+        """How far from its middle an interval may reach for "within" to be said."""
+        most = POINTS if self.unit == PER_CENT else SHARE * abs(self.value - (self.chance or 0.0))
+        return min(most, self.widest or most)
+
+    @property
+    def scale(self) -> float:
+        """What our numbers are multiplied by to stand beside the published one."""
+        return self.factor * (100.0 if self.unit == PER_CENT else 1.0)
+
+    @property
+    def planned(self) -> bool:
+        """Whether it is to be run or computed."""
+        return self.not_comparable is None and self.not_run is None
+
+    @field_validator("runs")
+    @classmethod
+    def _are_what_is_published(cls, runs: list[float], info: ValidationInfo) -> list[float]:
+        if runs and not all(map(isfinite, runs)):
+            raise ValueError("must be finite")
+        mean, printed = sum(runs) / len(runs) if runs else 0.0, info.data.get("published")
+        if runs and printed is not None and abs(mean - float(printed)) > half_digit(printed) * (1 + 1e-9):
+            raise ValueError(f"must have the mean that is published, {printed}, and has {mean:g}")
+        if runs and info.data.get("n") not in (None, len(runs)):
+            raise ValueError(f"must be as many as n says, {info.data['n']}")
+        return runs
+
+    @field_validator("not_run")
+    @classmethod
+    def _is_one_of_two(cls, why: str | None, info: ValidationInfo) -> str | None:
+        if why is not None and info.data.get("not_comparable") is not None:
+            raise ValueError("must not stand beside not_comparable")
+        return why
+
+
+class Paper(Settings):
+    """A paper with numbers that are redone: ``published`` in ``conf/published/<name>.yaml``.
+
+    - ``where``: in which table, figure or file of theirs the numbers stand.
+    - ``deviations``: from their protocol, of all cells, each with its reason.
+    - ``notes``: what was found out beside the cells, such as why one is missed.
+    """
+
+    title: Text
+    authors: Text
+    year: Annotated[int, Field(ge=1900, le=2100)]
+    source: Source
+    code: Source | None = None
+    where: Text
+    deviations: list[Text] = Field(default=[])
+    notes: list[Text] = Field(default=[])
+    compute: dict[Name, Computation] = Field(default={})
+    cells: Annotated[dict[Name, Cell], Field(min_length=1)]
+
+    def part_of(self, cell: str) -> str:
+        """Return the part that a cell's numbers come from."""
+        return self.cells[cell].part or cell
+
+    @property
+    def trains(self) -> bool:
+        """Whether a cell is planned that takes training."""
+        return any(cell.planned and self.part_of(name) not in self.compute for name, cell in self.cells.items())

@@ -1,0 +1,117 @@
+"""``results/published/<name>/draws.csv``: what computations gave, one row a number; each draw is kept at once."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import filelock
+import pandas as pd
+
+from gradreach.config.published import Computation
+from gradreach.errors import ConfigError
+from gradreach.published.papers import FIRST_SEED, Redone
+from gradreach.run_table.columns import read_csv
+from gradreach.run_table.seal import check_seal, sealed
+from gradreach.system.files import write_text
+from gradreach.system.provenance import code_digest
+
+COLUMNS = ("part", "seed", "quantity", "value", "seconds", "computation", "code")
+RESTORE = "restore it, or delete it and compute again"
+
+
+def draws_file(results_dir: Path, name: str) -> Path:
+    """Return where the draws of a paper stand."""
+    return results_dir / "published" / name / "draws.csv"
+
+
+def identity(computation: Computation) -> str:
+    """Return what a computation is known by: 16 hexadecimal digits of its function and its arguments."""
+    said = json.dumps([computation.function, computation.arguments], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def seeds_of(computation: Computation) -> range:
+    """Return the seeds of its draws."""
+    return range(FIRST_SEED, FIRST_SEED + computation.draws)
+
+
+def read_draws(path: Path) -> pd.DataFrame:
+    """Read draws; none where there is no file.
+
+    Raises:
+        ConfigError: it was changed by hand, or is no such table.
+    """
+    if not path.is_file():
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
+    check_seal(path, path.read_bytes(), RESTORE)
+    frame = read_csv(path).drop(columns="checksum")
+    if tuple(frame) != COLUMNS:
+        raise ConfigError(path, allowed="has other columns than draws have", hint=RESTORE)
+    return frame
+
+
+def draws_of(redone: Redone, frame: pd.DataFrame, part: str) -> pd.DataFrame:
+    """Return the draws of a part as it is defined today: one row a seed, one column a quantity."""
+    computation = redone.paper.compute[part]
+    own = frame[(frame["part"] == part) & (frame["computation"] == identity(computation))]
+    own = own[own["seed"].isin(seeds_of(computation))]
+    return own.pivot_table(index="seed", columns="quantity", values="value", dropna=False)
+
+
+def draw(
+    redone: Redone, parts: Sequence[str], results_dir: Path, *, force: bool = False, tell: Callable[[str], None]
+) -> int:
+    """Do the draws of parts that are missing; each is on the disk before the next begins.
+
+    Args:
+        redone: the paper.
+        parts: of its computations.
+        results_dir: where results are.
+        force: do those again that there are.
+        tell: is told of each in a line.
+
+    Returns:
+        How many were done.
+
+    Raises:
+        ConfigError: another process draws for the same paper.
+    """
+    if not parts:
+        return 0
+    path = draws_file(results_dir, redone.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.parent / ".draws.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise ConfigError(redone.name, allowed="another process is at its draws", hint="wait until it ends") from None
+    try:
+        return sum(_draw(redone, part, path, force, tell) for part in parts)
+    finally:
+        lock.release()
+
+
+def _draw(redone: Redone, part: str, path: Path, force: bool, tell: Callable[[str], None]) -> int:
+    from gradreach.published.computations import FUNCTIONS
+
+    computation = redone.paper.compute[part]
+    there = set() if force else set(draws_of(redone, read_draws(path), part).index)
+    left = [seed for seed in seeds_of(computation) if seed not in there]
+    for seed in left:
+        begun = time.perf_counter()
+        values = FUNCTIONS[computation.function](seed, **computation.arguments)
+        seconds = round(time.perf_counter() - begun, 3)
+        _keep(path, part, seed, values, seconds, identity(computation))
+        tell(f"{redone.name} {part}, seed {seed}: {seconds:.1f} s")
+    return len(left)
+
+
+def _keep(path: Path, part: str, seed: int, values: dict[str, float], seconds: float, computation: str) -> None:
+    before = read_draws(path)
+    kept = before[~((before["part"] == part) & (before["seed"] == seed))]
+    told = {"seconds": seconds, "computation": computation, "code": code_digest()}
+    new = pd.DataFrame([{"part": part, "seed": seed, "quantity": q, "value": v, **told} for q, v in values.items()])
+    rows = (pd.concat([kept, new]) if len(kept) else new)[[*COLUMNS]]
+    write_text(path, sealed(rows.sort_values(["part", "seed", "quantity"], ignore_index=True)))

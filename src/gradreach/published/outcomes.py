@@ -1,0 +1,133 @@
+"""Does a published number agree with ours? Prediction intervals, and the words for what comes of them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from gradreach.config.published import PER_CENT, Cell
+from gradreach.rounding import number
+
+LEVEL = 0.95
+"""What an interval covers, of one cell by itself: of twenty cells that are alike one lies beside it by chance."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What there is of a cell.
+
+    - ``values``: one a seed, in the unit of the published number.
+    - ``planned``: how many there are to be.
+    - ``lost``: how many seeds gave none, because a run diverged or failed.
+    - ``fixed``: whether nothing is drawn, so that one value is all.
+    """
+
+    values: Sequence[float] = ()
+    planned: int = 0
+    lost: int = 0
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a cell: ``words`` begin with ``within``, ``off by``, ``too wide to tell``, ``not``."""
+
+    words: str
+    ours: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The outcome without what is particular to the cell."""
+        kinds = ("within", "off by", "too wide to tell", "not comparable", "not run")
+        return next(kind for kind in kinds if self.words.startswith(kind))
+
+
+def prediction_interval(values: Sequence[float], further: int = 1, level: float = LEVEL) -> tuple[float, float]:
+    """Return where the mean of so many further runs lies, if it is of the same normal distribution.
+
+    ``m ± t(n − 1) s √(1/further + 1/n)`` (source: G. J. Hahn and W. Q. Meeker, Statistical Intervals, 1991).
+
+    Args:
+        values: of our runs; two at least.
+        further: of how many runs of theirs the published number is the mean.
+        level: how often the interval holds it.
+
+    >>> low, high = prediction_interval([91.0, 92.0, 93.0], further=1)
+    >>> round(low, 2), round(high, 2)
+    (87.03, 96.97)
+    """
+    n = len(values)
+    half = stats.t.ppf((1 + level) / 2, n - 1) * np.std(values, ddof=1) * math.sqrt(1 / further + 1 / n)
+    mean = float(np.mean(values))
+    return mean - float(half), mean + float(half)
+
+
+def indistinguishable(values: Sequence[float], theirs: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+    """Return where the mean of their runs may lie, spread as they are, without Welch's t-test telling it from ours.
+
+    The published mean lies in it exactly where the test's p is above ``1 − level`` (source: B. L. Welch, 1947).
+
+    >>> low, high = indistinguishable([91.0, 92.0, 93.0], [90.0, 92.0])
+    >>> round(low, 1), round(high, 1)
+    (85.0, 99.0)
+    """
+    own, other = (np.var(each, ddof=1) / len(each) for each in (values, theirs))
+    mean, error = float(np.mean(values)), own + other
+    if error == 0:
+        return mean, mean
+    freedom = error**2 / (own**2 / (len(values) - 1) + other**2 / (len(theirs) - 1))
+    half = float(stats.t.ppf((1 + level) / 2, freedom) * math.sqrt(error))
+    return mean - half, mean + half
+
+
+def judge(cell: Cell, measured: Measured) -> Outcome:
+    """Return what comes of a cell.
+
+    A seed whose run diverged or failed counts as chance; of a cell without a chance level "within" is not said then.
+    Before all planned seeds have ended nothing is said, lest a cell be looked at until it agrees.
+    """
+    if cell.not_comparable is not None:
+        return Outcome(f"not comparable: {cell.not_comparable}")
+    if cell.not_run is not None:
+        return Outcome(f"not run: {cell.not_run}{_cost(cell, ', ')}")
+    values, lost = list(measured.values), measured.lost
+    if not measured.planned or len(values) + lost < measured.planned:
+        begun = f"not run: {len(values) + lost} of {measured.planned} seeds{_cost(cell, ', ')}"
+        return Outcome(begun if values or lost else f"not run{_cost(cell, ': ')}")
+    told = f"; {lost} of {measured.planned} seeds diverged or failed" if lost else ""
+    if cell.chance is not None:
+        values += [cell.chance] * lost
+    if not values or (lost and cell.chance is None):
+        return Outcome(f"too wide to tell{told}", float(np.mean(values)) if values else math.nan, n=len(values))
+    ours = float(np.mean(values))
+    if not measured.fixed and len(values) < 2:
+        return Outcome(f"too wide to tell{told}", ours, n=1)
+    low, high = (ours, ours) if measured.fixed else interval(cell, values)
+    words = _agreement(cell, ours, low, high)
+    return Outcome(f"{words}{told}", ours, low, high, len(values))
+
+
+def interval(cell: Cell, values: Sequence[float]) -> tuple[float, float]:
+    """Return where the published number should lie, by what they tell of it."""
+    if len(cell.runs) > 1:
+        return indistinguishable(values, cell.runs)
+    return prediction_interval(values, cell.n or 1)
+
+
+def _agreement(cell: Cell, ours: float, low: float, high: float) -> str:
+    rounding = cell.half_digit * (1 + 1e-9)
+    if not low - rounding <= cell.value <= high + rounding:
+        unit = " points" if cell.unit == PER_CENT else f" {cell.unit}".rstrip()
+        return f"off by {number(ours - cell.value, '+.3g')}{unit}"
+    return "within" if (high - low) / 2 <= cell.allowed else "too wide to tell"
+
+
+def _cost(cell: Cell, before: str) -> str:
+    if cell.minutes is None:
+        return ""
+    return f"{before}about {number(float(cell.minutes), ',.0f' if cell.minutes >= 1 else '.1g')} core-minutes"

@@ -1,0 +1,245 @@
+"""The ledger as files: ``results/published/<name>/README.md`` and ``cells.csv``, and one page over all papers."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from gradreach.analysis.tables.formats import markdown, without_tags
+from gradreach.config.published import POINTS, SHARE, Cell, Paper
+from gradreach.published.cells import Found
+from gradreach.published.draws import draws_of
+from gradreach.published.outcomes import LEVEL, Outcome
+from gradreach.published.papers import FIRST_SEED
+from gradreach.rounding import number
+from gradreach.run_table.columns import csv
+from gradreach.run_table.committed import run_table, stored_cells
+from gradreach.run_table.seal import sealed
+
+KINDS = ("within", "off by", "too wide to tell", "not comparable", "not run")
+READING = (
+    f"*within*: the published number lies where {100 * LEVEL:g} % of further runs of ours would (where they give the "
+    "mean of several runs: of further means of as many; where they give the runs themselves: where Welch's test does "
+    f"not tell them from ours), and that interval reaches no farther than {POINTS:g} points from its middle, of other "
+    f"numbers than accuracies {100 * SHARE:g} % of the distance to chance (to zero where there is no chance). "
+    "*too wide to tell*: it reaches farther. *off by*: ours less theirs. Nothing is said before all planned seeds have "
+    "ended; seeds whose runs diverged or failed count as chance. Of twenty cells that agree one is off by chance. What "
+    "is computed once (n = 1), because nothing is drawn, must agree in every digit that is printed."
+)
+
+
+def files(found: Found, results_dir: Path) -> dict[str, str]:
+    """Return the files of a paper that are made from its records, by name."""
+    made = {"README.md": page(found), "cells.csv": csv(cells_frame(found))}
+    path = run_table(results_dir / "published", found.redone.name)
+    if found.runs is not None:
+        once = {name: cell for name, cell in stored_cells(path).items() if name != "rule"}
+        code = found.runs if not found.runs["code"].isna().all() else found.runs.drop(columns="code")
+        made["runs.csv"] = sealed(code, once)
+    return made
+
+
+def cells_frame(found: Found) -> pd.DataFrame:
+    """Return one row a cell, as ``cells.csv`` has it: numbers in the unit of what is published, six digits of ours."""
+    rows = []
+    for name, outcome in found.outcomes.items():
+        cell = found.redone.paper.cells[name]
+        ours = {key: _six(getattr(outcome, key)) for key in ("ours", "low", "high")}
+        rows.append(
+            {"paper": found.redone.name, "cell": name, "published": str(cell.published), "spread": cell.spread}
+            | ours
+            | {"n": outcome.n, "outcome": outcome.words}
+        )
+    return pd.DataFrame(rows).astype({"spread": float})
+
+
+def _six(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def page(found: Found) -> str:
+    """Return the page of a paper, in Markdown."""
+    paper = found.redone.paper
+    links = [f"[{paper.source.removeprefix('https://')}]({address(paper.source)})"]
+    links += [f"code: {paper.code}"] if paper.code else []
+    parts = [
+        f"# {paper.title}",
+        f"{paper.authors}, {paper.year}; {'; '.join(links)}. The numbers: {paper.where}.",
+        markdown(table(found)).rstrip(),
+        "Ours: the mean over n seeds, [where the published number should lie if it is of the same kind]. What the "
+        "outcomes mean: [all papers](../README.md).",
+        _redo(found),
+    ]
+    if told := _differences(paper):
+        parts.append("\n".join(["## What differs from theirs", "", *told]))
+    if paper.notes:
+        parts.append("\n".join(["## Notes", "", *(f"- {note}" for note in paper.notes)]))
+    if len(computed := _computed(found)):
+        parts += ["## All that was computed", "Mean and standard deviation over draws.", markdown(computed).rstrip()]
+    return "\n\n".join(without_tags(part) if part.lstrip()[:1] != "|" else part for part in parts) + "\n"
+
+
+def address(source: str) -> str:
+    """Return where a source can be read.
+
+    >>> address("arXiv:1803.01271"), address("doi:10.1007/BF01608556")
+    ('https://arxiv.org/abs/1803.01271', 'https://doi.org/10.1007/BF01608556')
+    """
+    return source.replace("arXiv:", "https://arxiv.org/abs/").replace("doi:", "https://doi.org/")
+
+
+def table(found: Found) -> pd.DataFrame:
+    """Return the cells of a paper as people read them."""
+    rows = []
+    for name, outcome in found.outcomes.items():
+        cell = found.redone.paper.cells[name]
+        rows.append(
+            {
+                "cell": name,
+                "data": cell.dataset,
+                "model": cell.model,
+                "published": published_text(cell),
+                "ours": ours_text(cell, outcome),
+                "n": str(outcome.n or ""),
+                "outcome": outcome.words,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def published_text(cell: Cell) -> str:
+    """Return a published number with all that they tell of it.
+
+    >>> published_text(Cell(dataset="x", model="y", metric="z", published=92.7, spread=1.1, n=10, unit="%"))
+    '92.7 ± 1.1 % (n = 10)'
+    """
+    spread = f" ± {number(cell.spread)}" if cell.spread is not None else ""
+    unit = f" {cell.unit}" if cell.unit else ""
+    n = cell.n or len(cell.runs)
+    return f"{cell.published}{spread}{unit}{f' (n = {n})' if n else ''}".replace("-", "−")
+
+
+def ours_text(cell: Cell, outcome: Outcome) -> str:
+    """Return our mean and its interval, to one digit more than is published."""
+    if math.isnan(outcome.ours):
+        return ""
+    low, mean, high = (_like(cell, value) for value in (outcome.low, outcome.ours, outcome.high))
+    return mean if math.isnan(outcome.low) or outcome.low == outcome.high else f"{mean} [{low}, {high}]"
+
+
+def _like(cell: Cell, value: float) -> str:
+    if 0 < abs(value) < 1e-3:
+        return number(value, ".3g")
+    digits = max(0, -round(math.log10(2 * cell.half_digit)))
+    return number(value, f".{min(digits + 1, 6)}f")
+
+
+def _redo(found: Found) -> str:
+    name = found.redone.name
+    lines = [f"One cell: `gradreach reproduce {name} --cells {next(iter(found.outcomes))}`."]
+    if found.redone.paper.trains:
+        lines.append(f"All that is trained: `python run.py -m published={name}`.")
+    if found.redone.computed():
+        lines.append(f"What is computed has seeds from {FIRST_SEED} on; `--force` draws again.")
+    return " ".join(lines)
+
+
+def _differences(paper: Paper) -> list[str]:
+    """Return what differs from the protocol of all cells, then of single ones, those that share it together."""
+    own: dict[str, list[str]] = {}
+    for name, cell in paper.cells.items():
+        for each in cell.deviations:
+            own.setdefault(each, []).append(name)
+    return [f"- {each}" for each in paper.deviations] + [
+        f"- {', '.join(f'`{name}`' for name in names)}: {each}" for each, names in own.items()
+    ]
+
+
+def _computed(found: Found) -> pd.DataFrame:
+    rows = []
+    for part in found.redone.computed():
+        table = draws_of(found.redone, found.draws, part)
+        for quantity in table:
+            held = table[quantity].astype(float)
+            spread = number(float(held.std()), ".3g") if len(held) > 1 else ""
+            rows.append(
+                {
+                    "part": part,
+                    "quantity": str(quantity),
+                    "mean": number(float(held.mean()), ".5g"),
+                    "sd": spread,
+                    "n": str(held.notna().sum()),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def overview(everything: Sequence[Found]) -> str:
+    """Return ``results/published/README.md``: what came of every cell of every paper."""
+    cells = sum(len(found.outcomes) for found in everything)
+    parts = [
+        "# Published numbers beside ours",
+        f"{cells} published numbers, each redone by the protocol of its authors as far as that is known; what differs "
+        "is told on the page of each paper. Cells, seeds and settings are fixed in `conf/published/` before the first "
+        "run, no cell is dropped, and whatever comes out is printed.",
+        markdown(counts(everything)).rstrip(),
+        READING,
+        "`gradreach reproduce` lists the papers, `gradreach reproduce mnist1d` runs what is missing of one; "
+        "`gradreach tables` makes these pages from the records, and with `--check` says where they are not up to date.",
+    ]
+    misses = list(_rows(everything, ("off by",)))
+    if misses:
+        parts += ["## Every miss", markdown(pd.DataFrame(misses)).rstrip()]
+    parts += ["## All cells", markdown(pd.DataFrame(list(_rows(everything, KINDS)))).rstrip()]
+    return "\n\n".join(parts) + "\n"
+
+
+def counts(everything: Sequence[Found]) -> pd.DataFrame:
+    """Return how many cells of each paper came out how, and of all; one paper at least."""
+    rows = []
+    for found in everything:
+        kinds = Counter(outcome.kind for outcome in found.outcomes.values())
+        paper = found.redone.paper
+        rows.append(
+            {
+                "paper": f"[{found.redone.name}]({found.redone.name}/README.md)",
+                "by": f"{short(paper.authors)} {paper.year}",
+            }
+            | {"cells": str(len(found.outcomes))}
+            | {kind.removesuffix(" by"): str(kinds[kind] or "") for kind in KINDS}
+        )
+    whole = {key: str(sum(int(row[key] or 0) for row in rows)) for key in list(rows[0])[2:]}
+    return pd.DataFrame([*rows, {"paper": "all", "by": "", **whole}])
+
+
+def short(authors: str) -> str:
+    """Return the first author's family name, and that there are others.
+
+    >>> short("S. Bai, J. Z. Kolter and V. Koltun"), short("M. Hénon")
+    ('Bai et al.', 'Hénon')
+    """
+    first, others, _ = authors.replace(" and ", ", ").partition(", ")
+    return first.split(". ")[-1] + " et al." * bool(others)
+
+
+def _differs(count: int) -> str:
+    return f"in {count} {'way' if count == 1 else 'ways'}" if count else "in nothing known"
+
+
+def _rows(everything: Iterable[Found], kinds: Sequence[str]) -> Iterable[Mapping[str, str]]:
+    for found in everything:
+        for name, outcome in found.outcomes.items():
+            cell = found.redone.paper.cells[name]
+            if outcome.kind in kinds:
+                differs = len(found.redone.paper.deviations) + len(cell.deviations)
+                yield {
+                    "paper": f"[{found.redone.name}]({found.redone.name}/README.md)",
+                    "cell": name,
+                    "published": published_text(cell),
+                    "ours": ours_text(cell, outcome),
+                    "n": str(outcome.n or ""),
+                    "outcome": outcome.words,
+                    "differs from theirs": _differs(differs) if cell.planned else "",
+                }

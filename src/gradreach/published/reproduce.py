@@ -1,0 +1,145 @@
+"""``gradreach reproduce``: what is missing of a paper is run or drawn, and the ledger made anew."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from gradreach.compose import quoted
+from gradreach.errors import ConfigError
+from gradreach.published.cells import Found, find
+from gradreach.published.draws import draw
+from gradreach.published.pages import counts, files, overview
+from gradreach.published.papers import Redone, load, papers
+from gradreach.rounding import number
+from gradreach.system.files import write_text
+
+CONF = Path("conf")
+KEPT = {"draws.csv"}
+"""What stands beside a paper's page and is made by nothing else."""
+
+
+def reproduce(
+    name: str,
+    cells: Sequence[str] | None,
+    overrides: Sequence[str],
+    results_dir: Path,
+    conf_dir: Path,
+    force: bool,
+    tell: Callable[[str], None],
+) -> tuple[Found, int]:
+    """Do what is missing of a paper, or of some of its cells, and make its pages anew.
+
+    What is trained is the sweep ``python run.py -m published=<name>``, without the parts that are not asked for.
+
+    Args:
+        name: of the paper.
+        cells: names; None: all.
+        overrides: further words for ``run.py``, such as ``data_dir=…``.
+        results_dir: where results are.
+        conf_dir: beside it is ``run.py``.
+        force: do again what is done.
+        tell: is told of each draw in a line.
+
+    Returns:
+        What was found, and the exit code of the sweep.
+
+    Raises:
+        ConfigError: there is no such paper, or no such cell.
+    """
+    redone = load(name, conf_dir)
+    for cell in cells or ():
+        if cell not in redone.paper.cells:
+            raise ConfigError("--cells", cell, f"{name} has no such cell", choices=list(redone.paper.cells))
+    draw(redone, redone.computed(cells), results_dir, force=force, tell=tell)
+    code = 0
+    if trained := redone.trained(cells):
+        left_out = [f"hydra.sweeper.parts.{part}=null" for part in redone.parts if part not in trained]
+        own = [f"results_dir={quoted(results_dir / 'published')}"] if results_dir != Path("results") else []
+        line = ["-m", f"published={name}", *left_out, *own, *["force=true"] * force, *overrides]
+        code = subprocess.run([sys.executable, "run.py", *line], cwd=conf_dir.absolute().parent).returncode
+    found = find(redone, results_dir)
+    write(found, results_dir)
+    write_overview(results_dir, conf_dir)
+    return found, code
+
+
+def write(found: Found, results_dir: Path) -> None:
+    """Write the files of a paper."""
+    for name, text in files(found, results_dir).items():
+        write_text(results_dir / "published" / found.redone.name / name, text)
+
+
+def write_overview(results_dir: Path, conf_dir: Path = CONF) -> None:
+    """Write the page over all papers."""
+    everything = [find(each, results_dir) for each in all_of(conf_dir)]
+    write_text(results_dir / "published" / "README.md", overview(everything))
+
+
+def all_of(conf_dir: Path = CONF) -> list[Redone]:
+    """Return all papers."""
+    return [load(name, conf_dir) for name in papers(conf_dir)]
+
+
+def rebuild(results_dir: Path, conf_dir: Path = CONF) -> None:
+    """Write the whole ledger from records, without running anything."""
+    everything = [find(each, results_dir) for each in all_of(conf_dir)]
+    for found in everything:
+        write(found, results_dir)
+    write_text(results_dir / "published" / "README.md", overview(everything))
+
+
+def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
+    """Return a line for each file of the ledger that is not what the records give; nothing is written."""
+    folder = results_dir / "published"
+    everything = [find(each, results_dir) for each in all_of(conf_dir)]
+    lines = _unlike(folder / "README.md", overview(everything))
+    for found in everything:
+        own, made = folder / found.redone.name, files(found, results_dir)
+        for name, text in made.items():
+            lines += _unlike(own / name, text)
+        others = {path.name for path in own.iterdir()} - made.keys() - KEPT if own.is_dir() else set()
+        lines += [f"{own / name}: nothing makes it any more, delete it" for name in others if not name.startswith(".")]
+    return sorted(lines)
+
+
+def _unlike(path: Path, made: str) -> list[str]:
+    if not path.is_file():
+        return [f"{path}: absent"]
+    return [] if path.read_bytes() == made.encode() else [f"{path}: not what the records give"]
+
+
+def is_kept(results_dir: Path, conf_dir: Path = CONF) -> bool:
+    """Return whether a folder of results has a ledger."""
+    return (results_dir / "published").is_dir() and bool(papers(conf_dir))
+
+
+def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
+    """Return one row a paper: how its cells came out, and what the rest is reckoned to cost.
+
+    Raises:
+        ConfigError: there are no papers.
+    """
+    everything = [find(each, results_dir) for each in all_of(conf_dir)]
+    if not everything:
+        raise ConfigError(
+            conf_dir / "published", allowed="no papers there", hint="docs/reproduce.md tells how to write one"
+        )
+    frame = counts(everything)
+    left = [sum(_left(found)) for found in everything]
+    frame["core-minutes left"] = [number(minutes, ",.0f") for minutes in [*left, sum(left)]]
+    frame["paper"] = [*(found.redone.name for found in everything), "all"]
+    return frame
+
+
+def _left(found: Found) -> list[float]:
+    """Return the minutes of cells that are planned and not done; cells of one part cost once."""
+    paper = found.redone.paper
+    waiting = {
+        paper.part_of(name): cell.minutes or 0.0
+        for name, cell in paper.cells.items()
+        if cell.planned and found.outcomes[name].kind == "not run"
+    }
+    return [float(minutes) for minutes in waiting.values()]

@@ -1,0 +1,258 @@
+"""The ledger: draws that are kept one by one, runs that are read part by part, pages that a check holds to both."""
+
+import subprocess
+from types import SimpleNamespace
+
+import filelock
+import pandas as pd
+import pytest
+
+from gradreach.analysis.pages.build import build
+from gradreach.config.published import Paper
+from gradreach.errors import ConfigError
+from gradreach.published import reproduce as ledger
+from gradreach.published.cells import find
+from gradreach.published.computations import FUNCTIONS
+from gradreach.published.draws import draw, draws_file, read_draws
+from gradreach.published.papers import Redone, load
+from gradreach.run_table.columns import as_frame, planned_row
+from gradreach.run_table.committed import read_runs, rows_of, write_plan, write_runs
+from gradreach.system.provenance import code_digest
+from project import PROJECT
+
+CONF = PROJECT / "conf"
+
+
+def paper_of(cells, **told):
+    about = {"title": "A table", "authors": "A. Author", "year": 2020, "source": "arXiv:2011.14439", "where": "Table 1"}
+    cell = {"dataset": "d", "model": "m", "minutes": 1}
+    return Paper.model_validate({**about, **told, "cells": {name: {**cell, **each} for name, each in cells.items()}})
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """A paper whose numbers are computed by a function that counts its calls, and can be made to fail."""
+    calls = []
+
+    def number(seed, *, shift=0.0):
+        calls.append(seed)
+        if len(calls) == number.fails_at:
+            raise KeyboardInterrupt
+        return {"value": seed / 100 + shift}
+
+    number.fails_at = 0
+    monkeypatch.setitem(FUNCTIONS, "number", number)
+    cells = {"value": {"metric": "value", "published": "0.245", "widest": 1, "part": "p"}}
+    paper = paper_of(cells, compute={"p": {"function": "number"}})
+    return Redone("drawn", paper, [], CONF), calls, number
+
+
+def test_a_draw_that_is_there_is_not_drawn_again(drawn, tmp_path):
+    redone, calls, _ = drawn
+    assert draw(redone, ["p"], tmp_path, tell=lambda line: None) == 10
+    assert draw(redone, ["p"], tmp_path, tell=lambda line: None) == 0
+    assert calls == list(range(20, 30))
+    assert draw(redone, ["p"], tmp_path, force=True, tell=lambda line: None) == 10
+    kept = read_draws(draws_file(tmp_path, "drawn"))
+    assert (len(kept), set(kept["code"])) == (10, {code_digest()})
+
+
+def test_what_was_drawn_before_an_end_is_kept(drawn, tmp_path):
+    redone, calls, number = drawn
+    number.fails_at = 4
+    with pytest.raises(KeyboardInterrupt):
+        draw(redone, ["p"], tmp_path, tell=lambda line: None)
+    assert find(redone, tmp_path).outcomes["value"].words == "not run: 3 of 10 seeds, about 1 core-minutes"
+    draw(redone, ["p"], tmp_path, tell=lambda line: None)
+    assert calls == [20, 21, 22, 23, *range(23, 30)]
+    found = find(redone, tmp_path).outcomes["value"]
+    assert (found.ours, found.n) == (pytest.approx(0.245), 10)
+
+
+def test_a_computation_with_other_arguments_is_another(drawn, tmp_path):
+    redone, calls, _ = drawn
+    draw(redone, ["p"], tmp_path, tell=lambda line: None)
+    changed = redone.paper.model_copy(
+        update={"compute": {"p": redone.paper.compute["p"].model_copy(update={"arguments": {"shift": 1.0}})}}
+    )
+    other = Redone("drawn", changed, [], CONF)
+    assert find(other, tmp_path).outcomes["value"].kind == "not run"
+    assert draw(other, ["p"], tmp_path, tell=lambda line: None) == 10
+    assert len(calls) == 20
+
+
+def test_draws_that_were_edited_are_refused(drawn, tmp_path):
+    redone, *_ = drawn
+    draw(redone, ["p"], tmp_path, tell=lambda line: None)
+    path = draws_file(tmp_path, "drawn")
+    path.write_text(path.read_text().replace("0.25", "0.24", 1))
+    with pytest.raises(ConfigError, match=r"draws\.csv: changed after it was written"):
+        find(redone, tmp_path)
+
+
+def test_two_processes_do_not_draw_for_the_same_paper(drawn, tmp_path):
+    redone, *_ = drawn
+    draws_file(tmp_path, "drawn").parent.mkdir(parents=True)
+    with (
+        filelock.FileLock(draws_file(tmp_path, "drawn").parent / ".draws.lock"),
+        pytest.raises(ConfigError, match="another process"),
+    ):
+        draw(redone, ["p"], tmp_path, tell=lambda line: None)
+
+
+def test_a_quantity_that_is_not_computed_is_named(drawn, tmp_path):
+    redone, *_ = drawn
+    draw(redone, ["p"], tmp_path, tell=lambda line: None)
+    wrong = paper_of({"value": {"metric": "valeu", "published": 1, "part": "p"}}, compute={"p": {"function": "number"}})
+    with pytest.raises(ConfigError, match=r"published\.cells\.value\.metric=valeu: no such quantity.*value"):
+        find(Redone("drawn", wrong, [], CONF), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def mnist1d():
+    """The paper whose parts are all trained, composed once."""
+    redone = load("mnist1d", CONF)
+    assert redone.runs
+    return redone
+
+
+def table_of(redone, accuracy, folder, **changed):
+    """Write a run table in which every part has these accuracies, by seed."""
+    rows = []
+    for part, runs in redone.runs.items():
+        for run in runs:
+            told = {"status": "finished", "metric": "accuracy", "test/accuracy": accuracy(part, run.seed), "code": "c0"}
+            rows.append({**planned_row(run.canonical(), run.run_id), **told, **changed.get(part, {})})
+    write_runs(folder / "published" / redone.name / "runs.csv", as_frame(rows))
+
+
+def test_a_cell_is_the_mean_over_its_own_runs(mnist1d, tmp_path):
+    table_of(mnist1d, lambda part, seed: 0.923 + (seed - 24.5) / 1e4 if part == "cnn" else 0.5, tmp_path)
+    outcomes = find(mnist1d, tmp_path).outcomes
+    assert outcomes["cnn"].words == "within"
+    assert (outcomes["cnn"].ours, outcomes["cnn"].n) == (pytest.approx(92.3), 10)
+    assert outcomes["gru"].words == "off by −39.1 points"
+
+
+def test_a_cell_waits_for_all_its_seeds(mnist1d, tmp_path):
+    table_of(mnist1d, lambda part, seed: 0.923, tmp_path, gru={"status": "missing", "test/accuracy": None})
+    outcomes = find(mnist1d, tmp_path).outcomes
+    assert outcomes["gru"].words == "not run: about 30 core-minutes"
+    assert outcomes["cnn"].words == "within"
+
+
+def test_failed_runs_are_counted(mnist1d, tmp_path):
+    table_of(mnist1d, lambda part, seed: 0.923, tmp_path, cnn={"status": "diverged", "test/accuracy": None})
+    outcome = find(mnist1d, tmp_path).outcomes["cnn"]
+    assert (outcome.ours, outcome.words) == (10.0, "off by −82.3 points; 10 of 10 seeds diverged or failed")
+
+
+def test_the_folds_of_a_seed_are_one_value(mnist1d, tmp_path):
+    runs = mnist1d.runs["cnn"][:2]
+    folded = Redone("mnist1d", mnist1d.paper, mnist1d.parts, CONF)
+    twins = [run.model_copy(update={"seed": 20}) for run in runs]
+    twins[1] = twins[1].model_copy(update={"trainer": twins[1].trainer.model_copy(update={"epochs": 2})})
+    folded.__dict__["runs"] = {part: twins if part == "cnn" else [] for part in mnist1d.runs}
+    scores = iter([0.90, 0.94])
+    table_of(folded, lambda part, seed: next(scores), tmp_path)
+    outcome = find(folded, tmp_path).outcomes["cnn"]
+    assert (outcome.ours, outcome.n) == (pytest.approx(92.0), 1)
+
+
+def test_another_part_done_by_other_code_stays_in_the_ledger(mnist1d, tmp_path):
+    table_of(mnist1d, lambda part, seed: 0.923, tmp_path)
+    path = tmp_path / "published" / "mnist1d" / "runs.csv"
+    environment = SimpleNamespace(experiment="mnist1d", results_dir=tmp_path / "published")
+    write_plan(environment, mnist1d.runs["cnn"])
+    assert len(read_runs(path)) == 80
+    assert find(mnist1d, tmp_path).outcomes["gru"].n == 10
+
+
+def test_a_sweep_of_a_paper_stores_no_rule_of_the_study_of_its_name(mnist1d, tmp_path):
+    environment = SimpleNamespace(experiment="mnist1d", results_dir=tmp_path / "published")
+    write_plan(environment, mnist1d.runs["cnn"])
+    text = (tmp_path / "published" / "mnist1d" / "runs.csv").read_text()
+    assert text.splitlines()[0].endswith(",checksum")
+    assert ",sweep," not in text
+    assert ",rule," not in text
+
+
+@pytest.fixture
+def kept(mnist1d, drawn, tmp_path, monkeypatch):
+    """A ledger of two papers, one trained and one computed, written as ``gradreach tables`` does."""
+    redone, *_ = drawn
+    table_of(mnist1d, lambda part, seed: 0.923 + (seed - 24.5) / 1e4, tmp_path)
+    draw(redone, ["p"], tmp_path, tell=lambda line: None)
+    monkeypatch.setattr(ledger, "all_of", lambda conf_dir=CONF: [redone, mnist1d])
+    ledger.rebuild(tmp_path)
+    return tmp_path
+
+
+def test_what_the_ledger_writes_is_what_it_checks(kept):
+    assert ledger.stale(kept) == []
+    before = {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    ledger.rebuild(kept)
+    assert {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()} == before
+
+
+def test_a_changed_cell_is_noticed(kept):
+    path = kept / "published" / "mnist1d" / "cells.csv"
+    path.write_text(path.read_text().replace("off by", "within; off by", 1))
+    assert ledger.stale(kept) == [f"{path}: not what the records give"]
+
+
+def test_an_absent_page_and_a_strange_file_are_noticed(kept):
+    (kept / "published" / "drawn" / "README.md").unlink()
+    (kept / "published" / "mnist1d" / "notes.txt").write_text("mine")
+    assert ledger.stale(kept) == [
+        f"{kept / 'published' / 'drawn' / 'README.md'}: absent",
+        f"{kept / 'published' / 'mnist1d' / 'notes.txt'}: nothing makes it any more, delete it",
+    ]
+
+
+def test_every_cell_and_every_miss_is_printed(kept):
+    text = (kept / "published" / "README.md").read_text()
+    misses, everything = text.split("## Every miss")[1].split("## All cells")
+    assert misses.count("off by") == everything.count("off by") == 7
+    assert everything.count("[mnist1d]") == 8
+    assert "| cnn | 92.3 % (n = 1) | 92.30 [92.23, 92.37] | 10 | within | in 2 ways |" in everything
+    cells = pd.read_csv(kept / "published" / "mnist1d" / "cells.csv")
+    columns = ["paper", "cell", "published", "spread", "ours", "low", "high", "n", "outcome"]
+    assert list(cells) == columns
+    assert cells.set_index("cell").loc["cnn", "outcome"] == "within"
+
+
+def test_runs_that_a_paper_plans_no_more_leave_its_table_when_it_is_made_anew(kept, mnist1d):
+    path = kept / "published" / "mnist1d" / "runs.csv"
+    stray = {**next(rows_of(read_runs(path))), "run_id": "0" * 16}
+    write_runs(path, as_frame([*rows_of(read_runs(path)), stray]))
+    assert ledger.stale(kept) == [f"{path}: not what the records give"]
+    ledger.rebuild(kept)
+    assert len(read_runs(path)) == 80
+
+
+def test_only_the_parts_of_the_cells_that_are_asked_for_are_swept(monkeypatch, tmp_path):
+    lines = []
+    monkeypatch.setattr(subprocess, "run", lambda line, **_: lines.append(line[2:]) or SimpleNamespace(returncode=0))
+    monkeypatch.setattr(ledger, "write_overview", lambda *_: None)
+    ledger.reproduce("mnist1d", ["cnn", "gru"], ["data_dir=d"], tmp_path, CONF, False, print)
+    left_out = ["logistic", "mlp", "logistic_shuffled", "mlp_shuffled", "cnn_shuffled", "gru_shuffled"]
+    assert lines == [
+        [
+            "-m",
+            "published=mnist1d",
+            *(f"hydra.sweeper.parts.{part}=null" for part in left_out),
+            f"results_dir='{tmp_path / 'published'}'",
+            "data_dir=d",
+        ]
+    ]
+
+
+def test_a_cell_that_there_is_not_is_named_with_those_there_are(tmp_path):
+    with pytest.raises(ConfigError, match=r"--cells=cnnn: mnist1d has no such cell; did you mean cnn"):
+        ledger.reproduce("mnist1d", ["cnnn"], [], tmp_path, CONF, False, print)
+
+
+def test_the_pages_of_the_ledger_are_not_those_of_a_study(kept):
+    with pytest.raises(ConfigError, match=r"holds published numbers beside ours.*gradreach reproduce mnist1d"):
+        build("mnist1d", kept / "published")

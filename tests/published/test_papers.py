@@ -1,0 +1,123 @@
+"""The files of conf/published, and what is refused of such a file before anything runs."""
+
+import shutil
+
+import pytest
+from omegaconf import OmegaConf
+
+from gradreach.config import checked, parse, plain
+from gradreach.config.published import Paper, half_digit
+from gradreach.errors import ConfigError
+from gradreach.published.papers import FIRST_SEED, load, papers
+from gradreach.run_table.committed import CONFIRMATORY
+from project import PROJECT
+
+CONF = PROJECT / "conf"
+PAPER = {"title": "t", "authors": "a", "year": 2020, "source": "arXiv:2011.14439", "where": "Table 1"}
+CELL = {"dataset": "d", "model": "m", "metric": "test/accuracy", "published": 92.3}
+
+
+def paper(**cell):
+    return {**PAPER, "cells": {"cnn": {**CELL, **cell}}}
+
+
+def test_at_least_forty_numbers_are_published_beside_ours():
+    assert sum(len(load(name, CONF).paper.cells) for name in papers(CONF)) >= 40
+
+
+@pytest.mark.parametrize("name", papers(CONF))
+def test_a_paper_can_be_run_and_leaves_the_seeds_of_studies_alone(name):
+    redone = load(name, CONF)
+    for part, runs in redone.runs.items():
+        seeds = {run.seed for run in runs}
+        assert min(seeds) >= FIRST_SEED, part
+        assert max(seeds) < CONFIRMATORY, part
+    for computation in redone.paper.compute.values():
+        assert FIRST_SEED + computation.draws <= CONFIRMATORY
+    for cell in redone.paper.cells.values():
+        assert cell.minutes is not None, "what it costs"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (paper(published="many"), "published.cells.cnn.published=many: must be a number as it is printed"),
+        (paper(published="nan"), "published.cells.cnn.published=nan: must be a finite number"),
+        (paper(publishd=1), "published.cells.cnn.publishd: there is no such setting"),
+        (paper(spread=-1), "published.cells.cnn.spread=-1: must be greater than or equal to 0"),
+        (paper(runs=[92.0, 93.0]), "must have the mean that is published, 92.3, and has 92.5"),
+        (paper(runs=[92.0, 92.6], n=3), "published.cells.cnn.runs=[92.0, 92.6]: must be as many as n says, 3"),
+        (paper(not_run="x", not_comparable="y"), "published.cells.cnn.not_run=x: must not stand beside not_comparable"),
+        ({**paper(), "source": "his thesis"}, "published.source=his thesis: must be a DOI"),
+        ({**PAPER, "cells": {}}, "published.cells={}: must"),
+        (PAPER, "published.cells: this setting is missing"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(values, message):
+    with pytest.raises(ConfigError) as refused:
+        checked(Paper, values, "published")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"published": {"cells": {"cnn": {"part": "cnm"}}}}, "published.cells.cnn.part=cnm: no such part in"),
+        ({"experiment": "other"}, "must say experiment: mnist1d"),
+        ({"results_dir": "results"}, "must say results_dir: results/published"),
+        ({"published": {"compute": {"x": {"function": "f"}}}}, "published.compute.x.function=f: no such computation"),
+        (
+            {"published": {"compute": {"x": {"function": "henon_exponents", "arguments": {"c": 1}}}}},
+            "published.compute.x.arguments={c: 1}: not those of henon_exponents",
+        ),
+        ({"published": {"compute": {"cnn": {"function": "henon_exponents"}}}}, "cnn is both computed and swept"),
+    ],
+)
+def test_a_file_that_names_what_there_is_not_is_refused(change, message, tmp_path):
+    (tmp_path / "published").mkdir()
+    said = OmegaConf.merge(OmegaConf.load(CONF / "published" / "mnist1d.yaml"), change)
+    OmegaConf.save(said, tmp_path / "published" / "mnist1d.yaml")
+    with pytest.raises(ConfigError, match=r".") as refused:
+        load("mnist1d", tmp_path)
+    assert message in str(refused.value)
+
+
+def test_a_paper_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(ConfigError, match="reproduce=mnist1e: no such paper; did you mean mnist1d"):
+        load("mnist1e", CONF)
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "odd.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match=r"odd\.yaml: cannot be read"):
+        load("odd", tmp_path)
+
+
+def test_what_is_published_is_no_part_of_a_runs_identity(composed):
+    line = ["published=mnist1d", "model=linear", "task=mnist1d", "seq_len=40"]
+    run, environment = parse(plain(composed(*line)))
+    assert environment.published.cells["cnn"].published == "92.3"
+    assert run.run_id == parse({**plain(composed(*line)), "published": None})[0].run_id
+
+
+def test_a_paper_without_training_is_no_sweep(composed):
+    with pytest.raises(ConfigError, match="published=clark2026: none of its cells takes training; gradreach reproduce"):
+        parse(plain(composed("published=clark2026")))
+
+
+def test_printed_numbers_keep_their_digits():
+    assert [half_digit(each) for each in ("95.10", 92.0, 100, "5.8e-5")] == [0.005, 0.05, 0.5, pytest.approx(5e-7)]
+
+
+def test_of_what_is_allowed_a_cell_may_only_take_less():
+    cells = checked(Paper, {**PAPER, "cells": {"a": {**CELL, "unit": "%", "widest": 9}, "b": CELL}}, "").cells
+    assert cells["a"].allowed == 2
+    assert cells["b"].allowed == pytest.approx(0.2 * 92.3)
+
+
+def test_a_copied_project_knows_its_own_papers(tmp_path):
+    shutil.copytree(CONF / "published", tmp_path / "published")
+    assert papers(tmp_path) == papers(CONF)
+    assert papers(tmp_path / "nothing") == []

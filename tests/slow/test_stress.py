@@ -20,7 +20,7 @@ def test_a_hundred_signals_lose_nothing_do_nothing_twice_and_touch_nobody_else(t
         counts = under_fire(line, fire, kills=100, seed=1)
         print(f"\n{counts}")
         assert innocent.poll() is None
-    assert all(counts[shot] for shot in SHOTS)
-    assert counts["late"] < 50
     assert results_of(fire) == whole
     assert leftovers(fire) == []
+    assert all(counts[shot] for shot in SHOTS)
+    assert counts["late"] < 50, "the machine was so busy that most signals met runs that had ended"

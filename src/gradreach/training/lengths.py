@@ -1,5 +1,6 @@
 """Training on sequences of many lengths, and the test of its weights at lengths of one's choice."""
 
+import math
 from collections.abc import Iterator
 
 from pytorch_lightning import Trainer
@@ -48,7 +49,10 @@ class AtLength(Batches):
 
 
 def at_test_lengths(run: Run, trainer: Trainer, module: TrainingModule) -> None:
-    """Test a module at each of its task's test lengths: ``test/loss/160`` and ``test/accuracy/160`` of its figures."""
+    """Test a module at each of its task's test lengths: ``test/loss/160`` and ``test/accuracy/160`` of its figures.
+
+    Where the loss is not finite there is no score, and ``by_test_length`` calls the run diverged at that length.
+    """
     task, budget = module.task, run.config.trainer
     if not isinstance(task, Synthetic):
         return
@@ -58,4 +62,6 @@ def at_test_lengths(run: Run, trainer: Trainer, module: TrainingModule) -> None:
             trainer.limit_test_batches = limited(budget.limit_test_batches, len(loader))
         module.test_length = length
         trainer.test(module, loader, verbose=False)
+        if not math.isfinite(loss := module.figures[f"test/loss/{length}"]):
+            run.warnings.append(f"the test loss at {length} steps is {loss}: that length counts as diverged")
     module.test_length = None

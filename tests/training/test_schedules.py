@@ -169,6 +169,19 @@ def test_the_rate_after_each_epoch_stands_in_the_history_where_it_moves(do):
     assert "optimizer/lr" not in do()[1]
 
 
+@pytest.mark.parametrize("given", [["optimizer.warmup=0.5"], ["optimizer.warmup=4", "trainer.max_steps=10"]])
+def test_a_try_out_takes_the_first_step_of_the_planned_schedule(do, given):
+    record, history = do(*given, "trainer.fast_dev_run=true")
+    assert record["steps"] == 1
+    done = {"optimizer.warmup=0.5": 17, "optimizer.warmup=4": 4}[given[0]]
+    assert history["optimizer/lr"].tolist() == pytest.approx([0.01 * 2 / done])  # that of the step to come
+
+
+def test_a_warm_up_that_is_too_long_is_named_as_it_was_written():
+    with pytest.raises(ConfigError, match=r"^optimizer\.warmup=0\.1: there is 1 step in all"):
+        make_schedule(settings(warmup=0.1), one_weight(), 1)
+
+
 def test_steps_are_the_budget_where_epochs_are_null(do):
     record, history = do("trainer.epochs=null", "trainer.max_steps=40", "optimizer.schedule=cosine")
     assert (record["steps"], history["step"].tolist()) == (40, [17, 34, 40])

@@ -78,7 +78,8 @@ def make_schedule(
         raise ValueError(f"{what}: needs an end; give the Trainer max_epochs or max_steps")
     rising = max(1, int(rising * steps)) if isinstance(rising, float) else rising
     if rising and rising >= steps:
-        raise ConfigError("optimizer.warmup", rising, f"there are {steps} steps in all", "choose fewer")
+        there = "is 1 step" if steps == 1 else f"are {steps} steps"
+        raise ConfigError("optimizer.warmup", settings.warmup, f"there {there} in all", "choose fewer, or 0")
     if not rising:
         return CosineAnnealingLR(optimizer, T_max=int(steps), eta_min=settings.min_lr) if falls else None
     least = settings.min_lr / settings.lr

@@ -139,6 +139,8 @@ REFUSED = {
     "task.test_lengths=[40] model=mlp": "model: MLP has weights for every step and this task has sequences of many",
     "task.test_lengths=[40] model=locally_connected kernel_size=3": "model: LocallyConnected has weights for every",
     "task.train_lengths=[2,64] model=cnn kernel_size=3 model.padding=none": "model: CNN would give no state for",
+    "task.test_lengths=[1000000] model=transformer": r"task.test_lengths=1000000: its 2,000 examples take \de",
+    "task.test_lengths=[40,30000] model=transformer task.test_size=9": "task.test_lengths=30000: the gradient through",
     "task.train_lengths=[2,64] trainer.overfit_batches=2": "trainer.overfit_batches=2: learns from the same batches",
 }
 

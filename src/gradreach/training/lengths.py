@@ -52,11 +52,15 @@ def at_test_lengths(run: Run, trainer: Trainer, module: TrainingModule) -> None:
     """Test a module at each of its task's test lengths: ``test/loss/160`` and ``test/accuracy/160`` of its figures.
 
     Where the loss is not finite there is no score, and ``by_test_length`` calls the run diverged at that length.
+
+    Raises:
+        Interrupted: the process was asked to stop before all lengths were tested.
     """
     task, budget = module.task, run.config.trainer
     if not isinstance(task, Synthetic):
         return
     for length in task.test_lengths or ():
+        run.interruption.at_epoch_end()
         loader = AtLength(task, length, module.model, run.environment.device)
         if not budget.fast_dev_run:
             trainer.limit_test_batches = limited(budget.limit_test_batches, len(loader))

@@ -51,8 +51,8 @@ class TrainingModule(LightningModule):
     - ``clip_norm``: gradients with a larger total norm are scaled down to it; None leaves them. The Trainer's
       ``gradient_clip_val`` wins.
     - ``max_steps``: where training ends earlier than the Trainer knows.
-    - ``planned``: steps of the whole training, of which a try-out (``fast_dev_run``) takes the first; None: unknown, and a
-      try-out has no schedule.
+    - ``planned``: steps of the whole training, of which a try-out (``fast_dev_run``) takes the first; None: unknown,
+      and a try-out has no schedule.
     - ``heard``: whether figures are logged: false where no callback and no logger listens, as each takes Lightning a
       millisecond.
     - ``right``: of the batches of the last test, which examples were answered right; where steps are labelled, at every

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, Re
 from gradreach.assemble import check
 from gradreach.config import OptimizerSettings
 from gradreach.errors import ConfigError
-from gradreach.models import LSTM, SequenceModel, Transformer
+from gradreach.models import LRU, LSTM, S4D, DeltaNet, Mamba, SequenceModel, Transformer
 from gradreach.runner import execute
 from gradreach.system.interruption import Interruption
 from gradreach.training.optimizers import by_decay, make_optimizer, make_plateau, make_schedule
@@ -124,6 +124,24 @@ def test_biases_and_norms_are_spared_and_every_parameter_is_in_one_group():
     assert {one.dim() for one in decayed} == {2}
     recurrent = SequenceModel(LSTM(3, width=8), "last", 2)
     assert [len(group["params"]) for group in by_decay(recurrent)] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "spared"),
+    [
+        (Mamba(3, width=8), {"bias", "log_a", "skip"}),
+        (DeltaNet(3, width=8), {"bias", "normalize.weight"}),
+        (LRU(3, width=8), {"bias", "nu", "theta", "log_gamma", "skips.0"}),
+        (S4D(3, width=8, layers=1), {"bias", "log_step", "log_decay", "frequency", "skip"}),
+    ],
+    ids=["mamba", "deltanet", "lru", "s4d"],
+)
+def test_what_makes_eigenvalues_is_spared_and_matrices_are_not(encoder, spared):
+    names = {id(parameter): name for name, parameter in encoder.named_parameters()}
+    decayed, rest = ([names[id(one)] for one in group["params"]] for group in by_decay(encoder))
+    assert not [name for name in decayed if name.endswith(tuple(spared))]
+    assert {end for end in spared for name in rest if name.endswith(end)} == spared
+    assert all(name.endswith(tuple(spared)) for name in rest)
 
 
 def test_what_is_spared_does_not_decay():

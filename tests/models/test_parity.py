@@ -53,6 +53,26 @@ def test_under_a_constant_input_a_state_moves_one_way_unless_eigenvalues_may_be_
     assert not turned.all()
 
 
+@pytest.mark.parametrize(
+    ("eigenvalues", "steps", "real"),
+    [("positive", 1, True), ("positive", 2, True), ("positive", 3, False), ("signed", 1, True), ("signed", 2, False)],
+)
+def test_a_product_of_corrections_has_complex_eigenvalues_though_none_of_them_has(
+    eigenvalues: Eigenvalues, steps: int, real: bool
+) -> None:
+    torch.manual_seed(0)
+    cell = DeltaRule(1, 3, steps, eigenvalues)
+    x = 3 * torch.randn(500, 3 + 7 * steps, dtype=torch.float64)
+    x[:, 3 * (1 + steps) : 3 * (1 + 2 * steps)] = 0  # no values: what is left is the transition
+    start = torch.eye(3, dtype=torch.float64).flatten().expand(500, -1)
+    found = torch.linalg.eigvals(cell.step(x, start).unflatten(-1, (3, 3)))
+    least = -1 if eigenvalues == "signed" else 0
+    assert (found.abs() <= 1 + 1e-9).all()
+    assert bool((found.imag.abs() < 1e-6).all()) == real
+    if real:
+        assert (found.real > least - 1e-6).all()
+
+
 def test_a_signed_gate_holds_parity_for_a_thousand_steps() -> None:
     """Where β is 2, ``(1 − β) h + β ½ = 1 − h``; where it is 0, h stays."""
     cell = MinGRUCell(1, 1, "signed").double()

@@ -3,6 +3,7 @@
 Source: R. Grazzi et al., Unlocking state-tracking in linear RNNs through negative eigenvalues, 2025, theorem 1.
 """
 
+import math
 from typing import Any
 
 import pytest
@@ -71,6 +72,29 @@ def test_a_product_of_corrections_has_complex_eigenvalues_though_none_of_them_ha
     assert bool((found.imag.abs() < 1e-6).all()) == real
     if real:
         assert (found.real > least - 1e-6).all()
+
+
+@pytest.mark.parametrize("eigenvalues", ["positive", "signed"])
+def test_the_gate_of_a_correction_is_a_share_whatever_the_range(eigenvalues: Eigenvalues) -> None:
+    cell = DeltaRule(1, 3, 2, eigenvalues)
+    x = torch.randn(4, 3 + 2 * 7)
+    write = cell.opened(cell.prepare(x), cell.initial_state(4, x.device, x.dtype))["write"]
+    torch.testing.assert_close(write, x[:, -2:].sigmoid())
+
+
+def test_a_state_adds_up_what_bfloat16_would_lose() -> None:
+    """Each step adds a sixty-thousandth of the whole."""
+    rule, ssm = DeltaRule(1, 2, 1), SelectiveSSM(1, 1, 1)
+    with torch.no_grad():
+        ssm.log_a.fill_(-20)
+        ssm.select.weight.copy_(torch.tensor([[0.0], [1], [1]]))
+        ssm.step_size.bias.fill_(-11)
+    inputs = [torch.tensor([1.0, 0, 1, 0, 1, 0, -11]).repeat(1, 16_000, 1), torch.ones(1, 16_000, 1)]
+    for cell, x in zip((rule, ssm), inputs, strict=True):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            mixed = cell(x.bfloat16() if cell is ssm else x)[0, -1]
+        whole = -math.expm1(-16_000 / math.exp(11)) if cell is rule else 16_000 / math.exp(11)
+        assert mixed[0].item() == pytest.approx(whole, rel=0.02)
 
 
 def test_a_signed_gate_holds_parity_for_a_thousand_steps() -> None:

@@ -72,6 +72,13 @@ def test_a_batch_follows_from_data_seed_epoch_and_number_alone(task):
         assert not same(batch, other.training_batch(epoch, number, 16))
 
 
+def test_what_is_tested_and_probed_at_a_length_follows_from_the_data_seed():
+    task, again, other = (Recall(seq_len=30, test_lengths=[60], data_seed=seed) for seed in (0, 0, 1))
+    for draw in (lambda each: each.test_block(60, 1), lambda each: each.probe(60, 16)):
+        assert same(draw(task), draw(again))
+        assert not same(draw(task), draw(other))
+
+
 def test_what_is_learned_from_validated_on_tested_and_probed_are_other_draws():
     task = Recall(
         seq_len=30, train_lengths=[29, 30], test_lengths=[30], train_size=64, validation_size=64, test_size=64

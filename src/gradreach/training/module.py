@@ -107,8 +107,8 @@ class TrainingModule(LightningModule):
         trying = getattr(self.trainer, "fast_dev_run", False)
         if self.plateau is not None or not self.optimizer.moves or (trying and self.planned is None):
             return optimizer
-        steps = self.planned if trying else self.trainer.estimated_stepping_batches
-        steps = min(steps, self.max_steps or math.inf)
+        whole = self.planned if trying and self.planned is not None else self.trainer.estimated_stepping_batches
+        steps = min(whole, self.max_steps or math.inf)
         schedule = make_schedule(self.optimizer, optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -12,7 +12,7 @@ from gradreach.config import RunConfig, RunEnvironment, resolve
 from gradreach.errors import ConfigError, first_line
 from gradreach.models import SequenceModel, build
 from gradreach.schedule import STEPS
-from gradreach.tasks import Task
+from gradreach.tasks import Synthetic, Task
 from gradreach.tasks.task import MOST_BYTES
 
 MEASURED = {
@@ -119,7 +119,9 @@ def _check_lengths(run: RunConfig, task: Task) -> None:
 
 def _check_cost(run: RunConfig, task: Task, model: SequenceModel) -> None:
     """Refuse a test length that would take days, or whose gradient no memory holds: attention has a weight a pair."""
-    for length in getattr(task, "test_lengths", None) or ():
+    if not isinstance(task, Synthetic):
+        return
+    for length in task.test_lengths or ():
         cost = model.multiply_adds(length)
         if (all_of_them := cost * task.sizes["test"]) > MOST_WORK:
             needs = f"its {task.sizes['test']:,} examples take {all_of_them:.0e} multiply-adds"

@@ -1,15 +1,19 @@
 """Which recurrences track a state, and is it the range of their eigenvalues that decides?"""
 
+from typing import Any
+
 import pandas as pd
 
-from gradreach.study import Claim, Study, figure, measure, table, value
+from gradreach.study import Claim, Quantity, Study, column, figure, measure, table, value
 
 RANGES = {"positive": "[0, 1]", "signed": "[−1, 1]"}
 SWITCHED = ("mamba", "deltanet", "mingru")
 """What has the switch; off, it is no setting of minGRU's runs."""
 WORDS = {"mamba": "Mamba", "deltanet": "DeltaNet"}
 GATED = {"lstm": "an LSTM", "gru": "a GRU"}
-TRAINED, BEYOND, LONG = 20, 40, 160
+TRAINED, BEYOND, FAR, LONG = 20, 40, 80, 160
+LEARNED = 0.6
+"""Of the test at lengths of training so much must be right for a network to be asked what it does beyond."""
 
 
 def names(runs: pd.DataFrame) -> pd.Series:
@@ -17,6 +21,16 @@ def names(runs: pd.DataFrame) -> pd.Series:
     given = runs.get("model.eigenvalues", pd.Series(None, runs.index, dtype=object))
     ranges = given.where(given.notna(), "positive").map(RANGES)
     return runs["model"].where(~runs["model"].isin(SWITCHED), runs["model"] + " " + ranges)
+
+
+def learned(runs: pd.DataFrame) -> pd.Series:
+    """Return the accuracy of each run at the lengths of training."""
+    return runs["test/accuracy"]
+
+
+def right(name: str, length: int, **conditions: Any) -> Quantity:
+    """Return how much of parity a network gets right at a length."""
+    return value("test/accuracy", name, where={"task": "parity", "test_length": length}, **conditions)
 
 
 STUDY = Study(
@@ -27,6 +41,7 @@ STUDY = Study(
         "trained with both ranges, from the same seeds and with the same budget."
     ),
     architecture=names,
+    derive={"learned": column(learned, "accuracy at the lengths of training", "%", best="max")},
     claim=Claim(
         "No recurrence with eigenvalues in [0, 1] counts parity beyond the lengths of training; with [−1, 1] the same one does.",
         id="C20",
@@ -39,23 +54,23 @@ STUDY = Study(
         expect_source="R. Grazzi et al. 2025, table 3; Y. Sarrof et al. 2024 (theorem); G. Delétang et al. 2023, table 2",
         parts={
             **{
-                f"{words} with [0, 1] is no better than chance at twice the length": value(
-                    "test/accuracy", f"{name} [0, 1]", where={"task": "parity", "test_length": BEYOND}
+                f"{words} with [0, 1], where it has learned short strings, is right in less than 60 % at twice the length": right(
+                    f"{name} [0, 1]", BEYOND, needs=("learned", LEARNED)
                 ).below(60)
                 for name, words in WORDS.items()
             },
             **{
-                f"{words} with [−1, 1] is right there": value(
-                    "test/accuracy", f"{name} [−1, 1]", where={"task": "parity", "test_length": BEYOND}
-                ).above(75)
+                f"{words} with [−1, 1] is right at twice the length": right(f"{name} [−1, 1]", BEYOND).above(75)
                 for name, words in WORDS.items()
             },
             **{
-                f"{words} is right at eight times the length": value(
-                    "test/accuracy", name, where={"task": "parity", "test_length": LONG}
-                ).above(75)
+                f"{words} is right at eight times the length": right(name, LONG).above(75)
                 for name, words in GATED.items()
             },
+        },
+        asides={
+            f"{words} with [−1, 1] is right at four times the length": right(f"{name} [−1, 1]", FAR).above(75)
+            for name, words in WORDS.items()
         },
     ),
     looks=[12, 18],
@@ -68,12 +83,18 @@ STUDY = Study(
             rows=("task", "architecture"),
             columns="test_length",
         ),
+        table("parameters", name="sizes", caption="How large the networks are.", rows="architecture", columns="task"),
         table(
             "test/accuracy", name="in_training", caption="At the lengths of training.", rows=("task", "architecture")
         ),
     ],
     caveats=[
         f"Short training: 1,884 steps on up to {TRAINED} bits, one width, one rate. What fails here need not fail with more.",
+        "Right means more than 75 %, half way from chance to all: a scaled accuracy of .5, where the source has 1.000. How "
+        "far the trained network counts is a question of training; four times the length is an aside.",
+        f"A network with [0, 1] counts where more than {100 * LEARNED:g} % are right at lengths of training, which short strings "
+        "alone can give: one that has learned nothing is no sign of what it cannot. Where none has learned, the part stays open.",
+        "One width, not one size: numbers of parameters differ more than tenfold between networks, as the table of sizes says.",
         "The theorem is of one layer's recurrence in finite precision; a network can know short strings by heart.",
         "minGRU, RNN and Transformer are shown and not judged, as are modular arithmetic and cycle navigation.",
         "Cycle navigation of five places needs more than −1: rotations, which one reflection a step does not give.",

@@ -12,7 +12,8 @@ from gradreach.config import RunConfig, RunEnvironment, resolve
 from gradreach.errors import ConfigError, first_line
 from gradreach.models import SequenceModel, build
 from gradreach.schedule import STEPS
-from gradreach.tasks import Task
+from gradreach.tasks import Synthetic, Task
+from gradreach.tasks.task import MOST_BYTES
 
 MEASURED = {
     "profile": r"\w+\.(reach|half_life|r2|decay|log10_norm)|probe\.nonfinite",
@@ -24,6 +25,9 @@ MEASURED = {
     "sensitivity": r"(input|features|readout)\.(shift|noise_\d+)",
 }
 """The figures of an epoch after which a quantity is measured; others have tables alone."""
+
+MOST_WORK = 10**15
+"""Multiply-adds of the test at one length: hours of a processor."""
 
 
 def assemble(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceModel]:
@@ -50,11 +54,13 @@ def check(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceMo
     _check_selection(run, task)
     try:
         with torch.device("meta"):
-            return task, _model(run, task)
+            model = _model(run, task)
     except RuntimeError as error:
         if "overflow" not in str(error):
             raise
         raise ConfigError("model", allowed=f"too large ({first_line(error)})", hint="choose a smaller width") from None
+    _check_cost(run, task, model)
+    return task, model
 
 
 def _task(run: RunConfig, environment: RunEnvironment) -> Task:
@@ -109,6 +115,23 @@ def _check_lengths(run: RunConfig, task: Task) -> None:
     if run.trainer.overfit_batches is not None and getattr(task, "train_lengths", None):
         drawn = "learns from the same batches in every epoch, which task.train_lengths draws anew"
         raise ConfigError("trainer.overfit_batches", run.trainer.overfit_batches, drawn, "leave out one of both")
+
+
+def _check_cost(run: RunConfig, task: Task, model: SequenceModel) -> None:
+    """Refuse a test length that would take days, or whose gradient no memory holds: attention has a weight a pair."""
+    if not isinstance(task, Synthetic):
+        return
+    for length in task.test_lengths or ():
+        cost = model.multiply_adds(length)
+        if (all_of_them := cost * task.sizes["test"]) > MOST_WORK:
+            needs = f"its {task.sizes['test']:,} examples take {all_of_them:.0e} multiply-adds"
+            raise ConfigError("task.test_lengths", length, needs, "choose shorter ones, or a smaller task.test_size")
+        # what grows with the square: 4 · length² · width · layers, more than the bytes of all weights of attention
+        size = model.multiply_adds(2 * length) - 2 * cost
+        if run.diagnostics.profile is not None and size > MOST_BYTES:
+            needs = f"the gradient through its attention needs {size / 2**30:,.0f} GiB"
+            hint = f"at most {MOST_BYTES / 2**30:.0f} GiB are taken: choose shorter ones, or diagnostics=off"
+            raise ConfigError("task.test_lengths", length, needs, hint)
 
 
 def _check_sizes(run: RunConfig, task: Task) -> None:

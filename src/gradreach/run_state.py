@@ -138,6 +138,9 @@ class Run:
 
         Returns:
             ``gradient/*``; what is measured outside training is among the run's metrics too.
+
+        Raises:
+            Interrupted: the process was asked to stop, and test lengths are still to be measured.
         """
         if self.instrument is None:
             return {}
@@ -148,6 +151,7 @@ class Run:
         if passed is None:
             self.metrics.update({f"gradient/{stage}/{name}": value for name, value in measured.items()})
             for length, instrument in self.by_length.items():
+                self.interruption.at_epoch_end()
                 self._measure_at(length, instrument, stage)
         else:
             self.measuring += time.perf_counter() - begun

@@ -1,6 +1,7 @@
 """``model.block=prenorm``: any encoder in the place of attention."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,8 @@ def test_a_run_without_blocks_keeps_its_identity() -> None:
         (m.MLP, {}, "MLP has no layers"),
         (m.KimCNN, {}, "KimCNN has no layers"),
         (m.CNN, {}, r"CNN dilates a layer by its place .*set model\.dilation_base=1"),
+        (m.CNN, {"width_multiples": [1, 2, 1], "layers": 3}, r"blocks are equal; set model\.width_multiples=null"),
+        (m.CNN, {"kernel_sizes": [5, 3], "layers": 2}, r"blocks are equal; set model\.kernel_sizes=null"),
         (m.CNN, {"dilation_base": 1, "stride": 2}, "CNN turns 40 steps into 20, .*stride=1"),
         (m.DeltaNet, {"width": 7}, "model.width=7: not a multiple of heads=2; choose 8"),
     ],
@@ -167,6 +170,24 @@ class Misfit(m.Encoder):
 def test_an_encoder_of_ones_own_is_held_to_what_it_says_in_a_block_too(kind: Any, message: str) -> None:
     with torch.device("meta"), pytest.raises(ConfigError, match=message):
         build(kind, {}, SERIES, readout="mean", block="prenorm")
+
+
+class Learned(Misfit):
+    """Has positions for 40 steps."""
+
+    def __init__(self, d_in: int, *, width: int = 4, layers: int = 2) -> None:
+        super().__init__(d_in, width=width, layers=layers)
+        self.project = nn.Linear(d_in, width)
+
+    def check_length(self, length: int) -> None:
+        if length > 40:
+            raise ConfigError("model.position", "learned", "has no vector beyond 40 steps")
+
+
+def test_a_length_that_a_mixer_refuses_is_refused_in_its_block_too() -> None:
+    build(Learned, {}, SERIES, readout="mean", block="prenorm")
+    with pytest.raises(ConfigError, match=r"^task\.test_lengths=80: .*position=learned: has no vector beyond 40"):
+        build(Learned, {}, replace(SERIES, lengths=(40, 80)), readout="mean", block="prenorm")
 
 
 def test_a_note_names_what_stands_in_the_blocks() -> None:

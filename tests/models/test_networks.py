@@ -200,8 +200,9 @@ def mamba(encoder: m.Mamba, x: Tensor) -> Tensor:
         u, z = linear(x, weights_of(layer.from_input)).chunk(2, 2)
         u = silu(channel_by_channel(u, weights_of(layer.convolution)))
         selected = u @ cell.select.weight.T
-        step = torch.log1p(torch.exp(linear(selected[:, :, : cell.rank], weights_of(cell.step_size))))
-        b, c = selected[:, :, cell.rank :].chunk(2, 2)
+        rank = math.ceil(encoder.d_out / 16)  # of Δ: D / 16 in §3.6, rounded up in the published code
+        step = torch.log1p(torch.exp(linear(selected[:, :, :rank], weights_of(cell.step_size))))
+        b, c = selected[:, :, rank:].chunk(2, 2)
         outputs = []
         for channel in range(u.shape[2]):
             s, of_channel = zeros(B, cell.states), []

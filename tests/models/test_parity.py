@@ -3,6 +3,7 @@
 Source: R. Grazzi et al., Unlocking state-tracking in linear RNNs through negative eigenvalues, 2025, theorem 1.
 """
 
+import math
 from typing import Any
 
 import pytest
@@ -51,6 +52,49 @@ def test_under_a_constant_input_a_state_moves_one_way_unless_eigenvalues_may_be_
     turned = (to_and_fro[1:] * to_and_fro[:-1] < -1e-6).all(0)
     assert turned.any()
     assert not turned.all()
+
+
+@pytest.mark.parametrize(
+    ("eigenvalues", "steps", "real"),
+    [("positive", 1, True), ("positive", 2, True), ("positive", 3, False), ("signed", 1, True), ("signed", 2, False)],
+)
+def test_a_product_of_corrections_has_complex_eigenvalues_though_none_of_them_has(
+    eigenvalues: Eigenvalues, steps: int, real: bool
+) -> None:
+    torch.manual_seed(0)
+    cell = DeltaRule(1, 3, steps, eigenvalues)
+    x = 3 * torch.randn(500, 3 + 7 * steps, dtype=torch.float64)
+    x[:, 3 * (1 + steps) : 3 * (1 + 2 * steps)] = 0  # no values: what is left is the transition
+    start = torch.eye(3, dtype=torch.float64).flatten().expand(500, -1)
+    found = torch.linalg.eigvals(cell.step(x, start).unflatten(-1, (3, 3)))
+    least = -1 if eigenvalues == "signed" else 0
+    assert (found.abs() <= 1 + 1e-9).all()
+    assert bool((found.imag.abs() < 1e-6).all()) == real
+    if real:
+        assert (found.real > least - 1e-6).all()
+
+
+@pytest.mark.parametrize("eigenvalues", ["positive", "signed"])
+def test_the_gate_of_a_correction_is_a_share_whatever_the_range(eigenvalues: Eigenvalues) -> None:
+    cell = DeltaRule(1, 3, 2, eigenvalues)
+    x = torch.randn(4, 3 + 2 * 7)
+    write = cell.opened(cell.prepare(x), cell.initial_state(4, x.device, x.dtype))["write"]
+    torch.testing.assert_close(write, x[:, -2:].sigmoid())
+
+
+def test_a_state_adds_up_what_bfloat16_would_lose() -> None:
+    """Each step adds a sixty-thousandth."""
+    rule, ssm = DeltaRule(1, 2, 1), SelectiveSSM(1, 1, 1)
+    with torch.no_grad():
+        ssm.log_a.fill_(-20)
+        ssm.select.weight.copy_(torch.tensor([[0.0], [1], [1]]))
+        ssm.step_size.bias.fill_(-11)
+    inputs = [torch.tensor([1.0, 0, 1, 0, 1, 0, -11]).repeat(1, 8_000, 1), torch.ones(1, 8_000, 1)]
+    for cell, x in zip((rule, ssm), inputs, strict=True):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            mixed = cell(x.bfloat16() if cell is ssm else x)[0, -1]
+        whole = -math.expm1(-8_000 / math.exp(11)) if cell is rule else 8_000 / math.exp(11)
+        assert mixed[0].item() == pytest.approx(whole, rel=0.02)
 
 
 def test_a_signed_gate_holds_parity_for_a_thousand_steps() -> None:

@@ -72,6 +72,13 @@ def test_a_batch_follows_from_data_seed_epoch_and_number_alone(task):
         assert not same(batch, other.training_batch(epoch, number, 16))
 
 
+def test_what_is_tested_and_probed_at_a_length_follows_from_the_data_seed():
+    task, again, other = (Recall(seq_len=30, test_lengths=[60], data_seed=seed) for seed in (0, 0, 1))
+    for draw in (lambda each: each.test_block(60, 1), lambda each: each.probe(60, 16)):
+        assert same(draw(task), draw(again))
+        assert not same(draw(task), draw(other))
+
+
 def test_what_is_learned_from_validated_on_tested_and_probed_are_other_draws():
     task = Recall(
         seq_len=30, train_lengths=[29, 30], test_lengths=[30], train_size=64, validation_size=64, test_size=64
@@ -139,6 +146,8 @@ REFUSED = {
     "task.test_lengths=[40] model=mlp": "model: MLP has weights for every step and this task has sequences of many",
     "task.test_lengths=[40] model=locally_connected kernel_size=3": "model: LocallyConnected has weights for every",
     "task.train_lengths=[2,64] model=cnn kernel_size=3 model.padding=none": "model: CNN would give no state for",
+    "task.test_lengths=[1000000] model=transformer": r"task.test_lengths=1000000: its 2,000 examples take \de",
+    "task.test_lengths=[40,30000] model=transformer task.test_size=9": "task.test_lengths=30000: the gradient through",
     "task.train_lengths=[2,64] trainer.overfit_batches=2": "trainer.overfit_batches=2: learns from the same batches",
 }
 

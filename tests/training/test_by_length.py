@@ -1,6 +1,7 @@
 """One training on short sequences, its weights tested and measured at longer ones: what a plain loop says."""
 
 import io
+import math
 import re
 from types import SimpleNamespace
 
@@ -12,21 +13,24 @@ from typer.testing import CliRunner
 
 from gradreach.batch import EVALUATION_BATCH, OneLength
 from gradreach.cli import app
-from gradreach.config import parse, plain
+from gradreach.config import OptimizerSettings, TrainerSettings, parse, plain
 from gradreach.diagnostics import figures, gradient_profile
 from gradreach.display import RunDisplay
 from gradreach.models import LSTM, Transformer, build
 from gradreach.records import RecordStore
 from gradreach.rounding import score_text
-from gradreach.run_state import AT_LENGTH
+from gradreach.run_state import AT_LENGTH, Run
 from gradreach.run_table.columns import as_frame, row
 from gradreach.run_table.committed import read_runs, write_runs
 from gradreach.run_table.lengths import by_test_length
 from gradreach.runner import PROBED, execute, instruments_by_length
+from gradreach.system.interruption import Interruption
 from gradreach.tasks import IGNORED, Parity, Recall
 from gradreach.tasks.synthetic import LEARNED
+from gradreach.training import fit
 from gradreach.training.lengths import AtLength
 from gradreach.weights import load_run
+from project import bare_run
 
 FEW = ["task.train_size=200", "task.validation_size=40", "task.test_size=60", "trainer.epochs=2", "model.width=5"]
 LINE = [*FEW, "trainer.keep_weights=true", "diagnostics.examples=4"]
@@ -174,6 +178,60 @@ def test_probes_of_long_sequences_hold_fewer_examples():
     task.prepare(None)
     found = instruments_by_length(build(LSTM, {"width": 2}, task.shape, readout="last"), task, 16)
     assert {length: len(each.probe.x) for length, each in found.items()} == {40: 16, PROBED: 1, 2 * PROBED: 1}
+
+
+@pytest.mark.parametrize("moment", ["measured", "tested"])
+def test_between_test_lengths_a_run_hears_that_it_is_to_stop_and_goes_on_later(composed, tmp_path, monkeypatch, moment):
+    run, environment = parse(
+        plain(composed("tracking=off", f"results_dir={tmp_path}", "model=lstm", *LENGTHS, *TASKS["recall"], *LINE))
+    )
+    interruption, (place, name) = (
+        Interruption(),
+        {
+            "measured": (Run, "_measure_at"),
+            "tested": (AtLength, "__iter__"),
+        }[moment],
+    )
+    whole = getattr(place, name)
+
+    def asked(self, *given):
+        interruption.signal = 15
+        return whole(self, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, name, asked)
+        stopped = execute(run, environment, interruption=interruption)
+    assert (stopped["status"], "SIGTERM" in stopped["error"]) == ("interrupted", True)
+    done = execute(run, environment)
+    assert done["status"] == "finished", done.get("traceback")
+    assert {"test/accuracy/30", "gradient/end/h.reach/30"} <= set(done["metrics"])
+
+
+class Overflows(torch.nn.Module):
+    """Answers short sequences; of long ones it gives no numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(12, 12))
+
+    def forward(self, x, lengths=None):
+        return x[:, 0] @ self.weight + (torch.nan if x.shape[1] > 20 else 0.0)
+
+
+def test_a_length_at_which_the_loss_is_no_number_has_no_score_and_counts_as_diverged():
+    run, _ = bare_run(
+        OptimizerSettings(name="adam", lr=0.01, weight_decay=0.0, schedule="constant"),
+        TrainerSettings(epochs=1, batch_size=32, clip_norm=None),
+    )
+    task = Recall(seq_len=12, test_lengths=[20, 30], train_size=100, validation_size=40, test_size=60)
+    done = fit(run, Overflows(), task, task.splits(None)).figures
+    assert math.isfinite(done["test/loss/20"])
+    assert done["test/accuracy/20"] > 0
+    assert math.isnan(done["test/loss/30"])
+    assert math.isnan(done["test/accuracy/30"])
+    assert run.warnings == ["the test loss at 30 steps is nan: that length counts as diverged"]
+    rows = by_test_length(pd.DataFrame([{"status": "finished", "task.test_lengths": "[20, 30]", **done}]))
+    assert rows["status"].tolist() == ["finished", "diverged"]
 
 
 def test_without_test_lengths_nothing_is_measured_by_length(done):

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, Re
 from gradreach.assemble import check
 from gradreach.config import OptimizerSettings
 from gradreach.errors import ConfigError
-from gradreach.models import LSTM, SequenceModel, Transformer
+from gradreach.models import LRU, LSTM, S4D, DeltaNet, Mamba, SequenceModel, Transformer
 from gradreach.runner import execute
 from gradreach.system.interruption import Interruption
 from gradreach.training.optimizers import by_decay, make_optimizer, make_plateau, make_schedule
@@ -126,6 +126,24 @@ def test_biases_and_norms_are_spared_and_every_parameter_is_in_one_group():
     assert [len(group["params"]) for group in by_decay(recurrent)] == [3, 3]
 
 
+@pytest.mark.parametrize(
+    ("encoder", "spared"),
+    [
+        (Mamba(3, width=8), {"bias", "log_a", "skip"}),
+        (DeltaNet(3, width=8), {"bias", "normalize.weight"}),
+        (LRU(3, width=8), {"bias", "nu", "theta", "log_gamma", "skips.0"}),
+        (S4D(3, width=8, layers=1), {"bias", "log_step", "log_decay", "frequency", "skip"}),
+    ],
+    ids=["mamba", "deltanet", "lru", "s4d"],
+)
+def test_what_makes_eigenvalues_is_spared_and_matrices_are_not(encoder, spared):
+    names = {id(parameter): name for name, parameter in encoder.named_parameters()}
+    decayed, rest = ([names[id(one)] for one in group["params"]] for group in by_decay(encoder))
+    assert not [name for name in decayed if name.endswith(tuple(spared))]
+    assert {end for end in spared for name in rest if name.endswith(end)} == spared
+    assert all(name.endswith(tuple(spared)) for name in rest)
+
+
 def test_what_is_spared_does_not_decay():
     model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
     for parameter in model.parameters():
@@ -167,6 +185,19 @@ def test_the_rate_after_each_epoch_stands_in_the_history_where_it_moves(do):
     _, history = do("optimizer.schedule=plateau", "optimizer.patience=1", "optimizer.lr=1e-7", "trainer.epochs=4")
     assert history["optimizer/lr"].tolist() == pytest.approx([1e-7, 1e-7, 5e-8, 2.5e-8], rel=1e-6)
     assert "optimizer/lr" not in do()[1]
+
+
+@pytest.mark.parametrize("given", [["optimizer.warmup=0.5"], ["optimizer.warmup=4", "trainer.max_steps=10"]])
+def test_a_try_out_takes_the_first_step_of_the_planned_schedule(do, given):
+    record, history = do(*given, "trainer.fast_dev_run=true")
+    assert record["steps"] == 1
+    done = {"optimizer.warmup=0.5": 17, "optimizer.warmup=4": 4}[given[0]]
+    assert history["optimizer/lr"].tolist() == pytest.approx([0.01 * 2 / done])  # that of the step to come
+
+
+def test_a_warm_up_that_is_too_long_is_named_as_it_was_written():
+    with pytest.raises(ConfigError, match=r"^optimizer\.warmup=0\.1: there is 1 step in all"):
+        make_schedule(settings(warmup=0.1), one_weight(), 1)
 
 
 def test_steps_are_the_budget_where_epochs_are_null(do):

@@ -120,7 +120,8 @@ HALF, PATIENCE = 0.5, 50
 class OptimizerSettings(Settings):
     """How the weights are moved.
 
-    - ``decay``: what weight decay is of: ``all`` parameters, or ``weights``, without biases and those of norms.
+    - ``decay``: what weight decay is of: ``all`` parameters, or ``weights``, without vectors, as of
+      biases and norms, and without what makes eigenvalues.
     - ``schedule``: ``cosine`` falls to ``min_lr`` at the last step; ``plateau`` multiplies the rate by ``factor`` after
       ``patience`` epochs none of which had a lower training loss, down to ``min_lr``.
     - ``warmup``: in so many steps, or this share of all, the rate first rises in a line; cosine begins after it.

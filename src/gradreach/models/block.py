@@ -94,6 +94,11 @@ class PreNorm(Encoder):
         steps: list[int] = seen.tolist()
         return steps
 
+    def check_length(self, length: int) -> None:
+        """Ask the mixers."""
+        for mixer in self.mixers:
+            mixer.check_length(length)
+
     @property
     def mixers(self) -> list[Encoder]:
         """What the blocks are made round."""
@@ -124,6 +129,11 @@ def prenorm(kind: type[Encoder], d_in: int, arguments: Mapping[str, Any], expans
         raise _refused(kind, "consists of residual blocks of its own")
     if getattr(kind, "fixed_length", False) or not {"width", "layers"} <= settings.keys():
         raise _refused(kind, "has no layers of one width, round each of which a block could be made")
+    for name in ("width_multiples", "kernel_sizes"):
+        if settings.get(name) is not None:
+            raise _refused(
+                kind, f"has layers that differ by model.{name}, and all blocks are equal", f"set model.{name}=null"
+            )
     if settings.get("dilation_base", 1) != 1 and settings["layers"] > 1:
         place = "dilates a layer by its place in a stack, and each block has a stack of its own"
         raise _refused(kind, place, "set model.dilation_base=1")

@@ -26,7 +26,7 @@ class DeltaRule(Cell):
     Source: I. Schlag, K. Irie and J. Schmidhuber, Linear transformers are secretly fast weight programmers, 2021,
     eq. 24; in chunks: S. Yang et al., Parallelizing linear transformers with the delta rule over sequence length,
     2024, §3.2; several steps a token: J. Siems et al., DeltaProduct, 2025. An eigenvalue of one factor is 1 − β, all
-    others are 1.
+    others are 1; those of a product of factors, which do not commute, can be complex.
 
     The input of a step is q, then ``steps`` keys, ``steps`` values, and the preactivations of their β, head by head
     in each; q and k are scaled to length 1 here. A state is Sᵀ of all heads, ``(batch, heads · size · size)``. There
@@ -161,7 +161,8 @@ class DeltaNet(Recurrent):
     - ``heads``: each with a state of (width / heads)² numbers.
     - ``steps``: corrections of a state at each step of the sequence; 1: DeltaNet, more: DeltaProduct.
     - ``convolution``: steps that the causal convolution before the recurrence sees.
-    - ``eigenvalues``: of a step, in [0, 1] (``positive``) or in [−1, 1] (``signed``).
+    - ``eigenvalues``: of each correction, in [0, 1] (``positive``) or in [−1, 1] (``signed``); of a step too where
+      it is one. The product of three corrections of the former, or of two of the latter, can have complex ones.
     """
 
     width_divisor = "heads"

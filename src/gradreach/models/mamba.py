@@ -108,6 +108,7 @@ class SelectiveSSM(Cell):
 
     memory_gate = "keep"
     elementwise = True
+    undecayed = ("log_a",)
 
     def __init__(self, d_in: int, states: int, rank: int, eigenvalues: Eigenvalues = "positive") -> None:
         super().__init__()

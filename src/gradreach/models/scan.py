@@ -10,10 +10,10 @@ from gradreach.models.cells import Cell, State
 from gradreach.models.initialization import lru_start
 
 Eigenvalues = Literal["positive", "signed"]
-"""Where the eigenvalues of a step's transition lie: in [0, 1] or in [−1, 1].
+"""Where the eigenvalues of a step's transition lie, of a DeltaNet those of each correction: in [0, 1] or in [−1, 1].
 
-With [0, 1] no linear recurrence solves parity at all lengths. Source: R. Grazzi et al., Unlocking state-tracking in
-linear RNNs through negative eigenvalues, 2025, theorem 1.
+With [0, 1] of every step no linear recurrence solves parity at all lengths. Source: R. Grazzi et al., Unlocking
+state-tracking in linear RNNs through negative eigenvalues, 2025, theorem 1.
 """
 
 

@@ -83,6 +83,8 @@ class S4DKernel(nn.Module):
     - ``states``: complex numbers in the state of one channel.
     """
 
+    undecayed = ("log_step", "log_decay", "frequency")
+
     def __init__(self, width: int, states: int) -> None:
         super().__init__()
         self.log_step = nn.Parameter(torch.empty(width, 1))

@@ -17,7 +17,7 @@ def by_test_length(runs: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each run and each of its test lengths: what was measured there by its plain name.
 
     Of test and gradient nothing else stands there; a run without test lengths has no row. Where no run has any, the
-    table stays as it is.
+    table stays as it is. A run that finished, but whose loss is not finite at a length, has diverged there.
 
     >>> columns = {"task.test_lengths": ["[5, 10]"], "test/accuracy": [1.0], "test/accuracy/5": [0.9]}
     >>> by_test_length(pd.DataFrame({**columns, "test/accuracy/10": [0.5]}))[["test_length", "test/accuracy"]].values
@@ -35,7 +35,11 @@ def by_test_length(runs: pd.DataFrame) -> pd.DataFrame:
     for length in lengths:
         there = np.array([length in each for each in lengths_of])
         here = {match[1]: runs.loc[there, name] for name, match in found.items() if int(match[2]) == length}
-        parts.append(rest[there].assign(**{TEST_LENGTH: length, **here}))
+        part = rest[there].assign(**{TEST_LENGTH: length, **here})
+        if "status" in part and "test/loss" in part:
+            no_number = ~np.isfinite(part["test/loss"].astype(float))
+            part["status"] = part["status"].mask((part["status"] == "finished") & no_number, "diverged")
+        parts.append(part)
         places.append(np.flatnonzero(there))
     order = np.argsort(np.concatenate(places), kind="stable")
     return pd.concat(parts, ignore_index=True).iloc[order].reset_index(drop=True)

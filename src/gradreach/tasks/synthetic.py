@@ -78,6 +78,8 @@ class Synthetic(Task):
         check_memory(sum(self.sizes.values()), self.seq_len, self.shape.channels)
         if self.train_lengths or self.test_lengths:
             lengths = check_lengths(self.seq_len, self.train_lengths, self.test_lengths, self.at)
+            longest = self.test_lengths[-1] if self.test_lengths else self.seq_len
+            check_memory(self.test_blocks(longest)[0], longest, self.shape.channels, "task.test_lengths")
             self.shape = replace(self.shape, lengths=lengths)
 
     def splits(self, data_dir: Path) -> Splits:

@@ -174,11 +174,11 @@ def splits_of(arrays: Mapping[str, np.ndarray]) -> Splits:
     return Splits(*map(batch, Splits._fields))
 
 
-def check_memory(examples: int, length: int, channels: int) -> None:
+def check_memory(examples: int, length: int, channels: int, setting: str = "seq_len") -> None:
     """Refuse inputs that need more memory than machines have; four bytes a number."""
     if (size := 4 * examples * length * channels) > MOST_BYTES:
         needs = f"{examples:,} examples of {length:,} steps need {size / 2**30:,.0f} GiB"
-        raise ConfigError("seq_len", length, needs, f"choose less: at most {MOST_BYTES / 2**30:.0f} GiB are taken")
+        raise ConfigError(setting, length, needs, f"choose less: at most {MOST_BYTES / 2**30:.0f} GiB are taken")
 
 
 def _counted(target: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Callback
 from torch import nn
 
-from gradreach.batch import EVALUATION_BATCH
+from gradreach.batch import EVALUATION_BATCH, limited
 from gradreach.run_state import Run
 from gradreach.tasks import Batches, Splits, Synthetic, Task
 from gradreach.training.checkpoint import Resume
@@ -69,6 +69,11 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
     best = BestWeights(budget.select)
     callbacks = make_callbacks(run, own, best)
     batches = {stage: len(loader) for stage, loader in loaders.items()}
+    if budget.epochs is not None:
+        in_epoch = limited(budget.limit_train_batches, batches["train"])
+        module.planned = budget.epochs * -(-in_epoch // budget.accumulate_grad_batches)
+    else:
+        module.planned = budget.max_steps
     with quiet():
         loggers = make_loggers(run)
         module.heard = bool(own or loggers)

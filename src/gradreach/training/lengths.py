@@ -1,5 +1,6 @@
 """Training on sequences of many lengths, and the test of its weights at lengths of one's choice."""
 
+import math
 from collections.abc import Iterator
 
 from pytorch_lightning import Trainer
@@ -48,14 +49,23 @@ class AtLength(Batches):
 
 
 def at_test_lengths(run: Run, trainer: Trainer, module: TrainingModule) -> None:
-    """Test a module at each of its task's test lengths: ``test/loss/160`` and ``test/accuracy/160`` of its figures."""
+    """Test a module at each of its task's test lengths: ``test/loss/160`` and ``test/accuracy/160`` of its figures.
+
+    Where the loss is not finite there is no score, and ``by_test_length`` calls the run diverged at that length.
+
+    Raises:
+        Interrupted: the process was asked to stop before all lengths were tested.
+    """
     task, budget = module.task, run.config.trainer
     if not isinstance(task, Synthetic):
         return
     for length in task.test_lengths or ():
+        run.interruption.at_epoch_end()
         loader = AtLength(task, length, module.model, run.environment.device)
         if not budget.fast_dev_run:
             trainer.limit_test_batches = limited(budget.limit_test_batches, len(loader))
         module.test_length = length
         trainer.test(module, loader, verbose=False)
+        if not math.isfinite(loss := module.figures[f"test/loss/{length}"]):
+            run.warnings.append(f"the test loss at {length} steps is {loss}: that length counts as diverged")
     module.test_length = None

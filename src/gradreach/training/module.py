@@ -51,6 +51,8 @@ class TrainingModule(LightningModule):
     - ``clip_norm``: gradients with a larger total norm are scaled down to it; None leaves them. The Trainer's
       ``gradient_clip_val`` wins.
     - ``max_steps``: where training ends earlier than the Trainer knows.
+    - ``planned``: steps of the whole training, of which a try-out (``fast_dev_run``) takes the first; None: unknown,
+      and a try-out has no schedule.
     - ``heard``: whether figures are logged: false where no callback and no logger listens, as each takes Lightning a
       millisecond.
     - ``right``: of the batches of the last test, which examples were answered right; where steps are labelled, at every
@@ -74,6 +76,7 @@ class TrainingModule(LightningModule):
         self.optimizer = optimizer
         self.clip_norm = clip_norm
         self.max_steps = max_steps
+        self.planned: int | None = None
         self.heard = True
         self.figures: dict[str, float] = {}
         self.right: list[Tensor] = []
@@ -101,9 +104,11 @@ class TrainingModule(LightningModule):
         if self.optimizer.schedule == "plateau":
             self.plateau = make_plateau(self.optimizer, optimizer)
             self.plateau.load_state_dict(self.plateau_state)
-        if self.plateau is not None or not self.optimizer.moves:
+        trying = getattr(self.trainer, "fast_dev_run", False)
+        if self.plateau is not None or not self.optimizer.moves or (trying and self.planned is None):
             return optimizer
-        steps = min(self.trainer.estimated_stepping_batches, self.max_steps or math.inf)
+        whole = self.planned if trying and self.planned is not None else self.trainer.estimated_stepping_batches
+        steps = min(whole, self.max_steps or math.inf)
         schedule = make_schedule(self.optimizer, optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -229,6 +234,8 @@ class TrainingModule(LightningModule):
         figures = {f"{stage}/{name}{end}": mean.value() for name, mean in self.means[stage].items()}
         if stage in self.class_scores and not at_length:
             figures |= {f"{stage}/{name}": value for name, value in self.class_scores[stage].values().items()}
+        if stage == "test" and not math.isfinite(figures[f"test/loss{end}"]):  # of no numbers none is the largest
+            figures |= dict.fromkeys(set(figures) - {f"test/loss{end}"}, math.nan)
         self.figures.update(figures)
         self.log_dict(figures, batch_size=1)
 

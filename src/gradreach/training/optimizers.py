@@ -38,7 +38,10 @@ def make_optimizer(settings: OptimizerSettings, model: nn.Module, fused: bool = 
 
 
 def by_decay(model: nn.Module) -> list[dict[str, Any]]:
-    """Return two groups of parameters, the second without weight decay: biases, and all that a norm has.
+    """Return two groups of parameters, the second without weight decay: all but the matrices and kernels.
+
+    Spared are biases, what a norm has, vectors, and what a module calls ``undecayed``: of its eigenvalues, as the
+    published code of Mamba spares its A and D, and that of S4 its A and Δ.
 
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
     >>> [len(group["params"]) for group in by_decay(model)]
@@ -48,7 +51,10 @@ def by_decay(model: nn.Module) -> list[dict[str, Any]]:
         parameter
         for module in model.modules()
         for name, parameter in module.named_parameters(recurse=False)
-        if "bias" in name or "Norm" in type(module).__name__
+        if parameter.dim() < 2
+        or "bias" in name
+        or "Norm" in type(module).__name__
+        or name in getattr(module, "undecayed", ())
     }
     decayed = [parameter for parameter in model.parameters() if parameter not in spared]
     rest = [parameter for parameter in model.parameters() if parameter in spared]
@@ -78,7 +84,8 @@ def make_schedule(
         raise ValueError(f"{what}: needs an end; give the Trainer max_epochs or max_steps")
     rising = max(1, int(rising * steps)) if isinstance(rising, float) else rising
     if rising and rising >= steps:
-        raise ConfigError("optimizer.warmup", rising, f"there are {steps} steps in all", "choose fewer")
+        there = "is 1 step" if steps == 1 else f"are {steps} steps"
+        raise ConfigError("optimizer.warmup", settings.warmup, f"there {there} in all", "choose fewer, or 0")
     if not rising:
         return CosineAnnealingLR(optimizer, T_max=int(steps), eta_min=settings.min_lr) if falls else None
     least = settings.min_lr / settings.lr

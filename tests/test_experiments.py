@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from scipy.stats import binomtest
 
 from gradreach.analysis.pages.build import build
 from gradreach.analysis.results import Results
@@ -266,3 +267,27 @@ def test_a_sweep_of_several_grids_is_their_sum_and_null_leaves_one_out():
     parts = {"a": {"model": "rnn"}, "b": {"model": "cnn", "seed": "5"}, "c": None}
     assert grids({"seed": "0,1"}, parts) == [{"seed": "0,1", "model": "rnn"}, {"seed": "5", "model": "cnn"}]
     assert grids({"seed": "0,1"}, None) == [{"seed": "0,1"}]
+
+
+def solved_runs(*seeds, **columns):
+    """Return a run a name of columns: of each seed these runs, solved or not."""
+    runs = [{"seed": seed, "solved": each} for seed, several in enumerate(seeds) for each in several]
+    return pd.DataFrame(runs).assign(status="finished", **columns)
+
+
+def test_the_shares_of_c0_count_a_seed_once_and_a_run_that_diverged_as_not_solved():
+    (counts,) = (
+        each.compute
+        for each in load_study("reach_and_accuracy", PROJECT / "experiments").tables
+        if each.name == "counts"
+    )
+    where = {"task": "recall", "seq_len": 40, "full": True}
+    runs = solved_runs([True] * 6, [False] * 2, **where)  # six of eight runs, and half of either seed
+    (found,) = counts(Results(runs)).to_dict("records")
+    assert (found["reach it, runs"], found["reach it, solved"], found["reach it, %"]) == (8, 6, 50)
+    exact = binomtest(1, 2).proportion_ci()
+    assert [found["reach it, 95 % from"], found["reach it, to"]] == pytest.approx([100 * exact.low, 100 * exact.high])
+    assert math.isnan(found["do not, %"])
+    runs.loc[7, "status"] = "diverged"
+    (found,) = counts(Results(runs)).to_dict("records")
+    assert (found["reach it, runs"], found["reach it, solved"]) == (8, 6)

@@ -16,7 +16,7 @@ def seed_by_seed(results: Results) -> pd.DataFrame:
     history = results.history.reindex(columns=["run_id", "epoch", "val/accuracy"])
     first = history[history["val/accuracy"] >= LEARNED / 100].groupby("run_id")["epoch"].min()
     rows = []
-    for name, some in results.finished.groupby("architecture", sort=False):
+    for name, some in results.ended.groupby("architecture", sort=False):
         epochs = sorted(int(first[run]) for run in some.loc[some["solved"], "run_id"])
         row = {"architecture": name, "budget, epochs": f"{int(some['trainer.epochs'].max())}"}
         row |= {
@@ -68,7 +68,7 @@ STUDY = Study(
             seed_by_seed,
             "Seeds that learned the task, and after how many epochs.",
             f"Learned: at least {LEARNED} % of the validation split right, which ends training. The others were trained to the end "
-            "of their budget.",
+            "of their budget, or diverged.",
         ),
         table(
             measure("test/accuracy", "accuracy, %"),

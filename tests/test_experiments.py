@@ -18,6 +18,7 @@ from scipy.stats import binomtest
 
 from gradreach.analysis.pages.build import build
 from gradreach.analysis.results import Results
+from gradreach.analysis.stats.verdict import effect_of
 from gradreach.analysis.study.parts import judge_parts, leaves_of
 from gradreach.analysis.study.study_files import known_studies, load_study, of_project
 from gradreach.assemble import check
@@ -191,7 +192,9 @@ def test_the_horizon_that_is_needed_lies_above_the_longest_that_is_told_apart_fr
     told = {"dips": "10 to 15", "all": "15 to 19", "diverged": "10 to 15"}
     untold = {"none": "not told apart", "chance": "not learned"}
     assert found(runs) == told | untold
-    assert found(runs[runs["seed"] < 5]) == dict.fromkeys(told, "not told apart") | untold, "of five seeds nothing is told"
+    assert found(runs[runs["seed"] < 5]) == dict.fromkeys(told, "not told apart") | untold, (
+        "of five seeds nothing is told"
+    )
 
 
 CUES = {  # which steps of drawn inputs are cues
@@ -213,27 +216,36 @@ def test_the_cue_of_c0_is_reached_from_the_earliest_step_that_is_drawn_on(task, 
 
 
 def won(**scores):
-    """Return whether the GRU, and whether the LSTM, is better on every task, by a run table made of these scores."""
+    """Return whether the GRU, and whether the LSTM, is better on both tasks of classes, by a run table made of these scores."""
     study = load_study("gru_vs_lstm", PROJECT / "experiments")
     runs = [
-        {"architecture": name, "task": task, "examples": 3200, "seed": seed, "status": status, "metric": metric}
-        | {f"test/{metric}": score, "seq_len": 1, "kernel_size": None}
-        for task, metric in (("adding", "mse"), ("mnist1d", "accuracy"), ("trec", "accuracy"))
+        {"architecture": name, "task": task, "examples": 3200, "seed": seed, "status": status, "metric": "accuracy"}
+        | {"test/accuracy": score, "seq_len": 1, "kernel_size": None}
+        for task in scores
         for name, several in zip(("gru", "lstm b=1"), scores[task], strict=True)
         for seed, (status, score) in enumerate(several)
     ]
-    parts = study.claim.parts["better on every task at fewer than half of the seeds is"]
+    parts = study.claim.parts["better on both MNIST-1D and TREC at fewer than 60 % of the seeds is"]
     return [part.judge(Results(pd.DataFrame(runs))).effect for part in parts.values()]
 
 
-def test_a_cell_is_better_throughout_at_a_seed_where_it_is_so_on_every_task():
+def test_a_cell_is_better_throughout_at_a_seed_where_it_is_so_on_both_tasks():
     ok, bad = [("finished", 0.9)] * 2, [("finished", 0.8)] * 2
-    gru, lstm = won(adding=(bad, ok), mnist1d=(ok, bad), trec=(ok, bad))
-    assert (gru.value, lstm.value, gru.n) == (100, 0, 2), "of squared errors the smaller is better"
-    gru, lstm = won(adding=(ok, bad), mnist1d=(ok, bad), trec=(ok, bad))
+    gru, lstm = won(mnist1d=(ok, bad), trec=(ok, bad))
+    assert (gru.value, lstm.value, gru.n) == (100, 0, 2)
+    gru, lstm = won(mnist1d=(bad, ok), trec=(ok, bad))
     assert (gru.value, lstm.value) == (0, 0)
-    gru, lstm = won(adding=(bad, [ok[0], ("diverged", math.nan)]), mnist1d=(ok, bad), trec=(ok, [bad[0], ok[0]]))
+    gru, lstm = won(mnist1d=(ok, [bad[0], ("diverged", math.nan)]), trec=(ok, [ok[0], bad[0]]))
     assert (gru.value, lstm.value) == (50, 0), "a tie is no win, and what diverged loses"
+
+
+def test_of_24_seeds_both_alike_cells_and_a_clear_winner_can_be_told_from_the_bar():
+    study, results = committed("gru_vs_lstm")
+    part = study.claim.parts["better on both MNIST-1D and TREC at fewer than 60 % of the seeds is"]["the GRU"]
+    level = 0.05 / len(study.looks) / sum(each.number(results) for each in leaves("gru_vs_lstm").values())
+    found = [effect_of("", [True] * k + [False] * (24 - k), "%", level, "share") for k in range(25)]
+    states = [part.threshold.judge(each)[0] for each in found]
+    assert (states.count("supported"), states.count("refuted")) == (7, 2), "at most 6, at least 23: the page says so"
 
 
 def test_the_simplified_cell_and_every_start_of_an_lstm_are_judged_by_factors_of_their_own():

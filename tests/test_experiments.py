@@ -221,7 +221,7 @@ def test_the_cue_of_c0_is_reached_from_the_earliest_step_that_is_drawn_on(task, 
 
 
 def won(**scores):
-    """Return whether the GRU, and whether the LSTM, is better on both tasks of classes, by a run table made of these scores."""
+    """Return whether the GRU, and whether the LSTM, is better on both tasks of classes, by these scores."""
     study = load_study("gru_vs_lstm", PROJECT / "experiments")
     runs = [
         {"architecture": name, "task": task, "examples": 3200, "seed": seed, "status": status, "metric": "accuracy"}

@@ -1,16 +1,13 @@
 """How far must the gradient reach? Each loss is sent back to lag k at most, and k is swept."""
 
-import numpy as np
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, column, computed, figure, measure, share, table
+from gradreach.study import Claim, Results, Study, column, computed, effect_of, figure, measure, share, table
 
 REACH = "gradient/end/x.reach"
 SHORT = 18
 """The cue of recall stands at lag 19, one step beyond; without a horizon the gradient ends at the cue."""
 NAMES = {"gru": "a GRU", "lstm chrono": "an LSTM with chrono"}
-NEAR = {"accuracy": 1.0, "mse": 0.1}
-"""How near to what no horizon gives counts as the same: points of accuracy, or the share of a squared error."""
 
 
 def horizon(runs: pd.DataFrame) -> pd.Series:
@@ -18,31 +15,42 @@ def horizon(runs: pd.DataFrame) -> pd.Series:
     return runs["trainer.gradient_horizon"].fillna(runs["seq_len"] - 1).astype(int)
 
 
+def cut_too_short(runs: pd.DataFrame) -> pd.Series:
+    """Return of every horizon whether it is told apart from none: whether what it costs has an interval above zero."""
+    scores = runs.pivot_table(index="seed", columns="horizon", values="score")
+    costs = scores.rsub(scores[scores.columns.max()], axis=0).iloc[:, :-1]
+    return costs.apply(lambda cost: effect_of("", cost.to_numpy(float), outcome="ranks").low > 0)
+
+
 def needed(results: Results) -> pd.DataFrame:
-    """Return from which horizon on each network does as well as without one, and how far its gradient reaches then."""
+    """Return between which horizons a network begins to do as well as without one, and how far its gradient reaches."""
     rows = []
-    for (task, name), some in results.finished.groupby(["task", "architecture"], sort=False):
+    for (task, name), some in results.ended.groupby(["task", "architecture"], sort=False):
         metric = str(some["metric"].iloc[0])
-        free = some["trainer.gradient_horizon"].isna()
-        by_horizon = some[~free].groupby("horizon")[f"test/{metric}"].mean()
-        best = some.loc[free, f"test/{metric}"].mean()
-        near = (
-            by_horizon >= best - NEAR[metric] / 100 if metric == "accuracy" else by_horizon <= best * (1 + NEAR[metric])
-        )
-        enough = near.iloc[::-1].cummin().iloc[::-1].astype(bool)  # and so for every longer one
-        least = str(by_horizon.index[enough].min()) if enough.any() else "all of it"
-        chance = some["chance"].mean()
-        learned = best > (1 + chance) / 2 if metric == "accuracy" else best < chance / 2
+        sign, scale = (1, 100) if metric == "accuracy" else (-1, 1)
+        some = some.assign(score=sign * some[f"test/{metric}"].where(some["status"] == "finished", some["chance"]))
+        free = some[some["trainer.gradient_horizon"].isna()]
+        best, chance = free["score"].mean(), sign * some["chance"].mean()
+        perfect = 1 if metric == "accuracy" else 0
+        short = cut_too_short(some)
+        tried = sorted(some["horizon"].unique())
+        if not best > (perfect + chance) / 2:
+            between = "not learned"
+        elif short.any():
+            least = short.index[short].max()
+            between = f"{least} to {tried[tried.index(least) + 1]}"
+        else:
+            between = "not told apart"
         rows.append(
             {
                 "task": task,
                 "architecture": name,
-                "needed horizon": least if learned else "not learned",
-                "measured reach, no horizon": some.loc[free, REACH].mean(),
-                "without a horizon": best * (100 if metric == "accuracy" else 1),
+                "needed horizon": between,
+                "measured reach, no horizon": free[REACH].mean(),
+                "without a horizon": sign * scale * best,
                 "unit": "%" if metric == "accuracy" else "squared error",
-                "chance": chance * (100 if metric == "accuracy" else 1),
-                "seeds": int(np.count_nonzero(free)),
+                "chance": sign * scale * chance,
+                "seeds": len(free),
             }
         )
     return pd.DataFrame(rows)
@@ -83,14 +91,16 @@ STUDY = Study(
             },
         },
     ),
-    looks=[12, 18, 24],
+    looks=[12, 24, 32],
     show=[
         computed(
             "needed",
             needed,
-            "From which horizon on a network does as well as without one, beside how far its gradient reaches.",
-            "Needed: the shortest horizon from which on mean test accuracy stays within a point (a squared error within a "
-            "tenth) of that without a horizon; not learned: without a horizon less than half of the way from chance to no error. "
+            "Between which horizons a network begins to do as well as without one, beside how far its gradient reaches.",
+            "Needed: from the longest horizon that is told apart from none, as the 95 % interval of what it costs (seed by seed, "
+            "signed ranks, which take six seeds) lies above zero, to the next that was tried, the last of which cuts nothing. Not "
+            "told apart: no horizon is, be it that none costs anything or that seeds are too few. Not learned: without a horizon "
+            "less than half of the way from chance to no error. A run that diverged counts as chance. "
             "Reach: the largest lag at which the gradient by the input has 1 % of its "
             "norm at lag 1, after training.",
         ),
@@ -117,6 +127,12 @@ STUDY = Study(
             "from within the horizon. Chrono starts with a memory as long as the sequence, a GRU does not."
         ),
         (
+            "The judged networks were chosen after pilots (seeds 0 and 1), which already suggest an outcome: the GRU bears "
+            "the claim out, the LSTM with chrono does not – it recalled the cue one step beyond its gradient, and with a horizon of "
+            "5 steps too (table “By horizon: recall”). That speaks against “only where” as a cause: a state that keeps the cue "
+            "by itself needs no gradient that reaches it."
+        ),
+        (
             "Judged are the networks that learn recall with their whole gradient at every pilot seed. An RNN does so at some, an "
             "LSTM with torch's start at none in this budget: both are shown, as are adding and the digits."
         ),
@@ -126,6 +142,10 @@ STUDY = Study(
         (
             "In pilots (seeds 0 and 1) an RNN was judged too: it may learn recall or not with its whole gradient, so that no "
             "planned number of seeds would have decided what a horizon does to it. The claim was put as one of all networks."
+        ),
+        (
+            "The needed horizon was the shortest whose mean stayed near that without one, with no interval; it is a range "
+            "now, by intervals. 24 seeds had been planned; by gradreach decide C18 the parts ask for 31."
         ),
     ],
 )

@@ -32,6 +32,8 @@ OF_CLASSES = {"task": CLASSES}
 PAIR = {"architecture": [GRU, LSTM], "task": TASKS}
 FAIR = {"task": "mnist1d", "examples": MANY}
 GAP, COUPLING = "gap/points", "gradient/{}/gate_coupling.{}"
+AHEAD = 60
+"""Per cent of the seeds: two cells that are alike are each ahead on both tasks at a quarter, a clear winner at nearly all."""
 NEAR = 2
 """Points of accuracy: who is as near is as good."""
 
@@ -51,17 +53,16 @@ def speed(results: Results) -> pd.DataFrame:
 
 
 def better_everywhere(name: str, other: str) -> Quantity:
-    """Return at what share of seeds a cell is better than the other on every task, however little."""
+    """Return at what share of seeds a cell is better than the other on both tasks of classes, however little."""
 
     def share_of_seeds(results: Results) -> Effect:
-        """Seeds at which one cell is better than the other on every task."""
-        runs = results.where({"architecture": [name, other], "task": TASKS, "examples": MANY}).ended
-        score = runs["test/accuracy"].where(runs["metric"] == "accuracy", -runs["test/mse"])
-        scored = runs.assign(score=score.where(runs["status"] == "finished", float("-inf")))
+        """Seeds at which one cell is better than the other on both tasks of classes."""
+        runs = results.where({"architecture": [name, other], "task": CLASSES, "examples": MANY}).ended
+        scored = runs.assign(score=runs["test/accuracy"].where(runs["status"] == "finished", float("-inf")))
         scores = scored.pivot_table(index="seed", columns=["architecture", "task"], values="score", dropna=False)
-        scores = scores.reindex(columns=pd.MultiIndex.from_product([[name, other], TASKS])).dropna()
-        won = pd.DataFrame({task: scores[name, task] > scores[other, task] for task in TASKS}).all(axis=1)
-        label = f"seeds at which {name} beats {other} on {', '.join(TASKS[:-1])} and {TASKS[-1]}, examples {MANY}"
+        scores = scores.reindex(columns=pd.MultiIndex.from_product([[name, other], CLASSES])).dropna()
+        won = pd.DataFrame({task: scores[name, task] > scores[other, task] for task in CLASSES}).all(axis=1)
+        label = f"seeds at which {name} beats {other} on {' and '.join(CLASSES)}, examples {MANY}"
         return effect_of(label, won.to_numpy(float), "%", results.level, outcome="share")
 
     return by_function(share_of_seeds, outcome="share")
@@ -118,9 +119,9 @@ STUDY = Study(
             f"the LSTM overfits more ({FEW} examples)": compare(
                 GAP, LSTM, GRU, where={"examples": FEW}, each=OF_CLASSES
             ).above(0),
-            "better on every task at fewer than half of the seeds is": {
-                "the GRU": better_everywhere(GRU, LSTM).below(50),
-                "the LSTM": better_everywhere(LSTM, GRU).below(50),
+            f"better on both MNIST-1D and TREC at fewer than {AHEAD} % of the seeds is": {
+                "the GRU": better_everywhere(GRU, LSTM).below(AHEAD),
+                "the LSTM": better_everywhere(LSTM, GRU).below(AHEAD),
             },
         },
         asides={
@@ -232,8 +233,10 @@ STUDY = Study(
     caveats=[
         (
             "That nobody agrees on which is better is the notes' word on other people. Tested is what would make them agree: "
-            f"one cell that is better, however little, on all three tasks with {MANY:,} examples. Two cells that are alike would "
-            "each do so at one seed of eight."
+            f"one cell that is better, however little, on both MNIST-1D and TREC with {MANY:,} examples (on adding there is no "
+            f"room), at more than {AHEAD} % of the seeds. Two cells that are alike are each so at a quarter of the seeds, a clear "
+            "winner at nearly all. Of 24 seeds at most 6 support such a part and at least 23 refute it: in between it stays "
+            "open, as of a cell that is better more often than not."
         ),
         (
             "The notes also say that an LSTM's input and forget gate correspond to a GRU's update gate, and that the reset gate "
@@ -262,6 +265,11 @@ STUDY = Study(
         "MNIST-1D is read at the last step here, which is harder than in its published table.",
     ],
     changed=[
+        (
+            "“Better on every task” was of three tasks, adding too, where both are near zero error, and of half of the seeds: "
+            f"two cells that are alike meet that at one seed of eight, and next to nothing could have refuted it. The bar of {AHEAD} % "
+            "is where 24 seeds can decide either way (exact binomial), whatever pilots showed."
+        ),
         (
             "Judged task by task, with forget bias 1, as a mean over MNIST-1D (−20.5 points) and TREC (−1.2) was of neither; "
             "with times measured side by side, as those of the runs were of other load; gates are new."

@@ -188,6 +188,11 @@ STUDY = Study(
             "One cell, one start (forget bias 1), one width and two tasks; what needs 30 steps of memory may ask the state "
             "for other things than language does, which the notes have in mind."
         ),
+        (
+            "On recall the plan finds large effects only: whether one seed in a few fails to solve it decides more than what the "
+            "claim is about. By gradreach decide C4 the hidden state's part would need more than 400 seeds, the cell's 177: with "
+            "24 expect both to stay open."
+        ),
         "A mean over lags hides that h tells more at some and c at others: beside the part stands at which.",
     ],
     changed=[

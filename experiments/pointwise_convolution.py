@@ -140,6 +140,10 @@ STUDY = Study(
         figure("dots", about="Test accuracy of every network."),
     ],
     caveats=[
+        (
+            "The notes speak of images; ours is one-dimensional: k×k stands for a kernel of k steps. On an image it has k² weights "
+            "where ours has k, so that a 1×1 before it saves more there."
+        ),
         "Every layer, each 1×1 too, has a ReLU and no normalization, so that a narrow one can die: what is lost is accuracy "
         "and reliability together; the table of training has them apart.",
         "Less may be lost with normalization: it was not tried. Without its ReLU only the 1×1 behind a k×k was tried.",

@@ -103,6 +103,10 @@ STUDY = Study(
         figure("dots", about="Test accuracy by pooling.", order=["none", *WINDOWS, *HEADS]),
     ],
     caveats=[
+        (
+            "The notes speak of images; ours is one-dimensional: windows lie along one axis, and signals move along it. On an image "
+            "a window of as many steps a side holds the square of as many values."
+        ),
         "Two layers of kernel 5, 16 channels, 64 signals of the validation split. Without pooling and with windows the head "
         "sees all steps side by side, so that nothing but the pooling could make features indifferent.",
         "Noise is normal, of so many per cent of the input's standard deviation. A tenth of what the input moves is our "

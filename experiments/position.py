@@ -74,6 +74,10 @@ STUDY = Study(
         ),
     ],
     caveats=[
+        (
+            "The notes speak of images; ours is one-dimensional: a place is one number, and a border is one of two ends. Zeros at "
+            "the four sides of an image tell two numbers, and lie nearer to most places."
+        ),
         f"Networks of {DEEP} layers see all steps, and are judged; those of one layer see a few, and are shown.",
         "“Which comes first?” needs no place: a feature that sees both patterns answers it too.",
         f"Information is lost where a maximum over time knows less than all steps side by side of “{FIRST}”, by more than "

@@ -103,6 +103,10 @@ STUDY = Study(
         ),
     ],
     caveats=[
+        (
+            "The notes speak of images where they say what a layer extracts; ours is one-dimensional, and text: that what is "
+            "local helps with words says nothing of pixels."
+        ),
         "The threshold is 0: the smallest gain that is sure supports a part. How large it is stands beside.",
         "Judged is each network against itself with kernels of one word: as many maps, head, dropout and bound, so that several "
         "words at once are all that differs, with three to five times the weights of a kernel.",

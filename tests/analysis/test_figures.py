@@ -229,7 +229,7 @@ def test_an_axis_shows_where_values_are_or_all_panels_alike_with_lines_to_compar
 
 def test_a_caption_explains_the_marks_that_the_picture_has(tmp_path):
     def caption(draw, data, text="It.", **options):
-        return explained(text, draw(data, tmp_path / "picture", **options))
+        return explained(text, draw(data, tmp_path / "picture", **options)).replace(" Black dots: chance.", "")
 
     many = results(models=("lstm",), lengths=(8, 16), seeds=12)
     assert caption(metric_against, many) == "It."
@@ -248,6 +248,15 @@ def test_a_caption_explains_the_marks_that_the_picture_has(tmp_path):
     diverged = results(models=("lstm",), status=lambda *place: "diverged" if place[2] == 1 else "finished")
     assert "A cross: there the run diverged or failed." in caption(learning_curves, diverged)
     assert caption(learning_curves, many) == caption(gradient_by_lag, many) == "It."
+
+
+def test_a_caption_speaks_of_chance_where_a_picture_has_it(tmp_path):
+    def caption(draw, **options):
+        return explained(READING[draw], draw(results(), tmp_path / "picture", **options))
+
+    for draw in (metric_against, dots, learning_curves):
+        assert "Black dots: chance." in caption(draw), draw
+    assert "chance" not in caption(metric_against, measure=Measure("parameters", "parameters"))
 
 
 def test_no_series_is_black_and_legends_tell_thin_from_thick(tmp_path):

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from gradreach.analysis.figures.common import tell
@@ -12,20 +11,15 @@ from gradreach.rounding import number
 
 
 def against_known(results: Results, stem: Path, *, measured: str = "gradient/start/h.decay") -> Figure:
-    """Draw the measured factor of one step against ``factor/known``, or where that is NaN ``factor/by_qr`` (hollow)."""
+    """Draw the measured factor of one step against ``factor/known``, of the layers that have one."""
     runs = results.finished
-    runs = runs[runs["factor/by_qr"].notna()] if measured in runs else runs.iloc[:0]
+    runs = runs[runs["factor/known"].notna()] if measured in runs else runs.iloc[:0]
     with save_figure(stem, size=WIDE) as (axes,):
         axes.axline((0.5, 0.5), slope=1, color="black", linewidth=0.8)
         for i, (name, some) in enumerate(runs.groupby("architecture", sort=False)):
-            known = some["factor/known"].mean()
-            exact = not pd.isna(known)
-            x, y = known if exact else some["factor/by_qr"].mean(), some[measured].mean()
+            x, y = some["factor/known"].mean(), some[measured].mean()
             look = series(i)
-            face = look["color"] if exact else "none"
-            (mark,) = axes.plot(
-                x, y, look["marker"], color=look["color"], markerfacecolor=face, markersize=7, label=str(name)
-            )
+            (mark,) = axes.plot(x, y, look["marker"], color=look["color"], markersize=7, label=str(name))
             tell(mark, f"{name}: {number(y, '.4f')}, reference {number(x, '.4f')} ({len(some)} seeds)")
         axes.set(xlabel="known factor of one step", ylabel="measured factor of one step")
         axes.set_aspect("equal", adjustable="datalim")

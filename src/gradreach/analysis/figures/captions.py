@@ -22,9 +22,7 @@ from gradreach.drawing import PALE
 POINTS = "Points: mean over seeds; bars: its 95 % interval (Student's t), cut at what is possible, or shown."
 ONE_LENGTH = "Where runs have several lengths, one is shown: the head says which."
 READING: dict[Callable[..., Any], str] = {
-    metric_against: (
-        f"{POINTS} Points of one place stand beside each other so that their bars can be told apart. Dotted: chance."
-    ),
+    metric_against: (f"{POINTS} Points of one place stand beside each other so that their bars can be told apart."),
     half_life_and_reach: (
         "Above: the steps in which the gradient's norm halves, where it decays as an exponential does (R² at least 0.9); "
         f"below: the largest lag with at least 1 % of the norm at lag 1. {POINTS} Dotted: the longest lag there is; a reach "
@@ -41,7 +39,7 @@ READING: dict[Callable[..., Any], str] = {
         "the largest of its epoch; each step of the scale is a factor of ten; darkest: a millionth or less. A dot: the largest "
         f"lag with at least 1 %. Hatched: exactly zero, or not measured. Medians over examples and seeds. {ONE_LENGTH}"
     ),
-    learning_curves: ("Thin: every seed; thick: the median of those that are still running. Dotted: chance."),
+    learning_curves: ("Thin: every seed; thick: the median of those that are still running."),
     gates_through_training: (
         "Thin: every seed; thick: their median; epoch 0 is before training. Left the mean of the gate that weighs the old "
         "state; then the shares of values below 0.1 and above 0.9, over examples, steps and units. A gate that is saturated "
@@ -62,12 +60,11 @@ READING: dict[Callable[..., Any], str] = {
         "their ranks differ by less than the critical difference (Nemenyi, 5 %). Friedman's p: how well all being equal "
         "fits. A model without a finished run in a task ranks last there."
     ),
-    dots: "Mean of the seeds with its 95 % interval (Student's t); small points are seeds. Dotted: chance.",
+    dots: "Mean of the seeds with its 95 % interval (Student's t); small points are seeds.",
     gate_shares: "How the values of a gate are shared out: below 0.1, in between, above 0.9; mean over seeds.",
     against_known: (
         "Each point is one layer: the factor by which a step back multiplies the gradient, as measured (mean of the seeds) "
-        "against what is known (filled) or, where there is no closed form, what the Lyapunov exponent says (hollow). A "
-        "true instrument puts all of them on the diagonal."
+        "against what is known. A true instrument puts all of them on the diagonal."
     ),
 }
 KINDS = {draw.__name__: draw for draw in READING}
@@ -79,6 +76,7 @@ def explained(caption: str, picture: Picture) -> str:
     panels = [axes for axes in picture.axes if axes.get_label() != "<colorbar>"]
     lines = [line for axes in panels for line in axes.get_lines()]
     said = {
+        "Black dots: chance.": any(line.get_label() == "chance" for line in lines),
         "Small points: the seeds.": any(line.get_marker() == "." for line in lines),
         "Hollow and pale: not every planned run has a value there.": any(map(_hollow, lines)),
         "A dot in a gap: one value between two that are lacking or zero.": any(

@@ -12,6 +12,7 @@ from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.study.judging import judged, looks_at
 from gradreach.analysis.study.looks import looks_of, planned_seeds
 from gradreach.analysis.study.planned_rule import check_parts
+from gradreach.analysis.study.rule import rule_words
 from gradreach.errors import ConfigError
 from gradreach.study import compare, share, value
 
@@ -72,6 +73,16 @@ def test_pilot_seeds_decide_nothing_and_say_what_they_point_to():
     assert found.state == "open"
     assert found.parts[0].why == "seeds below 100 are pilots; they would say supported"
     assert "pilots" in found.parts[0].sentence
+
+
+def test_pilots_are_judged_at_the_level_of_the_looks_that_are_planned_and_the_rule_says_so():
+    declared, seeds = study(MORE, SOLVES, looks=[12, 18, 24]), range(12)
+    results = Results(declared.prepare(runs(seeds)), derived=declared.columns)
+    pilots, planned = looks_at(declared, results, []), looks_at(declared, results, list(range(100, 124)))
+    assert pilots.level == planned.level == pytest.approx(0.05 / 6)
+    assert judged(declared, results, pilots).parts[0].effect.level == planned.level
+    assert "at 3 planned looks, after 12, 18 and 24 seeds: each interval covers 99.17 %" in rule_words(pilots)
+    assert "at 3 looks, after 12, 18 and 24 seeds: each interval covers 99.17 %" in rule_words(planned)
 
 
 def test_confirmatory_seeds_decide():

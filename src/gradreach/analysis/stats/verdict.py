@@ -15,6 +15,9 @@ from gradreach.rounding import number
 State = Literal["supported", "refuted", "no room", "open", "supported in part", "refuted in part"]
 """What comes out of a part: the first four. A claim may come out in part too, and never has no room."""
 
+DECIDED = ("supported", "refuted")
+"""Outcomes of a part that say something of the world."""
+
 READING = (
     "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond. It has "
     "no room where the reference is so near to a bound of what is possible, or both sides so near to chance, that "
@@ -119,10 +122,21 @@ class Verdict:
         return tuple(leaf for leaf in self.leaves if leaf.aside == self.aside)
 
     @property
+    def by_arithmetic(self) -> bool:
+        """Whether it was decided without a test: by calculation, or of what is the same in every run."""
+        return self.state in DECIDED and (self.effect is None or self.effect.test == OUTCOMES["fixed"].words)
+
+    @property
     def counts(self) -> str:
-        """How many of the parts came out how, as in ``1 refuted, 1 open``; empty where all agree."""
+        """How many of the parts came out how, as in ``1 refuted, 1 open``; empty where all agree.
+
+        Where all that is decided is so by arithmetic alone, that is told first.
+        """
+        decided = [leaf for leaf in self.counted if leaf.state in DECIDED]
+        alone = bool(decided) and all(leaf.by_arithmetic for leaf in decided)
         states = _states(self.counted)
-        return states if ", " in states else ""
+        told = ["by arithmetic alone"] * alone + [states] * (", " in states)
+        return "; ".join(told)
 
     @property
     def words(self) -> str:

@@ -85,6 +85,26 @@ def test_pilots_are_judged_at_the_level_of_the_looks_that_are_planned_and_the_ru
     assert "at 3 looks, after 12, 18 and 24 seeds: each interval covers 99.17 %" in rule_words(planned)
 
 
+def test_signed_ranks_decide_only_where_the_median_by_signs_agrees_and_the_page_says_so():
+    frame = runs(range(100, 112), gain=6, noise=0.1)
+    rows = (frame["model"] == "lstm") & (frame["seed"] == 100)
+    frame.loc[rows, "test/accuracy"] -= 0.009  # one of twelve is just below the threshold
+    declared = study(MORE, *[SOLVES] * 8)
+    part = verdict(declared, frame).parts[0]
+    assert (part.state, part.effect.low > 5) == ("open", True)
+    assert part.why.startswith("the median's interval by signs alone, ")
+    assert part.why.endswith(" holds the threshold")
+    frame.loc[rows, "test/accuracy"] += 0.009
+    assert verdict(declared, frame).parts[0].state == "supported"
+
+
+def test_a_part_whose_differences_are_a_mixture_is_told():
+    frame = runs(range(100, 112), noise=0.1)
+    assert "symmetric" not in str(verdict(study(MORE), frame).parts[0].effect)
+    frame.loc[(frame["model"] == "lstm") & (frame["seed"] < 104), "test/accuracy"] -= 0.3
+    assert str(verdict(study(MORE), frame).parts[0].effect).endswith("(n = 12; far from symmetric)")
+
+
 def test_confirmatory_seeds_decide():
     assert verdict(study(MORE), runs(range(100, 112))).state == "supported"
     assert verdict(study(MORE), runs(range(100, 112), gain=1)).state == "refuted"

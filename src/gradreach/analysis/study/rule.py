@@ -15,7 +15,8 @@ from gradreach.analysis.study.selection import listed
 from gradreach.rounding import number
 
 RULE = (
-    "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond. Runs "
+    "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond; by "
+    "signed ranks only where the median's interval by signs alone lies so too. Runs "
     "of one seed count with their mean, and one that diverged as the worst there is; a seed of which a run has no "
     "number is left out and told, and leaves the part open."
 )

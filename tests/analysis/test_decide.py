@@ -42,6 +42,11 @@ def runs(seeds, status="finished"):
 PLAN = runs({"digits": range(100, 112), "mnist": range(100, 124)}, "missing").drop(columns="test/accuracy")
 
 
+@pytest.fixture(autouse=True)
+def few_sweeps(monkeypatch):
+    monkeypatch.setattr("gradreach.analysis.stats.power.SWEEPS", 60)
+
+
 def test_each_part_is_told_what_its_own_seeds_can_find(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(STUDY, encoding="utf-8")
     (tmp_path / "mine").mkdir()
@@ -82,17 +87,21 @@ def decided(tmp_path, monkeypatch):
     return decided
 
 
+def told(text):
+    return float(text.replace("−", "-"))
+
+
 def test_what_nobody_fails_is_no_worse_and_what_all_fail_is_refuted(decided):
     none, every = decided(0.0).loc["no worse"], decided(1.0).loc["no worse"]
-    assert -25 < float(every["supported from"]) <= 0
+    assert -25 < told(every["supported from"]) <= 0
     assert every["seeds needed"].endswith(", to be supported")
     assert none["seeds needed"].endswith(", to be refuted")
-    assert -100 < float(none["refuted from"]) < -25
+    assert -100 < told(none["refuted from"]) < -25
 
 
 def test_of_within_the_largest_truth_that_is_still_found_so_is_told_and_the_least_beyond(decided):
     row = decided(1.0).loc["alike"]
-    assert 0 < float(row["supported from"]) < 8 < float(row["refuted from"])
+    assert 0 < told(row["supported from"]) < 8 < told(row["refuted from"])
     assert row["drawn"] == "resampled"
     assert decided(1.0, pilots=4).loc["alike", "drawn"] == "normal"
 

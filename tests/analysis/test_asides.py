@@ -10,7 +10,7 @@ from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.ledger import _claim
 from gradreach.analysis.pages.summary import summary
 from gradreach.analysis.results import Results
-from gradreach.analysis.stats.verdict import Verdict, as_aside, combine_named, stored_verdict
+from gradreach.analysis.stats.verdict import Effect, Verdict, as_aside, combine_named, stored_verdict
 from gradreach.analysis.study.declaration import Claim, Study, outcomes
 from gradreach.analysis.study.judging import judged, looks_at
 from gradreach.analysis.study.rule import digest_of, rule_words
@@ -18,6 +18,7 @@ from gradreach.errors import ConfigError
 from gradreach.study import compare
 
 BETTER = compare("test/accuracy", {"model": "lstm"}, {"model": "rnn"})
+EFFECT = Effect("", 1.0, 0.0, 2.0, 6)
 OWN, OURS = BETTER.above(5), BETTER.above(30)
 EACH = compare("test/accuracy", {"model": "lstm"}, {"model": "rnn"}, each="seq_len").above(30)
 
@@ -73,7 +74,7 @@ def test_page_and_ledger_tell_an_aside_from_a_part(tmp_path):
 
 
 def test_asides_alone_are_counted_among_themselves():
-    ours = combine_named({name: as_aside(Verdict(name, None, "")) for name in ("supported", "refuted")})
+    ours = combine_named({name: as_aside(Verdict(name, EFFECT, "")) for name in ("supported", "refuted")})
     assert (ours.state, ours.aside, ours.counts) == ("refuted in part", True, "1 supported, 1 refuted")
     whole = combine_named({"own": Verdict("open", None, ""), "ours": ours})
     assert (whole.state, whole.aside, whole.counts) == ("open", False, "")

@@ -8,7 +8,9 @@ from scipy import stats
 
 from gradreach.analysis.stats.intervals import (
     OUTCOMES,
+    lopsided,
     mean_interval,
+    median_interval,
     share_difference_interval,
     share_interval,
     signed_rank_interval,
@@ -49,6 +51,53 @@ def test_what_is_too_few_for_signed_ranks_has_no_interval():
     assert np.isnan(signed_rank_interval([1.0] * 5).low)
     assert signed_rank_interval([1.0] * 6).low == 1.0
     assert np.isnan(signed_rank_interval([]).value)
+
+
+MIXTURE_MEDIAN = -0.56595  # 0.7 Φ(x) + 0.3 Φ((x + 30) / 3) = 1/2
+
+
+def mixture(generator, n):
+    """Return differences of which 30 % are of runs that have failed."""
+    return np.where(generator.random(n) < 0.3, generator.normal(-30, 3, n), generator.normal(0, 1, n))
+
+
+@pytest.mark.parametrize("level", [*LEVELS, 0.00208])
+@pytest.mark.parametrize("n", [9, 12, 18, 24])
+def test_a_median_has_the_interval_of_scipys_exact_sign_test_turned_round(n, level):
+    values = np.random.default_rng(n).normal(1, 2, n)
+    found = median_interval(values, level)
+    assert np.isnan(found.low) == np.isnan(signed_rank_interval(values, level).low) == (2 / 2**n > level)
+    if 2 / 2**n <= level:
+        for end, outwards in ((found.low, -1), (found.high, 1)):
+            within, beyond = (
+                stats.binomtest(int((values > end + outwards * step).sum()), n).pvalue for step in (-1e-9, 1e-9)
+            )
+            assert within > level >= beyond
+    assert found.value == pytest.approx(np.median(values))
+
+
+@pytest.mark.parametrize("repeats", [400, pytest.param(20_000, marks=pytest.mark.slow, id="many")])
+@pytest.mark.parametrize(("n", "level"), [(12, 0.05 / 3), (24, 0.05 / 3), (24, 0.00208)])
+def test_of_a_mixture_signed_ranks_err_about_the_median_and_what_decides_does_not(n, level, repeats):
+    generator, wrong = np.random.default_rng(n), {"interval": 0, "deciding": 0}
+    for _ in range(repeats):
+        values = mixture(generator, n)
+        for name in wrong:
+            found = getattr(OUTCOMES["ranks"], name)(values, level)
+            wrong[name] += found.low > MIXTURE_MEDIAN or found.high < MIXTURE_MEDIAN
+    error = 3 * np.sqrt(level * (1 - level) / repeats)
+    assert wrong["deciding"] / repeats <= level + error
+    if (n, level) == (24, 0.05 / 3):
+        assert wrong["interval"] / repeats > level + error
+
+
+@pytest.mark.parametrize(("draw", "least", "most"), [("normal", 0, 0.02), ("laplace", 0, 0.02), (mixture, 0.5, 1)])
+def test_mixtures_are_called_lopsided_and_symmetric_values_are_not(draw, least, most):
+    generator = np.random.default_rng(0)
+    values = (draw(generator, 12) if callable(draw) else getattr(generator, draw)(size=12) for _ in range(300))
+    assert least <= np.mean([lopsided(each) for each in values]) <= most
+    assert not lopsided([1.0] * 12)
+    assert lopsided([1.0, 2.0, np.inf])
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -12,6 +12,7 @@ from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.study.judging import judged, looks_at
 from gradreach.analysis.study.looks import looks_of, planned_seeds
 from gradreach.analysis.study.planned_rule import check_parts
+from gradreach.analysis.study.rule import rule_words
 from gradreach.errors import ConfigError
 from gradreach.study import compare, share, value
 
@@ -72,6 +73,36 @@ def test_pilot_seeds_decide_nothing_and_say_what_they_point_to():
     assert found.state == "open"
     assert found.parts[0].why == "seeds below 100 are pilots; they would say supported"
     assert "pilots" in found.parts[0].sentence
+
+
+def test_pilots_are_judged_at_the_level_of_the_looks_that_are_planned_and_the_rule_says_so():
+    declared, seeds = study(MORE, SOLVES, looks=[12, 18, 24]), range(12)
+    results = Results(declared.prepare(runs(seeds)), derived=declared.columns)
+    pilots, planned = looks_at(declared, results, []), looks_at(declared, results, list(range(100, 124)))
+    assert pilots.level == planned.level == pytest.approx(0.05 / 6)
+    assert judged(declared, results, pilots).parts[0].effect.level == planned.level
+    assert "at 3 planned looks, after 12, 18 and 24 seeds: each interval covers 99.17 %" in rule_words(pilots)
+    assert "at 3 looks, after 12, 18 and 24 seeds: each interval covers 99.17 %" in rule_words(planned)
+
+
+def test_signed_ranks_decide_only_where_the_median_by_signs_agrees_and_the_page_says_so():
+    frame = runs(range(100, 112), gain=6, noise=0.1)
+    rows = (frame["model"] == "lstm") & (frame["seed"] == 100)
+    frame.loc[rows, "test/accuracy"] -= 0.009  # one of twelve is just below the threshold
+    declared = study(MORE, *[SOLVES] * 8)
+    part = verdict(declared, frame).parts[0]
+    assert (part.state, part.effect.low > 5) == ("open", True)
+    assert part.why.startswith("the median's interval by signs alone, ")
+    assert part.why.endswith(" holds the threshold")
+    frame.loc[rows, "test/accuracy"] += 0.009
+    assert verdict(declared, frame).parts[0].state == "supported"
+
+
+def test_a_part_whose_differences_are_a_mixture_is_told():
+    frame = runs(range(100, 112), noise=0.1)
+    assert "symmetric" not in str(verdict(study(MORE), frame).parts[0].effect)
+    frame.loc[(frame["model"] == "lstm") & (frame["seed"] < 104), "test/accuracy"] -= 0.3
+    assert str(verdict(study(MORE), frame).parts[0].effect).endswith("(n = 12; far from symmetric)")
 
 
 def test_confirmatory_seeds_decide():
@@ -189,15 +220,17 @@ def test_an_outcome_that_is_none_is_refused():
         compare("test/accuracy", LSTM, RNN, outcome="rank")
 
 
-@pytest.mark.parametrize("outcome", ["mean", "ranks", "share difference"])
+@pytest.mark.parametrize("outcome", ["mean", "ranks", "share difference", "ranks of a mixture"])
 def test_a_plan_with_looks_decides_wrongly_at_most_one_time_in_twenty(outcome):
     """Where nothing is to be found. Two parts, three looks, and whoever looks stops at the first that decides."""
     generator, repeats, wrong = np.random.default_rng(1), 2000, 0
-    looks = looks_of(2, [12, 18, 24], range(100, 124))
+    looks, deciding = looks_of(2, [12, 18, 24], range(100, 124)), OUTCOMES[outcome.split(" of ")[0]].deciding
     for _ in range(repeats):
         drawn = generator.normal(size=(2, 24))
+        if outcome == "ranks of a mixture":  # runs that have failed; less its median
+            drawn = np.where(generator.random((2, 24)) < 0.3, 3 * drawn - 30, drawn) + 0.56595
         parts = np.sign(np.round(drawn)) if outcome == "share difference" else drawn
-        found = (OUTCOMES[outcome].interval(part[: len(seen)], looks.level) for part in parts for seen in looks.seeds)
+        found = (deciding(part[: len(seen)], looks.level) for part in parts for seen in looks.seeds)
         wrong += any(each.low > 0 or each.high < 0 for each in found)
     assert wrong / repeats <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / repeats)
 

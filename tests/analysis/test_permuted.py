@@ -3,6 +3,11 @@
 Within each cell of all that is no setting of the model (task, length, rate, seed), runs exchange what was measured. A
 comparison that is supported then found a difference where there can be none, or its threshold lets no difference pass
 for one: that is said of it.
+
+Only comparisons are so tested. A value or a share compares no labels: it is of runs of one label, against a number that
+the study names, and labels shuffled make it that of a mean of models, which may lie there too. Two columns of the same
+runs move together, and what a share selects by (``full`` of C0) is measured as its score is: shuffled apart from it, it
+leaves C0 open, as its pilots are anyway, which shows nothing.
 """
 
 from collections import Counter

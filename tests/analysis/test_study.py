@@ -470,14 +470,16 @@ def test_a_function_counts_by_its_code_and_not_by_its_comments():
 
 def test_the_page_says_what_a_stored_digest_shows():
     declared = study(PART.above(5))
-    stored = {"date": "2026-11-29", "digest": digest_of(declared), "seeds": [0, 1], "done": 0}
-    assert stored_rule(declared, stored, [0, 1]) == (
+    stored = {"date": "2026-11-29", "digest": digest_of(declared), "seeds": [100, 101], "done": 0}
+    assert stored_rule(declared, stored, [100, 101]) == (
         "A digest of this rule was stored on 2026-11-29, before any of its runs; the rule has not changed since."
     )
-    assert stored_rule(declared, stored, [0, 1, 2]).endswith("Seeds of no plan, which decide nothing: 2.")
-    assert "changed since" in stored_rule(study(PART.above(6)), stored, [0, 1])
-    assert "when 3 of its runs had been done" in stored_rule(declared, {**stored, "done": 3}, [0, 1])
+    assert stored_rule(declared, stored, [100, 101, 102]).endswith("Seeds of no plan, which decide nothing: 102.")
+    assert "changed since" in stored_rule(study(PART.above(6)), stored, [100, 101])
+    assert "when 3 of its runs had been done" in stored_rule(declared, {**stored, "done": 3}, [100, 101])
     assert "No digest" in stored_rule(declared, None, [0, 1])
+    pilots = stored_rule(study(PART.above(6)), {**stored, "seeds": [0, 1]}, [0, 1])
+    assert pilots.endswith("was stored on 2026-11-29, when its pilots were planned; the rule has changed since.")
 
 
 @pytest.mark.parametrize("looks", [[18, 12], [0], [12, 12]])

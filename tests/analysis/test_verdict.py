@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from gradreach.analysis.results import Results
-from gradreach.analysis.stats.intervals import signed_rank_interval
+from gradreach.analysis.stats.intervals import OUTCOMES, signed_rank_interval
 from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named
 from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.study.judging import judged
@@ -176,14 +176,25 @@ def test_a_claim_is_what_its_parts_are(states, whole):
 
 
 def test_parts_that_differ_are_counted_beside_the_word():
-    parts = {name: Verdict(state, None, "") for name, state in (("a", "refuted"), ("b", "open"))}
+    parts = {name: Verdict(state, effect(0, 1), "") for name, state in (("a", "refuted"), ("b", "open"))}
     assert combine_named(parts).words == "refuted in part: 1 refuted, 1 open"
-    within = combine_named({"all": combine_named(parts), "c": Verdict("supported", None, "")})
+    within = combine_named({"all": combine_named(parts), "c": Verdict("supported", effect(0, 1), "")})
     assert within.words == "refuted in part: 1 refuted, 1 open, 1 supported"
     assert combine_named({"a": parts["a"]}).words == "refuted"
     assert [part.name for part in within.refuted] == ["all: a"]
     assert Verdict("refuted", None, "").refuted == (Verdict("refuted", None, ""),)
     assert [part.name for part in combine_named({"all": combine_named({"a": parts["a"]})}).refuted] == ["all"]
+
+
+def test_the_first_line_says_where_all_that_is_decided_is_so_by_arithmetic_alone():
+    calculated = arithmetic(lambda: True, "Yes.").judge(None)
+    fixed = Verdict("supported", effect(0, 1)._replace(test=OUTCOMES["fixed"].words), "")
+    measured = Verdict("supported", effect(0, 1)._replace(test="signed ranks"), "")
+    left = Verdict("open", effect(0, 1), "")
+    assert combine([calculated, left]).words == "supported in part: by arithmetic alone; 1 supported, 1 open"
+    assert combine([calculated, fixed]).words == "supported: by arithmetic alone"
+    assert combine([calculated, measured, left]).words == "supported in part: 2 supported, 1 open"
+    assert combine([left, left]).words == "open"
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ import pandas as pd
 
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.intervals import OUTCOMES
-from gradreach.analysis.stats.power import MOST, seeds_needed, smallest_found
-from gradreach.analysis.stats.statistics import Interval
+from gradreach.analysis.stats.power import MOST, resampled, seeds_needed, smallest_found
+from gradreach.analysis.stats.statistics import Interval, finite
 from gradreach.analysis.stats.verdict import Effect
 from gradreach.analysis.study.comparison import Comparison
 from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.judging import looks_at
 from gradreach.analysis.study.looks import Looks
-from gradreach.analysis.study.parts import Part, leaves_of
+from gradreach.analysis.study.parts import Part, Threshold, leaves_of
 from gradreach.analysis.study.planned_rule import seeds_of
 from gradreach.analysis.study.selection import in_words
 from gradreach.analysis.study.study_files import known_studies, load_study
@@ -31,10 +31,12 @@ from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_examples
 
 READING = (
-    "Seeds needed: with so many, the part is decided with a probability of 80 % at its last look if runs that decide "
-    "are like the pilots. Planned: seeds of this part, which may be fewer than the sweep's. Smallest found: the truth "
-    "nearest to the threshold that these find with that probability. Both by simulation, from the mean and spread of "
-    "the pilots; of few pilots they are rough."
+    "Seeds needed: with so many, the part comes out as pilots point, with a probability of 80 % at its last look if "
+    "runs that decide are like them. Planned: seeds of this part, which may be fewer than the sweep's. Supported from, "
+    "refuted from: the truths nearest to the threshold at which these find so with that probability (of “within”, the "
+    "largest that still is). By simulation: means from a normal law with the pilots' mean and spread; signed ranks by "
+    "resampling pilots, smoothed, where there are six, else from a normal law, as the table says; differences of "
+    "shares from two independent sides, the second with the pilots' share. Of few pilots all of it is rough."
 )
 
 
@@ -105,39 +107,71 @@ def _rows(study: Study, results: Results, looks: Looks, planned: Results) -> Ite
 
 
 def _row(name: str, part: Part, results: Results, looks: Looks, planned: int) -> dict[str, Any]:
-    quantity = part.quantity
-    effect = quantity.of(results, name, part.threshold)
-    row = {"part": name, "threshold": part.threshold, "test": effect.test, "pilots": effect.n}
-    row["pilots say"] = part.threshold.judge(effect)[0] if effect.n else "nothing"
+    quantity, threshold = part.quantity, part.threshold
+    effect = quantity.of(results, name, threshold)
+    row = {"part": name, "threshold": threshold, "test": effect.test, "pilots": effect.n}
+    row["pilots say"] = threshold.judge(effect)[0] if effect.n else "nothing"
     row["planned"] = planned
+    nothing = {"seeds needed": "", "supported from": "", "refuted from": "", "drawn": ""}
     if not isinstance(quantity, Value | Comparison):
-        return row | {"seeds needed": "not known: a function", "smallest found": ""}
+        return row | nothing | {"seeds needed": "not known: a function"}
     if quantity.outcome == "rounds":
-        return row | {"seeds needed": "none: gradreach time", "smallest found": ""}
+        return row | nothing | {"seeds needed": "none: gradreach time"}
     draws = quantity.scaled(quantity.draws(results, name))
-    spread = quantity.outcome.startswith("share") or (np.isfinite(draws).sum() > 1 and float(draws.std()) > 0)
-    if len(draws) < 2 or not spread:
-        return row | {"seeds needed": "not known: pilots that do not differ", "smallest found": ""}
+    if len(draws) < 2:
+        why = "no pilot runs" if len(draws) == 0 else "one pilot alone"
+        return row | nothing | {"seeds needed": f"not known: {why}"}
+    if not quantity.outcome.startswith("share") and (len(known := finite(draws)) < 2 or float(known.std()) == 0):
+        return row | nothing | {"seeds needed": "not known: pilots that do not differ"}
 
-    def judged(found: Interval) -> str:
-        return part.threshold.judge(Effect("", *quantity.shown(found), level=looks.level))[0]
+    def comes_out(state: str) -> Callable[[Interval], bool]:
+        return lambda found: threshold.judge(Effect("", *quantity.shown(found), level=looks.level))[0] == state
 
     rng = np.random.default_rng(0)
-    needed = seeds_needed(
-        quantity.outcome, draws, looks.level, lambda found: judged(found) in ("supported", "refuted"), rng
-    )
-    smallest = None
-    if part.threshold.kind != "within":
-        smallest = smallest_found(
-            quantity.outcome, draws, looks.level, lambda found: judged(found) == "supported", planned, rng,
-            threshold=_inner(quantity, part.threshold.at), furthest=_furthest(quantity, part.threshold.kind, results),
+    pointed = _pointed(threshold, effect.value)
+    needed = seeds_needed(quantity.outcome, draws, looks.level, comes_out(pointed), rng)
+    row["seeds needed"] = f"{f'more than {MOST}' if needed is None else needed}, to be {pointed}"
+    for state, (near, far) in _searched(quantity, threshold, effect.value, results).items():
+        truth = smallest_found(
+            quantity.outcome, draws, looks.level, comes_out(state), planned, rng,
+            threshold=near, furthest=far, reference=_reference(quantity, results),
         )  # fmt: skip
-    found = "" if smallest is None else number(quantity.shown(Interval(smallest, smallest, smallest, 0)).value, ".3g")
-    nothing = "" if part.threshold.kind == "within" else "nothing"
-    return row | {
-        "seeds needed": f"more than {MOST}" if needed is None else str(needed),
-        "smallest found": found or nothing,
-    }
+        shown = math.nan if truth is None else quantity.shown(Interval(truth, truth, truth, 0)).value
+        row[f"{state} from"] = "nothing" if truth is None else number(shown, ".3g")
+    return row | {"drawn": "resampled" if resampled(quantity.outcome, draws) else _DRAWN.get(quantity.outcome, "")}
+
+
+_DRAWN = {"mean": "normal", "ranks": "normal", "share": "binomial", "share difference": "two sides", "examples": "both"}
+"""From which law sweeps are made up, by outcome class."""
+
+
+def _pointed(threshold: Threshold, value: float) -> str:
+    """Return what a part would be if the truth were that value."""
+    at = threshold.at
+    holds = {"above": value > at, "below": value < at, "within": abs(value) < at}[threshold.kind]
+    return "supported" if holds else "refuted"
+
+
+def _searched(
+    quantity: Value | Comparison, threshold: Threshold, value: float, results: Results
+) -> dict[str, tuple[float, float]]:
+    """Return from where to where truths are searched that make a part come out so; of “within” on the pilots' side."""
+    low, high = _limits(quantity, results)
+    if threshold.kind == "within" and not (isinstance(quantity, Comparison) and quantity.ratio):
+        upper = value >= 0
+        at, none = _inner(quantity, threshold.at if upper else -threshold.at), 0.0
+        return {"supported": (at, none), "refuted": (at, high if upper else low)}
+    at = _inner(quantity, threshold.at)
+    above = threshold.kind == "above"
+    return {"supported": (at, high if above else low), "refuted": (at, low if above else high)}
+
+
+def _reference(quantity: Value | Comparison, results: Results) -> float:
+    """Return the pilots' share of the side that is subtracted; one half where there is none."""
+    if quantity.outcome != "share difference" or not isinstance(quantity, Comparison):
+        return 0.5
+    found = quantity.reference(results) / OUTCOMES[quantity.outcome].scale
+    return 0.5 if math.isnan(found) else found
 
 
 def _inner(quantity: Value | Comparison, threshold: float) -> float:
@@ -147,10 +181,10 @@ def _inner(quantity: Value | Comparison, threshold: float) -> float:
     return threshold / OUTCOMES[quantity.outcome].scale
 
 
-def _furthest(quantity: Value | Comparison, kind: str, results: Results) -> float:
-    """Return the truth that is furthest on the side that is claimed, in the same numbers."""
+def _limits(quantity: Value | Comparison, results: Results) -> tuple[float, float]:
+    """Return the least and the greatest truth there can be, in the same numbers."""
     low, high = results.column(quantity.metric).limits
     if isinstance(quantity, Comparison):
         low, high = (-math.inf, math.inf) if quantity.ratio else (low - high, high - low)
-    end = high if kind == "above" else low
-    return end / OUTCOMES[quantity.outcome].scale
+    scale = OUTCOMES[quantity.outcome].scale
+    return low / scale, high / scale

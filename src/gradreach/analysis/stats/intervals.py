@@ -2,7 +2,9 @@
 
 Each interval holds what it estimates with at least the probability 1 − α, of numbers of its class: Student's t of
 means that are near normal, signed ranks of differences of any symmetric kind, exact binomial of solved or not, both
-seeds and examples of a small test set.
+seeds and examples of a small test set. Differences need not be symmetric, as where some runs have solved a task and
+some have not; so a part that rests on signed ranks is decided only where the median's interval agrees, which holds
+whatever the law.
 """
 
 import math
@@ -30,6 +32,7 @@ class Outcome(NamedTuple):
     - ``extremes``: of so many values those that leave least open; None where any number of them may decide.
     - ``scale``: what 1 is in the unit of thresholds: shares are in per cent.
     - ``side``: of one side of a comparison by itself, where that is of another kind than differences are.
+    - ``agrees``: another interval that has to lie as the first does before anything is decided.
     """
 
     words: str
@@ -38,6 +41,15 @@ class Outcome(NamedTuple):
     extremes: Callable[[int], list[np.ndarray]] | None = None
     scale: float = 1.0
     side: Callable[[np.ndarray, float], Interval] | None = None
+    agrees: Callable[[np.ndarray, float], Interval] | None = None
+
+    def deciding(self, values: np.ndarray, level: float) -> Interval:
+        """Return the interval that decides: from the outermost ends of both, where there are two."""
+        found = self.interval(values, level)
+        if self.agrees is None:
+            return found
+        other = self.agrees(values, level)
+        return found._replace(low=min(found.low, other.low), high=max(found.high, other.high))
 
     def of_side(self, values: np.ndarray, level: float) -> Interval:
         """Return the interval of one side of a comparison by itself, of one value a seed."""
@@ -61,6 +73,10 @@ def signed_rank_interval(values: Sequence[float] | np.ndarray, level: float = LE
     Its ends are order statistics of the means of all pairs (source: J. L. Hodges and E. L. Lehmann 1963; J. W. Tukey's
     construction). Infinite differences count, as larger than any other. With ties it holds more than it promises.
 
+    It covers what it promises only of differences that lie symmetrically about their middle. Of a mixture it does not:
+    70 % N(0, 1) and 30 % N(−30, 3) have a pseudomedian of −11.9, which twelve of them miss in 1.3 % where 0.2 % are
+    promised. So of itself it decides no part: ``median_interval`` has to agree.
+
     Returns:
         NaN for ends where there are too few values for any interval at this level.
 
@@ -82,6 +98,51 @@ def signed_rank_interval(values: Sequence[float] | np.ndarray, level: float = LE
     if cut < 0:
         return Interval(value, math.nan, math.nan, n)
     return Interval(value, float(means[cut]), float(means[-1 - cut]), n)
+
+
+def median_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
+    """Return the median with the interval that inverts the exact sign test: it holds whatever the law.
+
+    Its ends are order statistics, as many values in from either end as a fair coin allows (source: W. R. Thompson
+    1936). It exists for as many values as that of signed ranks does: 2 / 2ⁿ ≤ α. Infinite values count.
+
+    Returns:
+        NaN for ends where there are too few values for any interval at this level.
+
+    >>> median_interval([1, 2, 3, 4, 5, 6])
+    Interval(value=3.5, low=1.0, high=6.0, n=6)
+    """
+    numbers = np.asarray(values, dtype=float)
+    numbers = np.sort(numbers[~np.isnan(numbers)])
+    n = len(numbers)
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    one, other = numbers[(n - 1) // 2], numbers[n // 2]
+    value = float(one if one == other else 0.0 if math.isinf(one) and math.isinf(other) else (one + other) / 2)
+    cut = int(np.searchsorted(scipy.special.bdtr(np.arange(n), n, 0.5), level / 2, side="right")) - 1
+    if cut < 0:
+        return Interval(value, math.nan, math.nan, n)
+    return Interval(value, float(numbers[cut]), float(numbers[-1 - cut]), n)
+
+
+APART = 0.5
+"""Standard deviations between mean and median from which on values are called lopsided."""
+
+
+def lopsided(values: Sequence[float] | np.ndarray) -> bool:
+    """Return whether values are far from symmetric: mean and median lie half a standard deviation apart, or more.
+
+    Values of which some are infinite are, unless they are so both ways.
+
+    >>> lopsided([0, 1, 2, 3, 4, 5]), lopsided([0, 0, 1, 1, 1, -30, -31])
+    (False, True)
+    """
+    numbers = np.asarray(values, dtype=float)
+    numbers = numbers[~np.isnan(numbers)]
+    if np.isinf(numbers).any():
+        return bool(np.isposinf(numbers).sum() != np.isneginf(numbers).sum())
+    spread = float(numbers.std(ddof=1)) if len(numbers) > 2 else 0.0
+    return spread > 0 and abs(float(numbers.mean() - np.median(numbers))) >= APART * spread
 
 
 @cache
@@ -164,7 +225,9 @@ def _alike(*values: float) -> Callable[[int], list[np.ndarray]]:
 
 OUTCOMES = {
     "mean": Outcome("Student's t", "mean", mean_interval),
-    "ranks": Outcome("signed ranks", "pseudomedian", signed_rank_interval, _alike(WORST, -WORST, 0)),
+    "ranks": Outcome(
+        "signed ranks", "pseudomedian", signed_rank_interval, _alike(WORST, -WORST, 0), agrees=median_interval
+    ),
     "share": Outcome("exact binomial", "share", share_interval, _alike(1, 0), 100.0),
     "fixed": Outcome("no test: the same in every run", "value", extent),
     "share difference": Outcome(

@@ -8,12 +8,17 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from gradreach.analysis.stats.intervals import OUTCOMES
-from gradreach.analysis.stats.statistics import LEVEL
+from gradreach.analysis.stats.intervals import OUTCOMES, lopsided
+from gradreach.analysis.stats.statistics import LEVEL, Interval
 from gradreach.rounding import number
 
 State = Literal["supported", "refuted", "no room", "open", "supported in part", "refuted in part"]
 """What comes out of a part: the first four. A claim may come out in part too, and never has no room."""
+
+LOPSIDED = "far from symmetric"
+"""What is said of an effect whose mean and median lie far apart."""
+DECIDED = ("supported", "refuted")
+"""Outcomes of a part that say something of the world."""
 
 READING = (
     "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond. It has "
@@ -22,7 +27,9 @@ READING = (
     "refuted in part as soon as one part is; supported in part where some are and the rest is open or has no room. "
     "Asides are our own questions beside its words: they are tested as parts are, and its state is not made of them. "
     "Parts and the looks at them share an error of 5 %, so that each has a wider interval than one of 95 %. n counts "
-    "seeds, or pairs of runs (several runs of one seed count with their mean). Seeds draw weights and the order of "
+    "seeds, or pairs of runs (several runs of one seed count with their mean). What rests on signed ranks is decided "
+    "only where the median's interval by signs alone agrees, which needs no symmetry; values are called far from "
+    "symmetric where mean and median lie half a standard deviation apart, or more. Seeds draw weights and the order of "
     "batches; data and made-up patterns are one draw: intervals are over training, not over data, but for those by "
     "example."
 )
@@ -40,6 +47,9 @@ class Effect(NamedTuple):
     - ``absent``: how many seeds, or pairs, have no such number; as long as there are any, nothing is decided.
     - ``test``: by which its interval is found.
     - ``full``: why nothing could come out, whatever the runs; empty where something could.
+    - ``other_low``, ``other_high``: of another interval, which has to agree before anything is decided; NaN where the
+      class asks for none.
+    - ``note``: what a reader has to know of the values.
     """
 
     label: str
@@ -52,6 +62,9 @@ class Effect(NamedTuple):
     absent: int = 0
     test: str = ""
     full: str = ""
+    other_low: float = math.nan
+    other_high: float = math.nan
+    note: str = ""
 
     @property
     def known(self) -> bool:
@@ -74,7 +87,13 @@ class Effect(NamedTuple):
             return f"{value}{unit} (n = {self.n}, too small for an interval)"
         if self.alike:
             return f"{value}{unit}, alike in all runs"
-        return f"{value}{unit}, {number(100 * (1 - self.level), '.3g')} % interval {low} to {high} (n = {self.n})"
+        note = f"; {self.note}" if self.note else ""
+        return f"{value}{unit}, {number(100 * (1 - self.level), '.3g')} % interval {low} to {high} (n = {self.n}{note})"
+
+    def with_other(self, other: Interval, values: Sequence[float] | np.ndarray) -> "Effect":
+        """Return it with the interval that has to agree, and told where its values are far from symmetric."""
+        note = LOPSIDED if lopsided(values) else ""
+        return self._replace(other_low=other.low, other_high=other.high, note=note)
 
     def __str__(self) -> str:
         return f"{self.label}: {self.estimate}"
@@ -119,10 +138,21 @@ class Verdict:
         return tuple(leaf for leaf in self.leaves if leaf.aside == self.aside)
 
     @property
+    def by_arithmetic(self) -> bool:
+        """Whether it was decided without a test: by calculation, or of what is the same in every run."""
+        return self.state in DECIDED and (self.effect is None or self.effect.test == OUTCOMES["fixed"].words)
+
+    @property
     def counts(self) -> str:
-        """How many of the parts came out how, as in ``1 refuted, 1 open``; empty where all agree."""
+        """How many of the parts came out how, as in ``1 refuted, 1 open``; empty where all agree.
+
+        Where all that is decided is so by arithmetic alone, that is told first.
+        """
+        decided = [leaf for leaf in self.counted if leaf.state in DECIDED]
+        alone = bool(decided) and all(leaf.by_arithmetic for leaf in decided)
         states = _states(self.counted)
-        return states if ", " in states else ""
+        told = ["by arithmetic alone"] * alone + [states] * (", " in states)
+        return "; ".join(told)
 
     @property
     def words(self) -> str:
@@ -185,7 +215,8 @@ def effect_of(
     kind = OUTCOMES[outcome]
     found = kind.interval(np.asarray(values, float), level)
     value, low, high = (kind.scale * end for end in found[:3])
-    return Effect(label, value, low, high, found.n, unit, level, len(values) - found.n, kind.words)
+    effect = Effect(label, value, low, high, found.n, unit, level, len(values) - found.n, kind.words)
+    return effect if kind.agrees is None else effect.with_other(kind.agrees(np.asarray(values, float), level), values)
 
 
 def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
@@ -236,9 +267,9 @@ def _said(parts: Sequence[Verdict]) -> str:
 def as_aside(verdict: Verdict) -> Verdict:
     """Return a verdict whose leaves are all marked as asides.
 
-    >>> own, ours = Verdict("supported", None, ""), as_aside(Verdict("refuted", None, ""))
+    >>> own, ours = Verdict("open", None, ""), as_aside(Verdict("refuted", None, ""))
     >>> combine_named({"it is": own, "is it worth it?": ours}).words
-    'supported; aside: 1 refuted'
+    'open; aside: 1 refuted'
     """
     if verdict.parts:
         return replace(verdict, parts=tuple(map(as_aside, verdict.parts)), aside=True)

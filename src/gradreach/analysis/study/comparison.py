@@ -70,6 +70,11 @@ class Comparison(OfRuns):
         first, second = (self._cells(results, side, part) for side in self._sides())
         return self._paired(first, second, results)
 
+    def reference(self, results: Results) -> float:
+        """Return the mean of the side that is subtracted, over seeds; NaN where it has none."""
+        _, other = (self._cells(results, side, "") for side in self._sides())
+        return float(draws(other["value"], other["seed"], other["counts"]).mean())
+
     def _paired(self, first: pd.DataFrame, second: pd.DataFrame, results: Results) -> np.ndarray:
         if self.outcome != "examples":
             return self._by_run(first, second)

@@ -115,6 +115,8 @@ class OfRuns(Quantity):
         effect = Effect("", *found, unit, level, len(values) - found.n, outcome.words)
         if not effect.known:
             return effect
+        if outcome.agrees is not None:
+            effect = effect.with_other(self.shown(outcome.agrees(self.scaled(values), level)), values)
         return effect._replace(low=max(found.low, limits[0]), high=min(found.high, limits[1]))
 
     def scaled(self, values: np.ndarray) -> np.ndarray:

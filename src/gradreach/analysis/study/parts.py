@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from gradreach.analysis.results import Results, Where
 from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.stats.statistics import Interval
@@ -18,6 +20,7 @@ MANY = 1000
 """Seeds: what needs more is never decided."""
 NOTHING = "no runs to compare"
 SPANS = "the interval holds the threshold"
+MEDIAN = "the median's interval by signs alone"
 
 
 class Threshold(NamedTuple):
@@ -43,13 +46,23 @@ class Threshold(NamedTuple):
             return "open", f"{effect.absent} of {effect.n + effect.absent} seeds have no such number"
         if not effect.known or (effect.n < FEWEST and not effect.alike):
             return "open", f"{effect.n} seeds are too few"
-        low, high, at = effect.low, effect.high, self.at
+        state = self._says(effect.low, effect.high)
+        if state == "open":
+            return "open", SPANS
+        if state != self._says(np.fmin(effect.low, effect.other_low), np.fmax(effect.high, effect.other_high)):
+            ends = f"{number(effect.other_low, '.3g')} to {number(effect.other_high, '.3g')}"
+            return "open", f"{MEDIAN}, {ends}, holds the threshold"
+        return state, ""
+
+    def _says(self, low: float, high: float) -> State:
+        """Return what an interval with these ends says."""
+        at = self.at
         if self.kind == "within":
             supported, refuted = -at < low and high < at, low > at or high < -at
         else:
             above, below = low > at, high < at
             supported, refuted = (above, below) if self.kind == "above" else (below, above)
-        return ("supported", "") if supported else ("refuted", "") if refuted else ("open", SPANS)
+        return "supported" if supported else "refuted" if refuted else "open"
 
 
 @dataclass(frozen=True)
@@ -160,7 +173,7 @@ class Part:
             return 1 if self.quantity.outcome == "fixed" else FEWEST
         for n in range(1, MANY):
             for values in outcome.extremes(n):
-                found = outcome.interval(values, level)
+                found = outcome.deciding(values, level)
                 state, _ = self.threshold.judge(Effect("", *self.quantity.shown(found), level=level))
                 if state == "supported":
                     return n

@@ -10,12 +10,13 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from gradreach.analysis.study.declaration import Study
-from gradreach.analysis.study.looks import Looks
+from gradreach.analysis.study.looks import Looks, confirmatory
 from gradreach.analysis.study.selection import listed
 from gradreach.rounding import number
 
 RULE = (
-    "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond. Runs "
+    "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond; by "
+    "signed ranks only where the median's interval by signs alone lies so too. Runs "
     "of one seed count with their mean, and one that diverged as the worst there is; a seed of which a run has no "
     "number is left out and told, and leaves the part open."
 )
@@ -33,8 +34,8 @@ def rule_words(looks: Looks, asides: bool = False) -> str:
         asides: whether some of these are questions of our own.
     """
     parts = f"{looks.parts} parts share" if looks.parts > 1 else "The part has"
-    numbers = [len(seeds) for seeds in looks.seeds]
-    seen = f" at {len(numbers)} looks, after {listed(map(str, numbers))} seeds" if len(numbers) > 1 else ""
+    after, planned = [str(number) for number in looks.numbers], "" if looks.seeds else "planned "
+    seen = f" at {len(after)} {planned}looks, after {listed(after)} seeds" if len(after) > 1 else ""
     first = " Each part is decided at the first look at which it can be." if seen else ""
     covers = f"each interval covers {number(100 * (1 - looks.level), '.4g')} %"
     ours = f" {ASIDE}" if asides else ""
@@ -103,7 +104,10 @@ def stored_rule(study: Study, stored: Mapping[str, Any] | None, seeds: list[int]
             "the runs."
         )
     done = int(stored["done"])
-    when = f"when {done} of its runs had been done" if done else "before any of its runs"
+    if confirmatory(stored["seeds"]):
+        when = f"when {done} of its runs had been done" if done else "before any of its runs"
+    else:
+        when = "when its pilots were planned"
     same = digest_of(study) == stored["digest"]
     said = f"A digest of this rule was stored on {stored['date']}, {when}; " + (
         "the rule has not changed since." if same else "the rule has changed since."

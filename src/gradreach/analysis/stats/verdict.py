@@ -28,7 +28,7 @@ READING = (
     "Asides are our own questions beside its words: they are tested as parts are, and its state is not made of them. "
     "Parts and the looks at them share an error of 5 %, so that each has a wider interval than one of 95 %. n counts "
     "seeds, or pairs of runs (several runs of one seed count with their mean). What rests on signed ranks is decided "
-    "only where the median's interval by signs alone agrees, which needs no symmetry; values are called far from "
+    "only where the interval of the median by signs alone agrees, which needs no symmetry; values are far from "
     "symmetric where mean and median lie half a standard deviation apart, or more. Seeds draw weights and the order of "
     "batches; data and made-up patterns are one draw: intervals are over training, not over data, but for those by "
     "example."

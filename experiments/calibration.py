@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from gradreach.study import Claim, Study, arithmetic, column, figure, table, value
+from gradreach.study import Claim, Study, arithmetic, column, figure, number, table, value
 
 GATES = (0.5, 0.9, 0.99)
 MULTIPLES = (0.5, 0.9, 1.0, 1.01)
@@ -79,7 +79,8 @@ STUDY = Study(
         parts={
             "it agrees with what needs no run": {
                 words: arithmetic(
-                    agrees(name, near), f"computed twice, and apart by less than {near:g} (relative above 1)."
+                    agrees(name, near),
+                    f"computed twice, and apart by less than {number(near, 'g')} (relative above 1).",
                 )
                 for words, (name, near) in REFERENCES.items()
             }

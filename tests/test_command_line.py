@@ -57,7 +57,7 @@ def records(folder):
         (["x" * 300 + "=1"], "x" * 300 + "=1: "),
         (
             ["experiment=pooling", "model.pooling=max"],
-            "model.pooling: there is no such setting; choose from bidirectional, chrono",
+            "model.pooling: there is no such setting; choose from bidirectional, block, block_expansion, chrono",
         ),
         (["+optimizer.betas=[0.9,0.9]"], "optimizer.betas: there is no such setting; choose from decay, factor, lr"),
         (

@@ -99,7 +99,7 @@ def test_a_run_whose_files_are_damaged_is_not_met(values, recorded, tmp_path, ca
     assert "the run counts as not done" in capsys.readouterr().err
 
 
-SELDOM = ("text_file", "text_values", "ts_file", "ts_values", "mnist1d", "rnn")
+SELDOM = ("text_file", "text_values", "ts_file", "ts_values", "rnn", "mingru", "minlstm")
 """What has settings that stand in a record only where they are used; such runs are found out the long way."""
 GROUPS = [
     (group, path.stem)

@@ -37,7 +37,8 @@ def declared(name):
     return study, {words: part for words, part in compared.items() if part.quantity.outcome != "fixed"}  # arithmetic
 
 
-NAMES = [name for name in known_studies(PROJECT / "experiments") if declared(name)[1]]
+RUN = [name for name in known_studies(PROJECT / "experiments") if (PROJECT / "results" / name / "runs.csv").exists()]
+NAMES = [name for name in RUN if declared(name)[1]]
 
 
 def shuffled(runs, generator):

@@ -1,7 +1,6 @@
 """Layers as people have them: projected, packed, shared, nested, compiled, wrapped, half, quantized: right, or said."""
 
 import copy
-import importlib
 import warnings
 
 import pytest
@@ -122,20 +121,12 @@ def quantized() -> nn.Module:
     return torch.ao.quantization.quantize_dynamic(Plain(), {nn.LSTM}, dtype=torch.qint8)
 
 
-def pruned() -> nn.Module:
-    model = Plain()
-    importlib.import_module("torch.nn.utils.prune").random_unstructured(model.lstm, "weight_hh_l0", amount=0.5)
-    model(probe().x)
-    return model
-
-
 @ON_ARRIVAL
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (quantized, "lstm is quantized, and cannot be taken apart; measure what it was made from"),
         (lambda: torch.jit.script(nn.Linear(2, 2)), "the model is TorchScript, and cannot be taken apart"),
-        (pruned, r"the model cannot be copied \(.*; remove hooks that compute weights, as prune.remove does"),
     ],
 )
 def test_what_cannot_be_copied_or_has_no_gradient_is_refused_in_one_line(make, message):

@@ -13,6 +13,13 @@ from gradreach.config.settings import Axes, Kernels, RunConfig, RunEnvironment
 from gradreach.config.validation import Model, checked, settled
 from gradreach.errors import ConfigError, advise, one_line
 
+UNUSED = {
+    **dict.fromkeys(("train_lengths", "test_lengths", "kernel_sizes", "width_multiples", "fold", "delimiter")),
+    "per_step": False,
+    "header": True,
+    "hold_out": True,
+}
+"""Arguments of our components that are not used, and so in no identity (their ``exclude_if``), while they are so."""
 LOOPS = {"gradreach.models.RNN", "gradreach.models.GRU"}
 """Our models for which there are compiled loops; of others their attribute ``compiled`` says so, which takes torch."""
 
@@ -71,6 +78,7 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
         given = composed["trainer"]["kernels"]
         raise ConfigError("trainer.kernels", given, "follows from kernels", "set kernels=torch")
     run, environment = settled(_part(RunConfig, composed)), _part(RunEnvironment, composed)
+    run = run.model_copy(update={"model": _without_unused(run.model), "task": _without_unused(run.task)})
     run.optimizer.check()
     run.trainer.check()
     if environment.published is not None and not environment.published.trains:
@@ -79,6 +87,13 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
         raise ConfigError("published", name, "none of its cells takes training", hint)
     trainer = run.trainer.model_copy(update={"kernels": _kernels(_part(Kernels, composed).kernels, run, environment)})
     return run.model_copy(update={"trainer": trainer}), environment
+
+
+def _without_unused(component: "SomeComponent") -> "SomeComponent":
+    """Leave out what our own classes have in no identity, so that a run's is known before its classes are imported."""
+    given = component.model_dump(by_alias=True)
+    kept = {name: value for name, value in given.items() if name not in UNUSED or value is not UNUSED[name]}
+    return type(component).model_validate(kept) if component.target.startswith("gradreach.") else component
 
 
 def _kernels(asked: str, run: RunConfig, environment: RunEnvironment) -> str:

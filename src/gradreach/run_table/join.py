@@ -76,7 +76,10 @@ def committed_runs(results_dir: Path, experiment: str | None = None) -> pd.DataF
         path = run_table(results_dir, experiment)
         tables = {path: read_columns(path, KEPT) if path.is_file() else None}
     empty = pd.DataFrame({name: pd.Series(dtype=object) for name in (*KEPT, "table")})
-    found = [rows.assign(table=str(path)) for path, rows in tables.items() if rows is not None]
+    # a column that a table lacks must be of numbers, too, or pandas guesses what it was
+    long = [f"trainer.{name}" for name in LONG]
+    numbers = {name: lambda rows, name=name: pd.to_numeric(rows[name], errors="coerce").astype(float) for name in long}
+    found = [rows.assign(table=str(path), **numbers) for path, rows in tables.items() if rows is not None]
     runs = pd.concat(found, ignore_index=True) if found else empty
     runs = runs[runs["status"].isin(ENDED)]
     runs = runs.assign(present=runs["code"] == code_digest()).sort_values("present", ascending=False, kind="stable")

@@ -14,6 +14,7 @@ from gradreach.analysis.study.of_runs import Beside, OfRuns
 from gradreach.analysis.study.parts import Threshold
 from gradreach.analysis.study.selection import Over, keys_of, listed, selector
 from gradreach.errors import ConfigError
+from gradreach.rounding import number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class Value(OfRuns):
     def _taken(self, over: str) -> str:
         if self.least is None:
             return super()._taken(over)
-        return f"seeds with at least {self.least:g} % of their runs over {over}"
+        return f"seeds with at least {number(self.least, 'g')} % of their runs over {over}"
 
     @property
     def words(self) -> str:

@@ -19,7 +19,8 @@ ENDED = (*SETTLED, "failed")
 """What is taken over of runs that were done elsewhere; one that was interrupted there cannot go on here."""
 LONG = ("epochs", "max_steps", "batch_size", "accumulate_grad_batches")
 """What tells how long training is, of ``trainer``."""
-KEPT = ("run_id", "status", "code", "model", "task", "multiply_adds", *(f"trainer.{name}" for name in LONG), "seconds")
+NUMBERS = ("multiply_adds", *(f"trainer.{name}" for name in LONG), "seconds")
+KEPT = ("run_id", "status", "code", "model", "task", *NUMBERS)
 
 
 def join(rows: pd.DataFrame, raw: Iterable[Any], name: str) -> pd.Series:
@@ -74,12 +75,9 @@ def committed_runs(results_dir: Path, experiment: str | None = None) -> pd.DataF
         tables = {path: _columns(path) for path in sorted(results_dir.glob("*/runs.csv"))}
     else:
         path = run_table(results_dir, experiment)
-        tables = {path: read_columns(path, KEPT) if path.is_file() else None}
+        tables = {path: _read(path) if path.is_file() else None}
     empty = pd.DataFrame({name: pd.Series(dtype=object) for name in (*KEPT, "table")})
-    # a column that a table lacks must be of numbers, too, or pandas guesses what it was
-    long = [f"trainer.{name}" for name in LONG]
-    numbers = {name: lambda rows, name=name: pd.to_numeric(rows[name], errors="coerce").astype(float) for name in long}
-    found = [rows.assign(table=str(path), **numbers) for path, rows in tables.items() if rows is not None]
+    found = [rows.assign(table=str(path)) for path, rows in tables.items() if rows is not None]
     runs = pd.concat(found, ignore_index=True) if found else empty
     runs = runs[runs["status"].isin(ENDED)]
     runs = runs.assign(present=runs["code"] == code_digest()).sort_values("present", ascending=False, kind="stable")
@@ -104,10 +102,16 @@ def committed_note(results_dir: Path, run_id: str) -> str | None:
     return None
 
 
+def _read(path: Path) -> pd.DataFrame:
+    """Read what is needed of a table; numbers are of one kind in all, also where a table lacks them: so tables join."""
+    rows = read_columns(path, KEPT)
+    return rows.assign(**{name: pd.to_numeric(rows[name], errors="coerce").astype(float) for name in NUMBERS})
+
+
 def _columns(path: Path) -> pd.DataFrame | None:
     """Read what is needed of one of several tables; a note says why one is left out."""
     try:
-        return read_columns(path, KEPT)
+        return _read(path)
     except ConfigError as error:
         advise(f"{error}; as it is, its runs do not count")
         return None

@@ -7,6 +7,7 @@ import pytest
 
 from gradreach.config import parse, parts, plain
 from gradreach.entry import met_again
+from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.system.provenance import code_digest
 from project import PROJECT, SMALL
@@ -113,3 +114,9 @@ GROUPS = [
 def test_every_model_and_task_is_composed_in_the_words_of_its_record(values, group, option):
     composed = values(f"{group}={option}")
     assert parts(composed)[0].run_id == parse(composed)[0].run_id
+
+
+@pytest.mark.parametrize("unused", ["task.train_lengths=null", "task.per_step=false", "model.kernel_sizes=null"])
+def test_what_one_component_does_not_use_is_no_setting_of_another(values, unused):
+    with pytest.raises(ConfigError, match=f"{unused.partition('=')[0]}: there is no such setting"):
+        parse(values("task=digits", "model=lstm", f"+{unused}"))

@@ -40,7 +40,7 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     Raises:
         ConfigError: naming the first setting that is unknown or cannot be.
     """
-    run, environment = parts(composed)
+    run, environment = _groups(composed)
     model = _with_checked_arguments("model", run.model)
     task = _with_checked_arguments("task", run.task)
     for name in run.diagnostics.own:
@@ -68,6 +68,12 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     Raises:
         ConfigError: naming the first setting that is unknown or cannot be.
     """
+    run, environment = _groups(composed)
+    known = {"model": _without_unused(run.model), "task": _without_unused(run.task)}
+    return run.model_copy(update=known), environment
+
+
+def _groups(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     groups = (Axes, Kernels, RunConfig, RunEnvironment)
     known = {field for group in groups for field in group.model_fields}
     for key in composed:
@@ -78,7 +84,6 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
         given = composed["trainer"]["kernels"]
         raise ConfigError("trainer.kernels", given, "follows from kernels", "set kernels=torch")
     run, environment = settled(_part(RunConfig, composed)), _part(RunEnvironment, composed)
-    run = run.model_copy(update={"model": _without_unused(run.model), "task": _without_unused(run.task)})
     run.optimizer.check()
     run.trainer.check()
     if environment.published is not None and not environment.published.trains:

@@ -60,9 +60,10 @@ def reproduce(
         own = [f"results_dir={quoted(results_dir / 'published')}"] if results_dir != Path("results") else []
         line = ["-m", f"published={name}", *left_out, *own, *["force=true"] * force, *overrides]
         code = subprocess.run([sys.executable, "run.py", *line], cwd=conf_dir.absolute().parent).returncode
-    found = find(redone, results_dir)
+    everything = all_found(results_dir, conf_dir)
+    found = next(each for each in everything if each.redone.name == name)
     write(found, results_dir)
-    write_overview(results_dir, conf_dir)
+    write_overview(everything, results_dir)
     return found, code
 
 
@@ -72,9 +73,8 @@ def write(found: Found, results_dir: Path) -> None:
         write_text(results_dir / "published" / found.redone.name / name, text)
 
 
-def write_overview(results_dir: Path, conf_dir: Path = CONF) -> None:
+def write_overview(everything: Sequence[Found], results_dir: Path) -> None:
     """Write the page over all papers."""
-    everything = [find(each, results_dir) for each in all_of(conf_dir)]
     write_text(results_dir / "published" / "README.md", overview(everything))
 
 
@@ -83,18 +83,23 @@ def all_of(conf_dir: Path = CONF) -> list[Redone]:
     return [load(name, conf_dir) for name in papers(conf_dir)]
 
 
+def all_found(results_dir: Path, conf_dir: Path = CONF) -> list[Found]:
+    """Return what there is of every paper."""
+    return [find(each, results_dir) for each in all_of(conf_dir)]
+
+
 def rebuild(results_dir: Path, conf_dir: Path = CONF) -> None:
     """Write the whole ledger from records, without running anything."""
-    everything = [find(each, results_dir) for each in all_of(conf_dir)]
+    everything = all_found(results_dir, conf_dir)
     for found in everything:
         write(found, results_dir)
-    write_text(results_dir / "published" / "README.md", overview(everything))
+    write_overview(everything, results_dir)
 
 
 def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
     """Return a line for each file of the ledger that is not what the records give; nothing is written."""
     folder = results_dir / "published"
-    everything = [find(each, results_dir) for each in all_of(conf_dir)]
+    everything = all_found(results_dir, conf_dir)
     lines = _unlike(folder / "README.md", overview(everything))
     for found in everything:
         own, made = folder / found.redone.name, files(found, results_dir)
@@ -122,7 +127,7 @@ def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
     Raises:
         ConfigError: there are no papers.
     """
-    everything = [find(each, results_dir) for each in all_of(conf_dir)]
+    everything = all_found(results_dir, conf_dir)
     if not everything:
         raise ConfigError(
             conf_dir / "published", allowed="no papers there", hint="docs/reproduce.md tells how to write one"

@@ -95,7 +95,7 @@ class Space:
     def choice(self, group: str, option: str) -> list[str]:
         """Return the words that choose an option, so that all that it needs is given."""
         words = [f"{'+' if group in ADDED else ''}{group}={option}"]
-        if group == "experiment":  # the first run of its sweep
+        if group in ("experiment", "published"):  # the first run of its sweep
             sweep = compose("config", overrides=words, return_hydra_config=True)
             return [*words, *all_jobs(self.loader, sweep, [])[0]]
         return [*words, f"task.file={FILES[option]}"] if option in FILES and group == "task" else words

@@ -14,10 +14,11 @@ from gradreach.config.validation import Model, checked, settled
 from gradreach.errors import ConfigError, advise, one_line
 
 UNUSED = {
-    **dict.fromkeys(("train_lengths", "test_lengths", "kernel_sizes", "width_multiples", "fold", "delimiter")),
+    **dict.fromkeys(("train_lengths", "test_lengths", "kernel_sizes", "width_multiples", "dropouts", "fold", "delimiter")),
     "per_step": False,
     "header": True,
     "hold_out": True,
+    "stretch": False,
 }
 """Arguments of our components that are not used, and so in no identity (their ``exclude_if``), while they are so."""
 LOOPS = {"gradreach.models.RNN", "gradreach.models.GRU"}

@@ -2,12 +2,13 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
+from torch import Tensor
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.answers import Answers, FileTask, FileValues
@@ -15,8 +16,12 @@ from gradreach.tasks.cache import Arrays, Prepared
 from gradreach.tasks.reading import advise_of_overlap, locate, suffix_of
 from gradreach.tasks.series import Answer, read_series
 from gradreach.tasks.splits import FOLDS, Fold, Folds, Share, keys_of, keys_of_given
-from gradreach.tasks.task import Shape, check_memory
+from gradreach.tasks.task import Shape, check_memory, squared_error
 from gradreach.tasks.truncate import shorten
+
+Kind = Literal["cross_entropy", "squared_error"]
+# what came later and is not used is no part of the identity: runs of before it keep theirs
+Criterion = Annotated[Kind, Field(exclude_if=lambda criterion: criterion == "cross_entropy")]
 
 
 @dataclass(kw_only=True)
@@ -36,6 +41,7 @@ class TimeSeriesFile(FileTask):
     - ``keep``: of longer ones: ``all`` refuses them, ``head`` or ``tail`` or the two halves of ``both`` are kept.
     - ``max_rows``: a larger file is refused, for all series are held in memory.
     - ``normalize``: bring every channel to mean 0 and standard deviation 1, both of the training split.
+    - ``criterion``: the loss of training: ``cross_entropy``, or the ``squared_error`` of sigmoids, as of Time-CNN.
     - ``data_seed``: draws the splits that the files do not make.
     """
 
@@ -48,6 +54,7 @@ class TimeSeriesFile(FileTask):
     normalize: bool = True
     fold: Fold = None
     folds: Folds = FOLDS
+    criterion: Criterion = "cross_entropy"
 
     licence = "that of the files"
     examples = "series"
@@ -62,7 +69,7 @@ class TimeSeriesFile(FileTask):
         paths = [locate("task.file", self.file, data_dir)]
         if self.test_file is not None:
             paths.append(locate("task.test_file", self.test_file, data_dir))
-        irrelevant = ("file", "test_file", "max_rows")  # the content of files counts
+        irrelevant = ("file", "test_file", "max_rows", "criterion")  # the content of files counts
         settings = {name: value for name, value in self.settings().items() if name not in irrelevant}
         settings["suffixes"] = [suffix_of(path) for path in paths]
         self.prepared = Prepared(f"ts_{self.answer}", settings, paths, lambda: self._make(paths))
@@ -74,6 +81,10 @@ class TimeSeriesFile(FileTask):
             variable_length=facts["variable_length"],
         )
         advise_of_overlap("series", facts["also_in_training"])
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return each example's loss by ``criterion``: ``(batch, classes), (batch,) -> (batch,)``."""
+        return squared_error(logits, target) if self.criterion == "squared_error" else super().loss(logits, target)
 
     def facts(self) -> dict[str, Any]:
         """Return the share of series cut and of values missing, how many had padding, and which stand in two splits.
@@ -149,6 +160,7 @@ class TimeSeriesValues(FileValues, TimeSeriesFile):
     """
 
     answer: ClassVar[Answer] = "value"
+    criterion: Criterion = field(default="squared_error", init=False, repr=False, compare=False)
 
 
 def _scaling(learned_from: list[np.ndarray], normalize: bool) -> Callable[[np.ndarray], np.ndarray]:

@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, PositiveInt
 from scipy.interpolate import make_interp_spline
+from torch import Tensor
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.answers import Answers, FileTask, FileValues
@@ -16,8 +17,12 @@ from gradreach.tasks.cache import Arrays, Prepared
 from gradreach.tasks.reading import advise_of_overlap, locate, suffix_of
 from gradreach.tasks.series import Answer, read_series
 from gradreach.tasks.splits import FOLDS, Fold, Folds, HoldOut, Share, keys_of, keys_of_given
-from gradreach.tasks.task import Shape, check_memory
+from gradreach.tasks.task import Shape, check_memory, squared_error
 from gradreach.tasks.truncate import shorten
+
+Kind = Literal["cross_entropy", "squared_error"]
+# what came later and is not used is no part of the identity: runs of before it keep theirs
+Criterion = Annotated[Kind, Field(exclude_if=lambda criterion: criterion == "cross_entropy")]
 
 
 @dataclass(kw_only=True)
@@ -40,6 +45,7 @@ class TimeSeriesFile(FileTask):
     - ``hold_out``: keep validation out of training; without it all of ``file`` is learned from, as where a test set is
       all that is published, and validation, which has been seen then, must choose nothing.
     - ``normalize``: bring every channel to mean 0 and standard deviation 1, both of the training split.
+    - ``criterion``: the loss of training: ``cross_entropy``, or the ``squared_error`` of sigmoids, as of Time-CNN.
     - ``data_seed``: draws the splits that the files do not make.
     """
 
@@ -54,6 +60,7 @@ class TimeSeriesFile(FileTask):
     folds: Folds = FOLDS
     stretch: Annotated[bool, Field(exclude_if=lambda stretched: stretched is False)] = False
     hold_out: HoldOut = True
+    criterion: Criterion = "cross_entropy"
 
     licence = "that of the files"
     examples = "series"
@@ -70,7 +77,7 @@ class TimeSeriesFile(FileTask):
         paths = [locate("task.file", self.file, data_dir)]
         if self.test_file is not None:
             paths.append(locate("task.test_file", self.test_file, data_dir))
-        irrelevant = ("file", "test_file", "max_rows")  # the content of files counts
+        irrelevant = ("file", "test_file", "max_rows", "criterion")  # the content of files counts
         settings = {name: value for name, value in self.settings().items() if name not in irrelevant}
         settings["suffixes"] = [suffix_of(path) for path in paths]
         self.prepared = Prepared(f"ts_{self.answer}", settings, paths, lambda: self._make(paths))
@@ -82,6 +89,10 @@ class TimeSeriesFile(FileTask):
             variable_length=facts["variable_length"],
         )
         advise_of_overlap("series", facts["also_in_training"])
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return each example's loss by ``criterion``: ``(batch, classes), (batch,) -> (batch,)``."""
+        return squared_error(logits, target) if self.criterion == "squared_error" else super().loss(logits, target)
 
     def facts(self) -> dict[str, Any]:
         """Return the share of series cut and of values missing, how many had padding, and which stand in two splits.
@@ -164,6 +175,7 @@ class TimeSeriesValues(FileValues, TimeSeriesFile):
     """
 
     answer: ClassVar[Answer] = "value"
+    criterion: Criterion = field(default="squared_error", init=False, repr=False, compare=False)
 
 
 def stretched(series: np.ndarray, length: int, path: Path) -> np.ndarray:

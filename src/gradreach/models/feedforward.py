@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradreach.models.convolutional import NONLINEARITIES, OfLayers, pad, padding_widths
 from gradreach.errors import ConfigError
+from gradreach.models.convolutional import NONLINEARITIES, OfLayers, pad, padding_widths
 from gradreach.models.encoder import Depth, Encoder, Share, Size, matrix_entries
 from gradreach.models.initialization import uniform_by_fan_in
 

@@ -256,3 +256,34 @@ def test_a_cell_that_there_is_not_is_named_with_those_there_are(tmp_path):
 def test_the_pages_of_the_ledger_are_not_those_of_a_study(kept):
     with pytest.raises(ConfigError, match=r"holds published numbers beside ours.*gradreach reproduce mnist1d"):
         build("mnist1d", kept / "published")
+
+
+def test_a_run_that_is_tested_at_many_lengths_counts_by_its_mean_over_them(mnist1d, tmp_path):
+    table_of(mnist1d, lambda part, seed: 0.1, tmp_path)
+    path = tmp_path / "published" / "mnist1d" / "runs.csv"
+    rows = read_runs(path).assign(**{"test/accuracy/40": 0.6, "test/accuracy/80": 0.8, "test/loss/40": 9.0})
+    write_runs(path, rows)
+    cells = {"cnn": mnist1d.paper.cells["cnn"].model_copy(update={"metric": "test/accuracy/*"})}
+    paper = mnist1d.paper.model_copy(update={"cells": cells})
+    redone = Redone("mnist1d", paper, mnist1d.parts, CONF)
+    redone.__dict__["runs"] = {"cnn": mnist1d.runs["cnn"]}
+    assert find(redone, tmp_path).outcomes["cnn"].ours == pytest.approx(70)
+
+
+def test_cells_are_listed_with_what_each_costs_and_the_line_of_the_cheapest(tmp_path):
+    listed, line = ledger.cells_and_costs("kim2014", tmp_path, CONF)
+    assert list(listed["cell"]) == ["mr", "sst1", "sst2", "trec"]
+    assert (listed["core-minutes"] != "").all()
+    assert line == "gradreach reproduce kim2014 --cells trec"
+
+
+def test_a_cell_that_is_given_as_a_setting_is_answered_with_the_option_that_chooses_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"reproduce=cnn: .*; a cell is chosen by --cells cnn"):
+        ledger.reproduce("mnist1d", None, ["cnn"], tmp_path, CONF, False, print)
+
+
+def test_what_it_will_cost_is_told_before_it_begins(monkeypatch, tmp_path):
+    told = []
+    monkeypatch.setattr(subprocess, "run", lambda line, **_: told.append("sweep") or SimpleNamespace(returncode=0))
+    ledger.reproduce("mnist1d", ["cnn", "mlp"], [], tmp_path, CONF, False, told.append)
+    assert told == ["mnist1d: about 18 minutes of one core; the same line goes on where it was stopped.", "sweep"]

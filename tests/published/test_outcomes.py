@@ -95,3 +95,11 @@ def test_a_cell_that_is_not_planned_says_why():
     assert judge(cell(1, not_run="no such model", minutes=60), Measured()).words == (
         "not run: no such model, about 60 core-minutes"
     )
+
+
+def test_accuracies_may_be_scaled_so_that_chance_is_zero():
+    scaled = cell("1.000", n=3, factor=2, zero=0.5, chance=0)
+    assert [scaled.ours(accuracy) for accuracy in (0.5, 0.75, 1.0)] == [0, 0.5, 1]
+    assert scaled.allowed == pytest.approx(0.04)  # two points of accuracy, as of every other
+    assert cell("0.000", factor=2, zero=0.5, chance=0).allowed == pytest.approx(0.04)
+    assert cell(92.3, unit="%").allowed == 2

@@ -35,7 +35,7 @@ def test_a_paper_can_be_run_and_leaves_the_seeds_of_studies_alone(name):
     for computation in redone.paper.compute.values():
         assert FIRST_SEED + computation.draws <= CONFIRMATORY
     for cell in redone.paper.cells.values():
-        assert cell.minutes is not None, "what it costs"
+        assert cell.minutes is not None or cell.not_comparable, "what it costs"
 
 
 @pytest.mark.parametrize(

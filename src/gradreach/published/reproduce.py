@@ -11,7 +11,7 @@ from gradreach.compose import quoted
 from gradreach.errors import ConfigError
 from gradreach.published.cells import Found, find
 from gradreach.published.draws import draw
-from gradreach.published.pages import counts, files, overview
+from gradreach.published.pages import NONE_YET, cheapest_of, counts, files, overview, table
 from gradreach.published.papers import Redone, load, papers
 from gradreach.rounding import number
 from gradreach.system.files import write_text
@@ -50,9 +50,18 @@ def reproduce(
         ConfigError: there is no such paper, or no such cell.
     """
     redone = load(name, conf_dir)
+    known = list(redone.paper.cells)
     for cell in cells or ():
-        if cell not in redone.paper.cells:
-            raise ConfigError("--cells", cell, f"{name} has no such cell", choices=list(redone.paper.cells))
+        if cell not in known:
+            raise ConfigError("--cells", cell, f"{name} has no such cell", choices=known)
+    for word in overrides:
+        if "=" not in word:
+            hint = f"a cell is chosen by --cells {word}" if word in known else "write it as data_dir=data"
+            raise ConfigError("reproduce", word, "not a setting with a value", hint)
+    if minutes := sum(_left(find(redone, results_dir), known if force else None, cells)):
+        tell(
+            f"{name}: about {number(minutes, ',.2g')} minutes of one core; the same line goes on where it was stopped."
+        )
     draw(redone, redone.computed(cells), results_dir, force=force, tell=tell)
     code = 0
     if trained := redone.trained(cells):
@@ -139,12 +148,31 @@ def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
     return frame
 
 
-def _left(found: Found) -> list[float]:
-    """Return the minutes of cells that are planned and not done; cells of one part cost once."""
+def cells_and_costs(name: str, results_dir: Path, conf_dir: Path) -> tuple[pd.DataFrame, str]:
+    """Return one row a cell, with what it costs, and the line that does one of those that are left."""
+    found = find(load(name, conf_dir), results_dir)
+    rows = table(found)[["cell", "data", "model"]]
+    kinds = [outcome.kind for outcome in found.outcomes.values()]
+    cells = found.redone.paper.cells
+    costs = ["" if cell.minutes is None or not cell.planned else number(cell.minutes, ",g") for cell in cells.values()]
+    line = f"gradreach reproduce {name} --cells {cheapest}" if (cheapest := cheapest_of(found)) else NONE_YET
+    return rows.assign(**{"outcome": kinds, "core-minutes": costs}), line
+
+
+def _left(found: Found, again: Sequence[str] | None = None, asked: Sequence[str] | None = None) -> list[float]:
+    """Return the minutes of cells that are planned and not done; cells of one part cost once.
+
+    Args:
+        found: the paper.
+        again: cells that are done again though they are done.
+        asked: only of these; None: of all.
+    """
     paper = found.redone.paper
     waiting = {
         paper.part_of(name): cell.minutes or 0.0
         for name, cell in paper.cells.items()
-        if cell.planned and found.outcomes[name].kind == "not run"
+        if cell.planned
+        and (asked is None or name in asked)
+        and (found.outcomes[name].kind == "not run" or name in (again or ()))
     }
     return [float(minutes) for minutes in waiting.values()]

@@ -51,8 +51,8 @@ def test_runs_that_are_all_alike_agree_only_with_their_own_number():
         (92.3, {"unit": "%"}, [90.0, 92.5, 94.9], "too wide to tell"),
         (92.3, {"unit": "%", "n": 1}, [92.0], "too wide to tell"),
         (92.3, {"unit": "%", "widest": 0.5}, [92.1, 92.4, 92.7], "too wide to tell"),
-        (0.30958, {}, [0.309, 0.310, 0.311], "within"),
-        (0.30958, {"chance": 0.3}, [0.309, 0.310, 0.311], "too wide to tell"),
+        (0.30958, {"metric": "max_exponent"}, [0.309, 0.310, 0.311], "within"),
+        (0.30958, {"metric": "max_exponent", "chance": 0.3}, [0.309, 0.310, 0.311], "too wide to tell"),
     ],
 )
 def test_an_outcome_by_hand(published, told, values, words):

@@ -362,7 +362,8 @@ def test_stretched_series_all_have_the_same_length(tmp_path):
 
 
 def test_all_series_of_a_file_are_learned_from_where_none_is_held_out(tmp_path, capsys):
-    file, test_file = (write(tmp_path / name, series(n)) for name, n in (("toy.ts", 20), ("test.ts", 6)))
+    rows = series(26)
+    file, test_file = write(tmp_path / "toy.ts", rows[:20]), write(tmp_path / "test.ts", rows[20:])
     whole, usual = (
         TimeSeriesFile(file=file, test_file=test_file, hold_out=held_out, normalize=False).splits(tmp_path)
         for held_out in (False, True)

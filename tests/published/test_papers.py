@@ -112,7 +112,9 @@ def test_printed_numbers_keep_their_digits():
 
 
 def test_of_what_is_allowed_a_cell_may_only_take_less():
-    cells = checked(Paper, {**PAPER, "cells": {"a": {**CELL, "unit": "%", "widest": 9}, "b": CELL}}, "").cells
+    cells = checked(
+        Paper, {**PAPER, "cells": {"a": {**CELL, "unit": "%", "widest": 9}, "b": {**CELL, "metric": "loss"}}}, ""
+    ).cells
     assert cells["a"].allowed == 2
     assert cells["b"].allowed == pytest.approx(0.2 * 92.3)
 

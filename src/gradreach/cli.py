@@ -181,6 +181,8 @@ def reproduce(
     found, code = ledger.reproduce(
         paper, asked, overrides or [], results_dir, conf_dir, force, partial(print, flush=True)
     )
+    if code == 2:  # refused, and said why
+        raise typer.Exit(code)
     terminal.frame(table(found)[["cell", "published", "ours", "n", "outcome"]], ["cell"])
     print(f"{results_dir}/published/{paper}/README.md")
     if code:

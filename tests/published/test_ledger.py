@@ -287,3 +287,12 @@ def test_what_it_will_cost_is_told_before_it_begins(monkeypatch, tmp_path):
     monkeypatch.setattr(subprocess, "run", lambda line, **_: told.append("sweep") or SimpleNamespace(returncode=0))
     ledger.reproduce("mnist1d", ["cnn", "mlp"], [], tmp_path, CONF, False, told.append)
     assert told == ["mnist1d: about 18 minutes of one core; the same line goes on where it was stopped.", "sweep"]
+
+
+def test_a_sweep_that_is_refused_says_why_in_its_own_one_line(monkeypatch, tmp_path):
+    seen = {}
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as one_line_errors sets it for the process of gradreach itself
+    monkeypatch.setattr(subprocess, "run", lambda _, env, **__: seen.update(env) or SimpleNamespace(returncode=2))
+    ledger.reproduce("mnist1d", ["cnn"], [], tmp_path, CONF, False, print)
+    assert "PATH" in seen
+    assert "HYDRA_FULL_ERROR" not in seen

@@ -1,5 +1,6 @@
 """``gradreach reproduce``: what is missing of a paper is run or drawn, and the ledger made anew."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradreach.compose import quoted
-from gradreach.errors import ConfigError
+from gradreach.errors import WHOLE_TRACES, ConfigError
 from gradreach.published.cells import Found, find
 from gradreach.published.draws import draw
 from gradreach.published.pages import NONE_YET, cheapest_of, counts, files, overview, table
@@ -68,12 +69,19 @@ def reproduce(
         left_out = [f"hydra.sweeper.parts.{part}=null" for part in redone.parts if part not in trained]
         own = [f"results_dir={quoted(results_dir / 'published')}"] if results_dir != Path("results") else []
         line = ["-m", f"published={name}", *left_out, *own, *["force=true"] * force, *overrides]
-        code = subprocess.run([sys.executable, "run.py", *line], cwd=conf_dir.absolute().parent).returncode
+        code = subprocess.run(
+            [sys.executable, "run.py", *line], cwd=conf_dir.absolute().parent, env=_environment()
+        ).returncode
     everything = all_found(results_dir, conf_dir)
     found = next(each for each in everything if each.redone.name == name)
     write(found, results_dir)
     write_overview(everything, results_dir)
     return found, code
+
+
+def _environment() -> dict[str, str]:
+    """Return the variables of this process but for what it has Hydra do with its own mistakes."""
+    return {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR" or WHOLE_TRACES}
 
 
 def write(found: Found, results_dir: Path) -> None:

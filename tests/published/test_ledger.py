@@ -210,6 +210,11 @@ def test_an_absent_page_and_a_strange_file_are_noticed(kept):
     ]
 
 
+def test_the_folder_of_a_paper_that_is_no_more_is_noticed(kept):
+    (kept / "published" / "retracted").mkdir()
+    assert ledger.stale(kept) == [f"{kept / 'published' / 'retracted'}: no such paper any more, delete it"]
+
+
 def test_every_cell_and_every_miss_is_printed(kept):
     text = (kept / "published" / "README.md").read_text()
     misses, everything = text.split("## Every miss")[1].split("## All cells")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradreach.compose import quoted
+from gradreach.config.settings import RESERVED
 from gradreach.errors import WHOLE_TRACES, ConfigError
 from gradreach.published.cells import Found, find
 from gradreach.published.draws import draw
@@ -124,6 +125,9 @@ def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
             lines += _unlike(own / name, text)
         others = {path.name for path in own.iterdir()} - made.keys() - KEPT if own.is_dir() else set()
         lines += [f"{own / name}: nothing makes it any more, delete it" for name in others if not name.startswith(".")]
+    known = {found.redone.name for found in everything} | RESERVED
+    strays = [path for path in folder.iterdir() if path.is_dir() and path.name not in known] if folder.is_dir() else []
+    lines += [f"{path}: no such paper any more, delete it" for path in strays if not path.name.startswith(".")]
     return sorted(lines)
 
 

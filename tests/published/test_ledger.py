@@ -137,7 +137,7 @@ def test_a_cell_is_the_mean_over_its_own_runs(mnist1d, tmp_path):
 def test_a_cell_waits_for_all_its_seeds(mnist1d, tmp_path):
     table_of(mnist1d, lambda part, seed: 0.923, tmp_path, gru={"status": "missing", "test/accuracy": None})
     outcomes = find(mnist1d, tmp_path).outcomes
-    assert outcomes["gru"].words == "not run: about 30 core-minutes"
+    assert outcomes["gru"].words == "not run: about 6 core-minutes"
     assert outcomes["cnn"].words == "within"
 
 
@@ -291,7 +291,7 @@ def test_what_it_will_cost_is_told_before_it_begins(monkeypatch, tmp_path):
     told = []
     monkeypatch.setattr(subprocess, "run", lambda line, **_: told.append("sweep") or SimpleNamespace(returncode=0))
     ledger.reproduce("mnist1d", ["cnn", "mlp"], [], tmp_path, CONF, False, told.append)
-    assert told == ["mnist1d: about 18 minutes of one core; the same line goes on where it was stopped.", "sweep"]
+    assert told == ["mnist1d: about 10 minutes of one core; the same line goes on where it was stopped.", "sweep"]
 
 
 def test_a_sweep_that_is_refused_says_why_in_its_own_one_line(monkeypatch, tmp_path):

@@ -266,7 +266,9 @@ def test_the_pages_of_the_ledger_are_not_those_of_a_study(kept):
 def test_a_run_that_is_tested_at_many_lengths_counts_by_its_mean_over_them(mnist1d, tmp_path):
     table_of(mnist1d, lambda part, seed: 0.1, tmp_path)
     path = tmp_path / "published" / "mnist1d" / "runs.csv"
-    rows = read_runs(path).assign(**{"test/accuracy/40": 0.6, "test/accuracy/80": 0.8, "test/loss/40": 9.0})
+    measured = {"test/accuracy/40": 0.6, "test/accuracy/80": 0.8, "test/loss/40": 9.0}
+    of_others = {"test/accuracy/60": None}  # a part that is tested at other lengths stands in the same table
+    rows = read_runs(path).assign(**{"task.test_lengths": "[40,80]"}, **measured, **of_others)
     write_runs(path, rows)
     cells = {"cnn": mnist1d.paper.cells["cnn"].model_copy(update={"metric": "test/accuracy/*"})}
     paper = mnist1d.paper.model_copy(update={"cells": cells})

@@ -15,7 +15,7 @@ from gradreach.published.papers import Redone
 from gradreach.run_table.columns import as_frame, frame_of, planned_row
 from gradreach.run_table.committed import read_runs, rows_of, run_table
 from gradreach.run_table.join import join
-from gradreach.run_table.lengths import AT_LENGTH
+from gradreach.run_table.lengths import SETTING, lengths_in
 from gradreach.run_table.load import recorded
 from gradreach.run_table.sources import local
 
@@ -116,5 +116,6 @@ def _columns(runs: pd.DataFrame, metric: str) -> list[str]:
     """Return the columns of a metric; of ``test/accuracy/*`` those of all test lengths."""
     if not metric.endswith("/*"):
         return [metric] if metric in runs else []
-    found = {str(name): AT_LENGTH.fullmatch(str(name)) for name in runs}
-    return [name for name, match in found.items() if match and match[1] == metric.removesuffix("/*")]
+    lengths = lengths_in(runs[SETTING].iloc[0]) if SETTING in runs else ()
+    names = [f"{metric.removesuffix('*')}{length}" for length in lengths]
+    return names if set(names) <= set(runs) else []

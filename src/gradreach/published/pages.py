@@ -123,10 +123,13 @@ def published_text(cell: Cell) -> str:
 
 
 def ours_text(cell: Cell, outcome: Outcome) -> str:
-    """Return our mean and its interval, to one digit more than is published."""
+    """Return our mean and its interval, to one digit more than is published; of accuracies it ends where they do."""
     if math.isnan(outcome.ours):
         return ""
-    low, mean, high = (_like(cell, value) for value in (outcome.low, outcome.ours, outcome.high))
+    bounds = (outcome.low, outcome.high)
+    if "accuracy" in cell.metric:
+        bounds = (max(outcome.low, cell.ours(0)), min(outcome.high, cell.ours(1)))
+    low, mean, high = (_like(cell, value) for value in (bounds[0], outcome.ours, bounds[1]))
     return mean if math.isnan(outcome.low) or outcome.low == outcome.high else f"{mean} [{low}, {high}]"
 
 

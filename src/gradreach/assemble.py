@@ -107,7 +107,7 @@ def _check_selection(run: RunConfig, task: Task) -> None:
     """Refuse to choose an epoch by examples that were learned from."""
     if run.trainer.select == "best" and not getattr(task, "hold_out", True):
         wrong, others = "would choose by examples that were learned from", {"task.hold_out": False}
-        raise ConfigError("trainer.select", "best", wrong, "set trainer.select=last", others=others)
+        raise ConfigError("trainer.select", "best", wrong, "set trainer.select=last or train_loss", others=others)
 
 
 def _check_lengths(run: RunConfig, task: Task) -> None:

@@ -158,6 +158,7 @@ def reproduce(
     paper: Annotated[str | None, typer.Argument(help="A paper of conf/published; none: list them.")] = None,
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="As for run.py.")] = None,
     cells: Annotated[str | None, typer.Option(help="Only these cells: cnn,gru.")] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="Run nothing: its cells, and what they cost.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Do again what is done.")] = False,
     results_dir: ResultsDir = Path("results"),
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations, run.py beside it.")] = Path("conf"),
@@ -169,11 +170,19 @@ def reproduce(
 
     if paper is None:
         terminal.frame(ledger.standing(results_dir, conf_dir), ["paper"])
+        print("The cells of one, and what each costs: gradreach reproduce mnist1d --list")
+        return
+    if only_list:
+        listed, line = ledger.cells_and_costs(paper, results_dir, conf_dir)
+        terminal.frame(listed, ["cell"])
+        print(line)
         return
     asked = None if cells is None else [cell for cell in cells.split(",") if cell]
     found, code = ledger.reproduce(
         paper, asked, overrides or [], results_dir, conf_dir, force, partial(print, flush=True)
     )
+    if code == 2:  # refused, and said why
+        raise typer.Exit(code)
     terminal.frame(table(found)[["cell", "published", "ours", "n", "outcome"]], ["cell"])
     print(f"{results_dir}/published/{paper}/README.md")
     if code:

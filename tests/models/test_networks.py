@@ -11,6 +11,7 @@ from test_cells import B, D, H, T, Weights, gru_before, indrnn, lru, lstm, rnn, 
 from torch import Tensor, nn
 
 from gradreach import models as m
+from gradreach.errors import ConfigError
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -393,3 +394,19 @@ def test_dropout_of_the_transformer_is_that_of_torchs_layer() -> None:
         assert isinstance(layer, nn.TransformerEncoderLayer)
         rates = [module.p for module in layer.modules() if isinstance(module, nn.Dropout)]
         assert [*rates, layer.self_attn.dropout] == [RATE] * 4
+
+
+def test_each_layer_of_a_perceptron_has_its_own_dropout_of_what_it_reads():
+    torch.manual_seed(0)
+    dense = m.MLP(1, 1000, width=1000, layers=2, dropouts=(0.5, 0.0))
+    with torch.no_grad():
+        for layer in dense.layers:
+            layer.weight.copy_(torch.eye(1000))
+            layer.bias.zero_()
+    x = torch.ones(1, 1000, 1)
+    learning = dense(x, None)[0]
+    assert set(learning.unique().tolist()) == {0.0, 2.0}
+    assert float((learning == 0).double().mean()) == pytest.approx(0.5, abs=0.06)
+    assert torch.equal(dense.eval()(x, None)[0], torch.ones(1, 1, 1000))
+    with pytest.raises(ConfigError, match=r"model.dropouts=\[0.5\]: has 1 entries for 2 layers; give 2, or null"):
+        m.MLP(1, 10, layers=2, dropouts=(0.5,))

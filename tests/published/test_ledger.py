@@ -137,7 +137,7 @@ def test_a_cell_is_the_mean_over_its_own_runs(mnist1d, tmp_path):
 def test_a_cell_waits_for_all_its_seeds(mnist1d, tmp_path):
     table_of(mnist1d, lambda part, seed: 0.923, tmp_path, gru={"status": "missing", "test/accuracy": None})
     outcomes = find(mnist1d, tmp_path).outcomes
-    assert outcomes["gru"].words == "not run: about 30 core-minutes"
+    assert outcomes["gru"].words == "not run: about 6 core-minutes"
     assert outcomes["cnn"].words == "within"
 
 
@@ -210,6 +210,11 @@ def test_an_absent_page_and_a_strange_file_are_noticed(kept):
     ]
 
 
+def test_the_folder_of_a_paper_that_is_no_more_is_noticed(kept):
+    (kept / "published" / "retracted").mkdir()
+    assert ledger.stale(kept) == [f"{kept / 'published' / 'retracted'}: no such paper any more, delete it"]
+
+
 def test_every_cell_and_every_miss_is_printed(kept):
     text = (kept / "published" / "README.md").read_text()
     misses, everything = text.split("## Every miss")[1].split("## All cells")
@@ -256,3 +261,45 @@ def test_a_cell_that_there_is_not_is_named_with_those_there_are(tmp_path):
 def test_the_pages_of_the_ledger_are_not_those_of_a_study(kept):
     with pytest.raises(ConfigError, match=r"holds published numbers beside ours.*gradreach reproduce mnist1d"):
         build("mnist1d", kept / "published")
+
+
+def test_a_run_that_is_tested_at_many_lengths_counts_by_its_mean_over_them(mnist1d, tmp_path):
+    table_of(mnist1d, lambda part, seed: 0.1, tmp_path)
+    path = tmp_path / "published" / "mnist1d" / "runs.csv"
+    measured = {"test/accuracy/40": 0.6, "test/accuracy/80": 0.8, "test/loss/40": 9.0}
+    of_others = {"test/accuracy/60": None}  # a part that is tested at other lengths stands in the same table
+    rows = read_runs(path).assign(**{"task.test_lengths": "[40,80]"}, **measured, **of_others)
+    write_runs(path, rows)
+    cells = {"cnn": mnist1d.paper.cells["cnn"].model_copy(update={"metric": "test/accuracy/*"})}
+    paper = mnist1d.paper.model_copy(update={"cells": cells})
+    redone = Redone("mnist1d", paper, mnist1d.parts, CONF)
+    redone.__dict__["runs"] = {"cnn": mnist1d.runs["cnn"]}
+    assert find(redone, tmp_path).outcomes["cnn"].ours == pytest.approx(70)
+
+
+def test_cells_are_listed_with_what_each_costs_and_the_line_of_the_cheapest(tmp_path):
+    listed, line = ledger.cells_and_costs("kim2014", tmp_path, CONF)
+    assert list(listed["cell"]) == ["mr", "sst1", "sst2", "trec"]
+    assert (listed["core-minutes"] != "").all()
+    assert line == "gradreach reproduce kim2014 --cells trec"
+
+
+def test_a_cell_that_is_given_as_a_setting_is_answered_with_the_option_that_chooses_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"reproduce=cnn: .*; a cell is chosen by --cells cnn"):
+        ledger.reproduce("mnist1d", None, ["cnn"], tmp_path, CONF, False, print)
+
+
+def test_what_it_will_cost_is_told_before_it_begins(monkeypatch, tmp_path):
+    told = []
+    monkeypatch.setattr(subprocess, "run", lambda line, **_: told.append("sweep") or SimpleNamespace(returncode=0))
+    ledger.reproduce("mnist1d", ["cnn", "mlp"], [], tmp_path, CONF, False, told.append)
+    assert told == ["mnist1d: about 10 minutes of one core; the same line goes on where it was stopped.", "sweep"]
+
+
+def test_a_sweep_that_is_refused_says_why_in_its_own_one_line(monkeypatch, tmp_path):
+    seen = {}
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as one_line_errors sets it for the process of gradreach itself
+    monkeypatch.setattr(subprocess, "run", lambda _, env, **__: seen.update(env) or SimpleNamespace(returncode=2))
+    ledger.reproduce("mnist1d", ["cnn"], [], tmp_path, CONF, False, print)
+    assert "PATH" in seen
+    assert "HYDRA_FULL_ERROR" not in seen

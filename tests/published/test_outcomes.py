@@ -51,8 +51,8 @@ def test_runs_that_are_all_alike_agree_only_with_their_own_number():
         (92.3, {"unit": "%"}, [90.0, 92.5, 94.9], "too wide to tell"),
         (92.3, {"unit": "%", "n": 1}, [92.0], "too wide to tell"),
         (92.3, {"unit": "%", "widest": 0.5}, [92.1, 92.4, 92.7], "too wide to tell"),
-        (0.30958, {}, [0.309, 0.310, 0.311], "within"),
-        (0.30958, {"chance": 0.3}, [0.309, 0.310, 0.311], "too wide to tell"),
+        (0.30958, {"metric": "max_exponent"}, [0.309, 0.310, 0.311], "within"),
+        (0.30958, {"metric": "max_exponent", "chance": 0.3}, [0.309, 0.310, 0.311], "too wide to tell"),
     ],
 )
 def test_an_outcome_by_hand(published, told, values, words):
@@ -95,3 +95,11 @@ def test_a_cell_that_is_not_planned_says_why():
     assert judge(cell(1, not_run="no such model", minutes=60), Measured()).words == (
         "not run: no such model, about 60 core-minutes"
     )
+
+
+def test_accuracies_may_be_scaled_so_that_chance_is_zero():
+    scaled = cell("1.000", n=3, factor=2, zero=0.5, chance=0)
+    assert [scaled.ours(accuracy) for accuracy in (0.5, 0.75, 1.0)] == [0, 0.5, 1]
+    assert scaled.allowed == pytest.approx(0.04)  # two points of accuracy, as of every other
+    assert cell("0.000", factor=2, zero=0.5, chance=0).allowed == pytest.approx(0.04)
+    assert cell(92.3, unit="%").allowed == 2

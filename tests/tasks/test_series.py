@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from mnist1d.data import get_dataset_args
+from scipy.interpolate import interp1d
 
 from gradreach.errors import ConfigError
 from gradreach.tasks import MNIST, MNIST1D, TimeSeriesFile
 from gradreach.tasks.mnist1d import global_random_state_kept, make
+from gradreach.tasks.ts_file import stretched
 
 
 @pytest.fixture(scope="module")
@@ -333,3 +335,41 @@ def test_series_of_the_users_own_test_that_are_learned_from_are_told(tmp_path, c
         ConfigError, match=r"for the validation split \(the test holds 8 that it had\); use a larger file"
     ):
         TimeSeriesFile(file=files["file"], test_file=files["file"]).prepare(tmp_path)
+
+
+def test_a_stretched_series_is_the_cubic_interpolation_of_scipy(tmp_path):
+    generator = np.random.default_rng(0)
+    for steps in (4, 7, 15):
+        x = generator.normal(size=(steps, 2))
+        by_scipy = interp1d(np.arange(steps), x, kind="cubic", axis=0)(np.linspace(0, steps - 1, 29))
+        assert np.allclose(stretched(x, 29, tmp_path / "x.ts"), by_scipy)
+
+
+def test_stretched_series_all_have_the_same_length(tmp_path):
+    rows = [f"{','.join(str(i + j * j) for j in range(4 + i % 3))}:{'up' if i % 2 else 'down'}" for i in range(20)]
+    task = TimeSeriesFile(file=write(tmp_path / "toy.ts", rows), seq_len=9, stretch=True, normalize=False)
+    splits = task.splits(tmp_path)
+    assert (task.shape.length, task.shape.variable_length) == (9, False)
+    assert splits.train.lengths is None
+    short = [f"{i},2,3:{'up' if i % 2 else 'down'}" for i in range(20)]
+    with pytest.raises(ConfigError, match=r"short.ts: a series has 3 steps, a cubic spline needs 4; set task.stretch"):
+        TimeSeriesFile(file=write(tmp_path / "short.ts", short), seq_len=9, stretch=True).splits(tmp_path)
+    missing = [f"{i},?,3,4:{'up' if i % 2 else 'down'}" for i in range(20)]
+    with pytest.raises(ConfigError, match=r"missing.ts: a series has values missing"):
+        TimeSeriesFile(file=write(tmp_path / "missing.ts", missing), seq_len=9, stretch=True).splits(tmp_path)
+    with pytest.raises(ConfigError, match=r"task.keep=head: has no effect with task.stretch"):
+        TimeSeriesFile(file="x.ts", stretch=True, keep="head")
+
+
+def test_all_series_of_a_file_are_learned_from_where_none_is_held_out(tmp_path, capsys):
+    rows = series(26)
+    file, test_file = write(tmp_path / "toy.ts", rows[:20]), write(tmp_path / "test.ts", rows[20:])
+    whole, usual = (
+        TimeSeriesFile(file=file, test_file=test_file, hold_out=held_out, normalize=False).splits(tmp_path)
+        for held_out in (False, True)
+    )
+    assert (len(whole.train), len(usual.train)) == (20, 20 - len(usual.validation))
+    assert torch.equal(whole.validation.x, usual.validation.x)
+    learned = {x.numpy().tobytes() for x in whole.train.x}
+    assert {x.numpy().tobytes() for x in torch.cat([usual.train.x, usual.validation.x])} == learned
+    assert "of validation" not in capsys.readouterr().err

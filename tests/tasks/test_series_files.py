@@ -1,10 +1,12 @@
 """What stands in files of series, and what a model is given of it: padding, duplicates, formats, values, folds."""
 
 import gzip
+import math
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from gradreach.errors import ConfigError
 from gradreach.tasks import TimeSeriesFile, TimeSeriesValues
@@ -236,3 +238,35 @@ def test_settings_without_an_effect_are_refused_for_one_run_has_one_identity(set
     with pytest.raises(ConfigError) as refused:
         TimeSeriesFile(file="a.ts", **settings)
     assert says in str(refused.value)
+
+
+def test_series_are_learned_by_the_squared_error_of_sigmoids_where_that_is_asked_for(tmp_path):
+    rows = [row(one, "up" if i % 3 else "down") for i, one in enumerate(ragged(30))]
+    file = write(tmp_path / "a.ts", rows)
+    usual, squared = TimeSeriesFile(file=file), TimeSeriesFile(file=file, criterion="squared_error")
+    same(usual.splits(tmp_path), squared.splits(tmp_path))
+    logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    target = torch.tensor([2, 0, 1, 1, 0])
+    by_hand = [
+        sum((1 / (1 + math.exp(-logit)) - (number == answer)) ** 2 for number, logit in enumerate(row)) / 3
+        for row, answer in zip(logits.tolist(), target.tolist(), strict=True)
+    ]
+    assert squared.loss(logits, target).tolist() == pytest.approx(by_hand, abs=1e-12)
+    assert usual.loss(logits, target).tolist() == F.cross_entropy(logits, target, reduction="none").tolist()
+    assert torch.equal(squared.score(logits, target), usual.score(logits, target))
+
+
+def test_values_have_no_criterion_to_choose(tmp_path):
+    with pytest.raises(TypeError, match="criterion"):
+        TimeSeriesValues(file="a.ts", criterion="cross_entropy")
+    assert TimeSeriesValues(file="a.ts").loss(torch.tensor([[3.0]]), torch.tensor([1.0])).tolist() == [4]
+
+
+def test_a_criterion_that_is_not_used_is_no_part_of_an_identity(configured):
+    usual, squared = (
+        configured("task=ts_file", "task.file=a.ts", *rest)[0] for rest in ([], ["task.criterion=squared_error"])
+    )
+    assert "criterion" not in usual.canonical()["task"]
+    assert squared.canonical()["task"]["criterion"] == "squared_error"
+    with pytest.raises(ConfigError, match="criterion=hinge: must be 'cross_entropy' or 'squared_error'"):
+        configured("task=ts_file", "task.file=a.ts", "task.criterion=hinge")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import own_callbacks
 import pandas as pd
@@ -404,3 +405,16 @@ def test_a_horizon_changes_what_is_learned_and_what_a_run_is(configured, do):
     run, environment = configured("model=cnn", "trainer.gradient_horizon=2")
     with pytest.raises(ConfigError, match=r"trainer\.gradient_horizon=2: needs layers"):
         check(run, environment)
+
+
+def test_the_epoch_with_the_lowest_training_loss_is_kept_where_that_is_asked_for():
+    model = torch.nn.Linear(1, 1, bias=False)
+    module = SimpleNamespace(task=SimpleNamespace(metric="accuracy"), model=model, figures={})
+    trainer = SimpleNamespace(current_epoch=0, global_step=0)
+    kept = {select: BestWeights(select) for select in ("best", "train_loss", "last")}
+    for epoch, (lost, score) in enumerate([(0.5, 0.9), (0.1, 0.2), (0.1, 0.3), (0.4, 0.1)]):
+        trainer.current_epoch = epoch
+        module.figures = {"train/loss": lost, "val/loss": 1.0, "val/accuracy": score}
+        for one in kept.values():
+            one.on_train_epoch_end(trainer, module)
+    assert {select: one.row["epoch"] for select, one in kept.items()} == {"best": 1, "train_loss": 2, "last": 4}

@@ -14,10 +14,14 @@ from gradreach.config.validation import Model, checked, settled
 from gradreach.errors import ConfigError, advise, one_line
 
 UNUSED = {
-    **dict.fromkeys(("train_lengths", "test_lengths", "kernel_sizes", "width_multiples", "fold", "delimiter")),
+    **dict.fromkeys(
+        ("train_lengths", "test_lengths", "kernel_sizes", "width_multiples", "dropouts", "fold", "delimiter")
+    ),
     "per_step": False,
     "header": True,
     "hold_out": True,
+    "stretch": False,
+    "criterion": "cross_entropy",
 }
 """Arguments of our components that are not used, and so in no identity (their ``exclude_if``), while they are so."""
 LOOPS = {"gradreach.models.RNN", "gradreach.models.GRU"}
@@ -97,7 +101,7 @@ def _groups(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
 def _without_unused(component: "SomeComponent") -> "SomeComponent":
     """Leave out what our own classes have in no identity, so that a run's is known before its classes are imported."""
     given = component.model_dump(by_alias=True)
-    kept = {name: value for name, value in given.items() if name not in UNUSED or value is not UNUSED[name]}
+    kept = {name: value for name, value in given.items() if name not in UNUSED or repr(value) != repr(UNUSED[name])}
     return type(component).model_validate(kept) if component.target.startswith("gradreach.") else component
 
 

@@ -72,13 +72,16 @@ class Cell(Settings):
     """One published number, and what is to stand beside it.
 
     - ``dataset``, ``model``: for people.
-    - ``metric``: the column of the run table that is compared, or what a computation calls it.
+    - ``metric``: the column of the run table that is compared, or what a computation calls it; ``test/accuracy/*`` is
+      the mean over the test lengths of a run.
     - ``published``: the number, with the digits that it is printed with.
     - ``spread``, ``ddof``: the standard deviation that they give, and whether it divides by n − 1 (1) or by n (0).
     - ``n``: of how many runs of theirs the number is the mean; ``runs``: each of them, where they give them.
     - ``chance``: what is had without learning; what a run that diverged or failed counts for.
     - ``unit``: of the published number; ``%`` turns our accuracies into per cent.
     - ``factor``: what ours is multiplied by, where theirs is a mean over more.
+    - ``zero``: what is taken off ours before that: with 0.5 and a factor of 2, accuracies of two classes are scaled so
+      that chance is 0 and all right is 1.
     - ``widest``: instead of what ``POINTS`` and ``SHARE`` allow: less, never more.
     - ``part``: of ``hydra.sweeper.parts`` or of ``compute``; by default that of the cell's own name.
     - ``minutes``: what it costs on one core, reckoned.
@@ -97,6 +100,7 @@ class Cell(Settings):
     chance: float | None = None
     unit: str = ""
     factor: PositiveFloat = 1.0
+    zero: float = 0.0
     widest: PositiveFloat | None = None
     part: Name | None = None
     minutes: NonNegativeFloat | None = None
@@ -117,13 +121,18 @@ class Cell(Settings):
     @property
     def allowed(self) -> float:
         """How far from its middle an interval may reach for "within" to be said."""
-        most = POINTS if self.unit == PER_CENT else SHARE * abs(self.value - (self.chance or 0.0))
+        points = POINTS / 100 * self.scale
+        most = points if "accuracy" in self.metric else SHARE * abs(self.value - (self.chance or 0.0))
         return min(most, self.widest or most)
 
     @property
     def scale(self) -> float:
         """What our numbers are multiplied by to stand beside the published one."""
         return self.factor * (100.0 if self.unit == PER_CENT else 1.0)
+
+    def ours(self, measured: float) -> float:
+        """Return what we measured as it stands beside the published number."""
+        return (measured - self.zero) * self.scale
 
     @property
     def planned(self) -> bool:

@@ -220,7 +220,8 @@ class TrainerSettings(Settings):
     - ``max_steps``: ends training, and a schedule, however many epochs there are.
     - ``stop_when``: ends training with the epoch in which a figure reaches its bound, or at a step; schedules go by
       the budget all the same.
-    - ``select``: which epoch's weights are tested: of the best validation score, or the last.
+    - ``select``: which epoch's weights are tested: of the best validation score, the last, or of the lowest training
+      loss (its mean over the epoch, dropout included), as Keras's checkpoints with ``monitor="loss"``.
     - ``overfit_batches``: learn from so many batches of the training split, and choose by them.
     - ``gradient_horizon``: the largest lag to which a loss is sent back, in steps from the last one; None: all.
     - ``kernels``: what recurrent layers run through; what ``kernels=auto`` comes to for this model on this machine.
@@ -234,7 +235,7 @@ class TrainerSettings(Settings):
     # of these, what is off is no column of a table: no other value means the same
     max_steps: Count | None = Field(default=None, exclude_if=_is_none)
     stop_when: StopBound = Field(default=None, exclude_if=_is_none)
-    select: Literal["best", "last"] = Field(default="best", exclude_if=_is_best)
+    select: Literal["best", "last", "train_loss"] = Field(default="best", exclude_if=_is_best)
     limit_train_batches: Limit = Field(default=None, exclude_if=_is_none)
     limit_val_batches: Limit = Field(default=None, exclude_if=_is_none)
     limit_test_batches: Limit = Field(default=None, exclude_if=_is_none)

@@ -1,12 +1,14 @@
 """Networks that treat time as so many inputs: what sharing and sparsity are measured against."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradreach.models.convolutional import NONLINEARITIES, pad, padding_widths
-from gradreach.models.encoder import Depth, Encoder, Size, matrix_entries
+from gradreach.errors import ConfigError
+from gradreach.models.convolutional import NONLINEARITIES, OfLayers, pad, padding_widths
+from gradreach.models.encoder import Depth, Encoder, Share, Size, matrix_entries
 from gradreach.models.initialization import uniform_by_fan_in
 
 
@@ -44,6 +46,7 @@ class MLP(Encoder):
     - ``width``: units of every layer.
     - ``layers``: how many, the head not counted.
     - ``nonlinearity``: after every layer.
+    - ``dropouts``: of each layer, the share of what it reads that is set to zero in training; None: nothing is.
     """
 
     causal = False
@@ -58,19 +61,30 @@ class MLP(Encoder):
         width: Size = 100,
         layers: Depth = 2,
         nonlinearity: Literal["relu", "tanh"] = "relu",
+        dropouts: Annotated[tuple[Share, ...] | None, OfLayers] = None,
     ) -> None:
         super().__init__()
+        if dropouts is not None and len(dropouts) != layers:
+            number = f"has {len(dropouts)} entries for {layers} layers"
+            raise ConfigError("model.dropouts", list(dropouts), number, f"give {layers}, or null")
         self.d_out = width
         self.nonlinearity = nonlinearity
+        self.dropouts = dropouts
         sizes = [length * d_in] + [width] * (layers - 1)
         self.layers = nn.ModuleList(nn.Linear(size, width) for size in sizes)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return ``(batch, 1, width)``."""
         x = x.flatten(1)
-        for layer in self.layers:
-            x = NONLINEARITIES[self.nonlinearity](layer(x))
+        for number in range(len(self.layers)):
+            x = self.read(number, x)
         return x.unsqueeze(1), None
+
+    def read(self, number: int, x: Tensor) -> Tensor:
+        """Return what a layer makes of ``(batch, size)``."""
+        if self.dropouts is not None:
+            x = F.dropout(x, self.dropouts[number], self.training)
+        return NONLINEARITIES[self.nonlinearity](self.layers[number](x))
 
     def output_length(self, length: int) -> int:
         """There is one state."""
@@ -90,10 +104,9 @@ class ResidualMLP(MLP):
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return ``(batch, 1, width)``."""
-        activate = NONLINEARITIES[self.nonlinearity]
-        x = activate(self.layers[0](x.flatten(1)))
-        for layer in self.layers[1:]:
-            x = x + activate(layer(x))
+        x = self.read(0, x.flatten(1))
+        for number in range(1, len(self.layers)):
+            x = x + self.read(number, x)
         return x.unsqueeze(1), None
 
 

@@ -15,6 +15,7 @@ from gradreach.published.papers import Redone
 from gradreach.run_table.columns import as_frame, frame_of, planned_row
 from gradreach.run_table.committed import read_runs, rows_of, run_table
 from gradreach.run_table.join import join
+from gradreach.run_table.lengths import SETTING, lengths_in
 from gradreach.run_table.load import recorded
 from gradreach.run_table.sources import local
 
@@ -92,7 +93,7 @@ def _of_draws(redone: Redone, name: str, cell: Cell, part: str, draws: pd.DataFr
             f"published.cells.{name}.metric", cell.metric, "no such quantity", choices=[str(column) for column in table]
         )
     values = table[cell.metric].astype(float)
-    given = [float(value) * cell.scale for value in values.dropna()]
+    given = [cell.ours(float(value)) for value in values.dropna()]
     return Measured(given, len(seeds_of(computation)), int(values.isna().sum()), computation.draws == 1)
 
 
@@ -103,8 +104,18 @@ def _of_runs(name: str, cell: Cell, runs: pd.DataFrame) -> Measured:
         if some["status"].isin(LOST).any():
             lost += 1
         elif (some["status"] == "finished").all():
-            if cell.metric not in some or some[cell.metric].isna().any():
+            columns = _columns(some, cell.metric)
+            if not columns or some[columns].isna().any(axis=None):
                 choices = [str(column) for column in some if some[column].notna().all() and "/" in str(column)]
                 raise ConfigError(f"published.cells.{name}.metric", cell.metric, "its runs have no such", "", choices)
-            values.append(float(some[cell.metric].mean()) * cell.scale)
+            values.append(cell.ours(float(some[columns].to_numpy(float).mean())))
     return Measured(values, int(runs["seed"].nunique()), lost)
+
+
+def _columns(runs: pd.DataFrame, metric: str) -> list[str]:
+    """Return the columns of a metric; of ``test/accuracy/*`` those of all test lengths."""
+    if not metric.endswith("/*"):
+        return [metric] if metric in runs else []
+    lengths = lengths_in(runs[SETTING].iloc[0]) if SETTING in runs else ()
+    names = [f"{metric.removesuffix('*')}{length}" for length in lengths]
+    return names if set(names) <= set(runs) else []

@@ -19,6 +19,7 @@ from gradreach.run_table.committed import run_table, stored_cells
 from gradreach.run_table.seal import sealed
 
 KINDS = ("within", "off by", "too wide to tell", "not comparable", "not run")
+NONE_YET = "None of its cells can be run yet."
 READING = (
     f"*within*: the published number lies where {100 * LEVEL:g} % of further runs of ours would (where they give the "
     "mean of several runs: of further means of as many; where they give the runs themselves: where Welch's test does "
@@ -122,10 +123,13 @@ def published_text(cell: Cell) -> str:
 
 
 def ours_text(cell: Cell, outcome: Outcome) -> str:
-    """Return our mean and its interval, to one digit more than is published."""
+    """Return our mean and its interval, to one digit more than is published; of accuracies it ends where they do."""
     if math.isnan(outcome.ours):
         return ""
-    low, mean, high = (_like(cell, value) for value in (outcome.low, outcome.ours, outcome.high))
+    bounds = (outcome.low, outcome.high)
+    if "accuracy" in cell.metric:
+        bounds = (max(outcome.low, cell.ours(0)), min(outcome.high, cell.ours(1)))
+    low, mean, high = (_like(cell, value) for value in (bounds[0], outcome.ours, bounds[1]))
     return mean if math.isnan(outcome.low) or outcome.low == outcome.high else f"{mean} [{low}, {high}]"
 
 
@@ -136,9 +140,19 @@ def _like(cell: Cell, value: float) -> str:
     return number(value, f".{min(digits + 1, 6)}f")
 
 
+def cheapest_of(found: Found) -> str | None:
+    """Return the cell that costs least of those not done, or of all if they are done; None: none can be run."""
+    cells = found.redone.paper.cells
+    planned = [name for name in cells if cells[name].planned]
+    left = [name for name in planned if found.outcomes[name].kind == "not run"] or planned
+    return min(left, key=lambda name: cells[name].minutes or 0.0, default=None)
+
+
 def _redo(found: Found) -> str:
     name = found.redone.name
-    lines = [f"One cell: `gradreach reproduce {name} --cells {next(iter(found.outcomes))}`."]
+    if (cheapest := cheapest_of(found)) is None:
+        return NONE_YET
+    lines = [f"One cell: `gradreach reproduce {name} --cells {cheapest}`; what each costs: `--list`."]
     if found.redone.paper.trains:
         lines.append(f"All that is trained: `python run.py -m published={name}`.")
     if found.redone.computed():

@@ -1,5 +1,6 @@
 """``gradreach reproduce``: what is missing of a paper is run or drawn, and the ledger made anew."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -8,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from gradreach.compose import quoted
-from gradreach.errors import ConfigError
+from gradreach.config.settings import RESERVED
+from gradreach.errors import WHOLE_TRACES, ConfigError
 from gradreach.published.cells import Found, find
 from gradreach.published.draws import draw
-from gradreach.published.pages import counts, files, overview
+from gradreach.published.pages import NONE_YET, cheapest_of, counts, files, overview, table
 from gradreach.published.papers import Redone, load, papers
 from gradreach.rounding import number
 from gradreach.system.files import write_text
@@ -50,21 +52,37 @@ def reproduce(
         ConfigError: there is no such paper, or no such cell.
     """
     redone = load(name, conf_dir)
+    known = list(redone.paper.cells)
     for cell in cells or ():
-        if cell not in redone.paper.cells:
-            raise ConfigError("--cells", cell, f"{name} has no such cell", choices=list(redone.paper.cells))
+        if cell not in known:
+            raise ConfigError("--cells", cell, f"{name} has no such cell", choices=known)
+    for word in overrides:
+        if "=" not in word:
+            hint = f"a cell is chosen by --cells {word}" if word in known else "write it as data_dir=data"
+            raise ConfigError("reproduce", word, "not a setting with a value", hint)
+    if minutes := sum(_left(find(redone, results_dir), known if force else None, cells)):
+        tell(
+            f"{name}: about {number(minutes, ',.2g')} minutes of one core; the same line goes on where it was stopped."
+        )
     draw(redone, redone.computed(cells), results_dir, force=force, tell=tell)
     code = 0
     if trained := redone.trained(cells):
         left_out = [f"hydra.sweeper.parts.{part}=null" for part in redone.parts if part not in trained]
         own = [f"results_dir={quoted(results_dir / 'published')}"] if results_dir != Path("results") else []
         line = ["-m", f"published={name}", *left_out, *own, *["force=true"] * force, *overrides]
-        code = subprocess.run([sys.executable, "run.py", *line], cwd=conf_dir.absolute().parent).returncode
+        code = subprocess.run(
+            [sys.executable, "run.py", *line], cwd=conf_dir.absolute().parent, env=_environment()
+        ).returncode
     everything = all_found(results_dir, conf_dir)
     found = next(each for each in everything if each.redone.name == name)
     write(found, results_dir)
     write_overview(everything, results_dir)
     return found, code
+
+
+def _environment() -> dict[str, str]:
+    """Return the variables of this process but for what it has Hydra do with its own mistakes."""
+    return {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR" or WHOLE_TRACES}
 
 
 def write(found: Found, results_dir: Path) -> None:
@@ -107,6 +125,9 @@ def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
             lines += _unlike(own / name, text)
         others = {path.name for path in own.iterdir()} - made.keys() - KEPT if own.is_dir() else set()
         lines += [f"{own / name}: nothing makes it any more, delete it" for name in others if not name.startswith(".")]
+    known = {found.redone.name for found in everything} | RESERVED
+    strays = [path for path in folder.iterdir() if path.is_dir() and path.name not in known] if folder.is_dir() else []
+    lines += [f"{path}: no such paper any more, delete it" for path in strays if not path.name.startswith(".")]
     return sorted(lines)
 
 
@@ -139,12 +160,31 @@ def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
     return frame
 
 
-def _left(found: Found) -> list[float]:
-    """Return the minutes of cells that are planned and not done; cells of one part cost once."""
+def cells_and_costs(name: str, results_dir: Path, conf_dir: Path) -> tuple[pd.DataFrame, str]:
+    """Return one row a cell, with what it costs, and the line that does one of those that are left."""
+    found = find(load(name, conf_dir), results_dir)
+    rows = table(found)[["cell", "data", "model"]]
+    kinds = [outcome.kind for outcome in found.outcomes.values()]
+    cells = found.redone.paper.cells
+    costs = ["" if cell.minutes is None or not cell.planned else number(cell.minutes, ",g") for cell in cells.values()]
+    line = f"gradreach reproduce {name} --cells {cheapest}" if (cheapest := cheapest_of(found)) else NONE_YET
+    return rows.assign(**{"outcome": kinds, "core-minutes": costs}), line
+
+
+def _left(found: Found, again: Sequence[str] | None = None, asked: Sequence[str] | None = None) -> list[float]:
+    """Return the minutes of cells that are planned and not done; cells of one part cost once.
+
+    Args:
+        found: the paper.
+        again: cells that are done again though they are done.
+        asked: only of these; None: of all.
+    """
     paper = found.redone.paper
     waiting = {
         paper.part_of(name): cell.minutes or 0.0
         for name, cell in paper.cells.items()
-        if cell.planned and found.outcomes[name].kind == "not run"
+        if cell.planned
+        and (asked is None or name in asked)
+        and (found.outcomes[name].kind == "not run" or name in (again or ()))
     }
     return [float(minutes) for minutes in waiting.values()]

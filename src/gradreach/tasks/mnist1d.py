@@ -5,24 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 
 from gradreach.batch import Batch
 from gradreach.errors import ConfigError
 from gradreach.tasks.cache import Arrays, Prepared, progress
-from gradreach.tasks.splits import check_train_size, draw_some, grouped_split, keys_of
+from gradreach.tasks.splits import HoldOut, check_train_size, draw_some, grouped_split, keys_of
 from gradreach.tasks.task import Shape, Size, Splits, Steps, Task
 
 STEPS = 40
 MAKER_SEED = 42
 """The seed of the published set."""
-
-HoldOut = Annotated[bool, Field(exclude_if=lambda held_out: held_out is True)]
-"""What came later and is not used is no part of the identity."""
 
 
 @dataclass(kw_only=True)

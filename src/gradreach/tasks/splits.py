@@ -12,6 +12,8 @@ from gradreach.errors import ConfigError
 Share = Annotated[float, Field(gt=0, lt=1)]
 """Of the examples of one file."""
 
+HoldOut = Annotated[bool, Field(exclude_if=lambda held_out: held_out is True)]
+"""Whether validation is kept out of training; what came later and is not used is no part of the identity."""
 
 FOLDS = 10
 

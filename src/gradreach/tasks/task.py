@@ -141,6 +141,20 @@ class Task(ABC):
         return float((test == torch.bincount(train).argmax()).double().mean())
 
 
+def squared_error(logits: Tensor, target: Tensor) -> Tensor:
+    """Return each example's squared error of sigmoids against 0 and 1, the mean over the classes.
+
+    What networks with sigmoid outputs are trained by: B. Zhao et al., Convolutional neural networks for time series
+    classification, 2017; as Keras's ``mean_squared_error`` on ``Dense(classes, activation="sigmoid")``.
+
+    Shapes: ``(batch, classes), (batch,) -> (batch,)``.
+
+    >>> squared_error(torch.zeros(1, 3), torch.tensor([2])).tolist()
+    [0.25]
+    """
+    return (logits.sigmoid() - F.one_hot(target, logits.shape[-1])).square().mean(-1)
+
+
 class ValueTask(Task):
     """Regression: one value a sequence, answered by one output."""
 

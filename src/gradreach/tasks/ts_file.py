@@ -2,21 +2,27 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
+from scipy.interpolate import make_interp_spline
+from torch import Tensor
 
 from gradreach.errors import ConfigError
 from gradreach.tasks.answers import Answers, FileTask, FileValues
 from gradreach.tasks.cache import Arrays, Prepared
 from gradreach.tasks.reading import advise_of_overlap, locate, suffix_of
 from gradreach.tasks.series import Answer, read_series
-from gradreach.tasks.splits import FOLDS, Fold, Folds, Share, keys_of, keys_of_given
-from gradreach.tasks.task import Shape, check_memory
+from gradreach.tasks.splits import FOLDS, Fold, Folds, HoldOut, Share, keys_of, keys_of_given
+from gradreach.tasks.task import Shape, check_memory, squared_error
 from gradreach.tasks.truncate import shorten
+
+Kind = Literal["cross_entropy", "squared_error"]
+# what came later and is not used is no part of the identity: runs of before it keep theirs
+Criterion = Annotated[Kind, Field(exclude_if=lambda criterion: criterion == "cross_entropy")]
 
 
 @dataclass(kw_only=True)
@@ -35,7 +41,11 @@ class TimeSeriesFile(FileTask):
     - ``seq_len``: the most steps a series may have.
     - ``keep``: of longer ones: ``all`` refuses them, ``head`` or ``tail`` or the two halves of ``both`` are kept.
     - ``max_rows``: a larger file is refused, for all series are held in memory.
+    - ``stretch``: bring every series to ``seq_len`` steps, by a cubic spline through its own; ``keep`` is then unused.
+    - ``hold_out``: keep validation out of training; without it all of ``file`` is learned from, as where a test set is
+      all that is published, and validation, which has been seen then, must choose nothing.
     - ``normalize``: bring every channel to mean 0 and standard deviation 1, both of the training split.
+    - ``criterion``: the loss of training: ``cross_entropy``, or the ``squared_error`` of sigmoids, as of Time-CNN.
     - ``data_seed``: draws the splits that the files do not make.
     """
 
@@ -48,6 +58,9 @@ class TimeSeriesFile(FileTask):
     normalize: bool = True
     fold: Fold = None
     folds: Folds = FOLDS
+    stretch: Annotated[bool, Field(exclude_if=lambda stretched: stretched is False)] = False
+    hold_out: HoldOut = True
+    criterion: Criterion = "cross_entropy"
 
     licence = "that of the files"
     examples = "series"
@@ -56,13 +69,15 @@ class TimeSeriesFile(FileTask):
     def __post_init__(self) -> None:
         self.source = f"the files given: {', '.join(filter(None, [self.file, self.test_file]))}"
         self.check_splits(*([] if self.test_file is None else ["test"]))
+        if self.stretch:
+            self.refuse_unused("with task.stretch", "keep")
 
     def prepare(self, data_dir: Path) -> None:
         """Read the files, where what they hold is not kept already."""
         paths = [locate("task.file", self.file, data_dir)]
         if self.test_file is not None:
             paths.append(locate("task.test_file", self.test_file, data_dir))
-        irrelevant = ("file", "test_file", "max_rows")  # the content of files counts
+        irrelevant = ("file", "test_file", "max_rows", "criterion")  # the content of files counts
         settings = {name: value for name, value in self.settings().items() if name not in irrelevant}
         settings["suffixes"] = [suffix_of(path) for path in paths]
         self.prepared = Prepared(f"ts_{self.answer}", settings, paths, lambda: self._make(paths))
@@ -74,6 +89,10 @@ class TimeSeriesFile(FileTask):
             variable_length=facts["variable_length"],
         )
         advise_of_overlap("series", facts["also_in_training"])
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return each example's loss by ``criterion``: ``(batch, classes), (batch,) -> (batch,)``."""
+        return squared_error(logits, target) if self.criterion == "squared_error" else super().loss(logits, target)
 
     def facts(self) -> dict[str, Any]:
         """Return the share of series cut and of values missing, how many had padding, and which stand in two splits.
@@ -93,14 +112,21 @@ class TimeSeriesFile(FileTask):
         if len(set(channels)) > 1:
             different = f"its series have {channels[1]} channels, those of {paths[0].name} have {channels[0]}"
             raise ConfigError(paths[1], allowed=different, hint="give files of the same set")
-        cut, too_long = self._cut(whole, paths[0])
+        if self.stretch:
+            cut, too_long = [stretched(one, self.seq_len, answers["train"].path) for one in whole], 0
+        else:
+            cut, too_long = self._cut(whole, paths[0])
         # equal is what a model is given; by training's scale it is told apart once it is known what training is
         own = len(read[0].series)
         alike = keys_of(_scaling(cut[:own], self.normalize)(one) for one in cut[:own])
         keys = keys_of_given(keys_of(one.astype(np.float32) for one in whole[:own]), alike)
         index = self.draw(answers, keys)
+        if not self.hold_out:
+            index["train"] = np.concatenate([index["train"], index["validation"]])
         scaled = list(map(_scaling([cut[i] for i in index["train"]], self.normalize), cut))
         index, parts, shared = self.without_overlap(answers, index, keys_of(scaled))
+        if not self.hold_out:
+            shared["also_in_training"]["validation"] = 0  # it is meant to
         targets, told = self.targets(parts, read[0].classes)
         drawn = np.concatenate(list(index.values()))
         length = max(1, *(len(scaled[i]) for i in drawn))
@@ -149,6 +175,32 @@ class TimeSeriesValues(FileValues, TimeSeriesFile):
     """
 
     answer: ClassVar[Answer] = "value"
+    criterion: Criterion = field(default="squared_error", init=False, repr=False, compare=False)
+
+
+def stretched(series: np.ndarray, length: int, path: Path) -> np.ndarray:
+    """Return a series ``(steps, channels)`` at ``length`` evenly spaced places, from its first step to its last.
+
+    Between them goes a cubic spline, that of ``scipy.interpolate.interp1d(kind="cubic")``.
+
+    Args:
+        series: without missing values.
+        length: steps wanted.
+        path: of its file, for messages.
+
+    Raises:
+        ConfigError: it has values missing, or fewer than four steps.
+
+    >>> stretched(np.array([[0.0], [1.0], [4.0], [9.0]]), 7, Path("x.ts"))[:, 0].round(6).tolist()
+    [0.0, 0.25, 1.0, 2.25, 4.0, 6.25, 9.0]
+    """
+    steps = len(series)
+    if steps < 4 or np.isnan(series).any():
+        wrong = "a series has values missing" if steps >= 4 else f"a series has {steps} steps, a cubic spline needs 4"
+        raise ConfigError("task.stretch", True, f"{path.name}: {wrong}", "set task.stretch=false")
+    spline = make_interp_spline(np.arange(steps), series, k=3)
+    values: np.ndarray = spline(np.linspace(0, steps - 1, length))
+    return values
 
 
 def _scaling(learned_from: list[np.ndarray], normalize: bool) -> Callable[[np.ndarray], np.ndarray]:

@@ -59,7 +59,8 @@ class Divergence(AfterEpoch):
 class BestWeights(AfterEpoch):
     """Keeps the weights of the epoch that validation chooses: the best score, of equals the lowest validation loss.
 
-    - ``select``: ``last`` keeps those of the last epoch, whatever its score.
+    - ``select``: ``last`` keeps those of the last epoch, whatever its score; ``train_loss`` those of the epoch with the
+      lowest training loss.
     - ``row``: epoch, step, and the figures of training and validation then; empty before the first.
     - ``weights``: the model's state then.
     """
@@ -77,6 +78,8 @@ class BestWeights(AfterEpoch):
             return
         score = figures[f"val/{metric}"]
         candidate = (sign(metric) * score, -figures["val/loss"])
+        if self.select == "train_loss":
+            candidate = (-figures["train/loss"], 0.0)
         if candidate > self.best or self.select == "last":
             self.best = candidate
             shown = {key: value for key, value in figures.items() if key.startswith(("train/", "val/"))}

@@ -69,9 +69,11 @@ STUDY = Study(
     caveats=[
         "The gradient of DeltaNet and of a Transformer reaches the cue before any training, so their reach says nothing of what is "
         "learned: it is shown, not judged.",
-        "Two tasks, one budget, one rate: what does not extend here need not fail with more.",
+        "Two tasks, one budget, one rate, which was searched for none: what does not extend here need not fail with more.",
+        f"An LSTM with chrono is told the longest length of training, {TRAINED}; nothing else is.",
         "Reach is the largest lag with 1 % of the norm at lag 1: of a task that is solved, a gradient by the cue may be small.",
-        "The Transformer has sinusoidal positions and no causal mask; other positions are known to extend further.",
+        "The Transformer has sinusoidal positions and no causal mask, and answers from the mean of all steps; other positions are "
+        "known to extend further.",
         "Weights are chosen by validation on lengths of training; nothing is chosen at longer ones.",
         "An LSTM and an RNN with torch's start and an LRU do not learn recall in this budget; they are shown, not judged.",
     ],

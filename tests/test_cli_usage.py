@@ -36,6 +36,11 @@ def refused(capsys, monkeypatch):
         (["export"], "to: is missing; 'gradreach export --help' tells what there is"),
         (["tables", "--results-dir"], "--results-dir: needs a value"),
         (["sync", "-n", "0"], "--parallel: input should be greater than or equal to 1"),
+        (
+            ["dashboard", "x", "--entity", "../x"],
+            "entity=../x: must be 1 to 128 characters, none of which is a space or /",
+        ),
+        (["wandb-sweep", "x", "--project", "a/b"], "project=a/b: must be 1 to 128 characters, none of which is /"),
         (["report", "x"], "gradreach report: got unexpected extra argument"),
     ],
 )

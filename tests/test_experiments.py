@@ -20,6 +20,7 @@ from gradreach.analysis.pages.build import build
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.verdict import effect_of
 from gradreach.analysis.study.parts import judge_parts, leaves_of
+from gradreach.analysis.study.rule import digest_of
 from gradreach.analysis.study.study_files import known_studies, load_study, of_project
 from gradreach.assemble import check
 from gradreach.compose import configuration, grids
@@ -63,6 +64,14 @@ def test_a_study_comes_through_one_door(name):
     assert "gradreach.study" in ours <= {"gradreach.study", *late}
     at_once = {node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module}
     assert not at_once & late
+
+
+def test_a_rule_is_changed_on_purpose_alone():
+    """What decides (parts, thresholds, looks, columns) is pinned: who changes it writes its line in the file anew."""
+    studies = {name: load_study(name, PROJECT / "experiments") for name in NAMES}
+    rules = {name: digest_of(study)[:16] for name, study in studies.items() if study.claim}
+    pinned = (PROJECT / "tests" / "rule_digests.txt").read_text(encoding="utf-8").splitlines()
+    assert [f"{name} {digest}" for name, digest in sorted(rules.items())] == pinned
 
 
 def test_every_committed_study_is_listed_as_part_of_the_project():

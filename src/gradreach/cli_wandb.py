@@ -1,9 +1,12 @@
 """The verbs of ``gradreach`` that talk to W&B."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:  # pydantic takes a tenth of a second
+    from gradreach.config import TrackingSettings
 
 ResultsDir = Annotated[Path, typer.Option(help="The folder of results.", show_default=True)]
 Project = Annotated[str, typer.Option(help="W&B's project.", envvar="WANDB_PROJECT")]
@@ -21,10 +24,9 @@ def sync(
     base_url: BaseUrl = None,
 ) -> None:
     """Send runs to W&B that were tracked offline, or that a server has not got; each once."""
-    from gradreach.config import TrackingSettings, checked
     from gradreach.tracking.sync import sync
 
-    place = checked(TrackingSettings, {"mode": "offline", "project": project, "entity": entity, "base_url": base_url})
+    place = _place(project, entity, base_url)
     if not sync(results_dir, what or [], parallel, base_url, place if from_records else None):
         raise typer.Exit(1)
 
@@ -40,6 +42,7 @@ def dashboard(
     """Create or renew a W&B view of an experiment's runs, and a report with its tables and figures."""
     from gradreach.tracking.publish import publish
 
+    _place(project, entity, base_url)
     publish(experiment, results_dir, project, entity, base_url, dry_run)
 
 
@@ -55,6 +58,7 @@ def wandb_sweep(
     from gradreach.system.files import write_text
     from gradreach.tracking.sweep_file import sweep_files
 
+    _place(project, entity, None)
     if output.is_dir():
         raise ConfigError("--output", output, "is a folder", "name a file in it")
     texts = sweep_files(experiment, conf_dir, project, entity, output)
@@ -69,3 +73,14 @@ def wandb_sweep(
             cannot = f"cannot be written ({error.strerror})"
             raise ConfigError("--output", path, cannot, "choose another place") from None
         print(f"{path}: start it with 'wandb sweep {path}', then 'wandb agent <the id that it says>' wherever runs go")
+
+
+def _place(project: str, entity: str | None, base_url: str | None) -> "TrackingSettings":
+    """Return where W&B is asked.
+
+    Raises:
+        ConfigError: there can be no project, entity or server of that name.
+    """
+    from gradreach.config import TrackingSettings, checked
+
+    return checked(TrackingSettings, {"mode": "offline", "project": project, "entity": entity, "base_url": base_url})

@@ -287,8 +287,6 @@ def _refused_word(word: str, why: str) -> ConfigError:
         return ConfigError(
             key, value, "is a space to search, and a sweep needs values", "list them, or give a range(0,3)"
         )
-    if "range() arg 3" in why:
-        return ConfigError(key, value, "the step of a range must not be 0", "write range(start,stop,step)")
     if "--multirun" in why:
         return ConfigError(key, value, "has several values", "to sweep over them, add -m; a list is written [1,2]")
     return ConfigError(key, value if value else ABSENT, why[:1].lower() + why[1:])

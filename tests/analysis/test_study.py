@@ -1,6 +1,7 @@
 """A study: what its parts mean, what follows from them, and what is refused before anything is made of it."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -466,6 +467,29 @@ def test_a_function_counts_by_its_code_and_not_by_its_comments():
 
     assert digest_of(study(by_function(one).above(0))) == digest_of(study(by_function(same()).above(0)))
     assert digest_of(study(by_function(one).above(0))) != digest_of(study(by_function(other()).above(0)))
+
+
+BOUND, OTHERS = 5, {"a", "b"}
+
+
+def test_a_function_counts_with_what_it_takes_from_outside(monkeypatch):
+    def bounded(most):
+        return study(PART.above(5), derive={"x": lambda runs: runs["seed"] < most})
+
+    def helped():
+        return 1 if len(OTHERS) < BOUND else 2
+
+    of_module = study(
+        PART.above(5),
+        derive={"x": lambda runs: helped()},
+    )
+    assert digest_of(bounded(1)) == digest_of(bounded(1)) != digest_of(bounded(2))
+    assert digest_of(study(PART.above(5), derive={"x": partial(max, 1)})) != digest_of(
+        study(PART.above(5), derive={"x": partial(max, 2)})
+    )
+    before = digest_of(of_module)
+    monkeypatch.setitem(globals(), "BOUND", 6)
+    assert digest_of(of_module) != before, "named by a function that the lambda names"
 
 
 def test_the_page_says_what_a_stored_digest_shows():

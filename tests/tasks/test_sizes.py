@@ -78,8 +78,10 @@ def test_what_no_machine_holds_is_refused_at_once(task, setting, configured):
 
 
 def test_sizes_that_only_together_are_too_large_are_refused_in_one_line(tmp_path):
-    with pytest.raises(ConfigError, match=r"seq_len=1000000: 13,000 examples of 1,000,000 steps need 97 GiB; choose"):
+    with pytest.raises(ConfigError, match=r"seq_len=1000000, task.train_size=10000: 13,000 examples of .* 97 GiB"):
         Adding(seq_len=1_000_000).prepare(tmp_path)
+    with pytest.raises(ConfigError, match=r"task.test_size=100000000: 100,011,000 examples of 1,000 steps need"):
+        Adding(seq_len=1000, test_size=10**8).prepare(tmp_path)
     long = ",".join(["1"] * 20_000)
     rows = [f"{i},{long}:up" if i == 0 else f"{i}:{'up' if i % 2 else 'down'}" for i in range(50)]
     (tmp_path / "a.ts").write_text("@data\n" + "\n".join(rows) + "\n")

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,10 +25,10 @@ from gradreach.run_table.columns import as_frame, row
 from gradreach.run_table.committed import read_runs, write_runs
 from gradreach.run_table.lengths import by_test_length
 from gradreach.runner import PROBED, execute, instruments_by_length
-from gradreach.system.interruption import Interruption
+from gradreach.system.interruption import watched
 from gradreach.tasks import IGNORED, Parity, Recall
 from gradreach.tasks.synthetic import LEARNED
-from gradreach.training import fit
+from gradreach.training import Diverged, fit
 from gradreach.training.lengths import AtLength
 from gradreach.weights import load_run
 from project import bare_run
@@ -181,27 +182,32 @@ def test_probes_of_long_sequences_hold_fewer_examples():
 
 
 @pytest.mark.parametrize("moment", ["measured", "tested"])
-def test_between_test_lengths_a_run_hears_that_it_is_to_stop_and_goes_on_later(composed, tmp_path, monkeypatch, moment):
+def test_at_test_lengths_a_run_hears_that_it_is_to_stop_and_goes_on_later(composed, tmp_path, monkeypatch, moment):
     run, environment = parse(
         plain(composed("tracking=off", f"results_dir={tmp_path}", "model=lstm", *LENGTHS, *TASKS["recall"], *LINE))
     )
-    interruption, (place, name) = (
-        Interruption(),
-        {
-            "measured": (Run, "_measure_at"),
-            "tested": (AtLength, "__iter__"),
-        }[moment],
-    )
-    whole = getattr(place, name)
+    given, measure, batches = list[int](), Run._measure_at, AtLength.__iter__
 
-    def asked(self, *given):
-        interruption.signal = 15
-        return whole(self, *given)
+    def measured(self, *about):
+        signal.raise_signal(signal.SIGTERM)
+        measure(self, *about)
 
-    with monkeypatch.context() as patched:
+    def tested(self):
+        for batch in batches(self):
+            given.append(len(batch))
+            if len(given) == 2:
+                signal.raise_signal(signal.SIGTERM)
+            yield batch
+
+    with monkeypatch.context() as patched, watched() as interruption:
+        patched.setattr("gradreach.training.lengths.EVALUATION_BATCH", 5)
+        patched.setattr("gradreach.system.interruption.GRACE_SECONDS", 0.0)
+        patched.setattr("gradreach.system.interruption._asked_to_stop", False)  # and so again afterwards
+        place, name, asked = (Run, "_measure_at", measured) if moment == "measured" else (AtLength, "__iter__", tested)
         patched.setattr(place, name, asked)
         stopped = execute(run, environment, interruption=interruption)
     assert (stopped["status"], "SIGTERM" in stopped["error"]) == ("interrupted", True)
+    assert sum(given) <= 15, "of 60: within the test of a length"
     done = execute(run, environment)
     assert done["status"] == "finished", done.get("traceback")
     assert {"test/accuracy/30", "gradient/end/h.reach/30"} <= set(done["metrics"])
@@ -232,6 +238,17 @@ def test_a_length_at_which_the_loss_is_no_number_has_no_score_and_counts_as_dive
     assert run.warnings == ["the test loss at 30 steps is nan: that length counts as diverged"]
     rows = by_test_length(pd.DataFrame([{"status": "finished", "task.test_lengths": "[20, 30]", **done}]))
     assert rows["status"].tolist() == ["finished", "diverged"]
+
+
+def test_a_test_whose_loss_is_no_number_makes_a_run_that_has_diverged():
+    run, _ = bare_run(
+        OptimizerSettings(name="adam", lr=0.01, weight_decay=0.0, schedule="constant"),
+        TrainerSettings(epochs=1, batch_size=32, clip_norm=None),
+    )
+    task = Recall(seq_len=12, train_size=100, validation_size=40, test_size=60)
+    splits = task.splits(None)
+    with pytest.raises(Diverged, match="the test loss is nan"):
+        fit(run, Overflows(), task, splits._replace(test=task.at(30).splits(None).test))
 
 
 def test_without_test_lengths_nothing_is_measured_by_length(done):

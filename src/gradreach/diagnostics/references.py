@@ -166,6 +166,29 @@ def forward_decompositions() -> float:
     return max(off)
 
 
+EVERY = (
+    digits_of_a_tanh_rnn,
+    powers_of_a_rectifier,
+    constant_gates,
+    multiples_of_rotations,
+    triangles_in_a_basis,
+    determinants,
+    saitos_table,
+    products_of_own_jacobians,
+    forward_decompositions,
+)
+
+
+def disagreements(instrument: Any, traced: Any) -> tuple[dict[str, float], dict[str, Any]]:
+    """Measure all of them, whatever the model: a quantity for ``diagnostics.own``, so that verdicts rest on records.
+
+    >>> scalars, tables = disagreements(None, None)
+    >>> scalars["reference.saitos_table"] < 1e-12, tables
+    (True, {})
+    """
+    return {f"reference.{measure.__name__}": measure() for measure in EVERY}, {}
+
+
 class Driven(nn.Module):
     """A linear layer whose input is the matrix of each step."""
 

@@ -75,7 +75,8 @@ class Synthetic(Task):
 
     def prepare(self, data_dir: Path) -> None:
         """Refuse sizes that no memory holds, and lengths that cannot be."""
-        check_memory(sum(self.sizes.values()), self.seq_len, self.shape.channels)
+        part, size = max(self.sizes.items(), key=lambda each: each[1])
+        check_memory(sum(self.sizes.values()), self.seq_len, self.shape.channels, others={f"task.{part}_size": size})
         if self.train_lengths or self.test_lengths:
             lengths = check_lengths(self.seq_len, self.train_lengths, self.test_lengths, self.at)
             longest = self.test_lengths[-1] if self.test_lengths else self.seq_len

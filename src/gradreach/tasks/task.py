@@ -188,11 +188,23 @@ def splits_of(arrays: Mapping[str, np.ndarray]) -> Splits:
     return Splits(*map(batch, Splits._fields))
 
 
-def check_memory(examples: int, length: int, channels: int, setting: str = "seq_len") -> None:
-    """Refuse inputs that need more memory than machines have; four bytes a number."""
+def check_memory(
+    examples: int, length: int, channels: int, setting: str = "seq_len", others: Mapping[str, int] | None = None
+) -> None:
+    """Refuse inputs that need more memory than machines have; four bytes a number.
+
+    Args:
+        examples, length, channels: how many there are, of how many steps, and of how many numbers each of these.
+        setting: which says how long they are.
+        others: what else makes them many, such as ``task.train_size``.
+
+    Raises:
+        ConfigError: naming these settings.
+    """
     if (size := 4 * examples * length * channels) > MOST_BYTES:
         needs = f"{examples:,} examples of {length:,} steps need {size / 2**30:,.0f} GiB"
-        raise ConfigError(setting, length, needs, f"choose less: at most {MOST_BYTES / 2**30:.0f} GiB are taken")
+        hint = f"choose less: at most {MOST_BYTES / 2**30:.0f} GiB are taken"
+        raise ConfigError(setting, length, needs, hint, others=others or {})
 
 
 def _counted(target: Tensor) -> Tensor:

@@ -41,6 +41,16 @@ class Diverged(RuntimeError):
     """The loss is no longer finite: a result, not a defect."""
 
 
+def see_finite(name: str, loss: float, when: str = "") -> None:
+    """Go on where a loss is finite.
+
+    Raises:
+        Diverged: it is infinite or not a number.
+    """
+    if not math.isfinite(loss):
+        raise Diverged(f"the {name} loss is {loss}{when}")
+
+
 class Divergence(AfterEpoch):
     """Ends training where a loss is no longer finite."""
 
@@ -51,9 +61,7 @@ class Divergence(AfterEpoch):
             Diverged: the training or the validation loss is infinite or not a number.
         """
         for stage, name in (("train", "training"), ("val", "validation")):
-            loss = module.figures.get(f"{stage}/loss", 0.0)
-            if not math.isfinite(loss):
-                raise Diverged(f"the {name} loss is {loss} after epoch {trainer.current_epoch + 1}")
+            see_finite(name, module.figures.get(f"{stage}/loss", 0.0), f" after epoch {trainer.current_epoch + 1}")
 
 
 class BestWeights(AfterEpoch):

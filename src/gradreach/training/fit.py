@@ -11,7 +11,7 @@ from gradreach.batch import EVALUATION_BATCH, limited
 from gradreach.run_state import Run
 from gradreach.tasks import Batches, Splits, Synthetic, Task
 from gradreach.training.checkpoint import Resume
-from gradreach.training.epochs import BestWeights, Divergence, History
+from gradreach.training.epochs import BestWeights, Divergence, History, see_finite
 from gradreach.training.gradients import GradientMonitor
 from gradreach.training.lengths import at_test_lengths, drawn_loaders
 from gradreach.training.measuring import Measurement
@@ -59,7 +59,7 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
         splits: to learn from, to choose by, to report once.
 
     Raises:
-        Diverged: the loss stopped being finite.
+        Diverged: the loss stopped being finite, in training or of the chosen weights in the test.
         Interrupted: the process was asked to stop, or validation was worse than ``prune`` allows.
     """
     budget = run.config.trainer
@@ -86,6 +86,7 @@ def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
             run.stopped = next((type(one).__name__ for one in own if getattr(one, "stopped_epoch", 0)), "a callback")
         model.load_state_dict(best.weights)
         trainer.test(module, loaders["test"], verbose=False)
+        see_finite("test", module.figures["test/loss"])
         if module.right:
             run.tables["examples"] = [pd.DataFrame({"right": torch.cat(module.right).cpu().numpy()})]
         at_test_lengths(run, trainer, module)

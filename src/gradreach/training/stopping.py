@@ -52,6 +52,8 @@ class StopWhen(AfterEpoch):
 class Interruptible(AfterEpoch):
     """Leaves training where the process was asked to stop: after an epoch, whose checkpoint comes between.
 
+    Where an epoch, or a test, takes too long to wait for its end, it is left within.
+
     - ``leaving``: whether it is left after this epoch. Decided once, before the checkpoint: a signal that comes later
       waits for the next epoch's end.
     """
@@ -62,6 +64,10 @@ class Interruptible(AfterEpoch):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Handle the signals: Lightning's own handler of SIGTERM ends the process, and its record with it."""
+        self.interruption.install()
+
+    def on_test_start(self, trainer: Trainer, module: Any) -> None:
+        """Handle them again: Lightning puts its own in place for each test."""
         self.interruption.install()
 
     def on_train_epoch_start(self, trainer: Trainer, module: Any) -> None:
@@ -75,6 +81,22 @@ class Interruptible(AfterEpoch):
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Leave if the epoch takes too long to wait for.
+
+        Raises:
+            Interrupted: the process was asked to stop some time ago.
+        """
+        self.interruption.within_epoch()
+
+    def on_validation_batch_end(self, trainer: Trainer, module: Any, *batch: Any) -> None:
+        """Leave if validation takes too long to wait for.
+
+        Raises:
+            Interrupted: the process was asked to stop some time ago.
+        """
+        self.interruption.within_epoch()
+
+    def on_test_batch_end(self, trainer: Trainer, module: Any, *batch: Any) -> None:
+        """Leave if the test does, as that of a long length may: if it does not, the run is finished.
 
         Raises:
             Interrupted: the process was asked to stop some time ago.

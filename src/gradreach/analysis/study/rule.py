@@ -4,9 +4,10 @@ import ast
 import hashlib
 import inspect
 import json
-import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache, partial
+from types import CodeType, FunctionType
 from typing import Any
 
 from gradreach.analysis.study.declaration import Study
@@ -45,7 +46,8 @@ def rule_words(looks: Looks, asides: bool = False) -> str:
 def digest_of(study: Study) -> str:
     """Return a digest of what decides: parts with their thresholds, the columns and choices they rest on, and looks.
 
-    Words for people (names of parts, labels, what stands beside a number) do not count; of a function its code does.
+    Words for people (names of parts, labels, what stands beside a number) do not count; of a function its code does,
+    and the values that it takes from outside.
     """
     rule = {
         "parts": _plain(_thresholds(claim.parts if (claim := study.claim) else {})),
@@ -71,22 +73,70 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | range):
-        return [_plain(each) for each in value]
+        return [_plain(each) for each in (sorted(value, key=str) if isinstance(value, set) else value)]
     return (
         _code(value) if callable(value) else value if isinstance(value, str | int | float | bool | None) else str(value)
     )
 
 
-def _code(function: Callable[..., Any]) -> str:
-    """Return the code of a function without its comments and layout; the name of one whose source is not there."""
+def _code(function: Callable[..., Any], within: tuple[str, ...] = ()) -> Any:
+    """Return the code of a function without its comments and layout, and what it takes from outside.
+
+    That are the values, and in turn the functions of its file, that it names. Of one whose source is not there, the
+    name. Of a lambda all that begin in its line are taken: Python does not say which it is.
+
+    Args:
+        function: whose.
+        within: names of those that name it.
+    """
+    if isinstance(function, partial):
+        return [_code(function.func, within), _plain(function.args), _plain(function.keywords)]
+    name = getattr(function, "__qualname__", type(function).__name__)
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
-                node.body = node.body[1:]
-        return ast.dump(tree)
-    except (OSError, TypeError, SyntaxError):
-        return getattr(function, "__qualname__", type(function).__name__)
+        lines, _ = inspect.findsource(function)
+        written = _written("".join(lines)).get(function.__code__.co_firstlineno, [])
+    except (OSError, TypeError, AttributeError):
+        return name
+    outside = {} if name in within else _outside(function, (*within, name))
+    return [*written, *([outside] if outside else [])]
+
+
+@cache
+def _written(source: str) -> dict[int, list[str]]:
+    """Return the functions of a file by their first lines, as Python writes them."""
+    found: dict[int, list[str]] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+            found.setdefault(first, []).append(ast.unparse(_without_docstrings(node)))
+    return found
+
+
+def _without_docstrings(node: ast.AST) -> ast.AST:
+    for each in ast.walk(node):
+        if isinstance(each, ast.FunctionDef) and ast.get_docstring(each) is not None:
+            each.body = each.body[1:] or [ast.Pass()]
+    return node
+
+
+def _outside(function: Any, within: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a function names that stands outside: data, and functions of the same file."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    known = {**function.__globals__, **{name: cell.cell_contents for name, cell in cells}}
+    found = {}
+    for name in sorted(_names(function.__code__) & set(known)):
+        value = known[name]
+        if isinstance(value, str | int | float | list | tuple | set | range | Mapping):
+            found[name] = _plain(value)
+        elif isinstance(value, FunctionType) and value.__module__ == function.__module__:
+            found[name] = _code(value, within)
+    return found
+
+
+def _names(code: CodeType) -> set[str]:
+    """Return the names that code looks up outside, also those of functions within."""
+    inner = [_names(each) for each in code.co_consts if isinstance(each, CodeType)]
+    return set(code.co_names).union(code.co_freevars, *inner)
 
 
 def stored_rule(study: Study, stored: Mapping[str, Any] | None, seeds: list[int]) -> str:

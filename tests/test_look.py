@@ -49,7 +49,7 @@ CHARTS = {
     "gru_vs_lstm": ["gru", "lstm b=1"],
     "text_benchmark": [
         "Kim's network, 3 to 5 words",
-        "bag of words",
+        "bag",
         "gru",
         "lstm",
         "rnn",

@@ -285,6 +285,7 @@ def test_every_line_is_named_once_at_its_end(tmp_path):
     end = axes.transAxes.inverted().transform(axes.transData.transform(line.get_xydata()[-1]))
     assert label.xy == pytest.approx(tuple(end), abs=1e-6)
     assert label.xyann[0] > 1  # in the margin
+    assert all(text.xy[0] > 0.9 for axes in panels for text in axes.texts)  # each at the end of its own line
     assert not metric_against(results(), tmp_path / "accuracy").legends
 
 

@@ -66,7 +66,7 @@ def _label(axes: Axes) -> None:
     groups: list[tuple[list[Line2D], np.ndarray]] = []
     for line in axes.get_lines():
         path = _path(axes, line)
-        beyond = is_reference(line) and not ((path >= 0) & (path <= 1)).all(1).any()
+        beyond = is_reference(line) and not _seen(path).any()
         if str(line.get_label()).startswith("_") or line.get_label() == TRAINED or beyond:
             continue
         for lines, other in groups:
@@ -81,7 +81,7 @@ def _label(axes: Axes) -> None:
     panel = figure_of([axes])
     height = 0.7 * panel.get_figheight() / max(1, _rows(panel))
     sizes = [1.3 * SMALL / 72 / height * (1 + text.count("\n")) for text in texts]
-    ends = [path[-1] if len(path) else None for _, path in groups]
+    ends = [_end(path) for _, path in groups]
     heights = spread([0.0 if end is None else float(np.clip(end[1], 0, 1)) for end in ends], sizes)
     for (lines, _), text, end, at in zip(groups, texts, ends, heights, strict=True):
         look: Any = {"fontsize": SMALL, "color": INK, "va": "center", "ha": "left", "annotation_clip": False}
@@ -94,6 +94,18 @@ def _label(axes: Axes) -> None:
             at if end is None else float(np.clip(end[1], 0, 1)),
         )
         axes.annotate(text, place, (1.05, at), "axes fraction", "axes fraction", arrow, **look)
+
+
+def _seen(path: np.ndarray) -> np.ndarray:
+    """Return which places of a line lie inside its panel; the ends of a line across it do, to rounding."""
+    inside: np.ndarray = ((path > -1e-6) & (path < 1 + 1e-6)).all(1)
+    return inside
+
+
+def _end(path: np.ndarray) -> np.ndarray | None:
+    """Return the last place of a line that is seen: one that leaves its panel is named where it does."""
+    inside = path[_seen(path)]
+    return inside[-1] if len(inside) else path[-1] if len(path) else None
 
 
 def _path(axes: Axes, line: Line2D) -> np.ndarray:

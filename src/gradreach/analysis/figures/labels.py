@@ -98,8 +98,7 @@ def _label(axes: Axes) -> None:
 
 def _seen(path: np.ndarray) -> np.ndarray:
     """Return which places of a line lie inside its panel; the ends of a line across it do, to rounding."""
-    inside: np.ndarray = ((path > -1e-6) & (path < 1 + 1e-6)).all(1)
-    return inside
+    return np.asarray(((path > -1e-6) & (path < 1 + 1e-6)).all(1))
 
 
 def _end(path: np.ndarray) -> np.ndarray | None:

@@ -60,6 +60,7 @@ STUDY = Study(
     claim=Claim(
         "The factor of one step of an LSTM, tanh'·σ, is mostly 0 or 1.",
         id="C2",
+        title="An LSTM's step factor, tanh'·σ, is mostly 0 or 1",
         section="4.2",
         source="founding notes",
         original="LSTM与RNN区别就在于tanh变成了tanh'σ(x)，他的图像如下，大部分的数值要么0要么1",

@@ -89,6 +89,7 @@ STUDY = Study(
     claim=Claim(
         "A GRU is simpler and more efficient; an LSTM is flexible, and overfits more; neither is better throughout.",
         id="C5",
+        title="The GRU is simpler and more efficient, overfits less",
         section="5",
         source="founding notes",
         original=(

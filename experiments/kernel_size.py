@@ -67,6 +67,7 @@ STUDY = Study(
     claim=Claim(
         "Kernels are of odd size, because even ones shift the centre and cannot be padded evenly.",
         id="C7",
+        title="Kernels are odd: even ones shift the centre",
         section="1.3",
         source="founding notes",
         original="为什么卷积核都是奇数尺寸：保证像素点中心位置，避免位置信息偏移；填充边缘时能保证两边都能填充",

@@ -65,6 +65,7 @@ STUDY = Study(
     claim=Claim(
         "Padding keeps the size, and keeps the edges from being attended too little.",
         id="C6",
+        title="Padding keeps the size and attends to the edges",
         section="1.3",
         source="founding notes",
         original="为什么需要padding：防止图像变小；防止边缘像素点关注过少",

@@ -32,6 +32,7 @@ STUDY = Study(
     claim=Claim(
         "Sparse interaction and weight sharing save parameters and curb overfitting.",
         id="C8",
+        title="Sparse, shared weights save parameters and curb overfitting",
         section="1.3",
         source="founding notes",
         original="稀疏交互使得参数大量减少，过拟合情况也得到改善；权重共享能起到很好正则的作用",

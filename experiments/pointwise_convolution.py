@@ -88,6 +88,7 @@ STUDY = Study(
         "1×1 convolutions keep the size and change the channels, which saves parameters; they add non-linearity and "
         "mix channels.",
         id="C12",
+        title="1×1 convolutions save parameters, add non-linearity, mix channels",
         section="1.3",
         source="founding notes",
         original="1乘1卷积核的作用：特征图大小不变，但是通道数可以改变，减小参数量；增加非线性；实现跨通道的信息交互",

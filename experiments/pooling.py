@@ -52,6 +52,7 @@ STUDY = Study(
     claim=Claim(
         "A convolution answers to small changes of its input; pooling does not, within its window.",
         id="C11",
+        title="Convolutions answer to small changes; pooling does not",
         section="1.3",
         source="founding notes",
         original="稳定性：卷积层——输入特征发生细微改变时，输出结果会改变；池化层——感受域内的细微变化不影响输出结果",

@@ -31,6 +31,7 @@ class Claim:
     """What is put to the test, and its parts.
 
     - ``text``: the claim, in English.
+    - ``title``: the claim in ten words or fewer, where ``text`` has more; for lists.
     - ``source``: who makes it; empty for a question of one's own.
     - ``original``: its own words, where they are in another language.
     - ``expect``, ``expect_source``: what is to be expected before the runs, and who says so.
@@ -50,6 +51,7 @@ class Claim:
     asides: Parts = field(default_factory=dict)
     id: str = ""
     section: str = ""
+    title: str = ""
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -61,6 +63,11 @@ class Claim:
             if not hasattr(part, "judge"):
                 hint = "end it by .above(x), .below(x) or .within(x)"
                 raise ConfigError(f"part “{name}”", allowed="is compared with nothing", hint=hint)
+
+    @property
+    def short(self) -> str:
+        """The claim where there is room for one line."""
+        return self.title or self.text
 
 
 @dataclass(frozen=True)

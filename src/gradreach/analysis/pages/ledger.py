@@ -12,6 +12,7 @@ from gradreach.analysis.pages.summary import known_summaries
 from gradreach.analysis.stats.verdict import Verdict, stored_verdict
 from gradreach.analysis.study.parts import named_leaves
 from gradreach.analysis.tables.formats import markdown
+from gradreach.rounding import rounded
 from gradreach.run_table.columns import csv
 
 LONGEST = 120
@@ -21,6 +22,7 @@ first part that was refuted, else supported, by a number. Pilot seeds (below 100
 HEAD = f"""# Results
 
 {READING} [All rules](../docs/results.md#an-experiment-and-its-verdict); all numbers: [ledger.csv](ledger.csv)."""
+DIGITS = ".6g"
 COLUMNS = ["claim", "part", "state", "effect", "low", "high", "level", "n", "threshold", "study", "unit", "aside"]
 
 
@@ -101,12 +103,8 @@ def _rows(summary: Mapping[str, Any], verdict: Verdict) -> Iterator[dict[str, An
         effect = leaf.effect
         numbers = {"effect": math.nan, "low": math.nan, "high": math.nan, "level": math.nan, "n": 0, "unit": ""}
         if effect is not None:
-            value, low, high = (_six(each) for each in (effect.value, effect.low, effect.high))
-            numbers |= {"effect": value, "low": low, "high": high, "level": _six(1 - effect.level)}
+            value, low, high = (rounded(each, DIGITS) for each in (effect.value, effect.low, effect.high))
+            numbers |= {"effect": value, "low": low, "high": high, "level": rounded(1 - effect.level, DIGITS)}
             numbers |= {"n": effect.n, "unit": effect.unit}
         told = {"claim": summary["claim"]["id"], "part": leaf.name, "state": leaf.state, "study": summary["name"]}
         yield told | numbers | {"threshold": leaf.threshold, "aside": leaf.aside}
-
-
-def _six(value: float) -> float:
-    return float(f"{value:.6g}")

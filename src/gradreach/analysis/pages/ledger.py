@@ -52,8 +52,8 @@ def _tables(summaries: Sequence[Mapping[str, Any]], results: str, experiments: s
     for title, some in in_groups(summaries, lambda summary: summary["claim"]).items():
         lines = [line(summary, results, experiments) for summary in some]
         if some[0]["claim"]:
-            rows = pd.DataFrame(lines)
-            rows = rows.loc[:, ["", *(name for name in rows if name and rows[name].any())]]
+            told = [name for name in lines[0] if not name or any(each[name] for each in lines)]
+            rows = pd.DataFrame(lines, columns=told)
             yield markdown(rows.rename(columns={"claim": title})).rstrip()
         else:
             yield f"{title.capitalize()}: {', '.join(each[''] for each in lines)}."

@@ -84,7 +84,7 @@ def test_what_is_not_decided_is_not_among_what_was_learned(tmp_path):
         "**1. The GRU that the notes print is none: what a GRU learns it rarely does.** −3.0 points [−4.0, −2.0]"
         in after
     )
-    assert "![Is it so?](../results/errata/learning_curves.png)" in after
+    assert '<img src="../results/errata/learning_curves.png" alt="Is it so?" width="320">' in after
     assert "whether the GRU that the notes print" not in after
     assert "- **Does not hold:** [C13](../results/errata/README.md)." in after
 

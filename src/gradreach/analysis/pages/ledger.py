@@ -38,21 +38,24 @@ def ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments"))
 
 
 def ledger_tables(summaries: Sequence[Mapping[str, Any]], results: str, experiments: str) -> str:
-    """Return the tables of the ledger, for another page.
+    """Return the tables of the ledger without key numbers, for a page that has to be short.
 
     Args:
         summaries: of the studies.
         results: by which links to results begin there.
         experiments: by which links to studies begin that have no results yet.
     """
-    return "\n\n".join(_tables(summaries, results, experiments))
+    return "\n\n".join(_tables(summaries, results, experiments, without=("key number",)))
 
 
-def _tables(summaries: Sequence[Mapping[str, Any]], results: str, experiments: str) -> Iterator[str]:
+def _tables(
+    summaries: Sequence[Mapping[str, Any]], results: str, experiments: str, without: Sequence[str] = ()
+) -> Iterator[str]:
     for title, some in in_groups(summaries, lambda summary: summary["claim"]).items():
         lines = [line(summary, results, experiments) for summary in some]
         if some[0]["claim"]:
-            shown = [name for name in lines[0] if not name or any(each[name] for each in lines)]
+            known = [name for name in lines[0] if not name or any(each[name] for each in lines)]
+            shown = [name for name in known if name not in without]
             rows = pd.DataFrame(lines, columns=shown)
             yield markdown(rows.rename(columns={"claim": title})).rstrip()
         else:

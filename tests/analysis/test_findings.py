@@ -113,3 +113,16 @@ def test_a_part_that_a_study_does_not_have_is_no_silent_gap(tmp_path):
     assert page(tmp_path, template) == "False"
     with pytest.raises(KeyError, match="it is gone"):
         page(tmp_path, template, summary)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("refuted", "settled"), ("open", "unsettled"), ("supported", "neither"), ("no room", "neither")]
+)
+def test_what_came_out_otherwise_is_neither_learned_nor_open(tmp_path, state, told):
+    template = (
+        "{% set it = {'study': 'late', 'parts': {'it is': 'refuted'}} %}"
+        "{{ 'settled' if it is settled else 'unsettled' if it is unsettled else 'neither' }}"
+    )
+    parts = [{**PART, "name": "it is", "state": state}]
+    summary = {"verdict": {**VERDICT, "parts": parts}, "finished": 4, "planned": 5}
+    assert page(tmp_path, template, summary) == told

@@ -1,0 +1,149 @@
+"""Who wins: for each task the study that compares most models by one protocol, and what each of them scores there."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from gradreach.analysis.column_words import Column, column_of
+from gradreach.analysis.naming import plain
+from gradreach.analysis.results import Results
+from gradreach.analysis.stats.draws import draws
+from gradreach.analysis.stats.model_selection import choose
+from gradreach.analysis.stats.statistics import LEVEL, estimate, holm
+from gradreach.analysis.study.selection import swept
+from gradreach.analysis.tables.aggregation import compare_runs
+from gradreach.rounding import with_interval
+
+VARIANT = "variant"
+PROTOCOL = ("task.", "trainer.")
+"""Settings that have to be the same for all models of a contest."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model of a contest: ``text`` is its mean with its interval, ``tip`` what it rests on."""
+
+    text: str
+    tip: str
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What several models score at one task, by one protocol.
+
+    - ``task``, ``study``: which, and whose runs they are.
+    - ``where``: the settings of the task that the study sweeps, in words.
+    - ``score``: what is measured, with its unit.
+    - ``entries``: by model.
+    - ``seeds``: the fewest that a mean rests on.
+    - ``weight``: by how much the contest says more than another of the same task.
+    - ``finding``: who wins, or who cannot be told apart.
+    """
+
+    task: str
+    study: str
+    where: str
+    score: str
+    entries: dict[str, Entry]
+    seeds: int
+    weight: tuple[float, ...]
+    finding: str
+
+
+def contests(name: str, results: Results) -> list[Contest]:
+    """Return the contests of a study: models that share all settings of task and trainer, and were trained.
+
+    Args:
+        name: of the study.
+        results: of the runs whose settings were chosen.
+    """
+    runs = results.runs
+    trained = runs[pd.to_numeric(runs["trainer.epochs"]) > 0] if "trainer.epochs" in runs else runs
+    if trained.empty or "metric" not in trained:
+        return []
+    known = trained.groupby("task")["metric"].transform("first")  # runs that have not finished do not say
+    trained = trained.assign(metric=known)
+    varied = swept(trained)
+    shared = ["task", "metric", *(key for key in varied if key.startswith(PROTOCOL) or key == "seq_len")]
+    keys = [key for key in dict.fromkeys(shared) if key != "task.seq_len"]
+    settings = [key for key in keys if key not in ("task", "metric")]
+    others = [key for key in varied if key not in (*keys, "model", "task", "task.seq_len")]
+    found = []
+    for place, group in trained.groupby(keys, sort=False, dropna=False):
+        metric = str(place[1])
+        if f"test/{metric}" in group:
+            where = ", ".join(
+                f"{key.rpartition('.')[2]} {plain(value)}"
+                for key, value in zip(keys, place, strict=True)
+                if key in settings and group[key].notna().all()
+            )
+            found.append(_contest(name, group, str(place[0]), where, metric, others))
+    return [each for each in found if len(each.entries) > 1]
+
+
+def _contest(name: str, runs: pd.DataFrame, task: str, where: str, metric: str, others: Sequence[str]) -> Contest:
+    column = column_of(f"test/{metric}", {})
+    variant = runs.groupby(list(others), dropna=False, sort=False).ngroup() if others else 0
+    chosen = choose(runs.assign(**{VARIANT: variant}), ["model"], VARIANT)
+    values: dict[str, pd.Series] = {}
+    told: dict[str, tuple[str, str]] = {}
+    for model, group in chosen[chosen["chosen"]].groupby("model", sort=True):
+        finished = group[group["status"] == "finished"]
+        drawn = draws(finished[f"test/{metric}"].astype(float) * column.scale, finished["seed"])
+        if not drawn.notna().any():
+            continue
+        values[str(model)] = drawn
+        told[str(model)] = _text(drawn, column, group["seed"].nunique()), _tip(group)
+    best, tied, tested = ranking(values, column)
+    entries = {model: Entry(*told[model], best=model == best and not tied) for model in values}
+    seeds = min((int(each.notna().sum()) for each in values.values()), default=0)
+    length = float(runs["seq_len"].dropna().max()) if "seq_len" in runs and runs["seq_len"].notna().any() else 0.0
+    weight = (float(len(entries)), float(seeds), length)
+    return Contest(task, name, where, column.label, entries, seeds, weight, _finding(best, tied, tested))
+
+
+def ranking(values: dict[str, pd.Series], column: Column) -> tuple[str, list[str], bool]:
+    """Return which model is best by its mean, which others are not told apart from it, and whether any was tested."""
+    if not values:
+        return "", [], False
+    sign = -1 if column.best == "min" else 1
+    best = max(values, key=lambda model: sign * float(np.nanmean(values[model])))
+    others = [model for model in values if model != best]
+    tests = [compare_runs(values[best], values[other], len(others)) for other in others]
+    p = holm([test.p for test in tests])
+    tied = [other for other, each in zip(others, p, strict=True) if not each < LEVEL]
+    return best, tied, any(not math.isnan(each) for each in p)
+
+
+def _finding(best: str, tied: Sequence[str], tested: bool) -> str:
+    if not tested:
+        return "too few seeds for a test"
+    if not tied:
+        return f"{best} is ahead of all others"
+    return f"no significant difference between {best} and {', '.join(tied)}"
+
+
+def _text(drawn: pd.Series, column: Column, planned: int) -> str:
+    found = estimate(drawn.to_numpy())
+    low, high = found.mean - found.half_width, found.mean + found.half_width
+    lacking = f" ({found.n}/{planned})" * (found.n < planned)
+    return with_interval(found.mean, low, high, limits=column.limits, brackets=True) + lacking
+
+
+def _tip(group: pd.DataFrame) -> str:
+    names = [str(name) for name in dict.fromkeys(group["architecture"])]
+    sizes = group["parameters"].dropna() if "parameters" in group else []
+    return ", ".join([*names, *([f"{int(max(sizes)):,} parameters"] if len(sizes) else [])])
+
+
+def most_telling(found: Sequence[Contest]) -> list[Contest]:
+    """Return one contest a task: most models, then most seeds, then the longest sequences; tasks by name."""
+    best: dict[str, Contest] = {}
+    for contest in sorted(found, key=lambda each: (each.study, each.where)):
+        if contest.task not in best or contest.weight > best[contest.task].weight:
+            best[contest.task] = contest
+    return [best[task] for task in sorted(best)]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from gradreach.study import Claim, Study, arithmetic, column, figure, number, table, value
+from gradreach.study import Answer, Claim, Study, arithmetic, column, figure, number, table, value
 
 GATES = (0.5, 0.9, 0.99)
 MULTIPLES = (0.5, 0.9, 1.0, 1.01)
@@ -56,6 +56,9 @@ STUDY = Study(
     about=(
         "Layers of which it is known, without any measurement, by what one step back multiplies the gradient. The "
         "instrument must find it twice: as the slope of the profile, and as the largest Lyapunov exponent."
+    ),
+    answer=Answer(
+        "Right in every check by calculation. The check over drawn networks awaits more seeds.", "9 supported, 6 open"
     ),
     architecture=names,
     derive={

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, compare, computed, figure, measure, share, table
+from gradreach.study import Answer, Claim, Results, Study, compare, computed, figure, measure, share, table
 
 LEARNED = 90
 """Per cent of the validation split."""
@@ -34,6 +34,7 @@ STUDY = Study(
         "uses one matrix for input and state. Do they still learn to remember a symbol over 19 distractors? Each seed is "
         "trained until it has learned it, or its budget is spent."
     ),
+    answer=Answer("Not decided yet (pilots): do the printed cells learn what a GRU and an LSTM learn?", "2 open"),
     solved={"val/accuracy": LEARNED},
     choose="optimizer.lr",
     claim=Claim(

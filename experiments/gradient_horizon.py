@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, column, computed, effect_of, figure, measure, share, table
+from gradreach.study import Answer, Claim, Results, Study, column, computed, effect_of, figure, measure, share, table
 
 REACH = "gradient/end/x.reach"
 SHORT = 18
@@ -63,6 +63,10 @@ STUDY = Study(
         "answer, but gets no gradient at all. From which horizon k on does a network learn as well as without one? What is "
         "measured elsewhere is how far the gradient reaches after training, which goes along with accuracy; here the reach is "
         "set, so that it is a cause."
+    ),
+    answer=Answer(
+        "Not decided yet (pilots): is a cue learned where the gradient ends, and not one step beyond?",
+        "4 open",
     ),
     architecture={"model.chrono": "chrono"},
     derive={"horizon": column(horizon, "horizon", "steps", 0)},

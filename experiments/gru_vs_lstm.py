@@ -5,6 +5,7 @@ from itertools import product
 import pandas as pd
 
 from gradreach.study import (
+    Answer,
     Claim,
     Effect,
     Quantity,
@@ -73,6 +74,10 @@ STUDY = Study(
     about=(
         "Task by task: which is smaller, which is quicker, which overfits more, and is either of them better? And of what "
         "the notes say of their gates: does an LSTM use its input and forget gate as one, and what is a reset gate worth?"
+    ),
+    answer=Answer(
+        "A GRU has fewer parameters and multiply-adds. Speed, overfitting and accuracy are not decided yet.",
+        "6 supported, 15 open",
     ),
     architecture={
         "model.reset": {"none": "without reset"},

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from gradreach.study import (
+    Answer,
     Claim,
     Quantity,
     Results,
@@ -105,6 +106,7 @@ def means(results: Results, by: str, head: str) -> pd.DataFrame:
 STUDY = Study(
     question="Does the hidden state tell what has been, and the cell what will be needed?",
     about="What does a linear map read from h, and what from c: the inputs some steps back, and the target at the end?",
+    answer=Answer("Not decided yet (pilots): which of the two tells more of the past, which of the target.", "4 open"),
     architecture={"model.forget_bias": "b={:g}"},
     solved={"val/accuracy": 90, "val/mse": 0.017},
     choose="optimizer.lr",

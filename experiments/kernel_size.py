@@ -1,6 +1,7 @@
 """Kernel size: odd and even kernels, where they look and what they get."""
 
 from gradreach.study import (
+    Answer,
     Claim,
     Effect,
     Quantity,
@@ -57,6 +58,10 @@ def gain_of_odd(task: str) -> Quantity:
 STUDY = Study(
     question="Odd and even kernels: where do they look, and what do they get?",
     about="Does an even kernel shift what is seen, does that cost accuracy, and which size is best?",
+    answer=Answer(
+        "Only odd kernels can be padded evenly. Whether even ones shift the centre is not decided yet.",
+        "2 open, supported, 3 open",
+    ),
     architecture=lambda runs: (runs["model.layers"].astype(str) + " layers").replace("1 layers", "1 layer"),
     derive={
         CENTRE: column(

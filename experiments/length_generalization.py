@@ -1,6 +1,6 @@
 """Does a gradient path that was trained at one length extend to longer ones?"""
 
-from gradreach.study import Claim, Quantity, Study, compare, figure, measure, table, value
+from gradreach.study import Answer, Claim, Quantity, Study, compare, figure, measure, table, value
 
 REACH, START = "gradient/end/x.reach", "gradient/start/x.reach"
 TRAINED, LONG = 40, 320
@@ -23,6 +23,7 @@ STUDY = Study(
         "gradient of the trained weights reach there, and do the answers stay right? In recall the cue is the first step, so "
         "its path must be as long as the sequence."
     ),
+    answer=Answer("Not run yet.", ""),
     architecture={"model.chrono": "chrono"},
     claim=Claim(
         "A gradient path that was trained on short sequences extends to longer ones; whether the answer does is another matter.",

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, column, computed, table, value
+from gradreach.study import Answer, Claim, Results, Study, column, computed, table, value
 
 PUBLISHED = {
     ("linear", "as published"): (31.5, 32.0),
@@ -47,6 +47,10 @@ STUDY = Study(
     about=(
         "The published protocol: all 4,000 signals, 6,000 steps of Adam at 0.01 in batches of 100, no clipping, and the "
         "accuracy of the last step on 1,000 test signals; nothing is selected."
+    ),
+    answer=Answer(
+        "Not decided yet (pilots): do all eight accuracies lie within 3 points of the published ones?",
+        "8 open",
     ),
     derive={
         "signals": lambda runs: runs["task.shuffled"].map({False: "as published", True: "shuffled"}),

@@ -5,7 +5,19 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from gradreach.study import Claim, Quantity, Results, Study, arithmetic, compare, computed, effects, figure, table
+from gradreach.study import (
+    Answer,
+    Claim,
+    Quantity,
+    Results,
+    Study,
+    arithmetic,
+    compare,
+    computed,
+    effects,
+    figure,
+    table,
+)
 
 KINDS = ("none", "same", "circular", "full")
 STEPS, KERNEL, LAYERS = 48, 5, 2
@@ -59,6 +71,7 @@ STUDY = Study(
         "Four patterns in noise stand either flush with an end of the sequence or in its middle third. Does padding "
         "help a convolutional network to tell those at the edge?"
     ),
+    answer=Answer("Padding keeps the size. What it does for the edges is not decided yet.", "supported, 5 open"),
     architecture=lambda runs: "padding " + runs["model.padding"].astype(str),
     derive={"place": lambda runs: runs["task.train_region"]},
     choose="optimizer.lr",

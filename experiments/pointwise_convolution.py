@@ -5,6 +5,7 @@ from functools import partial
 import pandas as pd
 
 from gradreach.study import (
+    Answer,
     Claim,
     Quantity,
     Results,
@@ -80,6 +81,10 @@ STUDY = Study(
         "A stack of four convolutions of kernel 5, with and without a 1×1 convolution before each that squeezes the "
         "channels. If the added non-linearity is worth something, a squeezed stack beats a narrower plain one. And a single "
         "convolution with one more layer behind it: a 1×1 with and without a ReLU, or another of kernel 5."
+    ),
+    answer=Answer(
+        "They save parameters and multiply-adds, and keep the size. What else they are worth is not decided yet.",
+        "4 supported, open, supported, 7 open",
     ),
     architecture=names,
     derive={"learns": column(learns, "seeds that learn", "%", best="max")},

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Study, compare, figure, table, value
+from gradreach.study import Answer, Claim, Study, compare, figure, table, value
 
 IGNORED, LOST = 55, 5
 """Per cent, where chance is 50; points, by which more is known where all steps are seen."""
@@ -23,6 +23,7 @@ STUDY = Study(
         "Is the pattern in the left or in the right half; does A come before B? What in a convolutional network can "
         "answer that: the zeros at the edge, the head, the depth?"
     ),
+    answer=Answer("Not decided yet (pilots): which edges and which readouts make a network ignore position.", "5 open"),
     architecture=names,
     derive={"question": lambda runs: runs["task.rule"].map({"half": HALF, "order": FIRST})},
     choose="optimizer.lr",

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 from scipy.stats import beta
 
-from gradreach.study import Claim, Results, Study, computed, figure, measure, share, table
+from gradreach.study import Answer, Claim, Results, Study, computed, figure, measure, share, table
 
 REACH = "gradient/end/x.reach"
 TASKS = {
@@ -70,6 +70,7 @@ STUDY = Study(
         "A gradient reaches the cue where, after training, the step at which the first cue may stand still gets 1 % of what "
         "the step before the last gets. Do the networks whose gradient does so solve the task, and do the others fail?"
     ),
+    answer=Answer("Not decided yet (pilots): do reach and learning go together on three tasks?", "6 open"),
     architecture={"kernel_size": "k={:g}", "model.chrono": "chrono"},
     derive={"full": reaches_cue},
     solved={"test/accuracy": 90, "test/mse": 0.017},

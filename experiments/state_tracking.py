@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradreach.study import Claim, Quantity, Study, column, figure, measure, table, value
+from gradreach.study import Answer, Claim, Quantity, Study, column, figure, measure, table, value
 
 RANGES = {"positive": "[0, 1]", "signed": "[−1, 1]"}
 SWITCHED = ("mamba", "deltanet", "mingru")
@@ -40,6 +40,7 @@ STUDY = Study(
         "eigenvalues are all in [0, 1] cannot count it in finite precision; one with −1 among them can. The same network is "
         "trained with both ranges, from the same seeds and with the same budget."
     ),
+    answer=Answer("Not decided yet (pilots): who counts beyond the lengths of training.", "8 open"),
     architecture=names,
     derive={"learned": column(learned, "accuracy at the lengths of training", "%", best="max")},
     claim=Claim(

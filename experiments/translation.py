@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Study, column, figure, measure, table, value
+from gradreach.study import Answer, Claim, Study, column, figure, measure, table, value
 
 LOST = "shift/loss"
 INVARIANT = 5
@@ -23,6 +23,7 @@ STUDY = Study(
         "In training one of four patterns stands in the left half of a noisy sequence; in the test it stands in the "
         "right half. Who still knows it?"
     ),
+    answer=Answer("Not decided yet (pilots): what sharing, pooling and the edges each have to do with it.", "6 open"),
     architecture=names,
     derive={LOST: column(lambda runs: runs["val/accuracy"] - runs["test/accuracy"], "accuracy lost", "points")},
     choose="optimizer.lr",

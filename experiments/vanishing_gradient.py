@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from gradreach.study import (
+    Answer,
     Claim,
     Results,
     Study,
@@ -96,6 +97,10 @@ STUDY = Study(
         "The class of a sequence is its first symbol; all that follows distracts. λ_1, the largest Lyapunov exponent, is "
         "by what the product of step Jacobians grows or shrinks a step, in logarithms: below 0 the product tends to 0, "
         "above 0 it grows without bound. What is it before and after training, and what does that do to the accuracy?"
+    ),
+    answer=Answer(
+        "Not decided yet (pilots): from which initializations gradients vanish, and in which trained RNNs.",
+        "11 open",
     ),
     architecture={
         "model.start": "{}",

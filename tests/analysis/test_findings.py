@@ -4,8 +4,6 @@ import json
 import shutil
 
 from gradreach.analysis.pages.findings import findings
-from gradreach.analysis.pages.ledger import ledger
-from gradreach.analysis.stats.verdict import READING
 from project import PROJECT
 
 STUDY = """
@@ -79,23 +77,3 @@ def test_the_page_says_where_the_notes_are_wrong_and_leads_to_no_page_that_is_no
     assert f"- [C10](../results/late/README.md) It is so. {words}. Not so: {told}.\n" in after
     half = page(tmp_path, template, {**summary, "finished": 4})
     assert f"{words}, 4 of 5 runs. Not so: {told}.\n" in half
-
-
-def test_the_ledger_counts_parts_and_leads_with_what_is_refuted(tmp_path):
-    supported = {**PART, "state": "supported", "effect": EFFECT | {"label": "other", "high": 1.0}}
-    summary = {
-        "verdict": {**VERDICT, "state": "refuted in part", "parts": [supported, PART]},
-        "finished": 5,
-        "planned": 5,
-    }
-    summary |= {
-        "name": "late",
-        "question": "Is it so?",
-        "answer": "It is not.",
-        "claim": {"id": "C10", "section": "1", "text": "It is so."},
-    }
-    page(tmp_path, "", summary)
-    text = ledger([tmp_path / "results"], tmp_path / "experiments")
-    assert "| **refuted in part**: 1 supported, 1 refuted | It is not. | refuted: gain: −3 points" in text
-    assert READING in text
-    assert "what shows that the rule was\nfixed before the runs, and what was changed after" in text

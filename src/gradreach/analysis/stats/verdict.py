@@ -102,6 +102,11 @@ class Effect(NamedTuple):
         value, space, ends = with_interval(self.value, low, high, brackets=True).partition(" ")
         return f"{value}{unit}{space}{ends}"
 
+    @property
+    def what(self) -> str:
+        """What the number is of, without the runs that it was measured in."""
+        return self.label.partition(" (")[0].partition(", ")[0]
+
     def with_other(self, other: Interval, values: Sequence[float] | np.ndarray) -> "Effect":
         """Return it with the interval that has to agree, and told where its values are far from symmetric."""
         note = LOPSIDED if lopsided(values) else ""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -75,7 +76,7 @@ class Answer:
     """One line for people, and the outcomes of the parts that it was written for.
 
     - ``text``: the line.
-    - ``outcomes``: of the parts in their order, ``"supported, refuted"``; empty where there is no claim.
+    - ``outcomes``: of the parts in their order, ``"supported, 2 refuted"``; empty where there is no claim, or no run.
 
     Where the parts came out otherwise, pages print a sentence that is made of them instead.
     """
@@ -85,8 +86,17 @@ class Answer:
 
 
 def outcomes(verdict: Verdict | None) -> str:
-    """Return how the parts came out, in their order: what an answer is written for."""
-    return "" if verdict is None else ", ".join(leaf.state for leaf in named_leaves(verdict))
+    """Return how the parts came out, in their order: what an answer is written for.
+
+    >>> from gradreach.analysis.stats.verdict import combine_named
+    >>> states = ["supported", "open", "open", "supported"]
+    >>> outcomes(combine_named({str(i): Verdict(state, None, "") for i, state in enumerate(states)}))
+    'supported, 2 open, supported'
+    """
+    if verdict is None:
+        return ""
+    alike = [(state, len([*some])) for state, some in groupby(leaf.state for leaf in named_leaves(verdict))]
+    return ", ".join(state if many == 1 else f"{many} {state}" for state, many in alike)
 
 
 @dataclass(frozen=True, kw_only=True)

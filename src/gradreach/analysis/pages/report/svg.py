@@ -77,7 +77,8 @@ def share(drawings: Sequence[Drawing]) -> Sheet:
     def style(found: re.Match[str]) -> str:
         if found[1].startswith("--"):
             return found[0]
-        return f" class={classes.setdefault(found[1], f'f{_short(len(classes))}')}"
+        name = classes.setdefault(found[1], f"f{_short(len(classes))}")
+        return f' class="{name}"'
 
     def compact(text: str) -> str:
         return REFERENCE.sub(lambda found: ids.get(found[0], found[0]), STYLE.sub(style, text))
@@ -142,7 +143,7 @@ def _attributes(node: ElementTree.Element) -> Iterator[tuple[str, str]]:
     for key, value in node.attrib.items():
         if key in GEOMETRY:
             value = _rounded(value, 2 if key == "transform" else 1)
-            if value.startswith("rotate(-0 ") or (key in ("x", "y") and value == "0"):
+            if value.startswith("rotate(0 ") or (key in ("x", "y") and value == "0"):
                 continue
         elif key in ("id", "style", "class") or key.startswith("{http://www.w3.org/XML"):
             continue

@@ -14,6 +14,7 @@ from gradreach.analysis.pages.signs import LEGEND, SIGNS, in_groups, signs
 from gradreach.analysis.stats.verdict import READING, Verdict
 from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.tables.formats import prose
+from gradreach.look import display_name, palette_css
 from gradreach.rounding import number
 from gradreach.system.files import write_text
 
@@ -41,6 +42,7 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, St
     environment.filters["duration"] = duration
     environment.filters["prose"] = lambda text: Markup(prose(str(text)))
     environment.filters["signs"] = spans
+    environment.filters["display"] = display_name
     template = environment.get_template("page.html")
     loader = environment.loader
     assert loader is not None
@@ -52,7 +54,7 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, St
     counts: Counter[str] = sum((Counter(section.counts) for section in sections), Counter())
     page = template.render(
         sections=sections,
-        style=style + Markup(sheet.css),
+        style=Markup(palette_css()) + style + Markup(sheet.css),
         script=script,
         shared=Markup(sheet.shared),
         svg={id(picture): Markup(text) for picture, text in zip(pictures, sheet.figures, strict=True)},

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from gradreach.analysis.figures.common import TIP
-from gradreach.drawing import COLOURS, as_svg
+from gradreach.drawing import as_svg
+from gradreach.look import SHADES
 
 SPACE = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
@@ -18,9 +19,12 @@ GEOMETRY = ("d", "x", "y", "width", "height", "points", "transform")
 SILENT = ("matplotlib.axis", "legend")
 """Groups that nobody needs to hear: a point's name says where it stands and of what."""
 FONT = ("font", "font-family", "font-size")
+VARIABLES = {light.lower(): f"--{name}" for name, (light, _) in SHADES.items()}
+HEX = re.compile("#[0-9a-f]{6}")
+FAINT = 0.14
+"""The luminance below which a colour has too little contrast with a dark page."""
 STYLE = re.compile(r' style="([^"]*)"')
 REFERENCE = re.compile(r'(?<=href="#)[^"]+|(?<=url\(#)[^)]+')
-RUN_ID = re.compile(r":? ?\b((?:[0-9a-f]{16} ?)+)$")
 
 
 @dataclass(frozen=True)
@@ -164,11 +168,20 @@ def _style(node: ElementTree.Element, shared: Mapping[str, str]) -> str:
 
 
 def _colour(value: str) -> str:
-    """Return a colour as one that follows the page's, where it is one of ours."""
+    """Return a colour as one that follows the page's: a shade by its name, another dark one lighter on a dark page."""
     if value == "#000000":
         return "currentColor"
-    ours = [colour.lower() for colour in COLOURS]
-    return f"var(--s{ours.index(value)})" if value in ours else value
+    if value in VARIABLES:
+        return f"var({VARIABLES[value]})"
+    return f"color-mix(in oklab, {value}, white var(--lift))" if _dark(value) else value
+
+
+def _dark(value: str) -> bool:
+    """Return whether a colour is lost on a dark page."""
+    if not HEX.fullmatch(value):
+        return False
+    red, green, blue = (int(value[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 < FAINT
 
 
 def _rounded(geometry: str, digits: int) -> str:
@@ -184,11 +197,9 @@ def _rounded(geometry: str, digits: int) -> str:
 
 def _with_runs(said: str, numbers: Mapping[str, int]) -> tuple[str, str]:
     """Return what a point says without the ids of its runs at the end, and these as numbers."""
-    found = RUN_ID.search(said)
-    ids = found[1].split() if found else []
-    if found is None or not all(each in numbers for each in ids):
-        return said, ""
-    return said[: found.start()], ranges([numbers[each] for each in ids])
+    told, _, ids = said.rpartition(": ")
+    found = [numbers[each] for each in ids.split() if each in numbers]
+    return (told, ranges(found)) if found and len(found) == len(ids.split()) else (said, "")
 
 
 def ranges(values: Sequence[int]) -> str:

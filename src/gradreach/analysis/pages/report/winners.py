@@ -15,6 +15,7 @@ from gradreach.analysis.stats.model_selection import choose
 from gradreach.analysis.stats.statistics import LEVEL, estimate, holm
 from gradreach.analysis.study.selection import swept
 from gradreach.analysis.tables.aggregation import compare_runs
+from gradreach.look import display_name
 from gradreach.rounding import with_interval
 
 VARIANT = "variant"
@@ -123,8 +124,8 @@ def _finding(best: str, tied: Sequence[str], tested: bool) -> str:
     if not tested:
         return "too few seeds for a test"
     if not tied:
-        return f"{best} is ahead of all others"
-    return f"no significant difference between {best} and {', '.join(tied)}"
+        return f"{display_name(best)} is ahead of all others"
+    return f"no significant difference between {display_name(best)} and {', '.join(map(display_name, tied))}"
 
 
 def _text(drawn: pd.Series, column: Column, planned: int) -> str:

@@ -65,7 +65,7 @@ STUDY = Study(
         "set, so that it is a cause."
     ),
     answer=Answer(
-        "Not decided yet (pilots): is a cue learned where the gradient ends, and not one step beyond?",
+        "Not decided yet: pilot seeds only.",
         "4 open",
     ),
     architecture={"model.chrono": "chrono"},
@@ -75,7 +75,7 @@ STUDY = Study(
         "A GRU and an LSTM with chrono learn to recall a cue at the last step that their gradient reaches, and not one a step "
         "beyond.",
         id="C18",
-        title="A cue is learned up to where its gradient ends",
+        title="A cue is learned up to the gradient's end",
         expect=(
             "Truncated backpropagation learns nothing longer than its horizon unless a state happens to keep it: the first "
             "states of a network whose memory is long from its start may do so."

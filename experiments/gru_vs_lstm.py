@@ -76,7 +76,7 @@ STUDY = Study(
         "the notes say of their gates: does an LSTM use its input and forget gate as one, and what is a reset gate worth?"
     ),
     answer=Answer(
-        "A GRU has fewer parameters and multiply-adds. Speed, overfitting and accuracy are not decided yet.",
+        "Smaller, yes; speed and overfitting not decided yet.",
         "6 supported, 15 open",
     ),
     architecture={
@@ -94,7 +94,7 @@ STUDY = Study(
     claim=Claim(
         "A GRU is simpler and more efficient; an LSTM is flexible, and overfits more; neither is better throughout.",
         id="C5",
-        title="The GRU is simpler and more efficient, overfits less",
+        title="The GRU is simpler, more efficient, overfits less",
         section="5",
         source="founding notes",
         original=(

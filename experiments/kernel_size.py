@@ -59,7 +59,7 @@ STUDY = Study(
     question="Odd and even kernels: where do they look, and what do they get?",
     about="Does an even kernel shift what is seen, does that cost accuracy, and which size is best?",
     answer=Answer(
-        "Only odd kernels can be padded evenly. Whether even ones shift the centre is not decided yet.",
+        "Only odd ones pad evenly, yes; shifts not decided yet.",
         "2 open, supported, 3 open",
     ),
     architecture=lambda runs: (runs["model.layers"].astype(str) + " layers").replace("1 layers", "1 layer"),
@@ -72,7 +72,7 @@ STUDY = Study(
     claim=Claim(
         "Kernels are of odd size, because even ones shift the centre and cannot be padded evenly.",
         id="C7",
-        title="Kernels are odd: even ones shift the centre",
+        title="Even kernels shift the centre",
         section="1.3",
         source="founding notes",
         original="为什么卷积核都是奇数尺寸：保证像素点中心位置，避免位置信息偏移；填充边缘时能保证两边都能填充",

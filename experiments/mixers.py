@@ -16,12 +16,12 @@ STUDY = Study(
         "gradient by the input arrives there, as the network starts and when it has learned? Beside it, who recalls by content: "
         "four pairs of keys and values, two layers in blocks of a Transformer."
     ),
-    answer=Answer("Not decided yet (pilots): how far each gradient reaches, before and after training.", "12 open"),
+    answer=Answer("Not decided yet: pilot seeds only.", "12 open"),
     architecture={"model.chrono": "chrono"},
     claim=Claim(
         "As they start, the gradient of some of today's mixers reaches a few steps; trained on recall, that of all reaches the cue.",
         id="C21",
-        title="Training takes the gradient of today's mixers to the cue",
+        title="Training takes mixers' gradients to the cue",
         expect=(
             "Nobody has measured it. In our pilots Mamba's gradient began with 3 steps and a GRU's with 9, DeltaNet's and a "
             "Transformer's with all; after training that of each reached the cue. On MQAR attention and delta rules recall more "

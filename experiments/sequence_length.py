@@ -38,13 +38,14 @@ STUDY = Study(
         "Three sequences that grow: a handwritten digit of 64 pixels, then silence (digits); a symbol, then distractors "
         "(recall); MNIST's digits in finer and finer pixels (mnist). What is left of the accuracy?"
     ),
-    answer=Answer("Not decided yet (pilots): how much each loses on three sequences that grow.", "12 open"),
+    answer=Answer("Not decided yet: pilot seeds only.", "12 open"),
     architecture={"model.start": "{}", "model.forget_bias": "b={:g}", "model.chrono": "chrono"},
     derive={"longest": lambda runs: runs["seq_len"] == runs.groupby("task")["seq_len"].transform("max")},
     choose="optimizer.lr",
     claim=Claim(
         "Gated networks keep their accuracy as the sequence grows.",
         id="C15",
+        title="Gated networks stay accurate as length grows",
         expect=(
             "With torch's start LSTM and GRU forget within tens of steps: they do not find the digit behind a long "
             "silence, nor a symbol behind many others. A forget bias, chrono, or an orthogonal start help. Convolutions "

@@ -23,13 +23,14 @@ STUDY = Study(
         "In training one of four patterns stands in the left half of a noisy sequence; in the test it stands in the "
         "right half. Who still knows it?"
     ),
-    answer=Answer("Not decided yet (pilots): what sharing, pooling and the edges each have to do with it.", "6 open"),
+    answer=Answer("Not decided yet: pilot seeds only.", "6 open"),
     architecture=names,
     derive={LOST: column(lambda runs: runs["val/accuracy"] - runs["test/accuracy"], "accuracy lost", "points")},
     choose="optimizer.lr",
     claim=Claim(
         "Translation invariance comes from parameter sharing and pooling.",
         id="C9",
+        title="Invariance: sharing and pooling",
         section="1.3",
         source="founding notes",
         original="平移不变性是由于参数共享和池化所带来的",

@@ -99,7 +99,7 @@ STUDY = Study(
         "above 0 it grows without bound. What is it before and after training, and what does that do to the accuracy?"
     ),
     answer=Answer(
-        "Not decided yet (pilots): from which initializations gradients vanish, and in which trained RNNs.",
+        "Not decided yet: pilot seeds only.",
         "11 open",
     ),
     architecture={
@@ -122,7 +122,7 @@ STUDY = Study(
     claim=Claim(
         "The product of tanh' tends to 0, so gradients vanish where sequences are long.",
         id="C1",
-        title="Gradients of long sequences vanish: tanh' tends to 0",
+        title="Gradients of long sequences vanish",
         section="4.1",
         source="founding notes",
         original="由于tanh的累乘极限为0，则序列较长时梯度消失出现",

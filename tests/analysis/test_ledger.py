@@ -57,7 +57,7 @@ def test_a_claim_has_one_line_and_one_sign_a_part(folders):
     told = "| [C10](late/README.md) | It is so | ✔✘(◌✘) | Not at all. | −3.0 points [−4.3, −1.8] gain |"
     assert told in lines
     assert "| [C2](../experiments/early.py) | It is so |  | Not run yet. |  |" in lines
-    assert lines.index(told) > lines.index("## Claims of the notes") > 0
+    assert lines.index(told) > lines.index("|  | claims of the notes | parts | in one line | key number |")
 
 
 def test_signs_are_explained_in_words_before_they_are_used(folders):

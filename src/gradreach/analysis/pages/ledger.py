@@ -16,13 +16,11 @@ from gradreach.run_table.columns import csv
 
 LONGEST = 120
 """Characters of an answer that a line has room for; in place of a longer one, made of the parts, stands the state."""
-READING = f"""{LEGEND}: one sign a part, several in brackets where it came out differently in its settings. Key
-number: of the first part that was refuted, else supported, by a test; the intervals of all parts of a claim hold at
-once with 95 %. Pilots (seeds below 100) decide nothing."""
+READING = f"""{LEGEND}: one sign a part, several in brackets where its settings differ. The key number is of the
+first part that was refuted, else supported, by a number. Pilot seeds (below 100) decide nothing."""
 HEAD = f"""# Results
 
-{READING} [All rules](../docs/results.md#an-experiment-and-its-verdict); for machines: [ledger.csv](ledger.csv).
-`gradreach tables` makes every page from records, without training."""
+{READING} [All rules](../docs/results.md#an-experiment-and-its-verdict); all numbers: [ledger.csv](ledger.csv)."""
 COLUMNS = ["claim", "part", "state", "effect", "low", "high", "level", "n", "threshold", "study", "unit", "aside"]
 
 
@@ -50,22 +48,24 @@ def ledger_tables(summaries: Sequence[Mapping[str, Any]], results: str, experime
 
 def _tables(summaries: Sequence[Mapping[str, Any]], results: str, experiments: str) -> Iterator[str]:
     for title, some in in_groups(summaries, lambda summary: summary["claim"]).items():
-        rows = pd.DataFrame([line(summary, results, experiments) for summary in some])
-        rows = rows.loc[:, ["", *(name for name in rows if name and rows[name].any())]]
-        yield f"## {title}"
-        yield markdown(rows).rstrip()
+        lines = [line(summary, results, experiments) for summary in some]
+        if some[0]["claim"]:
+            rows = pd.DataFrame(lines)
+            rows = rows.loc[:, ["", *(name for name in rows if name and rows[name].any())]]
+            yield markdown(rows.rename(columns={"claim": title})).rstrip()
+        else:
+            yield f"{title.capitalize()}: {', '.join(each[''] for each in lines)}."
 
 
 def line(summary: Mapping[str, Any], results: str = "", experiments: str = "../experiments/") -> dict[str, str]:
     """Return one line of the ledger."""
     claim, verdict = summary["claim"] or {}, summary["verdict"] and stored_verdict(summary["verdict"])
     where = f"{results}{summary['name']}/README.md" if summary["planned"] else f"{experiments}{summary['name']}.py"
-    said = short_answer(summary, verdict)
     return {
         "": f"[{claim.get('id') or summary['name']}]({where})",
         "claim": str(claim.get("short") or claim.get("text", "")).removesuffix("."),
         "parts": signs(verdict) if verdict else "",
-        "in one line": said if claim else " ".join(filter(None, (summary["question"], summary["answer"]))),
+        "in one line": short_answer(summary, verdict),
         "key number": key_number(verdict),
     }
 

@@ -1,6 +1,7 @@
 """A verdict in signs, one a part, for places where there is no room for words; and who makes a claim."""
 
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any, TypeVar
 
 from gradreach.analysis.order import natural
@@ -9,6 +10,8 @@ from gradreach.analysis.stats.verdict import Verdict
 SIGNS = {"supported": "✔", "refuted": "✘", "open": "◌", "no room": "▫"}
 LEGEND = " · ".join(f"{sign} {state}" for state, sign in SIGNS.items())
 """What the signs mean, to be printed beside them: who hears a page hears the words here, and beside every part."""
+MANY = 6
+"""More signs than these are counted."""
 
 
 def sign(verdict: Verdict) -> str:
@@ -26,6 +29,8 @@ def sign(verdict: Verdict) -> str:
 def signs(verdict: Verdict | None) -> str:
     """Return one sign for each part that a claim consists of, in order; asides are none. Nothing: it was not run.
 
+    Of more than six, equal ones are counted: ``✔×4◌×3``.
+
     >>> from gradreach.analysis.stats.verdict import combine_named
     >>> smaller, faster = Verdict("supported", None, ""), Verdict("open", None, "")
     >>> signs(combine_named({"smaller": smaller, "faster": faster}))
@@ -33,7 +38,11 @@ def signs(verdict: Verdict | None) -> str:
     """
     if verdict is None:
         return ""
-    return "".join(sign(part) for part in verdict.parts if part.aside == verdict.aside) or sign(verdict)
+    each = [sign(part) for part in verdict.parts if part.aside == verdict.aside] or [sign(verdict)]
+    if len(each) <= MANY:
+        return "".join(each)
+    counted = ((same, len([*some])) for same, some in groupby(each))
+    return "".join(f"{same}{f'×{number}' if number > 1 else ''}" for same, number in counted)
 
 
 T = TypeVar("T")
@@ -46,7 +55,7 @@ def in_groups(each: Iterable[T], claim_of: Callable[[T], Any]) -> dict[str, list
         each: studies, in any form.
         claim_of: returns the claim of one, as ``Claim`` or as its words in ``summary.json``; None where it has none.
     """
-    groups: dict[str, list[T]] = {"Claims of the notes": [], "Questions of our own": [], "Studies without a claim": []}
+    groups: dict[str, list[T]] = {"claims of the notes": [], "questions of our own": [], "without a claim": []}
     notes, ours, others = groups.values()
     for one in each:
         claim = claim_of(one)

@@ -72,6 +72,7 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, St
         spoken=spoken,
         columns=columns,
         main=main_picture,
+        folded=folded,
         id=id,
     )
     write_text(path, page + "\n")
@@ -99,6 +100,15 @@ def main_picture(section: Section, hero: tuple[Section, Picture] | None) -> Pict
     """Return the figure that stands above an experiment's parts: its first that the page does not begin with."""
     shown = [picture for picture in section.pictures if hero is None or picture is not hero[1]]
     return shown[0] if shown else None
+
+
+def folded(section: Section, hero: tuple[Section, Picture] | None) -> str:
+    """Say what of an experiment is folded."""
+    own = hero is not None and hero[0] is section
+    more = len(section.pictures) - (main_picture(section, hero) is not None) - own
+    counts = ((more, "more figure"), (len(section.grids), "table"))
+    said = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts if count]
+    return ", ".join([*said, *["rule"] * (section.verdict is not None), "method and runs"])
 
 
 def columns(winners: Sequence[Contest]) -> tuple[list[str], bool]:

@@ -1,6 +1,7 @@
 """Matplotlib figures as parts of a page: small, in its colours, their points told to pointer, keyboard and ear."""
 
 import html
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,8 @@ LEFT_OUT = ("metadata", "style", "title")
 GEOMETRY = ("d", "x", "y", "width", "height", "points", "transform")
 SILENT = ("matplotlib.axis", "legend")
 """Groups that nobody needs to hear: a point's name says where it stands and of what."""
-FONT = ("font", "font-family", "font-size")
+DEFAULT = ("font-family", "font-size: 9px", "stroke-dashoffset: 0")
+"""Styles that the page sets itself, or that are those of the browser."""
 VARIABLES = {light.lower(): f"--{name}" for name, (light, _) in SHADES.items()}
 HEX = re.compile("#[0-9a-f]{6}")
 FAINT = 0.14
@@ -147,7 +149,7 @@ def _attributes(node: ElementTree.Element) -> Iterator[tuple[str, str]]:
     for key, value in node.attrib.items():
         if key in GEOMETRY:
             value = _rounded(value, 2 if key == "transform" else 1)
-            if value.startswith("rotate(0 ") or (key in ("x", "y") and value == "0"):
+            if value.startswith("rotate(0 ") or (value == "0" and node.tag == f"{SPACE}use"):
                 continue
         elif key in ("id", "style", "class") or key.startswith("{http://www.w3.org/XML"):
             continue
@@ -157,14 +159,10 @@ def _attributes(node: ElementTree.Element) -> Iterator[tuple[str, str]]:
 def _style(node: ElementTree.Element, shared: Mapping[str, str]) -> str:
     """Return the style of an element in the page's colours, without what the marker it shows says itself."""
     parts = [each.partition(":")[::2] for each in node.get("style", "").split(";") if each.strip()]
-    told = {key.strip(): _colour(value.strip()) for key, value in parts}
+    said = {key.strip(): _colour(value.strip()) for key, value in parts}
     marker = shared.get(node.get(LINK, "#")[1:], "")
-    own = (found[1] if (found := STYLE.search(marker)) else "").split("; ")
-    return "; ".join(
-        f"{key}: {value}"
-        for key, value in told.items()
-        if key not in FONT and f"{key}: {value}" not in own and (key, value) != ("stroke-dashoffset", "0")
-    )
+    known = {*DEFAULT, *(found[1] if (found := STYLE.search(marker)) else "").split("; ")}
+    return "; ".join(f"{key}: {value}" for key, value in said.items() if not {key, f"{key}: {value}"} & known)
 
 
 def _colour(value: str) -> str:
@@ -180,8 +178,8 @@ def _dark(value: str) -> bool:
     """Return whether a colour is lost on a dark page."""
     if not HEX.fullmatch(value):
         return False
-    red, green, blue = (int(value[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 < FAINT
+    red, green, blue = (float(int(value[i : i + 2], 16)) / 255 for i in (1, 3, 5))
+    return math.fsum((0.2126 * red**2.2, 0.7152 * green**2.2, 0.0722 * blue**2.2)) < FAINT
 
 
 def _rounded(geometry: str, digits: int) -> str:

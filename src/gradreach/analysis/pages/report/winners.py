@@ -137,8 +137,8 @@ def _text(drawn: pd.Series, column: Column, planned: int) -> str:
 
 def _tip(group: pd.DataFrame) -> str:
     names = [str(name) for name in dict.fromkeys(group["architecture"])]
-    sizes = group["parameters"].dropna() if "parameters" in group else []
-    return ", ".join([*names, *([f"{int(max(sizes)):,} parameters"] if len(sizes) else [])])
+    largest = group["parameters"].max() if "parameters" in group else math.nan
+    return ", ".join([*names, *([] if pd.isna(largest) else [f"{int(largest):,} parameters"])])
 
 
 def most_telling(found: Sequence[Contest]) -> list[Contest]:

@@ -102,7 +102,7 @@
   const boxes = () => {
     for (const box of all(".scroll")) {
       const scrolls = box.scrollWidth > box.clientWidth;
-      for (const [name, said] of [["tabindex", "0"], ["role", "region"], ["aria-label", box.dataset.name]]) {
+      for (const [name, said] of [["tabindex", "0"], ["role", "group"], ["aria-label", box.dataset.name]]) {
         if (scrolls) box.setAttribute(name, said);
         else box.removeAttribute(name);
       }

@@ -42,10 +42,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of the page; ``name`` is that of its CSV file."""
+    """A table of the page.
+
+    - ``name``: of its CSV file.
+    - ``caption``, ``notes``: what it shows, and what has to be known of its tests and marks.
+    - ``reading``: how tables of its kind are read.
+    - ``columns``, ``rows``: its heads and cells.
+    """
 
     name: str
     caption: str
+    notes: str
     reading: str
     columns: list[str]
     rows: list[list[Cell]]
@@ -91,6 +98,11 @@ class Section:
     pictures: list[Picture]
     runs: list[str]
     contests: list[Contest]
+
+    @property
+    def readings(self) -> list[str]:
+        """How its tables are read, each way once."""
+        return list(dict.fromkeys(grid.reading for grid in self.grids if grid.reading))
 
 
 def section_of(built: Built) -> Section:
@@ -161,7 +173,7 @@ def coverage(sections: Sequence[Section]) -> Grid:
         values += [round(section.seconds), ", ".join(section.revisions)]
         rows.append([Cell(shown(value)) for value in values])
     columns = ["experiment", "planned", *states, "seconds", "commit"]
-    return Grid("", "", "", columns, rows)
+    return Grid("", "", "", "", columns, rows)
 
 
 def as_grid(view: View, numbers: Mapping[str, int]) -> Grid:
@@ -176,8 +188,7 @@ def as_grid(view: View, numbers: Mapping[str, int]) -> Grid:
                 for column, text, mark in zip(columns, texts, marks, strict=True)
             ]
         )
-    reading = " ".join(filter(None, (table.reading, view.notes)))
-    return Grid(table.name, table.caption, reading, columns, rows)
+    return Grid(table.name, table.caption, view.notes, table.reading, columns, rows)
 
 
 def grounds_of(view: View, numbers: Mapping[str, int]) -> dict[tuple[int, str], tuple[str, str]]:

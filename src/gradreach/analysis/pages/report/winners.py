@@ -9,7 +9,7 @@ import pandas as pd
 
 from gradreach.analysis.column_words import Column, column_of
 from gradreach.analysis.naming import plain
-from gradreach.analysis.results import Results
+from gradreach.analysis.results import Results, numbers
 from gradreach.analysis.stats.draws import draws
 from gradreach.analysis.stats.model_selection import choose
 from gradreach.analysis.stats.statistics import LEVEL, estimate, holm
@@ -19,15 +19,16 @@ from gradreach.look import display_name
 from gradreach.rounding import with_interval
 
 VARIANT = "variant"
-PROTOCOL = ("task.", "trainer.")
-"""Settings that have to be the same for all models of a contest."""
+PROTOCOL = ("task.", "seq_len", "trainer.epochs", "trainer.batch_size")
+"""How settings begin that have to be the same for all models of a contest."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One model of a contest: ``text`` is its mean with its interval, ``tip`` what it rests on."""
+    """One model of a contest: its mean, the interval of it, and which variant that is, how large."""
 
     text: str
+    interval: str
     tip: str
     best: bool = False
 
@@ -56,7 +57,7 @@ class Contest:
 
 
 def contests(name: str, results: Results) -> list[Contest]:
-    """Return the contests of a study: models that share all settings of task and trainer, and were trained.
+    """Return the contests of a study: models that were trained on the same data for as long.
 
     Args:
         name: of the study.
@@ -67,44 +68,45 @@ def contests(name: str, results: Results) -> list[Contest]:
     if trained.empty or "metric" not in trained:
         return []
     known = trained.groupby("task")["metric"].transform("first")  # runs that have not finished do not say
-    trained = trained.assign(metric=known)
-    varied = swept(trained)
-    shared = ["task", "metric", *(key for key in varied if key.startswith(PROTOCOL) or key == "seq_len")]
-    keys = [key for key in dict.fromkeys(shared) if key != "task.seq_len"]
-    settings = [key for key in keys if key not in ("task", "metric")]
-    others = [key for key in varied if key not in (*keys, "model", "task", "task.seq_len")]
     found = []
-    for place, group in trained.groupby(keys, sort=False, dropna=False):
-        metric = str(place[1])
-        if f"test/{metric}" in group:
-            where = ", ".join(
+    for task, group in trained.assign(metric=known).groupby("task", sort=False):
+        varied = [key for key in swept(group) if key not in ("task", "task.seq_len")]
+        keys = [key for key in varied if key.startswith(PROTOCOL)]
+        others = [key for key in varied if key not in (*keys, "model")]
+        for place, runs in group.groupby(keys, sort=False, dropna=False) if keys else [((), group)]:
+            where = (
                 f"{key.rpartition('.')[2]} {plain(value)}"
                 for key, value in zip(keys, place, strict=True)
-                if key in settings and group[key].notna().all()
+                if not pd.isna(value)
             )
-            found.append(_contest(name, group, str(place[0]), where, metric, others))
+            found.append(_contest(name, runs, str(task), ", ".join(where), others))
     return [each for each in found if len(each.entries) > 1]
 
 
-def _contest(name: str, runs: pd.DataFrame, task: str, where: str, metric: str, others: Sequence[str]) -> Contest:
+def _contest(name: str, runs: pd.DataFrame, task: str, where: str, others: Sequence[str]) -> Contest:
+    metric = str(runs["metric"].iloc[0])
     column = column_of(f"test/{metric}", {})
     variant = runs.groupby(list(others), dropna=False, sort=False).ngroup() if others else 0
     chosen = choose(runs.assign(**{VARIANT: variant}), ["model"], VARIANT)
     values: dict[str, pd.Series] = {}
-    told: dict[str, tuple[str, str]] = {}
+    told: dict[str, tuple[str, str, str]] = {}
     for model, group in chosen[chosen["chosen"]].groupby("model", sort=True):
         finished = group[group["status"] == "finished"]
-        drawn = draws(finished[f"test/{metric}"].astype(float) * column.scale, finished["seed"])
+        drawn = draws(pd.Series(numbers(finished, f"test/{metric}") * column.scale, finished.index), finished["seed"])
         if not drawn.notna().any():
             continue
         values[str(model)] = drawn
-        told[str(model)] = _text(drawn, column, group["seed"].nunique()), _tip(group)
+        told[str(model)] = *_text(drawn, column, group["seed"].nunique()), _tip(group)
     best, tied, tested = ranking(values, column)
     entries = {model: Entry(*told[model], best=model == best and not tied) for model in values}
     seeds = min((int(each.notna().sum()) for each in values.values()), default=0)
-    length = float(runs["seq_len"].dropna().max()) if "seq_len" in runs and runs["seq_len"].notna().any() else 0.0
-    weight = (float(len(entries)), float(seeds), length)
+    sizes = (_largest(runs, key) for key in ("seq_len", "task.train_size"))
+    weight = (float(tested), float(len(entries)), float(seeds), *sizes)
     return Contest(task, name, where, column.label, entries, seeds, weight, _finding(best, tied, tested))
+
+
+def _largest(runs: pd.DataFrame, key: str) -> float:
+    return float(np.nan_to_num(numbers(runs, key)).max(initial=0.0)) if key in runs else 0.0
 
 
 def ranking(values: dict[str, pd.Series], column: Column) -> tuple[str, list[str], bool]:
@@ -128,11 +130,12 @@ def _finding(best: str, tied: Sequence[str], tested: bool) -> str:
     return f"no significant difference between {display_name(best)} and {', '.join(map(display_name, tied))}"
 
 
-def _text(drawn: pd.Series, column: Column, planned: int) -> str:
+def _text(drawn: pd.Series, column: Column, planned: int) -> tuple[str, str]:
     found = estimate(drawn.to_numpy())
     low, high = found.mean - found.half_width, found.mean + found.half_width
-    lacking = f" ({found.n}/{planned})" * (found.n < planned)
-    return with_interval(found.mean, low, high, limits=column.limits, brackets=True) + lacking
+    value, _, ends = with_interval(found.mean, low, high, limits=column.limits, brackets=True).partition(" ")
+    lacking = f"({found.n}/{planned})" if found.n < planned else ""
+    return value, " ".join(filter(None, (ends, lacking)))
 
 
 def _tip(group: pd.DataFrame) -> str:
@@ -142,7 +145,7 @@ def _tip(group: pd.DataFrame) -> str:
 
 
 def most_telling(found: Sequence[Contest]) -> list[Contest]:
-    """Return one contest a task: most models, then most seeds, then the longest sequences; tasks by name."""
+    """Return one contest a task: one with a test, of most models, most seeds, the longest sequences, the most data."""
     best: dict[str, Contest] = {}
     for contest in sorted(found, key=lambda each: (each.study, each.where)):
         if contest.task not in best or contest.weight > best[contest.task].weight:

@@ -1,41 +1,41 @@
 """The colours there are: shades of a few hues, each with a lighter form for dark pages.
 
-Hues belong to families: ``r`` recurrent, ``l`` LSTM and ``g`` GRU, ``c`` convolutional, ``s`` linear recurrences and state
-spaces, ``a`` attention, ``d`` networks without memory; ``u`` is for what is no architecture. The shades were found by
-search: those that stand in one panel differ for normal eyes, for deuteranopia, and in grey (``tests/test_look.py``).
+Hues belong to families: ``r`` recurrent, ``l`` LSTM and ``g`` GRU, ``c`` convolutional, ``s`` linear recurrences and
+state spaces, ``a`` attention, ``d`` networks without memory; ``u`` is for what is not an architecture. The shades were
+found by search: those that meet in a panel differ for normal eyes, in deuteranopia and in grey (``tests/test_look.py``).
 """
 
 SHADES = {
-    "r0": ("#ca1600", "#ff6844"),
-    "r1": ("#ac7173", "#de9fa1"),
-    "r2": ("#fca58d", "#ffd6ca"),
-    "l0": ("#005c88", "#5392c1"),
-    "l1": ("#5f97a7", "#8bc4d4"),
-    "l2": ("#aeb7ff", "#dbddff"),
-    "l3": ("#1f80fc", "#96aeff"),
-    "g0": ("#61334b", "#9e6b84"),
-    "g1": ("#fd55c1", "#fea8d9"),
-    "g2": ("#533db8", "#9272f6"),
-    "c0": ("#14571f", "#519053"),
-    "c1": ("#73c12a", "#9be953"),
-    "c2": ("#36a682", "#67d3ac"),
-    "s0": ("#dea000", "#ffc96d"),
-    "s1": ("#866b00", "#bd9c3c"),
-    "s2": ("#c9b9a0", "#eeddc3"),
-    "s3": ("#48361e", "#856f54"),
-    "a0": ("#c57987", "#f5a5b3"),
-    "a1": ("#752e43", "#b4677a"),
-    "d0": ("#898e8b", "#b5bab7"),
-    "d1": ("#3f4347", "#777b80"),
-    "u0": ("#308679", "#64b7a9"),
-    "u1": ("#243f3c", "#5c7975"),
-    "u2": ("#675825", "#9f8d57"),
-    "u3": ("#c1b596", "#e7daba"),
-    "u4": ("#a795d5", "#d1beff"),
+    "r0": ("#b94604", "#f6793b"),
+    "r1": ("#6d1d24", "#aa5354"),
+    "r2": ("#fb8e40", "#ffd0b3"),
+    "l0": ("#6482a0", "#95b3d3"),
+    "l1": ("#5fd0f5", "#dbf4ff"),
+    "l2": ("#352c48", "#695e7e"),
+    "l3": ("#3ad2fa", "#d8f4ff"),
+    "g0": ("#053ed2", "#7372fe"),
+    "g1": ("#611248", "#9b4b7d"),
+    "g2": ("#ac88cb", "#deb8fe"),
+    "c0": ("#59ab83", "#89dcb2"),
+    "c1": ("#75ca00", "#a6fa48"),
+    "c2": ("#004814", "#407d45"),
+    "s0": ("#e39d00", "#ffd296"),
+    "s1": ("#3f3800", "#756b34"),
+    "s2": ("#9e967b", "#cfc6aa"),
+    "s3": ("#946100", "#cd923b"),
+    "a0": ("#983f5f", "#d17391"),
+    "a1": ("#f970ac", "#febcd5"),
+    "d0": ("#403536", "#746869"),
+    "d1": ("#908d8d", "#c1bdbd"),
+    "u0": ("#72beb2", "#a0ede1"),
+    "u1": ("#1a3e38", "#4d726b"),
+    "u2": ("#ba8855", "#eeb882"),
+    "u3": ("#7b470e", "#b57940"),
+    "u4": ("#895f8e", "#bd90c2"),
 }
 """Each shade on paper and on a dark page."""
 
-RAMP = ("#1b2a4e", "#4d5d7c", "#7f8478", "#b5a766", "#ead96b")
+RAMP = ("#17243f", "#1366a2", "#74767c", "#99884c", "#f6bd48")
 """For groups that one number tells apart, from small to large: both hue and lightness grow."""
 
 

@@ -5,7 +5,7 @@ gates, stages, a user's own names) has hues that no model has.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -31,6 +31,11 @@ OTHER: Slots = (
     ("u3", (0, (5, 1, 1, 1, 1, 1)), "D"),
     ("u4", (0, (8, 2)), "v"),
 )
+
+DASHES: tuple[Dash, ...] = ("-", "--", "-.", (0, (8, 2)), (0, (1, 1)))
+MARKERS = "oDsvP^X<*>pdH8"
+SPARE = tuple((DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)]) for i in range(len(DASHES) * len(MARKERS)))
+"""Dashes and markers for more series of one family than it has shades: neighbours differ in both."""
 
 FAMILIES: dict[str, dict[str, tuple[Slots, int]]] = {
     "recurrent": {"rnn": (RECURRENT, 0), "indrnn": (RECURRENT, 1)},
@@ -82,6 +87,9 @@ VARIANTS = {
     "k=3": 0,
     "k=5": 1,
     "k=7": 2,
+    "3 words": 0,
+    "3 to 5 words": 0,
+    "1 word": 1,
     "[0, 1]": 0,
     "[−1, 1]": 2,
 }
@@ -134,44 +142,51 @@ def look_of(name: str) -> Look:
     >>> look_of("lstm").color == look_of("lstm").color != look_of("gru").color
     True
     """
-    model, variant = model_of(name)
-    if name in FIXED:
-        return Look(display_name(name), *_drawn(FIXED[name]))
-    if not model:
-        return Look(display_name(name), *_drawn(OTHER[_hash(name) % len(OTHER)]))
-    family, slots, own = _MODELS[model]
-    others = len(slots) - 1  # no variant takes the first look of its family
-    away = VARIANTS.get(name, VARIANTS.get(variant, 1 + _hash(variant) % others)) if variant else 0
-    slot = own if not away else 1 + (max(own, 1) - 1 + away - (own == 0)) % others
-    return Look(display_name(name), *_drawn(slots[slot]), family)
+    return next(_candidates(name))
 
 
 def looks_of(names: Iterable[str]) -> dict[str, Look]:
-    """Return the looks of what stands in one chart.
+    """Return the looks of what stands in one chart: each as ``look_of`` says.
 
-    Models and other known things look as ``look_of`` says. Names that differ in one number alone are shades of a ramp,
-    in its order. Of other names that would look alike, the later by the alphabet takes the next look that is free.
+    Of two that would look alike, such as variants or models that are a user's own, the later by the alphabet takes the
+    next look of its family that is free. Names of no model that differ in one number alone are shades of a ramp.
 
     >>> [look.color for look in looks_of(["16", "64"]).values()] == [RAMP[0], RAMP[-1]]
     True
     """
     names = list(dict.fromkeys(names))
-    strange = sorted(name for name in names if not model_of(name)[0] and name not in FIXED)
-    if len(strange) == len(names) > 1 and len(names) <= len(RAMP) and _differ_in_a_number(names):
+    if len(names) > 1 and _differ_in_a_number(names):
         return _ramp(names)
-    found = {name: look_of(name) for name in names}
-    free = list(range(len(OTHER)))
-    for name in strange:
-        wanted = _hash(name) % len(OTHER)
-        slot = min(free, key=lambda slot: (slot - wanted) % len(OTHER), default=wanted)
-        free = [other for other in free if other != slot] or list(range(len(OTHER)))
-        found[name] = Look(display_name(name), *_drawn(OTHER[slot]))
-    return found
+    found: dict[str, Look] = {}
+    taken: set[tuple[str, Dash, str]] = set()
+    for name in sorted(names, key=lambda name: (name not in FIXED and name not in _MODELS, name)):
+        found[name] = next(look for look in _candidates(name) if (look.color, look.linestyle, look.marker) not in taken)
+        taken.add((found[name].color, found[name].linestyle, found[name].marker))
+    return {name: found[name] for name in names}
+
+
+def _candidates(name: str) -> Iterator[Look]:
+    """Give the looks that a name may have, the best first: enough for any chart."""
+    model, variant = model_of(name)
+    family, slots, own = _MODELS[model] if model else ("", OTHER, _hash(name) % len(OTHER))
+    others = len(slots) - 1
+    if model and variant:  # no variant takes the first look of its family
+        away = VARIANTS.get(name, VARIANTS.get(variant, 1 + _hash(variant) % others))
+        own = own if not away else 1 + (max(own, 1) - 1 + away - (own == 0)) % others
+    order = [slots[own], *(slots[1 + i % others] for i in range(own, own + others)), slots[0]]
+    if name in FIXED:
+        order = [FIXED[name]]
+    for turn in range(1 + len(SPARE)):
+        for shade, dash, marker in order:
+            if turn:
+                dash, marker = SPARE[((turn - 1) * len(order) + int(shade[1])) % len(SPARE)]
+            yield Look(display_name(name), SHADES[shade][0], dash, marker, family)
 
 
 def _differ_in_a_number(names: list[str]) -> bool:
-    return all(len(_NUMBER.findall(name)) == 1 for name in names) and (
-        len({_NUMBER.sub("", name).rstrip("s") for name in names}) == 1  # 1 layer, 2 layers
+    return not any(model_of(name)[0] for name in names) and (
+        all(len(_NUMBER.findall(name)) == 1 for name in names)
+        and len({_NUMBER.sub("", name).rstrip("s") for name in names}) == 1  # 1 layer, 2 layers
     )
 
 
@@ -179,13 +194,9 @@ def _ramp(names: list[str]) -> dict[str, Look]:
     order = sorted(names, key=lambda name: float(_NUMBER.findall(name)[0].replace("−", "-")))
     places = [round(i * (len(RAMP) - 1) / (len(order) - 1)) for i in range(len(order))]
     return {
-        name: Look(display_name(name), RAMP[place], *OTHER[i][1:])
+        name: Look(display_name(name), RAMP[place], *OTHER[i % len(OTHER)][1:])
         for i, (name, place) in enumerate(zip(order, places, strict=True))
     }
-
-
-def _drawn(slot: tuple[str, Dash, str]) -> tuple[str, Dash, str]:
-    return SHADES[slot[0]][0], *slot[1:]
 
 
 def _hash(text: str) -> int:

@@ -81,7 +81,17 @@ VARIANTS = (
 )
 """What a study writes behind a model to tell variants apart, and how people read it."""
 
-_MODEL = re.compile(rf"({'|'.join(sorted(MODELS, key=len, reverse=True))})(?=$|[ ,])")
+ALIASES = {
+    "Kim's network": "kim_cnn",
+    "the notes' network": "notes_cnn",
+    "bag of words": "bag",
+    "convolution": "cnn",
+    "locally connected": "locally_connected",
+    "dense": "mlp",
+}
+"""Other words for models: they look the same, and keep their words."""
+
+_MODEL = re.compile(rf"({'|'.join(sorted([*MODELS, *ALIASES], key=len, reverse=True))})(?=$|[ ,])")
 
 
 def model_of(name: str) -> tuple[str, str]:
@@ -91,7 +101,7 @@ def model_of(name: str) -> tuple[str, str]:
     (('rnn', 'orthogonal gain 2'), ('lstm', ''), ('', 'mine b=1'))
     """
     found = _MODEL.match(name)
-    return (found[1], name[found.end() :].strip(" ,")) if found else ("", name)
+    return (ALIASES.get(found[1], found[1]), name[found.end() :].strip(" ,")) if found else ("", name)
 
 
 def display_name(value: Any) -> str:
@@ -108,7 +118,9 @@ def display_name(value: Any) -> str:
         if found and (mark == " · " or first in TASKS):
             return f"{display_name(first)}{mark}{display_name(rest)}"
     model, variant = model_of(name)
-    return ", ".join(filter(None, (MODELS[model], _variant(variant)))) if model else name
+    if not model or name.startswith(tuple(ALIASES)):
+        return name
+    return ", ".join(filter(None, (MODELS[model], _variant(variant))))
 
 
 def _variant(text: str) -> str:
@@ -124,8 +136,18 @@ def axis_label(key: str) -> str:
     >>> axis_label("seq_len"), axis_label("task.train_size"), axis_label("model.d_state")
     ('sequence length (steps)', 'training examples', 'd state')
     """
-    words, unit = AXES.get(key.rpartition(".")[2], (key.rpartition(".")[2].replace("_", " "), ""))
-    return f"{words} ({unit})" if unit else words
+    last = key.rpartition(".")[2]
+    name, unit = AXES.get(last, (last.replace("_", " "), ""))
+    return f"{name} ({unit})" if unit else name
+
+
+def without_unit(label: str) -> str:
+    """Return a label without its unit.
+
+    >>> without_unit("test accuracy (%)")
+    'test accuracy'
+    """
+    return label.rpartition(" (")[0] or label
 
 
 def panel_title(key: str, value: str) -> str:
@@ -138,4 +160,4 @@ def panel_title(key: str, value: str) -> str:
         float(value.replace("−", "-"))
     except ValueError:
         return display_name(value)
-    return f"{axis_label(key).partition(' (')[0]} {value}"
+    return f"{without_unit(axis_label(key))} {value}"

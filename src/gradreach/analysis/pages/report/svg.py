@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from gradreach.analysis.figures.common import TIP
-from gradreach.drawing import as_svg
+from gradreach.drawing import INK, as_svg
 from gradreach.look import SHADES
 
 SPACE = "{http://www.w3.org/2000/svg}"
@@ -167,7 +167,7 @@ def _style(node: ElementTree.Element, shared: Mapping[str, str]) -> str:
 
 def _colour(value: str) -> str:
     """Return a colour as one that follows the page's: a shade by its name, another dark one lighter on a dark page."""
-    if value == "#000000":
+    if value == INK.lower():
         return "currentColor"
     if value in VARIABLES:
         return f"var({VARIABLES[value]})"

@@ -36,7 +36,8 @@ FIGURES = (
 )
 STUDY = Study(question="Long memory", about="How long?", claim=CLAIM)
 CAVEATS = ("Made up of `made_up` alone.", "One draw.")
-WIDE = (replace(ACCURACY, columns=("seq_len", "seed")),)
+LOSS = Measure("test/loss", "loss", digits=2)
+WIDE = (replace(ACCURACY, columns=("seq_len", "seed"), measures=(*ACCURACY.measures, LOSS)),)
 
 
 def built(name, folder, data, tables=(ACCURACY,), figures=FIGURES):

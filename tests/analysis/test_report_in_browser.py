@@ -180,9 +180,10 @@ def test_finding_leaves_experiments_figures_and_tables_that_have_all_words(opene
     box.send_keys("lacking")
     assert shown(".experiment") == ["lacking"]
     box.clear()
-    box.send_keys("LSTM seq_len 16")
+    box.send_keys("By LAG lstm")
     assert shown(".experiment") == ["long_memory", "lacking"]
-    assert "long_memory-table-accuracy" in shown(".find")
+    assert "long_memory-figure-by_lag" in shown(".find")
+    assert "long_memory-table-accuracy" not in shown(".find")
     assert chrome.find_element("id", "found").text.startswith("2 experiments, ")
     box.clear()
     box.send_keys(" ")

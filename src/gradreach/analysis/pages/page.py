@@ -8,6 +8,7 @@ import pandas as pd
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.signs import sign
 from gradreach.analysis.results import LONG
+from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.declaration import Claim
 from gradreach.analysis.study.judging import PILOTS
 from gradreach.analysis.tables.formats import markdown, without_tags
@@ -74,15 +75,21 @@ def _head(claim: Claim) -> str:
 
 def parts_table(built: Built) -> pd.DataFrame:
     """Return the parts of a verdict: sign and name, outcome, number with its interval, threshold."""
-    levels = {leaf.effect.level for leaf in built.parts if leaf.effect is not None}
-    covers = f" [{number(100 * (1 - levels.pop()), '.4g')} %]" if len(levels) == 1 else ""
     rows = []
     for leaf in built.parts:
         said = leaf.effect.number if leaf.effect is not None else leaf.sentence
         named = f"{sign(leaf)} {'aside: ' * leaf.aside}{leaf.name}"
         outcome = f"{leaf.state}: {leaf.why}" if leaf.why else leaf.state
-        rows.append({"part": named, "outcome": outcome, f"number{covers}": said, "threshold": leaf.threshold})
+        rows.append(
+            {"part": named, "outcome": outcome, f"number{covers(built.parts)}": said, "threshold": leaf.threshold}
+        )
     return pd.DataFrame(rows)
+
+
+def covers(parts: Sequence[Verdict]) -> str:
+    """Return how much the intervals of parts cover, in brackets as they stand in; nothing where they differ."""
+    levels = {leaf.effect.level for leaf in parts if leaf.effect is not None}
+    return f" [{number(100 * (1 - levels.pop()), '.4g')} %]" if len(levels) == 1 else ""
 
 
 def measured(built: Built) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from gradreach.analysis.pages.page import covers, heading
 from gradreach.analysis.pages.report.sections import STATES, Picture, Section, coverage
 from gradreach.analysis.pages.report.svg import share
 from gradreach.analysis.pages.report.winners import Contest, most_telling
@@ -42,6 +43,7 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, St
     environment.filters["duration"] = duration
     environment.filters["prose"] = lambda text: Markup(prose(str(text)))
     environment.filters["signs"] = spans
+    environment.filters["heading"] = heading
     environment.filters["display"] = display_name
     template = environment.get_template("page.html")
     loader = environment.loader
@@ -71,6 +73,7 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, St
         sign=SIGNS,
         spoken=spoken,
         columns=columns,
+        covers=covers,
         main=main_picture,
         folded=folded,
         id=id,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from gradreach.analysis.naming import plain
 from gradreach.analysis.pages.built import Built
+from gradreach.analysis.pages.page import heading
 from gradreach.analysis.pages.report.svg import Drawing, inline_svg, ranges
 from gradreach.analysis.pages.report.winners import Contest, contests
 from gradreach.analysis.stats.verdict import Verdict
@@ -224,8 +225,3 @@ def distinct(runs: pd.DataFrame, column: str) -> list[str]:
         return []
     values = runs[column].dropna().unique()
     return [shown(value) for value in (sorted(values) if len({type(v) for v in values}) == 1 else values)]
-
-
-def heading(name: str) -> str:
-    """Return the name of a file as a heading."""
-    return name.replace("_", " ").capitalize()

@@ -146,7 +146,7 @@ def test_a_contest_is_of_one_protocol_and_its_variants_are_chosen_by_validation(
     assert list(long.entries) == ["cnn", "lstm"]
     assert long.entries["cnn"].text == "77.5", "the better on the test is not the better on validation"
     assert long.entries["cnn"].best
-    assert long.finding == "CNN is ahead of all others"
+    assert long.finding == "CNN, ahead of the others here"
 
 
 def test_the_page_of_the_project_has_room_left():

@@ -11,7 +11,7 @@ from gradreach.analysis.naming import plain
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.page import heading
 from gradreach.analysis.pages.report.svg import Drawing, inline_svg, ranges
-from gradreach.analysis.pages.report.winners import Contest, contests
+from gradreach.analysis.pages.report.winners import Contest, contests, scores
 from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.tables.layout import View, head_of
@@ -132,7 +132,7 @@ def section_of(built: Built) -> Section:
         [as_grid(view, numbers) for view in built.views],
         sorted(pictures, key=lambda picture: picture.name != HERO),
         shortened(ids),
-        contests(built.name, built.study.of_chosen(built.results)),
+        contests(built.name, built.study.of_chosen(built.results)) if scores(built.views) else [],
     )
 
 

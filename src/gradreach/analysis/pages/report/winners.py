@@ -15,6 +15,8 @@ from gradreach.analysis.stats.model_selection import choose
 from gradreach.analysis.stats.statistics import LEVEL, estimate, holm
 from gradreach.analysis.study.selection import swept
 from gradreach.analysis.tables.aggregation import compare_runs
+from gradreach.analysis.tables.layout import View
+from gradreach.analysis.tables.specification import Table
 from gradreach.look import display_name
 from gradreach.rounding import with_interval
 
@@ -54,6 +56,12 @@ class Contest:
     seeds: int
     weight: tuple[float, ...]
     finding: str
+
+
+def scores(views: Sequence[View]) -> bool:
+    """Return whether a study compares test scores at all: one that calibrates the instrument trains for no score."""
+    tables = [view.table for view in views if isinstance(view.table, Table)]
+    return any(measure.metric.startswith("test/") for table in tables for measure in table.measures)
 
 
 def contests(name: str, results: Results) -> list[Contest]:
@@ -126,8 +134,8 @@ def _finding(best: str, tied: Sequence[str], tested: bool) -> str:
     if not tested:
         return "too few seeds for a test"
     if not tied:
-        return f"{display_name(best)} is ahead of all others"
-    return f"no significant difference between {display_name(best)} and {', '.join(map(display_name, tied))}"
+        return f"{display_name(best)}, ahead of the others here"
+    return f"no significant difference: {', '.join(map(display_name, [best, *tied]))}"
 
 
 def _text(drawn: pd.Series, column: Column, planned: int) -> tuple[str, str]:

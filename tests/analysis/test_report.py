@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -14,6 +15,7 @@ from gradreach.analysis.pages.report.page import spans
 from gradreach.analysis.pages.report.winners import contests, most_telling, ranking
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.verdict import READING, Verdict, combine_named
+from gradreach.analysis.tables.specification import Measure, Table
 from gradreach.cli import app
 from made_up import results
 from made_up_report import CAVEATS, CLAIM, FIGURES, STUDY, built
@@ -59,6 +61,14 @@ def test_every_reference_has_its_target_once(page):
     ids = re.findall(r' id="([^"]*)"', text)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'(?:href="|url\()#([^")]+)', text)) <= set(ids)
+
+
+def test_figures_are_whole_elements(page):
+    """Within HTML a browser forgives much, and draws nothing."""
+    figures = re.findall(r"<svg .*?</svg>", page.read_text(encoding="utf-8"), re.DOTALL)
+    drawn = [ElementTree.fromstring(figure) for figure in figures]
+    assert len(drawn) == 5  # that of markers, and two of each experiment that has any
+    assert all(len(list(figure.iter("path"))) > 5 for figure in drawn)
 
 
 def test_every_figure_and_table_has_an_id_and_a_link_to_its_file(page):
@@ -147,6 +157,13 @@ def test_a_contest_is_of_one_protocol_and_its_variants_are_chosen_by_validation(
     assert long.entries["cnn"].text == "77.5", "the better on the test is not the better on validation"
     assert long.entries["cnn"].best
     assert long.finding == "CNN, ahead of the others here"
+
+
+def test_a_study_that_shows_no_test_score_takes_no_part_in_contests(tmp_path):
+    data = results(models=("cnn", "lstm"))
+    reach = Table("reach", "Reach.", "", (Measure("gradient/end/h.reach", "reach"),))
+    assert section_of(built("study", tmp_path, data, figures=())).contests
+    assert not section_of(built("study", tmp_path, data, tables=(reach,), figures=())).contests
 
 
 def test_the_page_of_the_project_has_room_left():

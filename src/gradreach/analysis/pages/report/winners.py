@@ -85,7 +85,7 @@ def contests(name: str, results: Results) -> list[Contest]:
             where = (
                 f"{key.rpartition('.')[2]} {plain(value)}"
                 for key, value in zip(keys, place, strict=True)
-                if not pd.isna(value)
+                if plain(value) != plain(None)
             )
             found.append(_contest(name, runs, str(task), ", ".join(where), others))
     return [each for each in found if len(each.entries) > 1]

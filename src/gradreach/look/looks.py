@@ -1,7 +1,7 @@
 """The look of one thing: its colour, dash and marker, the same in every figure, page and dashboard.
 
-The family of a model is its hue, a variant is a shade with a dash and a marker of its own. What no model is (tasks,
-gates, stages, a user's own names) has hues that no model has.
+The family of a model is its hue, a variant is a shade with a dash and a marker of its own. Tasks, gates,
+stages and a user's own names have hues beside those of the families.
 """
 
 import re
@@ -151,8 +151,10 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
     Of two that would look alike, such as variants or models that are a user's own, the later by the alphabet takes the
     next look of its family that is free. Names of no model that differ in one number alone are shades of a ramp.
 
-    >>> [look.color for look in looks_of(["16", "64"]).values()] == [RAMP[0], RAMP[-1]]
+    >>> looks_of(["lstm", "gru"])["gru"] == looks_of(["gru", "tcn"])["gru"]
     True
+    >>> [look.color for look in looks_of(["64", "16"]).values()]
+    ['#f6bd48', '#17243f']
     """
     names = list(dict.fromkeys(names))
     if len(names) > 1 and _differ_in_a_number(names):
@@ -192,11 +194,12 @@ def _differ_in_a_number(names: list[str]) -> bool:
 
 def _ramp(names: list[str]) -> dict[str, Look]:
     order = sorted(names, key=lambda name: float(_NUMBER.findall(name)[0].replace("−", "-")))
-    places = [round(i * (len(RAMP) - 1) / (len(order) - 1)) for i in range(len(order))]
-    return {
-        name: Look(display_name(name), RAMP[place], *OTHER[i % len(OTHER)][1:])
-        for i, (name, place) in enumerate(zip(order, places, strict=True))
-    }
+    looks = {}
+    for name in names:
+        i = order.index(name)
+        shade = RAMP[round(i * (len(RAMP) - 1) / (len(order) - 1))]
+        looks[name] = Look(display_name(name), shade, *OTHER[i % len(OTHER)][1:])
+    return looks
 
 
 def _hash(text: str) -> int:

@@ -75,21 +75,23 @@ def _head(claim: Claim) -> str:
 
 def parts_table(built: Built) -> pd.DataFrame:
     """Return the parts of a verdict: sign and name, outcome, number with its interval, threshold."""
+    levels = {leaf.effect.level for leaf in built.parts if leaf.effect is not None}
+    covers = f" [{number(100 * (1 - levels.pop()), '.4g')} %]" if len(levels) == 1 else ""
     rows = []
     for leaf in built.parts:
-        said = leaf.effect.number if leaf.effect is not None else leaf.sentence
+        effect = leaf.effect
+        said = effect.number if effect is not None else told_of_arithmetic(leaf)
+        threshold = f"{effect.what} {leaf.threshold}".strip() if effect is not None else ""
         named = f"{sign(leaf)} {'aside: ' * leaf.aside}{leaf.name}"
         outcome = f"{leaf.state}: {leaf.why}" if leaf.why else leaf.state
-        rows.append(
-            {"part": named, "outcome": outcome, f"number{covers(built.parts)}": said, "threshold": leaf.threshold}
-        )
+        rows.append({"part": named, "outcome": outcome, f"number{covers}": said, "threshold": threshold})
     return pd.DataFrame(rows)
 
 
-def covers(parts: Sequence[Verdict]) -> str:
-    """Return how much the intervals of parts cover, in brackets as they stand in; nothing where they differ."""
-    levels = {leaf.effect.level for leaf in parts if leaf.effect is not None}
-    return f" [{number(100 * (1 - levels.pop()), '.4g')} %]" if len(levels) == 1 else ""
+def told_of_arithmetic(leaf: Verdict) -> str:
+    """Return what was calculated, as a cell."""
+    said = leaf.sentence.removeprefix("Arithmetic: ").removesuffix(".")
+    return f"{said[:1].upper()}{said[1:]}"
 
 
 def measured(built: Built) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gradreach.analysis.pages.page import covers, heading
+from gradreach.analysis.pages.page import heading
 from gradreach.analysis.pages.report.sections import STATES, Picture, Section, coverage
 from gradreach.analysis.pages.report.svg import share
 from gradreach.analysis.pages.report.winners import Contest, most_telling
@@ -70,10 +70,8 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, St
         winners=most_telling([contest for section in sections for contest in section.contests]),
         reading=READING,
         legend=LEGEND,
-        sign=SIGNS,
         spoken=spoken,
         columns=columns,
-        covers=covers,
         main=main_picture,
         folded=folded,
         id=id,

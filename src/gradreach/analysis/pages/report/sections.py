@@ -9,9 +9,10 @@ import pandas as pd
 
 from gradreach.analysis.naming import plain
 from gradreach.analysis.pages.built import Built
-from gradreach.analysis.pages.page import heading
+from gradreach.analysis.pages.page import heading, parts_table
 from gradreach.analysis.pages.report.svg import Drawing, inline_svg, ranges
 from gradreach.analysis.pages.report.winners import Contest, contests, scores
+from gradreach.analysis.pages.signs import SIGNS
 from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.tables.layout import View, head_of
@@ -70,10 +71,23 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """How the parts of a claim came out.
+
+    - ``heads``: of the columns behind the signs.
+    - ``rows``: sign, state and cells of each part.
+    """
+
+    heads: list[str]
+    rows: list[tuple[str, str, list[str]]]
+
+
+@dataclass(frozen=True)
 class Section:
     """What the page says of one experiment; it holds no more of the results than it shows.
 
-    - ``name``, ``study``, ``verdict``, ``parts``, ``state``, ``caveats``, ``rule``, ``answer``: as of what was built.
+    - ``name``, ``study``, ``verdict``, ``state``, ``caveats``, ``rule``, ``answer``: as of what was built.
+    - ``parts``: how those of its claim came out.
     - ``counts``: how many runs are in which state; those that do not occur are left out.
     - ``seconds``: what the runs took together.
     - ``revisions``: of the program that made them.
@@ -86,7 +100,7 @@ class Section:
     name: str
     study: Study
     verdict: Verdict | None
-    parts: list[Verdict]
+    parts: Parts
     state: str
     caveats: tuple[str, ...]
     rule: str
@@ -120,7 +134,7 @@ def section_of(built: Built) -> Section:
         built.name,
         built.study,
         built.verdict,
-        built.parts,
+        parts_of(built),
         built.state,
         built.caveats,
         built.rule,
@@ -134,6 +148,16 @@ def section_of(built: Built) -> Section:
         shortened(ids),
         contests(built.name, built.study.of_chosen(built.results)) if scores(built.views) else [],
     )
+
+
+def parts_of(built: Built) -> Parts:
+    """Return what the experiment's own page says of the parts, with their signs for themselves."""
+    table, states = parts_table(built), {sign: state for state, sign in SIGNS.items()}
+    rows = []
+    for named, *cells in table.itertuples(index=False):
+        sign, _, name = str(named).partition(" ")
+        rows.append((sign, states[sign], [name, *map(str, cells)]))
+    return Parts([str(head) for head in table], rows)
 
 
 def shortened(ids: Sequence[str]) -> list[str]:

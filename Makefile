@@ -12,7 +12,7 @@ WORKERS = -n auto --maxprocesses 8 --dist worksteal
 PYTEST = GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev sweep tables test test-fast openwandb test-slow bench gpu-check lint format lock clean
+.PHONY: help install install-dev sweep tables test test-fast openwandb axe test-slow bench gpu-check lint format lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -37,6 +37,8 @@ test-fast: .venv/installed-dev ## run one quick case of each test: half a minute
 	@$(PYTEST) -m "not slow" --fast --quiet $(WORKERS)
 
 openwandb: .venv/openwandb/installed ## install the server that some tests of W&B need (its licence: non-commercial use only)
+
+axe: .venv/axe/installed ## install axe-core, which checks whether report.html can be read by keyboard and by ear
 
 test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna, examples
 	@$(PYTEST) -m slow
@@ -97,4 +99,12 @@ clean: ## remove .venv and caches; results stay
 	@echo "== installing openwandb into a folder of its own, .venv/openwandb"
 	@$(PYTHON) -m venv .venv/openwandb
 	@.venv/openwandb/bin/python $(PIP) --requirement tests/tracking/openwandb.txt $(OR_SAY_WHY)
+	@touch $@
+
+# The package brings axe-core (MPL 2.0) as one file; what it needs to drive a browser is not installed: selenium does that.
+.venv/axe/installed: LOG = .venv/axe/pip.log
+.venv/axe/installed: .venv/created tests/analysis/axe.txt
+	@echo "== installing axe-core into a folder of its own, .venv/axe"
+	@mkdir -p .venv/axe
+	@$(BIN)/python $(PIP) --no-deps --upgrade --target .venv/axe --requirement tests/analysis/axe.txt $(OR_SAY_WHY)
 	@touch $@

@@ -33,8 +33,6 @@ THRESHOLD = "threshold"
 COUNT = 7
 """The size in points of counts that stand above points, and of nothing else."""
 STAGES = {"start": "before training", "end": "after training"}
-LISTED = 12
-"""How many run ids a point names."""
 FEW = 10
 """Of so many seeds each is drawn beside its mean."""
 
@@ -91,9 +89,7 @@ class Point:
         interval = "" if math.isnan(self.low) else f", 95 % interval {low} to {high}"
         which = "" if self.centre == "mean" else f"{self.centre} "
         solved = "" if self.solved is None else f", {self.solved} solved"
-        more = len(self.run_ids) - LISTED
-        listed = " ".join(self.run_ids[:LISTED]) + (f" and {more} more" if more > 0 else "")
-        runs = f"of {self.valid}/{self.planned} runs ({counted(self.states)}{solved}): {listed}"
+        runs = f"of {self.valid}/{self.planned} runs ({counted(self.states)}{solved}): {' '.join(self.run_ids)}"
         return f"{which}{value}{interval}, {runs}"
 
 

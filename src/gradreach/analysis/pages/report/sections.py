@@ -1,24 +1,23 @@
 """What the page says of one experiment, ready for the template."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from gradreach.analysis.column_words import CLASS_SCORES
 from gradreach.analysis.naming import plain
 from gradreach.analysis.pages.built import Built
-from gradreach.analysis.pages.report.svg import inline_svg
+from gradreach.analysis.pages.page import heading, parts_table
+from gradreach.analysis.pages.report.svg import Drawing, inline_svg, ranges
+from gradreach.analysis.pages.report.winners import Contest, contests, scores
+from gradreach.analysis.pages.signs import SIGNS
 from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.declaration import Study
-from gradreach.analysis.tables.aggregation import COUNTED
 from gradreach.analysis.tables.layout import View, head_of
 from gradreach.analysis.tables.specification import Table
 from gradreach.rounding import number
-from gradreach.run_table.lengths import AT_LENGTH
 
 STATES = ("finished", "diverged", "failed", "interrupted", "running", "missing")
 AXES = ("task", "model", "seq_len", "kernel_size", "seed")
@@ -27,28 +26,60 @@ TWICE = (".name", "._target_", ".seq_len", ".kernel_size")
 """Settings that the axes tell already."""
 TOLD = ("task", "optimizer.name", "optimizer.lr", "trainer.epochs", "trainer.batch_size")
 """Settings that are told even where they do not vary."""
-FACTS = ("parameters", "multiply_adds", "best_epoch", "seconds", "revision", "host")
+LETTERS = 8
+"""Of a run's id that the page shows; more where these do not tell all runs apart."""
+HERO = "hero"
+"""What the figure of the first screen is called, where a study draws one for it."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: what it shows, what it sorts by, what it rests on."""
+    """A cell of a table: what it shows, what it tells besides, and the runs it rests on, by their numbers."""
 
     text: str
-    key: str
     tip: str = ""
+    runs: str = ""
     best: bool = False
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of the page."""
+    """A table of the page.
 
-    heading: str
+    - ``name``: of its CSV file.
+    - ``caption``, ``notes``: what it shows, and what has to be known of its tests and marks.
+    - ``reading``: how tables of its kind are read.
+    - ``columns``, ``rows``: its heads and cells.
+    """
+
+    name: str
     caption: str
+    notes: str
     reading: str
     columns: list[str]
     rows: list[list[Cell]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page; ``name`` is that of its PNG file."""
+
+    name: str
+    title: str
+    caption: str
+    drawing: Drawing
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How the parts of a claim came out.
+
+    - ``heads``: of the columns behind the signs.
+    - ``rows``: sign, state and cells of each part.
+    """
+
+    heads: list[str]
+    rows: list[tuple[str, str, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -56,18 +87,20 @@ class Section:
     """What the page says of one experiment; it holds no more of the results than it shows.
 
     - ``name``, ``study``, ``verdict``, ``state``, ``caveats``, ``rule``, ``answer``: as of what was built.
+    - ``parts``: how those of its claim came out.
     - ``counts``: how many runs are in which state; those that do not occur are left out.
     - ``seconds``: what the runs took together.
     - ``revisions``: of the program that made them.
     - ``method``: what was swept and what was held fixed, by setting.
-    - ``grids``: its tables.
-    - ``figures``: heading, picture as SVG, and caption.
-    - ``runs``: what all its numbers rest on.
+    - ``grids``, ``pictures``: its tables and figures.
+    - ``runs``: the ids of its runs, as short as tells them apart; cells and points name runs by their place here.
+    - ``contests``: tasks at which it compares several models.
     """
 
     name: str
     study: Study
     verdict: Verdict | None
+    parts: Parts
     state: str
     caveats: tuple[str, ...]
     rule: str
@@ -77,22 +110,31 @@ class Section:
     revisions: list[str]
     method: dict[str, str]
     grids: list[Grid]
-    figures: list[tuple[str, str, str]]
-    runs: Grid
+    pictures: list[Picture]
+    runs: list[str]
+    contests: list[Contest]
+
+    @property
+    def readings(self) -> list[str]:
+        """How its tables are read, each way once."""
+        return list(dict.fromkeys(grid.reading for grid in self.grids if grid.reading))
 
 
 def section_of(built: Built) -> Section:
     """Return what the page says of an experiment."""
     runs = built.results.runs
     states = runs["status"].value_counts()
-    figures = []
-    for name, caption in built.captions.items():
-        title = heading(name)
-        figures.append((title, inline_svg(built.pictures[name], f"{built.name}-{name}", title), caption))
+    ids = list(dict.fromkeys(map(str, runs["run_id"])))
+    numbers = {run_id: i for i, run_id in enumerate(ids)}
+    pictures = [
+        Picture(name, heading(name), caption, inline_svg(built.pictures[name], heading(name), numbers))
+        for name, caption in built.captions.items()
+    ]
     return Section(
         built.name,
         built.study,
         built.verdict,
+        parts_of(built),
         built.state,
         built.caveats,
         built.rule,
@@ -101,10 +143,33 @@ def section_of(built: Built) -> Section:
         float(runs["seconds"].sum()) if "seconds" in runs else 0.0,
         distinct(runs, "revision"),
         method(runs),
-        [as_grid(view) for view in built.views],
-        figures,
-        every_run(runs),
+        [as_grid(view, numbers) for view in built.views],
+        sorted(pictures, key=lambda picture: picture.name != HERO),
+        shortened(ids),
+        contests(built.name, built.study.of_chosen(built.results)) if scores(built.views) else [],
     )
+
+
+def parts_of(built: Built) -> Parts:
+    """Return what the experiment's own page says of the parts, with their signs for themselves."""
+    table, states = parts_table(built), {sign: state for state, sign in SIGNS.items()}
+    rows = []
+    for named, *cells in table.itertuples(index=False):
+        sign, _, name = str(named).partition(" ")
+        rows.append((sign, states[sign], [name, *map(str, cells)]))
+    return Parts([str(head) for head in table], rows)
+
+
+def shortened(ids: Sequence[str]) -> list[str]:
+    """Return the beginnings of ids, as long as tells them apart.
+
+    >>> shortened(["0123456789ab", "0123456700cd"])
+    ['012345678', '012345670']
+    """
+    letters = LETTERS
+    while len({each[:letters] for each in ids}) < len(set(ids)):
+        letters += 1
+    return [each[:letters] for each in ids]
 
 
 def method(runs: pd.DataFrame) -> dict[str, str]:
@@ -123,16 +188,6 @@ def method(runs: pd.DataFrame) -> dict[str, str]:
     return swept | fixed
 
 
-def every_run(runs: pd.DataFrame) -> Grid:
-    """Return the run table, as far as people read it: scores that count classes alike are there for who asks."""
-    metrics = [str(c) for c in runs if str(c).startswith("test/") and not AT_LENGTH.fullmatch(str(c))]
-    metrics = [each for each in metrics if each.partition("/")[2] not in CLASS_SCORES]
-    wanted = ["run_id", "status", *AXES, *metrics, *FACTS]
-    columns = [column for column in wanted if column in runs and runs[column].notna().any()]
-    rows = [[Cell(shown(row[c]), sort_key(row[c])) for c in columns] for row in runs[columns].to_dict("records")]
-    return Grid("Runs", "", "", columns, rows)
-
-
 def coverage(sections: Sequence[Section]) -> Grid:
     """Return how much of every experiment there is, and what it cost."""
     states = [state for state in STATES if any(state in section.counts for section in sections)]
@@ -141,30 +196,29 @@ def coverage(sections: Sequence[Section]) -> Grid:
         values: list[Any] = [section.name, sum(section.counts.values())]
         values += [section.counts.get(state, 0) for state in states]
         values += [round(section.seconds), ", ".join(section.revisions)]
-        rows.append([Cell(shown(value), sort_key(value)) for value in values])
-    columns = ["experiment", "planned", *states, "seconds", "revision"]
-    return Grid("Coverage and cost", "", "", columns, rows)
+        rows.append([Cell(shown(value)) for value in values])
+    columns = ["experiment", "planned", *states, "seconds", "commit"]
+    return Grid("", "", "", "", columns, rows)
 
 
-def as_grid(view: View) -> Grid:
+def as_grid(view: View, numbers: Mapping[str, int]) -> Grid:
     """Return a table whose cells know the runs that they rest on."""
     table, columns = view.table, [str(name) for name in view.text]
-    tips = tips_of(view) if isinstance(view.table, Table) else {}
+    cells = grounds_of(view, numbers) if isinstance(view.table, Table) else {}
     rows = []
     for i, (texts, marks) in enumerate(zip(view.text.to_numpy(), view.marked, strict=True)):
         rows.append(
             [
-                Cell(str(text), sort_key(str(text)), tips.get((i, column), ""), bool(mark))
+                Cell(str(text), *cells.get((i, column), ("", "")), best=bool(mark))
                 for column, text, mark in zip(columns, texts, marks, strict=True)
             ]
         )
-    reading = " ".join(filter(None, (table.reading, view.notes)))
-    return Grid(heading(table.name), table.caption, reading, columns, rows)
+    return Grid(table.name, table.caption, view.notes, table.reading, columns, rows)
 
 
-def tips_of(view: View) -> dict[tuple[int, str], str]:
-    """Return what every cell rests on, by its line and its column."""
-    table, tips = view.table, {}
+def grounds_of(view: View, numbers: Mapping[str, int]) -> dict[tuple[int, str], tuple[str, str]]:
+    """Return what every cell tells besides, and what it rests on, by its line and its column."""
+    table, grounds = view.table, {}
     assert isinstance(table, Table)
     if view.numbers.empty:
         return {}
@@ -172,29 +226,14 @@ def tips_of(view: View) -> dict[tuple[int, str], str]:
     for i, (_, group) in enumerate(lines):
         for cell in group.to_dict("records"):
             column = head_of(cell["measure"], table.column_keys, [cell[key] for key in table.column_keys])
-            tips[i, column] = told(cell)
-    return tips
+            grounds[i, column] = told(cell), ranges([numbers[each] for each in cell["run_ids"].split()])
+    return grounds
 
 
 def told(cell: Mapping[Any, Any]) -> str:
-    """Say what a cell rests on: mean, sd, interval, counts, run ids."""
-    mean, low, high = (number(cell[key], ".5g") for key in ("mean", "ci95_low", "ci95_high"))
-    parts = [f"mean {mean}" if math.isfinite(cell["mean"]) else "no value"]
-    if math.isfinite(cell["sd"]):
-        parts.append(f"sd {number(cell['sd'], '.3g')}")
-        parts.append(f"95 % interval {low} to {high}")
-    parts.append(f"{cell['n_valid']} values of {cell['n_finished']} finished runs of {cell['n']} planned")
-    parts += [f"{cell[f'n_{status}']} {status}" for status in COUNTED if cell[f"n_{status}"]]
-    return ", ".join(parts) + (f"; runs {cell['run_ids']}" if cell["run_ids"] else "")
-
-
-def sort_key(value: Any) -> str:
-    """Return what a column is sorted by: the number that a text begins with, else the text; nothing for a dash."""
-    text = shown(value)
-    found = re.match(r"−?[\d,]*\.?\d+(e[−+]?\d+)?(?![\w.])", text)
-    if found:
-        return found[0].replace(",", "").replace("−", "-")
-    return "" if text.startswith("–") else text
+    """Say of a cell what it does not show: more digits, and how widely runs are spread."""
+    parts = [f"mean {number(cell['mean'], '.5g')}"] if math.isfinite(cell["mean"]) else []
+    return ", ".join(parts + [f"sd {number(cell['sd'], '.3g')}"] * math.isfinite(cell["sd"]))
 
 
 def shown(value: Any) -> str:
@@ -210,8 +249,3 @@ def distinct(runs: pd.DataFrame, column: str) -> list[str]:
         return []
     values = runs[column].dropna().unique()
     return [shown(value) for value in (sorted(values) if len({type(v) for v in values}) == 1 else values)]
-
-
-def heading(name: str) -> str:
-    """Return the name of a file as a heading."""
-    return name.replace("_", " ").capitalize()

@@ -413,16 +413,21 @@ def test_an_export_of_what_no_run_has_says_so(gradreach):
     assert one_line(err) == "gradreach: note: quickstart: no decoding of its runs; the file has a head and no rows"
 
 
-def test_one_experiment_keeps_the_findings_in_step_too(gradreach, project):
+def test_one_experiment_keeps_the_findings_of_each_language_in_step_too(gradreach, project):
     (project / "docs").mkdir(exist_ok=True)
-    template = "{% for finding in [of('quickstart')] %}{{ finding.runs }}{% endfor %}"
-    (project / "docs" / "findings.md.jinja").write_text(template, encoding="utf-8")
+    pages = [project / "docs" / "findings.md", project / "docs" / "findings.zh.md"]
+    for page, words in zip(pages, ("", "完成 "), strict=True):
+        template = f"{words}{{% for finding in [of('quickstart')] %}}{{{{ finding.runs }}}}{{% endfor %}}"
+        page.with_name(f"{page.name}.jinja").write_text(template, encoding="utf-8")
     gradreach("tables", "quickstart")
-    page = project / "docs" / "findings.md"
-    assert page.read_text(encoding="utf-8") == "20 of 20"
-    page.write_text("19 of 20", encoding="utf-8")
+    assert [page.read_text(encoding="utf-8") for page in pages] == ["20 of 20", "完成 20 of 20"]
+    for page in pages:
+        page.write_text("19 of 20", encoding="utf-8")
     code, out, _ = gradreach("tables", "quickstart", "--check")
-    assert (code, out.splitlines()[0]) == (1, "docs/findings.md: not what the experiments give")
+    assert (code, out.splitlines()[:2]) == (
+        1,
+        [f"docs/{page.name}: not what the experiments give" for page in pages],
+    )
 
 
 def test_a_check_names_the_ledger_that_a_stale_summary_makes_stale(gradreach, project):

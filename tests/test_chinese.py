@@ -1,0 +1,60 @@
+"""Chinese pages say what the English ones say: each is signed with a digest of the text that it was written from."""
+
+import re
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from project import PROJECT
+
+PAGES = sorted(page for glob in ("*.zh.md*", "docs/*.zh.md*") for page in PROJECT.glob(glob))
+
+
+def english(page: Path) -> Path:
+    """Return the page that a Chinese one is written from."""
+    return page.with_name(page.name.replace(".zh", ""))
+
+
+WRITTEN = [page for page in PAGES if english(page).is_file() and not page.with_name(f"{page.name}.jinja").is_file()]
+"""Of an English page and by hand: the notes are Chinese, and the findings are made of their template."""
+
+
+def signature(source: Path) -> str:
+    """Return the last line of the page that was written from an English text; where its lines end does not count."""
+    text = " ".join(source.read_text(encoding="utf-8").split())
+    name, digest = source.relative_to(PROJECT), sha256(text.encode()).hexdigest()[:12]
+    return f"{{# {name}: {digest} #}}" if source.suffix == ".jinja" else f"<!-- {name}: {digest} -->"
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
+def test_a_chinese_page_was_written_from_the_english_one_as_it_is(page: Path) -> None:
+    name, line = page.relative_to(PROJECT), signature(english(page))
+    assert page.read_text(encoding="utf-8").rstrip().splitlines()[-1] == line, (
+        f"{english(page).relative_to(PROJECT)} has changed: bring {name} up to date, then sign it: "
+        f"sed -i '$ s|.*|{line}|' {name}"
+    )
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
+def test_a_page_and_its_chinese_one_link_each_other(page: Path) -> None:
+    for here, there in ((page, english(page)), (english(page), page)):
+        assert f"]({there.name.removesuffix('.jinja')})" in "".join(here.read_text(encoding="utf-8").splitlines()[:6])
+
+
+def test_a_change_of_the_english_page_shows_and_one_of_its_lines_does_not(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("test_chinese.PROJECT", tmp_path)
+    signed = []
+    for text in ("One two.\n", "One\ntwo.\n", "One three.\n"):
+        (tmp_path / "a.md").write_text(text, encoding="utf-8")
+        signed.append(signature(tmp_path / "a.md"))
+    assert signed[0] == signed[1] != signed[2]
+    assert re.fullmatch(r"<!-- a\.md: [0-9a-f]{12} -->", signed[0])
+
+
+def test_the_glossary_has_the_same_terms_in_both_languages() -> None:
+    found = [
+        re.findall(r"^(?:- \*\*|## )", (PROJECT / "docs" / name).read_text(encoding="utf-8"), re.MULTILINE)
+        for name in ("glossary.md", "glossary.zh.md")
+    ]
+    assert found[0] == found[1]

@@ -13,7 +13,7 @@ _AUTHORS = rf"{_INITIALS}(?P<first>{_NAME})(?:(?:,| and|,? &) {_INITIALS}{_NAME}
 CITATION = re.compile(
     rf"(?<![\w.])(?:(?=[A-Z]\.){_AUTHORS}(?:, [^.;()|]{{1,120}}?)?"
     rf"|{_AUTHORS.replace('<first>', '<only>')}(?:'s palette)?)"
-    r"(?:,? \(?|, \w+ )(?P<year>(?:18|19|20)\d\d)\b\)?"
+    r"(?:,? (?P<bracket>\()?|, \w+ )(?P<year>(?:18|19|20)\d\d)\b(?(bracket)\))"
 )
 """An author and a year: Kim 2014; Gers et al. (2000); after initials a title too: J. L. Elman, Finding …, 1990."""
 NO_AUTHORS = {*calendar.month_name, "Since", "In", "Per"}

@@ -17,6 +17,9 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # the founding notes have headings of their own
 nb_execution_mode = "off"  # notebooks are run by the tests; their sliders need a kernel
+autodoc_typehints_format = "short"
+autodoc_member_order = "groupwise"
+autodoc_mock_imports = ["transformers"]  # what Hugging Face's Trainer needs is not installed for the site
 maximum_signature_line_length = 90
 
 templates_path = ["templates"]

@@ -5,9 +5,6 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-autodoc = {"typehints_format": "short", "member_order": "groupwise", "mock_imports": ["transformers"]}
-"""Settings of autodoc; what Hugging Face's Trainer needs is not installed for the site."""
-
 
 def without_fields(app: Sphinx, kind: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
     """Leave out the fields of named tuples, of which Python says only their numbers: the class tells them."""
@@ -16,7 +13,5 @@ def without_fields(app: Sphinx, kind: str, name: str, member: Any, skip: bool, o
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Make it so."""
-    for setting, value in autodoc.items():
-        app.config[f"autodoc_{setting}"] = value
     app.connect("autodoc-skip-member", without_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from gradreach.study import Claim, Study, arithmetic, column, figure, number, table, value
+from gradreach.study import Answer, Claim, Study, arithmetic, column, figure, number, table, value
 
 GATES = (0.5, 0.9, 0.99)
 MULTIPLES = (0.5, 0.9, 1.0, 1.01)
@@ -57,6 +57,7 @@ STUDY = Study(
         "Layers of which it is known, without any measurement, by what one step back multiplies the gradient. The "
         "instrument must find it twice: as the slope of the profile, and as the largest Lyapunov exponent."
     ),
+    answer=Answer("It agrees with every calculation; seeds are too few yet.", "9 supported, 6 open"),
     architecture=names,
     derive={
         "factor/known": column(lambda runs: runs["architecture"].map(KNOWN), "known", digits=4),
@@ -71,6 +72,7 @@ STUDY = Study(
     claim=Claim(
         "The instrument reads true (all else rests on it).",
         id="C16",
+        title="The instrument reads true",
         expect=(
             "A diagonal linear recurrence multiplies the gradient by |λ| a step, exactly; c times an orthogonal matrix has "
             "all exponents ln c."

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, compare, computed, figure, measure, share, table
+from gradreach.study import Answer, Claim, Results, Study, compare, computed, figure, measure, share, table
 
 LEARNED = 90
 """Per cent of the validation split."""
@@ -34,11 +34,13 @@ STUDY = Study(
         "uses one matrix for input and state. Do they still learn to remember a symbol over 19 distractors? Each seed is "
         "trained until it has learned it, or its budget is spent."
     ),
+    answer=Answer("Not decided yet: pilot seeds only.", "2 open"),
     solved={"val/accuracy": LEARNED},
     choose="optimizer.lr",
     claim=Claim(
         "These formulas are a GRU and an LSTM.",
         id="C13",
+        title="The printed cells are right",
         section="5, 3",
         source="founding notes",
         original=(

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, column, computed, effect_of, figure, measure, share, table
+from gradreach.study import Answer, Claim, Results, Study, column, computed, effect_of, figure, measure, share, table
 
 REACH = "gradient/end/x.reach"
 SHORT = 18
@@ -64,6 +64,10 @@ STUDY = Study(
         "measured elsewhere is how far the gradient reaches after training, which goes along with accuracy; here the reach is "
         "set, so that it is a cause."
     ),
+    answer=Answer(
+        "Not decided yet: pilot seeds only.",
+        "4 open",
+    ),
     architecture={"model.chrono": "chrono"},
     derive={"horizon": column(horizon, "horizon", "steps", 0)},
     solved={"test/accuracy": 90, "test/mse": 0.017},
@@ -71,6 +75,7 @@ STUDY = Study(
         "A GRU and an LSTM with chrono learn to recall a cue at the last step that their gradient reaches, and not one a step "
         "beyond.",
         id="C18",
+        title="A cue is learned up to the gradient's end",
         expect=(
             "Truncated backpropagation learns nothing longer than its horizon unless a state happens to keep it: the first "
             "states of a network whose memory is long from its start may do so."

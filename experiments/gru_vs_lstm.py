@@ -5,6 +5,7 @@ from itertools import product
 import pandas as pd
 
 from gradreach.study import (
+    Answer,
     Claim,
     Effect,
     Quantity,
@@ -74,6 +75,10 @@ STUDY = Study(
         "Task by task: which is smaller, which is quicker, which overfits more, and is either of them better? And of what "
         "the notes say of their gates: does an LSTM use its input and forget gate as one, and what is a reset gate worth?"
     ),
+    answer=Answer(
+        "Smaller, yes; speed and overfitting not decided yet.",
+        "6 supported, 15 open",
+    ),
     architecture={
         "model.reset": {"none": "without reset"},
         "model.match_params": {4800: "of equal size"},
@@ -89,6 +94,7 @@ STUDY = Study(
     claim=Claim(
         "A GRU is simpler and more efficient; an LSTM is flexible, and overfits more; neither is better throughout.",
         id="C5",
+        title="The GRU is simpler, more efficient, overfits less",
         section="5",
         source="founding notes",
         original=(

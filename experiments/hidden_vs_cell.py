@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from gradreach.study import (
+    Answer,
     Claim,
     Quantity,
     Results,
@@ -105,12 +106,14 @@ def means(results: Results, by: str, head: str) -> pd.DataFrame:
 STUDY = Study(
     question="Does the hidden state tell what has been, and the cell what will be needed?",
     about="What does a linear map read from h, and what from c: the inputs some steps back, and the target at the end?",
+    answer=Answer("Not decided yet: pilot seeds only.", "4 open"),
     architecture={"model.forget_bias": "b={:g}"},
     solved={"val/accuracy": 90, "val/mse": 0.017},
     choose="optimizer.lr",
     claim=Claim(
         "The hidden state stores all information up to the present step; the cell stores what later steps may need.",
         id="C4",
+        title="Hidden state: past; cell: needs",
         section="3",
         source="founding notes",
         original="hidden存储到当前时间步的所有信息，cell存储将来的时间步中可能需要的特定信息。",

@@ -1,6 +1,7 @@
 """Kernel size: odd and even kernels, where they look and what they get."""
 
 from gradreach.study import (
+    Answer,
     Claim,
     Effect,
     Quantity,
@@ -57,6 +58,10 @@ def gain_of_odd(task: str) -> Quantity:
 STUDY = Study(
     question="Odd and even kernels: where do they look, and what do they get?",
     about="Does an even kernel shift what is seen, does that cost accuracy, and which size is best?",
+    answer=Answer(
+        "Only odd ones pad evenly, yes; shifts not decided yet.",
+        "2 open, supported, 3 open",
+    ),
     architecture=lambda runs: (runs["model.layers"].astype(str) + " layers").replace("1 layers", "1 layer"),
     derive={
         CENTRE: column(
@@ -67,6 +72,7 @@ STUDY = Study(
     claim=Claim(
         "Kernels are of odd size, because even ones shift the centre and cannot be padded evenly.",
         id="C7",
+        title="Even kernels shift the centre",
         section="1.3",
         source="founding notes",
         original="为什么卷积核都是奇数尺寸：保证像素点中心位置，避免位置信息偏移；填充边缘时能保证两边都能填充",

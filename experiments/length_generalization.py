@@ -1,6 +1,6 @@
 """Does a gradient path that was trained at one length extend to longer ones?"""
 
-from gradreach.study import Claim, Quantity, Study, compare, figure, measure, table, value
+from gradreach.study import Answer, Claim, Quantity, Study, compare, figure, measure, table, value
 
 REACH, START = "gradient/end/x.reach", "gradient/start/x.reach"
 TRAINED, LONG = 40, 320
@@ -23,10 +23,12 @@ STUDY = Study(
         "gradient of the trained weights reach there, and do the answers stay right? In recall the cue is the first step, so "
         "its path must be as long as the sequence."
     ),
+    answer=Answer("Not run yet.", ""),
     architecture={"model.chrono": "chrono"},
     claim=Claim(
         "A gradient path that was trained on short sequences extends to longer ones; whether the answer does is another matter.",
         id="C19",
+        title="A trained gradient path extends with length",
         expect=(
             "Recurrent networks keep their answers at lengths that they were not trained at, a Transformer with sinusoidal "
             "positions does not. How far the gradient reaches there nobody has measured; in our pilots it reached the cue in all "

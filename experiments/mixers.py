@@ -1,6 +1,6 @@
 """How far does the gradient of today's mixers reach, before and after training on recall?"""
 
-from gradreach.study import Claim, Study, compare, figure, measure, table, value
+from gradreach.study import Answer, Claim, Study, compare, figure, measure, table, value
 
 START, END = "gradient/start/x.reach", "gradient/end/x.reach"
 HALF, NEARLY = 20, 35
@@ -16,10 +16,12 @@ STUDY = Study(
         "gradient by the input arrives there, as the network starts and when it has learned? Beside it, who recalls by content: "
         "four pairs of keys and values, two layers in blocks of a Transformer."
     ),
+    answer=Answer("Not decided yet: pilot seeds only.", "12 open"),
     architecture={"model.chrono": "chrono"},
     claim=Claim(
         "As they start, the gradient of some of today's mixers reaches a few steps; trained on recall, that of all reaches the cue.",
         id="C21",
+        title="Training takes mixers' gradients to the cue",
         expect=(
             "Nobody has measured it. In our pilots Mamba's gradient began with 3 steps and a GRU's with 9, DeltaNet's and a "
             "Transformer's with all; after training that of each reached the cue. On MQAR attention and delta rules recall more "

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, column, computed, table, value
+from gradreach.study import Answer, Claim, Results, Study, column, computed, table, value
 
 PUBLISHED = {
     ("linear", "as published"): (31.5, 32.0),
@@ -48,6 +48,10 @@ STUDY = Study(
         "The published protocol: all 4,000 signals, 6,000 steps of Adam at 0.01 in batches of 100, no clipping, and the "
         "accuracy of the last step on 1,000 test signals; nothing is selected."
     ),
+    answer=Answer(
+        "Not decided yet: pilot seeds only.",
+        "8 open",
+    ),
     derive={
         "signals": lambda runs: runs["task.shuffled"].map({False: "as published", True: "shuffled"}),
         "apart": column(apart, "test accuracy − the notebook's", "points"),
@@ -55,6 +59,7 @@ STUDY = Study(
     claim=Claim(
         "By the published protocol, our training gives the published accuracies of MNIST-1D.",
         id="C16b",
+        title="MNIST-1D's published accuracies come out",
         expect="31.5, 65.1, 92.3 and 89.1 %; with shuffled steps 31.5, 66.0, 58.7 and 53.3 %.",
         expect_source="S. Greydanus and D. Kobak 2020, the run that their notebook holds",
         parts={

@@ -5,7 +5,19 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from gradreach.study import Claim, Quantity, Results, Study, arithmetic, compare, computed, effects, figure, table
+from gradreach.study import (
+    Answer,
+    Claim,
+    Quantity,
+    Results,
+    Study,
+    arithmetic,
+    compare,
+    computed,
+    effects,
+    figure,
+    table,
+)
 
 KINDS = ("none", "same", "circular", "full")
 STEPS, KERNEL, LAYERS = 48, 5, 2
@@ -59,12 +71,14 @@ STUDY = Study(
         "Four patterns in noise stand either flush with an end of the sequence or in its middle third. Does padding "
         "help a convolutional network to tell those at the edge?"
     ),
+    answer=Answer("It keeps the size, yes; edges not decided yet.", "supported, 5 open"),
     architecture=lambda runs: "padding " + runs["model.padding"].astype(str),
     derive={"place": lambda runs: runs["task.train_region"]},
     choose="optimizer.lr",
     claim=Claim(
         "Padding keeps the size, and keeps the edges from being attended too little.",
         id="C6",
+        title="Padding keeps size, sees edges",
         section="1.3",
         source="founding notes",
         original="为什么需要padding：防止图像变小；防止边缘像素点关注过少",

@@ -5,6 +5,7 @@ from functools import partial
 import pandas as pd
 
 from gradreach.study import (
+    Answer,
     Claim,
     Quantity,
     Results,
@@ -81,6 +82,10 @@ STUDY = Study(
         "channels. If the added non-linearity is worth something, a squeezed stack beats a narrower plain one. And a single "
         "convolution with one more layer behind it: a 1×1 with and without a ReLU, or another of kernel 5."
     ),
+    answer=Answer(
+        "They save parameters, yes; accuracy not decided yet.",
+        "4 supported, open, supported, 7 open",
+    ),
     architecture=names,
     derive={"learns": column(learns, "seeds that learn", "%", best="max")},
     choose="optimizer.lr",
@@ -88,6 +93,7 @@ STUDY = Study(
         "1×1 convolutions keep the size and change the channels, which saves parameters; they add non-linearity and "
         "mix channels.",
         id="C12",
+        title="1×1 kernels save parameters",
         section="1.3",
         source="founding notes",
         original="1乘1卷积核的作用：特征图大小不变，但是通道数可以改变，减小参数量；增加非线性；实现跨通道的信息交互",

@@ -4,7 +4,7 @@ from functools import partial
 
 import pandas as pd
 
-from gradreach.study import Claim, Quantity, Study, column, figure, measure, table, value
+from gradreach.study import Answer, Claim, Quantity, Study, column, figure, measure, table, value
 
 ANSWERS, INDIFFERENT = 0.5, 0.1
 """How far features move where they answer to a change, at least, and where next to nothing of it is left, at most."""
@@ -42,6 +42,7 @@ STUDY = Study(
         "the input moves, both measured by the mean distance between different examples: at 1 features pass a change on as "
         "it is."
     ),
+    answer=Answer("Not decided yet: pilot seeds only.", "21 open"),
     architecture=names,
     derive={
         f"{stage}, {change}": column(partial(kept, change=change, stage=stage), f"{words}, {when}", digits=2)
@@ -52,6 +53,7 @@ STUDY = Study(
     claim=Claim(
         "A convolution answers to small changes of its input; pooling does not, within its window.",
         id="C11",
+        title="Pooling absorbs small changes",
         section="1.3",
         source="founding notes",
         original="稳定性：卷积层——输入特征发生细微改变时，输出结果会改变；池化层——感受域内的细微变化不影响输出结果",

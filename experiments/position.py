@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Study, compare, figure, table, value
+from gradreach.study import Answer, Claim, Study, compare, figure, table, value
 
 IGNORED, LOST = 55, 5
 """Per cent, where chance is 50; points, by which more is known where all steps are seen."""
@@ -23,12 +23,14 @@ STUDY = Study(
         "Is the pattern in the left or in the right half; does A come before B? What in a convolutional network can "
         "answer that: the zeros at the edge, the head, the depth?"
     ),
+    answer=Answer("Not decided yet: pilot seeds only.", "5 open"),
     architecture=names,
     derive={"question": lambda runs: runs["task.rule"].map({"half": HALF, "order": FIRST})},
     choose="optimizer.lr",
     claim=Claim(
         "CNNs ignore position (and lose information).",
         id="C10",
+        title="CNNs ignore position",
         section="1.3",
         source="founding notes",
         original="CNN有什么不足：信息损失问题；忽略了位置信息",

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 from scipy.stats import beta
 
-from gradreach.study import Claim, Results, Study, computed, figure, measure, share, table
+from gradreach.study import Answer, Claim, Results, Study, computed, figure, measure, share, table
 
 REACH = "gradient/end/x.reach"
 TASKS = {
@@ -70,12 +70,14 @@ STUDY = Study(
         "A gradient reaches the cue where, after training, the step at which the first cue may stand still gets 1 % of what "
         "the step before the last gets. Do the networks whose gradient does so solve the task, and do the others fail?"
     ),
+    answer=Answer("Not decided yet: pilot seeds only.", "6 open"),
     architecture={"kernel_size": "k={:g}", "model.chrono": "chrono"},
     derive={"full": reaches_cue},
     solved={"test/accuracy": 90, "test/mse": 0.017},
     claim=Claim(
         "A network has learned the cue where, and only where, its gradient reaches it.",
         id="C0",
+        title="A cue is learned where its gradient arrives",
         expect=(
             "On recall nearly all networks with full reach, and next to none of the others. Where a task can be solved in "
             "part from what is near, or its cue does not stand at the first step, less sharply: of adding “reach it, so solve it” "

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradreach.study import Claim, Quantity, Study, column, figure, measure, table, value
+from gradreach.study import Answer, Claim, Quantity, Study, column, figure, measure, table, value
 
 RANGES = {"positive": "[0, 1]", "signed": "[−1, 1]"}
 SWITCHED = ("mamba", "deltanet", "mingru")
@@ -40,11 +40,13 @@ STUDY = Study(
         "eigenvalues are all in [0, 1] cannot count it in finite precision; one with −1 among them can. The same network is "
         "trained with both ranges, from the same seeds and with the same budget."
     ),
+    answer=Answer("Not decided yet: pilot seeds only.", "8 open"),
     architecture=names,
     derive={"learned": column(learned, "accuracy at the lengths of training", "%", best="max")},
     claim=Claim(
         "No recurrence with eigenvalues in [0, 1] counts parity beyond the lengths of training; with [−1, 1] the same one does.",
         id="C20",
+        title="Parity takes negative eigenvalues",
         expect=(
             "Parity, scaled accuracy on 40 to 256 bits after 20,000 steps: Mamba .000 and 1.000, DeltaNet .017 and 1.000, a "
             "Transformer .022. RNN and LSTM solve parity, modular arithmetic and cycle navigation at every length, a "

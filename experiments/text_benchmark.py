@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Results, Study, compare, computed, figure, number, table, value
+from gradreach.study import Answer, Claim, Results, Study, compare, computed, figure, number, table, value
 
 CORPORA = {"trec": "TREC", "sst": "SST-2", "text_file": "MR"}
 NETWORKS = {
@@ -49,12 +49,14 @@ STUDY = Study(
         "Questions (TREC) and sentences of film reviews (SST-2, MR): is a network that sees several words at once better than "
         "the same network over single words? And where do recurrent networks stand, and a bag of embeddings?"
     ),
+    answer=Answer("Not decided yet: its comparisons have not been run.", "6 open"),
     architecture=names,
     derive={"corpus": lambda runs: runs["task"].map(CORPORA)},
     choose="optimizer.lr",
     claim=Claim(
         "Convolutions extract local features; they do so from text.",
         id="C14",
+        title="CNNs find local text features",
         section="1.2",
         source="founding notes",
         original="卷积层：参数共享、局部连接，利用平移不变性从全局特征图提取局部特征（对文本做卷积的例子）",

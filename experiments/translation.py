@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Claim, Study, column, figure, measure, table, value
+from gradreach.study import Answer, Claim, Study, column, figure, measure, table, value
 
 LOST = "shift/loss"
 INVARIANT = 5
@@ -23,12 +23,14 @@ STUDY = Study(
         "In training one of four patterns stands in the left half of a noisy sequence; in the test it stands in the "
         "right half. Who still knows it?"
     ),
+    answer=Answer("Not decided yet: pilot seeds only.", "6 open"),
     architecture=names,
     derive={LOST: column(lambda runs: runs["val/accuracy"] - runs["test/accuracy"], "accuracy lost", "points")},
     choose="optimizer.lr",
     claim=Claim(
         "Translation invariance comes from parameter sharing and pooling.",
         id="C9",
+        title="Invariance: sharing and pooling",
         section="1.3",
         source="founding notes",
         original="平移不变性是由于参数共享和池化所带来的",

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from gradreach.study import (
+    Answer,
     Claim,
     Results,
     Study,
@@ -97,6 +98,10 @@ STUDY = Study(
         "by what the product of step Jacobians grows or shrinks a step, in logarithms: below 0 the product tends to 0, "
         "above 0 it grows without bound. What is it before and after training, and what does that do to the accuracy?"
     ),
+    answer=Answer(
+        "Not decided yet: pilot seeds only.",
+        "11 open",
+    ),
     architecture={
         "model.start": "{}",
         "model.start_gain": "gain {:g}",
@@ -117,6 +122,7 @@ STUDY = Study(
     claim=Claim(
         "The product of tanh' tends to 0, so gradients vanish where sequences are long.",
         id="C1",
+        title="Gradients of long sequences vanish",
         section="4.1",
         source="founding notes",
         original="由于tanh的累乘极限为0，则序列较长时梯度消失出现",

@@ -7,6 +7,10 @@ from typing import Any
 
 SURE = 12
 """Digits of a computed number that are meant; those behind them change with the order of a sum."""
+SHOWN = 6
+"""Digits behind the point, beyond which numbers are written as powers of ten."""
+LARGE = 1e7
+"""From where on they are, too."""
 FORM = re.compile(r"[+,]*(?:\.(\d+))?([fg%]?)")
 
 
@@ -25,6 +29,50 @@ def number(value: float, form: str = "") -> str:
     """
     text = format(rounded(value, form) if isinstance(value, float) else value, form)
     return text.removeprefix("-") if not text.strip("-0.%") else text.replace("-", "−")
+
+
+def with_interval(
+    value: float,
+    low: float,
+    high: float,
+    form: str = ".3g",
+    limits: tuple[float, float] = (-math.inf, math.inf),
+    brackets: bool = False,
+) -> str:
+    """Return an estimate with its interval: two digits of the error, and no end beyond what is possible.
+
+    Args:
+        value: the estimate.
+        low: lower end, NaN where there is no interval.
+        high: upper end.
+        form: how it is written where there is no interval, or one without width.
+        limits: what the measure cannot leave.
+        brackets: write both ends also where they lie as far from the estimate.
+
+    >>> with_interval(93.214, 91.8, 94.628), with_interval(91.8, -60, 243.8, limits=(0, 127))
+    ('93.2 ± 1.4', '92 [0, 127]')
+    >>> with_interval(0.752, 0.752, 0.752), with_interval(1234.5, 1200, 1260, brackets=True)
+    ('0.752', '1,234 [1,200, 1,260]')
+    """
+    if math.isnan(low) or math.isnan(high) or math.isclose(low, high, rel_tol=1e-3):
+        return number(value, form)
+    cut = max(low, limits[0]), min(high, limits[1])
+    known = [abs(end - value) for end in (low, high) if math.isfinite(end) and end != value]
+    error = math.fsum(known) / len(known) if known else 0.0
+    digits = 1 - math.floor(math.log10(error)) if error else 3
+    form = f",.{max(digits, 0)}f" if digits <= SHOWN and abs(value) < LARGE else ".3g"
+    shown = number(value, form)
+    if not brackets and cut == (low, high) and math.isclose(high - value, value - low, rel_tol=1e-6):
+        return f"{shown} ± {number(high - value, form)}"
+    ends = [_end(end, form, end in limits) for end in cut]
+    return f"{shown} [{', '.join(ends)}]"
+
+
+def _end(end: float, form: str, last: bool) -> str:
+    """Return the end of an interval; one that is a limit is known exactly."""
+    if math.isinf(end):
+        return "−∞" if end < 0 else "∞"
+    return number(end, ",g" if last else form)
 
 
 def score_text(metric: str, value: Any) -> str:

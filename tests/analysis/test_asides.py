@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from gradreach.analysis.pages.build import parts_table
 from gradreach.analysis.pages.built import Built
-from gradreach.analysis.pages.ledger import _claim
+from gradreach.analysis.pages.ledger import line
+from gradreach.analysis.pages.page import parts_table
 from gradreach.analysis.pages.summary import summary
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.verdict import Effect, Verdict, as_aside, combine_named, stored_verdict
@@ -65,12 +65,11 @@ def test_pilots_open_an_aside_too(tmp_path):
 
 def test_page_and_ledger_tell_an_aside_from_a_part(tmp_path):
     made = built(tmp_path)
-    assert parts_table(made)["part"].tolist() == ["it is", "aside: by half"]
+    assert parts_table(made)["part"].tolist() == ["✔ it is", "✘ aside: by half"]
     stored = json.loads(json.dumps(summary(made, {})))
     assert stored_verdict(stored["verdict"]) == made.verdict
-    row = _claim(stored)
-    assert row["verdict"] == "**supported**; aside: 1 refuted"
-    assert row["effect"].startswith("supported: ")
+    row = line(stored)
+    assert (row["parts"], row["key number"]) == ("✔", "20 points test accuracy")
 
 
 def test_asides_alone_are_counted_among_themselves():

@@ -3,9 +3,10 @@
 import json
 import shutil
 
+import pytest
+
 from gradreach.analysis.pages.findings import findings
-from gradreach.analysis.pages.ledger import ledger
-from gradreach.analysis.stats.verdict import READING
+from gradreach.analysis.stats.verdict import Verdict, combine_named
 from project import PROJECT
 
 STUDY = """
@@ -18,6 +19,7 @@ STUDY = Study(
 """
 EFFECT = {"label": "gain", "value": -3.0, "low": -4.0, "high": None, "n": 5, "unit": "points"}
 NAMED = {
+    "answer": "",
     "name": "late",
     "question": "Is it so?",
     "claim": {"id": "C10", "text": "It is so.", "original": "如此"},
@@ -61,41 +63,53 @@ def test_numbers_come_from_the_summary(tmp_path):
     )
 
 
-def test_the_page_says_where_the_notes_are_wrong_and_leads_to_no_page_that_is_not_there(tmp_path):
+def test_what_is_not_decided_is_not_among_what_was_learned(tmp_path):
     experiments = tmp_path / "experiments"
     shutil.copytree(PROJECT / "experiments", experiments, ignore=shutil.ignore_patterns("project.txt"))
     template = (PROJECT / "docs" / "findings.md.jinja").read_text(encoding="utf-8")
     before = page(tmp_path, template)
-    assert "Nowhere so far." in before
-    assert "- [C16](../experiments/calibration.py) The instrument reads true" in before
-    assert before.count("**not run yet**.") == 24  # C0 to C16, C16b, C18 to C21, and the two of this file
-    assert "../results/" not in before.replace("(../results/README.md)", "")  # the ledger is always there
-    part = {**PART, "name": "it gains", "effect": EFFECT | {"high": -2.0}}
-    parts = [part, {**PART, "state": "open", "effect": None, "name": "it is | new"}]
-    summary = {"verdict": {**VERDICT, "state": "open", "parts": parts}, "finished": 5, "planned": 5}
-    after = page(tmp_path, template, summary)
-    told = "*it gains*: gain: −3 points; held against 0"
-    words = "**open: 1 refuted, 1 open**"
-    assert f"- [C10](../results/late/README.md) It is so. {words}. Not so: {told}.\n" in after
-    half = page(tmp_path, template, {**summary, "finished": 4})
-    assert f"{words}, 4 of 5 runs. Not so: {told}.\n" in half
+    assert "## Nothing we learned so far" in before
+    assert "whether the GRU that the notes print learns what a GRU learns" in before
+    assert "../results/" not in before.replace("(../results/calibration/README.md)", "")  # the instrument's is linked
+    effect = {**EFFECT, "label": "runs that solved the task, printed − other", "high": -2.0}
+    parts = [{**PART, "name": f"the printed {cell} learns it as often as {a} {cell}", "effect": effect}
+             for cell, a in (("GRU", "a"), ("LSTM", "an"))]  # fmt: skip
+    summary = {"verdict": {**VERDICT, "parts": parts}, "finished": 5, "planned": 5, "name": "errata", "answer": "No."}
+    summary |= {"claim": {"id": "C13", "section": "5", "text": "They are.", "short": "They are"}}
+    (tmp_path / "results" / "errata").mkdir(parents=True)
+    (tmp_path / "results" / "errata" / "summary.json").write_text(json.dumps(NAMED | summary), encoding="utf-8")
+    after = page(tmp_path, template)
+    assert "## One thing we learned so far" in after
+    assert (
+        "**1. The GRU that the notes print is none: what a GRU learns it rarely does.** −3.0 points [−4.0, −2.0]"
+        in after
+    )
+    assert "![Is it so?](../results/errata/learning_curves.png)" in after
+    assert "whether the GRU that the notes print" not in after
+    assert "- **Does not hold:** [C13](../results/errata/README.md)." in after
 
 
-def test_the_ledger_counts_parts_and_leads_with_what_is_refuted(tmp_path):
-    supported = {**PART, "state": "supported", "effect": EFFECT | {"label": "other", "high": 1.0}}
-    summary = {
-        "verdict": {**VERDICT, "state": "refuted in part", "parts": [supported, PART]},
-        "finished": 5,
-        "planned": 5,
-    }
-    summary |= {
-        "name": "late",
-        "question": "Is it so?",
-        "answer": "It is not.",
-        "claim": {"id": "C10", "section": "1", "text": "It is so."},
-    }
-    page(tmp_path, "", summary)
-    text = ledger([tmp_path / "results"], tmp_path / "experiments")
-    assert "| **refuted in part**: 1 supported, 1 refuted | It is not. | refuted: gain: −3 points" in text
-    assert READING in text
-    assert "what shows that the rule was\nfixed before the runs, and what was changed after" in text
+@pytest.mark.parametrize(
+    ("states", "standing"),
+    [
+        (("supported", "supported"), "stands"),
+        (("supported", "refuted"), "by half"),
+        (("refuted", "refuted"), "does not hold"),
+        (("refuted", "open"), "in part"),
+        (("supported", "open"), "in part"),
+        (("open", "open"), "open"),
+    ],
+)
+def test_a_claim_does_not_hold_only_where_all_of_its_own_words_are_refuted(tmp_path, states, standing):
+    found = combine_named({str(i): Verdict(state, None, "") for i, state in enumerate(states)})
+    parts = [{**PART, "state": state, "effect": None} for state in states]
+    summary = {"verdict": {**VERDICT, "state": found.state, "parts": parts}, "finished": 4, "planned": 5}
+    assert page(tmp_path, "{{ of('late').standing }}", summary) == standing
+
+
+def test_a_part_that_a_study_does_not_have_is_no_silent_gap(tmp_path):
+    template = "{{ {'study': 'late', 'parts': {'it is gone': 'refuted'}} is settled }}"
+    summary = {"verdict": {**VERDICT, "parts": [{**PART, "name": "it is"}]}, "finished": 4, "planned": 5}
+    assert page(tmp_path, template) == "False"
+    with pytest.raises(KeyError, match="it is gone"):
+        page(tmp_path, template, summary)

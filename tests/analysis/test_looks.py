@@ -71,7 +71,7 @@ def test_looks_end_with_the_last_planned_seed(looks):
 def test_pilot_seeds_decide_nothing_and_say_what_they_point_to():
     found = verdict(study(MORE), runs(range(12)))
     assert found.state == "open"
-    assert found.parts[0].why == "seeds below 100 are pilots; they would say supported"
+    assert found.parts[0].why == "pilot seeds; they would say supported"
     assert "pilots" in found.parts[0].sentence
 
 

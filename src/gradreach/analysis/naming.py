@@ -10,8 +10,8 @@ from gradreach.rounding import number
 from gradreach.run_table.columns import in_words
 
 CELLS = (
-    "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count of "
-    "those planned."
+    "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), or [both ends] where it is cut at what is "
+    "possible. How many seeds count, (2/3), is said where some planned one has no value; –: none has."
 )
 
 

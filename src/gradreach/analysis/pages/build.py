@@ -10,10 +10,11 @@ import pandas as pd
 from gradreach.analysis.figures.captions import explained
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.coverage import chance_line, mixture_line, state_line
+from gradreach.analysis.pages.page import page
 from gradreach.analysis.pages.summary import ENDINGS, summary
 from gradreach.analysis.results import LONG, PENDING, Results, has
 from gradreach.analysis.study.budget import budget, one_draw
-from gradreach.analysis.study.declaration import Claim, Study
+from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.judging import judged, looks_at
 from gradreach.analysis.study.looks import planned_seeds
 from gradreach.analysis.study.page_tables import TableOf
@@ -204,59 +205,3 @@ def _write_view(folder: Path, name: str, view: View, state: str) -> None:
     write_text(folder / f"{table.name}.html", html(text, marked, f"{table.caption} {notes}"))
     label = f"tab:{name}-{table.name}"
     write_text(folder / f"{table.name}.tex", latex(text, marked, f"{table.caption} {notes}", label))
-
-
-def page(built: Built) -> str:
-    """Return the experiment's page, in Markdown."""
-    study, verdict, claim = built.study, built.verdict, built.study.claim
-    parts = [f"# {study.question}", study.about]
-    if claim is not None and verdict is not None:
-        parts.append(f"**{_head(claim)}** {claim.text}")
-        parts.append(f"> {claim.original}" if claim.original else "")
-        if claim.expect:
-            source = f" ({claim.expect_source})" if claim.expect_source else ""
-            parts.append(f"*Expected before the runs:* {claim.expect}{source}")
-        parts.append(f"**{verdict.words}.** {built.answer}")
-        parts += [markdown(parts_table(built)).rstrip() if built.parts else "", f"*Rule.* {built.rule}"]
-    elif built.answer:
-        parts.append(f"**{built.answer}**")
-    parts.append("\n".join(f"- {each}" for each in (f"**{built.state}**", *built.caveats)))
-    for view in built.views:
-        text = markdown(view.text, view.marked).rstrip()
-        parts += [f"## {_heading(view.table.name)}", view.table.caption, text, view.table.reading, view.notes]
-    for name, caption in built.captions.items():
-        parts += [f"## {_heading(name)}", f"![{_heading(name)}]({name}.png)", caption]
-    made_of = [
-        "runs",
-        *(table for table in LONG if built.results.asked(table)),
-        *["times"] * bool(len(built.results.times)),
-    ]
-    files = " and ".join(f"[{table}.csv]({table}.csv)" for table in made_of)
-    parts.append(
-        f"The sweep is `python run.py -m experiment={built.name}`; this page is made of {files} by "
-        f"`gradreach tables {built.name}`."
-    )
-    return "\n\n".join(without_tags(part) if part.lstrip()[:1] != "|" else part for part in parts if part) + "\n"
-
-
-def _head(claim: Claim) -> str:
-    """Return what a claim is called: its number and where it stands, its source, or that it is our own."""
-    section = f", §{claim.section}" if claim.section else ""
-    where = f"{claim.source}{section}" if claim.source else ""
-    return f"{', '.join(filter(None, (claim.id, where))) or 'Claim'}."
-
-
-def parts_table(built: Built) -> pd.DataFrame:
-    """Return the parts of a verdict: outcome, what was measured and by which test, threshold."""
-    rows = []
-    for leaf in built.parts:
-        said = str(leaf.effect) if leaf.effect is not None else leaf.sentence
-        outcome = f"{leaf.state}: {leaf.why}" if leaf.why else leaf.state
-        test = leaf.effect.test if leaf.effect is not None else ""
-        row = {"part": f"aside: {leaf.name}" if leaf.aside else leaf.name, "outcome": outcome, "what was found": said}
-        rows.append({**row, "threshold": leaf.threshold, "test": test})
-    return pd.DataFrame(rows)
-
-
-def _heading(name: str) -> str:
-    return name.replace("_", " ").capitalize()

@@ -1,23 +1,27 @@
-"""The ledger of claims: what the notes say, and what the records say of it."""
+"""The ledger of claims: what the notes say, and what the records say of it, in one line a claim; and for machines."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from gradreach.analysis.pages.signs import LEGEND, in_groups, signs
 from gradreach.analysis.pages.summary import known_summaries
-from gradreach.analysis.stats.verdict import READING, Verdict, stored_verdict
+from gradreach.analysis.stats.verdict import Verdict, stored_verdict
+from gradreach.analysis.study.parts import named_leaves
 from gradreach.analysis.tables.formats import markdown
+from gradreach.run_table.columns import csv
 
-INTRODUCTION = f"""# Results
+LONGEST = 120
+"""Characters of an answer that a line has room for; in place of a longer one, made of the parts, stands the state."""
+READING = f"""{LEGEND}: one sign a part, several in brackets where its settings differ. The key number is of the
+first part that was refuted, else supported, by a number. Pilot seeds (below 100) decide nothing."""
+HEAD = f"""# Results
 
-Every page below is made from records by `gradreach tables`, without training; the sweeps that make the records are
-`python run.py -m experiment=<name>`. Every page says by which rule its verdict was found, what shows that the rule was
-fixed before the runs, and what was changed after.
-
-{READING} Of each claim one effect stands here: of the first part that is refuted, else of the first that is
-supported by more than arithmetic."""
+{READING} [All rules](../docs/results.md#an-experiment-and-its-verdict); all numbers: [ledger.csv](ledger.csv)."""
+COLUMNS = ["claim", "part", "state", "effect", "low", "high", "level", "n", "threshold", "study", "unit", "aside"]
 
 
 def ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments")) -> str:
@@ -28,43 +32,81 @@ def ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments"))
         experiments_dir: where experiments are.
     """
     summaries = known_summaries(folders, experiments_dir)
-    claims = sorted((s for s in summaries if s["claim"]), key=lambda s: (len(s["claim"]["id"]), s["claim"]["id"]))
-    others = [s for s in summaries if not s["claim"]]
-    parts = [INTRODUCTION]
-    if claims:
-        parts += ["## Claims", markdown(pd.DataFrame(map(_claim, claims))).rstrip()]
-    if others:
-        parts += ["## Other experiments", markdown(pd.DataFrame(map(_other, others))).rstrip()]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([HEAD, *_tables(summaries, "", "../experiments/")]) + "\n"
 
 
-def _claim(summary: Mapping[str, Any]) -> dict[str, str]:
-    claim, verdict = summary["claim"], summary["verdict"] and stored_verdict(summary["verdict"])
+def ledger_tables(summaries: Sequence[Mapping[str, Any]], results: str, experiments: str) -> str:
+    """Return the tables of the ledger, for another page.
+
+    Args:
+        summaries: of the studies.
+        results: by which links to results begin there.
+        experiments: by which links to studies begin that have no results yet.
+    """
+    return "\n\n".join(_tables(summaries, results, experiments))
+
+
+def _tables(summaries: Sequence[Mapping[str, Any]], results: str, experiments: str) -> Iterator[str]:
+    for title, some in in_groups(summaries, lambda summary: summary["claim"]).items():
+        lines = [line(summary, results, experiments) for summary in some]
+        if some[0]["claim"]:
+            rows = pd.DataFrame(lines)
+            rows = rows.loc[:, ["", *(name for name in rows if name and rows[name].any())]]
+            yield markdown(rows.rename(columns={"claim": title})).rstrip()
+        else:
+            yield f"{title.capitalize()}: {', '.join(each[''] for each in lines)}."
+
+
+def line(summary: Mapping[str, Any], results: str = "", experiments: str = "../experiments/") -> dict[str, str]:
+    """Return one line of the ledger."""
+    claim, verdict = summary["claim"] or {}, summary["verdict"] and stored_verdict(summary["verdict"])
+    where = f"{results}{summary['name']}/README.md" if summary["planned"] else f"{experiments}{summary['name']}.py"
     return {
-        "claim": claim["id"],
-        "§": claim["section"],
-        "what it says": claim["text"],
-        "verdict": f"**{verdict.state}**{verdict.words.removeprefix(verdict.state)}" if verdict else "not run yet",
-        "because": summary["answer"] if verdict else "",
-        "effect": lead(verdict) if verdict else "",
-        "runs": _runs(summary),
-        "experiment": _link(summary),
+        "": f"[{claim.get('id') or summary['name']}]({where})",
+        "claim": str(claim.get("short") or claim.get("text", "")).removesuffix("."),
+        "parts": signs(verdict) if verdict else "",
+        "in one line": short_answer(summary, verdict),
+        "key number": key_number(verdict),
     }
 
 
-def lead(verdict: Verdict) -> str:
-    """Return the effect that stands for a verdict where there is room for one, and what its part is."""
-    part = verdict.lead
-    return "" if part is None else f"{part.state}: {part.effect}"
+def short_answer(summary: Mapping[str, Any], verdict: Verdict | None) -> str:
+    """Return the answer of a study; where none was written, and what is made of the parts is long, the state."""
+    if verdict is None:
+        return "Not run yet." if not summary["planned"] else str(summary["answer"])
+    answer = str(summary["answer"])
+    return answer if 0 < len(answer) <= LONGEST else f"{verdict.state.capitalize()}."
 
 
-def _other(summary: Mapping[str, Any]) -> dict[str, str]:
-    return {"experiment": _link(summary), "question": summary["question"], "runs": _runs(summary)}
+def key_number(verdict: Verdict | None) -> str:
+    """Return the number of the part that decides most, and what it is of; nothing where none is decided by a number."""
+    part = None if verdict is None else verdict.lead
+    if part is None or part.effect is None or part.state == "open":
+        return ""
+    return f"{part.effect.number} {part.effect.what}"
 
 
-def _runs(summary: Mapping[str, Any]) -> str:
-    return f"{summary['finished']} of {summary['planned']}" if summary["planned"] else "none yet"
+def machine_ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments")) -> str:
+    """Return ``results/ledger.csv``: one row a part that has no parts, asides too."""
+    rows: list[dict[str, Any]] = []
+    for some in in_groups(known_summaries(folders, experiments_dir), lambda each: each["claim"]).values():
+        for summary in some:
+            if summary["verdict"]:
+                rows += _rows(summary, stored_verdict(summary["verdict"]))
+    return csv(pd.DataFrame(rows, columns=COLUMNS))
 
 
-def _link(summary: Mapping[str, Any]) -> str:
-    return f"[{summary['name']}]({summary['name']}/README.md)" if summary["planned"] else summary["name"]
+def _rows(summary: Mapping[str, Any], verdict: Verdict) -> Iterator[dict[str, Any]]:
+    for leaf in named_leaves(verdict):
+        effect = leaf.effect
+        numbers = {"effect": math.nan, "low": math.nan, "high": math.nan, "level": math.nan, "n": 0, "unit": ""}
+        if effect is not None:
+            value, low, high = (_six(each) for each in (effect.value, effect.low, effect.high))
+            numbers |= {"effect": value, "low": low, "high": high, "level": _six(1 - effect.level)}
+            numbers |= {"n": effect.n, "unit": effect.unit}
+        told = {"claim": summary["claim"]["id"], "part": leaf.name, "state": leaf.state, "study": summary["name"]}
+        yield told | numbers | {"threshold": leaf.threshold, "aside": leaf.aside}
+
+
+def _six(value: float) -> float:
+    return float(f"{value:.6g}")

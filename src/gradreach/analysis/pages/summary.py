@@ -116,5 +116,5 @@ def _unrun(name: str, experiments_dir: Path) -> Mapping[str, Any]:
 
 def claim_of(study: Study) -> dict[str, str] | None:
     """Return the words of a claim; None where there is none."""
-    words = ("id", "section", "text", "source", "original", "expect", "expect_source")
+    words = ("id", "section", "text", "short", "source", "original", "expect", "expect_source")
     return None if study.claim is None else {word: getattr(study.claim, word) for word in words}

@@ -18,7 +18,7 @@ from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.coverage import chance_line, mixture_line, state_line
 from gradreach.analysis.pages.decide import READING
 from gradreach.analysis.pages.decide import decide as decided
-from gradreach.analysis.pages.ledger import ledger
+from gradreach.analysis.pages.ledger import ledger, machine_ledger
 from gradreach.analysis.pages.report import Section, section_of, write_report
 from gradreach.analysis.results import Results
 from gradreach.analysis.study.declaration import Study, outcomes
@@ -129,11 +129,20 @@ def unrun(done: Collection[str], experiments_dir: Path = EXPERIMENTS) -> dict[st
 
 def overview(results_dir: Path, experiments_dir: Path = EXPERIMENTS) -> None:
     """Write the ledger and the findings, which are of the whole project, and say where they are."""
-    write_text(results_dir / "README.md", ledger([results_dir], experiments_dir))
+    for name, made in _of_all([results_dir], experiments_dir).items():
+        write_text(results_dir / name, made)
     print(f"\nAll experiments and verdicts: {results_dir}/README.md")
     for page, template in findings.pages(results_dir).items():
         write_text(page, findings.findings([results_dir], experiments_dir, template))
         print(f"Two pages for readers: {page}")
+
+
+def _of_all(folders: Sequence[Path], experiments_dir: Path) -> dict[str, str]:
+    """Return the ledger for people and for machines, by the names of their files."""
+    return {
+        "README.md": ledger(folders, experiments_dir),
+        "ledger.csv": machine_ledger(folders, experiments_dir),
+    }
 
 
 T = TypeVar("T")
@@ -200,7 +209,8 @@ def check(names: Sequence[str], results_dir: Path, whole: bool, experiments_dir:
         if of_project(names, experiments_dir) and not failed:
             for page, template in findings.pages(results_dir).items():
                 stale += _unlike(page, findings.findings([made, results_dir], experiments_dir, template).encode())
-            stale += _unlike(results_dir / "README.md", ledger([made, results_dir], experiments_dir).encode())
+            for name, text in _of_all([made, results_dir], experiments_dir).items():
+                stale += _unlike(results_dir / name, text.encode())
     for line in stale:
         print(line)
     count = "1 file is" if len(stale) == 1 else f"{len(stale)} files are"

@@ -10,11 +10,13 @@ import numpy as np
 
 from gradreach.analysis.stats.intervals import OUTCOMES, lopsided
 from gradreach.analysis.stats.statistics import LEVEL, Interval
-from gradreach.rounding import number
+from gradreach.rounding import number, with_interval
 
 State = Literal["supported", "refuted", "no room", "open", "supported in part", "refuted in part"]
 """What comes out of a part: the first four. A claim may come out in part too, and never has no room."""
 
+UNITS = {"times": "×"}
+"""Units that have a sign."""
 LOPSIDED = "far from symmetric"
 """What is said of an effect whose mean and median lie far apart."""
 DECIDED = ("supported", "refuted")
@@ -89,6 +91,21 @@ class Effect(NamedTuple):
             return f"{value}{unit}, alike in all runs"
         note = f"; {self.note}" if self.note else ""
         return f"{value}{unit}, {number(100 * (1 - self.level), '.3g')} % interval {low} to {high} (n = {self.n}{note})"
+
+    @property
+    def number(self) -> str:
+        """The number with its interval in brackets; as short as it goes."""
+        if self.n == 0:
+            return "–"
+        unit = f" {UNITS.get(self.unit, self.unit)}" if self.unit else ""
+        low, high = (math.nan, math.nan) if self.alike else (self.low, self.high)
+        value, space, ends = with_interval(self.value, low, high, brackets=True).partition(" ")
+        return f"{value}{unit}{space}{ends}"
+
+    @property
+    def what(self) -> str:
+        """What the number is of, without the runs that it was measured in."""
+        return self.label.partition(" (")[0].partition(", ")[0]
 
     def with_other(self, other: Interval, values: Sequence[float] | np.ndarray) -> "Effect":
         """Return it with the interval that has to agree, and told where its values are far from symmetric."""

@@ -26,7 +26,9 @@ class Asked:
         label = self.label or (known.words or self.column if short else known.label or self.column)
         digits = known.digits if self.digits is None else self.digits
         best = known.best if self.best == "known" else self.best
-        return Measure(self.column, label, self.line, digits, known.scale, self.needs or known.needs, best)
+        unit = known.unit if short and not self.label else ""
+        needs = self.needs or known.needs
+        return Measure(self.column, label, self.line, digits, known.scale, needs, best, unit, known.limits)
 
 
 def measure(

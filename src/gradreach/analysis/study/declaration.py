@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -31,6 +32,7 @@ class Claim:
     """What is put to the test, and its parts.
 
     - ``text``: the claim, in English.
+    - ``title``: the claim in ten words or fewer, where ``text`` has more; for lists.
     - ``source``: who makes it; empty for a question of one's own.
     - ``original``: its own words, where they are in another language.
     - ``expect``, ``expect_source``: what is to be expected before the runs, and who says so.
@@ -50,6 +52,7 @@ class Claim:
     asides: Parts = field(default_factory=dict)
     id: str = ""
     section: str = ""
+    title: str = ""
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -62,13 +65,18 @@ class Claim:
                 hint = "end it by .above(x), .below(x) or .within(x)"
                 raise ConfigError(f"part “{name}”", allowed="is compared with nothing", hint=hint)
 
+    @property
+    def short(self) -> str:
+        """The claim where there is room for one line."""
+        return self.title or self.text
+
 
 @dataclass(frozen=True)
 class Answer:
     """One line for people, and the outcomes of the parts that it was written for.
 
     - ``text``: the line.
-    - ``outcomes``: of the parts in their order, ``"supported, refuted"``; empty where there is no claim.
+    - ``outcomes``: of the parts in their order, ``"supported, 2 refuted"``; empty where there is no claim, or no run.
 
     Where the parts came out otherwise, pages print a sentence that is made of them instead.
     """
@@ -78,8 +86,17 @@ class Answer:
 
 
 def outcomes(verdict: Verdict | None) -> str:
-    """Return how the parts came out, in their order: what an answer is written for."""
-    return "" if verdict is None else ", ".join(leaf.state for leaf in named_leaves(verdict))
+    """Return how the parts came out, in their order: what an answer is written for.
+
+    >>> from gradreach.analysis.stats.verdict import combine_named
+    >>> states = ["supported", "open", "open", "supported"]
+    >>> outcomes(combine_named({str(i): Verdict(state, None, "") for i, state in enumerate(states)}))
+    'supported, 2 open, supported'
+    """
+    if verdict is None:
+        return ""
+    alike = [(state, len([*some])) for state, some in groupby(leaf.state for leaf in named_leaves(verdict))]
+    return ", ".join(state if many == 1 else f"{many} {state}" for state, many in alike)
 
 
 @dataclass(frozen=True, kw_only=True)

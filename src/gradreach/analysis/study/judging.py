@@ -9,6 +9,8 @@ from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.looks import Looks, looks_of
 from gradreach.analysis.study.parts import SPANS, Part, judge_parts, leaves_of
 
+PILOTS = "pilot seeds"
+"""Why what rests on seeds below 100 is open."""
 DECIDED = ("supported", "refuted", "no room")
 SEEDLESS = [OUTCOMES[name].words for name in ("fixed", "rounds")]
 """Tests of what is the same whatever the seed."""
@@ -79,5 +81,5 @@ def _pilot(verdict: Verdict) -> Verdict:
     if verdict.effect is None or verdict.effect.test in SEEDLESS or not verdict.effect.n:
         return verdict
     points = f"they would say {verdict.state}" if verdict.state in DECIDED else verdict.why or SPANS
-    why = f"seeds below 100 are pilots; {points}"
+    why = f"{PILOTS}; {points}"
     return replace(verdict, state="open", why=why, sentence=f"{verdict.effect}; {why}.")

@@ -14,7 +14,7 @@ from gradreach.analysis.stats.statistics import Interval
 from gradreach.analysis.stats.verdict import Effect
 from gradreach.analysis.study.parts import Quantity
 from gradreach.analysis.study.selection import Over, check_closed, check_even, in_words, keys_of, listed, values_of
-from gradreach.analysis.tables.specification import Measure
+from gradreach.analysis.tables.specification import Measure, possible
 from gradreach.errors import ConfigError, advise
 from gradreach.rounding import number
 
@@ -103,6 +103,11 @@ class OfRuns(Quantity):
         values = np.where(runs["status"] == "diverged", column.worst, measure.values(runs))
         values = np.where(runs["status"] == "failed", math.nan, values)
         return runs.assign(value=values, counts=measure.counts(runs) | (runs["status"] != "finished"))
+
+    def _possible(self, results: Results) -> tuple[float, float]:
+        """Return what the metric cannot leave in the runs that are meant."""
+        runs = self._along(results).where(self._meant(self.a)).runs
+        return possible(self.metric, results.column(self.metric).limits, runs)
 
     def _side(self, values: np.ndarray, level: float) -> Interval:
         """Return the interval of one side by itself, of one value a seed, by the outcome class."""

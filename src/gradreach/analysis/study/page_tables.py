@@ -41,15 +41,16 @@ class TableOf:
         if chosen and runs.groupby(rows, dropna=False)["tried"].nunique().max() == 1 < runs["tried"].nunique():
             rows.append("tried")
         whole = [each.measure(results, short=True) for each in self.asked]
-        said = [CELLS, self._needs(results), choice(runs) if chosen else "", self.note]
+        general = tuple(filter(None, (CELLS, self._needs(results), choice(runs) if chosen else "")))
         return Table(
             self.name,
             self.caption or self._caption(results),
-            " ".join(filter(None, said)),
+            " ".join(filter(None, (*general, self.note))),
             tuple(whole),
             tuple(rows),
             self.columns,
             self.lines,
+            general=general,
         )
 
     def _caption(self, results: Results) -> str:

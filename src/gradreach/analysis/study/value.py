@@ -38,7 +38,7 @@ class Value(OfRuns):
         """Return what its outcome class makes of one value a seed."""
         column = results.column(self.metric)
         values = self.draws(results, part)
-        return self._labelled(self._effect(values, column.unit, column.limits, results.level), results)
+        return self._labelled(self._effect(values, column.unit, self._possible(results), results.level), results)
 
     def draws(self, results: Results, part: str = "") -> np.ndarray:
         """Return the value of each seed, NaN where a run of it has none."""

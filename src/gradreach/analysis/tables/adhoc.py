@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_string_dtype
 
+from gradreach.analysis.naming import CELLS
 from gradreach.analysis.order import natural
 from gradreach.analysis.results import has, selected
 from gradreach.analysis.tables.specification import Measure, Table
@@ -15,10 +16,6 @@ from gradreach.config.validation import NUMBER
 from gradreach.errors import ConfigError, advise, value_text
 from gradreach.run_table.columns import GROUPS, in_words
 
-READING = (
-    "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that count of "
-    "those planned."
-)
 MIXED = (
     "Cells mix runs of different settings ({settings}): those of one seed count with their mean; --rows, --columns or "
     "--where tell them apart."
@@ -68,7 +65,7 @@ def table(
     return Table(
         "table",
         f"{', '.join(values)} of {runs['run_id'].nunique()} runs.",
-        " ".join([READING, *([MIXED.format(settings=settings)] if settings else [])]),
+        " ".join([CELLS, *([MIXED.format(settings=settings)] if settings else [])]),
         tuple(_measure(runs, value, best) for value in values),
         rows=tuple(rows),
         columns=tuple(columns),
@@ -88,7 +85,7 @@ def mixed(runs: pd.DataFrame, keys: Sequence[str]) -> str:
 def _measure(runs: pd.DataFrame, value: str, best: Literal["max", "min"] | None) -> Measure:
     """Show shares in per cent, others with as many digits as tell them apart."""
     if value.endswith(PER_CENT):
-        return Measure(value, f"{value} %", scale=100, best=best)
+        return Measure(value, f"{value} %", scale=100, best=best, limits=(0.0, 100.0))
     numbers = runs[value].to_numpy(dtype=float, na_value=np.nan)
     typical = np.median(np.abs(numbers[np.isfinite(numbers)])) if np.isfinite(numbers).any() else 0.0
     digits = int(np.clip(2 - np.floor(np.log10(typical)), 0, 6)) if typical > 0 else 2

@@ -36,6 +36,7 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
                 continue  # a measure that this architecture does not have
             drawn = _draws(measure, finished)
             result = estimate(drawn.to_numpy())
+            least, most = measure.possible(finished)
             rows.append(
                 {
                     **dict(zip(keys, key, strict=True)),
@@ -43,8 +44,8 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
                     "measure": measure.label,
                     "mean": result.mean,
                     "sd": result.sd,
-                    "ci95_low": result.mean - result.half_width,
-                    "ci95_high": result.mean + result.half_width,
+                    "ci95_low": _cut(result.mean - result.half_width, least, most),
+                    "ci95_high": _cut(result.mean + result.half_width, least, most),
                     "n_valid": result.n,
                     "n_finished": len(drawn),
                     **{f"n_{status}": int((group["status"] == status).sum()) for status in COUNTED},
@@ -100,6 +101,11 @@ def compare_runs(a: pd.Series, b: pd.Series, family: int = 1) -> Comparison:
     if 2 / 2 ** len(shared) <= LEVEL / family:
         return paired_test(a[shared].to_numpy(), b[shared].to_numpy())
     return unpaired_test(a.to_numpy(), b.to_numpy())
+
+
+def _cut(end: float, least: float, most: float) -> float:
+    """Return the end of an interval, cut at what is possible; NaN where there is none."""
+    return end if math.isnan(end) else min(max(end, least), most)
 
 
 def _seeds(runs: pd.DataFrame) -> pd.Series:

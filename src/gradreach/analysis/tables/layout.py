@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,12 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import TOO_SMALL
 from gradreach.analysis.tables.aggregation import COUNTED, only, summarize
 from gradreach.analysis.tables.specification import Computed, Measure, Table
-from gradreach.rounding import number
+from gradreach.rounding import number, with_interval
 
+ENDS = ("estimate", "95 % from", "to")
+"""What effects are told in; people read them in one column."""
+LEAST_PARTED, MOST_PARTED = 1000, 10**7
+"""From where to where numbers have thousands separators; beyond, floats are powers of ten."""
 Key = tuple[Any, ...]  # the values of a table's keys: those of a row, or of a column
 
 
@@ -49,18 +53,68 @@ def make(table: Table | Computed, results: Results) -> View:
     """Make a table."""
     if isinstance(table, Computed):
         numbers = table.compute(results)
-        text = numbers.apply(lambda column: column.map(lambda value: _significant(value, table.digits)))
+        shown = with_intervals(numbers)
+        text = shown.apply(lambda column: column.map(lambda value: _significant(value, table.digits)))
         return View(table, numbers, text, np.zeros(text.shape, dtype=bool))
-    numbers = summarize(results.runs, table)
+    numbers = told(summarize(results.runs, table), [*table.row_keys, table.lines])
     text, marked = wide(numbers, table)
     return View(table, numbers, text, marked, _notes(numbers, table, bool(marked.any())))
+
+
+def told(summary: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return the groups without those rows of the table whose runs are done and have no value at all."""
+    if summary.empty:
+        return summary
+    lost = summary[[f"n_{status}" for status in COUNTED]].sum(axis=1)
+    says = (summary["n_valid"] > 0) | (summary["n_finished"] == 0) | (lost > 0)
+    return summary[says.groupby([summary[key] for key in keys], dropna=False).transform("any")]
+
+
+def with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which estimates stand with their intervals, and their unit, in one column."""
+    if not {*ENDS, "unit"} <= {*frame}:
+        return frame
+    ends = frame[[*ENDS]].to_numpy(float)
+    numbers = [with_interval(*each, brackets=True) if not math.isnan(each[0]) else "–" for each in ends]
+    texts = [f"{text} {unit}".strip() for text, unit in zip(numbers, frame["unit"], strict=True)]
+    merged = frame.drop(columns=[*ENDS[1:], "unit"])
+    merged[ENDS[0]] = texts
+    return merged.rename(columns={ENDS[0]: "estimate [95 %]"})
+
+
+def by_quantity(view: View) -> list[tuple[str, pd.DataFrame, np.ndarray]]:
+    """Return a table in parts that show one quantity each: what it is with its unit, the table, which cells are best.
+
+    One of which every column shows another quantity stays whole, as does a computed one.
+    """
+    table, numbers = view.table, view.numbers
+    several = isinstance(table, Table) and not numbers.empty and (len(table.measures) > 1)
+    if not isinstance(table, Table) or not several or not (table.column_keys or any(m.line for m in table.measures)):
+        return [("", view.text, view.marked)]
+    parts = []
+    for name in dict.fromkeys(measure.line or measure.label for measure in table.measures):
+        mine = tuple(m for m in table.measures if name == (m.line or m.label))
+        some = numbers[numbers["measure"].isin([m.label for m in mine])]
+        some = some[some[table.lines] == mine[0].line].assign(**{table.lines: ""})
+        alone = tuple(replace(measure, line="") for measure in mine)
+        if some.empty:
+            continue
+        text, marked = wide(some, replace(table, measures=alone))
+        title = name
+        if len(alone) == 1:
+            said, measured = alone[0].label, alone[0].title
+            text = text.rename(columns=lambda head, said=said: str(head).removeprefix(f"{said}, "))
+            title = measured if name == said else f"{name}, {said}"
+        parts.append((title, text, marked))
+    return parts
 
 
 def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the table as people read it, and which of its cells are marked.
 
-    Cells: ``mean ± half-width (valid/planned)``, and what has become of the others. The chance level stands in a last
-    line, or beside the rows where it differs between them.
+    Cells: the mean with its interval, and where not every planned seed has a value how many have, and what has become
+    of the others. The chance level stands in a last line, or beside the rows where it differs between them; so do
+    parameters.
     """
     if summary.empty:
         return pd.DataFrame({"runs": ["none yet"]}), np.zeros((1, 1), dtype=bool)
@@ -69,10 +123,12 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     heads = {(label, column): head_of(label, table.column_keys, column) for label in measures for column in columns}
     by_row = summary.groupby(table.row_keys, sort=False, dropna=False)["chance"].nunique().max() <= 1
     beside = by_row and len(summary["chance"].dropna().unique()) > 1
+    sized = len(summary["parameters"].dropna().unique()) > 1
     lines, marks = [], []
     for key, group in summary.groupby([*table.row_keys, table.lines], sort=False, dropna=False):
         line = {name: plain(value) for name, value in zip(table.row_keys, key, strict=False)}
-        line["parameters"] = ", ".join(f"{int(p):,}" for p in sorted(group["parameters"].dropna().unique()))
+        if sized:
+            line["parameters"] = ", ".join(f"{int(p):,}" for p in sorted(group["parameters"].dropna().unique()))
         if beside:
             line["chance"] = _chance_beside(group, measures)
         if key[-1]:
@@ -84,7 +140,7 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
         best = set()
         for (label, column), head in heads.items():
             cell = cells.get((label, tuple(map(plain, column))))
-            line[head] = "" if cell is None else _cell(cell, measures[label].digits)
+            line[head] = "" if cell is None else _cell(cell, measures[label])
             if cell is not None and cell["marked"]:
                 best.add(head)
         lines.append(line)
@@ -140,14 +196,14 @@ def head_of(label: str, keys: Iterable[str], values: Iterable[Any]) -> str:
     return ", ".join([label, *(f"{key} {plain(value)}" for key, value in zip(keys, values, strict=True))])
 
 
-def _cell(cell: Mapping[Any, Any], digits: int) -> str:
-    lost = ", ".join(f"{cell[f'n_{status}']} {status}" for status in COUNTED if cell[f"n_{status}"])
-    counted = f"({cell['n_valid']}/{cell['n']}{', ' * bool(lost)}{lost})"
+def _cell(cell: Mapping[Any, Any], measure: Measure) -> str:
+    lost = [f"{cell[f'n_{status}']} {status}" for status in COUNTED if cell[f"n_{status}"]]
     if cell["n_valid"] == 0:
-        return f"– {counted}"
-    half = cell["ci95_high"] - cell["mean"]
-    interval = f" ± {number(half, f'.{digits}f')}" if math.isfinite(half) else ""
-    return f"{number(cell['mean'], f'.{digits}f')}{interval} {counted}"
+        return f"– ({', '.join(lost)})" if lost else "–"
+    counted = ", ".join([f"{cell['n_valid']}/{cell['n']}", *lost]) if lost or cell["n_valid"] != cell["n"] else ""
+    form = f",.{measure.digits}f"
+    text = with_interval(cell["mean"], cell["ci95_low"], cell["ci95_high"], form, measure.limits)
+    return f"{text} ({counted})" if counted else text
 
 
 def _level(chance: float, measure: Measure) -> str:
@@ -156,5 +212,6 @@ def _level(chance: float, measure: Measure) -> str:
 
 def _significant(value: Any, digits: int) -> str:
     if isinstance(value, float | np.floating):
-        return "–" if math.isnan(value) else number(float(value), f".{digits}g")
-    return plain(value)
+        whole = LEAST_PARTED <= abs(value) < MOST_PARTED
+        return "–" if math.isnan(value) else number(float(value), ",.0f" if whole else f".{digits}g")
+    return f"{value:,}" if isinstance(value, int | np.integer) and value >= LEAST_PARTED else plain(value)

@@ -1,6 +1,7 @@
 """What a table shows: which numbers of which runs, grouped by what."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,6 +12,8 @@ import pandas as pd
 from gradreach.analysis.results import Results, numbers
 
 KEYS = "architecture"
+POSITIVE = re.compile(r"gradient/.*\.(reach|half_life|decay)(?:/(\d+))?")
+"""Metrics that are never below zero."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Measure:
     - ``scale``: 100 for per cent.
     - ``needs``: another column and the least it must be for the number to mean anything.
     - ``best``: which end is good; the best of a column is marked where it beats every other.
+    - ``unit``: of what is shown, where the label does not tell it.
+    - ``limits``: what the shown numbers cannot leave.
     """
 
     metric: str
@@ -33,6 +38,13 @@ class Measure:
     scale: float = 1.0
     needs: tuple[str, float] | None = None
     best: Literal["max", "min"] | None = None
+    unit: str = ""
+    limits: tuple[float, float] = (-math.inf, math.inf)
+
+    @property
+    def title(self) -> str:
+        """The label with its unit, as the head of a table that shows nothing else."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
 
     def values(self, runs: pd.DataFrame) -> np.ndarray:
         """Return the measure of every run, NaN where it has none."""
@@ -47,6 +59,25 @@ class Measure:
             return np.ones(len(runs), dtype=bool)
         return np.asarray(numbers(runs, self.needs[0]) >= self.needs[1])
 
+    def possible(self, runs: pd.DataFrame) -> tuple[float, float]:
+        """Return what the measure of some runs cannot leave."""
+        return possible(self.metric, self.limits, runs)
+
+
+def possible(metric: str, limits: tuple[float, float], runs: pd.DataFrame) -> tuple[float, float]:
+    """Return the limits of a metric; a reach of some runs ends at their longest lag, and is no less than none.
+
+    >>> possible("gradient/end/h.reach", (-math.inf, math.inf), pd.DataFrame({"seq_len": [50, 128]}))
+    (0.0, 127.0)
+    """
+    found = POSITIVE.fullmatch(metric)
+    if not found:
+        return limits
+    lengths = [float(found[2])] if found[2] else numbers(runs, "test_length" if "test_length" in runs else "seq_len")
+    known = [length for length in lengths if not math.isnan(length)]
+    longest = max(known) - 1 if found[1] == "reach" and known else math.inf
+    return max(limits[0], 0.0), min(limits[1], longest)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -59,6 +90,7 @@ class Table:
     - ``rows``, ``columns``: a key of the run table, or several; no columns: one column a measure.
     - ``lines``: what the lines of a group are called.
     - ``where``: which runs; a value, or a list of values, for columns of the run table.
+    - ``general``: those sentences of ``reading`` that are not of this table alone.
     """
 
     name: str
@@ -69,6 +101,7 @@ class Table:
     columns: str | tuple[str, ...] = "seq_len"
     lines: str = "line"
     where: Mapping[str, Any] = field(default_factory=dict)
+    general: tuple[str, ...] = ()
 
     @property
     def row_keys(self) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gradreach.analysis.pages.findings import findings
 from project import PROJECT
 
 PAGES = sorted(page for glob in ("*.zh.md*", "docs/*.zh.md*") for page in PROJECT.glob(glob))
@@ -58,3 +59,18 @@ def test_the_glossary_has_the_same_terms_in_both_languages() -> None:
         for name in ("glossary.md", "glossary.zh.md")
     ]
     assert found[0] == found[1]
+
+
+def test_the_findings_are_the_same_in_both_languages() -> None:
+    template = PROJECT / "docs" / "findings.md.jinja"
+    both = [template, template.with_name("findings.zh.md.jinja")]
+    pages = [findings([PROJECT / "results"], PROJECT / "experiments", each) for each in both]
+    same = [r"!\[.*\]\((.+)\)$", r"^\| \[(C\w+)\]", r"^\|.*\| ([✔✘◌▫×()\d]+) \|", r"^(\*\*\d)\. ", r"^(- \*\*|- |## )"]
+    for shown in same:  # pictures, claims, signs, what was learned, points
+        found = [re.findall(shown, page, re.MULTILINE) for page in pages]
+        assert found[0] == found[1], shown
+    says = re.findall(r'"says": "(.+)"', template.read_text(encoding="utf-8"))
+    words = both[1].read_text(encoding="utf-8")
+    assert [each for each in says if f'"{each}": {{' not in words] == []
+    claims = re.findall(r"^\| \[(C\w+)\]", pages[0], re.MULTILINE)
+    assert [each for each in claims if f'"{each}": ' not in words] == []

@@ -25,7 +25,7 @@ from gradreach.sweeps.plan import plan
 from gradreach.sweeps.space import read_space
 from project import PROJECT
 
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [PROJECT / "README.md", PROJECT / "README.zh.md", *sorted((PROJECT / "docs").glob("*.md"))]
 PROGRAMS = "python|gradreach|make|pip|wandb|ray|optuna-dashboard"
 
 NOT_RUN = {

@@ -53,6 +53,7 @@ CHANGELOG
 ```{toctree}
 :hidden:
 :caption: 中文
+README.zh
 docs/findings.zh
 docs/glossary.zh
 docs/notes.zh

@@ -49,6 +49,15 @@ def test_a_page_and_its_chinese_one_link_each_other(page: Path) -> None:
         assert f"]({there.name.removesuffix('.jinja')})" in "".join(here.read_text(encoding="utf-8").splitlines()[:6])
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_set_bold_is_bold(page: Path) -> None:
+    """Markdown takes ** between a sign and a letter for the beginning of something, not for an end."""
+    for line in re.sub(r"`[^`]*`", "x", page.read_text(encoding="utf-8")).splitlines():
+        parts = line.split("**")
+        for bold, after in zip(parts[1::2], parts[2::2], strict=False):
+            assert not (re.search(r"[：，。；、）”]$", bold) and re.match(r"\w", after)), f"**{bold}**{after}"
+
+
 def test_a_change_of_the_english_page_shows_and_one_of_its_lines_does_not(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("test_chinese.PROJECT", tmp_path)
     signed = []

@@ -53,7 +53,7 @@ CHANGELOG
 ```{toctree}
 :hidden:
 :caption: 中文
-README.zh
+简介 <README.zh>
 docs/findings.zh
 docs/glossary.zh
 docs/notes.zh

@@ -23,7 +23,7 @@ def shown(table):
     return [line.split() for line in screen.getvalue().splitlines() if line.strip(" ─")]
 
 
-CHRONO = r"model=lstm task=recall model.chrono=\${seq_len}"
+CHRONO = "model=lstm task=recall model.chrono=${seq_len}"
 
 
 def test_a_row_is_a_configuration_and_a_column_a_length(planned):

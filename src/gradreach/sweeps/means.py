@@ -16,7 +16,7 @@ from gradreach.sweeps.plan import Job, varied
 
 ROWS, COLUMNS = 16, 6
 """More than these make no small table; ``gradreach table`` makes any."""
-FOLLOWS_LENGTH = re.compile(r"\$\{seq_len\}$")
+FOLLOWS_LENGTH = re.compile(r"\$\\?\{seq_len\\?\}")  # Hydra may have escaped the braces
 Score = tuple[str, float]
 """A metric, and its value on the test."""
 

@@ -1,4 +1,4 @@
-"""One thing has one look and one name, and what meets in a panel can be told apart: by the colour-blind, and in grey."""
+"""One thing has one look and one name, and what meets in a panel is told apart: by the colour-blind, and in grey."""
 
 from itertools import combinations
 
@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from colour_vision import difference, seen
+from gradreach.analysis.figures import against_known, decoding_by_lag, dots, metric_by_cost
 from gradreach.analysis.figures.common import Series
 from gradreach.analysis.figures.panels import split
+from gradreach.analysis.results import Results
+from gradreach.analysis.study.study_files import load_study
 from gradreach.look import SHADES, axis_label, display_name, look_of, looks_of, palette_css
 from gradreach.look.colours import RAMP
 from gradreach.look.looks import FAMILIES, FIXED
 from gradreach.look.words import MODELS, TASKS
+from gradreach.run_table.load import load_runs
 from project import PROJECT
 
 APART = 20
@@ -20,7 +24,7 @@ GREY = 5
 """L*: between colours of one panel that are printed in grey; their dashes and markers differ too."""
 
 CHARTS = {
-    "calm start": ["rnn", "lstm", "gru", "cnn k=3", "cnn k=5"],
+    "first quickstart": ["rnn", "lstm", "gru", "cnn k=3", "cnn k=5"],
     "quickstart": ["rnn", "lstm", "lstm chrono", "gru", "tcn k=3", "tcn k=5"],
     "vanishing_gradient": [
         "gru",
@@ -54,6 +58,10 @@ CHARTS = {
     "parameter_sharing": ["convolution", "locally connected", "dense"],
     "kernel_size": ["1 layer", "3 layers"],
     "families": [next(iter(models)) for models in FAMILIES.values()],
+    "gates of an LSTM": ["forget gate", "input gate", "output gate", "the notes' tanh'·f"],
+    "gates of a GRU": ["reset gate", "update gate (weighs the old state)"],
+    "stages": ["before training", "after training"],
+    "states": ["hidden state h", "cell c"],
     "five numbers": ["1", "2", "4", "8", "16"],
     "a user's models": ["mine", "yours", "theirs", "ours", "nobody's"],
 }
@@ -72,6 +80,22 @@ PAIRS = [
     for panel in panels(names)
     for pair in combinations(panel, 2)
 ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [path.parent.name for path in sorted((PROJECT / "results").glob("*/runs.csv"))])
+def test_charts_of_committed_studies_are_listed(name):
+    """Each chart whose lines or points are architectures; those of rows have names beside them."""
+    runs = load_runs(name, PROJECT / "results")
+    study = load_study(name, PROJECT / "experiments", runs)
+    results = Results(study.prepare(runs))
+    listed = [set(names) for names in CHARTS.values()]
+    for picture in study.pictures:
+        options = {"by": "architecture", **picture.options}
+        key = options.get("beside", "task") if picture.draw is dots else options["by"]
+        if key == "architecture" and picture.draw not in (dots, against_known, decoding_by_lag, metric_by_cost):
+            shown = set(results.along(["test_length"]).where(picture.where).runs[key])
+            assert any(shown <= names for names in listed), f"{name}/{picture.name}: {sorted(shown)}"
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)

@@ -2,7 +2,7 @@
 
 Hues belong to families: ``r`` recurrent, ``l`` LSTM and ``g`` GRU, ``c`` convolutional, ``s`` linear recurrences and
 state spaces, ``a`` attention, ``d`` networks without memory; ``u`` is for what is not an architecture. The shades were
-found by search: those that meet in a panel differ for normal eyes, in deuteranopia and in grey (``tests/test_look.py``).
+found by search: those that meet in a panel differ for normal eyes, in deuteranopia, in grey (``tests/test_look.py``).
 """
 
 SHADES = {

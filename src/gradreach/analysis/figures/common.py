@@ -212,7 +212,7 @@ def draw_curve(axes: Axes, x: Sequence[float] | np.ndarray, y: np.ndarray, label
     known = np.concatenate([[False], np.isfinite(y), [False]])
     lonely = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
     dots: Any = {"marker": LONELY, "markersize": 2.5, "markevery": lonely.tolist()} if len(lonely) else {}
-    said: Any = {"label": label if known.any() else f"{label} (no value)"} if label else {}
+    said: Any = {"label": label if known.any() or "(0/" in label else f"{label} (no value)"} if label else {}
     (line,) = axes.plot(x, y, **look, **dots, **said)
     return line
 

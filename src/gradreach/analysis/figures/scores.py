@@ -71,26 +71,23 @@ def metric_against(
     """
     shown = layout(results.runs, panels, by)
     with save_figure(stem, shown.rows, shown.columns, sharey=True, sharex=False, size=shown.size) as drawn:
-        limits: list[tuple[float, float]] = []
-        for axes, panel in shown.fill(drawn):
+        panes = list(shown.fill(drawn))
+        for axes, panel in panes:
             draw_measure(axes, panel, x, measure, by, median=log)
             draw_threshold(axes, threshold)
-            limits.append(axes.get_ylim())
+        limits = panes[0][0].get_ylim()  # before chance, which may be far off
+        for axes, panel in panes:
             draw_chance(axes, panel.runs, measure, x)
             shade_training(axes, panel.runs, x)
             if x == TEST_LENGTH and measure.metric.endswith(".reach"):
                 draw_whole(axes, panel.runs, x)
-            axes.set_xlabel(axis_label(x))
-        shown_axes = figure_of(drawn).axes
-        if whole and measure.metric.endswith("accuracy"):
-            show_whole_range(shown_axes[0], measure)
-        elif not whole:
-            shown_axes[0].set_ylim(*limits[-1])
+            axes.set(xlabel=axis_label(x), ylabel=measure.label if leftmost(axes) else "")
+        if whole:
+            show_whole_range(panes[0][0], measure)
+        else:
+            panes[0][0].set_ylim(limits)
         if log:
-            log_scale(*shown_axes)
-        for axes in shown_axes:
-            if leftmost(axes):
-                axes.set_ylabel(measure.label)
+            log_scale(*(axes for axes, _ in panes))
         head(figure_of(drawn), f"{without_unit(measure.label)}, by {without_unit(axis_label(x))}")
         label_lines(figure_of(drawn))
     return figure_of(drawn)

@@ -90,10 +90,8 @@ def draw_curves(axes: Axes, panel: Panel, history: pd.DataFrame, measure: Measur
             values = curve.to_numpy(float) * measure.scale
             status = str(some.set_index("run_id").loc[run_id, "status"])
             line = draw_curve(axes, curve.index.to_numpy(float), values, color=look.color, **THIN)
-            tell(
-                line,
-                f"{look.name}, run {run_id} ({status}): {number(values[-1], '.4g')} at epoch {number(curve.index[-1], 'g')}",
-            )
+            last = f"{number(values[-1], '.4g')} at epoch {number(curve.index[-1], 'g')}"
+            tell(line, f"{look.name}, run {run_id} ({status}): {last}")
             if status in ("diverged", "failed"):
                 axes.plot(curve.index[-1], values[np.isfinite(values)][-1:].sum(), "x", color=look.color)
         middle = pd.DataFrame(curves).median(axis=1) * measure.scale

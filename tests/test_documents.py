@@ -29,6 +29,7 @@ PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 PROGRAMS = "python|gradreach|make|pip|wandb|ray|optuna-dashboard"
 
 NOT_RUN = {
+    r"git clone": "is how a reader gets here, and ends with make sweep",
     r"make |pip install": "sets up an environment; .ci/run makes lint, openwandb, test",
     r"wandb (login|sync|sweep|agent)": "needs an account",
     r"wandb leet": "is wandb's own, and reads keys",

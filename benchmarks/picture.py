@@ -10,7 +10,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from benchmarks.growth import GROWTH
 from benchmarks.measure import Row
 from benchmarks.one_run import LOOP, LOOP_FLUSHING, RUNS, RUNS_TORCH
-from gradreach.drawing import save_figure, series
+from gradreach.drawing import INK, save_figure
+from gradreach.look import Look, looks_of
 
 LINES = {
     LOOP: "loop by hand",
@@ -37,9 +38,9 @@ def curves(rows: Sequence[Row]) -> dict[str, list[tuple[int, float]]]:
     return found
 
 
-def look(name: str) -> dict[str, Any]:
+def look(name: str) -> Look:
     """Return colour, dash and marker of a line: the same whichever others there are."""
-    return series(list(LINES).index(name))
+    return looks_of(LINES)[name]
 
 
 def draw(rows: Sequence[Row], stem: Path) -> bool:
@@ -49,7 +50,7 @@ def draw(rows: Sequence[Row], stem: Path) -> bool:
         return False
     with save_figure(stem, size=(6.2, 3.6)) as (axes,):
         for name, points in found.items():
-            axes.plot(*zip(*points, strict=True), **look(name), markersize=4)
+            axes.plot(*zip(*points, strict=True), **look(name).line, markersize=4)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         lengths = sorted({length for points in found.values() for length, _ in points})
@@ -63,11 +64,11 @@ def draw(rows: Sequence[Row], stem: Path) -> bool:
 
 
 def label(axes: Axes, found: dict[str, list[tuple[int, float]]]) -> None:
-    """Name each line at its end, in its colour, and no two names on top of each other."""
+    """Name each line at its end, and no two names on top of each other."""
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = {name: to_axes.transform(points[-1])[1] for name, points in found.items()}
     height = -1.0
     for name in sorted(found, key=lambda name: heights[name]):
         height = max(heights[name], height + CLOSEST)
         place: Any = {"transform": axes.transAxes, "va": "center", "fontsize": 8}
-        axes.text(1.01, height, LINES[name], color=look(name)["color"], **place)
+        axes.text(1.01, height, LINES[name], color=INK, **place)

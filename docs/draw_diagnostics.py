@@ -15,12 +15,15 @@ from gradreach.diagnostics import (
     gradient_profile,
     trace,
 )
-from gradreach.drawing import COLOURS, TIMELESS, draw_band, draw_run_profile, save_figure
+from gradreach.drawing import TIMELESS, draw_band, draw_run_profile, save_figure
+from gradreach.look import look_of, looks_of
 from gradreach.models import LSTM, SequenceModel
 from gradreach.tasks import Batch
 
 FIGURES = Path(__file__).parent / "figures"
 WIDTH, CHANNELS, LENGTH, EXAMPLES = 64, 8, 120, 32
+
+BIASES = {0: look_of("lstm"), 3: look_of("lstm b=3")}
 
 
 def read_last(output: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
@@ -48,14 +51,14 @@ def draw_profiles() -> None:
     """Draw norm against lag for untrained layers."""
     torch.manual_seed(1)
     layers = {
-        "RNN": nn.RNN(CHANNELS, WIDTH, batch_first=True),
-        "GRU": nn.GRU(CHANNELS, WIDTH, batch_first=True),
-        **{f"LSTM, forget bias {bias}": lstm(bias) for bias in (0, 1, 3)},
+        "rnn": nn.RNN(CHANNELS, WIDTH, batch_first=True),
+        "gru": nn.GRU(CHANNELS, WIDTH, batch_first=True),
+        **{f"lstm b={bias}" if bias else "lstm": lstm(bias) for bias in (0, 1, 3)},
     }
     with save_figure(FIGURES / "profile", size=(6.0, 3.4)) as (axes,):
-        for i, (name, layer) in enumerate(layers.items()):
+        for name, layer in layers.items():
             curve = gradient_profile(layer, probe(), read_last).query("quantity == 'h'")
-            draw_band(axes, *(curve[c].to_numpy(float) for c in ("lag", "q10", "median", "q90")), i, name)
+            draw_band(axes, *(curve[c].to_numpy(float) for c in ("lag", "q10", "median", "q90")), look_of(name))
         axes.set(xlabel="lag (steps back from where the loss reads)", ylabel="log10 ‖dL/dh‖: median, 10–90 %")
         axes.legend()
 
@@ -64,16 +67,16 @@ def draw_terms() -> None:
     """Draw which lag teaches the recurrent weights, and what the gates do."""
     layers = {bias: trace(lstm(bias), probe(), read_last).layers[0] for bias in (0, 3)}
     with save_figure(FIGURES / "terms", size=(6.0, 3.0)) as (axes,):
-        for i, (bias, layer) in enumerate(layers.items()):
+        for bias, layer in layers.items():
             shares = bptt_shares(layer).query("weight == 'W_s'")
-            axes.plot(shares["lag"], shares["share"], color=COLOURS[i], label=f"LSTM, forget bias {bias}")
+            axes.plot(shares["lag"], shares["share"], color=BIASES[bias].color, label=f"LSTM, forget bias {bias}")
         axes.set(xlabel="lag", ylabel="share of dL/dW_s", xlim=(-1, 60))
         axes.legend()
     with save_figure(FIGURES / "gates", size=(6.0, 3.0)) as (axes,):
-        for i, (bias, layer) in enumerate(layers.items()):
+        for bias, layer in layers.items():
             counts = gate_histograms(layer).query("gate == 'f'")
             heights = counts["count"] / counts["count"].sum()
-            axes.stairs(heights, [*counts["low"], 1.0], color=COLOURS[i], label=f"forget gate, bias {bias}")
+            axes.stairs(heights, [*counts["low"], 1.0], color=BIASES[bias].color, label=f"forget gate, bias {bias}")
         axes.set(xlabel="value of the gate", ylabel="share")
         axes.legend()
 
@@ -81,7 +84,8 @@ def draw_terms() -> None:
 def draw_field() -> None:
     """Draw what the middle output of convolutions looks at."""
     with save_figure(FIGURES / "receptive_field", size=(6.0, 3.0)) as (axes,):
-        for i, layers in enumerate((2, 8)):
+        looks = looks_of(["2", "8"])
+        for layers in (2, 8):
             torch.manual_seed(1)
             sizes = [1] + [16] * layers
             convolutions = [nn.Conv1d(a, b, 5, padding="same") for a, b in pairwise(sizes)]
@@ -92,7 +96,7 @@ def draw_field() -> None:
 
             found = effective_receptive_field(encode, torch.randn(64, 81, 1))
             label = f"{layers} layers, k = 5: reaches {found.extent} steps, spread {found.spread:.1f}"
-            axes.plot(found.weights["offset"], found.weights["weight"], color=COLOURS[i], label=label)
+            axes.plot(found.weights["offset"], found.weights["weight"], color=looks[str(layers)].color, label=label)
         axes.set(
             xlabel="offset from the output's centre (steps)",
             ylabel="share of |gradient|",

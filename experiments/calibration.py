@@ -110,7 +110,7 @@ STUDY = Study(
                 "is known the two stand beside each other; they share their step Jacobians, so that neither checks the other."
             ),
         ),
-        figure("against_known"),
+        figure("against_known", threshold=NEAR),
     ],
     caveats=[
         (

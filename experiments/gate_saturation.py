@@ -111,7 +111,8 @@ STUDY = Study(
             name="shares",
             by="setting",
             gates={gate: FACTORS[gate] for gate in ("notes", "f")},
-            about="The claim is right where grey is less than half.",
+            about="The claim is right where both ends together pass the threshold.",
+            threshold=50,
         ),
     ],
     caveats=[

@@ -124,11 +124,11 @@ STUDY = Study(
         figure(
             "metric_against",
             name="centre",
-            about="Before training; later steps are above. Lines: 0, and half a step.",
+            about="Before training; later steps are above.",
             where=KNOWN,
             x="kernel_size",
             measure=CENTRE,
-            lines=(0, 0.5),
+            threshold={"no shift": 0, "threshold": SHIFT, "half a step": 0.5},
         ),
     ],
     caveats=[

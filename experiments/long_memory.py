@@ -135,18 +135,18 @@ STUDY = Study(
             columns="T",
             where={"task": "adding"},
         ),
-        figure("metric_against", name="copy", about="Symbols recalled.", where={"task": "copy"}, x="T"),
+        figure(
+            "metric_against", name="copy", about="Symbols recalled.", where={"task": "copy"}, x="T", threshold=COPIED
+        ),
         figure(
             "metric_against",
             name="adding",
-            about=(
-                "Logarithmic; intervals are cut at zero: a bar that leaves the picture reaches it. One seed that fails lifts "
-                "a mean far."
-            ),
+            about="Mean squared error of adding.",
             where={"task": "adding"},
             x="T",
             measure=measure("test/mse", "mean squared error"),
             log=True,
+            threshold=ADDED,
         ),
     ],
     caveats=[

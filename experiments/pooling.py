@@ -98,7 +98,7 @@ STUDY = Study(
                 name=change,
                 about=f"How far features move under {CHANGES[change]}, after training; left of the line next to nothing is left.",
                 order=["none", *WINDOWS, *HEADS],
-                line=(INDIFFERENT, "threshold of pooling"),
+                threshold=INDIFFERENT,
             )
             for change in ("shift", "noise_25")
         ),

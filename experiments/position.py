@@ -72,7 +72,7 @@ STUDY = Study(
             "dots",
             about=f"A network that ignores position stays below the line in “{HALF}”.",
             beside="question",
-            line=(IGNORED, "threshold of the rule"),
+            threshold=IGNORED,
         ),
     ],
     caveats=[

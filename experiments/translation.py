@@ -74,7 +74,7 @@ STUDY = Study(
             name="lost",
             about="Accuracy lost where the pattern stands on the other side. Zero: invariant.",
             measure=LOST,
-            line=(INVARIANT, "threshold of the rule"),
+            threshold=INVARIANT,
         ),
     ],
     caveats=[

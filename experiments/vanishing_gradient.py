@@ -194,6 +194,7 @@ STUDY = Study(
             "metric_against",
             name="exponent_at_start",
             measure=measure(START, "λ_1 before training (per step)"),
+            threshold=VANISHING,
             about=(
                 "It is a property of the start, not of the length (chrono is a start that is made for the length). Above 0 "
                 "gradients explode."

@@ -26,10 +26,14 @@ UNTIL = {"README.zh.md": "\n## What a run is made of\n"}
 
 
 def signature(source: Path, until: str = "") -> str:
-    """Return the last line of the page that was written from an English text; where its lines end does not count."""
+    """Return the last line of the page that was written from an English text; where its lines end does not count.
+
+    Nor does a whole line in italics: of a page by hand that is the sentence that comes from the records.
+    """
     text = source.read_text(encoding="utf-8")
     assert until in text, f"{source.name} has no {until.strip()} any more: say in UNTIL where its Chinese part ends"
-    text = " ".join((text.partition(until)[0] if until else text).split())
+    text = text.partition(until)[0] if until else text
+    text = " ".join(re.sub(r"^\*[^*].*\*$", "", text, flags=re.MULTILINE).split())
     name, digest = source.relative_to(PROJECT), sha256(text.encode()).hexdigest()[:12]
     return f"{{# {name}: {digest} #}}" if source.suffix == ".jinja" else f"<!-- {name}: {digest} -->"
 
@@ -46,7 +50,7 @@ def test_a_chinese_page_was_written_from_the_english_one_as_it_is(page: Path) ->
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
 def test_a_page_and_its_chinese_one_link_each_other(page: Path) -> None:
     for here, there in ((page, english(page)), (english(page), page)):
-        assert f"]({there.name.removesuffix('.jinja')})" in "".join(here.read_text(encoding="utf-8").splitlines()[:6])
+        assert f"]({there.name.removesuffix('.jinja')})" in here.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

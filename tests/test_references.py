@@ -13,7 +13,8 @@ from project import PROJECT
 sys.path.append(str(PROJECT / "docs" / "site"))
 from citations import TABLE, citations, prose, references
 
-PROSE = ("*.md", "docs/*.md", "docs/*.jinja", "docs/notebooks/*", "src/**/*.py", "experiments/*.py", "conf/**/*.yaml")
+PROSE = ("*.md", "docs/*.md", "docs/*.jinja", "docs/notebooks/*", "conf/**/*.yaml")
+PROSE += ("src/**/*.py", "experiments/*.py", "tests/**/*.py", "benchmarks/*.py")
 PUBLISHED = {
     path.stem: yaml.safe_load(path.read_text("utf-8"))["published"]
     for path in sorted((PROJECT / "conf" / "published").glob("*.yaml"))
@@ -28,7 +29,9 @@ def filed(paper: dict[str, str]) -> str:
 def named() -> dict[str, set[Path]]:
     """Return where each citation stands."""
     found: dict[str, set[Path]] = {filed(paper): {Path("conf/published")} for paper in PUBLISHED.values()}
-    for path in (path for pattern in PROSE for path in PROJECT.glob(pattern) if path != TABLE):
+    for path in (path for pattern in PROSE for path in PROJECT.glob(pattern)):
+        if path in (TABLE, Path(__file__)):
+            continue
         for key, _ in citations(prose(path.read_text(encoding="utf-8"))):
             found.setdefault(key, set()).add(path.relative_to(PROJECT))
     return found

@@ -18,24 +18,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL.Image import Image, fromarray
 
+from gradreach.look import Look, axis_label, look_of, looks_of
 from gradreach.system.files import write_atomically
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999999")
-"""Okabe and Ito's palette, 2008; neighbours differ in lightness too. Black is for lines to compare with, so Tol's wine
-stands in its place."""
-DASHES: Any = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 3)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h")
+INK = "#000000"
+"""Of axes, texts and lines to compare with; no series has it. Pages show it in the colour of their text."""
 PALE = 0.35
 """How opaque is what is not complete."""
-
-
-def series(i: int) -> dict[str, Any]:
-    """Return colour, dash and marker of the i-th of many: no two of the first 64 share both colour and dash."""
-    return {
-        "color": COLOURS[i % len(COLOURS)],
-        "linestyle": DASHES[(i + i // len(COLOURS)) % len(DASHES)],
-        "marker": MARKERS[i % len(MARKERS)],
-    }
 
 
 STYLE: Any = {
@@ -71,14 +60,11 @@ ANONYMOUS: Any = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 QUANTITIES = {"x": "input, ‖dL/dx‖", "h": "state, ‖dL/dh‖", "c": "cell, ‖dL/dc‖", "y": "output, ‖dL/dy‖"}
 
 
-def draw_band(
-    axes: Axes, lag: np.ndarray, low: np.ndarray, middle: np.ndarray, high: np.ndarray, i: int, label: str
-) -> None:
-    """Draw a line with its band in the i-th colour; what is not finite leaves a gap."""
-    colour = COLOURS[i % len(COLOURS)]
+def draw_band(axes: Axes, lag: np.ndarray, low: np.ndarray, middle: np.ndarray, high: np.ndarray, look: Look) -> None:
+    """Draw a line with its band; what is not finite leaves a gap."""
     low, middle, high = (np.where(np.isfinite(values), values, np.nan) for values in (low, middle, high))
-    axes.plot(lag, middle, color=colour, linestyle=DASHES[i % len(DASHES)], label=label)
-    axes.fill_between(lag, low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(lag, middle, color=look.color, linestyle=look.linestyle, label=look.name)
+    axes.fill_between(lag, low, high, color=look.color, alpha=0.18, linewidth=0)
 
 
 def draw_run_profile(profile: pd.DataFrame) -> Figure:
@@ -124,10 +110,10 @@ def draw_by_length(measured: pd.DataFrame) -> Figure:
     shown = [names for names in (scores, reaches) if names]
     figure = Figure(figsize=(3.2 * len(shown), 2.8), dpi=100)
     for axes, names in zip(figure.subplots(1, len(shown), squeeze=False).flat, shown, strict=True):
-        for i, name in enumerate(names):
-            look = series(i)
-            axes.plot(measured["test_length"], measured[name], **look, label=name.rpartition("/")[2])
-        axes.set(xlabel="test_length", ylabel="reach (steps)" if names is reaches else names[0])
+        looks = looks_of(name.rpartition("/")[2] for name in names)
+        for name, look in zip(names, looks.values(), strict=True):
+            axes.plot(measured["test_length"], measured[name], **look.line, label=look.name)
+        axes.set(xlabel=axis_label("test_length"), ylabel="reach (steps)" if names is reaches else names[0])
         axes.legend(frameon=False)
     figure.subplots_adjust(left=0.12, right=0.97, bottom=0.17, wspace=0.35)
     return figure
@@ -176,9 +162,9 @@ def _made_run_profile_panels(rows: int, columns: int) -> tuple[Figure, Any, Axes
 
 def draw_norms(axes: Axes, curves: pd.DataFrame) -> None:
     """Draw the rows of one layer and quantity against lag, a band for each stage."""
-    for i, (stage, curve) in enumerate(curves.groupby("stage", sort=False)):
+    for stage, curve in curves.groupby("stage", sort=False):
         lag, low, middle, high = (curve[name].to_numpy(float) for name in ("lag", "q10", "median", "q90"))
-        draw_band(axes, lag, low, middle, high, i, str(stage))
+        draw_band(axes, lag, low, middle, high, look_of(f"{'before' if stage == 'start' else 'after'} training"))
     axes.set_xlabel("lag (steps back)")
 
 

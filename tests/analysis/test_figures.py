@@ -18,17 +18,20 @@ from gradreach.analysis.figures import (
     learning_curves,
     metric_against,
     metric_by_cost,
+    reach_and_score,
 )
-from gradreach.analysis.figures.captions import READING, explained
+from gradreach.analysis.figures.captions import MEANS, READING, explained
 from gradreach.analysis.figures.common import Point
 from gradreach.analysis.figures.costs import pareto
 from gradreach.analysis.figures.dots import dots
+from gradreach.analysis.figures.labels import spread
 from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import estimate
 from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.tables.specification import Measure
-from gradreach.drawing import as_svg, series
+from gradreach.drawing import as_svg
+from gradreach.look import display_name, look_of
 from made_up import EPOCHS, results
 from project import PROJECT
 
@@ -42,6 +45,7 @@ FIGURES = {
     "gates": gates_through_training,
     "decoding": decoding_by_lag,
     "cost": metric_by_cost,
+    "reach": reach_and_score,
     "ranks": partial(critical_difference, over=("seq_len",)),
 }
 MANY = [f"model{i}" for i in range(12)]
@@ -56,12 +60,13 @@ LACKING = {
 
 
 def texts(figure):
-    """Return what the legend says."""
-    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    """Return what stands at lines, at points and in a key."""
+    keys = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    return [*(text.get_text() for axes in figure.axes for text in axes.texts), *keys]
 
 
 def lines(axes, label=None):
-    return [line for line in axes.get_lines() if label is None or line.get_label() == label]
+    return [line for line in axes.get_lines() if label is None or line.get_label() == display_name(label)]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -119,7 +124,18 @@ def test_gradients_are_the_profiles_relative_to_their_largest(tmp_path):
     start, _ = gradient_by_lag(data, tmp_path / "lag").axes
     (line,) = lines(start, "lstm")
     np.testing.assert_allclose(line.get_ydata(), 10 ** (-0.1 * np.arange(8)))
-    assert len(lines(start)) == 3 + 1 + 2 + 1  # seeds, their median, what the legend says of both, the line at 1 %
+    assert len(lines(start)) == 3 + 1 + 1  # seeds, their median, the line at 1 %
+
+
+def test_a_run_is_a_dot_at_its_share_of_the_longest_lag_and_lines_have_their_names_beside_them(tmp_path):
+    data = results(models=("cnn", "lstm"))
+    norms, runs = reach_and_score(data, tmp_path / "reach", quantity="h", seq_len=8).axes
+    dots = [line for line in runs.get_lines() if str(line.get_gid()).startswith("tip: ") and len(line.get_xdata()) == 1]
+    told = data.runs["gradient/end/h.reach"] / (data.runs["seq_len"] - 1), 100 * data.runs["test/accuracy"]
+    drawn = [[line.get_xdata()[0] for line in dots], [line.get_ydata()[0] for line in dots]]
+    np.testing.assert_allclose(drawn, np.array(told, float))
+    assert {text.get_text() for text in norms.texts} >= {"CNN", "LSTM"}
+    assert "8 steps" in norms.get_title()
 
 
 def test_the_heat_map_holds_a_row_a_lag_and_a_column_an_epoch(tmp_path):
@@ -134,9 +150,8 @@ def test_the_heat_map_holds_a_row_a_lag_and_a_column_an_epoch(tmp_path):
 def test_what_states_tell_is_the_mean_over_runs_by_lag_and_by_position(tmp_path):
     told = decoding_by_lag(results(models=("lstm",), lengths=(8,)), tmp_path / "decoding")
     inputs, target = told.axes
-    assert texts(told) == [
-        f"{part}, {when} training" for when in ("before", "after") for part in ("hidden state h", "cell c")
-    ]
+    names = {f"{part}, {when} training" for when in ("before", "after") for part in ("hidden state h", "cell c")}
+    assert set(texts(told)) == names
     for axes, places in ((inputs, ["0", "2"]), (target, ["50", "100"])):
         assert [label.get_text() for label in axes.get_xticklabels()] == places
         for label, r2 in (("hidden state h, after training", 0.6), ("cell c, before training", 0.5)):
@@ -159,7 +174,7 @@ def test_learning_curves_show_every_seed_and_their_median(tmp_path):
 def test_half_lives_of_curves_that_are_no_exponentials_do_not_count(tmp_path):
     data = results(models=("lstm",), lengths=(8, 16))
     _, end, _, reach = half_life_and_reach(data, tmp_path / "half").axes
-    (line,) = lines(end, "lstm (half-life)") or lines(end, "lstm")
+    (line,) = lines(end, "lstm")
     np.testing.assert_allclose(line.get_ydata(), [5.5, 5.5])  # seeds 1 and 2; seed 0 has R² 0.5
     (line,) = lines(reach, "lstm")
     np.testing.assert_allclose(line.get_ydata(), [7, 15])
@@ -176,12 +191,12 @@ def test_gates_begin_before_training(tmp_path):
 def test_what_is_lacking_is_pale_and_counted(tmp_path):
     data = results(status=lambda model, length, seed: "diverged" if (model, seed) == ("lstm", 0) else "finished")
     figure = metric_against(data, tmp_path / "accuracy")
-    assert "lstm (4/6, 2 diverged)" in texts(figure)
-    assert "cnn" in texts(figure)
-    points = [line for line in figure.axes[0].get_lines() if (line.get_gid() or "").startswith("tip: lstm")]
+    assert "LSTM (4/6, 2 diverged)" in texts(figure)
+    assert "CNN" in texts(figure)
+    points = [line for line in figure.axes[0].get_lines() if (line.get_gid() or "").startswith("tip: LSTM")]
     assert [line.get_alpha() < 1 for line in points] == [True, True]
     assert all(line.get_markerfacecolor() == "none" for line in points)
-    whole = [line for line in figure.axes[0].get_lines() if (line.get_gid() or "").startswith("tip: cnn")]
+    whole = [line for line in figure.axes[0].get_lines() if (line.get_gid() or "").startswith("tip: CNN")]
     assert [line.get_alpha() for line in whole] == [1.0, 1.0]
 
 
@@ -222,14 +237,20 @@ def test_an_axis_shows_where_values_are_or_all_panels_alike_with_lines_to_compar
     assert all(axes.get_ylim()[0] > 60 for axes in fitted)  # chance, at 10, stretches none
     assert ticks(fitted[0].xaxis) == [str(length) for length in range(1, 10)]
     shift = Measure("test/accuracy", "shift")
-    shared = metric_against(data, tmp_path / "shared", panels="model", measure=shift, whole=False, lines=(0, 0.5)).axes
+    shared = metric_against(
+        data, tmp_path / "shared", panels="model", measure=shift, whole=False, threshold={"none": 0, "half": 0.5}
+    ).axes
     assert len({axes.get_ylim() for axes in shared}) == 1
-    assert [line.get_ydata()[0] for line in lines(shared[0]) if line.get_color() == "black"][:2] == [0, 0.5]
+    assert [lines(shared[0], name)[0].get_ydata()[0] for name in ("none", "half")] == [0, 0.5]
 
 
 def test_a_caption_explains_the_marks_that_the_picture_has(tmp_path):
     def caption(draw, data, text="It.", **options):
-        return explained(text, draw(data, tmp_path / "picture", **options)).replace(" Black dots: chance.", "")
+        return (
+            explained(text, draw(data, tmp_path / "picture", **options))
+            .replace(" Black dots: chance.", "")
+            .replace(f" {MEANS}", "")
+        )
 
     many = results(models=("lstm",), lengths=(8, 16), seeds=12)
     assert caption(metric_against, many) == "It."
@@ -259,25 +280,128 @@ def test_a_caption_speaks_of_chance_where_a_picture_has_it(tmp_path):
     assert "chance" not in caption(metric_against, measure=Measure("parameters", "parameters"))
 
 
-def test_no_series_is_black_and_legends_tell_thin_from_thick(tmp_path):
-    assert "#000000" not in drawing.COLOURS
+def test_every_line_is_named_once_at_its_end(tmp_path):
     data = results(models=("lstm",), lengths=(8,))
-    assert texts(gradient_by_lag(data, tmp_path / "lag")) == ["lstm", "a seed", "the seeds' median", "1 %"]
-    assert texts(learning_curves(data, tmp_path / "curves")) == ["lstm", "a seed", "the seeds' median", "chance"]
-    assert texts(gradient_by_lag(results(("lstm",), (8,), seeds=30), tmp_path / "band")) == ["lstm", "1 %"]
+    assert texts(learning_curves(data, tmp_path / "curves")) == ["LSTM", "chance"]
+    panels = gradient_by_lag(data, tmp_path / "lag").axes
+    assert [[text.get_text() for text in axes.texts] for axes in panels] == [["LSTM", "1 %"]] * 2
+    (axes,) = metric_against(results(), tmp_path / "accuracy").axes
+    label = next(text for text in axes.texts if text.get_text() == "LSTM")
+    (line,) = lines(axes, "lstm")
+    end = axes.transAxes.inverted().transform(axes.transData.transform(line.get_xydata()[-1]))
+    assert label.xy == pytest.approx(tuple(end), abs=1e-6)
+    assert label.xyann[0] > 1  # in the margin
+    assert not metric_against(results(), tmp_path / "accuracy").legends
+
+
+def test_names_of_lines_that_end_together_are_spread(tmp_path):
+    data = results(models=("rnn", "lstm", "gru", "cnn"), lengths=(8, 16))
+    data.runs["test/accuracy"] += 0.05 * data.runs["architecture"].map({"rnn": 0, "lstm": 1, "gru": 2, "cnn": 3})
+    data.runs.loc[data.runs["seq_len"] == 8, "test/accuracy"] -= data.runs["architecture"].map(len) / 100
+    (axes,) = metric_against(data, tmp_path / "accuracy").axes
+    heights = sorted(text.xyann[1] for text in axes.texts if text.get_text() != "chance")
+    assert min(np.diff(heights)) > 0.03 or len(heights) < 4
+    assert spread([0.2, 0.2, 0.2], [0.1] * 3) == pytest.approx([0.1, 0.2, 0.3])
+    assert spread([0.0, 1.0, 1.0], [0.1] * 3) == pytest.approx([0.05, 0.85, 0.95])
+
+
+def test_lines_that_lie_on_each_other_share_a_name(tmp_path):
+    data = results(**{"test/accuracy": 0.5})
+    (axes,) = metric_against(data, tmp_path / "accuracy").axes
+    assert [text.get_text() for text in axes.texts] == ["CNN =\nLSTM", "chance"]
+
+
+def test_points_of_one_place_stand_at_it(tmp_path):
+    (axes,) = metric_against(results(), tmp_path / "accuracy").axes
+    for model in ("cnn", "lstm"):
+        assert lines(axes, model)[0].get_xdata() == pytest.approx([8, 16])
+
+
+def test_at_most_five_lines_stand_in_a_panel_and_families_stay_together(tmp_path):
+    models = ("rnn", "rnn orthogonal", "lstm", "lstm b=1", "lstm chrono", "gru", "tcn")
+    data = results(models=models, lengths=(8, 16))
+    shown = [{*lines_of(axes)} for axes in metric_against(data, tmp_path / "accuracy").axes]
+    assert shown == [{"RNN", "RNN, orthogonal", "TCN"}, {"LSTM", "LSTM, forget bias 1", "LSTM, chrono", "GRU"}]
+    assert [{*lines_of(axes)} for axes in learning_curves(data, tmp_path / "curves", panels=None).axes] == shown
+    for axes in half_life_and_reach(data, tmp_path / "h").axes + gradient_by_lag(data, tmp_path / "lag").axes:
+        assert {*lines_of(axes)} in shown
+
+
+def lines_of(axes):
+    """Return the names of the series of a panel."""
+    return [
+        line.get_label() for line in axes.get_lines() if line.get_color() != drawing.INK and line.get_label()[0] != "_"
+    ]
+
+
+def test_a_thing_has_its_look_in_every_figure(tmp_path):
+    data = results(models=("lstm", "cnn"))
+    for draw in (metric_against, learning_curves, gradient_by_lag, half_life_and_reach):
+        for axes in draw(data, tmp_path / "figure").axes:
+            for name in ("lstm", "cnn"):
+                for line in lines(axes, name):
+                    assert line.get_color() == look_of(name).color, draw
+
+
+def test_a_logarithmic_axis_shows_medians(tmp_path):
+    data = results(models=("lstm",), lengths=(8,), seeds=7)
+    data.runs["test/loss"] = [1e-4, 2e-4, 3e-4, 4e-4, 5e-4, 6e-4, 1.0]
+    loss = Measure("test/loss", "loss")
+    (axes,) = metric_against(data, tmp_path / "loss", measure=loss, log=True).axes
+    assert [line.get_ydata()[0] for line in axes.get_lines() if line.get_label() == "_median"] == [4e-4]
+    assert [bar.get_segments()[0][:, 1].tolist() for bar in axes.collections] == [[1e-4, 1.0]]  # order statistics
+    assert "medians" in explained("", axes.figure)
+    (axes,) = metric_against(data, tmp_path / "loss", measure=loss).axes
+    assert [line.get_ydata()[0] for line in axes.get_lines() if line.get_label() == "_mean"] == [
+        pytest.approx(data.runs["test/loss"].mean())
+    ]
+
+
+def test_how_many_runs_solved_the_task_stands_above_a_point_where_it_is_not_all_or_none(tmp_path):
+    data = results(models=("lstm",), lengths=(8, 16, 32))
+    data.runs["solved"] = [True] * 3 + [True, False, True] + [False] * 3
+    picture = metric_against(data, tmp_path / "accuracy")
+    assert [text for text in texts(picture) if "/" in text] == ["2/3"]
+    assert "as in 4/5: so many" in explained("", picture)
+    loss = metric_against(data, tmp_path / "size", measure=Measure("parameters", "parameters"))
+    assert not [text for text in texts(loss) if "/" in text]  # what is not scored is not solved
+
+
+def test_a_half_life_says_of_how_many_runs_it_is(tmp_path):
+    picture = half_life_and_reach(results(models=("lstm",)), tmp_path / "half")
+    assert [text.get_text() for text in picture.axes[1].texts][:2] == ["n = 2", "n = 2"]  # seed 0 is no exponential
+    assert not [text for text in picture.axes[0].texts if text.get_text().startswith("n =")]
+    assert "n = 3 above a point" in explained("", picture)
+
+
+def test_the_threshold_of_a_rule_is_drawn_and_named(tmp_path):
+    data = results()
+    for picture in (metric_against(data, tmp_path / "m", threshold=60), dots(data, tmp_path / "d", threshold=60)):
+        (line,) = lines(picture.axes[0], "threshold")
+        assert 60 in (line.get_xdata()[0], line.get_ydata()[0])
+        assert "threshold" in texts(picture)
+        assert "Dashed black: the threshold of the rule." in explained("", picture)
+
+
+def test_calibration_is_a_deviation_with_its_band(tmp_path):
+    data = results(models=("lstm",), lengths=(8,), **{"factor/known": 0.5, "gradient/start/h.decay": 0.505})
+    (axes,) = figures.against_known(data, tmp_path / "known", threshold=2).axes
+    assert axes.get_lines()[1].get_xdata() == pytest.approx([1.0])  # per cent
+    (band,) = axes.patches
+    assert (band.get_x(), band.get_width()) == (-2, 4)
 
 
 def test_dots_stand_in_the_order_of_the_run_table_or_in_that_which_is_asked_for(tmp_path):
     data = results(models=("lstm", "cnn", "rnn"), lengths=(8,))
     names = [[t.get_text() for t in dots(data, tmp_path / "d", **o).axes[0].get_yticklabels()]
              for o in ({}, {"order": ["rnn", "gru", "lstm"]})]  # fmt: skip
-    assert names == [["lstm", "cnn", "rnn"], ["rnn", "lstm", "cnn"]]
+    assert names == [["LSTM", "CNN", "RNN"], ["RNN", "LSTM", "CNN"]]
 
 
 def test_a_group_of_which_nothing_has_finished_is_there(tmp_path):
     data = results(status=lambda model, *_: "missing" if model == "cnn" else "finished")
     figure = metric_against(data, tmp_path / "accuracy")
-    assert "cnn (0/6)" in texts(figure)
+    assert "CNN (0/6)" in texts(figure)
     crosses = [line for line in figure.axes[0].get_lines() if line.get_marker() == "x"]
     assert len(crosses) == 2
 
@@ -285,11 +409,11 @@ def test_a_group_of_which_nothing_has_finished_is_there(tmp_path):
 def test_a_panel_without_data_says_so(tmp_path):
     for name, panels in (("curves", 2), ("gradient_by_lag", 4), ("half_life", 4), ("accuracy", 1)):
         figure = FIGURES[name](LACKING["nothing finished"], tmp_path / name)
-        assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["nothing measured yet"] * panels
+        assert texts(figure).count("nothing measured yet") == panels
     assert len(figure.axes[0].get_yticks()) > 0  # of an accuracy the range is known
     assert len(half_life_and_reach(LACKING["nothing finished"], tmp_path / "h").axes[0].get_yticks()) == 0
     some = half_life_and_reach(LACKING["not finite"], tmp_path / "h")
-    assert [text.get_text() for axes in some.axes for text in axes.texts] == ["nothing measured yet"]
+    assert texts(some).count("nothing measured yet") == 1
     assert len(some.axes[1].get_yticks()) > 0  # it shares its axis with one that has values
 
 
@@ -318,7 +442,7 @@ def test_the_front_is_what_nothing_cheaper_beats(tmp_path):
 def front(points, half=0.0, **options):
     """Return the front of points with intervals of a half-width."""
     given = [(cost, Point(y, y - half, y + half, (y,), {"finished": 1}, ())) for cost, y in points]
-    return [(cost, y.mean) for cost, y in pareto(given, **options)]
+    return [(cost, y.value) for cost, y in pareto(given, **options)]
 
 
 def test_the_front_holds_what_is_told_apart_only():
@@ -335,16 +459,13 @@ def test_unfinished_groups_make_no_front(tmp_path):
     assert list(front.get_xdata()) == [2016.0]
 
 
-def test_many_models_look_different():
-    looks = [series(i) for i in range(64)]
-    assert len({(look["color"], str(look["linestyle"])) for look in looks}) == 64
-
-
 @pytest.mark.parametrize("draw", [metric_by_cost, gradient_through_training, gates_through_training])
 def test_a_figure_of_one_length_among_several_says_which(draw, tmp_path):
-    assert draw(results(), tmp_path / "a").get_suptitle() == "seq_len 16 (not shown: 8)"
-    assert draw(results(), tmp_path / "b", seq_len=8).get_suptitle() == "seq_len 8 (not shown: 16)"
-    assert draw(results(lengths=(8,)), tmp_path / "c").get_suptitle() == ""
+    assert draw(results(), tmp_path / "a").get_suptitle().lower().endswith("sequence length 16 (not shown: 8)")
+    assert (
+        draw(results(), tmp_path / "b", seq_len=8).get_suptitle().lower().endswith("sequence length 8 (not shown: 16)")
+    )
+    assert "sequence length" not in draw(results(lengths=(8,)), tmp_path / "c").get_suptitle().lower()
     assert "the head says which" in READING[draw]
 
 
@@ -429,7 +550,7 @@ def test_a_legend_names_what_has_no_value_so(tmp_path):
     data = results(models=("lstm",), lengths=(9,))
     silent = Results(data.runs, lambda: data.profiles.assign(median=-np.inf))
     start = gradient_by_lag(silent, tmp_path / "lag").axes[0]
-    assert [line.get_label() for line in lines(start, "lstm (no value)")] == ["lstm (no value)"]
+    assert [line.get_label() for line in lines(start)][3] == "LSTM (no value)"
 
 
 def test_a_curve_of_one_epoch_is_seen(tmp_path):

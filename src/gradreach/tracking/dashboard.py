@@ -10,8 +10,8 @@ import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces import expr
 
-from gradreach.drawing import COLOURS
 from gradreach.errors import ConfigError
+from gradreach.look import looks_of
 from gradreach.run_table.columns import architectures
 from gradreach.run_table.committed import read_runs, run_table
 from gradreach.tracking.wandb_files import summary_id
@@ -30,7 +30,7 @@ def those(run_ids: list[str]) -> expr.Or:
 class Dashboard:
     """What a dashboard is made of: the runs that an experiment consists of, and the page it has led to.
 
-    - ``architectures``: in the order of the figures, which gives them their colours.
+    - ``architectures``: of the runs.
     - ``metric``: what is scored, ``accuracy`` or ``mse``.
     - ``page``: the text of ``results/<experiment>/README.md``.
     """
@@ -71,7 +71,7 @@ class Dashboard:
     @property
     def colours(self) -> dict[object, object]:
         """Return the colour that each architecture has in our figures."""
-        return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(self.architectures)}
+        return {name: look.color for name, look in looks_of(self.architectures).items()}
 
     def view(self) -> ws.Workspace:
         """Return the saved view: runs grouped by model and length, five sections of few panels each."""

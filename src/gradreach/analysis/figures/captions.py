@@ -8,25 +8,30 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 
 from gradreach.analysis.figures.against_known import against_known
-from gradreach.analysis.figures.common import LONELY, REFERENCES, TIP, TRAINED
+from gradreach.analysis.figures.common import COUNT, LONELY, THRESHOLD, TIP, TRAINED, is_reference
 from gradreach.analysis.figures.costs import metric_by_cost
 from gradreach.analysis.figures.critical_difference import critical_difference
 from gradreach.analysis.figures.decoding_by_lag import decoding_by_lag
 from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
+from gradreach.analysis.figures.reach_and_score import reach_and_score
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
 from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.figures.through_training import gates_through_training, learning_curves
 from gradreach.drawing import PALE
 
-POINTS = "Points: mean over seeds; bars: its 95 % interval (Student's t), cut at what is possible, or shown."
+MEANS = "Points: mean over seeds; bars: its 95 % interval (Student's t), cut at what is possible, or shown."
+MEDIANS = (
+    "On a logarithmic axis points are medians over seeds, and bars the median's 95 % interval (order statistics), which "
+    "takes six seeds."
+)
 ONE_LENGTH = "Where runs have several lengths, one is shown: the head says which."
 READING: dict[Callable[..., Any], str] = {
-    metric_against: (f"{POINTS} Points of one place stand beside each other so that their bars can be told apart."),
+    metric_against: "Each line is named where it ends; names joined by = share one line.",
     half_life_and_reach: (
-        "Above: the steps in which the gradient's norm halves, where it decays as an exponential does (R² at least 0.9); "
-        f"below: the largest lag with at least 1 % of the norm at lag 1. {POINTS} Dotted: the longest lag there is; a reach "
-        "that touches it means at least so far."
+        "Half-life: the steps in which the gradient's norm halves, where it decays as an exponential does (R² at least 0.9); "
+        "reach: the largest lag with at least 1 % of the norm at lag 1. Dotted: the longest lag there is; a reach that touches "
+        "it means at least so far."
     ),
     gradient_by_lag: (
         "The norm of each example's own gradient against lag, steps back from the last one, relative to its largest: left "
@@ -39,6 +44,11 @@ READING: dict[Callable[..., Any], str] = {
         "the largest of its epoch; each step of the scale is a factor of ten; darkest: a millionth or less. A dot: the largest "
         f"lag with at least 1 %. Hatched: exactly zero, or not measured. Medians over examples and seeds. {ONE_LENGTH}"
     ),
+    reach_and_score: (
+        "Left: the norm of each example's own gradient against lag, steps back from the last one, relative to its largest; "
+        "the median of the seeds' median examples. Right: what each run scored against its reach, the largest lag with at least "
+        "1 % of the norm at lag 1, as a share of the longest lag there is: at 1 the gradient reaches the first step."
+    ),
     learning_curves: ("Thin: every seed; thick: the median of those that are still running."),
     gates_through_training: (
         "Thin: every seed; thick: their median; epoch 0 is before training. Left the mean of the gate that weighs the old "
@@ -46,14 +56,14 @@ READING: dict[Callable[..., Any], str] = {
         f"stands near 1 in one of the two. {ONE_LENGTH}"
     ),
     metric_by_cost: (
-        f"Further left is cheaper. {POINTS} The line and the rings are the Pareto front: what beats all that is cheaper by "
+        f"Further left is cheaper. The line and the rings are the Pareto front: what beats all that is cheaper by "
         "its whole interval; costs that differ by less than 1 % are equal. Groups that are not complete do not count for it. Times are of whatever machine made the runs, with others beside them. "
         f"{ONE_LENGTH}"
     ),
     decoding_by_lag: (
-        "How much a linear map reads from the hidden state (blue) and from the cell (orange), dotted before training and "
+        "How much a linear map reads from the hidden state and from the cell, dotted before training and "
         "solid of the weights that validation chose, on examples that it was not fitted to: left of the inputs some steps "
-        f"back, right of the target, by how much of the sequence has passed. 1 is perfect, 0 as good as knowing nothing. {POINTS}"
+        "back, right of the target, by how much of the sequence has passed. 1 is perfect, 0 as good as knowing nothing."
     ),
     critical_difference: (
         "Each model stands at its mean rank over the tasks; left is best. A thick bar joins those that are not told apart: "
@@ -63,8 +73,9 @@ READING: dict[Callable[..., Any], str] = {
     dots: "Mean of the seeds with its 95 % interval (Student's t); small points are seeds.",
     gate_shares: "How the values of a gate are shared out: below 0.1, in between, above 0.9; mean over seeds.",
     against_known: (
-        "Each point is one layer: the factor by which a step back multiplies the gradient, as measured (mean of the seeds) "
-        "against what is known. A true instrument puts all of them on the diagonal."
+        "Each line is one layer: by how many per cent the factor by which a step back multiplies the gradient is off the "
+        "known one, as measured; large: mean of the seeds. A true instrument stays within the band, where the axis is linear; "
+        "beyond it the axis is logarithmic."
     ),
 }
 KINDS = {draw.__name__: draw for draw in READING}
@@ -76,6 +87,15 @@ def explained(caption: str, picture: Picture) -> str:
     panels = [axes for axes in picture.axes if axes.get_label() != "<colorbar>"]
     lines = [line for axes in panels for line in axes.get_lines()]
     said = {
+        MEANS: any(line.get_label() == "_mean" for line in lines),
+        MEDIANS: any(line.get_label() == "_median" for line in lines),
+        "A number above a point, as in 4/5: so many of its runs solved the task; without one all or none did.": any(
+            "/" in text.get_text() for axes in panels for text in axes.texts if text.get_fontsize() == COUNT
+        ),
+        "n = 3 above a point: so many runs have a value.": any(
+            text.get_text().startswith("n = ") for axes in panels for text in axes.texts
+        ),
+        "Dashed black: the threshold of the rule.": any(line.get_label() == THRESHOLD for line in lines),
         "Black dots: chance.": any(line.get_label() == "chance" for line in lines),
         "Small points: the seeds.": any(line.get_marker() == "." for line in lines),
         "Hollow and pale: not every planned run has a value there.": any(map(_hollow, lines)),
@@ -111,7 +131,7 @@ def _crossed(line: Line2D) -> bool:
 def _level(line: Line2D) -> bool:
     """Return whether a line across a panel tells of runs; chance tells of none."""
     across = line.axes is not None and line.get_transform() == line.axes.get_yaxis_transform(which="grid")
-    return across and str(line.get_gid() or "").startswith(TIP) and line.get_label() not in REFERENCES
+    return across and str(line.get_gid() or "").startswith(TIP) and not is_reference(line)
 
 
 def _cut(axes: Axes) -> bool:

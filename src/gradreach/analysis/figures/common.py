@@ -1,7 +1,7 @@
 """What all figures share: which runs make a point, how complete it is, how it is drawn and what it says."""
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradreach.analysis.naming import plain
-from gradreach.analysis.order import in_order
 from gradreach.analysis.results import numbers
-from gradreach.analysis.stats.statistics import estimate
+from gradreach.analysis.stats.intervals import mean_interval, median_interval
 from gradreach.analysis.tables.specification import Measure
-from gradreach.drawing import PALE, PANEL, WIDE, Inches, series
+from gradreach.drawing import INK, PALE
+from gradreach.look import Look, looks_of
 from gradreach.rounding import number
 from gradreach.run_table.lengths import TEST_LENGTH
 
@@ -30,7 +29,10 @@ TIP = "tip: "
 LONELY = "h"
 """How a value between two gaps of a curve is drawn: at its size a dot, which nothing else is drawn as."""
 TRAINED = "lengths of training"
-REFERENCES = ("chance", "the whole sequence", ONE_PER_CENT, TRAINED)
+THRESHOLD = "threshold"
+COUNT = 7
+"""The size in points of counts that stand above points, and of nothing else."""
+STAGES = {"start": "before training", "end": "after training"}
 LISTED = 12
 """How many run ids a point names."""
 FEW = 10
@@ -41,22 +43,28 @@ FEW = 10
 class Point:
     """The runs of one group at one place.
 
-    - ``mean``, ``low``, ``high``: of their measure, with the 95 % interval; NaN where it has none.
+    - ``value``, ``low``, ``high``: mean of their measure, or median, with the 95 % interval; NaN where it has none.
     - ``values``: of each run that has one.
     - ``states``: how many of the planned runs are finished, diverged, failed, missing.
     - ``run_ids``: of the finished ones.
+    - ``solved``: how many of the runs solved their task; None where the study does not ask.
+    - ``centre``: whether it is a ``mean`` or a ``median``.
+    - ``survivors``: how many finished runs have a value, where the measure means nothing for the others.
     """
 
-    mean: float
+    value: float
     low: float
     high: float
     values: tuple[float, ...]
     states: dict[str, int]
     run_ids: tuple[str, ...]
+    solved: int | None = None
+    centre: str = "mean"
+    survivors: int | None = None
 
     @property
     def valid(self) -> int:
-        """How many runs the mean rests on."""
+        """How many runs the value rests on."""
         return len(self.values)
 
     @property
@@ -69,28 +77,40 @@ class Point:
         """Whether all of them count."""
         return self.valid == self.planned
 
+    @property
+    def count(self) -> str:
+        """How many of the runs solved their task, as in ``4/5``, or have a value at all, where not all or none do."""
+        if self.survivors is not None and self.survivors < self.planned:
+            return f"n = {self.survivors}"
+        return "" if self.solved in (None, 0, self.planned) else f"{self.solved}/{self.planned}"
+
     def __str__(self) -> str:
         if not self.valid:
             return f"no value ({counted(self.states)})"
-        mean, low, high = (number(value, ".4g") for value in (self.mean, self.low, self.high))
+        value, low, high = (number(value, ".4g") for value in (self.value, self.low, self.high))
         interval = "" if math.isnan(self.low) else f", 95 % interval {low} to {high}"
+        which = "" if self.centre == "mean" else f"{self.centre} "
+        solved = "" if self.solved is None else f", {self.solved} solved"
         more = len(self.run_ids) - LISTED
         listed = " ".join(self.run_ids[:LISTED]) + (f" and {more} more" if more > 0 else "")
-        return f"{mean}{interval}, of {self.valid}/{self.planned} runs ({counted(self.states)}): {listed}"
+        runs = f"of {self.valid}/{self.planned} runs ({counted(self.states)}{solved}): {listed}"
+        return f"{which}{value}{interval}, {runs}"
 
 
-def point(runs: pd.DataFrame, measure: Measure) -> Point:
+def point(runs: pd.DataFrame, measure: Measure, *, median: bool = False) -> Point:
     """Return what a group of runs says of a measure; values that are not finite lower ``valid``.
 
-    The interval ends where the measure does.
+    The interval ends where the measure does. That of a median is by order statistics; it needs six values.
     """
     finished = runs[runs["status"] == "finished"]
     values = measure.values(finished)
-    found = estimate(values)
+    found = (median_interval if median else mean_interval)(values[np.isfinite(values)])
     states = {str(state): int(count) for state, count in runs["status"].value_counts().sort_index().items()}
-    low, high = found.mean - found.half_width, found.mean + found.half_width
-    low, high = np.clip([low, high], *_possible(measure, finished)).tolist()
-    return Point(found.mean, low, high, tuple(values[np.isfinite(values)]), states, tuple(finished["run_id"]))
+    low, high = np.clip([found.low, found.high], *_possible(measure, finished)).tolist()
+    known = tuple(values[np.isfinite(values)])
+    solved = int(runs["solved"].sum()) if "solved" in runs and measure.scored(finished) else None
+    ids, survivors = tuple(finished["run_id"]), len(known) if measure.needs else None
+    return Point(found.value, low, high, known, states, ids, solved, "median" if median else "mean", survivors)
 
 
 def _possible(measure: Measure, runs: pd.DataFrame) -> tuple[float, float]:
@@ -109,15 +129,28 @@ def counted(states: dict[str, int]) -> str:
     return ", ".join(f"{states[state]} {state}" for state in order)
 
 
-def labels(runs: pd.DataFrame, by: str) -> dict[Hashable, str]:
-    """Return what the groups are called, in the order of the run table; one that is not complete says how many runs
-    have finished, diverged and failed."""
-    named: dict[Hashable, str] = {}
-    for key, group in runs.groupby(by, sort=False):
-        states = group["status"].value_counts()
+@dataclass(frozen=True)
+class Series:
+    """What is drawn in one look.
+
+    - ``label``: what people call it, and how many of its runs have finished where some have not.
+    """
+
+    look: Look
+    label: str
+
+
+def series_of(runs: pd.DataFrame, by: str) -> dict[Hashable, Series]:
+    """Return the groups of runs, in the order of the run table, with the look and the name of each."""
+    groups = list(runs.groupby(by, sort=False))
+    looks = looks_of(str(key) for key, _ in groups)
+    named: dict[Hashable, Series] = {}
+    for key, group in groups:
+        look, states = looks[str(key)], group["status"].value_counts()
+        finished = states.get("finished", 0)
         ended = [f"{states[state]} {state}" for state in ("diverged", "failed") if state in states]
-        short = ", ".join([f"{states.get('finished', 0)}/{len(group)}", *ended])
-        named[key] = str(key) if states.get("finished", 0) == len(group) else f"{key} ({short})"
+        short = "" if finished == len(group) else f" ({', '.join([f'{finished}/{len(group)}', *ended])})"
+        named[key] = Series(look, look.name + short)
     return named
 
 
@@ -126,64 +159,44 @@ def opacity(runs: pd.DataFrame) -> float:
     return 1.0 if (runs["status"] == "finished").all() else PALE + 0.2
 
 
-def panels_of(runs: pd.DataFrame, key: str | None) -> list[tuple[str, pd.DataFrame]]:
-    """Return title and runs of each panel: one for each value of a key, in order; None makes one of all."""
-    if key is None or runs.empty:
-        return [("", runs)]
-    groups = [group for _, group in in_order(runs, [key]).groupby([key], sort=False, dropna=False)]
-    if len(groups) == 1:
-        return [("", groups[0])]
-    values = [group[key].iloc[0] for group in groups]
-    titles = [value if isinstance(value, str) else f"{key} {plain(value)}" for value in values]
-    return list(zip(titles, groups, strict=True))
-
-
-def grid(count: int) -> tuple[int, int]:
-    """Return rows and columns for so many panels: as few columns as leave no hole, two where there are many."""
-    columns = 3 if count == 3 else min(count, 2)
-    return -(-count // columns), columns
-
-
-def size_of(columns: int) -> Inches:
-    """Return how large one of so many panels beside each other is, so that they stay readable."""
-    return {1: WIDE, 2: PANEL}.get(columns, (2.6, 2.8))
-
-
-def fill(panels: Sequence[Axes], contents: Sequence[tuple[str, pd.DataFrame]]) -> Iterator[tuple[Axes, pd.DataFrame]]:
-    """Give each panel its title and its runs, and take away the panels that are left over."""
-    for axes, (title, runs) in zip(panels, contents, strict=False):
-        axes.set_title(title)
-        yield axes, runs
-    for axes in panels[len(contents) :]:
-        axes.remove()
-
-
 def tell(artist: Artist, text: str) -> None:
     """Let a part of a figure tell its value in the report."""
     artist.set_gid(TIP + text)
 
 
-def draw_point(axes: Axes, x: float, y: Point, look: dict[str, Any], name: str) -> None:
-    """Draw mean and interval; hollow and pale where runs are lacking, a cross at the foot where there is no value."""
+def is_reference(line: Line2D) -> bool:
+    """Return whether a line is there to compare with: chance, a threshold, the whole sequence; no series is black."""
+    return line.get_color() == INK
+
+
+def draw_point(axes: Axes, x: float, y: Point, look: Look, name: str) -> None:
+    """Draw value and interval; hollow and pale where runs are lacking, a cross at the foot where there is no value.
+
+    Above it stands how many runs solved their task, or how many have a value, where not all do.
+    """
     alpha = 1.0 if y.complete else PALE
     if not y.valid:
         (mark,) = axes.plot(
-            x, 0.02, "x", color=look["color"], alpha=PALE, transform=axes.get_xaxis_transform(), clip_on=False
+            x, 0.02, "x", color=look.color, alpha=PALE, transform=axes.get_xaxis_transform(), clip_on=False
         )
     else:
         if not math.isnan(y.low):
-            axes.vlines(x, y.low, y.high, color=look["color"], alpha=alpha, linewidth=1.2)
-        face = look["color"] if y.complete else "none"
+            axes.vlines(x, y.low, y.high, color=look.color, alpha=alpha, linewidth=1.2)
+        face = look.color if y.complete else "none"
         (mark,) = axes.plot(
-            x, y.mean, look["marker"], color=look["color"], markerfacecolor=face, alpha=alpha, markersize=5.5
+            x, y.value, look.marker, color=look.color, markerfacecolor=face, alpha=alpha, markersize=5.5
         )
+        mark.set_label(f"_{y.centre}")
+        if y.count:
+            above: Any = {"textcoords": "offset points", "ha": "center", "fontsize": COUNT, "color": INK}
+            axes.annotate(y.count, (x, y.value), (0, 5), **above)
     tell(mark, f"{name}: {y}")
 
 
-def draw_few(axes: Axes, x: float, y: Point, look: dict[str, Any]) -> None:
+def draw_few(axes: Axes, x: float, y: Point, look: Look) -> None:
     """Draw each seed as a small point, where they are few: a mean between two heaps is like neither."""
     if 1 < y.valid <= FEW:
-        axes.plot([x] * y.valid, y.values, ".", color=look["color"], markersize=4, alpha=0.45, zorder=3)
+        axes.plot([x] * y.valid, y.values, ".", color=look.color, markersize=4, alpha=0.45, zorder=3)
 
 
 def draw_curve(axes: Axes, x: Sequence[float] | np.ndarray, y: np.ndarray, label: str = "", **look: Any) -> Line2D:
@@ -199,34 +212,23 @@ def draw_curve(axes: Axes, x: Sequence[float] | np.ndarray, y: np.ndarray, label
     known = np.concatenate([[False], np.isfinite(y), [False]])
     lonely = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
     dots: Any = {"marker": LONELY, "markersize": 2.5, "markevery": lonely.tolist()} if len(lonely) else {}
-    said: Any = {"label": label if known.any() else f"{label} (no value)"} if label else {}
+    said: Any = {"label": label if known.any() or "(0/" in label else f"{label} (no value)"} if label else {}
     (line,) = axes.plot(x, y, **look, **dots, **said)
     return line
 
 
-def explain_thin(axes: Axes) -> None:
-    """Say in the legend what thin and thick lines are, where there are thin ones."""
-    if any(line.get_linewidth() == THIN["linewidth"] for line in axes.get_lines()):
-        axes.plot([], [], color="#666666", label="a seed", **THIN)
-        axes.plot([], [], color="#666666", label="the seeds' median")
-
-
-def draw_line(
-    axes: Axes, x: Sequence[float], points: Sequence[Point], i: int, label: str, names: Sequence[str]
-) -> None:
+def draw_line(axes: Axes, x: Sequence[float], points: Sequence[Point], series: Series, names: Sequence[str]) -> None:
     """Draw the points of a group, each with what it is called, and the line through them."""
-    look = series(i)
-    known = [(at, y.mean) for at, y in zip(x, points, strict=True) if y.valid]
+    look = series.look
+    known = [(at, y.value) for at, y in zip(x, points, strict=True) if y.valid]
     complete = all(y.complete for y in points)
     axes.plot(
         [at for at, _ in known],
-        [mean for _, mean in known],
-        color=look["color"],
-        linestyle=look["linestyle"],
-        marker=look["marker"],
+        [value for _, value in known],
+        **look.line,
         markevery=[],
         alpha=1.0 if complete else PALE + 0.2,
-        label=label,
+        label=series.label,
     )
     for at, y, name in zip(x, points, names, strict=True):
         draw_few(axes, at, y, look)
@@ -240,44 +242,26 @@ def of_one_length(runs: pd.DataFrame, seq_len: int | None) -> tuple[pd.DataFrame
         return runs, ""
     one = lengths[-1] if seq_len is None else seq_len
     others = ", ".join(str(length) for length in lengths if length != one)
-    return runs[runs["seq_len"] == one], f"seq_len {one} (not shown: {others})" if others else ""
+    return runs[runs["seq_len"] == one], f"sequence length {one} (not shown: {others})" if others else ""
 
 
 def head(figure: Figure, text: str) -> None:
-    """Put a line above all panels, and make room for it."""
+    """Put a line above all panels that says what they show, and make room for it."""
     if text:
         figure.set_figheight(figure.get_figheight() + 0.25)
-        figure.suptitle(text, fontsize=9)
+        figure.suptitle(text[0].upper() + text[1:] if text[0].isascii() else text, fontsize=10, fontweight="bold")
 
 
-def _has_values(axes: Axes, line: Line2D) -> bool:
-    """Return whether a line shows what was measured, and is not there for comparison, or to say that nothing is."""
-    own = line.get_transform().contains_branch_seperately(axes.transData)[1]  # the spelling is matplotlib's
-    return own and bool(np.isfinite(line.get_ydata()).any()) and line.get_label() not in REFERENCES
+Threshold = float | Mapping[str, float] | None
+"""A value that a rule compares with, or several by what they are called."""
 
 
-def legend(figure: Figure, order: Iterable[str] = ()) -> None:
-    """Put one legend below all panels, each label once, and make room for it; a panel without data says so."""
-    found: dict[str, Any] = {}
-    for axes in figure.axes:
-        drawn = [
-            *axes.collections,
-            *axes.patches,
-            *axes.texts,
-            *(line for line in axes.get_lines() if _has_values(axes, line)),
-        ]
-        if not drawn:
-            axes.text(0.5, 0.5, "nothing measured yet", ha="center", va="center", transform=axes.transAxes)
-            beside = axes.get_shared_y_axes().get_siblings(axes)
-            if axes.get_autoscaley_on() and not any(np.isfinite(each.dataLim.y1) for each in beside):
-                axes.set_yticks([])  # those that would stand there are of no value
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    if not found:
+def draw_threshold(axes: Axes, threshold: Threshold, *, upright: bool = False) -> None:
+    """Draw the values that a rule compares with: across the panel, or upright where values lie along the x axis."""
+    if threshold is None:
         return
-    found = {label: found[label] for label in [*(label for label in order if label in found), *found]}
-    longest = max(len(label) for label in found)
-    columns = max(1, min(len(found), int(figure.get_figwidth() * 14 / (longest + 8))))
-    rows = -(-len(found) // columns)
-    figure.set_figheight(figure.get_figheight() + 0.1 + 0.19 * rows)
-    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
+    lines = threshold if isinstance(threshold, Mapping) else {THRESHOLD: threshold}
+    for name, value in lines.items():
+        look: Any = {"color": INK, "linewidth": 0.8, "linestyle": (0, (6, 2)), "zorder": 3, "label": name}
+        line = axes.axvline(value, **look) if upright else axes.axhline(value, **look)
+        tell(line, f"{name}: {number(value, '.4g')}")

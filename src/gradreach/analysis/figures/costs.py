@@ -12,19 +12,19 @@ from gradreach.analysis.figures.common import (
     Point,
     draw_few,
     draw_point,
-    grid,
     head,
-    labels,
-    legend,
     of_one_length,
     point,
-    size_of,
+    series_of,
 )
+from gradreach.analysis.figures.labels import key_beside
+from gradreach.analysis.figures.panels import grid
 from gradreach.analysis.figures.scales import show_whole_range
 from gradreach.analysis.figures.scores import ACCURACY, draw_chance
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
-from gradreach.drawing import figure_of, save_figure, series
+from gradreach.drawing import INK, PANEL, figure_of, save_figure
+from gradreach.look import without_unit
 from gradreach.rounding import number
 
 ALIKE = 1.01
@@ -62,23 +62,27 @@ def metric_by_cost(
         seq_len: of the runs that are drawn; None takes the longest.
     """
     runs, length = of_one_length(results.runs, seq_len)
-    with save_figure(stem, *grid(len(costs)), sharex=False, size=size_of(grid(len(costs))[1])) as drawn:
-        named = labels(runs, by)
+    with save_figure(stem, *grid(len(costs)), sharex=False, size=PANEL) as drawn:
+        named = series_of(runs, by)
         for axes, cost in zip(drawn, costs, strict=False):
             whole: list[tuple[float, Point]] = []
-            for i, (key, label) in enumerate(named.items()):
+            for key, series in named.items():
                 some = runs[runs[by] == key]
-                y, x = point(some, measure), point(some, Measure(cost, cost)).mean
-                axes.plot([], [], label=label, **(series(i) | {"linestyle": ""}))
+                y, x = point(some, measure), point(some, Measure(cost, cost)).value
                 if math.isfinite(x) and y.valid:
-                    draw_few(axes, x, y, series(i))
-                    draw_point(axes, x, y, series(i), f"{key}, {COSTS.get(cost, cost)} {number(x, ',.4g')}")
+                    axes.plot([], [], series.look.marker, color=series.look.color, label=series.label)
+                    draw_few(axes, x, y, series.look)
+                    draw_point(
+                        axes, x, y, series.look, f"{series.look.name}, {COSTS.get(cost, cost)} {number(x, ',.4g')}"
+                    )
                     whole += [(x, y)] if y.complete else []
+                else:
+                    axes.plot([], [], label=series.label)
             front = pareto(whole, lower_is_better=lower_is_better)
             if front:
-                at, best = np.array([(x, y.mean) for x, y in front]).T
-                axes.step(at, best, where="post", color="black", linewidth=0.8, zorder=0, label="Pareto front")
-                axes.plot(at, best, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", linewidth=0.8)
+                at, best = np.array([(x, y.value) for x, y in front]).T
+                axes.step(at, best, where="post", color=INK, linewidth=0.8, zorder=0, label="Pareto front")
+                axes.plot(at, best, "o", markersize=11, markerfacecolor="none", markeredgecolor=INK, linewidth=0.8)
             draw_chance(axes, runs, measure)
             axes.set(xlabel=COSTS.get(cost, cost), ylabel=measure.label)
             if math.isfinite(axes.dataLim.minposx):
@@ -89,8 +93,8 @@ def metric_by_cost(
             show_whole_range(axes, measure)
         for axes in drawn[len(costs) :]:
             axes.remove()
-        head(figure_of(drawn), length)
-        legend(figure_of(drawn), named.values())
+        head(figure_of(drawn), ", ".join(filter(None, (f"{without_unit(measure.label)}, by cost", length))))
+        key_beside(figure_of(drawn))
     return figure_of(drawn)
 
 
@@ -101,10 +105,10 @@ def pareto(points: Iterable[tuple[float, Point]], *, lower_is_better: bool = Fal
     """
     sign = -1 if lower_is_better else 1
     front: list[tuple[float, Point]] = []
-    for cost, y in sorted(points, key=lambda point: (point[0], -sign * point[1].mean)):
+    for cost, y in sorted(points, key=lambda point: (point[0], -sign * point[1].value)):
         cheaper = [(c, other) for c, other in front if c * ALIKE < cost]
         equal = [other for c, other in front if c * ALIKE >= cost]
         beats = all(y.low > other.high if sign > 0 else y.high < other.low for _, other in cheaper)
-        if beats and all(sign * y.mean > sign * other.mean for other in equal):
+        if beats and all(sign * y.value > sign * other.value for other in equal):
             front = [*cheaper, (cost, y)]
     return front

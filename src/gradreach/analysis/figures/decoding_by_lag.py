@@ -1,16 +1,19 @@
 """What a linear map reads from hidden states and cells: of past inputs, and of the target."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradreach.analysis.figures.common import draw_point, legend, panels_of, point
-from gradreach.analysis.figures.profiles import STAGES
+from gradreach.analysis.figures.common import STAGES, draw_point, head, point
+from gradreach.analysis.figures.labels import label_lines
+from gradreach.analysis.figures.panels import panels_of
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
-from gradreach.drawing import COLOURS, figure_of, save_figure, series
+from gradreach.drawing import INK, PANEL, figure_of, save_figure
+from gradreach.look import look_of
 from gradreach.rounding import number
 
 PARTS = {"h": "hidden state h", "c": "cell c"}
@@ -29,7 +32,7 @@ def decoding_by_lag(results: Results, stem: Path, *, panels: str = "task") -> Fi
         panels: what makes a row.
     """
     contents = panels_of(results.runs, panels)
-    with save_figure(stem, len(contents), 2, sharex=False, sharey=True) as drawn:
+    with save_figure(stem, len(contents), 2, sharex=False, sharey=True, size=(PANEL[0] + 1, PANEL[1])) as drawn:
         for row, (title, runs) in enumerate(contents):
             inputs, target = drawn[2 * row : 2 * row + 2]
             told = by_run(results.decoding, list(runs["run_id"]))
@@ -39,7 +42,8 @@ def decoding_by_lag(results: Results, stem: Path, *, panels: str = "task") -> Fi
             target.set(title=f"{title}: the target".removeprefix(": "), xlabel="passed of the sequence (%)")
             for axes in (inputs, target):
                 axes.set_ylim(-0.1, 1.05)
-        legend(figure_of(drawn))
+        head(figure_of(drawn), "What a linear map reads from the state")
+        label_lines(figure_of(drawn))
     return figure_of(drawn)
 
 
@@ -58,7 +62,7 @@ def draw_told(axes: Axes, runs: pd.DataFrame, told: pd.DataFrame, x: str) -> Non
     """Draw a line for each part and stage."""
     places = sorted(told[x].dropna().unique()) if x in told else []
     for stage, when in STAGES.items():
-        for i, (part, name) in enumerate(PARTS.items()):
+        for part, name in PARTS.items():
             mine = told[(told["stage"] == stage) & (told["quantity"] == part)]
             if mine["r2"].isna().all():
                 continue
@@ -66,12 +70,11 @@ def draw_told(axes: Axes, runs: pd.DataFrame, told: pd.DataFrame, x: str) -> Non
             for place in places:
                 values = mine[mine[x] == place].set_index("run_id")["r2"]
                 points.append(point(runs.assign(r2=runs["run_id"].map(values)), R2))
-            # of one part the same colour; before training another marker
-            look = {**series(i if stage == "end" else i + len(COLOURS)), "linestyle": "-" if stage == "end" else ":"}
-            known = [(at, y.mean) for at, y in zip(places, points, strict=True) if y.valid]
-            axes.plot(*zip(*known, strict=True), **look, markevery=[], label=f"{name}, {when}")
+            look = replace(look_of(name), linestyle="-" if stage == "end" else ":")  # a part has one colour
+            known = [(at, y.value) for at, y in zip(places, points, strict=True) if y.valid]
+            axes.plot(*zip(*known, strict=True), **look.line, markevery=[], label=f"{name}, {when}")
             for at, y in zip(places, points, strict=True):
                 draw_point(axes, at, y, look, f"{name}, {when}, {x} {number(at, 'g')}")
     if places:
-        axes.axhline(0, color="black", linewidth=0.8)
+        axes.axhline(0, color=INK, linewidth=0.8)
     axes.set_xticks(places, [number(place if x == "lag" else 100 * place, "g") for place in places])

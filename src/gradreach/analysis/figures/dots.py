@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradreach.analysis.figures.common import legend, point, tell
+from gradreach.analysis.figures.common import COUNT, Threshold, draw_threshold, head, point, tell
+from gradreach.analysis.figures.labels import key_beside
 from gradreach.analysis.figures.scores import ACCURACY
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
-from gradreach.drawing import PALE, figure_of, save_figure, series
+from gradreach.drawing import INK, PALE, figure_of, save_figure
+from gradreach.look import display_name, looks_of, without_unit
 
 
 def dots(
@@ -22,10 +24,12 @@ def dots(
     by: str = "architecture",
     beside: str = "task",
     measure: Measure = ACCURACY,
-    line: tuple[float, str] | None = None,
+    threshold: Threshold = None,
     order: Sequence[str] = (),
 ) -> Figure:
     """Draw a measure of groups that have no order: a line for each, a colour for each value of another key.
+
+    Where that key has but one value, each line has the look of its group.
 
     Large: mean with 95 % interval, hollow and pale where runs are lacking; small, beside it: the seeds.
 
@@ -35,7 +39,7 @@ def dots(
         by: what stands on a line of its own.
         beside: what stands beside each other on a line.
         measure: what is measured of a run.
-        line: a value to compare with, and what it is.
+        threshold: a value that a rule compares with, or several by what they are called.
         order: of the lines; by default that of the run table.
     """
     runs = results.runs
@@ -43,34 +47,45 @@ def dots(
     kinds = list(runs[beside].dropna().unique())
     height = 0.9 + len(places) * max(0.3, 0.17 * len(kinds))
     with save_figure(stem, size=(6.4, height)) as (axes,):
+        looks = looks_of(map(str, kinds if len(kinds) > 1 else places))
         for i, kind in enumerate(kinds):
-            look = series(i)
             if len(kinds) > 1:
-                axes.plot([], [], look["marker"], color=look["color"], label=str(kind))
+                look = looks[str(kind)]
+                axes.plot([], [], look.marker, color=look.color, label=look.name)
             for at, place in enumerate(places):
+                look = looks[str(kind if len(kinds) > 1 else place)]
                 some = runs[(runs[by] == place) & (runs[beside] == kind)]
                 if some.empty:
                     continue
                 y, found = at + 0.7 * ((i + 0.5) / len(kinds) - 0.5), point(some, measure)
                 alpha = 1.0 if found.complete else PALE
                 values = measure.values(some[some["status"] == "finished"])
-                axes.plot(values, np.full(len(values), y + 0.09), ".", color=look["color"], markersize=3, alpha=0.45)
+                axes.plot(values, np.full(len(values), y + 0.09), ".", color=look.color, markersize=3, alpha=0.45)
                 if not math.isnan(found.low):
-                    axes.hlines(y, found.low, found.high, color=look["color"], alpha=alpha, linewidth=1.2)
+                    axes.hlines(y, found.low, found.high, color=look.color, alpha=alpha, linewidth=1.2)
                 if found.valid:
-                    face = look["color"] if found.complete else "none"
+                    face = look.color if found.complete else "none"
                     (mark,) = axes.plot(
-                        found.mean, y, look["marker"], color=look["color"], markerfacecolor=face, alpha=alpha
+                        found.value, y, look.marker, color=look.color, markerfacecolor=face, alpha=alpha
                     )
-                    tell(mark, f"{place}, {kind}: {found}")
+                    tell(mark, f"{display_name(place)}, {display_name(kind)}: {found}")
+                    if found.count:
+                        axes.annotate(
+                            found.count,
+                            (found.value, y),
+                            (0, 4),
+                            textcoords="offset points",
+                            ha="center",
+                            fontsize=COUNT,
+                        )
         if (level := chance_of(runs, measure)) is not None:
-            axes.axvline(level, color="black", linestyle=":", linewidth=1, label="chance")
-        if line is not None:
-            axes.axvline(line[0], color="black", linewidth=0.8, label=line[1])
-        axes.set_yticks(range(len(places)), [str(place) for place in places])
+            axes.axvline(level, color=INK, linestyle=":", linewidth=1, label="chance")
+        draw_threshold(axes, threshold, upright=True)
+        axes.set_yticks(range(len(places)), [display_name(place) for place in places])
         axes.set(xlabel=measure.label, ylim=(len(places) - 0.4, -0.6))
         axes.grid(visible=False, axis="y")
-        legend(figure_of([axes]))
+        head(figure_of([axes]), without_unit(measure.label))
+        key_beside(figure_of([axes]))
     return figure_of([axes])
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,27 +15,26 @@ from matplotlib.ticker import MaxNLocator
 
 from gradreach.analysis.figures.common import (
     ONE_PER_CENT,
+    STAGES,
     THIN,
+    Series,
     draw_curve,
-    explain_thin,
-    fill,
-    grid,
     head,
-    labels,
-    legend,
     of_one_length,
     opacity,
-    panels_of,
+    series_of,
     tell,
 )
+from gradreach.analysis.figures.labels import label_lines
+from gradreach.analysis.figures.panels import grid, panels_of, split
 from gradreach.analysis.results import Results
-from gradreach.drawing import PANEL, epoch_of, figure_of, save_figure, series
+from gradreach.drawing import INK, PANEL, epoch_of, figure_of, save_figure
 
 FLOOR = 1e-12
 """The smallest share that pictures show."""
+GRADIENT_BY = {"x": "input", "h": "hidden state", "c": "cell"}
 MANY = 20
 """More seeds than these are drawn as a band."""
-STAGES = {"start": "before training", "end": "after training"}
 
 
 def gradient_by_lag(
@@ -56,32 +56,33 @@ def gradient_by_lag(
         stem: the name of the files, without their ending.
         quantity: ``x``, ``h`` or ``c``: gradient by the input, the hidden state, the cell state; of several
             recurrent layers the last one.
-        by: what makes a colour.
+        by: what makes a line; more than five are parts below each other.
         panels: what makes a row.
         annotate: adds to a panel, given its axes and the largest sequence length in it.
     """
     contents = panels_of(results.runs, panels)
+    parts = split(series_of(results.runs, by))
     data = results.curves(quantity)
-    with save_figure(stem, len(contents), 2, sharex="row") as drawn:
-        named = labels(results.runs, by)
-        for row, (title, runs) in enumerate(contents):
+    size = (PANEL[0] + 0.8, PANEL[1])
+    with save_figure(stem, len(contents) * len(parts), 2, sharex=len(contents) == 1 or "row", size=size) as drawn:
+        for row, ((title, runs), part) in enumerate(product(contents, parts)):
             for axes, (stage, name) in zip(drawn[2 * row : 2 * row + 2], STAGES.items(), strict=True):
-                for i, (key, label) in enumerate(named.items()):
-                    some = runs.loc[runs[by] == key, "run_id"]
-                    curves = matrix(data, list(some), stage)
+                for key, series in part.items():
+                    some = runs[runs[by] == key]
+                    curves = matrix(data, list(some["run_id"]), stage)
                     if not curves.empty:
-                        draw_seeds(axes, curves, i, label, str(key), opacity(runs[runs[by] == key]))
-                explain_thin(axes)
-                axes.axhline(0.01, color="black", linewidth=0.8, label=ONE_PER_CENT)
+                        draw_seeds(axes, curves, series, opacity(some))
+                axes.axhline(0.01, color=INK, linewidth=0.8, label=ONE_PER_CENT)
                 if runs["seq_len"].notna().any():
                     annotate(axes, int(runs["seq_len"].max()))
                 axes.set_title(f"{title}, {name}" if title else name)
-                if row == len(contents) - 1:
-                    axes.set_xlabel("lag (steps back from the last one)")
             drawn[2 * row].set_ylabel(f"‖dL/d{quantity}‖ relative to its largest")
+        for axes in drawn[-2:]:
+            axes.set_xlabel("lag (steps back from the last one)")
         smallest = min(0.001, *(axes.dataLim.minposy for axes in drawn))
         drawn[0].set(ylim=(max(FLOOR, smallest / 2), 3), yscale="log")
-        legend(figure_of(drawn), named.values())
+        head(figure_of(drawn), f"Gradient by the {GRADIENT_BY.get(quantity, quantity)}, against lag")
+        label_lines(figure_of(drawn))
     return figure_of(drawn)
 
 
@@ -108,11 +109,14 @@ def gradient_through_training(
     runs, length = of_one_length(results.runs, seq_len)
     data = results.curves(quantity)
     measured = runs[runs["run_id"].isin(list(data["run_id"].unique()))]
-    named = labels(runs, by)
-    contents = [(named[key], group) for key, group in measured.groupby(by, sort=False)] or [("", measured)]
+    named = series_of(runs, by)
+    contents = [(named[key].label, group) for key, group in measured.groupby(by, sort=False)] or [("", measured)]
     with save_figure(stem, *grid(len(contents)), sharex=False, size=(PANEL[0], 2.4)) as drawn:
         mesh = None
-        for axes, some in fill(drawn, contents):
+        for axes in drawn[len(contents) :]:
+            axes.remove()
+        for axes, (title, some) in zip(drawn, contents, strict=False):
+            axes.set_title(title)
             axes.set(xlabel="epoch", ylabel="lag (steps back)")
             values = by_epoch(data, list(some["run_id"]))
             if values.shape[1] < 2:
@@ -153,9 +157,9 @@ def relative(curves: pd.DataFrame) -> pd.DataFrame:
     return curves - curves.replace([np.inf, -np.inf], np.nan).max()
 
 
-def draw_seeds(axes: Axes, curves: pd.DataFrame, i: int, label: str, name: str, alpha: float = 1) -> None:
+def draw_seeds(axes: Axes, curves: pd.DataFrame, series: Series, alpha: float = 1) -> None:
     """Draw curves ``(lags, seeds)`` of log10 norms thin (many: a band), their median thick; zeros leave gaps."""
-    look = series(i)
+    look = series.look
     lags = curves.index.to_numpy(float)
     shares = 10.0 ** relative(curves).to_numpy(float)
     middle = np.median(shares, 1)  # of zeros, too: where one seed has one the others are not without a middle
@@ -163,11 +167,11 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, i: int, label: str, name: str, 
         values[(values == 0) | ~np.isfinite(values)] = np.nan
     if shares.shape[1] > MANY:
         low, high = np.nanquantile(shares, (0.1, 0.9), axis=1)
-        axes.fill_between(lags, low, high, color=look["color"], alpha=0.2, linewidth=0)
+        axes.fill_between(lags, low, high, color=look.color, alpha=0.2, linewidth=0)
     else:
         for run_id, share in zip(curves, shares.T, strict=True):
-            tell(draw_curve(axes, lags, share, color=look["color"], **THIN), f"{name}, run {run_id}")
-    draw_curve(axes, lags, middle, label, color=look["color"], linestyle=look["linestyle"], alpha=alpha)
+            tell(draw_curve(axes, lags, share, color=look.color, **THIN), f"{look.name}, run {run_id}")
+    draw_curve(axes, lags, middle, series.label, color=look.color, linestyle=look.linestyle, alpha=alpha)
 
 
 def draw_heat_map(axes: Axes, values: pd.DataFrame) -> ScalarMappable:

@@ -53,6 +53,11 @@ class Measure:
             values[~self.counts(runs)] = math.nan
         return values
 
+    def scored(self, runs: pd.DataFrame) -> bool:
+        """Return whether the measure is what the runs are scored by, on any split."""
+        split, _, metric = self.metric.partition("/")
+        return split in ("test", "val") and "metric" in runs and bool((runs["metric"] == metric).any())
+
     def counts(self, runs: pd.DataFrame) -> np.ndarray:
         """Return which runs have what the measure needs to mean anything."""
         if self.needs is None:

@@ -11,6 +11,7 @@ from gradreach.analysis.pages.report.sections import STATES, Section, coverage
 from gradreach.analysis.stats.verdict import READING, Verdict
 from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.tables.formats import prose
+from gradreach.look import palette_css
 from gradreach.rounding import number
 from gradreach.system.files import write_text
 
@@ -36,6 +37,7 @@ def write_report(sections: Sequence[Section], path: Path, unrun: Mapping[str, St
     loader = environment.loader
     assert loader is not None
     style, script = (Markup(loader.get_source(environment, name)[0]) for name in ("style.css", "script.js"))
+    style = Markup(palette_css()) + style
     counts: Counter[str] = sum((Counter(section.counts) for section in sections), Counter())
     page = template.render(
         sections=sections,

@@ -6,7 +6,8 @@ import re
 from matplotlib.figure import Figure
 
 from gradreach.analysis.figures.common import TIP
-from gradreach.drawing import COLOURS, as_svg
+from gradreach.drawing import INK, as_svg
+from gradreach.look import SHADES
 
 GEOMETRY = re.compile(r' (d|x|y|width|height|transform)="([^"]*)"')
 FONT = re.compile(r"font-family: [^;\"]*;? ?|font-size: 9px;? ?")
@@ -26,9 +27,9 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     text = re.sub(rf'<g id="{TIP}([^"]*)">', r'<g class="tip"><title>\1</title>', text)
     text = re.sub(r'<g id="[^"]*">', "<g>", text)
     text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", text)
-    for i, colour in enumerate(COLOURS):
-        text = text.replace(colour.lower(), f"var(--s{i})")
-    text = text.replace("#000000", "currentColor")
+    for shade, (light, _) in SHADES.items():
+        text = text.replace(light, f"var(--{shade})")
+    text = text.replace(INK, "currentColor")
     text = FONT.sub("", text).replace(' style=""', "")
     text = GEOMETRY.sub(lambda found: f' {found[1]}="{_short(found[2])}"', text)
     text = re.sub(r">\s+<", "><", text)

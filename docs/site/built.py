@@ -57,10 +57,11 @@ def faults(site: Path) -> list[str]:
 
 def check(app: Any, error: Exception | None) -> None:
     """Fail where something is wrong."""
-    from sphinx.errors import SphinxError  # the tests look for faults without Sphinx
+    from sphinx.util.logging import getLogger  # the tests look for faults without Sphinx
 
-    if not error and (wrong := faults(Path(app.outdir))):
-        raise SphinxError("\n".join(wrong))
+    for fault in [] if error else faults(Path(app.outdir)):
+        getLogger(__name__).error(fault)
+        app.statuscode = 1
 
 
 def setup(app: Any) -> dict[str, Any]:

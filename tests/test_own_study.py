@@ -64,8 +64,8 @@ def test_a_sweep_has_a_page_and_with_its_study_question_verdict_and_answer(clone
     page = (folder / "results" / "mine" / "README.md").read_text(encoding="utf-8")
     answer = re.search(r'"(Yes: [^"]*)"', block("python"))
     assert answer
-    assert f"**supported.** {answer[1]}" in page
-    assert "| more symbols are recalled | supported |" in page
+    assert f"\n\n**{answer[1]}**\n" in page
+    assert "| ✔ more symbols are recalled | supported |" in page
     assert "No digest of this rule was stored when the sweep was planned" in page  # the study came after the runs
     assert call("-m", "gradreach", "tables", "mine", "--check").returncode == 0
     summary = folder / "results" / "mine" / "summary.json"

@@ -1,13 +1,14 @@
 """One mean is one number, wherever it is printed."""
 
 import ast
+import math
 import re
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from gradreach.rounding import number, rounded, score_text
+from gradreach.rounding import number, rounded, score_text, with_interval
 from project import PROJECT
 
 SRC = PROJECT / "src" / "gradreach"
@@ -56,3 +57,20 @@ def test_no_other_place_rounds_what_people_read(path):
         spec = node.format_spec if isinstance(node, ast.FormattedValue) else None
         form = "".join(part.value for part in spec.values if isinstance(part, ast.Constant)) if spec else ""
         assert not ROUNDS.search(form), f"{path}:{node.lineno}: write it by gradreach.rounding.number"
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ((93.214, 91.8, 94.628), "93.2 ± 1.4"),
+        ((0.0001234, 0.00004, 0.0002068), "0.000123 ± 0.000083"),
+        ((91.8, -60.0, 243.8, ".3g", (0.0, 127.0)), "92 [0, 127]"),
+        ((99.967, 99.8, 100.134, ".1f", (0.0, 100.0)), "99.97 [99.80, 100]"),
+        ((1234.5, 1200.25, 1268.75), "1,235 ± 34"),
+        ((0.75, 0.75, 0.75), "0.75"),
+        ((60.0, math.nan, math.nan, ".1f"), "60.0"),
+        ((2.0, -math.inf, 5.0), "2.0 [−∞, 5.0]"),
+    ],
+)
+def test_an_estimate_has_two_digits_of_its_error_and_an_interval_that_ends_where_the_measure_does(found, text):
+    assert with_interval(*found) == text

@@ -114,3 +114,8 @@ def test_every_claim_has_an_answer_in_plain_words_for_the_outcomes_of_its_record
     assert len(study.answer.text) <= LONGEST
     assert not re.search(r"[_=`]|\bC\d", study.answer.text), "an internal name"
     assert len(study.claim.short.split()) <= 10
+
+
+def test_runs_that_are_lacking_are_told_and_complete_sweeps_are_not():
+    assert line(summary(finished=3))["in one line"] == "Not at all. (3 of 5 runs)"
+    assert line(summary())["in one line"] == "Not at all."

@@ -72,7 +72,7 @@ def test_pilot_seeds_decide_nothing_and_say_what_they_point_to():
     found = verdict(study(MORE), runs(range(12)))
     assert found.state == "open"
     assert found.parts[0].why == "pilot seeds; they would say supported"
-    assert "pilots" in found.parts[0].sentence
+    assert "pilot seeds" in found.parts[0].sentence
 
 
 def test_pilots_are_judged_at_the_level_of_the_looks_that_are_planned_and_the_rule_says_so():

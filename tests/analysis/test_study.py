@@ -172,7 +172,7 @@ def test_each_makes_a_part_of_every_value():
     verdict = judged(declared, found, looks)
     (part,) = verdict.parts
     assert [leaf.name for leaf in part.parts] == ["seq_len 50", "seq_len 100"]
-    assert outcomes(verdict) == "supported, supported"
+    assert outcomes(verdict) == "2 supported"
     assert looks.level == 0.025, "two parts share the error"
 
 
@@ -305,7 +305,7 @@ def test_a_part_by_a_function_and_one_by_arithmetic():
         return effect_of("gain", [1.0, 2.0, 3.0, 2.0])
 
     parts = {"counted": arithmetic(lambda: 1 + 1 == 2, "Two."), "all": {"gained": by_function(gain).within(5)}}
-    assert outcomes(judge_parts(parts, results())) == "supported, supported"
+    assert outcomes(judge_parts(parts, results())) == "2 supported"
     assert list(leaves_of(parts)) == ["counted", "all: gained"]
 
 

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import TOO_SMALL, holm, paired_test, unpaired_test
 from gradreach.analysis.tables import formats
 from gradreach.analysis.tables.aggregation import compare_runs
-from gradreach.analysis.tables.layout import make
+from gradreach.analysis.tables.layout import by_quantity, make
 from gradreach.analysis.tables.specification import Computed, Measure, Table
 from gradreach.run_table.columns import csv
 
@@ -48,7 +49,7 @@ def bold(view):
 
 def test_the_best_is_marked_only_where_it_beats_every_other():
     far = make(table(), Results(runs(a=0.9, b=0.5, c=0.3)))
-    assert bold(far) == ["92.0 ± 2.0 (5/5)"]
+    assert bold(far) == ["92.0 ± 2.0"]
     assert "Bold: better than every other in its column, Mann-Whitney" in far.notes
     near = make(table(), Results(runs(a=0.9, b=0.89, c=0.3)))
     assert bold(near) == []
@@ -59,7 +60,7 @@ def test_the_best_is_marked_only_where_it_beats_every_other():
 
 def test_of_a_loss_the_least_is_best():
     view = make(table(Measure("test/loss", "loss", digits=2, best="min")), Results(runs(a=0.2, b=0.5)))
-    assert bold(view) == ["0.50 ± 0.00 (5/5)"]
+    assert bold(view) == ["0.50"]
 
 
 def test_with_three_seeds_no_best_is_marked_and_the_table_says_why():
@@ -100,12 +101,12 @@ def test_runs_without_a_number_are_counted_in_their_cell():
 
 def test_chance_stands_below_its_columns_or_beside_its_rows():
     below = make(table(ACCURACY, Measure("test/loss", "loss")), Results(runs(a=0.5))).text
-    assert below.iloc[-1].tolist() == ["chance", "", "10.0", ""]  # chance is told of accuracy, not of loss
+    assert below.iloc[-1].tolist() == ["chance", "10.0", ""]  # chance is told of accuracy, not of loss
     several = pd.concat([runs(a=0.5), runs(a=0.6).assign(task="copy", chance=0.125)])
     beside = make(table(rows=("architecture", "task")), Results(several)).text
     assert beside["chance"].tolist() == ["10.0 %", "12.5 %"]
     by_column = make(table(columns="task"), Results(several)).text
-    assert by_column.iloc[-1].tolist() == ["chance", "", "12.5", "10.0"]
+    assert by_column.iloc[-1].tolist() == ["chance", "12.5", "10.0"]
 
 
 def test_a_chance_level_beside_a_row_is_in_the_unit_of_its_own_metric():
@@ -124,7 +125,7 @@ def test_a_number_at_the_least_that_is_needed_counts():
 
 def test_people_read_a_minus_and_no_negative_zero():
     below = make(table(Measure("test/loss", "loss", digits=1)), Results(runs(seeds=1, a=3.0, b=1.04))).text
-    assert below.iloc[:, -1].tolist()[:2] == ["−2.0 (1/1)", "0.0 (1/1)"]
+    assert below.iloc[:, -1].tolist()[:2] == ["−2.0", "0.0"]
     computed = Computed("n", "c", "r", lambda _: pd.DataFrame({"x": [-1.5, -2e-7], "shift": [-1, 0]}))
     view = make(computed, Results(runs(a=0.5)))
     assert view.text.to_numpy().tolist() == [["−1.5", "−1"], ["−2e−07", "0"]]
@@ -146,14 +147,14 @@ def test_a_number_leads_to_its_runs():
 def test_keys_may_be_several_missing_or_absent():
     some = runs(a=0.5, b=0.6).assign(kernel_size=lambda r: r["architecture"].map({"a": 3}).astype("Int64"))
     text = make(table(rows=("architecture", "kernel_size"), columns=()), Results(some)).text
-    assert list(text) == ["architecture", "kernel_size", "parameters", "accuracy"]
+    assert list(text) == ["architecture", "kernel_size", "accuracy"]
     assert text["kernel_size"].tolist() == ["3", "–", ""]
 
 
 def test_a_computed_table_shows_what_is_computed():
     computed = Computed("n", "c", "r", lambda results: pd.DataFrame({"model": ["a"], "x": [1234.5], "y": [np.nan]}))
     view = make(computed, Results(runs(a=0.5)))
-    assert view.text.to_numpy().tolist() == [["a", "1.23e+03", "–"]]
+    assert view.text.to_numpy().tolist() == [["a", "1,235", "–"]]
     assert not view.marked.any()
 
 
@@ -216,7 +217,7 @@ def test_several_runs_of_one_seed_are_one_draw():
     assert cell["mean"] == pytest.approx(60.5)
     (alone,) = make(table(), Results(runs(2, a=0.6))).numbers.to_dict("records")
     assert (cell["ci95_low"], cell["ci95_high"]) == pytest.approx((alone["ci95_low"], alone["ci95_high"]))
-    assert make(table(), Results(twice[twice["seed"] == 0])).text.loc[0, "accuracy, seq_len 64"] == "60.0 (1/1)"
+    assert make(table(), Results(twice[twice["seed"] == 0])).text.loc[0, "accuracy, seq_len 64"] == "60.0"
 
 
 def test_a_seed_counts_with_the_runs_of_it_that_have_a_number():
@@ -249,3 +250,53 @@ def test_markdown_holds_no_html_of_its_cells():
     assert "p < 0.05" in made
     assert "`<i>`" in made
     assert "&lt;b>" in made
+
+
+REACH = Measure("gradient/end/h.reach", "reach", digits=0)
+
+
+def reaching(**reaches):
+    rows = [
+        {"run_id": f"{name}{seed}", "status": "finished", "architecture": name, "task": "recall", "seq_len": 128}
+        | {"seed": seed, "gradient/end/h.reach": reach, "parameters": size}
+        for size, (name, values) in enumerate(reaches.items())
+        for seed, reach in enumerate(values)
+    ]
+    return Results(pd.DataFrame(rows))
+
+
+def test_an_interval_ends_where_the_measure_does():
+    view = make(table(REACH), reaching(lstm=[127, 127, 22]))
+    assert view.text["reach, seq_len 128"].tolist() == ["92 [0, 127]"]
+    assert view.numbers[["ci95_low", "ci95_high"]].to_numpy().tolist() == [[0, 127]]
+
+
+def test_parameters_are_told_where_they_differ():
+    assert "parameters" not in make(table(REACH), reaching(lstm=[1, 2])).text
+    assert make(table(REACH), reaching(lstm=[1, 2], rnn=[1, 2])).text["parameters"].tolist() == ["0", "1"]
+
+
+def test_a_row_whose_runs_have_no_value_is_left_out_and_one_whose_runs_are_lost_is_not():
+    results = reaching(lstm=[5, np.nan], rnn=[np.nan, np.nan], gru=[np.nan, np.nan])
+    results.runs.loc[results.runs["architecture"] == "gru", "status"] = "diverged"
+    text = make(table(REACH), results).text
+    told = text.set_index("architecture")["reach, seq_len 128"].to_dict()
+    assert told == {"gru": "– (2 diverged)", "lstm": "5 (1/2)"}
+
+
+def test_a_table_of_several_quantities_is_read_one_by_one():
+    lines = (replace(REACH, label="start", line="reach"), Measure("test/accuracy", "start", line="accuracy", scale=100))
+    results = reaching(lstm=[5, 6, 7])
+    results.runs["test/accuracy"] = 0.5
+    parts = by_quantity(make(table(*lines), results))
+    assert [(title, list(text)) for title, text, _ in parts] == [
+        ("reach, start", ["architecture", "seq_len 128"]),
+        ("accuracy, start", ["architecture", "seq_len 128"]),
+    ]
+
+
+def test_estimates_stand_with_their_interval_and_unit_in_one_column():
+    numbers = pd.DataFrame({"what": ["gap"], "estimate": [2.0], "95 % from": [-1.2], "to": [5.4], "unit": ["points"]})
+    view = make(Computed("n", "c", "r", lambda _: numbers), reaching(lstm=[1]))
+    assert view.text.to_numpy().tolist() == [["gap", "2.0 [−1.2, 5.4] points"]]
+    assert list(view.numbers) == list(numbers)

@@ -9,9 +9,10 @@ import pandas as pd
 
 from gradreach.analysis.pages.signs import LEGEND, in_groups, signs
 from gradreach.analysis.pages.summary import known_summaries
-from gradreach.analysis.stats.verdict import Verdict, stored_verdict
+from gradreach.analysis.stats.verdict import DECIDED, Verdict, stored_verdict
 from gradreach.analysis.study.parts import named_leaves
 from gradreach.analysis.tables.formats import markdown
+from gradreach.rounding import rounded
 from gradreach.run_table.columns import csv
 
 LONGEST = 120
@@ -21,6 +22,7 @@ first part that was refuted, else supported, by a number. Pilot seeds (below 100
 HEAD = f"""# Results
 
 {READING} [All rules](../docs/results.md#an-experiment-and-its-verdict); all numbers: [ledger.csv](ledger.csv)."""
+DIGITS = ".6g"
 COLUMNS = ["claim", "part", "state", "effect", "low", "high", "level", "n", "threshold", "study", "unit", "aside"]
 
 
@@ -50,11 +52,12 @@ def _tables(summaries: Sequence[Mapping[str, Any]], results: str, experiments: s
     for title, some in in_groups(summaries, lambda summary: summary["claim"]).items():
         lines = [line(summary, results, experiments) for summary in some]
         if some[0]["claim"]:
-            rows = pd.DataFrame(lines)
-            rows = rows.loc[:, ["", *(name for name in rows if name and rows[name].any())]]
+            shown = [name for name in lines[0] if not name or any(each[name] for each in lines)]
+            rows = pd.DataFrame(lines, columns=shown)
             yield markdown(rows.rename(columns={"claim": title})).rstrip()
         else:
-            yield f"{title.capitalize()}: {', '.join(each[''] for each in lines)}."
+            links = [told[""] + _lacking(summary) for told, summary in zip(lines, some, strict=True)]
+            yield f"{title.capitalize()}: {', '.join(links)}."
 
 
 def line(summary: Mapping[str, Any], results: str = "", experiments: str = "../experiments/") -> dict[str, str]:
@@ -75,15 +78,23 @@ def short_answer(summary: Mapping[str, Any], verdict: Verdict | None) -> str:
     if verdict is None:
         return "Not run yet." if not summary["planned"] else str(summary["answer"])
     answer = str(summary["answer"])
-    return answer if 0 < len(answer) <= LONGEST else f"{verdict.state.capitalize()}."
+    return (answer if 0 < len(answer) <= LONGEST else f"{verdict.state.capitalize()}.") + _lacking(summary)
+
+
+def _lacking(summary: Mapping[str, Any]) -> str:
+    """Say how many runs have finished where not all have."""
+    complete = not summary["planned"] or summary["finished"] == summary["planned"]
+    return "" if complete else f" ({summary['finished']} of {summary['planned']} runs)"
 
 
 def key_number(verdict: Verdict | None) -> str:
     """Return the number of the part that decides most, and what it is of; nothing where none is decided by a number."""
-    part = None if verdict is None else verdict.lead
-    if part is None or part.effect is None or part.state == "open":
+    leaves = () if verdict is None else verdict.counted
+    decided = [(leaf.state, leaf.effect) for leaf in leaves if leaf.effect is not None and leaf.state in DECIDED]
+    if not decided:
         return ""
-    return f"{part.effect.number} {part.effect.what}"
+    _, effect = min(decided, key=lambda found: (found[0] != "refuted", found[1].alike))
+    return f"{effect.number} {effect.what}"
 
 
 def machine_ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments")) -> str:
@@ -101,12 +112,8 @@ def _rows(summary: Mapping[str, Any], verdict: Verdict) -> Iterator[dict[str, An
         effect = leaf.effect
         numbers = {"effect": math.nan, "low": math.nan, "high": math.nan, "level": math.nan, "n": 0, "unit": ""}
         if effect is not None:
-            value, low, high = (_six(each) for each in (effect.value, effect.low, effect.high))
-            numbers |= {"effect": value, "low": low, "high": high, "level": _six(1 - effect.level)}
+            value, low, high = (rounded(each, DIGITS) for each in (effect.value, effect.low, effect.high))
+            numbers |= {"effect": value, "low": low, "high": high, "level": rounded(1 - effect.level, DIGITS)}
             numbers |= {"n": effect.n, "unit": effect.unit}
         told = {"claim": summary["claim"]["id"], "part": leaf.name, "state": leaf.state, "study": summary["name"]}
         yield told | numbers | {"threshold": leaf.threshold, "aside": leaf.aside}
-
-
-def _six(value: float) -> float:
-    return float(f"{value:.6g}")

@@ -75,7 +75,9 @@ def with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
     if not {*ENDS, "unit"} <= {*frame}:
         return frame
     ends = frame[[*ENDS]].to_numpy(float)
-    numbers = [with_interval(*each, brackets=True) if not math.isnan(each[0]) else "–" for each in ends]
+    numbers = [
+        "–" if math.isnan(value) else with_interval(value, low, high, brackets=True) for value, low, high in ends
+    ]
     texts = [f"{text} {unit}".strip() for text, unit in zip(numbers, frame["unit"], strict=True)]
     merged = frame.drop(columns=[*ENDS[1:], "unit"])
     merged[ENDS[0]] = texts
@@ -103,7 +105,7 @@ def by_quantity(view: View) -> list[tuple[str, pd.DataFrame, np.ndarray]]:
         title = name
         if len(alone) == 1:
             said, measured = alone[0].label, alone[0].title
-            text = text.rename(columns=lambda head, said=said: str(head).removeprefix(f"{said}, "))
+            text = text.set_axis([str(head).removeprefix(f"{said}, ") for head in text], axis=1)
             title = measured if name == said else f"{name}, {said}"
         parts.append((title, text, marked))
     return parts
@@ -212,6 +214,6 @@ def _level(chance: float, measure: Measure) -> str:
 
 def _significant(value: Any, digits: int) -> str:
     if isinstance(value, float | np.floating):
-        whole = LEAST_PARTED <= abs(value) < MOST_PARTED
+        whole = LEAST_PARTED <= abs(float(value)) < MOST_PARTED
         return "–" if math.isnan(value) else number(float(value), ",.0f" if whole else f".{digits}g")
     return f"{value:,}" if isinstance(value, int | np.integer) and value >= LEAST_PARTED else plain(value)

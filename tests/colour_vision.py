@@ -1,8 +1,8 @@
 """How far apart two colours are, for normal eyes and for those that lack the middle cones (deuteranopia).
 
 Sources: the sRGB standard IEC 61966-2-1; G. Machado et al., A physiologically-based model for simulation of color
-vision deficiency, 2009 (the matrix of severity 1.0, on linear RGB); G. Sharma et al., The CIEDE2000 color-difference formula,
-2005, whose test pairs the tests use.
+vision deficiency, 2009 (the matrix of severity 1.0, on linear RGB); G. Sharma et al., The CIEDE2000 color-difference
+formula, 2005, whose test pairs the tests use.
 """
 
 import numpy as np

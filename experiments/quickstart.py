@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gradreach.study import Answer, Results, Study, computed, figure, measure, number, table
+from gradreach.study import Answer, Results, Study, computed, display_name, figure, measure, number, table
 
 REACH = "gradient/end/x.reach"
 LEARNED = 90
@@ -28,7 +28,7 @@ def agreement(results: Results) -> str:
 def _exceptions(odd: pd.DataFrame) -> str:
     """Name the runs that learned the cue and did not reach it, or reached it and did not learn it."""
     named = [
-        f"{run['architecture']}, {run['seq_len']} steps, seed {run['seed']} "
+        f"{display_name(run['architecture'])} at {run['seq_len']} steps, seed {run['seed']} "
         f"({'reached' if run['full'] else 'not reached'}, {number(100 * run['test/accuracy'], '.0f')} % right)"
         for run in odd.to_dict("records")
     ]
@@ -67,10 +67,12 @@ STUDY = Study(
         figure("reach_and_score", name="hero", seq_len=80),
         table(measure("test/accuracy", "accuracy, %"), columns="seq_len"),
         table(
-            measure(REACH, "reach, steps"),
+            measure("gradient/start/x.reach", "reach, steps", line="before training"),
+            measure(REACH, "reach, steps", line="after training"),
             name="reach",
             columns="seq_len",
-            caption="Reach of the gradient after training, in steps.",
+            lines="measured",
+            caption="Reach of the gradient before and after training, in steps.",
             note=(
                 "Reach: the largest lag (steps back from the last one) at which the norm of the gradient by the input, ‖dL/dx‖, is "
                 "at least 1 % of that at lag 1; at most seq_len − 1, where the cue stands."
@@ -97,8 +99,9 @@ STUDY = Study(
         ),
         (
             "One learning rate and one short budget for all, torch's initialization but for chrono, sizes that differ: this is "
-            "what happens out of the box, and no ranking. Where an RNN learns the cue and an LSTM does not, look at the row below: "
-            "chrono is the same LSTM with other initial biases of its gates, so that it forgets more slowly at the start."
+            "what happens out of the box, and no ranking. Where an RNN learns the cue and an LSTM does not, compare its reach before and "
+            "after training, and look at the row of chrono: that is the same LSTM, whose gates start with other biases, so that it "
+            "forgets more slowly."
         ),
         (
             "A TCN of four levels sees 61 steps with kernel size 3 and 121 with 5. At 80 steps the first cannot see the cue, "

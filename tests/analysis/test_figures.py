@@ -128,10 +128,10 @@ def test_gradients_are_the_profiles_relative_to_their_largest(tmp_path):
 
 
 def test_a_run_is_a_dot_at_its_share_of_the_longest_lag_and_lines_have_their_names_beside_them(tmp_path):
-    data = results(models=("cnn", "lstm"))
-    norms, runs = reach_and_score(data, tmp_path / "reach", quantity="h", seq_len=8).axes
+    data = results(models=("cnn", "lstm"), **{"gradient/end/x.reach": 5.0})
+    norms, runs = reach_and_score(data, tmp_path / "reach", seq_len=8).axes
     dots = [line for line in runs.get_lines() if str(line.get_gid()).startswith("tip: ") and len(line.get_xdata()) == 1]
-    told = data.runs["gradient/end/h.reach"] / (data.runs["seq_len"] - 1), 100 * data.runs["test/accuracy"]
+    told = data.runs["gradient/end/x.reach"] / (data.runs["seq_len"] - 1), 100 * data.runs["test/accuracy"]
     drawn = [[line.get_xdata()[0] for line in dots], [line.get_ydata()[0] for line in dots]]
     np.testing.assert_allclose(drawn, np.array(told, float))
     assert {text.get_text() for text in norms.texts} >= {"CNN", "LSTM"}

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradreach.analysis.figures.common import is_reference
+from gradreach.analysis.figures.common import TRAINED, is_reference
 from gradreach.drawing import INK, figure_of
 
 SMALL = 8
@@ -20,7 +20,8 @@ TIE = 0.004
 def label_lines(figure: Figure) -> None:
     """Name every labelled line of every panel at its end, in the margin, and no two names on top of each other.
 
-    Lines that lie on each other throughout share one label, joined by ``=``. A labelled line without a value is named
+    Lines that lie on each other throughout share one label, joined by ``=``. What the caption explains (lengths of
+    training), and lines to compare with that lie outside, have none. A labelled line without a value is named
     at the foot of the margin. A panel without data says so.
     """
     for axes in figure.axes:
@@ -56,15 +57,18 @@ def spread(heights: Sequence[float], sizes: Sequence[float]) -> np.ndarray:
     found = np.array([max(min(free[a : b + 1].mean() for b in places[i:]) for a in places[: i + 1]) for i in places])
     top = 1 - below[-1] - half[-1]
     found = np.clip(found, min(half[0], top), max(half[0], top)) + below
-    placed = np.empty_like(found)
+    placed: np.ndarray = np.empty(len(order))
     placed[order] = found
     return placed
 
 
 def _label(axes: Axes) -> None:
-    drawn = [(line, _path(axes, line)) for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
     groups: list[tuple[list[Line2D], np.ndarray]] = []
-    for line, path in drawn:
+    for line in axes.get_lines():
+        path = _path(axes, line)
+        beyond = is_reference(line) and not ((path >= 0) & (path <= 1)).all(1).any()
+        if str(line.get_label()).startswith("_") or line.get_label() == TRAINED or beyond:
+            continue
         for lines, other in groups:
             if len(path) > 1 and path.shape == other.shape and np.allclose(path, other, rtol=0, atol=TIE):
                 lines.append(line)
@@ -98,7 +102,8 @@ def _path(axes: Axes, line: Line2D) -> np.ndarray:
     points = np.column_stack([np.asarray(values, float) for values in line.get_data()])
     with np.errstate(all="ignore"):
         places = axes.transAxes.inverted().transform(line.get_transform().transform(points))
-    return places[np.isfinite(places).all(1)]
+    finite: np.ndarray = places[np.isfinite(places).all(1)]
+    return finite
 
 
 def _rows(figure: Figure) -> int:

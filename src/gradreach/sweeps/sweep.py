@@ -218,7 +218,7 @@ def scores_of(
         names = {f"test/{metric}": metric for metric in ("accuracy", "mse")}
         table = read_columns(run_table(environment.results_dir, environment.experiment), ["run_id", *names])
         known = table[table["run_id"].isin(list(elsewhere))].set_index("run_id")
-        found = {i: (names[name], value) for name in names for i, value in known[name].dropna().items()}
+        found = {str(i): (names[name], value) for name in names for i, value in known[name].dropna().items()}
     for run_id, record in records.items():
         if record.get("status") == "finished":
             metric = record.get("metric", "accuracy")

@@ -71,8 +71,8 @@ def test_the_order_is_question_answer_picture_parts_caveats_other_pictures_table
 
 def test_a_part_has_its_sign_its_outcome_its_number_with_an_interval_and_its_threshold(text):
     assert "| part | outcome | number [97.5 %] | threshold |" in text
-    assert "| ✔ it is | supported | 20 points | above 5 points |" in text
-    assert "| ✘ by half | refuted | 20 points | above 30 points |" in text
+    assert "| ✔ it is | supported | 20 points | test accuracy above 5 points |" in text
+    assert "| ✘ by half | refuted | 20 points | test accuracy above 30 points |" in text
 
 
 def test_tables_are_folded_and_how_their_cells_are_read_is_said_once(text):

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gradreach.analysis.order import natural
 from gradreach.analysis.pages.ledger import ledger_tables
+from gradreach.analysis.pages.page import told_of_arithmetic
 from gradreach.analysis.pages.signs import LEGEND, signs
 from gradreach.analysis.pages.summary import known_summaries
 from gradreach.analysis.stats.verdict import Verdict, stored_verdict
@@ -102,8 +103,7 @@ class Finding:
             return f"{effect.number} ({effect.label})" if effect is not None else ""
         if len(part.leaves) > 1:
             return f"{sum(leaf.state == part.state for leaf in part.leaves)} of {len(part.leaves)} checks"
-        said = part.sentence.removeprefix("Arithmetic: ").rstrip(".")
-        return f"{said[:1].upper()}{said[1:]}"
+        return told_of_arithmetic(part)
 
     def caption(self, figure: str) -> str:
         """Say how a figure is read; a summary of an older version tells nothing."""

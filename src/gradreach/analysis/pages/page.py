@@ -8,6 +8,7 @@ import pandas as pd
 from gradreach.analysis.pages.built import Built
 from gradreach.analysis.pages.signs import sign
 from gradreach.analysis.results import LONG
+from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.declaration import Claim
 from gradreach.analysis.study.judging import PILOTS
 from gradreach.analysis.tables.formats import markdown, without_tags
@@ -78,11 +79,19 @@ def parts_table(built: Built) -> pd.DataFrame:
     covers = f" [{number(100 * (1 - levels.pop()), '.4g')} %]" if len(levels) == 1 else ""
     rows = []
     for leaf in built.parts:
-        said = leaf.effect.number if leaf.effect is not None else leaf.sentence
+        effect = leaf.effect
+        said = effect.number if effect is not None else told_of_arithmetic(leaf)
+        threshold = f"{effect.what} {leaf.threshold}".strip() if effect is not None else ""
         named = f"{sign(leaf)} {'aside: ' * leaf.aside}{leaf.name}"
         outcome = f"{leaf.state}: {leaf.why}" if leaf.why else leaf.state
-        rows.append({"part": named, "outcome": outcome, f"number{covers}": said, "threshold": leaf.threshold})
+        rows.append({"part": named, "outcome": outcome, f"number{covers}": said, "threshold": threshold})
     return pd.DataFrame(rows)
+
+
+def told_of_arithmetic(leaf: Verdict) -> str:
+    """Return what was calculated, as a cell."""
+    said = leaf.sentence.removeprefix("Arithmetic: ").removesuffix(".")
+    return f"{said[:1].upper()}{said[1:]}"
 
 
 def measured(built: Built) -> pd.DataFrame:

@@ -12,7 +12,7 @@ WORKERS = -n auto --maxprocesses 8 --dist worksteal
 PYTEST = GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev sweep tables test test-fast openwandb axe test-slow bench gpu-check lint format lock clean
+.PHONY: help install install-dev sweep tables test test-fast openwandb axe test-slow bench gpu-check lint format site lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -40,7 +40,7 @@ openwandb: .venv/openwandb/installed ## install the server that some tests of W&
 
 axe: .venv/axe/installed ## install axe-core, which checks whether report.html can be read by keyboard and by ear
 
-test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna, examples
+test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna, examples, site
 	@$(PYTEST) -m slow
 
 bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (25 minutes on a quiet machine)
@@ -60,6 +60,11 @@ lint: .venv/installed-dev ## check format, style, types, and which package may i
 
 format: .venv/installed-dev ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+site: .venv/installed-site ## build the site into build/site: pages in two languages, API, report; a warning is an error
+	@rm -rf build/site build/doctrees
+	@$(BIN)/python -m sphinx --fail-on-warning --quiet -c docs/site -d build/doctrees . build/site
+	@echo "the site: build/site/index.html"
 
 lock: .venv/installed ## choose the versions of requirements.lock anew
 	@$(INSTALL) uv $(OR_SAY_WHY)
@@ -89,9 +94,14 @@ clean: ## remove .venv and caches; results stay
 	@$(INSTALL) --editable '.[dev]' $(OR_SAY_WHY)
 	@touch $@
 
+.venv/installed-site: .venv/installed
+	@echo "== installing what the site needs into .venv"
+	@$(INSTALL) --editable '.[site]' $(OR_SAY_WHY)
+	@touch $@
+
 .venv/installed-slow: .venv/installed-dev
-	@echo "== installing the extras ray, slurm, optuna and examples into .venv, and uv, which resolves the lock"
-	@$(INSTALL) --editable '.[dev,ray,slurm,optuna,examples]' uv $(OR_SAY_WHY)
+	@echo "== installing the extras ray, slurm, optuna, examples and site into .venv, and uv, which resolves the lock"
+	@$(INSTALL) --editable '.[dev,ray,slurm,optuna,examples,site]' uv $(OR_SAY_WHY)
 	@touch $@
 
 .venv/openwandb/installed: LOG = .venv/openwandb/pip.log

@@ -82,7 +82,7 @@ def planning(patience: Patience, runs: int = 500) -> list[Row]:
 
     def once() -> None:
         with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-            master = compose("config", overrides=["experiment=quickstart"], return_hydra_config=True)
+            master = compose("config", overrides=["experiment=digits"], return_hydra_config=True)
             loader = GlobalHydra.instance().config_loader()
             start = time.process_time()
             jobs = all_jobs(loader, master, ["model=rnn,lstm,gru,cnn", "seq_len=64", f"seed=range(0,{runs // 4})"])
@@ -104,7 +104,7 @@ def finished_runs(folder: Path, runs: int) -> tuple[Path, list[str]]:
         Where they are, and the line that would do the sweep.
     """
     results = folder / f"finished-{runs}"
-    line = [RUN_PY, "-m", "experiment=quickstart", *ONE, f"results_dir={results}"]
+    line = [RUN_PY, "-m", "experiment=digits", *ONE, f"results_dir={results}"]
     call(*line, "seed=0", folder=folder)
     store = RecordStore(results / "runs")
     (original,) = (store.read(path.parent.name) for path in store.root.glob("*/record.json"))
@@ -120,7 +120,7 @@ def finished_runs(folder: Path, runs: int) -> tuple[Path, list[str]]:
             record = {**original, "run_id": run.run_id, "config": run.canonical()}
             (store.folder(run.run_id) / "record.json").unlink()
             (store.folder(run.run_id) / "record.json").write_text(sealed(record), encoding="utf-8")
-    table = run_table(results, "quickstart")
+    table = run_table(results, "digits")
     write_runs(table, read_runs(table).loc[np.zeros(runs, int)].assign(run_id=run_ids, seed=range(runs)))
     shutil.copytree(PROJECT / "experiments", folder / "experiments", dirs_exist_ok=True)
     shutil.copytree(PROJECT / "conf", folder / "conf", dirs_exist_ok=True)
@@ -150,13 +150,13 @@ def many_records(folder: Path, records: int, states: bool) -> list[Row]:
     rows = []
     if states:
         for case, arguments in {
-            "gradreach status": ["-m", "gradreach", "status", "quickstart", *line[3:]],
+            "gradreach status": ["-m", "gradreach", "status", "digits", *line[3:]],
             "the same line again": line,
         }.items():
             call(*arguments, folder=folder)
             spent = call(*arguments, folder=folder)
             rows.append(Row(STATUS, case, spent.cpu, "s", wall=spent.wall))
-    tables = ["-m", "gradreach", "tables", "quickstart", "--results-dir", str(results)]
+    tables = ["-m", "gradreach", "tables", "digits", "--results-dir", str(results)]
     first, again = (call(*tables, folder=folder) for _ in range(2))
     next((results / "runs").glob("*/record.json")).touch()
     changed = call(*tables, folder=folder)

@@ -25,10 +25,11 @@ from gradreach.sweeps.plan import plan
 from gradreach.sweeps.space import read_space
 from project import PROJECT
 
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [PROJECT / "README.md", PROJECT / "README.zh.md", *sorted((PROJECT / "docs").glob("*.md"))]
 PROGRAMS = "python|gradreach|make|pip|wandb|ray|optuna-dashboard"
 
 NOT_RUN = {
+    r"git clone": "is how a reader gets here, and ends with make sweep",
     r"make |pip install": "sets up an environment; .ci/run makes lint, openwandb, test",
     r"wandb (login|sync|sweep|agent)": "needs an account",
     r"wandb leet": "is wandb's own, and reads keys",
@@ -63,6 +64,7 @@ PLANNED = {
 """What begins so is composed and checked, but not run even by the slow tests."""
 REDUCED = ["trainer.epochs=1", "trainer.limit_train_batches=2", "tracking=off"]
 """What the slow tests add to a line that trains: two batches show that all of it works."""
+ONE_PART = "hydra.sweeper.parts.chrono=null"
 ROWS = range(100)
 TEXTS = [f"word{i} and {i % 7}" for i in ROWS]
 FILES = {
@@ -137,8 +139,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def swept(clone: Path) -> Path:
-    """The clone after ``make sweep``, of which one seed, two models and an epoch are enough."""
-    run(clone, f"python run.py -m experiment=quickstart model=lstm,cnn seed=0 {shlex.join(REDUCED)}")
+    """The clone after ``make sweep``, of which one seed, two models, two lengths and an epoch are enough."""
+    run(
+        clone,
+        f"python run.py -m experiment=quickstart model=lstm,tcn seq_len=10,40 seed=0 {ONE_PART} {shlex.join(REDUCED)}",
+    )
     return clone
 
 

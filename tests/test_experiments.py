@@ -34,6 +34,8 @@ from project import PROJECT
 OURS = ("C0", "C15", "C16", "C16b", "C18", "C19", "C20", "C21")
 """Claims that the notes do not make."""
 NAMES = known_studies(PROJECT / "experiments")
+SHORT = {"quickstart", "digits"}
+"""Sweeps of minutes, which need no quick form."""
 QUICK = sorted(path.stem for path in (PROJECT / "conf" / "experiment").glob("*_quick.yaml"))
 
 
@@ -86,7 +88,7 @@ def test_no_past_input_of_recall_that_is_decoded_is_its_cue(configured):
 
 
 def test_every_experiment_has_a_quick_form_that_leaves_committed_results_alone(composed):
-    assert {name.removesuffix("_quick") for name in QUICK} == set(NAMES) - {"quickstart"}
+    assert {name.removesuffix("_quick") for name in QUICK} == set(NAMES) - SHORT
     for name in QUICK:
         assert composed(f"experiment={name}").results_dir == "results/quick"
 
@@ -130,7 +132,7 @@ def test_every_part_of_every_experiment_can_be_built_and_has_a_page_before_its_r
     assert summary["verdict"]["state"] == "open"
 
 
-RUN = [name for name in NAMES if (PROJECT / "results" / name / "runs.csv").is_file() and name != "quickstart"]
+RUN = [name for name in NAMES if (PROJECT / "results" / name / "runs.csv").is_file() and name not in SHORT]
 
 
 def committed(name):

@@ -1,5 +1,6 @@
 """What the project promises beside its code: set-up, commands, pages that say where things are."""
 
+import json
 import os
 import re
 import shutil
@@ -36,6 +37,19 @@ def test_gradreach_has_at_most_fifteen_verbs_and_the_readme_shows_five() -> None
     shown = set(re.findall(r"^gradreach ([a-z-]+)", lines, re.MULTILINE))
     assert len(shown) == 5
     assert shown <= VERBS
+
+
+def test_the_readme_says_of_the_default_sweep_what_its_records_say() -> None:
+    first_screen = read("README.md").partition("\n## ")[0]
+    answer = json.loads(read("results/quickstart/summary.json"))["answer"]
+    assert re.search(r"^\*([^*].*)\*$", first_screen, re.MULTILINE)[1] == answer  # type: ignore[index]
+    (picture,) = re.findall(r'<img src="(.*?)" height="300"', first_screen)
+    assert (PROJECT / picture).is_file()
+
+
+def test_no_command_line_of_the_readme_is_wider_than_a_page() -> None:
+    blocks = re.findall(r"```(?:sh)?\n(.*?)```", read("README.md"), re.DOTALL)
+    assert [line for block in blocks for line in block.splitlines() if len(line) > 88] == []
 
 
 def test_the_version_is_told() -> None:
@@ -136,15 +150,11 @@ def test_the_page_of_the_architecture_has_the_floors_in_the_order_of_the_contrac
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
-def test_what_a_page_points_to_is_there(page: str) -> None:
-    text = read(page)
-    named = re.findall(r"`((?:src|tests|conf|docs|experiments)/[\w/.]+)`", text)
-    linked = [
-        Path(os.path.normpath((PROJECT / page).parent / link)) for link in re.findall(r"\]\(([^)#:]+)[^):]*\)", text)
-    ]
-    assert named or linked
+def test_what_a_page_points_to_in_code_is_there(page: str) -> None:
+    """Links: tests/test_links.py."""
+    named = re.findall(r"`((?:src|tests|conf|docs|experiments)/[\w/.]+)`", read(page))
+    assert named
     assert [name for name in named if not (PROJECT / name).exists()] == []
-    assert [link for link in linked if not link.exists()] == []
 
 
 def test_the_workflow_runs_what_a_change_must_pass_on_the_oldest_python() -> None:

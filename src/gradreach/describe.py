@@ -19,6 +19,8 @@ from gradreach.rounding import number
 from gradreach.tasks import Shape, Task
 from gradreach.tasks.card import card
 
+SAID = ("readout",)
+"""Parts that have a row also where they have neither weights nor cost."""
 LONGEST = 20_000
 """Numbers of one input: ten thousand such inputs are 0.8 GB, and are drawn in ten seconds."""
 
@@ -41,9 +43,9 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
     console.print(f"\n[bold]{title}[/bold]   {type(encoder).__module__}.{type(encoder).__name__}")
     console.print(layer_table(model, shape))
     seen = model.receptive_field
-    reach = (
-        "all steps" + (" before it" if encoder.causal else "") if seen is None else f"{seen} steps of {shape.length}"
-    )
+    reach = "all steps" + " before it" * encoder.causal if seen is None else f"{seen} steps"
+    if seen is not None:
+        reach += f" of {shape.length}" if seen < shape.length else f", all {shape.length} of the input"
     console.print(f"  parameters       {model.parameter_count:,}" + _off_target(model, run.model.match_params))
     console.print(f"  multiply-adds    {model.multiply_adds(shape.length):,} a sequence of {shape.length} steps")
     console.print(f"  receptive field  {reach}")
@@ -88,6 +90,8 @@ def layer_table(model: SequenceModel, shape: Shape) -> Table:
 
     for part, cost in model.multiply_adds_by_part(shape.length).items():
         inside = [(name, module) for name, module in layers(model) if name.startswith(f"{part}.")]
+        if not (inside or cost or part in SAID):
+            continue
         row(part, part, model.get_submodule(part), f"{cost:,}", last=not inside)
         for i, (name, module) in enumerate(inside, start=1):
             row(f"  {name.removeprefix(f'{part}.')}", name, module, "", last=i == len(inside))

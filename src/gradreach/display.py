@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -38,6 +40,8 @@ PATIENCE, SHARE = 0.05, 0.01
 """The share of the time since something happened that it waits for more; the share of all time that looking takes."""
 KINDS = 5
 """How many kinds of warnings are shown."""
+SLOW = 5.0
+"""Seconds from which on it is worth a word how long something takes."""
 LATEST = 8
 """How many of the latest results stand in the table."""
 
@@ -50,12 +54,13 @@ def make_console() -> Console:
     return console
 
 
-def progress_bar(console: Console) -> Progress:
-    """Return a bar that shows only on a terminal."""
+def progress_bar(console: Console, *more: ProgressColumn) -> Progress:
+    """Return a bar that shows only on a terminal, with further columns behind the count."""
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=12),
         MofNCompleteColumn(),
+        *more,
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -69,6 +74,12 @@ def tables_line(experiment: str, results_dir: Path, published: bool = False) -> 
     verb, folder = ("reproduce", results_dir.parent) if published else ("tables", results_dir)
     elsewhere = [] if folder.absolute() == Path("results").absolute() else ["--results-dir", str(folder)]
     return shlex.join([*_command("gradreach"), verb, experiment, *elsewhere])
+
+
+def table_line(results_dir: Path) -> str:
+    """Return the command that makes a table of all runs, as it works in this shell."""
+    elsewhere = [] if results_dir.absolute() == Path("results").absolute() else ["--results-dir", str(results_dir)]
+    return shlex.join([*_command("gradreach"), "table", *elsewhere])
 
 
 def leet_line(results_dir: Path) -> str | None:
@@ -92,12 +103,13 @@ class RunDisplay:
         self.budget = run.trainer.epochs or run.trainer.max_steps or 0
         self.shown = 0
         self.console = make_console()
-        self.bar = progress_bar(self.console)
+        self.bar = progress_bar(self.console, TextColumn("{task.fields[within]}"))
+        self.watch = self._within if self.console.is_terminal else None
 
     def __enter__(self) -> "RunDisplay":
         self.console.print(f"[bold]{self.run.label} · seed {self.run.seed}[/bold]  run {self.run.run_id}")
         self.bar.start()
-        self.task = self.bar.add_task(self.unit, total=self.budget)
+        self.task = self.bar.add_task(self.unit, total=self.budget, within="")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -111,11 +123,20 @@ class RunDisplay:
         loss, score = number(row["train/loss"], ".3f"), score_text(metric, row[f"val/{metric}"])
         text = f"loss {loss}   validation {metric} {score:>6}"
         over = row[self.unit]
-        self.bar.update(self.task, completed=over, description=text)
+        self.bar.update(self.task, completed=over, description=f"loss {loss} · validation {score:>6}", within="")
         every = max(1, self.budget // 5)
-        if not self.console.is_terminal and (over // every > self.shown or over == self.budget):
-            self.console.print(f"  {self.unit} {over:>{len(str(self.budget))}} of {self.budget}   {text}")
+        seconds = row.get("time/seconds", 0.0)
+        slow = row["epoch"] == 1 and seconds > SLOW  # then how long it takes is worth a line at once
+        if not self.console.is_terminal and (slow or over // every > self.shown or over == self.budget):
+            left = (self.budget - over) * seconds / over
+            ahead = f"   about {duration(left)} left" if left > SLOW else ""
+            self.console.print(f"  {self.unit} {over:>{len(str(self.budget))}} of {self.budget}   {text}{ahead}")
             self.shown = over // every
+
+    def _within(self, epochs: int, batch: int, batches: int, steps: int) -> None:
+        """Show how far an epoch is."""
+        over = epochs + batch / batches if self.unit == "epoch" else steps
+        self.bar.update(self.task, completed=over, within=f"batch {batch}/{batches}")
 
     def result(self, record: Mapping[str, Any], environment: RunEnvironment) -> None:
         """Show the few figures that matter, and where to look next."""
@@ -156,6 +177,18 @@ class RunDisplay:
             self.console.print(f"  look            {look}")
         if "page" in record:
             self.console.print(f"                  {record['page']}")
+
+
+def duration(seconds: float) -> str:
+    """Write a time that is an estimate.
+
+    >>> duration(42), duration(200), duration(9000)
+    ('42 s', '3 min', '2 h 30 min')
+    """
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{number(seconds, '.0f')} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def by_length(metrics: Mapping[str, Any], name: str) -> dict[int, float]:
@@ -245,23 +278,37 @@ class SweepDisplay:
         self._look()
         self.live.stop()
 
+    @cached_property
+    def records(self) -> dict[str, Mapping[str, Any]]:
+        """What the runs have left at the end, by their ids."""
+        return {run.run_id: self.store.read(run.run_id) or {} for run in self.runs}
+
     def note(self, text: str) -> None:
         """Say something beside the runs."""
         self.console.print(text, style="bold", markup=False)
 
-    def summary(self, states: Mapping[str, int], environment: RunEnvironment, unrecorded: Mapping[str, str]) -> None:
+    def summary(
+        self,
+        states: Mapping[str, int],
+        environment: RunEnvironment,
+        unrecorded: Mapping[str, str],
+        means: Table | None = None,
+    ) -> None:
         """Say what came of the sweep, which runs failed, and where to look next.
 
         Args:
             states: how many runs are in which.
             environment: where and how it was done.
             unrecorded: why runs could not be done of which no record says so.
+            means: of the scores, where that is a small table.
         """
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         self.console.print(f"[bold]{counted(self.planned)}[/bold]: {counts}")
-        records = {run.run_id: self.store.read(run.run_id) or {} for run in self.runs}
+        records = self.records
         failed = {run_id: r["error"] for run_id, r in records.items() if r.get("status") == "failed"}
         failed.update(unrecorded)
+        if means is not None:
+            self.console.print(means)
         if failed:
             table = Table("failed", "seed", "error", "its record", box=SIMPLE_HEAD, pad_edge=False)
             for run in self.runs:
@@ -278,7 +325,11 @@ class SweepDisplay:
             self.console.print("  retry=failed does again what failed")
         if environment.experiment is not None:
             line = tables_line(environment.experiment, environment.results_dir, environment.published is not None)
-            self.console.print(f"  tables and figures: {line}")
+            self.console.print(f"  next, for tables and figures: {line}")
+        elif means is not None:
+            self.console.print(
+                f"  next, for a table of all runs, with intervals: {table_line(environment.results_dir)}"
+            )
         if environment.tracking.mode != "off":
             self._tracked([records[run_id] for run_id in self.left if records[run_id]], environment)
         for project in sorted(

@@ -143,7 +143,7 @@ def _do_alone(composed: Mapping[str, Any]) -> dict[str, Any]:
     advise(committed_note(environment.results_dir, config.run_id))
     with watched() as interruption:
         with RunDisplay(config) as display:
-            record = execute(config, environment, display.epoch, interruption)
+            record = execute(config, environment, display.epoch, interruption, display.watch)
         display.result(record, environment)
     if record["status"] == "interrupted" and interruption.signal is not None:
         sys.exit(128 + interruption.signal)

@@ -17,6 +17,8 @@ from gradreach.system.interruption import Interruption
 Row = dict[str, Any]
 """The figures of a moment; ``epoch`` and ``step`` among them say when."""
 Tell = Callable[[Row], None]
+Watch = Callable[[int, int, int, int], None]
+"""Told, within an epoch, how many epochs are over, how many batches of how many of this one, and steps in all."""
 AT_LENGTH = ("reach", "half_life", "r2")
 """Of the figures of a profile, those that are told of every test length."""
 
@@ -71,6 +73,7 @@ class Run:
     - ``config``, ``environment``: what to do; where and how.
     - ``interruption``: whether the process was asked to stop.
     - ``listeners``: called with each row of figures.
+    - ``watch``: called within epochs, with how far training is; None: nobody looks.
     - ``instrument``: measures the model; None before there is one.
     - ``by_length``: those that measure it at test lengths, at the start and at the end.
     - ``record``: what will be written of it.
@@ -88,6 +91,7 @@ class Run:
     environment: RunEnvironment
     interruption: Interruption = field(default_factory=Interruption)
     listeners: list[Tell] = field(default_factory=list)
+    watch: Watch | None = None
     instrument: Instrument | None = None
     by_length: dict[int, Instrument] = field(default_factory=dict)
     record: Row = field(default_factory=dict)

@@ -17,7 +17,7 @@ from gradreach.diagnostics import DECODED, Instrument, Quantity, register
 from gradreach.errors import FULL, no_room
 from gradreach.models import LabelledExamples, SequenceModel, caveat
 from gradreach.records import SETTLED, left_alone
-from gradreach.run_state import Row, Run, Tell
+from gradreach.run_state import Row, Run, Tell, Watch
 from gradreach.system import machine
 from gradreach.system.garbage import importing
 from gradreach.system.interruption import Interrupted, Interruption, asked_to_stop
@@ -73,6 +73,7 @@ def execute(
     environment: RunEnvironment,
     tell: Tell = lambda row: None,
     interruption: Interruption | None = None,
+    watch: Watch | None = None,
 ) -> Row:
     """Do a run unless it is done; what goes wrong within it becomes a record, and the caller goes on.
 
@@ -81,12 +82,13 @@ def execute(
         environment: where and how.
         tell: called with the figures of each epoch.
         interruption: says whether the process was asked to stop.
+        watch: called within epochs, with how far training is.
 
     Returns:
         The record: ``finished``, ``diverged``, ``interrupted`` (it goes on when it is done again), or ``failed`` with
         its traceback.
     """
-    run = Run(config, environment, interruption or Interruption(), listeners=[tell])
+    run = Run(config, environment, interruption or Interruption(), listeners=[tell], watch=watch)
     with run.store.claim(config.run_id):
         return _execute(run)
 

@@ -24,6 +24,7 @@ from gradreach.analysis.study.page_tables import computed, effects, table
 from gradreach.analysis.study.parts import Quantity, arithmetic
 from gradreach.analysis.study.times import time_ratio
 from gradreach.analysis.study.value import share, value
+from gradreach.look import display_name
 from gradreach.rounding import number
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "computed",
     "contrast",
     "decoding_by_lag",
+    "display_name",
     "dots",
     "effect_of",
     "effects",

@@ -13,24 +13,25 @@ MORE_WORDS = re.compile(r"(?<=\S)\n +# (.*)")
 """Where what a line says goes on."""
 DEFAULT = re.compile(r"  - (?P<group>\w+): (?P<option>\w+).*")
 QUICK = "_quick"
-SHOWN = ("model", "optimizer", "trainer", "diagnostics", "tracking")
-"""Groups whose settings are told, as of the default option."""
 EXAMPLES = {
     "python run.py model=lstm seq_len=128": "one run",
-    "python run.py -m model=rnn,lstm seq_len=64,128 seed=0,1,2": "a sweep, on all cores",
-    "python run.py -m experiment=quickstart": "a named sweep; finished runs are not done again",
-    "python run.py model=cnn --cfg job": "all settings of a choice, and what they would be",
+    "python run.py -m model=rnn,lstm seq_len=64,128 seed=0,1": "a sweep",
+    "python run.py -m experiment=quickstart": "a named sweep",
 }
+KEYS = ("seq_len", "kernel_size", "seed", "results_dir", "force", "device")
+"""Settings of ``config.yaml`` that are told."""
+OFTEN = {
+    "optimizer.lr=0.01": "learning rate",
+    "trainer.epochs=15": "budget; the epoch with the best validation is tested",
+    "hydra/launcher=cores": "or basic, slurm, slurm_local, ray_cluster",
+}
+"""Further settings that are told, as they may be written."""
 MORE = {
-    "docs/models.md": "models and their settings",
-    "docs/tasks.md": "tasks, and data of one's own",
-    "docs/training.md": "optimizer, trainer, callbacks, loggers",
-    "docs/diagnostics.md": "what is measured of gradients and states",
-    "docs/experiments.md": "named sweeps, parts, searches",
-    "docs/clusters.md": "launchers: hydra/launcher=cores, ray_cluster, slurm",
-    "docs/wandb.md": "tracking",
-    "gradreach --help": "what is done with results; gradreach describe says what a run is before it is trained",
+    "python run.py model=cnn --cfg job": "all settings, and their values",
+    "gradreach describe model=cnn": "what a run is before it is trained",
+    "gradreach --help": "what is done with results",
     "python run.py --hydra-help": "Hydra's own flags",
+    "conf/, docs/": "what each setting is for, line by line",
 }
 
 
@@ -54,21 +55,17 @@ def page(conf_dir: Path, width: int) -> str:
     config = (conf_dir / "config.yaml").read_text(encoding="utf-8")
     defaults = {found["group"]: found["option"] for line in config.splitlines() if (found := DEFAULT.fullmatch(line))}
     groups = sorted(path.name for path in conf_dir.iterdir() if path.is_dir() and path.name != "hydra")
+    told = [(name, words) for name, words in settings(config) if name.partition("=")[0] in KEYS]
     parts = [
         ["How far back does a model's gradient reach, and what does that cost in accuracy?"],
-        ["Examples", *_columns(EXAMPLES.items(), width)],
-        ["Settings: key=value", *_columns(settings(config), width)],
+        ["Examples: what is finished is not done again", *_columns(EXAMPLES.items(), width)],
+        ["Settings: key=value; with -m also key=value,value", *_columns([*told, *OFTEN.items()], width)],
         [
             "Groups: group=option, the default first",
             *_columns(((group, options(conf_dir / group, defaults.get(group))) for group in groups), width),
         ],
+        ["More", *_columns(MORE.items(), width)],
     ]
-    for group in SHOWN:
-        files = [conf_dir / group / "ends" / "default.yaml", conf_dir / group / f"{defaults[group]}.yaml"]
-        text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
-        own = [(f"{group}.{key}", words) for key, words in settings(text)]
-        parts.append([f"Settings of {group}={defaults[group]}", *_columns(own, width)])
-    parts.append(["More", *_columns(MORE.items(), width)])
     return "\n\n".join("\n".join(part) for part in parts)
 
 
@@ -85,14 +82,14 @@ def options(group: Path, default: str | None) -> str:
     """List the options of a group, the default first; quick forms of others are not told one by one."""
     names = sorted(path.stem for path in group.glob("*.yaml"))
     told = sorted((name for name in names if not name.endswith(QUICK)), key=lambda name: name != default)
-    quick = f"; each also as <name>{QUICK}" if len(told) < len(names) else ""
+    quick = f"; most also as <name>{QUICK}" if len(told) < len(names) else ""
     return ", ".join(told) + quick
 
 
 def _columns(told: Iterable[tuple[str, str]], width: int) -> list[str]:
     """Put names and what is said of them into two columns, wrapped at words."""
     rows = list(told)
-    left = min(max(len(name) for name, _ in rows), width // 2)
+    left = min(max(len(name) for name, _ in rows), 7 * width // 10)
     lines = []
     for name, words in rows:
         indent = " " * (left + 4)

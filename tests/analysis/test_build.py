@@ -25,14 +25,14 @@ EXPERIMENTS = PROJECT / "experiments"
 
 @pytest.fixture(scope="module")
 def planned(composed, tmp_path_factory):
-    """Twelve runs of the quickstart, planned, with made-up records for some."""
+    """Twelve runs of a study, planned, with made-up records for some."""
     results = tmp_path_factory.mktemp("project") / "results"
     runs = []
     for model in ("cnn", "lstm"):
         for seq_len in (64, 128):
             for seed in (0, 1, 2):
                 overrides = [f"model={model}", f"seq_len={seq_len}", f"seed={seed}", f"results_dir={results}"]
-                runs.append(parse(plain(composed("experiment=quickstart", *overrides))))
+                runs.append(parse(plain(composed("experiment=digits", *overrides))))
     write_plan(runs[0][1], [run for run, _ in runs])
     store = RecordStore(results / "runs")
     for number, (run, _) in enumerate(runs):
@@ -62,10 +62,10 @@ def tree(folder):
 
 
 def test_the_same_records_give_the_same_bytes(results):
-    build("quickstart", results, EXPERIMENTS)
-    first = tree(results / "quickstart")
-    build("quickstart", results, EXPERIMENTS)
-    assert tree(results / "quickstart") == first
+    build("digits", results, EXPERIMENTS)
+    first = tree(results / "digits")
+    build("digits", results, EXPERIMENTS)
+    assert tree(results / "digits") == first
     expected = {
         f"{t}.{s}" for t in ("accuracy", "gradient_reach", "gradient_half_life") for s in ("csv", "md", "tex", "html")
     }
@@ -75,20 +75,20 @@ def test_the_same_records_give_the_same_bytes(results):
 
 
 def test_a_clone_without_raw_records_regenerates_the_same_bytes(results):
-    build("quickstart", results, EXPERIMENTS)
-    first = tree(results / "quickstart")
+    build("digits", results, EXPERIMENTS)
+    first = tree(results / "digits")
     shutil.rmtree(results / "runs")
-    build("quickstart", results, EXPERIMENTS)
-    assert tree(results / "quickstart") == first
+    build("digits", results, EXPERIMENTS)
+    assert tree(results / "digits") == first
 
 
 def test_a_half_finished_sweep_says_so(results):
-    built = build("quickstart", results, EXPERIMENTS)
+    built = build("digits", results, EXPERIMENTS)
     assert "9 of 12 planned runs finished; 1 diverged, 1 failed, 1 missing: not complete." in built.state
     assert "Chance level: digits 10.0 %." in built.state
     for name in ("accuracy.md", "README.md"):
-        assert "not complete" in (results / "quickstart" / name).read_text()
-    accuracy = pd.read_csv(results / "quickstart" / "accuracy.csv").set_index(["architecture", "seq_len"])
+        assert "not complete" in (results / "digits" / name).read_text()
+    accuracy = pd.read_csv(results / "digits" / "accuracy.csv").set_index(["architecture", "seq_len"])
     cell = accuracy.loc[("cnn k=3", 128)]
     assert (cell["n_finished"], cell["n_diverged"], cell["n"]) == (0, 1, 3)
     whole = accuracy.loc[("lstm", 64)]
@@ -96,7 +96,7 @@ def test_a_half_finished_sweep_says_so(results):
 
 
 def test_a_cell_is_mean_and_interval_of_its_seeds(results):
-    built = build("quickstart", results, EXPERIMENTS)
+    built = build("digits", results, EXPERIMENTS)
     half = stats.t.ppf(0.975, 2) * 10 / np.sqrt(3)  # 24.8: two digits of the error
     line = built.views[0].text.set_index("architecture").loc["lstm"]
     assert line["accuracy, seq_len 64"] == f"60 ± {half:.0f}"
@@ -104,41 +104,41 @@ def test_a_cell_is_mean_and_interval_of_its_seeds(results):
 
 
 def test_a_half_life_counts_only_where_the_curve_is_exponential(results):
-    built = build("quickstart", results, EXPERIMENTS)
+    built = build("digits", results, EXPERIMENTS)
     frame = built.views[2].text
     line = frame[(frame["architecture"] == "lstm") & (frame["gradient by"] == "input, end")].iloc[0]
     assert line["half-life, seq_len 64"] == "1.0 (2/3)"
 
 
 def test_latex_has_no_sign_that_latex_does_not_know(results):
-    build("quickstart", results, EXPERIMENTS)
-    text = (results / "quickstart" / "accuracy.tex").read_text()
+    build("digits", results, EXPERIMENTS)
+    text = (results / "digits" / "accuracy.tex").read_text()
     assert text.isascii()
     assert "\\toprule" in text
     assert "60 $\\pm$" in text
 
 
 def test_a_new_plan_keeps_what_is_known_of_its_runs(results, composed):
-    build("quickstart", results, EXPERIMENTS)
+    build("digits", results, EXPERIMENTS)
     shutil.rmtree(results / "runs")
     overrides = [f"results_dir={results}", "model=lstm"]
-    kept, environment = parse(plain(composed("experiment=quickstart", *overrides, "seed=0")))
-    new, _ = parse(plain(composed("experiment=quickstart", *overrides, "seed=7")))
+    kept, environment = parse(plain(composed("experiment=digits", *overrides, "seed=0")))
+    new, _ = parse(plain(composed("experiment=digits", *overrides, "seed=7")))
     write_plan(environment, [kept, new])
-    table = load_runs("quickstart", results).set_index("run_id")
+    table = load_runs("digits", results).set_index("run_id")
     assert table.loc[kept.run_id, "test/accuracy"] == 0.5
     assert table.loc[new.run_id, "status"] == "missing"
     assert len(table) == 2
 
 
 def test_own_runs_are_never_mixed_with_committed_ones(results):
-    build("quickstart", results, EXPERIMENTS)
-    whole = load_runs("quickstart", results)
+    build("digits", results, EXPERIMENTS)
+    whole = load_runs("digits", results)
     own = whole.loc[whole["status"] == "finished", "run_id"].iloc[0]
     for folder in (results / "runs").iterdir():
         if folder.name != own:
             shutil.rmtree(folder)
-    runs = load_runs("quickstart", results).set_index("run_id")
+    runs = load_runs("digits", results).set_index("run_id")
     assert runs.loc[own, "status"] == "finished"
     assert (runs.drop(own)["status"] == "missing").all()
     assert runs.drop(own)["test/accuracy"].isna().all()
@@ -147,7 +147,7 @@ def test_own_runs_are_never_mixed_with_committed_ones(results):
 
 def test_a_run_whose_process_is_gone_is_not_running(results):
     store = RecordStore(results / "runs")
-    run_id = load_runs("quickstart", results)["run_id"].iloc[0]
+    run_id = load_runs("digits", results)["run_id"].iloc[0]
     record = store.read(run_id)
     store.write(record | {"status": "running"})
     assert store.status(run_id) == "interrupted"
@@ -156,8 +156,8 @@ def test_a_run_whose_process_is_gone_is_not_running(results):
 
 
 def test_a_run_table_reads_as_it_was_written(results):
-    build("quickstart", results, EXPERIMENTS)
-    path = results / "quickstart" / "runs.csv"
+    build("digits", results, EXPERIMENTS)
+    path = results / "digits" / "runs.csv"
     text = path.read_text()
     write_runs(path, read_runs(path), stored_cells(path))
     assert path.read_text() == text
@@ -171,13 +171,13 @@ def test_raw_records_load_without_an_experiment(results):
 
 
 def test_an_unknown_experiment_is_named_with_the_nearest(results):
-    with pytest.raises(ConfigError, match="quickstrat: there is no such experiment; did you mean quickstart"):
-        build("quickstrat", results, EXPERIMENTS)
+    with pytest.raises(ConfigError, match="digist: there is no such experiment; did you mean digits"):
+        build("digist", results, EXPERIMENTS)
 
 
 def test_an_experiment_without_runs_says_how_to_make_them(tmp_path):
-    with pytest.raises(ConfigError, match=r"python run\.py -m experiment=quickstart"):
-        build("quickstart", tmp_path, EXPERIMENTS)
+    with pytest.raises(ConfigError, match=r"python run\.py -m experiment=digits"):
+        build("digits", tmp_path, EXPERIMENTS)
 
 
 def test_a_markdown_table_has_a_column_for_each_value():
@@ -200,14 +200,14 @@ def test_a_markdown_table_has_a_column_for_each_value():
 
 
 def test_profiles_are_committed_only_of_the_runs_that_an_experiment_shows(results, tmp_path):
-    whole = (EXPERIMENTS / "quickstart.py").read_text(encoding="utf-8")
+    whole = (EXPERIMENTS / "digits.py").read_text(encoding="utf-8")
     only = "from dataclasses import replace\nSTUDY = replace(STUDY, profiles={'seq_len': 64})"
-    (tmp_path / "quickstart.py").write_text(
+    (tmp_path / "digits.py").write_text(
         f"{whole}\n{only}\n",
         encoding="utf-8",
     )
-    build("quickstart", results, tmp_path)
-    runs = read_runs(results / "quickstart" / "runs.csv").set_index("run_id")
-    shown = pd.read_csv(results / "quickstart" / "profiles.csv")["run_id"].unique()
+    build("digits", results, tmp_path)
+    runs = read_runs(results / "digits" / "runs.csv").set_index("run_id")
+    shown = pd.read_csv(results / "digits" / "profiles.csv")["run_id"].unique()
     assert len(shown) > 0
     assert set(runs.loc[shown, "seq_len"]) == {64}

@@ -24,7 +24,7 @@ SEEDS = 5
 
 @pytest.fixture(scope="module")
 def made(composed, tmp_path_factory):
-    """Records of the quickstart, two models and two lengths, made up: the CNN is far better than the LSTM."""
+    """Records of a study, two models and two lengths, made up: the CNN is far better than the LSTM."""
     folder = tmp_path_factory.mktemp("project")
     results = folder / "results"
     runs = []
@@ -32,14 +32,14 @@ def made(composed, tmp_path_factory):
         for seq_len in (64, 128):
             for seed in range(SEEDS):
                 overrides = [f"model={model}", f"seq_len={seq_len}", f"seed={seed}", f"results_dir={results}"]
-                runs.append(parse(plain(composed("experiment=quickstart", *overrides))))
+                runs.append(parse(plain(composed("experiment=digits", *overrides))))
     write_plan(runs[0][1], [run for run, _ in runs])
     store = RecordStore(results / "runs")
     for run, _ in runs:
         store.write(record(run), [{"epoch": e, "step": 4 * e, "train/loss": 1 / 3 / e} for e in (1, 2)], profile())
     (folder / "experiments").mkdir()
-    known = (PROJECT / "experiments" / "quickstart.py").read_text(encoding="utf-8")
-    (folder / "experiments" / "quickstart.py").write_text(known + TABLES_ONLY, encoding="utf-8")
+    known = (PROJECT / "experiments" / "digits.py").read_text(encoding="utf-8")
+    (folder / "experiments" / "digits.py").write_text(known + TABLES_ONLY, encoding="utf-8")
     return folder
 
 
@@ -130,20 +130,20 @@ def some_record(project):
 def test_what_tables_made_is_up_to_date_until_something_changes(gradreach, project):
     assert gradreach("tables")[0] == 0
     code, out, err = gradreach("tables", "--check")
-    assert (code, out, err) == (0, "quickstart: up to date\n", "")
+    assert (code, out, err) == (0, "digits: up to date\n", "")
 
-    change(project / "results" / "quickstart" / "accuracy.md", "92.0", "99.9")
-    (project / "results" / "quickstart" / "old.csv").write_text("x")
-    (project / "results" / "quickstart" / "gradient_reach.tex").unlink()
-    change(project / "results" / "README.md", "quickstart", "quickstop")
+    change(project / "results" / "digits" / "accuracy.md", "92.0", "99.9")
+    (project / "results" / "digits" / "old.csv").write_text("x")
+    (project / "results" / "digits" / "gradient_reach.tex").unlink()
+    change(project / "results" / "README.md", "digits", "digitsx")
     code, out, _ = gradreach("tables", "--check")
     assert code == 1
     assert out.splitlines() == [
-        "results/quickstart/accuracy.md: not what the records give",
-        "results/quickstart/gradient_reach.tex: absent",
-        "results/quickstart/old.csv: nothing makes it any more, delete it",
+        "results/digits/accuracy.md: not what the records give",
+        "results/digits/gradient_reach.tex: absent",
+        "results/digits/old.csv: nothing makes it any more, delete it",
         "results/README.md: not what the experiments give",
-        "quickstart: 4 files are not up to date; gradreach tables makes them anew",
+        "digits: 4 files are not up to date; gradreach tables makes them anew",
     ]
 
 
@@ -164,7 +164,7 @@ def test_a_clone_without_raw_records_is_up_to_date(gradreach, project):
 
 
 def test_the_best_cell_is_marked_where_every_seed_agrees(gradreach):
-    arguments = ["table", "quickstart", "--rows", "model", "--best", "max", "--format", "markdown"]
+    arguments = ["table", "digits", "--rows", "model", "--best", "max", "--format", "markdown"]
     code, out, err = gradreach(*arguments)
     assert (code, err) == (0, "")
     assert "**92.0 ± 2.0**" in out
@@ -175,10 +175,10 @@ def test_the_best_cell_is_marked_where_every_seed_agrees(gradreach):
 def test_a_half_finished_sweep_says_so(gradreach, project):
     shutil.rmtree(some_record(project).parent)
     change_status(project, "diverged")
-    _, out, _ = gradreach("tables", "quickstart")
+    _, out, _ = gradreach("tables", "digits")
     assert "18 of 20 planned runs finished; 1 diverged, 1 missing: not complete." in out
     assert "1 diverged)" in out
-    assert "18 of 20 planned runs finished" in (project / "results" / "quickstart" / "accuracy.tex").read_text()
+    assert "18 of 20 planned runs finished" in (project / "results" / "digits" / "accuracy.tex").read_text()
 
 
 def change_status(project, status):
@@ -192,10 +192,10 @@ def test_runs_of_several_revisions_and_schemas_are_counted(gradreach, project):
     store.write({**store.read(first), "revision": "def+"})
     old = {**store.read(second), "schema_version": 2}
     (store.folder(second) / "record.json").write_text(json.dumps(old))
-    code, out, err = gradreach("tables", "quickstart")
+    code, out, err = gradreach("tables", "digits")
     assert code == 0
     assert one_line(err) == (
-        "gradreach: note: quickstart: Runs of 2 revisions: 19 of abc, 1 of def+. "
+        "gradreach: note: digits: Runs of 2 revisions: 19 of abc, 1 of def+. "
         "Runs of 2 schema versions: 1 of 2, 19 of 3."
     )
     assert "Runs of 2 revisions: 19 of abc, 1 of def+." in out
@@ -203,7 +203,7 @@ def test_runs_of_several_revisions_and_schemas_are_counted(gradreach, project):
 
 def test_a_record_that_was_edited_by_hand_is_put_aside(gradreach, project):
     change(some_record(project), '"test/accuracy": 0.', '"test/accuracy": 1.')
-    code, out, err = gradreach("tables", "quickstart")
+    code, out, err = gradreach("tables", "digits")
     assert code == 0
     assert "changed after it was written, says its checksum; moved to" in one_line(err)
     assert "19 of 20 planned runs finished; 1 missing: not complete." in out
@@ -215,24 +215,24 @@ def test_a_record_of_a_newer_version_is_left_alone(gradreach, project, monkeypat
     with monkeypatch.context() as newer:
         newer.setattr("gradreach.records.SCHEMA_VERSION", 99)
         store.write(record)
-    code, _, err = gradreach("tables", "quickstart")
+    code, _, err = gradreach("tables", "digits")
     assert code == 2
     assert "schema_version=99 is of a newer gradreach, this one reads up to 3; update gradreach" in one_line(err)
     assert some_record(project).exists()
 
 
 def test_a_run_that_is_named_twice_is_refused(gradreach, project):
-    table = project / "results" / "quickstart" / "runs.csv"
+    table = project / "results" / "digits" / "runs.csv"
     table.write_text("run_id,status,model,task\na,missing,cnn,digits\nb,missing,cnn,digits\na,missing,cnn,digits\n")
-    code, _, err = gradreach("tables", "quickstart")
+    code, _, err = gradreach("tables", "digits")
     assert code == 2
     assert err.splitlines()[-1].endswith("runs.csv: names 1 runs twice, a among them; keep one row of each")
 
 
 @pytest.mark.parametrize("text", ["", "\n", "a,b\n1,2\n", 'run_id,status\n"x', "run_id,status,model,task\n"])
-@pytest.mark.parametrize("arguments", ["tables quickstart", "tables --check", "export r.csv quickstart"])
+@pytest.mark.parametrize("arguments", ["tables digits", "tables --check", "export r.csv digits"])
 def test_a_run_table_that_is_none_is_refused(gradreach, project, arguments, text):
-    (project / "results" / "quickstart" / "runs.csv").write_text(text)
+    (project / "results" / "digits" / "runs.csv").write_text(text)
     code, _, err = gradreach(*arguments.split())
     assert code == 2
     assert "restore it, or delete it and sweep again" in err.splitlines()[-1]
@@ -257,56 +257,54 @@ EDITS = {
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_a_run_table_that_was_edited_by_hand_is_refused(gradreach, project, edit):
-    gradreach("tables", "quickstart")
+    gradreach("tables", "digits")
     shutil.rmtree(project / "results" / "runs")
-    assert gradreach("tables", "quickstart", "--check")[0] == 0
-    table = project / "results" / "quickstart" / "runs.csv"
+    assert gradreach("tables", "digits", "--check")[0] == 0
+    table = project / "results" / "digits" / "runs.csv"
     lines = table.read_text(encoding="utf-8").splitlines()
     edited = EDITS[edit](lines)
     assert edited != lines
     table.write_text("\n".join(edited) + "\n", encoding="utf-8")
-    for arguments in ("tables quickstart --check", "tables quickstart", "table", "export runs.parquet quickstart"):
+    for arguments in ("tables digits --check", "tables digits", "table", "export runs.parquet digits"):
         code, out, err = gradreach(*arguments.split())
         assert (code, out) == (2, "")
         assert "runs.csv: changed after it was written, says its checksum; restore it" in one_line(err)
 
 
 def test_a_run_table_without_a_checksum_is_read_with_a_note_and_is_not_up_to_date(gradreach, project):
-    gradreach("tables", "quickstart")
-    table = project / "results" / "quickstart" / "runs.csv"
+    gradreach("tables", "digits")
+    table = project / "results" / "digits" / "runs.csv"
     pd.read_csv(table, dtype=str).drop(columns="checksum").to_csv(table, index=False)
-    code, out, err = gradreach("tables", "quickstart", "--check")
+    code, out, err = gradreach("tables", "digits", "--check")
     assert code == 1
-    assert "runs.csv: has no checksum, as of an older gradreach; gradreach tables quickstart writes one" in one_line(
-        err
-    )
-    assert "results/quickstart/runs.csv: not what the records give" in out
-    gradreach("tables", "quickstart")
-    assert gradreach("tables", "quickstart", "--check")[0] == 0
+    assert "runs.csv: has no checksum, as of an older gradreach; gradreach tables digits writes one" in one_line(err)
+    assert "results/digits/runs.csv: not what the records give" in out
+    gradreach("tables", "digits")
+    assert gradreach("tables", "digits", "--check")[0] == 0
 
 
 def test_a_plan_that_no_longer_fits_its_experiment_is_pointed_out(gradreach, project, configured):
-    sweep = project / "conf" / "experiment" / "quickstart.yaml"
+    sweep = project / "conf" / "experiment" / "digits.yaml"
     sweep.parent.mkdir(parents=True)
-    sweep.write_text("experiment: quickstart\nhydra: {sweeper: {params: {seed: '0,1', model: lstm}}}\n")
-    run, environment = configured("experiment=quickstart", "results_dir=results")
+    sweep.write_text("experiment: digits\nhydra: {sweeper: {params: {seed: '0,1', model: lstm}}}\n")
+    run, environment = configured("experiment=digits", "results_dir=results")
     write_plan(environment, [run])
-    assert (gradreach("tables", "quickstart")[2], gradreach("tables", "quickstart", "--check")[2]) == ("", "")
+    assert (gradreach("tables", "digits")[2], gradreach("tables", "digits", "--check")[2]) == ("", "")
 
-    sweep.write_text("# new\nhydra: {sweeper: {params: {model: lstm, seed: '0,1'}}}\nexperiment: quickstart\n")
-    assert gradreach("tables", "quickstart", "--check")[::2] == (0, "")
+    sweep.write_text("# new\nhydra: {sweeper: {params: {model: lstm, seed: '0,1'}}}\nexperiment: digits\n")
+    assert gradreach("tables", "digits", "--check")[::2] == (0, "")
     change(sweep, "'0,1'", "'0,1,2'")
-    assert one_line(gradreach("tables", "quickstart", "--check")[2]) == (
-        "gradreach: note: quickstart: conf/experiment/quickstart.yaml has changed since results/quickstart/runs.csv "
-        "was planned; python run.py -m experiment=quickstart does what is new"
+    assert one_line(gradreach("tables", "digits", "--check")[2]) == (
+        "gradreach: note: digits: conf/experiment/digits.yaml has changed since results/digits/runs.csv "
+        "was planned; python run.py -m experiment=digits does what is new"
     )
     advise.cache_clear()
-    assert "has changed since" in gradreach("tables", "quickstart")[2]  # and does not forget it by that
+    assert "has changed since" in gradreach("tables", "digits")[2]  # and does not forget it by that
     advise.cache_clear()
-    assert "has changed since" in gradreach("tables", "quickstart")[2]
+    assert "has changed since" in gradreach("tables", "digits")[2]
     sweep.unlink()
     advise.cache_clear()
-    assert gradreach("tables", "quickstart", "--check")[::2] == (0, "")
+    assert gradreach("tables", "digits", "--check")[::2] == (0, "")
 
 
 def test_a_quick_form_is_what_it_says_and_what_it_builds_on(tmp_path):
@@ -326,9 +324,9 @@ def test_a_quick_form_is_what_it_says_and_what_it_builds_on(tmp_path):
 
 @pytest.mark.parametrize("name", ["profiles.csv", "history.csv"])
 def test_long_tables_that_are_empty_or_none_are_one_line(gradreach, project, name):
-    gradreach("tables", "quickstart")
+    gradreach("tables", "digits")
     shutil.rmtree(project / "results" / "runs")
-    path = project / "results" / "quickstart" / name
+    path = project / "results" / "digits" / name
     path.with_name("summary.json").unlink()  # whose checksums would notice before
     head = path.read_text(encoding="utf-8").partition("\n")[0]
     for text, said in (
@@ -337,24 +335,23 @@ def test_long_tables_that_are_empty_or_none_are_one_line(gradreach, project, nam
         (f"{head}\nx,y\n", "restore it, or delete it"),
     ):
         path.write_text(text, encoding="utf-8")
-        code, _, err = gradreach("tables", "quickstart")
+        code, _, err = gradreach("tables", "digits")
         assert code == 2
         assert f"{name}: " in one_line(err)
         assert said in one_line(err)
     path.write_text(head + "\n", encoding="utf-8")
     assert (
-        "is empty, though 20 runs should stand in it"
-        in gradreach("export", "x.csv", "quickstart", "--table", name[:-4])[2]
+        "is empty, though 20 runs should stand in it" in gradreach("export", "x.csv", "digits", "--table", name[:-4])[2]
     )
 
 
 @pytest.mark.parametrize("name", ["profiles.csv", "history.csv"])
 def test_a_long_table_that_was_edited_by_hand_or_is_gone_is_refused_where_no_raw_runs_are(gradreach, project, name):
-    gradreach("tables", "quickstart")
-    path = project / "results" / "quickstart" / name
+    gradreach("tables", "digits")
+    path = project / "results" / "digits" / name
     kept = path.read_text(encoding="utf-8")
     path.unlink()
-    assert gradreach("tables", "quickstart")[::2] == (0, "")  # made anew of raw runs
+    assert gradreach("tables", "digits")[::2] == (0, "")  # made anew of raw runs
     assert path.read_text(encoding="utf-8") == kept
     shutil.rmtree(project / "results" / "runs")
     head, _, rest = kept.split("\n", 2)
@@ -364,13 +361,13 @@ def test_a_long_table_that_was_edited_by_hand_or_is_gone_is_refused_where_no_raw
     ):
         path.unlink() if text is None else path.write_text(text, encoding="utf-8")
         before = files(project)
-        for arguments in ("tables quickstart", "tables quickstart --check"):
+        for arguments in ("tables digits", "tables digits --check"):
             code, _, err = gradreach(*arguments.split())
             assert code == 2
-            assert f"results/quickstart/{name}: {said}" in one_line(err)
+            assert f"results/digits/{name}: {said}" in one_line(err)
             assert files(project) == before
     path.write_text(kept, encoding="utf-8")
-    assert gradreach("tables", "quickstart", "--check")[0] == 0
+    assert gradreach("tables", "digits", "--check")[0] == 0
 
 
 def test_a_damaged_history_of_a_run_that_does_not_answer_for_it_names_the_run(gradreach, project):
@@ -380,10 +377,10 @@ def test_a_damaged_history_of_a_run_that_does_not_answer_for_it_names_the_run(gr
     record.pop("files", None)  # as records of older versions
     (history.parent / "record.json").write_text(sealed(record))
     change(history, "0.3333", "x")
-    code, _, err = gradreach("export", "h.csv", "quickstart", "--table", "history")
+    code, _, err = gradreach("export", "h.csv", "digits", "--table", "history")
     assert code == 0
     assert f"{history.parent.name}: history.csv cannot be read as CSV" in one_line(err)
-    assert "19 of 20 planned runs finished" in gradreach("tables", "quickstart")[1]
+    assert "19 of 20 planned runs finished" in gradreach("tables", "digits")[1]
 
 
 def test_a_sealed_record_whose_configuration_is_none_is_one_line(gradreach, project):
@@ -391,15 +388,15 @@ def test_a_sealed_record_whose_configuration_is_none_is_one_line(gradreach, proj
     record = store.read(some_record(project).parent.name)
     del record["config"]["seed"]
     store.write(record)
-    code, _, err = gradreach("tables", "quickstart")
+    code, _, err = gradreach("tables", "digits")
     assert code == 0
     told = "its record has no valid run configuration (KeyError: 'seed'); moved to"
     assert f"{record['run_id']}: {told}" in one_line(err)
-    assert "19 of 20 planned runs finished" in gradreach("tables", "quickstart")[1]
+    assert "19 of 20 planned runs finished" in gradreach("tables", "digits")[1]
 
 
 def test_an_output_that_is_not_utf_8_ends_nothing(project):
-    line = [sys.executable, "-m", "gradreach", "table", "quickstart"]
+    line = [sys.executable, "-m", "gradreach", "table", "digits"]
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(line, cwd=project, env=environment, capture_output=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -407,39 +404,44 @@ def test_an_output_that_is_not_utf_8_ends_nothing(project):
 
 
 def test_spaces_between_keys_do_not_count(gradreach):
-    close, apart = (gradreach("table", "quickstart", "--rows", rows)[1] for rows in ("model,seed", " model, seed"))
+    close, apart = (gradreach("table", "digits", "--rows", rows)[1] for rows in ("model,seed", " model, seed"))
     assert close == apart
 
 
 def test_an_export_of_what_no_run_has_says_so(gradreach):
-    code, out, err = gradreach("export", "d.csv", "quickstart", "--table", "decoding")
+    code, out, err = gradreach("export", "d.csv", "digits", "--table", "decoding")
     assert (code, out) == (0, "d.csv: 0 rows, 10 columns\n")
-    assert one_line(err) == "gradreach: note: quickstart: no decoding of its runs; the file has a head and no rows"
+    assert one_line(err) == "gradreach: note: digits: no decoding of its runs; the file has a head and no rows"
 
 
-def test_one_experiment_keeps_the_findings_in_step_too(gradreach, project):
+def test_one_experiment_keeps_the_findings_of_each_language_in_step_too(gradreach, project):
     (project / "docs").mkdir(exist_ok=True)
-    template = "{% for finding in [of('quickstart')] %}{{ finding.runs }}{% endfor %}"
-    (project / "docs" / "findings.md.jinja").write_text(template, encoding="utf-8")
-    gradreach("tables", "quickstart")
-    page = project / "docs" / "findings.md"
-    assert page.read_text(encoding="utf-8") == "20 of 20"
-    page.write_text("19 of 20", encoding="utf-8")
-    code, out, _ = gradreach("tables", "quickstart", "--check")
-    assert (code, out.splitlines()[0]) == (1, "docs/findings.md: not what the experiments give")
+    pages = [project / "docs" / "findings.md", project / "docs" / "findings.zh.md"]
+    for page, words in zip(pages, ("", "完成 "), strict=True):
+        template = f"{words}{{% for finding in [of('digits')] %}}{{{{ finding.runs }}}}{{% endfor %}}"
+        page.with_name(f"{page.name}.jinja").write_text(template, encoding="utf-8")
+    gradreach("tables", "digits")
+    assert [page.read_text(encoding="utf-8") for page in pages] == ["20 of 20", "完成 20 of 20"]
+    for page in pages:
+        page.write_text("19 of 20", encoding="utf-8")
+    code, out, _ = gradreach("tables", "digits", "--check")
+    assert (code, out.splitlines()[:2]) == (
+        1,
+        [f"docs/{page.name}: not what the experiments give" for page in pages],
+    )
 
 
 def test_a_check_names_the_ledger_that_a_stale_summary_makes_stale(gradreach, project):
-    gradreach("tables", "quickstart")
-    change(project / "results" / "quickstart" / "summary.json", '"finished": 20', '"finished": 19')
+    gradreach("tables", "digits")
+    change(project / "results" / "digits" / "summary.json", '"finished": 20', '"finished": 19')
     change(
         project / "results" / "README.md", "README.md)", "README.md) (19 of 20 runs)"
     )  # what the summary that stands there gives
-    code, out, _ = gradreach("tables", "quickstart", "--check")
+    code, out, _ = gradreach("tables", "digits", "--check")
     assert code == 1
     stale = [line.split(":")[0] for line in out.splitlines()[:-1]]
     before = files(project)
-    gradreach("tables", "quickstart")
+    gradreach("tables", "digits")
     assert sorted(stale) == sorted(path for path, data in files(project).items() if before.get(path) != data)
 
 
@@ -451,16 +453,16 @@ def files(project):
 @pytest.mark.parametrize("columns", ["80", "100"])
 def test_tables_fit_the_terminal(gradreach, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
-    wide = "table quickstart --rows model --columns seq_len,seed --value test/accuracy --value test/loss"
-    for arguments in ("tables quickstart", wide):
+    wide = "table digits --rows model --columns seq_len,seed --value test/accuracy --value test/loss"
+    for arguments in ("tables digits", wide):
         out = gradreach(*arguments.split())[1]
         assert max(len(line) for line in out.splitlines() if line[:1] in "┏┃┡│├└") <= int(columns)
         assert "…" not in out
 
 
 def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project):
-    change(project / "experiments" / "quickstart.py", '"test/accuracy"', '"test/acuracy"')
-    code, _, err = gradreach("tables", "quickstart")
+    change(project / "experiments" / "digits.py", '"test/accuracy"', '"test/acuracy"')
+    code, _, err = gradreach("tables", "digits")
     assert code == 2
     assert "test/acuracy: no run has it; did you mean test/accuracy? Choose from gradient/end/" in one_line(err)
 
@@ -469,12 +471,12 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
     ("arguments", "message"),
     [
         (
-            "tables quickstrat",
-            "quickstrat: there is no such experiment; did you mean quickstart? Choose from quickstart",
+            "tables digist",
+            "digist: there is no such experiment; did you mean digits? Choose from digits",
         ),
         (
-            "table quickstrat",
-            "quickstrat: neither an experiment that has runs nor a folder of results; did you mean quickstart",
+            "table digist",
+            "digist: neither an experiment that has runs nor a folder of results; did you mean digits",
         ),
         ("table --rows modle", "modle: there is no such key; did you mean model?"),
         ("table --value test/acuracy", "test/acuracy: no run has it; did you mean test/accuracy? Choose from"),
@@ -486,23 +488,23 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("tables --source mlflow:a/b", "source=mlflow:a/b: must be wandb:entity/project"),
         ("tables --source wandb:a/b --check", "--check: compares with the records here; leave --source out"),
         ("table --rows , --value test/accuracy", "rows: empty; name a key or several"),
-        ("table quickstart --rows model,model", "model: named twice in --rows, --columns and --value; name each once"),
-        ("table quickstart --columns seq_len,seq_len", "seq_len: named twice in --rows, --columns and --value"),
+        ("table digits --rows model,model", "model: named twice in --rows, --columns and --value; name each once"),
+        ("table digits --columns seq_len,seq_len", "seq_len: named twice in --rows, --columns and --value"),
         (
-            "table quickstart --rows model,seq_len --columns seq_len",
+            "table digits --rows model,seq_len --columns seq_len",
             "seq_len: named twice in --rows, --columns and --value",
         ),
-        ("export /proc/x.csv quickstart", "/proc/x.csv: cannot be written (No such file or directory); choose another"),
+        ("export /proc/x.csv digits", "/proc/x.csv: cannot be written (No such file or directory); choose another"),
         (
             f"status model=lstm --conf-dir {PROJECT / 'conf'} --csv /proc/x",
             "--csv=/proc/x: cannot be written (No such file or directory); choose another place",
         ),
         (
-            f"wandb-sweep quickstart --conf-dir {PROJECT / 'conf'} -o /proc/x.yaml",
+            f"wandb-sweep digits --conf-dir {PROJECT / 'conf'} -o /proc/x.yaml",
             "--output=/proc/x.yaml: cannot be written (No such file or directory); choose another place",
         ),
         (
-            f"wandb-sweep quickstart --conf-dir {PROJECT / 'conf'} -o /tmp",
+            f"wandb-sweep digits --conf-dir {PROJECT / 'conf'} -o /tmp",
             "--output=/tmp: is a folder; name a file in it",
         ),
         (
@@ -515,7 +517,7 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
             "results_dir=/dev/null: is no folder; choose another",
         ),
         (
-            "dashboard quickstart --base-url foo",
+            "dashboard digits --base-url foo",
             "base_url=foo: must be an address that begins with http:// or https://",
         ),
         ("export runs.xlsx", "runs.xlsx: must end in .parquet or .csv"),
@@ -538,7 +540,7 @@ def test_no_runs_at_all_is_one_line(gradreach, project, command):
 
 @pytest.mark.parametrize("command", ["tables", "report"])
 def test_runs_of_no_experiment_are_said_to_be_there(gradreach, project, command):
-    shutil.rmtree(project / "results" / "quickstart")
+    shutil.rmtree(project / "results" / "digits")
     code, _, err = gradreach(command)
     assert code == 2
     assert one_line(err).endswith(
@@ -551,7 +553,7 @@ def test_a_status_takes_the_line_of_the_runs_and_the_folder_of_results(gradreach
     assert gradreach("status", *line, "results_dir='its results'") == gradreach(
         "status", *line, "--results-dir", "its results"
     )
-    known = ["status", "quickstart", "--conf-dir", str(PROJECT / "conf")]
+    known = ["status", "digits", "--conf-dir", str(PROJECT / "conf")]
     (project / "results").rename(project / "it's here")
     assert "12 finished" in gradreach(*known, "--results-dir", "it's here")[1]
     assert "12 finished" not in gradreach(*known)[1]
@@ -572,9 +574,9 @@ def test_a_key_that_does_not_vary_is_pointed_out(gradreach):
 
 
 def test_cells_that_mix_settings_say_so_and_have_no_best(gradreach):
-    apart = gradreach("table", "quickstart", "--rows", "model,kernel_size", "--columns", "seq_len")[1]
+    apart = gradreach("table", "digits", "--rows", "model,kernel_size", "--columns", "seq_len")[1]
     assert "Cells mix" not in apart
-    line = ("table", "quickstart", "--rows", "model", "--columns", "")
+    line = ("table", "digits", "--rows", "model", "--columns", "")
     assert "Cells mix runs of different settings (task.seq_len" in " ".join(gradreach(*line)[1].split())
     code, _, err = gradreach(*line, "--best", "max")
     assert code == 2
@@ -582,7 +584,7 @@ def test_cells_that_mix_settings_say_so_and_have_no_best(gradreach):
 
 
 def test_a_table_takes_several_keys_metrics_and_conditions(gradreach):
-    line = "table quickstart --rows model,kernel_size --columns seq_len,seed --value test/loss --value seconds"
+    line = "table digits --rows model,kernel_size --columns seq_len,seed --value test/loss --value seconds"
     _, out, _ = gradreach(*line.split(), "--where", "seed=0,1", "--where", "seq_len=64", "--format", "csv")
     table = pd.read_csv(project_file(out))
     assert table.columns[:6].tolist() == ["model", "kernel_size", "seq_len", "seed", "line", "measure"]
@@ -608,9 +610,9 @@ def test_every_form_of_a_table(gradreach, form, sign):
 
 def test_an_export_reads_as_the_frame_in_both_formats(gradreach, project):
     change_status(project, "failed")
-    runs = load_runs("quickstart")
+    runs = load_runs("digits")
     for name in ("runs.parquet", "runs.csv"):
-        code, out, _ = gradreach("export", name, "quickstart")
+        code, out, _ = gradreach("export", name, "digits")
         assert (code, out) == (0, f"{name}: 20 rows, {runs.shape[1]} columns\n")
     parquet = pd.read_parquet("runs.parquet")
     pd.testing.assert_frame_equal(parquet.astype(runs.dtypes).where(parquet.notna(), runs), runs)
@@ -619,24 +621,24 @@ def test_an_export_reads_as_the_frame_in_both_formats(gradreach, project):
 
 
 def test_what_is_committed_alone_is_exported_by_the_experiments_name(gradreach, project):
-    gradreach("tables", "quickstart")
+    gradreach("tables", "digits")
     shutil.rmtree(project / "results" / "runs")
     code, _, err = gradreach("export", "p.parquet", "--table", "profiles")
     assert code == 2
     assert "no profiles of raw records there; name an experiment" in one_line(err)
-    assert "80 rows" in gradreach("export", "p.parquet", "quickstart", "--table", "profiles")[1]
+    assert "80 rows" in gradreach("export", "p.parquet", "digits", "--table", "profiles")[1]
 
 
 def test_profiles_and_histories_are_exported(gradreach):
     assert gradreach("export", "p.parquet", "--table", "profiles")[1] == "p.parquet: 80 rows, 10 columns\n"
-    assert gradreach("export", "h.csv", "quickstart", "--table", "history")[1] == "h.csv: 40 rows, 4 columns\n"
+    assert gradreach("export", "h.csv", "digits", "--table", "history")[1] == "h.csv: 40 rows, 4 columns\n"
     assert pd.read_csv("h.csv")["train/loss"].tolist() == [0.333333, 0.166667] * 20
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex (Debian: texlive-latex-recommended)")
 def test_latex_tables_compile(gradreach, project):
-    gradreach("tables", "quickstart")
-    tables = sorted((project / "results" / "quickstart").glob("*.tex"))
+    gradreach("tables", "digits")
+    tables = sorted((project / "results" / "digits").glob("*.tex"))
     _, marked, _ = gradreach("table", "--rows", "model", "--best", "max", "--format", "latex")
     _, wide, _ = gradreach("table", "--rows", "model", "--columns", "seq_len,seed", "--format", "latex")
     assert "\\textbf{" in marked
@@ -653,19 +655,19 @@ def test_latex_tables_compile(gradreach, project):
 
 
 def test_nothing_of_one_experiment_stops_another(gradreach, project):
-    shutil.copytree(project / "results" / "quickstart", project / "results" / "mine")
+    shutil.copytree(project / "results" / "digits", project / "results" / "mine")
     (project / "experiments" / "mine.py").write_text("from gradreach.study import Study\n1 / 0\n", encoding="utf-8")
     for line in (("tables",), ("report",)):
         code, out, err = gradreach(*line)
         assert code == 2
         assert "experiments/mine.py: cannot be read (ZeroDivisionError: division by zero)" in err
         assert "Everything on one page" in out
-    code, out, err = gradreach("tables", "mine", "quickstart", "--check")
+    code, out, err = gradreach("tables", "mine", "digits", "--check")
     assert code == 2
     assert "experiments/mine.py: cannot be read" in err
-    assert "quickstart: up to date" in out
+    assert "digits: up to date" in out
     fails = "\n\nSTUDY = replace(STUDY, show=[computed('mine', lambda results: results.absent, 'c')])\n"
-    known = (project / "experiments" / "quickstart.py").read_text(encoding="utf-8")
+    known = (project / "experiments" / "digits.py").read_text(encoding="utf-8")
     (project / "experiments" / "mine.py").write_text(known + fails, encoding="utf-8")
     code, _, err = gradreach("tables", "mine")
     assert code == 2
@@ -674,9 +676,9 @@ def test_nothing_of_one_experiment_stops_another(gradreach, project):
 
 
 def test_a_sweep_that_is_no_part_of_the_project_leaves_the_pages_of_all_alone(gradreach, project):
-    shutil.copytree(project / "results" / "quickstart", project / "results" / "mine")
-    (project / "experiments" / "project.txt").write_text("quickstart\n", encoding="utf-8")
-    gradreach("tables", "quickstart")
+    shutil.copytree(project / "results" / "digits", project / "results" / "mine")
+    (project / "experiments" / "project.txt").write_text("digits\n", encoding="utf-8")
+    gradreach("tables", "digits")
     before = files(project)
     code, out, _ = gradreach("tables", "mine")
     assert code == 0
@@ -689,20 +691,20 @@ def test_a_sweep_that_is_no_part_of_the_project_leaves_the_pages_of_all_alone(gr
     gradreach("tables")
     ledger = (project / "results" / "README.md").read_text(encoding="utf-8")
     page = (project / "results" / "report.html").read_text(encoding="utf-8")
-    assert "quickstart" in ledger
+    assert "digits" in ledger
     assert "(mine/README.md)" not in ledger
     assert 'id="mine"' not in page
 
 
 def test_tables_that_are_shown_no_longer_are_removed_and_no_other_file(gradreach, project):
-    gradreach("tables", "quickstart")
-    folder = project / "results" / "quickstart"
+    gradreach("tables", "digits")
+    folder = project / "results" / "digits"
     (folder / "mine.csv").write_text("x\n", encoding="utf-8")
     fewer = "\nSTUDY = replace(STUDY, show=STUDY.show[:1])\n"
-    with (project / "experiments" / "quickstart.py").open("a", encoding="utf-8") as file:
+    with (project / "experiments" / "digits.py").open("a", encoding="utf-8") as file:
         file.write(fewer)
     assert (folder / "steepest.csv").exists()
-    gradreach("tables", "quickstart")
+    gradreach("tables", "digits")
     assert not (folder / "steepest.csv").exists()
     assert not (folder / "steepest.tex").exists()
     assert (folder / "mine.csv").exists()

@@ -18,6 +18,7 @@ from gradreach.analysis.figures import (
     learning_curves,
     metric_against,
     metric_by_cost,
+    reach_and_score,
 )
 from gradreach.analysis.figures.captions import MEANS, READING, explained
 from gradreach.analysis.figures.common import Point
@@ -44,6 +45,7 @@ FIGURES = {
     "gates": gates_through_training,
     "decoding": decoding_by_lag,
     "cost": metric_by_cost,
+    "reach": reach_and_score,
     "ranks": partial(critical_difference, over=("seq_len",)),
 }
 MANY = [f"model{i}" for i in range(12)]
@@ -130,6 +132,17 @@ def test_gradients_are_the_profiles_relative_to_their_largest(tmp_path):
     (line,) = lines(start, "lstm")
     np.testing.assert_allclose(line.get_ydata(), 10 ** (-0.1 * np.arange(8)))
     assert len(lines(start)) == 3 + 1 + 1  # seeds, their median, the line at 1 %
+
+
+def test_a_run_is_a_dot_at_its_share_of_the_longest_lag_and_lines_have_their_names_beside_them(tmp_path):
+    data = results(models=("cnn", "lstm"), **{"gradient/end/x.reach": 5.0})
+    norms, runs = reach_and_score(data, tmp_path / "reach", seq_len=8).axes
+    dots = [line for line in runs.get_lines() if str(line.get_gid()).startswith("tip: ") and len(line.get_xdata()) == 1]
+    told = data.runs["gradient/end/x.reach"] / (data.runs["seq_len"] - 1), 100 * data.runs["test/accuracy"]
+    drawn = [[line.get_xdata()[0] for line in dots], [line.get_ydata()[0] for line in dots]]
+    np.testing.assert_allclose(drawn, np.array(told, float))
+    assert {text.get_text() for text in norms.texts} >= {"CNN", "LSTM"}
+    assert "8 steps" in norms.get_title()
 
 
 def test_the_heat_map_holds_a_row_a_lag_and_a_column_an_epoch(tmp_path):

@@ -551,3 +551,5 @@ def test_an_answer_stands_only_for_the_outcomes_that_it_was_written_for(tmp_path
     assert other.answer == "Refuted: p."
     assert "mine: its answer was written for “supported”, the parts came out “refuted”" in other.outdated_answer
     assert built(study(PART.above(5))).answer == "Supported: p."
+    counted = Answer(lambda every: f"{len(every.runs)} runs, all told.", outcomes="supported")
+    assert built(study(PART.above(5), answer=counted)).answer == f"{len(found.runs)} runs, all told."

@@ -65,7 +65,7 @@ class Machine:
     def __init__(self, folder, composed):
         self.results, self.composed = folder / "results", composed
         self.store = RecordStore(self.results / "runs")
-        self.options = ["experiment=quickstart", "tracking=off", f"results_dir={self.results}"]
+        self.options = ["experiment=digits", "tracking=off", f"results_dir={self.results}"]
 
     def compose(self, overrides):
         return self.composed(*self.options, *overrides)
@@ -97,10 +97,10 @@ class Machine:
         return 0, launched
 
     def build(self):
-        return build("quickstart", self.results, EXPERIMENTS)
+        return build("digits", self.results, EXPERIMENTS)
 
     def tree(self):
-        return {path.name: path.read_bytes() for path in sorted((self.results / "quickstart").iterdir())}
+        return {path.name: path.read_bytes() for path in sorted((self.results / "digits").iterdir())}
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def half(machine, begun):
     """This machine, and another that has what it committed."""
     first, second = machine("first"), machine("second")
     shutil.copytree(begun.results, first.results)
-    shutil.copytree(begun.results / "quickstart", second.results / "quickstart")
+    shutil.copytree(begun.results / "digits", second.results / "digits")
     return first, second
 
 
@@ -149,7 +149,7 @@ def test_a_sweep_over_two_machines_gives_the_bytes_of_an_undisturbed_one(half, m
     assert len(second.store.run_ids()) == 5
 
     third = machine("third")  # and what the second commits is a whole study
-    shutil.copytree(second.results / "quickstart", third.results / "quickstart")
+    shutil.copytree(second.results / "digits", third.results / "digits")
     assert third.sweep() == (0, [])
     third.build()
     assert third.tree() == alone.tree()
@@ -159,29 +159,29 @@ def test_a_sweep_over_two_machines_gives_the_bytes_of_an_undisturbed_one(half, m
 def test_measurements_join_as_their_runs_do(half):
     _, second = half
     second.sweep()
-    runs = load_runs("quickstart", second.results)
-    profiles = load_profiles(runs, "quickstart", second.results)
+    runs = load_runs("digits", second.results)
+    profiles = load_profiles(runs, "digits", second.results)
     assert profiles["run_id"].drop_duplicates().tolist() == runs["run_id"].tolist()
-    assert load_history(runs, "quickstart", second.results)["run_id"].nunique() == 5  # none is committed
+    assert load_history(runs, "digits", second.results)["run_id"].nunique() == 5  # none is committed
     assert load_profiles(runs, None, second.results)["run_id"].nunique() == 5
 
-    path = second.results / "quickstart" / "profiles.csv"
+    path = second.results / "digits" / "profiles.csv"
     text = path.read_text()
     path.write_text(text.replace("-0.1", "-0.2", 1))
     with pytest.raises(ConfigError, match=r"profiles\.csv: changed after it was written"):
-        load_profiles(runs, "quickstart", second.results)
+        load_profiles(runs, "digits", second.results)
     path.unlink()
     with pytest.raises(ConfigError, match=r"profiles\.csv: is missing"):
-        load_profiles(runs, "quickstart", second.results)
+        load_profiles(runs, "digits", second.results)
 
 
 def test_histories_of_records_and_of_what_is_committed_stand_in_the_order_of_the_runs(half):
     first, second = half
-    runs = load_runs("quickstart", first.results)
-    write_long(second.results / "quickstart" / "history.csv", load_history(runs, results_dir=first.results))
+    runs = load_runs("digits", first.results)
+    write_long(second.results / "digits" / "history.csv", load_history(runs, results_dir=first.results))
     second.sweep()
-    runs = load_runs("quickstart", second.results)
-    history = load_history(runs, "quickstart", second.results)
+    runs = load_runs("digits", second.results)
+    history = load_history(runs, "digits", second.results)
     assert history["run_id"].tolist() == [run_id for run_id in runs["run_id"] for _ in range(2)]
     assert history["epoch"].tolist() == [1, 2] * 8
     assert history["val/loss"].tolist() == [0.25, 0.2] * 8
@@ -190,25 +190,25 @@ def test_histories_of_records_and_of_what_is_committed_stand_in_the_order_of_the
 def test_what_other_code_made_is_neither_done_nor_mixed_with_records(half, other_code, capsys):
     _, second = half
     other_code()
-    assert load_runs("quickstart", second.results)["status"].value_counts()["finished"] == 3  # alone it counts
+    assert load_runs("digits", second.results)["status"].value_counts()["finished"] == 3  # alone it counts
     job = second.jobs()[-1]
     second.write(job, code="0ther")
     capsys.readouterr()
-    runs = load_runs("quickstart", second.results).set_index("run_id")
+    runs = load_runs("digits", second.results).set_index("run_id")
     assert runs.loc[job.run.run_id, "status"] == "finished"
     assert runs["status"].value_counts().to_dict() == {"missing": 7, "finished": 1}
     assert runs["test/accuracy"].notna().sum() == 1
-    assert "quickstart: 3 runs that are committed but made by other code: not counted" in capsys.readouterr().err
+    assert "digits: 3 runs that are committed but made by other code: not counted" in capsys.readouterr().err
     assert len(second.sweep()[1]) == 7
 
 
 def test_a_row_without_a_digest_never_joins(half):
     _, second = half
-    path = second.results / "quickstart" / "runs.csv"
+    path = second.results / "digits" / "runs.csv"
     write_runs(path, read_runs(path).assign(code=None))
     assert ",code," not in path.read_text()
     second.write(second.jobs()[-1])
-    assert load_runs("quickstart", second.results)["status"].value_counts().to_dict() == {"missing": 7, "finished": 1}
+    assert load_runs("digits", second.results)["status"].value_counts().to_dict() == {"missing": 7, "finished": 1}
     assert len(second.sweep()[1]) == 7
 
 
@@ -216,19 +216,19 @@ def test_records_of_one_older_code_keep_the_rows_of_that_code(half, other_code):
     _, second = half
     second.sweep()
     other_code()
-    assert (load_runs("quickstart", second.results)["status"] == "finished").all()
+    assert (load_runs("digits", second.results)["status"] == "finished").all()
 
 
 def test_a_record_decides_of_its_run_whatever_is_committed_of_it(half):
     _, second = half
-    committed = read_runs(second.results / "quickstart" / "runs.csv")
+    committed = read_runs(second.results / "digits" / "runs.csv")
     run_id = committed.loc[committed["status"] == "finished", "run_id"].iloc[0]
     (job,) = [job for job in second.jobs() if job.run.run_id == run_id]
     second.write(job, metrics={"test/accuracy": 0.123})
-    runs = load_runs("quickstart", second.results).set_index("run_id")
+    runs = load_runs("digits", second.results).set_index("run_id")
     assert runs.loc[run_id, "test/accuracy"] == 0.123
     second.store.write(record(job.run, "interrupted"))
-    assert load_runs("quickstart", second.results).set_index("run_id").loc[run_id, "status"] == "interrupted"
+    assert load_runs("digits", second.results).set_index("run_id").loc[run_id, "status"] == "interrupted"
     assert job.overrides in second.sweep()[1]
 
 
@@ -241,8 +241,8 @@ def test_what_failed_elsewhere_is_done_again_unless_it_shall_not_be(machine, ret
     first, second = machine("first"), machine("second")
     assert first.sweep(status="failed")[0] == 1
     first.build()
-    shutil.copytree(first.results / "quickstart", second.results / "quickstart")
-    assert (load_runs("quickstart", second.results)["status"] == "failed").all()
+    shutil.copytree(first.results / "digits", second.results / "digits")
+    assert (load_runs("digits", second.results)["status"] == "failed").all()
     code, again = second.sweep(f"retry={retry}")
     assert (code, len(again)) == ((0, 8) if launched else (1, 0))
 
@@ -251,22 +251,22 @@ def test_a_sweep_whose_runs_are_all_committed_ends_with_its_tables(half, monkeyp
     first, second = half
     first.sweep()
     first.build()
-    shutil.copytree(first.results / "quickstart", second.results / "quickstart", dirs_exist_ok=True)
+    shutil.copytree(first.results / "digits", second.results / "digits", dirs_exist_ok=True)
     monkeypatch.setattr("gradreach.sweeps.sweep.summarize_sweep", lambda environment: pytest.fail("built its page"))
     second.options.remove("tracking=off")
     before = second.tree()
     capsys.readouterr()
     assert second.sweep() == (0, [])
-    assert re.search(r"tables and figures: .*gradreach tables quickstart --results-dir", capsys.readouterr().out)
+    assert re.search(r"tables and figures: .*gradreach tables digits --results-dir", capsys.readouterr().out)
     assert second.tree().keys() == before.keys()
-    assert load_runs("quickstart", second.results).equals(load_runs("quickstart", first.results))
+    assert load_runs("digits", second.results).equals(load_runs("digits", first.results))
 
 
 def test_a_line_without_a_name_finds_what_any_table_holds_and_a_single_run_says_so(half):
     _, second = half
-    second.options.remove("experiment=quickstart")
+    second.options.remove("experiment=digits")
     assert len(second.sweep()[1]) == 5
-    committed = read_runs(second.results / "quickstart" / "runs.csv")
+    committed = read_runs(second.results / "digits" / "runs.csv")
     done = committed["run_id"][committed["status"] == "finished"].iloc[0]
     assert "runs.csv, made by this code (finished); done here too" in committed_note(second.results, done)
     assert committed_note(second.results, second.store.run_ids()[0]) is None
@@ -276,7 +276,7 @@ def test_a_line_without_a_name_finds_what_any_table_holds_and_a_single_run_says_
 def test_all_runs_are_records_and_the_committed_rows_of_their_code(half, other_code, capsys):
     _, second = half
     second.write(second.jobs()[-1])
-    shutil.copytree(second.results / "quickstart", second.results / "another")
+    shutil.copytree(second.results / "digits", second.results / "another")
     runs = load_runs(results_dir=second.results)
     assert len(runs) == runs["run_id"].nunique() == 4
     assert (runs["status"] == "finished").all()
@@ -321,18 +321,18 @@ def test_a_clone_whose_table_was_made_under_other_identities_says_what_it_holds(
     assert (frame["status"] == "missing").all()
     assert frame["expected_seconds"].gt(0).all()  # by what is committed of the same models
     assert made_by_other_code(jobs) == 0  # this code made them; they are another sweep's
-    path = second.results / "quickstart" / "runs.csv"
+    path = second.results / "digits" / "runs.csv"
     write_runs(path, read_runs(path).assign(code="older"))
     assert made_by_other_code(jobs) == 3
 
 
 def test_a_line_for_other_seeds_takes_nothing_away_that_was_done(half):
     first, second = half
-    done = load_runs("quickstart", first.results).query("status == 'finished'")["run_id"]
+    done = load_runs("digits", first.results).query("status == 'finished'")["run_id"]
     others = [job.overrides for job in second.jobs() if job.run.run_id not in set(done)][:2]
     assert second.sweep(lines=others) == (0, others)
     second.build()
-    runs = load_runs("quickstart", second.results)
+    runs = load_runs("digits", second.results)
     assert set(done) < set(runs["run_id"])
     assert runs["status"].tolist() == ["finished"] * 5
 
@@ -342,12 +342,12 @@ def test_a_rule_is_stored_when_its_sweep_is_first_planned_and_never_anew(machine
     environment = jobs[0].environment
     for some, rule in ((jobs[:2], "first"), (jobs[2:], "second"), (jobs, "third")):
         write_plan(environment, [job.run for job in some], {"digest": rule, "done": 0})
-    assert stored_plan(environment.results_dir / "quickstart" / "runs.csv")["digest"] == "first"
+    assert stored_plan(environment.results_dir / "digits" / "runs.csv")["digest"] == "first"
 
 
 def test_a_run_that_was_interrupted_elsewhere_is_not_done(half):
     _, second = half
-    path = second.results / "quickstart" / "runs.csv"
+    path = second.results / "digits" / "runs.csv"
     rows = read_runs(path)
     write_runs(path, rows.assign(status=rows["status"].replace("finished", "interrupted")))
     assert done_elsewhere(second.results) == {}
@@ -356,6 +356,6 @@ def test_a_run_that_was_interrupted_elsewhere_is_not_done(half):
 
 def test_of_several_tables_the_row_of_the_present_code_counts(half):
     _, second = half
-    rows = read_runs(second.results / "quickstart" / "runs.csv")
+    rows = read_runs(second.results / "digits" / "runs.csv")
     write_runs(second.results / "another" / "runs.csv", rows.assign(code="0ther"))
     assert len(done_elsewhere(second.results)) == 3

@@ -37,7 +37,7 @@ def write(job, status, **more):
 
 def test_a_line_may_change_the_grids_of_an_experiment():
     whole, without, shorter = (
-        [job.run.canonical() for job in planned(["quickstart", *more], PROJECT / "conf")]
+        [job.run.canonical() for job in planned(["digits", *more], PROJECT / "conf")]
         for more in ([], ["hydra.sweeper.params.seed='0'"], ["hydra.sweeper.params.seed='0'", "model=rnn"])
     )
     assert {run["seed"] for run in without} == {0} < {run["seed"] for run in whole}

@@ -59,7 +59,8 @@ def test_the_view_reads_back_through_the_library(written, results):
     (told,) = written["view"]["spec"]["section"]["runSets"]
     keys = [tuple(each["key"].values()) for each in told["filters"]["filters"]]
     assert keys == [("run", "name"), ("config", "run_id.value")], "W&B keeps a setting under its name and .value"
-    assert settings.group_colors == {name: look_of(name).color for name in ("cnn k=3", "cnn k=5", "gru", "lstm", "rnn")}
+    architectures = ("gru", "lstm", "rnn", "tcn k=3", "tcn k=5")
+    assert settings.group_colors == {name: look_of(name).color for name in architectures}
 
 
 def test_what_panels_show_is_what_runs_log(written):

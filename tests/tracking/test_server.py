@@ -121,7 +121,7 @@ def history(record, store):
         for stage in ("start", "end")
     }
     (best,) = (row for row in rows if row["epoch"] == record["best_epoch"])
-    chosen = {"epoch": best["epoch"], "step": best["step"], **ends["end"]}
+    chosen = {"epoch": best["epoch"], **ends["end"]}
     rows = [{"epoch": 0, "step": 0, **ends["start"]}, *rows, chosen]
     steps = [*(each["step"] for each in rows[:-1]), rows[-2]["step"] + 1]
     curves = defaultdict(list)

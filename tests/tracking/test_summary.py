@@ -34,7 +34,7 @@ def test_tables_and_figures_of_the_experiment_are_one_run_of_job_type_summary(en
     assert (said["id"], said["job_type"], said["exit"]) == ("summary-quickstart", "summary", 0)
     assert said["config"]["run_id"] == "summary-quickstart"
     assert said["summary"]["state"] == build("quickstart", environment.results_dir, PROJECT / "experiments").state
-    for name in ("accuracy", "gradient_reach", "gradient_half_life"):
+    for name in ("accuracy", "reach", "counts"):
         table = json.loads((log.parent / "files" / path_of(said, f"tables/{name}")).read_text())
         shown = pd.DataFrame(table["data"], columns=table["columns"])
         built = read_csv(environment.results_dir / "quickstart" / f"{name}.csv")

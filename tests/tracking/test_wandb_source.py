@@ -60,7 +60,7 @@ def told(record):
 @pytest.fixture
 def both(configured):
     """Records here, and the same runs on a server."""
-    runs = [configured("experiment=quickstart", "model=lstm", f"seed={seed}") for seed in (0, 1)]
+    runs = [configured("experiment=digits", "model=lstm", f"seed={seed}") for seed in (0, 1)]
     environment = runs[0][1]
     write_plan(environment, [run for run, _ in runs])
     store = RecordStore(environment.results_dir / "runs")
@@ -100,26 +100,26 @@ def both(configured):
 def test_the_frame_is_the_same_from_both(both):
     results, runs = both
     source = WandbSource("team/gradreach", ServerApi(runs))
-    here, there = load_runs("quickstart", results), load_runs("quickstart", results, source)
+    here, there = load_runs("digits", results), load_runs("digits", results, source)
     pd.testing.assert_frame_equal(there, here)
     pd.testing.assert_frame_equal(load_runs(source=source), here)
-    profiles = [load_profiles(here, "quickstart", results, each) for each in (None, source)]
+    profiles = [load_profiles(here, "digits", results, each) for each in (None, source)]
     pd.testing.assert_frame_equal(*profiles)
     assert len(profiles[0]) == 6
     assert np.isneginf(profiles[0]["q10"]).sum() == 2
-    histories = [load_history(here, "quickstart", results, each) for each in (None, source)]
+    histories = [load_history(here, "digits", results, each) for each in (None, source)]
     pd.testing.assert_frame_equal(*histories)
     assert histories[0]["gradient/gate_f.mean"].tolist() == [0.5, 0.75] * 2
 
 
 def test_they_agree_until_one_says_something_else(both):
     results, runs = both
-    assert disagreements("quickstart", results, WandbSource("team/gradreach", ServerApi(runs))) == (2, [])
+    assert disagreements("digits", results, WandbSource("team/gradreach", ServerApi(runs))) == (2, [])
     runs[1].summary_metrics["test/accuracy"] = 0.9
-    count, (line,) = disagreements("quickstart", results, WandbSource("team/gradreach", ServerApi(runs)))
+    count, (line,) = disagreements("digits", results, WandbSource("team/gradreach", ServerApi(runs)))
     assert count == 2
     assert line == f"{runs[1].id} test/accuracy: 1.4 here, 0.9 there"
-    assert disagreements("quickstart", results, WandbSource("team/gradreach", ServerApi(runs[:1])))[0] == 1
+    assert disagreements("digits", results, WandbSource("team/gradreach", ServerApi(runs[:1])))[0] == 1
 
 
 def test_only_runs_that_are_both_here_and_there_are_compared(both):
@@ -130,7 +130,7 @@ def test_only_runs_that_are_both_here_and_there_are_compared(both):
     for there, count in ((runs, 1), (runs[:1], 0), ([], 0)):
         source = WandbSource("team/gradreach", ServerApi(there))
         if there:
-            found, lines = disagreements("quickstart", results, source)
+            found, lines = disagreements("digits", results, source)
             assert (found, len(lines)) == (count, count)
 
 

@@ -241,6 +241,7 @@ QUANTITIES: dict[str, Quantity] = {
     "decoding": Quantity(_decoding, "batch"),
     "sensitivity": Quantity(_sensitivity),
 }
+"""What an instrument can measure, by its name in ``conf/diagnostics/``; ``register`` adds one."""
 
 
 def register(name: str, quantity: Quantity) -> None:

@@ -114,3 +114,4 @@ READOUTS: dict[str, type[Readout]] = {
     "flatten": Flatten,
     "each_step": EachStep,
 }
+"""How states become what the head sees, by the name in ``model.readout``."""

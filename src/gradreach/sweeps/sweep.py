@@ -14,11 +14,14 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gradreach.compose import raised_or_returned
+from gradreach.config import RunEnvironment
 from gradreach.display import SweepDisplay, counted
 from gradreach.errors import DISK, ConfigError, explain, no_room
 from gradreach.launchers.slurm import Cancelled, jobs_line
 from gradreach.records import SETTLED, RecordStore, left_alone
+from gradreach.run_table.committed import read_columns, run_table
 from gradreach.run_table.join import done_elsewhere
+from gradreach.sweeps.means import Score, means_table
 from gradreach.sweeps.plan import Job, check_devices, labels, plan
 from gradreach.sweeps.summarize import summarize_sweep
 from gradreach.system.files import alive
@@ -83,7 +86,8 @@ def sweep(
             code = exit_code(asked)
             display.note(STOPPED)
     states = Counter(_state(store, run.run_id, elsewhere) for run in runs)
-    display.summary(states, environment, unrecorded)
+    means = means_table(planned, scores_of(display.records, elsewhere, environment))
+    display.summary(states, environment, unrecorded, means)
     if code:
         sys.exit(code)
     if left or (len(elsewhere) < len(planned) and not is_summarized(environment)):
@@ -203,6 +207,23 @@ def _done_elsewhere(store: RecordStore, planned: Sequence[Job]) -> dict[str, str
 def _state(store: RecordStore, run_id: str, elsewhere: Mapping[str, str]) -> str:
     status = store.status(run_id)
     return elsewhere.get(run_id, status) if status == "missing" else status
+
+
+def scores_of(
+    records: Mapping[str, Mapping[str, Any]], elsewhere: Mapping[str, str], environment: RunEnvironment
+) -> dict[str, Score]:
+    """Return the test score of each run that has one: by its record, or where it has none by what is committed."""
+    found: dict[str, Score] = {}
+    if elsewhere and environment.experiment is not None:
+        names = {f"test/{metric}": metric for metric in ("accuracy", "mse")}
+        table = read_columns(run_table(environment.results_dir, environment.experiment), ["run_id", *names])
+        known = table[table["run_id"].isin(list(elsewhere))].set_index("run_id")
+        found = {str(i): (names[name], value) for name in names for i, value in known[name].dropna().items()}
+    for run_id, record in records.items():
+        if record.get("status") == "finished":
+            metric = record.get("metric", "accuracy")
+            found[run_id] = metric, record["metrics"][f"test/{metric}"]
+    return found
 
 
 def is_done(store: RecordStore, job: Job, elsewhere: Mapping[str, str]) -> bool:

@@ -89,7 +89,6 @@ class WandbRun:
             if wandb_id != run_id:
                 run_id_note(Path(self.run.settings.sync_file)).write_text(run_id, "utf-8")
             self.run.define_metric("epoch", hidden=True)
-            self.run.define_metric("step", hidden=True)
             for name in (*(f"{family}/*" for family in FAMILIES), *FIRST.values()):
                 self.run.define_metric(name, step_metric="epoch")
         except BaseException:
@@ -106,13 +105,13 @@ class WandbRun:
     def summarize(self, result: Mapping[str, Any], profiles: list[pd.DataFrame]) -> None:
         """Log what was measured of the chosen weights, with a picture; write the summary, with the profile's table.
 
-        It is logged last, and stands at the epoch, and the step, after which those weights were the model's.
+        It is logged last, and stands at the epoch after which those weights were the model's.
         """
         metrics = result["metrics"]
         stages = {stage: under(f"gradient/{stage}/", metrics) for stage in STAGES}
         end = {f"gradient/{name}": value for name, value in stages["end"].items()}
         chosen = next((row for row in self.history if row["epoch"] == result.get("best_epoch")), self.last)
-        row: dict[str, Any] = {"epoch": chosen["epoch"], "step": chosen["step"], **curves(end)}
+        row: dict[str, Any] = {"epoch": chosen["epoch"], **curves(end)}
         profile = pd.concat(profiles, ignore_index=True) if profiles else None
         if profile is not None:
             from gradreach.drawing import as_image, draw_run_profile
@@ -194,6 +193,8 @@ def curves(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     shown: dict[str, Any] = {first: row[name] for name, first in FIRST.items() if name in row}
     for key, value in row.items():
+        if key == "step":  # is W&B's own
+            continue
         name, dot, figure = key.replace("gradient/gate_", "gates/", 1).rpartition(".")
         if not dot or figure in ("reach", "half_life", "mean"):
             shown[f"{name}{dot}{figure}"] = value

@@ -1,13 +1,17 @@
 """What is done with the figures of an epoch once it is over."""
 
 import math
+import time
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from gradreach.run_state import Run, sign
+from gradreach.run_state import Run, Watch, sign
+
+EVERY_SECONDS = 0.2
+"""How often progress within an epoch is told at most."""
 
 
 class AfterEpoch(Checkpoint):
@@ -35,6 +39,23 @@ class History(AfterEpoch):
         ordered = {key: figures[key] for stage in ("train/", "val/") for key in figures if key.startswith(stage)}
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **ordered, **figures}
         self.run.tell({**row, "time/seconds": round(self.run.training.seconds, 3)})
+
+
+class Progress(Callback):
+    """Tells within epochs how far training is, a few times a second.
+
+    - ``watch``: is told.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch, self.told = watch, -math.inf
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Tell, unless it has just been told."""
+        now = time.monotonic()
+        if now - self.told >= EVERY_SECONDS:
+            self.told = now
+            self.watch(trainer.current_epoch, batch_idx + 1, int(trainer.num_training_batches), trainer.global_step)
 
 
 class Diverged(RuntimeError):

@@ -11,7 +11,7 @@ from gradreach.batch import EVALUATION_BATCH, limited
 from gradreach.run_state import Run
 from gradreach.tasks import Batches, Splits, Synthetic, Task
 from gradreach.training.checkpoint import Resume
-from gradreach.training.epochs import BestWeights, Divergence, History, see_finite
+from gradreach.training.epochs import BestWeights, Divergence, History, Progress, see_finite
 from gradreach.training.gradients import GradientMonitor
 from gradreach.training.lengths import at_test_lengths, drawn_loaders
 from gradreach.training.measuring import Measurement
@@ -126,6 +126,7 @@ def make_callbacks(run: Run, own: list[Callback], best: BestWeights) -> list[Cal
         *(StopAtStep(run, int(steps), setting) for setting, steps in limits.items() if steps is not None),
         Measurement(run),
         *own,
+        *([Progress(run.watch)] if run.watch is not None else []),
         History(run),
         Divergence(),
         best,

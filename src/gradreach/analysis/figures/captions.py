@@ -14,6 +14,7 @@ from gradreach.analysis.figures.critical_difference import critical_difference
 from gradreach.analysis.figures.decoding_by_lag import decoding_by_lag
 from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.figures.profiles import gradient_by_lag, gradient_through_training
+from gradreach.analysis.figures.reach_and_score import reach_and_score
 from gradreach.analysis.figures.scores import half_life_and_reach, metric_against
 from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.figures.through_training import gates_through_training, learning_curves
@@ -42,6 +43,11 @@ READING: dict[Callable[..., Any], str] = {
         "From left to right training goes on, from below upwards one looks further back. Bright: the gradient's norm is near "
         "the largest of its epoch; each step of the scale is a factor of ten; darkest: a millionth or less. A dot: the largest "
         f"lag with at least 1 %. Hatched: exactly zero, or not measured. Medians over examples and seeds. {ONE_LENGTH}"
+    ),
+    reach_and_score: (
+        "Left: the norm of each example's own gradient against lag, steps back from the last one, relative to its largest; "
+        "the median of the seeds' median examples. Right: what each run scored against its reach, the largest lag with at least "
+        "1 % of the norm at lag 1, as a share of the longest lag there is: at 1 the gradient reaches the first step."
     ),
     learning_curves: ("Thin: every seed; thick: the median of those that are still running."),
     gates_through_training: (

@@ -44,7 +44,7 @@ class Built:
         """One line for people: as written where the parts came out so, else made of them."""
         written = self.study.answer
         if written is not None and not self.outdated_answer:
-            return written.text
+            return written.text if isinstance(written.text, str) else written.text(self.results)
         return "" if self.verdict is None else self.verdict.sentence
 
     @property

@@ -10,12 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from gradreach.analysis.order import natural
 from gradreach.analysis.pages.ledger import ledger_tables
 from gradreach.analysis.pages.page import told_of_arithmetic
-from gradreach.analysis.pages.signs import LEGEND
+from gradreach.analysis.pages.signs import LEGEND, signs
 from gradreach.analysis.pages.summary import known_summaries
 from gradreach.analysis.stats.verdict import Verdict, stored_verdict
 
-PAGE = Path("docs/findings.md")
-TEMPLATE = Path("docs/findings.md.jinja")
+TEMPLATES = Path("docs"), "findings*.md.jinja"
+"""Where a template of each language is; a page has its template's name without the last ending."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class Finding:
     def of_notes(self) -> bool:
         """Whether the notes make its claim."""
         return bool(self.claim.get("section"))
+
+    @property
+    def signs(self) -> str:
+        """One sign for each part of its claim."""
+        return signs(self.verdict)
 
     @property
     def standing(self) -> str:
@@ -118,12 +123,14 @@ def parts_by_name(verdict: Verdict, prefix: str = "") -> dict[str, Verdict]:
     return found
 
 
-def applies(results_dir: Path) -> bool:
-    """Return whether there is a template, and these are the results that it is about."""
-    return TEMPLATE.is_file() and results_dir == Path("results")
+def pages(results_dir: Path) -> dict[Path, Path]:
+    """Return the pages that are about these results, in each language, and the template of each."""
+    folder, names = TEMPLATES
+    templates = sorted(folder.glob(names)) if results_dir == Path("results") else []
+    return {template.with_suffix(""): template for template in templates}
 
 
-def findings(folders: Sequence[Path], experiments_dir: Path = Path("experiments"), template: Path = TEMPLATE) -> str:
+def findings(folders: Sequence[Path], experiments_dir: Path, template: Path) -> str:
     """Fill the template, from the summaries in folders of results: of an experiment the first that has it counts.
 
     It is given ``claims``, the findings of all experiments that test one, in order, ``of(name)``, the finding of one

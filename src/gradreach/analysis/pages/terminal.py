@@ -132,9 +132,9 @@ def overview(results_dir: Path, experiments_dir: Path = EXPERIMENTS) -> None:
     for name, made in _of_all([results_dir], experiments_dir).items():
         write_text(results_dir / name, made)
     print(f"\nAll experiments and verdicts: {results_dir}/README.md")
-    if findings.applies(results_dir):
-        write_text(findings.PAGE, findings.findings([results_dir], experiments_dir))
-        print(f"Two pages for readers: {findings.PAGE}")
+    for page, template in findings.pages(results_dir).items():
+        write_text(page, findings.findings([results_dir], experiments_dir, template))
+        print(f"Two pages for readers: {page}")
 
 
 def _of_all(folders: Sequence[Path], experiments_dir: Path) -> dict[str, str]:
@@ -207,8 +207,8 @@ def check(names: Sequence[str], results_dir: Path, whole: bool, experiments_dir:
             _write_report(sections, made / REPORT, experiments_dir)
             stale += _unlike(results_dir / REPORT, (made / REPORT).read_bytes())
         if of_project(names, experiments_dir) and not failed:
-            if findings.applies(results_dir):
-                stale += _unlike(findings.PAGE, findings.findings([made, results_dir], experiments_dir).encode())
+            for page, template in findings.pages(results_dir).items():
+                stale += _unlike(page, findings.findings([made, results_dir], experiments_dir, template).encode())
             for name, text in _of_all([made, results_dir], experiments_dir).items():
                 stale += _unlike(results_dir / name, text.encode())
     for line in stale:

@@ -75,13 +75,13 @@ class Claim:
 class Answer:
     """One line for people, and the outcomes of the parts that it was written for.
 
-    - ``text``: the line.
+    - ``text``: the line; or a function of the results that makes it, where it has numbers.
     - ``outcomes``: of the parts in their order, ``"supported, 2 refuted"``; empty where there is no claim, or no run.
 
     Where the parts came out otherwise, pages print a sentence that is made of them instead.
     """
 
-    text: str
+    text: str | Callable[[Results], str]
     outcomes: str = ""
 
 

@@ -211,9 +211,9 @@ def test_a_process_is_a_whole_number_beside_runs_without_one(jobs, tmp_path, cap
 def test_results_below_a_file_are_refused_and_nothing_is_moved(tmp_path, capsys):
     (tmp_path / "file").touch()
     for results in ("file", "file/below"):
-        line = ["quickstart", f"results_dir={tmp_path / results}"]
+        line = ["digits", f"results_dir={tmp_path / results}"]
         with pytest.raises(ConfigError, match=f"results_dir={tmp_path / results}: is no folder; choose another"):
             survey(planned(line, PROJECT / "conf"))
         with pytest.raises(ConfigError, match="is no folder"):
-            overview(["quickstart", "pooling"], line[1:], PROJECT / "conf")
+            overview(["digits", "pooling"], line[1:], PROJECT / "conf")
     assert capsys.readouterr() == ("", "")

@@ -17,13 +17,13 @@ def lost(name: str) -> Quantity:
 
 
 STUDY = Study(
+    answer=Answer("Not decided yet: pilot seeds only.", "7 open"),
     question="Does a gradient path that was trained at one length extend to longer ones?",
     about=(
         f"Trained on sequences of 10 to {TRAINED} steps, each batch of one length, and tested at up to {LONG}: how far does the "
         "gradient of the trained weights reach there, and do the answers stay right? In recall the cue is the first step, so "
         "its path must be as long as the sequence."
     ),
-    answer=Answer("Not run yet.", ""),
     architecture={"model.chrono": "chrono"},
     claim=Claim(
         "A gradient path that was trained on short sequences extends to longer ones; whether the answer does is another matter.",

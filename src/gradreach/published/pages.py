@@ -192,12 +192,13 @@ def _computed(found: Found) -> pd.DataFrame:
 
 def overview(everything: Sequence[Found]) -> str:
     """Return ``results/published/README.md``: what came of every cell of every paper."""
-    cells = sum(len(found.outcomes) for found in everything)
+    kinds = Counter(outcome.kind for found in everything for outcome in found.outcomes.values())
+    cells, redone = kinds.total(), kinds.total() - kinds["not run"] - kinds["not comparable"]
     parts = [
         "# Published numbers beside ours",
-        f"{cells} published numbers, each redone by the protocol of its authors as far as that is known; what differs "
-        "is told on the page of each paper. Cells, seeds and settings are fixed in `conf/published/` before the first "
-        "run, no cell is dropped, and whatever comes out is printed.",
+        f"{cells} published numbers, of which {redone} are redone so far, each by the protocol of its authors as far "
+        "as that is known; what differs is told on the page of each paper. Cells, seeds and settings are fixed in "
+        "`conf/published/` before the first run, no cell is dropped, and whatever comes out is printed.",
         markdown(counts(everything)).rstrip(),
         READING,
         "`gradreach reproduce` lists the papers, `gradreach reproduce mnist1d` runs what is missing of one; "

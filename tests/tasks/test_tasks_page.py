@@ -102,6 +102,7 @@ def test_a_line_is_a_configuration_and_stands_on_the_page_with_a_figure_that_is_
     assert sanity["good_enough"](line, {"metric": metric, "metrics": {f"test/{metric}": reached}})
 
 
+@pytest.mark.slow
 def test_the_new_task_of_the_page_works(tmp_path):
     def block(language):
         text = (PROJECT / "docs" / "tasks.md").read_text(encoding="utf-8")

@@ -173,6 +173,7 @@ def start_sync(folder, server, parallel):
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 @needs_server
 def test_offline_runs_arrive_exactly_once_though_the_sync_is_killed_half_way(by_place, offline_runs, tmp_path, capsys):
     runs, chance = waiting(offline_runs), random.Random(8)
@@ -215,6 +216,7 @@ def test_a_run_that_the_server_got_while_the_sync_never_learned_of_it_is_sent_ag
         arrived(by_place, offline_runs, one.run_id)
 
 
+@pytest.mark.slow
 @needs_server
 def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "2")

@@ -56,6 +56,7 @@ def test_the_chosen_weights_are_kept_and_loaded_as_printed(run_py, tmp_path, mon
     assert float(found) == pytest.approx(float(told), abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 def test_the_module_trains_in_a_users_trainer_as_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

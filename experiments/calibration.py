@@ -29,7 +29,7 @@ REFERENCES = {
 
 Drawn from seed 0 and recorded by every run, whatever its model and seed: all have the same numbers.
 
-Two are limits: over 1,000 and 400 steps vectors that start elsewhere leave a trace of some 1 / steps.
+Two are limits: over 1,000 and 400 steps other initial vectors leave a trace of some 1 / steps.
 """
 
 
@@ -104,7 +104,7 @@ STUDY = Study(
         (
             "The models of the runs have only what settings can express: diagonal matrices and multiples of the identity, the "
             "same at every step, whose products commute. What is drawn beside them does not commute: gradreach.diagnostics.references, "
-            "recorded by every run. Two of its parts are limits, in which a start leaves a trace of some 1 / steps; all others hold "
+            "recorded by every run. Two of its parts are limits, in which initial vectors leave a trace of some 1 / steps; all others hold "
             "to rounding. Disagreements are relative to numbers above 1."
         ),
         (
@@ -115,7 +115,7 @@ STUDY = Study(
             "Multiples of the identity are shown, not judged: their states are small, but not zero, and tanh' below 1 "
             "takes from the factor, the more the larger it is. Multiples of rotations without tanh are judged exactly."
         ),
-        "All references decay as exponentials, or do not decay: a curve that is none has no factor, here or anywhere.",
+        "All references decay as exponentials, or do not decay: a curve that does not has no factor, here or anywhere.",
         "These layers are small and untrained; what is measured after training goes through the same code.",
     ],
     changed=[
@@ -124,7 +124,7 @@ STUDY = Study(
             "identity, which is judged no more; gates may be by the rounding of float32."
         ),
         (
-            "1/√3, the limit of wide matrices of U(±1/√width), is no reference for the matrices that were drawn, and is judged "
+            "1/√3, the limit of wide matrices of U(±1/√width), is not a reference for the matrices that were drawn, and is judged "
             "no more. MNIST-1D never reads a gradient: it is a claim of its own (mnist1d)."
         ),
     ],

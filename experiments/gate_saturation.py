@@ -67,8 +67,8 @@ STUDY = Study(
         original="LSTM与RNN区别就在于tanh变成了tanh'σ(x)，他的图像如下，大部分的数值要么0要么1",
         expect=(
             "No. tanh' is near 1 only around 0, where σ is one half, so that the curve never comes near 1. With torch's "
-            "start gates stand near 0.5; a forget bias of 3 opens them. Gates near 1, by a bias or by learning, keep the "
-            "gradient: that is no switch between 0 and 1."
+            "initialization gates stand near 0.5; a forget bias of 3 opens them. Gates near 1, by a bias or by learning, keep the "
+            "gradient: that is not a switch between 0 and 1."
         ),
         expect_source="F. Gers et al. 2000; R. Jozefowicz et al. 2015; K. Greff et al. 2017",
         parts={
@@ -94,9 +94,9 @@ STUDY = Study(
             ),
             name="saturation",
             caption="Share of values below 0.1, and above 0.9, in per cent.",
-            note="tanh'·f: of the simplified cell (1 − s_t²)·f_t, of an LSTM tanh'(c_t)·f_t, which is none of its paths.",
+            note="tanh'·f: of the simplified cell (1 − s_t²)·f_t, of an LSTM tanh'(c_t)·f_t, which is not one of its paths.",
             rows=("task", "architecture"),
-            lines="of",
+            lines="quantity",
         ),
         table(
             measure("test/accuracy", "accuracy, %", best=None),
@@ -127,8 +127,8 @@ STUDY = Study(
     ],
     changed=[
         (
-            "One part was the mean over three starts, and rested on tanh'(c)·f, which multiplies no path of an LSTM: the "
-            "curve, the simplified cell and the forget gate of each start are judged apart now."
+            "One part was the mean over three initializations, and rested on tanh'(c)·f, which multiplies no path of an LSTM: the "
+            "curve, the simplified cell and the forget gate of each initialization are judged apart now."
         ),
     ],
 )

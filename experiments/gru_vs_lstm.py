@@ -177,7 +177,7 @@ STUDY = Study(
             name="accuracy",
             caption="What was learned (of adding: mean squared error, chance 1/6).",
             note=(
-                "Training: of the epoch that validation chose. Two numbers under “parameters”: with fewer examples of TREC "
+                "Training: at the best-validation checkpoint. Two numbers under “parameters”: with fewer examples of TREC "
                 "there are fewer words to have an embedding for."
             ),
             rows=("task", "architecture", "examples"),
@@ -205,7 +205,7 @@ STUDY = Study(
             name="coupling",
             caption="How i + f − 1 is distributed in an LSTM, over examples, steps and units: 0 where one gate does for both.",
             note=(
-                "Where both gates stand at ½, as at torch's start, i + f − 1 is small without any coupling; the correlation, "
+                "Where both gates stand at ½, as at torch's initialization, i + f − 1 is small without any coupling; the correlation, "
                 "−1 where they are coupled, tells it from that."
             ),
             rows=("task", "architecture"),
@@ -216,13 +216,13 @@ STUDY = Study(
             measure("train/accuracy", "training accuracy, %", best=None),
             measure("test/accuracy", "test accuracy, %"),
             name="gates",
-            caption=f"MNIST-1D, {MANY:,} examples: a gate less, and other starts of the LSTM.",
+            caption=f"MNIST-1D, {MANY:,} examples: a gate less, and other initializations of the LSTM.",
             where=FAIR,
         ),
         figure(
             "dots",
             about=(
-                "Test accuracy on MNIST-1D and TREC by number of examples, at equal width; the LSTM with torch's start where it "
+                "Test accuracy on MNIST-1D and TREC by number of examples, at equal width; the LSTM with torch's initialization where it "
                 "was run."
             ),
             where=PAIR | OF_CLASSES | {"architecture": [GRU, LSTM, "lstm"]},
@@ -253,7 +253,7 @@ STUDY = Study(
             "gates or a reset gate are worth, are our questions."
         ),
         (
-            "Judged is the LSTM with forget bias 1, as its users start it; with torch's start it learns MNIST-1D later, "
+            "Judged is the LSTM with forget bias 1, as its users initialize it; with torch's initialization it learns MNIST-1D later, "
             "which an earlier form of this study took for a weakness of the cell."
         ),
         (
@@ -267,8 +267,8 @@ STUDY = Study(
         ),
         "Equal size is compared on MNIST-1D alone; of TREC the embedding makes up most of the parameters.",
         (
-            "“Coupled” means within ±0.1 of i + f = 1. Forget bias 1 starts at 0.23 above it, so that an LSTM has to move "
-            "there; the threshold, and the start, are conventions."
+            "“Coupled” means within ±0.1 of i + f = 1. At initialization forget bias 1 is 0.23 above it, so that an LSTM has to move "
+            "there; the threshold, and the initialization, are conventions."
         ),
         "Three tasks of up to 40 steps; what needs long memory is C3's.",
         "MNIST-1D is read at the last step here, which is harder than in its published table.",

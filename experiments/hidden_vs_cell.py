@@ -59,7 +59,7 @@ def lag_by_lag(results: Results) -> list[dict[str, Any]]:
             "c": [lag for lag, effect in effects.items() if effect.high < 0],
         }
         said = (f"{part} tells more at lag {', '.join(lags)}" for part, lags in more.items() if lags)
-        words = "; ".join(said) or "not told apart at any lag"
+        words = "; ".join(said) or "no significant difference at any lag"
         cells = {
             f"lag {lag}": f"{number(e.value, '.3f')} ± {number(e.high - e.value, '.3f')}" for lag, e in effects.items()
         }
@@ -86,7 +86,12 @@ def differences(results: Results) -> pd.DataFrame:
     rows = []
     for (what, (more, less, of)), task, which in product(STATEMENTS.items(), TASKS, ("all", "solved")):
         runs = results.where(SOLVED) if which == "solved" else results
-        row: dict[str, object] = {"of": of, "difference": f"{PARTS[more]} − {PARTS[less]}", "task": task, "runs": which}
+        row: dict[str, object] = {
+            "quantity": of,
+            "difference": f"{PARTS[more]} − {PARTS[less]}",
+            "task": task,
+            "runs": which,
+        }
         for stage, when in STAGES.items():
             _, middle, low, high, n, *_ = excess(what, stage, where={"task": task}).of(runs)
             row |= {when: middle, f"{when}, from": low, f"{when}, to": high, "n": n}
@@ -147,7 +152,7 @@ STUDY = Study(
             caption="R² of a linear map from h and from c, on examples that it was not fitted to.",
             note="Inputs: mean over lags and positions; target: over the positions before the end.",
             rows="task",
-            lines="of",
+            lines="quantity",
         ),
         computed("by_lag", partial(means, by="lag", head="lag {:g}"), "R² of the input some steps back."),
         computed(
@@ -188,7 +193,7 @@ STUDY = Study(
         ),
         "In adding the target is not known before both marks have passed, which caps R² for h and c alike.",
         (
-            "One cell, one start (forget bias 1), one width and two tasks; what needs 30 steps of memory may ask the state "
+            "One cell, one initialization (forget bias 1), one width and two tasks; what needs 30 steps of memory may ask the state "
             "for other things than language does, which the notes have in mind."
         ),
         (

@@ -156,7 +156,7 @@ STUDY = Study(
         "The part on accuracy was a mean over three tasks; each task is judged on its own, and none makes the claim's state.",
         (
             "The shift was judged without its sign, which chance alone makes more than zero, and with the kernel of one step; "
-            "that odd kernels alone are padded evenly was no part."
+            "that odd kernels alone are padded evenly was not a part."
         ),
     ],
 )

@@ -78,7 +78,7 @@ STUDY = Study(
         "The Transformer has sinusoidal positions and no causal mask, and answers from the mean of all steps; other positions are "
         "known to extend further.",
         "Weights are chosen by validation on lengths of training; nothing is chosen at longer ones.",
-        "Judged is recall; temporal order is shown. So are an LSTM and an RNN with torch's start, and an LRU, which in pilots did not "
+        "Judged is recall; temporal order is shown. So are an LSTM and an RNN with torch's initialization, and an LRU, which in pilots did not "
         "learn recall in this budget, or not at the longest length of training.",
     ],
 )

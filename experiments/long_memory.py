@@ -118,7 +118,7 @@ STUDY = Study(
             "success",
             success,
             "Seeds that solved their task.",
-            "Of the seeds that were run with the learning rate that validation chose. A dash: runs are still to be done.",
+            "Seeds run with the learning rate best in validation. A dash: runs are still to be done.",
         ),
         table(
             measure("test/accuracy", "recalled"),
@@ -188,7 +188,7 @@ STUDY = Study(
     ],
     changed=[
         (
-            "One start and two rates were judged, by means whose intervals left what is possible; three starts, rates up to "
+            "One initialization and two rates were judged, by means whose intervals left what is possible; three initializations, rates up to "
             "0.03 and shares of seeds are now, as the exploratory run with 0.03 had shown that the rate decides."
         ),
     ],

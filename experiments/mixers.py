@@ -13,13 +13,13 @@ STUDY = Study(
     question="How far does the gradient of today's mixers reach, before and after training on recall?",
     about=(
         "One layer each (a Transformer and S4D two), of about equal size, on 40 steps of recall, whose cue is the first: how much of the "
-        "gradient by the input arrives there, as the network starts and when it has learned? Beside it, who recalls by content: "
+        "gradient by the input arrives there, at initialization and after training? Beside it, who recalls by content: "
         "four pairs of keys and values, two layers in blocks of a Transformer."
     ),
     answer=Answer("Not decided yet: pilot seeds only.", "12 open"),
     architecture={"model.chrono": "chrono"},
     claim=Claim(
-        "As they start, the gradient of some of today's mixers reaches a few steps; trained on recall, that of all reaches the cue.",
+        "At initialization the gradient of some of today's mixers reaches a few steps; trained on recall, that of all reaches the cue.",
         id="C21",
         title="Training takes mixers' gradients to the cue",
         expect=(
@@ -68,7 +68,7 @@ STUDY = Study(
     caveats=[
         "One length, one budget, and on each task one rate, which was searched for none: one that suits a network less counts against "
         "it. Small networks of the sizes that a laptop trains.",
-        "Reach before training is that of a start: those of LRU and S4D are made to reach far, and an LSTM with chrono is told the "
+        "Reach before training is that of an initialization: those of LRU and S4D are made to reach far, and an LSTM with chrono is told the "
         "length. A Transformer answers from the mean of all steps, so that its gradient reaches each of them by construction; all "
         "others answer from the last.",
         "λ_1 is of recurrent layers alone, in the state that each of them has: they are not of one size.",
@@ -76,6 +76,6 @@ STUDY = Study(
         "On MQAR all have one width, not one size; recurrent layers stand in blocks of a Transformer. An LSTM has more parameters "
         "there than DeltaNet and a Transformer, but a layer of it keeps 64 numbers, one of Mamba 1,024, of DeltaNet 512, and a "
         "Transformer keeps all that it has read: what is compared is not recall at one size of state, as in the source.",
-        "An LSTM with torch's start and an LRU did not learn recall in this budget in our pilots.",
+        "An LSTM with torch's initialization and an LRU did not learn recall in this budget in our pilots.",
     ],
 )

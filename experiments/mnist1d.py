@@ -98,7 +98,7 @@ STUDY = Study(
     ],
     changed=[
         (
-            "We had trained on 3,601 signals, tested the epoch that validation chose, and asked for no more than the lower of "
+            "We had trained on 3,601 signals, tested the best-validation checkpoint, and asked for no more than the lower of "
             "two published values less 2 points. Now the protocol is the published one, and too much counts as much as "
             "too little."
         ),

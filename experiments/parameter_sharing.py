@@ -111,7 +111,7 @@ STUDY = Study(
     ],
     changed=[
         "Pairs of one seed counted as independent draws for each number of examples; their mean counts now.",
-        "Run anew with ten seeds when six had been seen; no verdict changed. All are pilots now.",
+        "Run again with ten seeds after six had been seen; no verdict changed. All are pilots now.",
         (
             "Compared when all know nine of ten training examples, and for each number of them: at their best validation epoch "
             "those that had learned less seemed to overfit less."

@@ -135,7 +135,7 @@ STUDY = Study(
             trained,
             "How reliably the networks learn.",
             f"At chance: a test accuracy of no more than {AT_CHANCE} points above it. Training: mean accuracy on what "
-            "was learned from, at the epoch that validation chose.",
+            "was learned from, at the best-validation checkpoint.",
         ),
         figure(
             "metric_by_cost",

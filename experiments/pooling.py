@@ -111,7 +111,7 @@ STUDY = Study(
         ),
         "Two layers of kernel 5, 16 channels, 64 signals of the validation split. Without pooling and with windows the head "
         "sees all steps side by side, so that nothing but the pooling could make features indifferent.",
-        "Noise is normal, of so many per cent of the input's standard deviation. A tenth of what the input moves is our "
+        "Noise is normal, of this many per cent of the input's standard deviation. A tenth of what the input moves is our "
         "reading of “does not influence”, one half of “changes”: conventions, and the tables have the numbers; nothing at all is left only where the arithmetic says so.",
         "“Refuted” says that more is left than a tenth, not that pooling does nothing: the tables tell what it lessens.",
         "A shift turns the signal round: its last step comes first. Windows that stand still see it cross their borders; "

@@ -7,7 +7,7 @@ from gradreach.study import Answer, Claim, Study, compare, figure, table, value
 IGNORED, LOST = 55, 5
 """Per cent, where chance is 50; points, by which more is known where all steps are seen."""
 DEEP = 4
-"""Layers: so many see all steps."""
+"""Layers: this many see all steps."""
 HALF, FIRST = "in which half?", "which comes first?"
 
 
@@ -91,7 +91,7 @@ STUDY = Study(
         ),
     ],
     changed=[
-        "In pilots (seeds 0 to 9) that information is lost was no part; accuracies that came out alike in all seeds were "
+        "In pilots (seeds 0 to 9) that information is lost was not a part; accuracies that were identical in all seeds were "
         "judged by Student's t.",
     ],
 )

@@ -95,12 +95,12 @@ STUDY = Study(
         ),
         (
             "Over 10 steps most gradients reach the cue before any training: what the sentence says is decided at 40 and 80 steps, "
-            "and the last table counts them apart. Runs of one seed share data and batches: they are no independent draws."
+            "and the last table counts them apart. Runs of one seed share data and batches: they are not independent draws."
         ),
         (
             "One learning rate and one short budget for all, torch's initialization but for chrono, sizes that differ: this is "
             "what happens out of the box, and no ranking. Where an RNN learns the cue and an LSTM does not, compare its reach before and "
-            "after training, and look at the row of chrono: that is the same LSTM, whose gates start with other biases, so that it "
+            "after training, and look at the row of chrono: that is the same LSTM, whose gates are initialized with other biases, so that it "
             "forgets more slowly."
         ),
         (

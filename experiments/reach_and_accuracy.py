@@ -29,7 +29,7 @@ def reaches_cue(runs: pd.DataFrame) -> pd.Series:
 def share_by_seed(runs: pd.DataFrame) -> tuple[float, float, float]:
     """Return the share of solved runs, the mean over seeds, and its 95 % interval, in per cent.
 
-    The runs of a seed hang together and are taken as one: Clopper and Pearson's interval at so many seeds. A share of
+    The runs of a seed hang together and are taken as one: Clopper and Pearson's interval at this many seeds. A share of
     a seed lies between 0 and 1, and so varies at most as much as one run that is solved or not: it is too wide, if anything.
     """
     n, found = runs["seed"].nunique(), runs.groupby("seed")["solved"].mean().mean()
@@ -81,7 +81,7 @@ STUDY = Study(
         expect=(
             "On recall nearly all networks with full reach, and next to none of the others. Where a task can be solved in "
             "part from what is near, or its cue does not stand at the first step, less sharply: of adding “reach it, so solve it” "
-            "may fail, through LSTMs with chrono, whose reach is full from their start and whose error may stay between chance "
+            "may fail, through LSTMs with chrono, whose reach is full from initialization and whose error may stay between chance "
             "and a tenth of it."
         ),
         expect_source="our own pilots (seeds 0 to 4; chrono on adding: 0 and 1)",
@@ -108,7 +108,7 @@ STUDY = Study(
             "Runs that solved their task, by whether their gradient reaches the first cue, at each length.",
             "All networks and seeds. Solved: at least 90 % of the test right, or a squared error of at most a tenth of chance; "
             "a run that diverged has not solved it. Per cent: the mean of the seeds' shares; each seed counts once, and so in the "
-            f"interval, which is that of a share of so many seeds (Clopper and Pearson). Judged are the lengths {JUDGED[0]} and {JUDGED[1]}.",
+            f"interval, which is that of a share of this many seeds (Clopper and Pearson). Judged are the lengths {JUDGED[0]} and {JUDGED[1]}.",
         ),
         figure(
             "metric_against",
@@ -149,7 +149,7 @@ STUDY = Study(
             "the cue and others do not."
         ),
         (
-            "Networks of one seed share its data and its batches, so they are no independent draws, and a few lengths or "
+            "Networks of one seed share its data and its batches, so they are not independent draws, and a few lengths or "
             "architectures could make a share of runs. Each seed therefore counts once, as true or not: whether at least "
             f"{MOST} % of its networks that reach the cue solve the task, and whether at least {FEW} % of the others do, which "
             "of fewer than ten is a single one."

@@ -22,7 +22,7 @@ PAIRS = (
     ("rnn", "lstm b=1"),
     ("rnn", "gru"),
 )
-"""Starts that should help beside torch's, and the network without gates beside those with them."""
+"""Initializations that should help beside torch's, and the network without gates beside those with them."""
 REACH = "gradient/end/x.reach"
 
 
@@ -47,8 +47,8 @@ STUDY = Study(
         id="C15",
         title="Gated networks stay accurate as length grows",
         expect=(
-            "With torch's start LSTM and GRU forget within tens of steps: they do not find the digit behind a long "
-            "silence, nor a symbol behind many others. A forget bias, chrono, or an orthogonal start help. Convolutions "
+            "With torch's initialization LSTM and GRU forget within tens of steps: they do not find the digit behind a long "
+            "silence, nor a symbol behind many others. A forget bias, chrono, or an orthogonal initialization help. Convolutions "
             "with a maximum over time need not remember."
         ),
         expect_source="C. Tallec and Y. Ollivier 2018; R. Jozefowicz et al. 2015",
@@ -78,7 +78,7 @@ STUDY = Study(
                 for a, b in PAIRS
             },
             "Who is better at the longest sequence of each task, in points of test accuracy.",
-            "Forget bias, chrono and the orthogonal start were expected to help everywhere; where both networks are at the chance level, "
+            "Forget bias, chrono and the orthogonal initialization were expected to help everywhere; where both networks are at the chance level, "
             "neither does.",
         ),
         *(

@@ -81,7 +81,7 @@ STUDY = Study(
             accuracy,
             "Test accuracy in per cent, beside published numbers.",
             "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that "
-            "count of those planned. Validation chose the learning rates.",
+            "count of those planned. Learning rates are the best in validation.",
         ),
         table(
             "test/accuracy",

@@ -94,11 +94,11 @@ STUDY = Study(
         "The pattern is nearer to the GRU's last step in the test than in training.",
     ],
     changed=[
-        "Run anew with ten seeds when six had been seen; no verdict changed.",
+        "Run again with ten seeds after six had been seen; no verdict changed.",
         "Ten seeds are pilots now; seeds from 100 on decide, at looks.",
         (
             "Networks with an edge were parts of the claim, explained away where pilots lost accuracy there; they are asides "
-            "now, and all parts are of ranks, as accuracies lost are nearly alike in all seeds and not normal."
+            "now, and all parts are of ranks, as accuracies lost are nearly identical in all seeds and not normal."
         ),
     ],
 )

@@ -113,7 +113,7 @@ def _check_selection(run: RunConfig, task: Task) -> None:
 def _check_lengths(run: RunConfig, task: Task) -> None:
     """Refuse to repeat batches that are drawn anew in every epoch."""
     if run.trainer.overfit_batches is not None and getattr(task, "train_lengths", None):
-        drawn = "learns from the same batches in every epoch, which task.train_lengths draws anew"
+        drawn = "learns from the same batches in every epoch, which task.train_lengths redraws"
         raise ConfigError("trainer.overfit_batches", run.trainer.overfit_batches, drawn, "leave out one of both")
 
 

@@ -149,7 +149,7 @@ def _check_published(results_dir: Path) -> int:
     for line in lines:
         print(line)
     count = "1 file is" if len(lines) == 1 else f"{len(lines)} files are"
-    print(f"published: {f'{count} not up to date; gradreach tables makes them anew' if lines else 'up to date'}")
+    print(f"published: {f'{count} out of date; gradreach tables rebuilds them' if lines else 'up to date'}")
     return bool(lines)
 
 
@@ -293,7 +293,7 @@ def decide(
 def time(
     experiment: Annotated[str, typer.Argument(help="An experiment whose claim compares times, such as gru_vs_lstm.")],
     rounds: Annotated[int, typer.Option(help="How often each network has its turn, of ten steps.")] = 30,
-    seconds: Annotated[float, typer.Option(help="After so many no round is begun, once twelve have been made.")] = 300,
+    seconds: Annotated[float, typer.Option(help="No new round begins after this time, once twelve are done.")] = 300,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
     experiments_dir: Annotated[Path, typer.Option(help="The folder of studies.")] = Path("experiments"),
     results_dir: Annotated[

@@ -95,7 +95,7 @@ def _command(name: str) -> list[str]:
 
 
 class RunDisplay:
-    """One run: a bar over its budget, epochs or steps; plain lines where the output is no terminal."""
+    """One run: a bar over its budget, epochs or steps; plain lines where the output is not a terminal."""
 
     def __init__(self, run: RunConfig) -> None:
         self.run = run

@@ -49,7 +49,7 @@ SETTLED: tuple[Status, ...] = ("finished", "diverged")
 BESIDE = ("history.csv", "profile.npz")
 """The files that a record answers for."""
 MOST = {"record.json": 2**24, "history.csv": 2**30, "profile.npz": 2**30}
-"""So many bytes they may have: whoever reads them has room for one."""
+"""This many bytes they may have: whoever reads them has room for one."""
 
 
 def left_alone(retry: str) -> tuple[Status, ...]:
@@ -140,8 +140,8 @@ class RecordStore:
             return None
         except NotADirectoryError:
             if not self.root.is_dir():  # nothing can be moved below it
-                raise ConfigError("results_dir", self.root.parent, "is no folder", "choose another") from None
-            raise Damaged("is no folder") from None
+                raise ConfigError("results_dir", self.root.parent, "is not a folder", "choose another") from None
+            raise Damaged("is not a folder") from None
         except Unreadable as why:
             raise Damaged(f"record.json {why}") from None
         except OSError as error:
@@ -359,7 +359,7 @@ def _bytes(path: Path) -> bytes:
     """Return the content of a file, empty where there is none.
 
     Raises:
-        Unreadable: it is no file, or too large.
+        Unreadable: it is not a file, or too large.
     """
     try:
         return read_file(path, MOST[path.name])

@@ -1,4 +1,4 @@
-"""The weights that validation chose: kept beside a run's record, and loaded with model and task."""
+"""The best-validation checkpoint: kept beside a run's record, and loaded with model and task."""
 
 import hashlib
 import io

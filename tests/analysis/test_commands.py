@@ -143,7 +143,7 @@ def test_what_tables_made_is_up_to_date_until_something_changes(gradreach, proje
         "results/digits/gradient_reach.tex: absent",
         "results/digits/old.csv: nothing makes it any more, delete it",
         "results/README.md: not what the experiments give",
-        "digits: 4 files are not up to date; gradreach tables makes them anew",
+        "digits: 4 files are out of date; gradreach tables rebuilds them",
     ]
 
 
@@ -195,10 +195,9 @@ def test_runs_of_several_revisions_and_schemas_are_counted(gradreach, project):
     code, out, err = gradreach("tables", "digits")
     assert code == 0
     assert one_line(err) == (
-        "gradreach: note: digits: Runs of 2 revisions: 19 of abc, 1 of def+. "
-        "Runs of 2 schema versions: 1 of 2, 19 of 3."
+        "gradreach: note: digits: Runs of 2 commits: 19 of abc, 1 of def+. Runs of 2 schema versions: 1 of 2, 19 of 3."
     )
-    assert "Runs of 2 revisions: 19 of abc, 1 of def+." in out
+    assert "Runs of 2 commits: 19 of abc, 1 of def+." in out
 
 
 def test_a_record_that_was_edited_by_hand_is_put_aside(gradreach, project):
@@ -351,7 +350,7 @@ def test_a_long_table_that_was_edited_by_hand_or_is_gone_is_refused_where_no_raw
     path = project / "results" / "digits" / name
     kept = path.read_text(encoding="utf-8")
     path.unlink()
-    assert gradreach("tables", "digits")[::2] == (0, "")  # made anew of raw runs
+    assert gradreach("tables", "digits")[::2] == (0, "")  # rebuilt from raw runs
     assert path.read_text(encoding="utf-8") == kept
     shutil.rmtree(project / "results" / "runs")
     head, _, rest = kept.split("\n", 2)
@@ -514,7 +513,7 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("describe -m model=lstm", "-m: means several runs; leave it out, and describe one at a time"),
         (
             f"status -m model=lstm --conf-dir {PROJECT / 'conf'} --results-dir /dev/null",
-            "results_dir=/dev/null: is no folder; choose another",
+            "results_dir=/dev/null: is not a folder; choose another",
         ),
         (
             "dashboard digits --base-url foo",

@@ -370,14 +370,14 @@ def test_how_many_runs_solved_the_task_stands_above_a_point_where_it_is_not_all_
     data.runs["solved"] = [True] * 3 + [True, False, True] + [False] * 3
     picture = metric_against(data, tmp_path / "accuracy")
     assert [text for text in texts(picture) if "/" in text] == ["2/3"]
-    assert "as in 4/5: so many" in explained("", picture)
+    assert "as in 4/5: this many" in explained("", picture)
     loss = metric_against(data, tmp_path / "size", measure=Measure("parameters", "parameters"))
     assert not [text for text in texts(loss) if "/" in text]  # what is not scored is not solved
 
 
 def test_a_half_life_says_of_how_many_runs_it_is(tmp_path):
     picture = half_life_and_reach(results(models=("lstm",)), tmp_path / "half")
-    assert [text.get_text() for text in picture.axes[1].texts][:2] == ["n = 2", "n = 2"]  # seed 0 is no exponential
+    assert [text.get_text() for text in picture.axes[1].texts][:2] == ["n = 2", "n = 2"]  # seed 0 is not an exponential
     assert not [text for text in picture.axes[0].texts if text.get_text().startswith("n =")]
     assert "n = 3 above a point" in explained("", picture)
 

@@ -25,7 +25,7 @@ NAMED = {
     "claim": {"id": "C10", "text": "It is so.", "original": "如此"},
 }
 VERDICT = {"state": "refuted", "sentence": "It is not.", "effect": None, "parts": []}
-PART = {"state": "refuted", "sentence": "gain: −3 points; held against 0.", "effect": EFFECT, "parts": []}
+PART = {"state": "refuted", "sentence": "gain: −3 points; threshold: above 0.", "effect": EFFECT, "parts": []}
 
 
 def page(tmp_path, template, summary=None):

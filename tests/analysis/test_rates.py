@@ -1,4 +1,4 @@
-"""Where in its grid a learning rate lies that validation chose."""
+"""Where in its grid a learning rate chosen by validation lies."""
 
 import pandas as pd
 

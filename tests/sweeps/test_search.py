@@ -230,7 +230,7 @@ def test_what_fails_diverges_or_cannot_be_stands_in_the_table_with_its_reason(se
     (study,) = here.studies()
     states = {"finished": "COMPLETE", "failed": "FAIL", "diverged": "PRUNED"}
     assert [trial.state.name for trial in study.trials] == [states[trial["state"]] for trial in trials]
-    monkeypatch.setattr(Searched, "outcome", run)  # mended: failed ones are done again, and proposals stand
+    monkeypatch.setattr(Searched, "outcome", run)  # fixed: failed ones are done again, and proposals stand
     launched = len(here.launched)
     mended = here.search(n_trials=12)
     assert values(mended) == values(trials)
@@ -254,7 +254,8 @@ def test_a_score_that_is_no_number_is_no_best(searched, monkeypatch):
     here = searched()
     with pytest.raises(SystemExit):
         here.search(n_trials=2)
-    assert {(trial["state"], trial["reason"]) for trial in here.trials()} == {("diverged", "val/accuracy is no number")}
+    reason = "val/accuracy is not a number"
+    assert {(trial["state"], trial["reason"]) for trial in here.trials()} == {("diverged", reason)}
 
 
 def test_a_launcher_that_raises_is_a_failed_trial_with_the_reason(searched, monkeypatch, capsys):

@@ -218,7 +218,7 @@ def test_a_published_set_that_is_not_whole_is_named_and_never_read(tmp_path, mon
 
 @pytest.fixture
 def small_imdb(tmp_path, monkeypatch):
-    """A set of lines, four each; gives a function that writes one of its files anew."""
+    """A set of lines, four each; gives a function that rewrites one of its files."""
     (tmp_path / "imdb").mkdir()
     monkeypatch.setattr(IMDB, "size", 4)
 

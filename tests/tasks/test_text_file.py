@@ -223,7 +223,7 @@ def test_capitals_in_the_name_of_a_file_change_nothing(tmp_path, name):
         ("text,text,label\n1,x,2\n", {}, "task.text_column=text: a.csv has 2 columns of this name; rename one"),
         ("label;text\n1;x\n", {}, "choose from label;text; set \"task.delimiter=';'\" if that stands between"),
         ("label\ttext\n1\tx\n", {}, "; set task.delimiter=tab if that stands between its columns"),
-        ("1,x\n0,y\n", {}, "choose from 1, x; set task.header=false if its first line is no header"),
+        ("1,x\n0,y\n", {}, "choose from 1, x; set task.header=false if its first line is not a header"),
         (
             "\0l\0a\0b\0e\0l",
             {},

@@ -20,7 +20,7 @@ OFFLINE = [*SMALL, "model=rnn", "tracking=offline"]
 
 @pytest.fixture(autouse=True)
 def _nothing_read_before():
-    """Let wandb read its environment anew, now and for the tests after."""
+    """Let wandb reread its environment, now and for the tests after."""
     advise.cache_clear()
     wandb.teardown()
     yield

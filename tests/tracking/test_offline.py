@@ -265,7 +265,7 @@ def test_another_open_run_is_refused_not_written_into(do, capsys, tmp_path):
     with wandb.init(mode="offline", dir=tmp_path, settings=wandb.Settings(silent=True, console="off")) as other:
         record, _, _ = do("model=rnn")
         assert "is still open in this process" in capsys.readouterr().err
-        assert "train/loss" not in other.summary.keys()  # noqa: SIM118  a summary is no mapping
+        assert "train/loss" not in other.summary.keys()  # noqa: SIM118  a summary is not a mapping
     assert record["status"] == "finished"
 
 

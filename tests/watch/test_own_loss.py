@@ -97,7 +97,7 @@ class Casts(Module):
 
 
 class Holds(Module):
-    """Has a tensor that is no buffer."""
+    """Has a tensor that is not a buffer."""
 
     def training_step(self, batch, batch_idx):
         return F.cross_entropy(self(batch[0]), batch[1], weight=self.weight)

@@ -159,7 +159,7 @@ def _checked_plugin(key: str, target: PlainTarget, base: str) -> PlainTarget:
     """Return what names a subclass of the base, with arguments that its constructor can take.
 
     Raises:
-        ConfigError: it is no such subclass, or has no such argument.
+        ConfigError: it is not such a subclass, or has no such argument.
     """
     constructor = resolve(target.target, f"{key}._target_")
     fits = inspect.isclass(constructor) and issubclass(constructor, resolve(base))

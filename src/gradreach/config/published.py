@@ -58,7 +58,7 @@ Source = Annotated[
 
 
 class Computation(Settings):
-    """What is no training: a function of ``gradreach.published.computations``, once for each seed.
+    """A cell that is not trained: a function of ``gradreach.published.computations``, once for each seed.
 
     - ``draws``: how many seeds; 1 where nothing is drawn, so that the value has no spread.
     """

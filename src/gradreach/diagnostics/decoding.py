@@ -23,7 +23,7 @@ from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of
 from gradreach.diagnostics.trace import check_model
 
 DECODED = 1024
-"""So many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""
+"""This many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""
 LEAST = 32
 """With fewer examples than these in a half nothing is fitted."""
 POSITIONS = tuple(eighth / 8 for eighth in range(1, 9))

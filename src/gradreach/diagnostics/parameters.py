@@ -73,7 +73,7 @@ class GradientNorms:
         return {**single, **whole, TOTAL: _joined(list(norms))}
 
     def take(self) -> tuple[dict[str, float], pd.DataFrame]:
-        """Summarise the steps since the last time, and begin anew.
+        """Summarise the steps since the last time, and reset.
 
         Returns:
             Of the total ``norm`` (mean over steps with a finite one), ``clip_rate``, and ``nonfinite`` (how many steps

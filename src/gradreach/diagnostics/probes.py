@@ -76,7 +76,7 @@ def examples_of(batch: Batch, loss: Loss | None) -> Examples:
     """Return a batch with its loss.
 
     Raises:
-        TypeError, ValueError: it is no batch, or the loss no function.
+        TypeError, ValueError: it is not a batch, or the loss not a function.
     """
     check_batch(batch)
     if not callable(loss):
@@ -85,7 +85,7 @@ def examples_of(batch: Batch, loss: Loss | None) -> Examples:
 
 
 def check_batch(batch: Any) -> None:
-    """Refuse what is no batch.
+    """Refuse what is not a batch.
 
     Raises:
         ValueError: saying what it is, and what to hand over.

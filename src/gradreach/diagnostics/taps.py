@@ -56,7 +56,7 @@ class Cut:
 
 
 def chains_of(cuts: list[Cut]) -> list[list[int]]:
-    """Return the numbers of the cuts of each layer, and warn of what looks like a loop but is none that is known."""
+    """Return the numbers of the cuts of each layer, and warn of what looks like a loop but is not a known one."""
     chains: dict[tuple[str, str], list[int]] = {}
     for number, cut in enumerate(cuts):
         chains.setdefault((cut.layer, cut.direction), []).append(number)

@@ -11,7 +11,7 @@ from gradreach.errors import ConfigError, advise, first_line
 Loop = Callable[..., None]
 LOOPS = {"RNN": ("rnn_forward", "rnn_backward"), "GRU": ("gru_forward", "gru_backward")}
 NOT_KEPT = (
-    "numba's cache cannot be written: each process compiles its recurrent loops anew, which takes seconds; "
+    "numba's cache cannot be written: each process recompiles its recurrent loops, which takes seconds; "
     "set NUMBA_CACHE_DIR to a folder that can"
 )
 

@@ -41,7 +41,7 @@ def read_draws(path: Path) -> pd.DataFrame:
     """Read draws; none where there is no file.
 
     Raises:
-        ConfigError: it was changed by hand, or is no such table.
+        ConfigError: it was changed by hand, or is not such a table.
     """
     if not path.is_file():
         return pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})

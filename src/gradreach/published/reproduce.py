@@ -1,4 +1,4 @@
-"""``gradreach reproduce``: what is missing of a paper is run or drawn, and the ledger made anew."""
+"""``gradreach reproduce``: runs or draws what is missing of a paper, and rebuilds the ledger."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def reproduce(
     force: bool,
     tell: Callable[[str], None],
 ) -> tuple[Found, int]:
-    """Do what is missing of a paper, or of some of its cells, and make its pages anew.
+    """Run what is missing of a paper, or of some of its cells, and rebuild its pages.
 
     What is trained is the sweep ``python run.py -m published=<name>``, without the parts that are not asked for.
 

@@ -282,7 +282,7 @@ def _rounded(values: pd.Series) -> pd.Series:
 def stored_digests(folder: Path) -> Mapping[str, str]:
     """Return the SHA-256 of each long table that is committed beside a summary; empty where none tells.
 
-    A summary of an older version tells none. One that cannot be read is not our concern here: it is made anew.
+    A summary of an older version tells none. One that cannot be read is not our concern here: it is rebuilt.
     """
     try:
         told: dict[str, str] = json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("checksums", {})

@@ -103,7 +103,7 @@ def check_devices(jobs: Iterable[Job]) -> None:
 
 
 def _flat(environment: RunEnvironment, run: RunConfig | None = None) -> dict[str, Any]:
-    """Return by name what is no part of a run's identity."""
+    """Return by name what is not part of a run's identity."""
     tracking = {f"tracking.{key}": value for key, value in environment.tracking}
     kept = {"checkpoint_seconds", "keep_checkpoint", "keep_weights"}
     trainer = {} if run is None else {f"trainer.{key}": value for key, value in run.trainer if key in kept}

@@ -24,7 +24,7 @@ class Proposals:
     A proposal depends on the seed, its number and what has been told before, on nothing that a process keeps: what goes
     on proposes as if it had never stopped. The study in the file shows what was told; of one that goes on only the
     proposals are read, so that they stand whatever has become of a failed run, or of Optuna, since. What runs came to
-    is told anew, from their records.
+    is told again, from their records.
 
     - ``space``: what is varied.
     - ``metric``: which validation score is told; its name says which end of it is good.
@@ -103,7 +103,7 @@ def opened(path: Path) -> "tuple[BaseStorage, dict[str, Any]]":
         os.unlink(f"{path}.lock")
     try:
         if os.path.lexists(path) and not path.is_file():
-            raise ValueError("is no file")
+            raise ValueError("is not a file")
         return _read(path)
     except Exception as error:  # a file that was changed raises anything
         if isinstance(error, OSError) and error.errno in DISK:
@@ -112,7 +112,7 @@ def opened(path: Path) -> "tuple[BaseStorage, dict[str, Any]]":
             place for n in count(1) if not os.path.lexists(place := path.with_name(f"{path.name}.damaged.{n}"))
         )
         path.rename(place)
-        report(f"{path}: cannot be read ({first_line(error)}); moved to {place}, the search proposes anew")
+        report(f"{path}: cannot be read ({first_line(error)}); moved to {place}, the search starts over")
         return _read(path)
 
 

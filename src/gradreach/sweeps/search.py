@@ -213,7 +213,7 @@ class Search:
         if score is not None and math.isfinite(float(score)):  # a record has "nan" as a text
             trial.state, trial.score = "finished", float(score)
         elif status in SETTLED:
-            trial.state, trial.reason = "diverged", record.get("error") or f"val/{self.metric} is no number"
+            trial.state, trial.reason = "diverged", record.get("error") or f"val/{self.metric} is not a number"
         elif status == "interrupted" and behind is not None:
             best = (min if sign(self.metric) < 0 else max)(s for epoch, s in trial.scores.items() if epoch <= behind)
             trial.state = "pruned"

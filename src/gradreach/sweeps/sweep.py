@@ -105,7 +105,7 @@ def do_all(
 ) -> dict[str, str]:
     """Launch until every run has come to an end.
 
-    A worker that is killed takes a whole launcher with it, so what had not ended is launched anew. A run whose workers
+    A worker that is killed takes a whole launcher with it, so what had not ended is launched again. A run whose workers
     are killed again and again is a suspect: it is launched alone when the others are done, so that none is condemned
     for its company. A run for which there is no room on the disk is not tried again, nor one whose job was cancelled.
 

@@ -33,7 +33,7 @@ class Trial:
 
     @property
     def run_id(self) -> str:
-        """Which run it is; empty where it is none."""
+        """Which run it is; empty where it has none."""
         return "" if self.job is None else self.job.run_id
 
     def __str__(self) -> str:

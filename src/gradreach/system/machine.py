@@ -43,7 +43,7 @@ def flushes() -> bool:
 
 @contextmanager
 def training(threads: int, compiled: bool = False) -> Iterator[None]:
-    """Train within: with so many threads, of torch and of every other library, and without denormal numbers.
+    """Train within: with this many threads, of torch and of every other library, and without denormal numbers.
 
     Args:
         threads: how many.

@@ -39,7 +39,7 @@ class FileTask(Task):
     Attributes, settings of some kinds of task:
 
     - ``validation_share``, ``test_share``: of the training file, where a split has no file of its own.
-    - ``fold``, ``folds``: test on this one of so many equal parts of the training file, in place of a share.
+    - ``fold``, ``folds``: test on this one of ``folds`` equal parts of the training file, in place of a share.
     """
 
     validation_share = 0.1

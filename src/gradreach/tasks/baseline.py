@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 MOST_SERIES = 10_000
-"""Of more series so many are drawn: logistic regression on all of their steps is slow."""
+"""Of more series this many are drawn: logistic regression on all of their steps is slow."""
 
 
 class Baseline(NamedTuple):

@@ -26,7 +26,7 @@ class ModularArithmetic(Symbolic):
     has too. Source: G. Delétang et al., 2023, modular arithmetic (simple); without its empty token.
 
     - ``seq_len``: steps.
-    - ``modulus``: the answer is one of so many numbers.
+    - ``modulus``: the answer is one of this many numbers.
 
     >>> task = ModularArithmetic(seq_len=11, train_size=100, validation_size=50, test_size=50)
     >>> x, _, target = task.splits(Path()).train

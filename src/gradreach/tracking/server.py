@@ -54,7 +54,7 @@ def use_server(base_url: str | None) -> str:
     """Point all of wandb in this process at a server, None at the one that its own settings name; return which.
 
     Raises:
-        ConfigError: it is no address.
+        ConfigError: it is not an address.
     """
     if base_url is not None:
         if not re.match(ADDRESS, base_url):

@@ -25,7 +25,7 @@ def reach_of(model: nn.Module, ids: Tensor, layers: list[str] | None = None) -> 
         The columns of ``profile_of``; ``reach`` of it says how many tokens back one per cent is left.
 
     Raises:
-        ValueError: ids are no ids, or the model gives no logits.
+        ValueError: ids are not ids, or the model gives no logits.
 
     >>> from gradreach.diagnostics import reach
     >>> class Model(nn.Module):

@@ -30,7 +30,7 @@ def schedule_of(every: Schedule) -> Schedule:
     """Return a schedule, in which ``epoch`` is every one.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a schedule.
     """
     return checked_schedule(1 if every == "epoch" else every)
 
@@ -52,7 +52,7 @@ class Watcher(Instrument):
     ``tables`` and ``seconds`` are as of the instrument.
 
     Raises:
-        TypeError: the model is no module.
+        TypeError: the model is not a module.
         ValueError: a quantity or schedule does not exist, the probe holds no sequences, or there is no loss.
 
     >>> watcher = Watcher(Classifier(), (torch.randn(16, 20, 1), torch.arange(16) % 2), own_loss)

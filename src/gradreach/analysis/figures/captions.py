@@ -35,7 +35,7 @@ READING: dict[Callable[..., Any], str] = {
     ),
     gradient_by_lag: (
         "The norm of each example's own gradient against lag, steps back from the last one, relative to its largest: left "
-        "before training, right of the weights that validation chose. Thin: the median example of every seed (of more than "
+        "before training, right at the best-validation checkpoint. Thin: the median example of every seed (of more than "
         "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. What was shown "
         "where a line has fallen far below 1 % has next to no say in what is learned at that moment."
     ),
@@ -62,11 +62,11 @@ READING: dict[Callable[..., Any], str] = {
     ),
     decoding_by_lag: (
         "How much a linear map reads from the hidden state and from the cell, dotted before training and "
-        "solid of the weights that validation chose, on examples that it was not fitted to: left of the inputs some steps "
+        "solid at the best-validation checkpoint, on examples that it was not fitted to: left of the inputs some steps "
         "back, right of the target, by how much of the sequence has passed. 1 is perfect, 0 as good as knowing nothing."
     ),
     critical_difference: (
-        "Each model stands at its mean rank over the tasks; left is best. A thick bar joins those that are not told apart: "
+        "Each model stands at its mean rank over the tasks; left is best. A thick bar joins those without a significant difference: "
         "their ranks differ by less than the critical difference (Nemenyi, 5 %). Friedman's p: how well all being equal "
         "fits. A model without a finished run in a task ranks last there."
     ),
@@ -89,10 +89,10 @@ def explained(caption: str, picture: Picture) -> str:
     said = {
         MEANS: any(line.get_label() == "_mean" for line in lines),
         MEDIANS: any(line.get_label() == "_median" for line in lines),
-        "A number above a point, as in 4/5: so many of its runs solved the task; without one all or none did.": any(
+        "A number above a point, as in 4/5: this many of its runs solved the task; without one all or none did.": any(
             "/" in text.get_text() for axes in panels for text in axes.texts if text.get_fontsize() == COUNT
         ),
-        "n = 3 above a point: so many runs have a value.": any(
+        "n = 3 above a point: this many runs have a value.": any(
             text.get_text().startswith("n = ") for axes in panels for text in axes.texts
         ),
         "Dashed black: the threshold of the rule.": any(line.get_label() == THRESHOLD for line in lines),

@@ -34,7 +34,7 @@ COUNT = 7
 """The size in points of counts that stand above points, and of nothing else."""
 STAGES = {"start": "before training", "end": "after training"}
 FEW = 10
-"""Of so many seeds each is drawn beside its mean."""
+"""Up to this many seeds are drawn one by one beside their mean."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ SIZE = (4.4, 3.0)
 LOWEST = 1e-4
 """The smallest share that is shown: reach ends at a hundred times as much."""
 HEAP = 10
-"""So many points on one place are counted in words."""
+"""This many points on one place are counted in words."""
 NEAR = 0.15
 """Lines that leave the panel nearer to each other than this share of its width have names in one column."""
 

@@ -55,7 +55,7 @@ class Comparison(OfRuns):
         effect = self._labelled(self._effect(pairs, unit, limits, results.level), results)
         if self.outcome == "examples" and effect.n:
             apart = sum(mcnemar(pair) < LEVEL for pair in self.scaled(pairs))
-            beside = f"pairs of runs that McNemar's test tells apart: {apart} of {effect.n}"
+            beside = f"pairs of runs that differ by McNemar's test: {apart} of {effect.n}"
             effect = effect._replace(label=f"{effect.label} ({beside})")
         if threshold is None or self.ratio:
             return effect

@@ -18,7 +18,7 @@ TWICE = ("task.seq_len", "model.kernel_size", "trainer.kernels")
 """Settings that the axes tell already, or that follow from the model."""
 REACH = "gradient/end/x.reach"
 SHOWN = 12
-"""So many values of an axis are told one by one."""
+"""This many values of an axis are told one by one."""
 
 
 def default_study(name: str, runs: pd.DataFrame) -> Study:

@@ -34,7 +34,7 @@ def rule_to_store(
 
     Raises:
         ConfigError: the study cannot be read; a part of its claim leaves a setting open that is swept, or could not be
-            decided by any outcome of so many seeds.
+            decided by any outcome of this many seeds.
     """
     if not (folder / f"{name}.py").is_file():
         return None

@@ -26,7 +26,7 @@ def explained(error: Any) -> ConfigError:
     """Return what a usage error says, with what is allowed."""
     context, said = error.ctx, error.message
     path = context.command_path if context is not None else "gradreach"
-    hint = f"'{path} --help' tells what there is"
+    hint = f"'{path} --help' lists them"
     if (unknown := getattr(error, "option_name", None)) is not None:
         if context is None or "requires" in said:
             return ConfigError(unknown, allowed="needs a value", hint=hint)

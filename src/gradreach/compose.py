@@ -89,7 +89,7 @@ def all_jobs(loader: Any, master: DictConfig, arguments: Sequence[str]) -> list[
     read = [_read(loader, grid, arguments) for grid in grids(own.get("params") or {}, own.get("parts"))]
     runs = sum(math.prod(map(_size, {word.get_key_element(): word for word in words}.values())) for words in read)
     if runs > MOST_RUNS:
-        raise ConfigError("sweep", allowed=f"it has {runs:,} runs, at most {MOST_RUNS:,} are taken", hint="sweep less")
+        raise ConfigError("sweep", allowed=f"it has {runs:,} runs; the limit is {MOST_RUNS:,}", hint="sweep less")
     return [job for words in read for job in _combinations(words)]
 
 

@@ -155,11 +155,11 @@ class RecordStore:
             raise Damaged("record.json is not a record of this run")
         version = record.setdefault("schema_version", 1)
         if record.pop("checksum", None) != (None if version in (1, 2) else _checksum(data)):
-            raise Damaged("record.json was changed after it was written, says its checksum")
+            raise Damaged("record.json was changed after it was written (checksum mismatch)")
         if (wrong := flaw(record)) is not None:
             raise Damaged(f"record.json is not a record of ours: {wrong}")
         if not version > 0:
-            raise Damaged(f"record.json has schema_version={version}, which there is not")
+            raise Damaged(f"record.json has schema_version={version}, which does not exist")
         if version > SCHEMA_VERSION:
             newer = f"schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}"
             raise ConfigError(path, allowed=newer, hint="update gradreach")

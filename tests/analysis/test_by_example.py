@@ -212,7 +212,7 @@ def test_what_was_not_recorded_leaves_a_part_open_and_a_run_that_diverged_is_wro
     assert (effect.n, effect.value) == (6, pytest.approx(50 / 6))
     del right["lstm101"]
     verdict = MORE.above(0).judge(results(right))
-    assert (verdict.state, verdict.why) == ("open", "1 of 6 seeds have no such number")
+    assert (verdict.state, verdict.why) == ("open", "1 of 6 seeds have no value")
     verdict = MORE.above(0).judge(results({}))
     assert (verdict.state, verdict.effect.n) == ("open", 0)
 

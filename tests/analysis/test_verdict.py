@@ -143,9 +143,9 @@ def test_equal_to_a_margin_is_judged_by_both_of_its_ends(interval, state):
     [
         (effect(6, 8, n=2), "2 seeds are too few"),
         (effect(math.nan, math.nan), "5 seeds are too few"),
-        (effect(6, 8)._replace(absent=1), "1 of 6 seeds have no such number"),
+        (effect(6, 8)._replace(absent=1), "1 of 6 seeds have no value"),
         (effect(6, 8, n=0), "no runs to compare"),
-        (effect(4, 8), "the interval holds the threshold"),
+        (effect(4, 8), "the interval contains the threshold"),
     ],
 )
 def test_what_is_open_says_why(few, why):

@@ -280,7 +280,7 @@ def trace_halved(x: Tensor, lengths: Tensor):
     [((None, None, None), "tuple"), (batch()._replace(lengths=[6, 6, 6]), r"lengths are \[6, 6, 6\]")],
 )
 def test_what_is_no_batch_is_refused(given, found):
-    with pytest.raises(ValueError, match=rf"{found}; hand over Batch\(x, lengths, target\)"):
+    with pytest.raises(ValueError, match=rf"{found}; pass Batch\(x, lengths, target\)"):
         gradient_profile(model(), given, score)
 
 

@@ -182,7 +182,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not(searched, capsys, mo
         here.search()
     said = capsys.readouterr()
     assert left.value.code == 130
-    assert said.out.endswith("stopped: what was finished is kept; the same line goes on from here\n")
+    assert said.out.endswith("stopped: finished runs are kept; re-run the same command to resume\n")
     states = {trial["state"] for trial in here.trials()}
     assert "interrupted" in states
     assert states <= {"finished", "interrupted", "waiting"}
@@ -226,7 +226,7 @@ def test_what_fails_diverges_or_cannot_be_stands_in_the_table_with_its_reason(se
         )
     assert {trial["state"] for trial in trials} == {"failed", "diverged", "finished"}
     said = capsys.readouterr().out
-    assert "the same line does again what failed" in said
+    assert "re-run the same command to retry what failed" in said
     (study,) = here.studies()
     states = {"finished": "COMPLETE", "failed": "FAIL", "diverged": "PRUNED"}
     assert [trial.state.name for trial in study.trials] == [states[trial["state"]] for trial in trials]
@@ -399,7 +399,7 @@ def test_two_searches_do_not_write_one_study(searched, monkeypatch):
     run = Searched.outcome
 
     def outcome(self, job):
-        with pytest.raises(ConfigError, match="another search is at work there; wait for it, or give another folder"):
+        with pytest.raises(ConfigError, match="another search is running there; wait for it, or give another folder"):
             here.search()
         return run(self, job)
 

@@ -229,14 +229,14 @@ def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do,
         )
         assert record["status"] == "finished"
         told = capsys.readouterr().err
-        assert "the server has not taken all; 'gradreach sync' sends the rest" in told
+        assert "the server has not received everything; 'gradreach sync' sends the rest" in told
         assert told.count("\n") == 1
-        assert record["untracked"] == "the server has not taken all; 'gradreach sync' sends the rest"
+        assert record["untracked"] == "the server has not received everything; 'gradreach sync' sends the rest"
         (log,) = logs(results, run.run_id)
         assert not marker(log).exists()
         assert len(RecordStore(results / "runs").read_profile(run.run_id)["lag"]) > 0
         assert [row["epoch"] for row in inspect(log)["history"]] == [0, 1, 2, 3, 4, record["best_epoch"]]
-        with pytest.raises(ConfigError, match=r"does not answer .*; 1 runs wait, try again later"):
+        with pytest.raises(ConfigError, match=r"does not answer .*; 1 runs are waiting; try again later"):
             sync(results, [], 2, server.url)
         server.start()
         wandb.teardown()
@@ -351,11 +351,11 @@ def test_a_server_that_is_not_well_is_no_refused_key(answering, capsys, code, te
 @pytest.mark.parametrize("code", [401, 403])
 def test_a_refused_key_is_one_though_other_servers_are_not_well(answering, code):
     settings = TrackingSettings(mode="online", project="p", entity=None, base_url=answering(code))
-    with pytest.raises(ConfigError, match=r"W&B's key is refused \("):
+    with pytest.raises(ConfigError, match=r"W&B rejects the key \("):
         mode_now(settings)
 
 
-@pytest.mark.parametrize(("code", "reason"), [(503, "does not answer (503"), (401, "W&B's key is refused")])
+@pytest.mark.parametrize(("code", "reason"), [(503, "does not answer (503"), (401, "W&B rejects the key")])
 def test_a_server_that_fails_when_workers_have_started_is_no_loss(do, answering, capsys, code, reason):
     record, run, results = do("model=rnn", "tracking=online", f"tracking.base_url={answering(code)}")
     assert record["status"] == "finished"
@@ -386,7 +386,7 @@ def test_a_server_that_does_not_take_a_run_up_is_no_loss(do, monkeypatch, capsys
 def test_a_wrong_key_is_refused_in_one_line_before_anything_starts(run_py, tmp_path, refusing, mode):
     done = run_py(*mode, "model=rnn", "tracking=online", f"tracking.base_url={refusing}", *SMALL)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("gradreach: tracking=online: W&B's key is refused (")
+    assert done.stderr.startswith("gradreach: tracking=online: W&B rejects the key (")
     assert "permission denied); 'wandb login' or WANDB_API_KEY sets it; tracking=offline needs none" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.glob("results/runs/*/record.json"))

@@ -27,7 +27,7 @@ def _printed(value: str | int | float) -> str:
     try:
         number = Decimal(str(value))
     except InvalidOperation:
-        raise ValueError("must be a number as it is printed") from None
+        raise ValueError("must be a number as printed") from None
     if not number.is_finite():
         raise ValueError("must be a finite number")
     return str(value)

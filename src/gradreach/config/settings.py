@@ -167,7 +167,7 @@ class OptimizerSettings(Settings):
         for setting, usual in (("factor", HALF), ("patience", PATIENCE)):
             if self.schedule != "plateau" and getattr(self, setting) != usual:
                 hint = f"choose schedule=plateau, or {setting}={usual}"
-                refuse(setting, "nothing waits for a plateau", hint, schedule=self.schedule)
+                refuse(setting, "only schedule=plateau uses it", hint, schedule=self.schedule)
 
 
 def checked_limit(value: object) -> object:
@@ -254,7 +254,7 @@ class TrainerSettings(Settings):
             ConfigError: naming both settings that could end it.
         """
         if self.epochs is None and self.max_steps is None:
-            endless, hint = "training would have no end", "give one of them a number"
+            endless, hint = "training would never end", "give one of them a number"
             raise ConfigError("trainer.epochs", "null", endless, hint, others={"trainer.max_steps": "null"})
 
     @property
@@ -345,7 +345,7 @@ def checked_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]{0,127}", name):
         raise ValueError("must be made of letters, digits, '_', '-' and '.', and not begin with '-' or '.'")
     if name in RESERVED:
-        raise ValueError(f"must be none of {', '.join(sorted(RESERVED))}, which are other folders of results")
+        raise ValueError(f"must not be one of {', '.join(sorted(RESERVED))}, which are other results folders")
     return name
 
 

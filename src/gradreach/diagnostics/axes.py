@@ -183,7 +183,7 @@ def _by_rule(cut: Cut, steps: int, lengths: Tensor, columns: int) -> Span:
         if bool((lengths != columns).any()):
             raise ValueError(
                 f"{cut.layer}: it sees {steps} steps of an input of {columns}, and nobody says which are valid; "
-                "hand it a PackedSequence"
+                "pass it a PackedSequence"
             )
         lengths = torch.full_like(lengths, steps)
     # torch's backward direction passes the padding first and ends at the first input, from which its lags are counted

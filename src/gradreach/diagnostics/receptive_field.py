@@ -73,7 +73,7 @@ def windows_of(stack: nn.Module) -> list[Window]:
     for one, after in pairwise(wide):
         if after.in_channels != one.out_channels:
             raise ValueError(
-                f"{one} and {after} do not follow each other: measured_receptive_field goes through both, or hand over "
+                f"{one} and {after} do not follow each other: measured_receptive_field goes through both, or pass "
                 "the layers of one path"
             )
     if not layers:
@@ -189,7 +189,7 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
 
 def _check_encode(encode: object, x: object) -> None:
     if not (callable(encode) and isinstance(x, Tensor) and x.is_floating_point() and x.dim() == 3):
-        raise TypeError("hand over a function, and floating inputs (batch, length, d_in) that it maps to its outputs")
+        raise TypeError("pass a function, and floating inputs (batch, length, d_in) that it maps to its outputs")
 
 
 def _checked_output(output: object) -> Tensor:

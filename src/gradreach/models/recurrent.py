@@ -48,7 +48,9 @@ class Recurrent(Encoder):
     ) -> None:
         super().__init__()
         if dropout and layers == 1:
-            raise ConfigError("model.dropout", dropout, "acts between layers, and there is one", "set model.layers=2")
+            raise ConfigError(
+                "model.dropout", dropout, "acts between layers, but there is only one", "set model.layers=2"
+            )
         self.causal = not bidirectional
         self.d_out = 2 * width if bidirectional else width
         sizes = [d_in] + [self.d_out] * (layers - 1)
@@ -88,7 +90,7 @@ class Recurrent(Encoder):
             super().limit_gradient(horizon)
         if self.backward_layers:
             hint = "set model.bidirectional=false"
-            raise ConfigError(HORIZON, horizon, "has no meaning for states that read the end first", hint)
+            raise ConfigError(HORIZON, horizon, "is meaningless for states that read the end first", hint)
         self.horizon = horizon
 
     def multiply_adds(self, length: int) -> int:

@@ -48,7 +48,7 @@ def read_draws(path: Path) -> pd.DataFrame:
     check_seal(path, path.read_bytes(), RESTORE)
     frame = read_csv(path).drop(columns="checksum")
     if tuple(frame) != COLUMNS:
-        raise ConfigError(path, allowed="has other columns than draws have", hint=RESTORE)
+        raise ConfigError(path, allowed="does not have the columns of draws", hint=RESTORE)
     return frame
 
 
@@ -86,7 +86,9 @@ def draw(
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise ConfigError(redone.name, allowed="another process is at its draws", hint="wait until it ends") from None
+        raise ConfigError(
+            redone.name, allowed="another process is computing its draws", hint="wait until it ends"
+        ) from None
     try:
         return sum(_draw(redone, part, path, force, tell) for part in parts)
     finally:

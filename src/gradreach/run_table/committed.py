@@ -139,7 +139,7 @@ def outdated(path: Path) -> str | None:
         return None
     return (
         f"{name}: conf/experiment/{name}.yaml has changed since {path} was planned; "
-        f"python run.py -m experiment={name} does what is new"
+        f"python run.py -m experiment={name} runs what is new"
     )
 
 

@@ -47,7 +47,7 @@ class Proposals:
             self.known = [trial.params for trial in trials if trial.distributions == self.distributions]
             optuna.delete_study(study_name=name, storage=storage)
         elif studies:
-            report(f"note: the space or the settings are not those of the search in {path}: another begins beside it")
+            report(f"note: the space or the settings differ from the search in {path}: a new one begins beside it")
         self.shown = optuna.create_study(study_name=name, storage=storage, direction=direction)
         self.shown.set_user_attr("metric", f"val/{metric}")
         self.told = optuna.create_study(direction=direction)
@@ -122,7 +122,7 @@ def _read(path: Path) -> "tuple[BaseStorage, dict[str, Any]]":
     from optuna.storages.journal import JournalFileBackend
 
     if path.exists() and not (path.read_bytes() or b"\n").endswith(b"\n"):
-        raise ValueError("its last line is not whole")
+        raise ValueError("its last line is incomplete")
     storage = JournalStorage(JournalFileBackend(str(path)))
     names = optuna.get_all_study_names(storage)
     return storage, {name: optuna.load_study(study_name=name, storage=storage).trials for name in names}

@@ -82,7 +82,7 @@ def search(space: Space, settings: SearchSettings, compose: Compose, launch: Lau
         here: whether it does on this machine, which then must have their device.
 
     Raises:
-        ConfigError: a setting cannot be, and nothing has been started or written; or another search is at work there.
+        ConfigError: a setting cannot be, and nothing has been started or written; or another search is running there.
     """
     going = Search(space, settings, compose, launch, here)
     folder = Path(settings.folder)
@@ -93,7 +93,7 @@ def search(space: Space, settings: SearchSettings, compose: Compose, launch: Lau
             going.go(folder, run_ids)
     except filelock.Timeout:
         hint = "wait for it, or give another folder"
-        raise ConfigError("hydra.sweeper.folder", folder, "another search is at work there", hint) from None
+        raise ConfigError("hydra.sweeper.folder", folder, "another search is running there", hint) from None
     except KeyboardInterrupt as asked:
         going.stop(folder)
         sys.exit(exit_code(asked))
@@ -260,7 +260,7 @@ class Search:
             self._say("no trial has finished; their records say why")
         self._say(f"  all trials: {folder / 'trials.csv'}")
         if states["failed"]:
-            self._say("  the same line does again what failed")
+            self._say("  re-run the same command to retry what failed")
         return bool(states["failed"]) or not finished
 
 

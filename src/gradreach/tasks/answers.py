@@ -70,7 +70,7 @@ class FileTask(Task):
             return
         if "test" in own_files:
             published = "the test is given by task.test_file"
-            raise ConfigError("task.fold", self.fold, published, "leave out one of both")
+            raise ConfigError("task.fold", self.fold, published, "remove one of them")
         if self.fold >= self.folds:
             most = f"must be below task.folds={self.folds}"
             raise ConfigError("task.fold", self.fold, most, f"choose 0 to {self.folds - 1}")

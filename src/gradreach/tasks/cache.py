@@ -86,7 +86,7 @@ class Prepared:
                 self._arrays = map_arrays(self.path)
             except OSError as error:  # a cache is a convenience
                 advise(
-                    f"{self.path.parent}: {error.strerror or error}: what is prepared is not kept, but rebuilt each "
+                    f"{self.path.parent}: {error.strerror or error}: prepared data are not kept, but rebuilt each "
                     f"time; make room or set GRADREACH_CACHE_DIR"
                 )
         return facts

@@ -125,13 +125,13 @@ def _lines(path: Path, encoding: str, remedy: str, member: str | None, strict: b
                 _check_line(path, number, line, encoding if strict else None, remedy)
                 if read > most:
                     larger = f"unpacks to more than {MOST_PACKING} times its size"
-                    raise ConfigError(path, allowed=larger, hint="unpack it yourself if it is meant so")
+                    raise ConfigError(path, allowed=larger, hint="unpack it yourself if that is intended")
                 yield line
     except UnicodeError as error:
         raise ConfigError(path, allowed=f"not {encoding} after line {number} ({error})", hint=remedy) from None
     except UNREADABLE as error:
         broken = f"cannot be read after line {number} ({first_line(error)})"
-        raise ConfigError(path, allowed=broken, hint="is it whole?") from None
+        raise ConfigError(path, allowed=broken, hint="is it complete?") from None
 
 
 def _check_line(path: Path, number: int, line: str, encoding: str | None, remedy: str) -> None:

@@ -89,7 +89,7 @@ class Layout:
                     yield rows.line_num, text, label.strip()
                 begins = rows.line_num + 1
         except csv.Error as error:
-            broken = f"what begins in line {begins} cannot be read ({error})"
+            broken = f"the row that begins in line {begins} cannot be read ({error})"
             raise ConfigError(path, allowed=broken, hint="is a quote left open?") from None
         if not width:
             begin = "it must begin with a line of column names" if self.header else ""

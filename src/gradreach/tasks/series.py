@@ -75,7 +75,7 @@ def read_series(path: Path, max_rows: int, answer: Answer = "class") -> Series:
             found.lines.append(number)
             found = found._replace(padded=found.padded + (len(one) < len(channels)))
     if not found.series:
-        raise ConfigError(path, allowed="there is no series in this file", hint="is it whole?")
+        raise ConfigError(path, allowed="there is no series in this file", hint="is it complete?")
     return found
 
 

@@ -145,7 +145,7 @@ class TextFile(TextTask):
                 labels.append(intern(label))
                 numbers.append(number)
         if not texts:
-            raise ConfigError(path, allowed="there is no text in this file", hint="is it whole?")
+            raise ConfigError(path, allowed="there is no text in this file", hint="is it complete?")
         self._check_labels(path, labels)
         return Texts(texts, labels, path, numbers)
 

@@ -117,6 +117,6 @@ def check_key(url: str, asked_by: str) -> None:
         silent = unreachable(url) or (reason if reason.endswith("in time") else None)  # wandb names no other sign of it
         if silent is not None:
             raise Unreachable(url, allowed=f"does not answer ({silent})") from None
-        raise ConfigError(asked_by, allowed=f"W&B's key is refused ({reason})", hint=remedy) from None
+        raise ConfigError(asked_by, allowed=f"W&B rejects the key ({reason})", hint=remedy) from None
     if not known:
         raise ConfigError(asked_by, allowed=f"there is no key for {url}", hint=remedy)

@@ -18,8 +18,8 @@ class AfterEpoch(Checkpoint):
     """Runs when an epoch's figures are there.
 
     Lightning ends an epoch with all other callbacks first, then the module, which logs; then come those that monitor
-    what was logged: early stopping, and what is a ``Checkpoint``. A validation does not end an epoch: there may be several in
-    an epoch, and one before the first.
+    what was logged: early stopping, and what is a ``Checkpoint``. A validation does not end an epoch: there may be
+    several in an epoch, and one before the first.
     """
 
 

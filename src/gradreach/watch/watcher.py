@@ -156,7 +156,7 @@ class Watcher(Instrument):
             self._tell(
                 "the loss of the probe is not the mean of its examples' own (weights by length, random numbers, "
                 f"examples that it couples?): each of {len(probe)} is measured alone; where an example alone has no "
-                "loss, hand over loss=, a function (model, probe) -> (batch,)"
+                "loss, pass loss=, a function (model, probe) -> (batch,)"
             )
         return kind
 
@@ -201,7 +201,7 @@ class Watcher(Instrument):
                 self.told.add(place)
                 self._tell(
                     f"{stage}: through {place} the gradient reaches {reached:.0f} of {steps} steps back "
-                    f"({100 * reached / steps:.0f} %); what came before teaches it next to nothing"
+                    f"({100 * reached / steps:.0f} %); what came before teaches it almost nothing"
                 )
 
     def _tell(self, what: str) -> None:

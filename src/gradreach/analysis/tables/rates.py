@@ -42,7 +42,7 @@ def places_in_grid(results: Results, by: Sequence[str], setting: str) -> pd.Data
         if made:
             counts = {place: f"{made.count(place)} of {len(made)}" for place in ("lowest", "in between", "highest")}
             rows.append({"architecture": name, "rates tried": grid, **counts})
-    return pd.DataFrame(rows or [{"settings": "none has chosen yet"}])
+    return pd.DataFrame(rows or [{"settings": "none chosen yet"}])
 
 
 def _place(group: pd.DataFrame, setting: str) -> str:

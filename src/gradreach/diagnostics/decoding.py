@@ -133,7 +133,7 @@ def decoding_figures(table: pd.DataFrame) -> dict[str, float]:
 
     Returns:
         ``h.decoded_inputs``: the mean R² of past inputs, over positions and lags; ``h.decoded_target``: that of the
-        target, over the positions before the end. Layers are told apart as in ``figures``.
+        target, over the positions before the end. Layers are named as in ``figures``.
     """
     names = curve_names(list(table[["layer", "direction"]].drop_duplicates().itertuples(index=False, name=None)))
     early = table[(table["of"] == "input") | (table["position"] < 1)]

@@ -72,7 +72,7 @@ class SearchSettings(Settings):
 def search(space: Space, settings: SearchSettings, compose: Compose, launch: Launch, here: bool = False) -> None:
     """Search, show how it goes, and exit with code 1 where a run has failed or none has finished.
 
-    It stops and goes on as a sweep does: with exit code 128 and the signal, and by the same line.
+    It stops and resumes as a sweep does: with exit code 128 and the signal, and by the same command.
 
     Args:
         space: what is searched.

@@ -22,7 +22,7 @@ OLDEST = (4, 9)
 
 
 class SearchSweeper(Sweeper):
-    """Propose, run, learn; the same line again goes on, and finds finished runs done.
+    """Propose, run, learn; the same command resumes, and does not repeat finished runs.
 
     - ``params``: the space, in Hydra's grammar of sweeps; what the command line says of the same key wins.
     - ``settings``: those of ``SearchSettings``.

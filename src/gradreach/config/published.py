@@ -164,7 +164,7 @@ class Paper(Settings):
 
     - ``where``: in which table, figure or file of theirs the numbers stand.
     - ``deviations``: from their protocol, of all cells, each with its reason.
-    - ``notes``: what was found out beside the cells, such as why one is missed.
+    - ``notes``: what else was found, such as why one is missed.
     """
 
     title: Text

@@ -59,8 +59,8 @@ STUDY = Study(
             "read by a maximum over all steps, so it need not."
         ),
         (
-            "Where the gradient before training does not reach back to the digit, the digit has next to no say in the first "
-            "steps of learning; training can carry the gradient back to it, or not: compare start and end with the "
+            "Where the gradient before training does not reach back to the digit, the digit has almost no influence on the "
+            "first steps of learning; training may or may not carry the gradient back to it: compare start and end with the "
             "accuracies."
         ),
     ],

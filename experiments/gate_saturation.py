@@ -103,7 +103,7 @@ STUDY = Study(
             measure("test/mse", "squared error", best=None),
             *(measure(f"gradient/{stage}/h.decay", f"factor of one step, {when}") for stage, when in STAGES.items()),
             name="trained",
-            caption="What was learned, and by which gradient.",
+            caption="Accuracy, and the gradient behind it.",
             rows=("task", "architecture"),
         ),
         figure(
@@ -111,19 +111,19 @@ STUDY = Study(
             name="shares",
             by="setting",
             gates={gate: FACTORS[gate] for gate in ("notes", "f")},
-            about="The claim is right where both ends together pass the threshold.",
+            about="The claim holds where both ends together exceed the threshold.",
             threshold=50,
         ),
     ],
     caveats=[
-        "Near 0 is below 0.1, near 1 above 0.9, mostly is more than half: conventions, as the notes give none. Shares are "
+        "Near 0 means below 0.1, near 1 above 0.9, mostly more than half: our conventions, as the notes give none. Shares are "
         "of values over units, steps and 16 examples.",
         (
-            "Mostly near 0 or 1 holds also of a factor that is near 1 alone, as a forget gate with bias 3, or near 0 alone: "
-            "“some vanish, some are kept” needs both. Each part names the two sides."
+            "“Mostly near 0 or 1” also holds for a factor that is only near 1, such as a forget gate with bias 3, or only near "
+            "0: “some vanish, some are kept” needs both. Each part names the two sides."
         ),
-        "What a direct path multiplies by is not the whole step Jacobian: gates depend on the state too.",
-        "The notes do not say what the gates of their simplified cell are: here they are those of an LSTM.",
+        "The factor of a direct path is not the whole step Jacobian: gates depend on the state too.",
+        "The notes do not define the gates of their simplified cell: here they are those of an LSTM.",
     ],
     changed=[
         (

@@ -110,7 +110,7 @@ def means(results: Results, by: str, head: str) -> pd.DataFrame:
 
 STUDY = Study(
     question="Does the hidden state tell what has been, and the cell what will be needed?",
-    about="What does a linear map read from h, and what from c: the inputs some steps back, and the target at the end?",
+    about="What can a linear map read from h, and what from c: the inputs some steps back, and the target at the end?",
     answer=Answer("Not decided yet: pilot seeds only.", "4 open"),
     architecture={"model.forget_bias": "b={:g}"},
     solved={"val/accuracy": 90, "val/mse": 0.017},
@@ -140,7 +140,7 @@ STUDY = Study(
         computed(
             "differences",
             differences,
-            "By how much more R² the part tells that should tell more.",
+            "By how much the R² of the part that should tell more exceeds that of the other.",
             f"Middle of the differences within runs, with its 95 % interval (signed ranks). Above {MARGIN}: as the notes say.",
         ),
         table(
@@ -171,7 +171,7 @@ STUDY = Study(
             measure("test/mse", "squared error", best=None),
             measure("solved", "solved, %"),
             name="trained",
-            caption="What was learned; of adding the squared error, chance 1/6.",
+            caption="Scores; adding: squared error, chance 1/6.",
             rows="task",
         ),
         figure(
@@ -181,32 +181,32 @@ STUDY = Study(
         ),
     ],
     caveats=[
-        "“Stores” is read as: a linear map finds it. A state can hold more; but an LSTM reads h and c by matrices too.",
+        "We read “stores” as: a linear map finds it. A state can hold more; but an LSTM too reads h and c by matrices.",
         (
             "All seeds count, also those that have not solved their task (90 % accuracy, or a tenth of chance's squared "
-            "error): to leave them out would be to choose by the outcome. Of the solved alone: the first table."
+            "error): leaving them out would be selecting by the outcome. The first table has the solved ones alone."
         ),
         (
-            "In recall the target is a past input too, the first; none of the lags falls on it. A network that solves it keeps "
-            "the target in h as well as in c; one that does not yet may keep it in c alone, so that a few seeds that fail can "
+            "In recall the target is also a past input, the first; none of the lags falls on it. A network that solves it keeps "
+            "the target in h as well as in c; one that does not yet may keep it in c alone, so that a few failing seeds can "
             "keep the part open."
         ),
-        "In adding the target is not known before both marks have passed, which caps R² for h and c alike.",
+        "In adding the target is not known before both marks have passed, which caps R² for both h and c.",
         (
-            "One cell, one initialization (forget bias 1), one width and two tasks; what needs 30 steps of memory may ask the state "
-            "for other things than language does, which the notes have in mind."
+            "One cell, one initialization (forget bias 1), one width and two tasks; 30 steps of memory may demand other things "
+            "of the state than language, which the notes have in mind."
         ),
         (
-            "On recall the plan finds large effects only: whether one seed in a few fails to solve it decides more than what the "
+            "On recall the plan finds only large effects: whether a few seeds fail to solve it matters more than what the "
             "claim is about. By gradreach decide C4 the hidden state's part would need more than 400 seeds, the cell's 177: with "
             "24 expect both to stay open."
         ),
-        "A mean over lags hides that h tells more at some and c at others: beside the part stands at which.",
+        "A mean over lags hides that h tells more at some and c at others: they are listed beside the part.",
     ],
     changed=[
         "2,000 steps and ten seeds; at first 1,500 and eight, with which too few solved recall. All are pilots now.",
         (
-            "All seeds count; only those that had solved their task did, a choice by the outcome. A part on recall was refuted "
+            "All seeds count; before, only those that had solved their task did, a selection by the outcome. A part on recall was refuted "
             "at an R² of 0.998, where there is no room."
         ),
     ],

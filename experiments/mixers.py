@@ -66,12 +66,12 @@ STUDY = Study(
         table("test/accuracy", name="accuracy", rows="architecture", columns="task"),
     ],
     caveats=[
-        "One length, one budget, and on each task one rate, which was searched for none: one that suits a network less counts against "
-        "it. Small networks of the sizes that a laptop trains.",
+        "One length, one budget, and on each task one rate, not tuned for any of them: one that suits a network less counts against "
+        "it. Small networks that a laptop can train.",
         "Reach before training is that of an initialization: those of LRU and S4D are made to reach far, and an LSTM with chrono is told the "
         "length. A Transformer answers from the mean of all steps, so that its gradient reaches each of them by construction; all "
         "others answer from the last.",
-        "λ_1 is of recurrent layers alone, in the state that each of them has: they are not of one size.",
+        "λ_1 is only for recurrent layers, each in its own state: these differ in size.",
         "MQAR here is far smaller than its source's (8,192 tokens, 64 to 512 steps): 32 tokens, 32 steps, 942 training steps.",
         "On MQAR all have one width, not one size; recurrent layers stand in blocks of a Transformer. An LSTM has more parameters "
         "there than DeltaNet and a Transformer, but a layer of it keeps 64 numbers, one of Mamba 1,024, of DeltaNet 512, and a "

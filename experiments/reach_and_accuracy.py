@@ -114,7 +114,7 @@ STUDY = Study(
             "metric_against",
             x="seq_len",
             where={"metric": "accuracy"},
-            about="Test accuracy by length: the lines part where gradients stop to reach the first step.",
+            about="Test accuracy by length: the lines part where gradients no longer reach the first step.",
         ),
         table(measure(REACH, "reach, steps"), name="reach", rows=("task", "architecture"), columns="seq_len"),
         table(
@@ -133,9 +133,9 @@ STUDY = Study(
     ],
     caveats=[
         (
-            "What “supported” says: in more than half of the seeds at least three in four of the networks that reach the cue solve "
+            "What “supported” means: in more than half of the seeds at least three in four of the networks that reach the cue solve "
             "the task, or fewer than one in ten of the others do. It does not say all, none, or by how much: the shares "
-            "stand in the first table."
+            "are in the first table."
         ),
         (
             "Reach is measured after training, so this is an association: learning may bring reach, or reach learning. C18 sets "
@@ -144,8 +144,8 @@ STUDY = Study(
             "recall”). A state that keeps the cue by itself needs no gradient that reaches it."
         ),
         (
-            "Short sequences are easy and within everybody's reach, so that length alone could make both shares. Sequences of 10 "
-            f"steps are shown and not judged: judged are {JUDGED[0]} and {JUDGED[1]} steps, where by pilots some networks reach "
+            "Short sequences are easy and within every network's reach, so that length alone could produce both shares. Sequences of "
+            f"10 steps are shown but not judged; we judge {JUDGED[0]} and {JUDGED[1]} steps, where by pilots some networks reach "
             "the cue and others do not."
         ),
         (
@@ -155,11 +155,11 @@ STUDY = Study(
             "of fewer than ten is a single one."
         ),
         (
-            "That reach is needed and that it is enough are two things: of what can keep a network that reaches the cue from "
-            "learning (rate, budget, a gradient that explodes) nothing is judged. The exceptions are listed."
+            "That reach is needed and that it is enough are two things: what else can keep a network that reaches the cue "
+            "from learning (rate, budget, an exploding gradient) is not judged. The exceptions are listed."
         ),
-        "The first cue of adding stands anywhere in the first half: full reach is more than most examples need.",
-        "A run whose reach is not known, as where no gradient arrives at all, counts as one that does not reach the cue.",
+        "The first cue of adding is anywhere in the first half: full reach is more than most examples need.",
+        "A run with unknown reach, as when no gradient arrives at all, counts as not reaching the cue.",
         "A threshold of 1 % of the norm at lag 1 is a convention; profiles say what lies below.",
         "One rate, one budget: what fails here need not fail with more.",
     ],

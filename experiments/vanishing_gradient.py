@@ -95,7 +95,7 @@ STUDY = Study(
     question="Do gradients vanish with length, and for whom?",
     about=(
         "The class of a sequence is its first symbol; all that follows distracts. λ_1, the largest Lyapunov exponent, is "
-        "by what the product of step Jacobians grows or shrinks a step, in logarithms: below 0 the product tends to 0, "
+        "the logarithmic growth per step of the product of step Jacobians: below 0 the product tends to 0, "
         "above 0 it grows without bound. What is it before and after training, and what does that do to the accuracy?"
     ),
     answer=Answer(
@@ -170,7 +170,7 @@ STUDY = Study(
                 f"rnn − {gated}": compare("test/accuracy", "rnn", gated, where=TRAINED, each={"seq_len": LENGTHS})
                 for gated in ("gru", "lstm")
             },
-            "By how many points the tanh RNN is more accurate than networks with gates, all with torch's initialization.",
+            "Accuracy of the tanh RNN minus that of networks with gates, in points, all with torch's initialization.",
         ),
         computed(
             "remains",
@@ -187,7 +187,7 @@ STUDY = Study(
         ),
         figure(
             "gradient_by_lag",
-            about="The cue that has to be recalled stands at the far right; the axis ends at 1e−12.",
+            about="The cue to recall is at the far right; the axis ends at 1e−12.",
             where={"shown": True},
         ),
         figure(
@@ -206,22 +206,22 @@ STUDY = Study(
     caveats=[
         "Lengths beyond those of the accuracy table are measured before training only.",
         (
-            f"A part says “vanishes” where λ_1 is below {number(VANISHING, 'g')}, a factor of 0.9 a step: any exponent below 0 "
-            "leaves nothing over a sequence that is long enough. The table of what remains says how long."
+            f"A part says “vanishes” where λ_1 is below {number(VANISHING, 'g')}, a factor of 0.9 a step: any exponent below "
+            "0 leaves nothing over a long enough sequence. The table of what remains says how long."
         ),
         (
-            "Solved or not is known after training only: networks that solve the task are chosen by what they have become, so "
-            "that an exponent near 0 may be cause or consequence. C18 sets the reach and asks for the cause."
+            "Whether a task is solved is known only after training: networks that solve it are selected by the outcome, so "
+            "that an exponent near 0 may be cause or consequence. C18 sets the reach and tests the cause."
         ),
         (
-            "How many runs solve the task cannot be planned: by pilots nearly all RNNs do up to 40 steps, a third at 50, so that "
-            "each length is judged for those that are many. A saturated network can keep a symbol in states whose gradient "
+            "The number of runs that solve the task cannot be planned: in pilots nearly all RNNs do up to 40 steps, a third at 50, "
+            "so each length is judged for the larger group. A saturated network can keep a symbol in states whose gradient "
             "vanishes."
         ),
         "The RNN with twice an orthogonal initialization trains without clipping; all others clip to norm 1.",
         (
             "Errata of the notes: the forward pass is printed without tanh (S_1 = W_x X_1 + W_s S_0 + b_1), and the product as "
-            "if it were of tanh' alone, without W_s. Both are read as they are meant, ∏ diag(tanh') W_s."
+            "if it were of tanh' alone, without W_s. Both are read as intended, ∏ diag(tanh') W_s."
         ),
     ],
     changed=[
@@ -230,7 +230,7 @@ STUDY = Study(
             "The part after training was the mean slope of curves that are not exponentials, over runs that had solved the "
             "task and runs that had not; it changed when seeds were added. It is λ_1 now, by length and by solved or not."
         ),
-        "Networks with gates, of which the claim says nothing, were parts of it; they are asides.",
+        "Networks with gates, about which the claim says nothing, were parts of it; now they are asides.",
         (
             "The parts before training were slopes too; an exploding initialization and networks with gates are judged beside the RNN."
         ),

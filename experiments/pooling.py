@@ -7,7 +7,7 @@ import pandas as pd
 from gradreach.study import Answer, Claim, Quantity, Study, column, figure, measure, table, value
 
 ANSWERS, INDIFFERENT = 0.5, 0.1
-"""How far features move where they answer to a change, at least, and where next to nothing of it is left, at most."""
+"""How far features move where they answer to a change, at least, and where almost nothing of it is left, at most."""
 WINDOWS = ("avg in windows of 2", "avg in windows of 4", "max in windows of 2", "max in windows of 4")
 HEADS = ("mean over time", "max over time")
 CHANGES = {"shift": "a shift by one step", **{f"noise_{size}": f"noise of {size} %" for size in (1, 5, 10, 25)}}
@@ -68,7 +68,7 @@ STUDY = Study(
         parts={
             **{f"a convolution answers to {CHANGES[change]}": of("none", change).above(ANSWERS) for change in JUDGED},
             **{
-                f"{words} next to nothing of {CHANGES[change]}": {
+                f"{words} almost nothing of {CHANGES[change]}": {
                     network: of(network, change).below(INDIFFERENT) for network in networks
                 }
                 for words, networks in (("windows leave", WINDOWS), ("pooling over all time leaves", HEADS))

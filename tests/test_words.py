@@ -1,4 +1,4 @@
-"""Prose has the field's words: what was replaced once does not come back. Keys, columns and settings keep their names."""
+"""Prose has the field's words, and those that were replaced do not come back; keys, columns and settings keep theirs."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ WORDS = {
     r"\b(weights|epoch|rates?) that validation cho(se|oses)\b": "best-validation checkpoint, or best in validation",
     r"\b(torch's|orthogonal|identity|chrono) starts?\b|\b(weights|vectors) start\b": "initialization",
     r"\bthe same line\b(?! of)": "re-run the same command",
-    r"(?<!there )\b(is|are|was) no (number|part|class|file|folder|list|module|mapping|record|setting|text)\b": "is not a",
+    r"(?<!there )\b(is|are|was) no (number|part|class|file|folder|list|module|mapping|record|setting)\b": "is not a",
     r"\b(is|are) none of a\b": "is not a",
     r"\bsays (its|the) checksum\b": "checksum mismatch",
     r"\bnot heeded\b": "ignored",
@@ -39,7 +39,7 @@ FILES = sorted({path for glob in (*PAGES, *CODE) for path in PROJECT.glob(glob) 
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield lines and the prose that begins there: docstrings and texts of code, comments of YAML, else all but code."""
+    """Yield lines and the prose that begins there: docstrings and texts of code, comments of YAML, else all."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         for node in ast.walk(ast.parse(text)):

@@ -1,4 +1,4 @@
-"""Configuration -> a task and a model that fit; what cannot work together is refused here."""
+"""Configuration -> a task and a model that fit; settings that cannot work together are rejected here."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""``gradreach``: what is done with results, beside making them (which is ``run.py``)."""
+"""``gradreach``: everything done with results, except producing them (``run.py``)."""
 
 import os
 import sys

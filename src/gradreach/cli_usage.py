@@ -1,4 +1,4 @@
-"""What is wrong with a line of ``gradreach``, as an error of ours: typer would draw a box of six lines."""
+"""Errors in a ``gradreach`` command line, as ours: typer would draw a box of six lines."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Every job of a sweep, composed; all that touches Hydra's internals stands here, and one test holds it to them."""
+"""Every job of a sweep, composed; everything that touches Hydra's internals is here, with one contract test."""
 
 import math
 import pickle

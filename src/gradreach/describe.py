@@ -1,4 +1,4 @@
-"""What a run is, before any of it is trained: the model layer by layer, its size, cost and reach, and the task."""
+"""A run before training: the model layer by layer, its size, cost and reach, and the task."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What kinds of values a record may have: what is none of ours, or was damaged, is told before anybody relies on it."""
+"""The types of values a record may have: foreign or damaged ones are reported before anything relies on them."""
 
 from collections.abc import Mapping
 from typing import Any

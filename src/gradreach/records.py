@@ -1,4 +1,4 @@
-"""Durable records of runs: one folder a run, named by its identity, written whole or not at all.
+"""Durable records of runs: one folder per run, named by its identity, written whole or not at all.
 
     <results>/runs/<run_id>/record.json    status, configuration, metrics, cost, versions, host
                             history.csv    one row an epoch, and one for every measurement within

@@ -1,4 +1,4 @@
-"""``gradreach init``: what a folder needs for runs to be made in it."""
+"""``gradreach init``: the files a folder needs for runs."""
 
 import shutil
 import tempfile

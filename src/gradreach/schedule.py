@@ -1,4 +1,4 @@
-"""When something is measured in the course of training."""
+"""When something is measured during training."""
 
 import re
 

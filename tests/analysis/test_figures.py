@@ -268,7 +268,9 @@ def test_a_caption_explains_the_marks_that_the_picture_has(tmp_path):
     )
     assert caption(metric_against, pale) == "It. Hollow and pale: not every planned run has a value there."
     none = results(seeds=12, status=lambda model, *_: "missing" if model == "cnn" else "finished")
-    assert caption(metric_against, none) == "It. A cross at the foot: none has. A pale line: runs are lacking."
+    assert caption(metric_against, none) == (
+        "It. A cross at the foot: no seed has a value. A pale line: runs are missing."
+    )
     level = caption(metric_against, results(seeds=12, models=("cnn", "lstm")), x="kernel_size")
     assert level == "It. A horizontal line with its band: a model to which the axis does not apply."
     assert caption(metric_against, many, whole=False) == "It. The axis does not begin at zero."

@@ -1,4 +1,4 @@
-"""What Hydra composed -> a run and its environment; what cannot be is refused here."""
+"""What Hydra composed -> a run and its environment; impossible settings are rejected here."""
 
 import inspect
 import json

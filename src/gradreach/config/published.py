@@ -1,4 +1,4 @@
-"""A published table, as ``conf/published/<name>.yaml`` tells it: whose it is, its cells, what stands beside them."""
+"""A published table, from ``conf/published/<name>.yaml``: its source, its cells, and what belongs to them."""
 
 from decimal import Decimal, InvalidOperation
 from math import isfinite

@@ -1,4 +1,4 @@
-"""What W&B is told, and where: our settings, and what W&B's own environment says of them."""
+"""What is sent to W&B, and where: our settings, and W&B's own environment variables."""
 
 import os
 from typing import Annotated, Literal

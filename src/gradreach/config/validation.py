@@ -1,4 +1,4 @@
-"""Values checked against a schema; the first that is wrong is one line."""
+"""Values checked against a schema; the first wrong one gives a one-line error."""
 
 import math
 import re

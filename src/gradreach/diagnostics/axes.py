@@ -1,4 +1,4 @@
-"""Which step of the model's input each step of a layer reads: models turn, shift, sort and thin out what they get.
+"""Which step of the model's input each step of a layer reads: models reverse, shift, sort and subsample their input.
 
 The graph of autograd tells it. A layer's input is a function of the model's; where a single step of the one depends on
 a single step of the other, the gradient of ``Σ_t t · x_t`` is ``t`` times that of ``Σ_t x_t``, so that their ratio is

@@ -1,4 +1,4 @@
-"""Backpropagation through time, term by term: which lag teaches the weights how much."""
+"""Backpropagation through time, term by term: how much each lag contributes to the weights' gradient."""
 
 import math
 from collections.abc import Iterator

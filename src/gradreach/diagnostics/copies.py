@@ -1,4 +1,4 @@
-"""A copy of a model to measure, which shares nothing with it, and a place to compute in that leaves no trace."""
+"""A copy of a model to measure, which shares nothing with it, and a context for computing without side effects."""
 
 import copy
 import random

@@ -30,7 +30,7 @@ POSITIONS = tuple(eighth / 8 for eighth in range(1, 9))
 """Where along its way an example's states are read: shares of its own length."""
 LAGS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 STRENGTHS = tuple(10.0**k for k in range(-6, 4))
-"""Of the ridge, among which the fitted half chooses; the largest leaves next to nothing but the mean."""
+"""Of the ridge, among which the fitted half chooses; the largest leaves almost nothing but the mean."""
 COLUMNS = ["layer", "direction", "quantity", "of", "position", "lag", "r2", "n"]
 CHUNK = 128
 

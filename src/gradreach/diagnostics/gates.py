@@ -1,4 +1,4 @@
-"""What the gates do: how open they stand, how many are stuck, and what memory they imply."""
+"""What the gates do: how open they are, how many are saturated, and what memory they imply."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What single steps do to the gradient, and the matrices they do it with."""
+"""What single steps do to the gradient, and their Jacobians."""
 
 import math
 

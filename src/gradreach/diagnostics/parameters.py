@@ -1,4 +1,4 @@
-"""The gradient by the parameters: how large it was before it was clipped."""
+"""The gradient with respect to the parameters: how large it was before clipping."""
 
 import math
 

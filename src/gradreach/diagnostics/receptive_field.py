@@ -1,4 +1,4 @@
-"""What a unit of a convolutional network can see, and what it does look at."""
+"""What a unit of a convolutional network can see, and what it uses."""
 
 import math
 from bisect import bisect_left

@@ -1,4 +1,4 @@
-"""One pass forward, one back: the total gradient at every step of every layer, and at the input."""
+"""One forward pass, one backward pass: the total gradient at every step of every layer, and at the input."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What there is of each cell: the values of its seeds, from runs or from draws."""
+"""The results of each cell: the values of its seeds, from runs or from draws."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

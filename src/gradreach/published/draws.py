@@ -1,4 +1,4 @@
-"""``results/published/<name>/draws.csv``: what computations gave, one row a number; each draw is kept at once."""
+"""``results/published/<name>/draws.csv``: results of computations, one row per number; each draw is saved at once."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Does a published number agree with ours? Prediction intervals, and the words for what comes of them."""
+"""Does a published number agree with ours? Prediction intervals, and the words for outcomes."""
 
 import math
 from collections.abc import Sequence

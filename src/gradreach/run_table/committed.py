@@ -1,4 +1,4 @@
-"""``results/<experiment>/runs.csv``: the plan of a sweep, and what is known of its runs; sealed by a checksum."""
+"""``results/<experiment>/runs.csv``: the plan of a sweep, and the state of its runs; sealed by a checksum."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""What was read of records, kept beside them, so that only what has changed since is read again.
+"""A cache of what was read from records, so that only changes are read again.
 
     <results>/runs/.index/<code>/<table>/<checksum>.arrow   the rows of a table of up to a thousand runs
 

@@ -1,4 +1,4 @@
-"""Committed tables carry a checksum of their own: one that was edited by hand is refused."""
+"""Committed tables carry a checksum: one that was edited by hand is rejected."""
 
 import hashlib
 import re

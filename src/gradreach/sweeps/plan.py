@@ -1,4 +1,4 @@
-"""What a sweep is to do: every job checked first, identical runs once, each with a name of its own."""
+"""What a sweep is to do: every job checked first, identical runs once, each with its own name."""
 
 import re
 from collections import Counter

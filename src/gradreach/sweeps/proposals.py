@@ -1,4 +1,4 @@
-"""What Optuna proposes, and the study that it can be looked at in."""
+"""What Optuna proposes, and the study that stores it."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""A search: what is proposed is run, and what came of it is learned from. No test figure is read or shown."""
+"""A search: proposals are run, and their scores inform the next. No test figure is read or shown."""
 
 import csv
 import hashlib

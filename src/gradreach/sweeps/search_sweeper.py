@@ -1,4 +1,4 @@
-"""The sweeper that searches: Optuna proposes, the validation score judges."""
+"""The sweeper that searches: Optuna proposes, the validation score decides."""
 
 import re
 from collections.abc import Mapping

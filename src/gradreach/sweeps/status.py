@@ -1,4 +1,4 @@
-"""How a sweep stands: what is done, here or elsewhere, failed, running, missing; what it took, and what is left."""
+"""The state of a sweep: done, here or elsewhere, failed, running, missing; time spent, and time left."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""A sweep: finished runs not again, failed and killed ones as often as makes sense, and what came of all."""
+"""A sweep: finished runs are not repeated, failed and killed ones are retried within reason, and all are reported."""
 
 import os
 import platform

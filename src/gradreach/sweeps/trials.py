@@ -1,4 +1,4 @@
-"""The trials of a search, and the table that they stand in."""
+"""The trials of a search, and their table."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Tables in one file: an npz archive of structured arrays, without objects, and of a size that is known before."""
+"""Tables in one file: an npz archive of structured arrays, without objects, of a size known in advance."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""What training asks of the machine: no denormal numbers, no more threads than it was given, memory that is kept.
+"""Machine settings for training: no denormal numbers, no more threads than given, memory that is kept.
 
 A gradient that vanishes passes 10^-38 on its way to nothing; arithmetic with such denormal numbers takes a processor
 many times as long. Where training happens they are zero; in the instrument, which measures how gradients vanish, they

@@ -1,4 +1,4 @@
-"""Warnings that a run gives, kept with what it yields: in a sweep nobody sees what it prints."""
+"""Warnings of a run, kept with its results: in a sweep nobody sees what it prints."""
 
 import re
 import warnings

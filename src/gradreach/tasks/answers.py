@@ -1,4 +1,4 @@
-"""Tasks whose answers stand in files: as names of classes, or as values."""
+"""Tasks whose answers are in files: as names of classes, or as values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields

@@ -1,4 +1,4 @@
-"""What a linear model reaches: a network below it is badly configured."""
+"""The score of a linear model: a network below it is badly configured."""
 
 import warnings
 from typing import TYPE_CHECKING, NamedTuple

@@ -1,4 +1,4 @@
-"""Prepared data: made once, kept, and never read unless whole."""
+"""Prepared data: made once, cached, and never read unless complete."""
 
 import hashlib
 import json

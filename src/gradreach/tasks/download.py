@@ -1,4 +1,4 @@
-"""Files from elsewhere: verified before they are used, and never unpacked by the names that an archive gives."""
+"""Downloaded files: verified before use, and never unpacked by the names in an archive."""
 
 import gzip
 import hashlib

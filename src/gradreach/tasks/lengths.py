@@ -1,4 +1,4 @@
-"""Length as an axis: training on a range of lengths, tests at lengths of one's choice.
+"""Length as an axis: training on a range of lengths, tests at chosen lengths.
 
 No sequence is padded for it: every batch has one length.
 """

@@ -1,4 +1,4 @@
-"""Files of the user's own, line by line: what is wrong with them is said with file and line."""
+"""The user's own files, line by line: errors name file and line."""
 
 import codecs
 import gzip

@@ -1,4 +1,4 @@
-"""Regular languages: a few states, moved by every symbol, and the last one is asked.
+"""Regular languages: a few states, changed by every symbol; the answer is the last one.
 
 The three that G. Delétang et al., Neural networks and the Chomsky hierarchy, 2023, test beside parity, as their code
 draws them. They append an empty token, at which the answer is read; here it is read at the last symbol, as it is of

@@ -1,4 +1,4 @@
-"""What tasks share that are made on demand."""
+"""What generated tasks share."""
 
 from abc import abstractmethod
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What is kept of a sequence that is too long."""
+"""What is kept of an overlong sequence."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""W&B's environment variables: what stands in our configuration is heeded there, the rest is here."""
+"""W&B's environment variables: those in our configuration are handled there, the rest here."""
 
 import os
 import re

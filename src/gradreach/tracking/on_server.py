@@ -1,4 +1,4 @@
-"""What a server has of our runs: asked, not assumed."""
+"""Which of our runs a server has: asked, not assumed."""
 
 import re
 import time

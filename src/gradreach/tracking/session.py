@@ -1,4 +1,4 @@
-"""A W&B run, begun and ended: it asks nothing, says nothing, and measures nothing of the machine."""
+"""A W&B run, started and finished: no questions, no output, no machine metrics."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Send to W&B what was tracked offline, or what a server that was lost has not got."""
+"""Send to W&B what was tracked offline, or what a server lacks."""
 
 import io
 import os

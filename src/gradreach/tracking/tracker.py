@@ -1,4 +1,4 @@
-"""What a run tells while it goes; W&B is one listener, nobody the other."""
+"""What a run reports while it runs, to W&B or to nobody."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Scores that count every class alike, however few examples it has."""
+"""Scores that weigh all classes equally, however few examples they have."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What is done with the figures of an epoch once it is over."""
+"""What happens with the figures of an epoch at its end."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""What a step of training takes: several configurations side by side in one process: what slows it slows all."""
+"""The time of a training step: several configurations side by side in one process, so that what slows one slows all."""
 
 import gc
 import itertools

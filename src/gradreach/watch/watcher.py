@@ -1,4 +1,4 @@
-"""The instrument in the course of somebody's training."""
+"""The instrument during someone's training."""
 
 import math
 import warnings

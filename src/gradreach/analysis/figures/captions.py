@@ -1,4 +1,4 @@
-"""How each kind of figure is read: a fixed paragraph, so that who has read one can read all."""
+"""How to read each kind of figure: a fixed paragraph, so that whoever has read one can read all."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,11 +36,11 @@ READING: dict[Callable[..., Any], str] = {
     gradient_by_lag: (
         "The norm of each example's own gradient against lag, steps back from the last one, relative to its largest: left "
         "before training, right at the best-validation checkpoint. Thin: the median example of every seed (of more than "
-        "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. What was shown "
-        "where a line has fallen far below 1 % has next to no say in what is learned at that moment."
+        "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. Inputs "
+        "where a line is far below 1 % have almost no influence on what is learned at that moment."
     ),
     gradient_through_training: (
-        "From left to right training goes on, from below upwards one looks further back. Bright: the gradient's norm is near "
+        "From left to right training proceeds, from bottom to top lags grow. Bright: the gradient's norm is near "
         "the largest of its epoch; each step of the scale is a factor of ten; darkest: a millionth or less. A dot: the largest "
         f"lag with at least 1 %. Hatched: exactly zero, or not measured. Medians over examples and seeds. {ONE_LENGTH}"
     ),
@@ -71,7 +71,7 @@ READING: dict[Callable[..., Any], str] = {
         "fits. A model without a finished run in a task ranks last there."
     ),
     dots: "Mean of the seeds with its 95 % interval (Student's t); small points are seeds.",
-    gate_shares: "How the values of a gate are shared out: below 0.1, in between, above 0.9; mean over seeds.",
+    gate_shares: "Distribution of a gate's values: below 0.1, in between, above 0.9; mean over seeds.",
     against_known: (
         "Each line is one layer: by how many per cent the factor by which a step back multiplies the gradient is off the "
         "known one, as measured; large: mean of the seeds. A true instrument stays within the band, where the axis is linear; "
@@ -99,14 +99,14 @@ def explained(caption: str, picture: Picture) -> str:
         "Black dots: chance.": any(line.get_label() == "chance" for line in lines),
         "Small points: the seeds.": any(line.get_marker() == "." for line in lines),
         "Hollow and pale: not every planned run has a value there.": any(map(_hollow, lines)),
-        "A dot in a gap: one value between two that are lacking or zero.": any(
+        "A dot in a gap: one value between two that are missing or zero.": any(
             line.get_marker() == LONELY for line in lines
         ),
-        "A cross at the foot: none has.": any(_crossed(line) and line.get_alpha() == PALE for line in lines),
+        "A cross at the foot: no seed has a value.": any(_crossed(line) and line.get_alpha() == PALE for line in lines),
         "A cross: there the run diverged or failed.": any(
             _crossed(line) and line.get_alpha() is None for line in lines
         ),
-        "A pale line: runs are lacking.": any(line.get_alpha() == PALE + 0.2 for line in lines)
+        "A pale line: runs are missing.": any(line.get_alpha() == PALE + 0.2 for line in lines)
         and not any(map(_hollow, lines)),
         "A horizontal line with its band: a model to which the axis does not apply.": any(map(_level, lines)),
         "Shaded, or a grey line: the lengths of training.": any(

@@ -1,4 +1,4 @@
-"""What all figures share: which runs make a point, how complete it is, how it is drawn and what it says."""
+"""What all figures share: which runs make a point, how complete it is, how it is drawn and described."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence

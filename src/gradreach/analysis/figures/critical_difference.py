@@ -1,4 +1,4 @@
-"""Who is ahead over many tasks."""
+"""Mean ranks over many tasks."""
 
 from collections.abc import Sequence
 from pathlib import Path

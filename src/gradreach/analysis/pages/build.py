@@ -1,4 +1,4 @@
-"""Rebuild all that stands under ``results/<experiment>/`` from records, without training."""
+"""Rebuild everything under ``results/<experiment>/`` from records, without training."""
 
 import filecmp
 import json

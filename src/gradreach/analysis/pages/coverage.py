@@ -1,4 +1,4 @@
-"""How much of a sweep there is, of what code, and what chance is."""
+"""How complete a sweep is, by what code, and what chance is."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""``gradreach decide``: what pilots say of a plan, before the seeds that decide are run."""
+"""``gradreach decide``: what pilots say about a plan, before the deciding seeds are run."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A verdict in signs, one a part, for places where there is no room for words; and who makes a claim."""
+"""A verdict in signs, one per part, where there is no room for words; and who makes a claim."""
 
 from collections.abc import Callable, Iterable
 from itertools import groupby

@@ -1,4 +1,4 @@
-"""Two networks on one test set, example by example: seeds and examples both are drawn, and both count."""
+"""Two networks on one test set, example by example: both seeds and examples are random draws."""
 
 import math
 from typing import NamedTuple

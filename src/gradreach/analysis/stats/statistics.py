@@ -1,4 +1,4 @@
-"""What few seeds allow to say. Whatever draws at random is given its generator, so that it says the same every time.
+"""What can be said from few seeds. Random draws use a given generator, so that results repeat.
 
 A value that is not finite counts as absent wherever numbers are averaged, and lowers ``n``, which tables show beside
 every number. Where it is asked whether something was solved, it counts as not solved.

@@ -1,4 +1,4 @@
-"""Effects and what is found of a claim: a verdict with its parts."""
+"""Effects, and the verdict on a claim with its parts."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a page tells of its runs by itself: the budget, the rates that were tried, the seeds, the sizes."""
+"""What a page says about its runs automatically: budget, learning rates tried, seeds, sizes."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How much more one side has of a metric than another, in pairs of runs."""
+"""The difference of a metric between two sides, in pairs of runs."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ BY_EXAMPLE = "test/accuracy"
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(OfRuns):
-    """How much more one side has of a metric than the other, in pairs of runs."""
+    """The difference of a metric between two sides, in pairs of runs."""
 
     b: Where
     paired_by: tuple[str, ...] = ("seed",)
@@ -144,7 +144,7 @@ def compare(
     beside: Beside | None = None,
     outcome: str = "ranks",
 ) -> Comparison:
-    """Declare how much more ``a`` has of a metric than ``b``.
+    """Declare by how much ``a`` exceeds ``b`` in a metric.
 
     Pairs share their seed and what ``over=`` names; one without a partner does not count. The arguments that are not
     told here are those of ``value``.

@@ -1,4 +1,4 @@
-"""What a named sweep means: its question, the claim that it puts to the test, and what is shown of it."""
+"""What a named sweep means: its question, the claim it tests, and what is shown."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a sweep shows that has no ``experiments/<name>.py``: which axes it swept, and what came out along them."""
+"""What a sweep without ``experiments/<name>.py`` shows: its axes, and the results along them."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Parts of a claim: a quantity and its threshold, several of them, or what is arithmetic."""
+"""Parts of a claim: a quantity and its threshold, several of them, or arithmetic."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""A study met before its runs: what cannot be decided is refused, and its rule is kept as a digest."""
+"""A study before its runs: parts that cannot be decided are rejected, and the rule is stored as a digest."""
 
 from collections.abc import Collection
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A table that is asked for once: ``gradreach table --rows model --columns seq_len --value test/accuracy``."""
+"""An ad-hoc table: ``gradreach table --rows model --columns seq_len --value test/accuracy``."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

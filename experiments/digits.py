@@ -47,7 +47,7 @@ STUDY = Study(
         gradient("reach", "reach", "Reach of the gradient, in steps."),
         gradient("half_life", "half-life", "Half-life of the gradient, in steps."),
         figure("metric_against", name="accuracy_by_length"),
-        figure("gradient_by_lag", about="Gradient by the input. Grey: silence.", annotate=silence),
+        figure("gradient_by_lag", about="Gradient with respect to the input. Grey: silence.", annotate=silence),
     ],
     caveats=[
         (

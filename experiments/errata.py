@@ -80,13 +80,17 @@ STUDY = Study(
                 for stage, when in (("start", "before"), ("end", "after"))
             ),
             name="cells",
-            caption="Accuracy, and the gradient by the state.",
+            caption="Accuracy, and the gradient with respect to the state.",
             note="Factor: by what the norm of the gradient, ‖dL/dh_t‖, is multiplied at every step back.",
         ),
         figure(
             "learning_curves", about="Validation accuracy from epoch to epoch; a curve ends where the task is learned."
         ),
-        figure("gradient_by_lag", quantity="h", about="The gradient by the state. The cue is at the far right."),
+        figure(
+            "gradient_by_lag",
+            quantity="h",
+            about="The gradient with respect to the state. The cue is at the far right.",
+        ),
     ],
     caveats=[
         "One task at one length: a cell that fails here fails at what a GRU finds easy; one that succeeds may fail elsewhere.",

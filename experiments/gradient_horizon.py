@@ -105,7 +105,7 @@ STUDY = Study(
             "signed ranks, which take six seeds) lies above zero, to the next that was run, the last of which cuts nothing. No significant "
             "difference: no horizon does, because none costs anything or because seeds are too few. Not learned: without a horizon "
             "less than half of the way from chance to no error. A run that diverged counts as chance. "
-            "Reach: the largest lag at which the gradient by the input has 1 % of its "
+            "Reach: the largest lag at which the gradient with respect to the input has 1 % of its "
             "norm at lag 1, after training.",
         ),
         *(

@@ -13,7 +13,7 @@ STUDY = Study(
     question="How far does the gradient of today's mixers reach, before and after training on recall?",
     about=(
         "One layer each (a Transformer and S4D two), of about equal size, on 40 steps of recall, whose cue is the first: how much of the "
-        "gradient by the input arrives there, at initialization and after training? Beside it, who recalls by content: "
+        "gradient with respect to the input arrives there, at initialization and after training? Beside it, who recalls by content: "
         "four pairs of keys and values, two layers in blocks of a Transformer."
     ),
     answer=Answer("Not decided yet: pilot seeds only.", "12 open"),
@@ -54,7 +54,7 @@ STUDY = Study(
     looks=[12, 18],
     profiles=RECALL,
     show=[
-        figure("gradient_by_lag", where=RECALL, quantity="x", about="The gradient by the input, by lag."),
+        figure("gradient_by_lag", where=RECALL, quantity="x", about="The gradient with respect to the input, by lag."),
         table(
             measure(START, "reach before, steps"),
             measure(END, "reach after, steps"),

@@ -74,7 +74,7 @@ STUDY = Study(
             lines="measured",
             caption="Reach of the gradient before and after training, in steps.",
             note=(
-                "Reach: the largest lag (steps back from the last one) at which the norm of the gradient by the input, ‖dL/dx‖, is "
+                "Reach: the largest lag (steps back from the last one) at which the norm of the gradient with respect to the input, ‖dL/dx‖, is "
                 "at least 1 % of that at lag 1; at most seq_len − 1, where the cue stands."
             ),
         ),

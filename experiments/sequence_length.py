@@ -85,7 +85,7 @@ STUDY = Study(
             table(
                 REACH,
                 name=f"reach_{task}",
-                caption=f"How many steps back the gradient by the input reaches after training, {task}.",
+                caption=f"How many steps back the gradient with respect to the input reaches after training, {task}.",
                 note="The largest lag with at least 1 % of the norm at lag 1; at most seq_len − 1.",
                 columns="seq_len",
                 where={"task": task},

@@ -73,7 +73,7 @@ def by_solved(results: Results) -> pd.DataFrame:
 
 
 def gradient(stage: str) -> list[Any]:
-    """Return what is said of the gradient by the state, each on a line of its own."""
+    """Return what is said of the gradient with respect to the state, each on a line of its own."""
     words = {"half_life": "half-life, steps", "decay": "factor of one step", "reach": "reach, steps"}
     return [
         measure(f"gradient/{stage}/h.{name}", stage, line=line)

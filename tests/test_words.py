@@ -1,4 +1,4 @@
-"""Prose has the field's words, and those that were replaced do not come back; keys, columns and settings keep theirs."""
+"""Prose has the field's words, and replaced ones do not come back; keys, columns and settings keep their names."""
 
 import ast
 import re

@@ -36,7 +36,7 @@ def bptt_terms(layer: LayerTrace) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def bptt_shares(layer: LayerTrace) -> pd.DataFrame:
-    """Say which share of the gradient by each weight each lag contributes.
+    """Say which share of the gradient with respect to each weight each lag contributes.
 
     Returns:
         Columns ``layer, direction, weight, lag, share, log10_norm``, weights named as in ``bptt_terms``. ``share`` is

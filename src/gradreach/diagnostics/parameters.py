@@ -13,7 +13,7 @@ TOTAL = "total"
 
 
 def gradient_norms(model: nn.Module) -> dict[str, float]:
-    """Return the norm of the present gradient by each parameter, by each layer and, as ``total``, by all; in float64.
+    """Return the norm of the present gradient w.r.t. each parameter, each layer and, as ``total``, all; in float64.
 
     A gradient that is not finite gives a norm that is not finite; a parameter without one counts as zero.
 
@@ -32,7 +32,7 @@ class GradientNorms:
 
     - ``model``: whose parameters they are.
     - ``clip_norm``: the total norm above which a step counts as clipped; infinite where nothing is.
-    - ``total``: the norm of the latest step's gradient by all parameters; None where it had none.
+    - ``total``: the norm of the latest step's gradient with respect to all parameters; None where it had none.
 
     >>> network = nn.Linear(2, 1, bias=False)
     >>> norms = GradientNorms(network, clip_norm=1.0)

@@ -190,7 +190,7 @@ class Watcher(Instrument):
             most[place] = max(most.get(place, 0), int(lag))
         if most.keys() == {"input"}:
             self._tell(
-                "no layer gives something at each step of the probe: the gradient by the input alone is measured; name "
+                "no layer has an output at each step of the probe: only the gradient w.r.t. the input is measured; name "
                 "modules that do by layers="
             )
         for place, steps in most.items():

@@ -57,7 +57,7 @@ def reach_and_score(
         results: what is drawn.
         stem: the name of the files, without their ending.
         seq_len: of the left panel; None takes the longest.
-        quantity: ``x``, ``h`` or ``c``: gradient by the input, the hidden state, the cell state.
+        quantity: ``x``, ``h`` or ``c``: gradient with respect to the input, the hidden state, the cell state.
         stage: ``start`` or ``end``: before training, or of the chosen weights.
         by: what makes a line, and the look of a dot.
         measure: the score.

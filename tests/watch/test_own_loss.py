@@ -159,7 +159,7 @@ def test_a_model_without_layers_to_watch_has_the_curve_of_its_input(probe):
     expected = gradient_profile(Mixer().net, Batch(probe[0], None, probe[1]), nn.CrossEntropyLoss(reduction="none"))[
         "median"
     ]
-    with pytest.warns(UserWarning, match="^gradreach: no layer gives something at each step .* name modules"):
+    with pytest.warns(UserWarning, match="^gradreach: no layer has an output at each step .* name modules"):
         found = medians(Mixer(), probe)
     np.testing.assert_allclose(found, expected, atol=1e-11)
 

@@ -190,8 +190,8 @@ class Watcher(Instrument):
             most[place] = max(most.get(place, 0), int(lag))
         if most.keys() == {"input"}:
             self._tell(
-                "no layer has an output at each step of the probe: only the gradient w.r.t. the input is measured; name "
-                "modules that do by layers="
+                "no layer has an output at each step of the probe: only the gradient w.r.t. the input is measured; "
+                "name modules that do by layers="
             )
         for place, steps in most.items():
             reached = named.get(f"gradient/reach/{place}", math.nan)

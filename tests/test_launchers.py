@@ -121,7 +121,7 @@ def test_without_an_address_ray_is_started_here_whatever_cluster_has_left_its_ad
 def test_a_cluster_that_does_not_answer_is_one_clear_error_in_bounded_time(monkeypatch):
     pytest.importorskip("ray", reason="needs the extra gradreach[ray]")
     monkeypatch.setattr(launchers, "ANSWER_SECONDS", 5)
-    with pytest.raises(ConfigError, match=r"^hydra.launcher.init.address=127.0.0.1:1: no Ray answers there \("):
+    with pytest.raises(ConfigError, match=r"^hydra.launcher.init.address=127.0.0.1:1: no Ray cluster answers there \("):
         launchers.where(OmegaConf.create({"address": "127.0.0.1:1"}))
 
 

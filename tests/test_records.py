@@ -139,7 +139,7 @@ def test_a_corrupt_digit_of_the_version_is_damage_and_not_a_newer_gradreach(stor
     path = store.folder(RUN) / "record.json"
     path.write_text(path.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 7'))
     assert store.read(RUN) is None
-    assert "says its checksum; moved to" in capsys.readouterr().err
+    assert "(checksum mismatch); moved to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("strange", ["record.json", "."])

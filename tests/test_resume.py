@@ -297,7 +297,7 @@ def test_a_sweep_that_is_asked_to_stop_lets_its_workers_save(tmp_path, number):
     records = [store.read(run_id) for run_id in ids(store)]
     assert [record["status"] for record in records] == ["interrupted"] * len(records)
     assert all(store.checkpoint(record["run_id"]).exists() for record in records)
-    assert "the same line goes on from here" in (tmp_path / "output.txt").read_text()
+    assert "re-run the same command to resume" in (tmp_path / "output.txt").read_text()
     assert all_gone(driver.pid)
 
 

@@ -339,9 +339,7 @@ def test_long_tables_that_are_empty_or_none_are_one_line(gradreach, project, nam
         assert f"{name}: " in one_line(err)
         assert said in one_line(err)
     path.write_text(head + "\n", encoding="utf-8")
-    assert (
-        "is empty, though 20 runs should stand in it" in gradreach("export", "x.csv", "digits", "--table", name[:-4])[2]
-    )
+    assert "is empty, though 20 runs should be in it" in gradreach("export", "x.csv", "digits", "--table", name[:-4])[2]
 
 
 @pytest.mark.parametrize("name", ["profiles.csv", "history.csv"])

@@ -118,7 +118,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
         ("a.csv", b"label,text\n" + b"1,x\n" * 20, {}, "a.csv: all 20 texts are of class '1'"),
         ("a.csv", b"label,text\n1,x\n1,\xe9t\xe9\n", {}, "a.csv: line 3 is not utf-8 (byte 0xe9); set task.encoding"),
         ("a.csv", b"label,text\n1,x\n", {"encoding": "klingon"}, "task.encoding=klingon: there is no such encoding"),
-        ("a.csv", b'label,text\n1,"x\n0,y\n1,z\n', {}, "a.csv: what begins in line 2 cannot be read"),
+        ("a.csv", b'label,text\n1,"x\n0,y\n1,z\n', {}, "a.csv: the row that begins in line 2 cannot be read"),
         ("a.csv", b"label,text\n" + b"1,x\n" * 11, {"max_rows": 10}, "a.csv: more than task.max_rows=10 rows"),
         ("a.jsonl", b'{"label": 1, "text": "x"}\nnot json\n', {}, "a.jsonl: line 2 is not JSON"),
         ("a.jsonl", b'{"label": 1, "text": 5}\n', {}, "a.jsonl: line 1: 'text' is not a text but 5"),

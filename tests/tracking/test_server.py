@@ -477,14 +477,14 @@ def test_runs_are_rebuilt_from_their_records_and_none_is_doubled(do, by_place, m
     told, noted = capsys.readouterr()
     assert "2 runs are rebuilt from their records" in told
     assert "2 of 2 runs sent" in told
-    assert "not heeded" not in noted
+    assert "is ignored" not in noted
     assert not any(run.run_id in told for run in (there, agents))
     for run in (untracked, lost):
         arrived(by_place, results, run.run_id)
     lines = sum(len(store_rows(results, run.run_id)) + 2 for run in (untracked, lost))
     assert by_place.lines() == before + lines
     assert sync(results, [untracked.run_id], 2, by_place.url, OURS)
-    assert "the server has all runs of which there are records" in capsys.readouterr().out
+    assert "the server has every recorded run" in capsys.readouterr().out
     with pytest.raises(ConfigError, match=r"^nobody: no runs of it in .*, and no run of that id"):
         sync(results, ["nobody"], 2, by_place.url, OURS)
 

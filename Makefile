@@ -66,7 +66,7 @@ site: .venv/installed-site ## build the site into build/site: pages in two langu
 	@$(BIN)/python -m sphinx --fail-on-warning --quiet -c docs/site -d build/doctrees . build/site
 	@echo "the site: build/site/index.html"
 
-lock: .venv/installed ## choose the versions of requirements.lock anew
+lock: .venv/installed ## update requirements.lock
 	@$(INSTALL) uv $(OR_SAY_WHY)
 	@echo "torch==2.13.0" > .venv/pinned.txt
 	@{ echo '# Every version that set-up may install; pip reads this file as its constraints. Made by `make lock`.'; \

@@ -84,7 +84,7 @@ def median_row(
 
 @dataclass(frozen=True)
 class Patience:
-    """How often something is measured: so many rounds, then more while a budget is open, as long as time is left."""
+    """How often something is measured: this many rounds, then more while a budget is open, as long as time is left."""
 
     rounds: int = 3
     most: int = 15

@@ -16,7 +16,7 @@ RUN_PY = str(PROJECT / "run.py")
 
 
 class Sweep(NamedTuple):
-    """Every architecture with so many seeds, at one size; by hand only so many of them are done."""
+    """Every architecture with this many seeds, at one size; by hand only this many of them are done."""
 
     seeds: int
     by_hand: int

@@ -1,7 +1,7 @@
 """Whether kernels and flushing change what is learned: ``python -m benchmarks.trajectories``, some minutes.
 
 They change sums by rounding, training amplifies it, and after some epochs two runs of one seed are two draws. Over many
-seeds the test accuracies must not be told apart: paired by seed, signed ranks, and the interval of the mean difference.
+seeds the test accuracies must not differ significantly: paired by seed, signed ranks, interval of the mean difference.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ def page(found: pd.DataFrame, seconds: float) -> str:
     apart = found[found["p"] < 0.05]
     told = "; ".join(f"{row.model}, T = {row.seq_len}, {row.change}" for row in apart.itertuples())
     looked = " and ".join(dict.fromkeys(found["change"]))
-    answer = f"Told apart: {told}." if told else f"No accuracies are told apart: {looked}."
+    answer = f"Significant difference: {told}." if told else f"No significant difference: {looked}."
     lines = [
         (
             row["change"], row["model"], str(row["seq_len"]), str(row["seeds"]), str(row["same bits"]),

@@ -29,7 +29,7 @@ REFERENCES = {
 
 Drawn from seed 0 and recorded by every run, whatever its model and seed: all have the same numbers.
 
-Two are limits: over 1,000 and 400 steps vectors that start elsewhere leave a trace of some 1 / steps.
+Two are limits: over 1,000 and 400 steps other initial vectors leave a trace of some 1 / steps.
 """
 
 
@@ -43,7 +43,7 @@ def names(runs: pd.DataFrame) -> pd.Series:
 STUDY = Study(
     question="Calibration: does the instrument read true?",
     about=(
-        "Layers of which it is known, without any measurement, by what one step back multiplies the gradient. The "
+        "Layers for which the factor of one step back is known without any measurement. The "
         "instrument must find it twice: as the slope of the profile, and as the largest Lyapunov exponent."
     ),
     answer=Answer("It agrees with every calculation; seeds are too few yet.", "9 supported, 6 open"),
@@ -103,29 +103,29 @@ STUDY = Study(
     caveats=[
         (
             "The models of the runs have only what settings can express: diagonal matrices and multiples of the identity, the "
-            "same at every step, whose products commute. What is drawn beside them does not commute: gradreach.diagnostics.references, "
-            "recorded by every run. Two of its parts are limits, in which a start leaves a trace of some 1 / steps; all others hold "
+            "same at every step, whose products commute. The drawn layers beside them do not commute: gradreach.diagnostics.references, "
+            "recorded by every run. Two of its parts are limits, in which initial vectors leave a trace of some 1 / steps; all others hold "
             "to rounding. Disagreements are relative to numbers above 1."
         ),
         (
-            "The records tell of the instrument that made them; of today's, tests/diagnostics/test_exact_references.py measures "
-            "the same at every commit, against stricter bounds."
+            "The records describe the instrument that made them; tests/diagnostics/test_exact_references.py measures "
+            "today's at every commit, against stricter bounds."
         ),
         (
-            "Multiples of the identity are shown, not judged: their states are small, but not zero, and tanh' below 1 "
-            "takes from the factor, the more the larger it is. Multiples of rotations without tanh are judged exactly."
+            "Multiples of the identity are shown, not judged: their states are small, but not zero, and tanh' below "
+            "1 reduces the factor, the more the larger it is. Multiples of rotations without tanh are judged exactly."
         ),
-        "All references decay as exponentials, or do not decay: a curve that is none has no factor, here or anywhere.",
-        "These layers are small and untrained; what is measured after training goes through the same code.",
+        "All references decay as exponentials, or do not decay: a curve that does not has no factor, here or anywhere.",
+        "These layers are small and untrained; measurements after training use the same code.",
     ],
     changed=[
         (
-            "Exact references were tests alone; they are parts, and stand in the records of runs. Runs might be off by 0.2 %, by pilots of the "
-            "identity, which is judged no more; gates may be by the rounding of float32."
+            "Exact references were only tests; now they are parts, stored in the records of runs. The tolerance for runs was 0.2 %, from pilots of "
+            "the identity, which is no longer judged; gates may be off by float32 rounding."
         ),
         (
-            "1/√3, the limit of wide matrices of U(±1/√width), is no reference for the matrices that were drawn, and is judged "
-            "no more. MNIST-1D never reads a gradient: it is a claim of its own (mnist1d)."
+            "1/√3, the limit of wide matrices of U(±1/√width), is not a reference for the matrices that were drawn, and is no "
+            "longer judged. MNIST-1D never reads a gradient: it is a claim of its own (mnist1d)."
         ),
     ],
 )

@@ -30,7 +30,7 @@ def gradient(summary: str, words: str, caption: str) -> Any:
 
 GRADIENT = (
     "The gradient is each example's own: by the input, ‖dL/dx_t‖, or by the hidden state, ‖dL/dh_t‖ (the total "
-    "derivative), before training (start) and of the weights that validation chose (end). Lag counts steps back from the "
+    "derivative), before training (start) and of the best-validation checkpoint (end). Lag counts steps back from the "
     "last one. Reach: the largest lag at which the norm is at least 1 % of that at lag 1, at most seq_len − 1; where the "
     "norm at lag 1 is exactly zero, as with max pooling, the largest lag at which any gradient arrives. From three seeds "
     "an interval is wide, and may exceed what is possible."
@@ -47,7 +47,7 @@ STUDY = Study(
         gradient("reach", "reach", "Reach of the gradient, in steps."),
         gradient("half_life", "half-life", "Half-life of the gradient, in steps."),
         figure("metric_against", name="accuracy_by_length"),
-        figure("gradient_by_lag", about="Gradient by the input. Grey: silence.", annotate=silence),
+        figure("gradient_by_lag", about="Gradient with respect to the input. Grey: silence.", annotate=silence),
     ],
     caveats=[
         (
@@ -59,8 +59,8 @@ STUDY = Study(
             "read by a maximum over all steps, so it need not."
         ),
         (
-            "Where the gradient before training does not reach back to the digit, the digit has next to no say in the first "
-            "steps of learning; training can carry the gradient back to it, or not: compare start and end with the "
+            "Where the gradient before training does not reach back to the digit, the digit has almost no influence on the "
+            "first steps of learning; training may or may not carry the gradient back to it: compare start and end with the "
             "accuracies."
         ),
     ],

@@ -69,8 +69,8 @@ STUDY = Study(
             "seeds",
             seed_by_seed,
             "Seeds that learned the task, and after how many epochs.",
-            f"Learned: at least {LEARNED} % of the validation split right, which ends training. The others were trained to the end "
-            "of their budget, or diverged.",
+            f"Learned: at least {LEARNED} % of the validation split right, which ends training. The others used up their "
+            "budget, or diverged.",
         ),
         table(
             measure("test/accuracy", "accuracy, %"),
@@ -80,17 +80,21 @@ STUDY = Study(
                 for stage, when in (("start", "before"), ("end", "after"))
             ),
             name="cells",
-            caption="Accuracy, and the gradient by the state.",
+            caption="Accuracy, and the gradient with respect to the state.",
             note="Factor: by what the norm of the gradient, ‖dL/dh_t‖, is multiplied at every step back.",
         ),
         figure(
             "learning_curves", about="Validation accuracy from epoch to epoch; a curve ends where the task is learned."
         ),
-        figure("gradient_by_lag", quantity="h", about="The gradient by the state. The cue stands at the far right."),
+        figure(
+            "gradient_by_lag",
+            quantity="h",
+            about="The gradient with respect to the state. The cue is at the far right.",
+        ),
     ],
     caveats=[
-        "One task at one length: a cell that fails here fails at what a GRU finds easy, and one that does not may elsewhere.",
-        "Seeds that have not learned it are censored: with a larger budget more would. Both cells of a pair have the same.",
+        "One task at one length: a cell that fails here fails at what a GRU finds easy; one that succeeds may fail elsewhere.",
+        "Seeds that have not learned it are censored: with a larger budget more would. Both cells of a pair have the same budget.",
         (
             f"{MARGIN} points is a wide margin: two cells that count as the same may differ by one seed in five. Less could not "
             "be shown by 27 pairs."

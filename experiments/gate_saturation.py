@@ -67,8 +67,8 @@ STUDY = Study(
         original="LSTM与RNN区别就在于tanh变成了tanh'σ(x)，他的图像如下，大部分的数值要么0要么1",
         expect=(
             "No. tanh' is near 1 only around 0, where σ is one half, so that the curve never comes near 1. With torch's "
-            "start gates stand near 0.5; a forget bias of 3 opens them. Gates near 1, by a bias or by learning, keep the "
-            "gradient: that is no switch between 0 and 1."
+            "initialization gates stand near 0.5; a forget bias of 3 opens them. Gates near 1, by a bias or by learning, keep the "
+            "gradient: that is not a switch between 0 and 1."
         ),
         expect_source="F. Gers et al. 2000; R. Jozefowicz et al. 2015; K. Greff et al. 2017",
         parts={
@@ -94,16 +94,16 @@ STUDY = Study(
             ),
             name="saturation",
             caption="Share of values below 0.1, and above 0.9, in per cent.",
-            note="tanh'·f: of the simplified cell (1 − s_t²)·f_t, of an LSTM tanh'(c_t)·f_t, which is none of its paths.",
+            note="tanh'·f: of the simplified cell (1 − s_t²)·f_t, of an LSTM tanh'(c_t)·f_t, which is not one of its paths.",
             rows=("task", "architecture"),
-            lines="of",
+            lines="quantity",
         ),
         table(
             measure("test/accuracy", "accuracy, %", best=None),
             measure("test/mse", "squared error", best=None),
             *(measure(f"gradient/{stage}/h.decay", f"factor of one step, {when}") for stage, when in STAGES.items()),
             name="trained",
-            caption="What was learned, and by which gradient.",
+            caption="Accuracy, and the gradient behind it.",
             rows=("task", "architecture"),
         ),
         figure(
@@ -111,24 +111,24 @@ STUDY = Study(
             name="shares",
             by="setting",
             gates={gate: FACTORS[gate] for gate in ("notes", "f")},
-            about="The claim is right where both ends together pass the threshold.",
+            about="The claim holds where both ends together exceed the threshold.",
             threshold=50,
         ),
     ],
     caveats=[
-        "Near 0 is below 0.1, near 1 above 0.9, mostly is more than half: conventions, as the notes give none. Shares are "
+        "Near 0 means below 0.1, near 1 above 0.9, mostly more than half: our conventions, as the notes give none. Shares are "
         "of values over units, steps and 16 examples.",
         (
-            "Mostly near 0 or 1 holds also of a factor that is near 1 alone, as a forget gate with bias 3, or near 0 alone: "
-            "“some vanish, some are kept” needs both. Each part names the two sides."
+            "“Mostly near 0 or 1” also holds for a factor that is only near 1, such as a forget gate with bias 3, or only near "
+            "0: “some vanish, some are kept” needs both. Each part names the two sides."
         ),
-        "What a direct path multiplies by is not the whole step Jacobian: gates depend on the state too.",
-        "The notes do not say what the gates of their simplified cell are: here they are those of an LSTM.",
+        "The factor of a direct path is not the whole step Jacobian: gates depend on the state too.",
+        "The notes do not define the gates of their simplified cell: here they are those of an LSTM.",
     ],
     changed=[
         (
-            "One part was the mean over three starts, and rested on tanh'(c)·f, which multiplies no path of an LSTM: the "
-            "curve, the simplified cell and the forget gate of each start are judged apart now."
+            "One part was the mean over three initializations, and rested on tanh'(c)·f, which multiplies no path of an LSTM: the "
+            "curve, the simplified cell and the forget gate of each initialization are judged apart now."
         ),
     ],
 )

@@ -16,7 +16,7 @@ def horizon(runs: pd.DataFrame) -> pd.Series:
 
 
 def cut_too_short(runs: pd.DataFrame) -> pd.Series:
-    """Return of every horizon whether it is told apart from none: whether what it costs has an interval above zero."""
+    """Return of every horizon whether it costs accuracy significantly: whether the interval is above zero."""
     scores = runs.pivot_table(index="seed", columns="horizon", values="score")
     costs = scores.rsub(scores[scores.columns.max()], axis=0).iloc[:, :-1]
     return costs.apply(lambda cost: effect_of("", cost.to_numpy(float), outcome="ranks").low > 0)
@@ -40,7 +40,7 @@ def needed(results: Results) -> pd.DataFrame:
             least = short.index[short].max()
             between = f"{least} to {tried[tried.index(least) + 1]}"
         else:
-            between = "not told apart"
+            between = "no significant difference"
         rows.append(
             {
                 "task": task,
@@ -59,10 +59,9 @@ def needed(results: Results) -> pd.DataFrame:
 STUDY = Study(
     question="How far must the gradient reach for a network to learn?",
     about=(
-        "Each loss is sent back to lag k at most, k steps from the one that is read; what lies further back still changes the "
-        "answer, but gets no gradient at all. From which horizon k on does a network learn as well as without one? What is "
-        "measured elsewhere is how far the gradient reaches after training, which goes along with accuracy; here the reach is "
-        "set, so that it is a cause."
+        "Each loss is sent back to lag k at most, k steps from the one that is read; earlier steps still affect the "
+        "answer, but get no gradient at all. From which horizon k on does a network learn as well as without one? Elsewhere "
+        "we measure how far the gradient reaches after training, which correlates with accuracy; here the reach is set, so that it is a cause."
     ),
     answer=Answer(
         "Not decided yet: pilot seeds only.",
@@ -78,7 +77,7 @@ STUDY = Study(
         title="A cue is learned up to the gradient's end",
         expect=(
             "Truncated backpropagation learns nothing longer than its horizon unless a state happens to keep it: the first "
-            "states of a network whose memory is long from its start may do so."
+            "states of a network whose memory is long from initialization may do so."
         ),
         expect_source="R. J. Williams and J. Peng 1990; H. Jaeger 2001 (echo states)",
         parts={
@@ -101,12 +100,12 @@ STUDY = Study(
         computed(
             "needed",
             needed,
-            "Between which horizons a network begins to do as well as without one, beside how far its gradient reaches.",
-            "Needed: from the longest horizon that is told apart from none, as the 95 % interval of what it costs (seed by seed, "
-            "signed ranks, which take six seeds) lies above zero, to the next that was tried, the last of which cuts nothing. Not "
-            "told apart: no horizon is, be it that none costs anything or that seeds are too few. Not learned: without a horizon "
+            "The horizons between which a network begins to do as well as without one, and how far its gradient reaches.",
+            "Needed: from the longest horizon that costs significantly, as the 95 % interval of what it costs (seed by seed, "
+            "signed ranks, which take six seeds) lies above zero, to the next that was run, the last of which cuts nothing. No significant "
+            "difference: no horizon does, because none costs anything or because seeds are too few. Not learned: without a horizon "
             "less than half of the way from chance to no error. A run that diverged counts as chance. "
-            "Reach: the largest lag at which the gradient by the input has 1 % of its "
+            "Reach: the largest lag at which the gradient with respect to the input has 1 % of its "
             "norm at lag 1, after training.",
         ),
         *(
@@ -128,29 +127,29 @@ STUDY = Study(
             "runs without one: nothing is cut."
         ),
         (
-            "A horizon cuts the gradient, not the state: what a network keeps from the first step on by itself can be read "
-            "from within the horizon. Chrono starts with a memory as long as the sequence, a GRU does not."
+            "A horizon cuts the gradient, not the state: what a network keeps on its own from the first step can be "
+            "read within the horizon. Chrono has a memory as long as the sequence from initialization, a GRU does not."
         ),
         (
-            "The judged networks were chosen after pilots (seeds 0 and 1), which already suggest an outcome: the GRU bears "
-            "the claim out, the LSTM with chrono does not – it recalled the cue one step beyond its gradient, and with a horizon of "
+            "The judged networks were chosen after pilots (seeds 0 and 1), which already suggest an outcome: the GRU "
+            "confirms the claim, the LSTM with chrono does not – it recalled the cue one step beyond its gradient, and with a horizon of "
             "5 steps too (table “By horizon: recall”). That speaks against “only where” as a cause: a state that keeps the cue "
             "by itself needs no gradient that reaches it."
         ),
         (
-            "Judged are the networks that learn recall with their whole gradient at every pilot seed. An RNN does so at some, an "
-            "LSTM with torch's start at none in this budget: both are shown, as are adding and the digits."
+            "We judge the networks that learn recall with their whole gradient at every pilot seed. An RNN does so at some, an "
+            "LSTM with torch's initialization at none in this budget: both are shown, as are adding and the digits."
         ),
-        "Three tasks at one length each; of adding and the digits six seeds, which decide nothing.",
+        "Three tasks at one length each; adding and the digits have six seeds, which decide nothing.",
     ],
     changed=[
         (
-            "In pilots (seeds 0 and 1) an RNN was judged too: it may learn recall or not with its whole gradient, so that no "
-            "planned number of seeds would have decided what a horizon does to it. The claim was put as one of all networks."
+            "In pilots (seeds 0 and 1) an RNN was judged too: even with its whole gradient it may or may not learn recall, so "
+            "that no planned number of seeds would have decided what a horizon does to it. The claim was about all networks."
         ),
         (
-            "The needed horizon was the shortest whose mean stayed near that without one, with no interval; it is a range "
-            "now, by intervals. 24 seeds had been planned; by gradreach decide C18 the parts ask for 31."
+            "The needed horizon was the shortest whose mean stayed near that without one, with no interval; now it is a "
+            "range, from intervals. 24 seeds had been planned; by gradreach decide C18 the parts ask for 31."
         ),
     ],
 )

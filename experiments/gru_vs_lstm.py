@@ -175,10 +175,10 @@ STUDY = Study(
             measure(GAP, "gap, points"),
             measure("test/mse", "squared error", best=None),
             name="accuracy",
-            caption="What was learned (of adding: mean squared error, chance 1/6).",
+            caption="Scores (adding: mean squared error, chance 1/6).",
             note=(
-                "Training: of the epoch that validation chose. Two numbers under “parameters”: with fewer examples of TREC "
-                "there are fewer words to have an embedding for."
+                "Training: at the best-validation checkpoint. Two numbers under “parameters”: with fewer "
+                "examples TREC has fewer words to embed."
             ),
             rows=("task", "architecture", "examples"),
             where=PAIR,
@@ -203,10 +203,10 @@ STUDY = Study(
                 )
             ),
             name="coupling",
-            caption="How i + f − 1 is distributed in an LSTM, over examples, steps and units: 0 where one gate does for both.",
+            caption="Distribution of i + f − 1 in an LSTM over examples, steps and units: 0 where one gate does the work of both.",
             note=(
-                "Where both gates stand at ½, as at torch's start, i + f − 1 is small without any coupling; the correlation, "
-                "−1 where they are coupled, tells it from that."
+                "Where both gates stand at ½, as at torch's initialization, i + f − 1 is small without any coupling; the correlation, "
+                "−1 where they are coupled, distinguishes the two."
             ),
             rows=("task", "architecture"),
             lines="when",
@@ -216,13 +216,13 @@ STUDY = Study(
             measure("train/accuracy", "training accuracy, %", best=None),
             measure("test/accuracy", "test accuracy, %"),
             name="gates",
-            caption=f"MNIST-1D, {MANY:,} examples: a gate less, and other starts of the LSTM.",
+            caption=f"MNIST-1D, {MANY:,} examples: a gate less, and other initializations of the LSTM.",
             where=FAIR,
         ),
         figure(
             "dots",
             about=(
-                "Test accuracy on MNIST-1D and TREC by number of examples, at equal width; the LSTM with torch's start where it "
+                "Test accuracy on MNIST-1D and TREC by number of examples, at equal width; the LSTM with torch's initialization where it "
                 "was run."
             ),
             where=PAIR | OF_CLASSES | {"architecture": [GRU, LSTM, "lstm"]},
@@ -232,7 +232,7 @@ STUDY = Study(
         figure(
             "dots",
             name="gap",
-            about="By how much training accuracy is ahead of test accuracy: the larger, the more is overfitted.",
+            about="Training minus test accuracy: the larger, the more overfitting.",
             where=PAIR | OF_CLASSES,
             by="setting",
             beside="architecture",
@@ -241,51 +241,51 @@ STUDY = Study(
     ],
     caveats=[
         (
-            "That nobody agrees on which is better is the notes' word on other people. Tested is what would make them agree: "
-            f"one cell that is better, however little, on both MNIST-1D and TREC with {MANY:,} examples (on adding there is no "
-            f"room), at more than {AHEAD} % of the seeds. Two cells that are alike are each so at a quarter of the seeds, a clear "
+            "The notes say that people do not agree on which is better. We test what would make them agree: one "
+            f"cell that is better, however little, on both MNIST-1D and TREC with {MANY:,} examples (on adding there is no "
+            f"room), at more than {AHEAD} % of the seeds. Each of two equal cells is so at a quarter of the seeds, a clear "
             "winner at nearly all. Of 24 seeds at most 6 support such a part and at least 23 refute it: in between it stays "
-            "open, as of a cell that is better more often than not."
+            "open, as for a cell that is better more often than not."
         ),
         (
             "The notes also say that an LSTM's input and forget gate correspond to a GRU's update gate, and that the reset gate "
-            "acts on the state: so it is by the equations (tests). Whether a trained LSTM couples its gates, and what coupled "
+            "acts on the state: the equations say so (tests). Whether a trained LSTM couples its gates, and what coupled "
             "gates or a reset gate are worth, are our questions."
         ),
         (
-            "Judged is the LSTM with forget bias 1, as its users start it; with torch's start it learns MNIST-1D later, "
-            "which an earlier form of this study took for a weakness of the cell."
+            "We judge the LSTM with forget bias 1, the usual initialization; with torch's initialization it learns MNIST-1D later, "
+            "which an earlier version of this study took for a weakness of the cell."
         ),
         (
             "Where training accuracy is low too, a cell has not learned the task in this budget; one that learns less also "
             "overfits less. With few examples compare training accuracies before gaps."
         ),
-        "On adding both come near zero error with many examples: there is no room to judge, so the ratio is shown alone.",
+        "On adding both come near zero error with many examples: there is no room to judge, so only the ratio is shown.",
         (
             "Times are those of one machine, one width (32), 30 to 40 steps and batches of 50; they are of torch's layers, "
-            "of which oneDNN runs the LSTM and torch's own loop the GRU: of implementations, not of cells."
+            "where oneDNN runs the LSTM and torch's own loop the GRU: they compare implementations, not cells."
         ),
-        "Equal size is compared on MNIST-1D alone; of TREC the embedding makes up most of the parameters.",
+        "Equal size is compared on MNIST-1D only; on TREC the embedding has most of the parameters.",
         (
-            "“Coupled” means within ±0.1 of i + f = 1. Forget bias 1 starts at 0.23 above it, so that an LSTM has to move "
-            "there; the threshold, and the start, are conventions."
+            "“Coupled” means within ±0.1 of i + f = 1. At initialization forget bias 1 is 0.23 above it, so that an LSTM has to move "
+            "there; the threshold, and the initialization, are conventions."
         ),
-        "Three tasks of up to 40 steps; what needs long memory is C3's.",
+        "Three tasks of up to 40 steps; long memory is the subject of C3.",
         "MNIST-1D is read at the last step here, which is harder than in its published table.",
     ],
     changed=[
         (
-            "“Better on every task” was of three tasks, adding too, where both are near zero error, and of half of the seeds: "
-            f"two cells that are alike meet that at one seed of eight, and next to nothing could have refuted it. The bar of {AHEAD} % "
+            "“Better on every task” covered three tasks, including adding, where both are near zero error, and half of the "
+            f"seeds: two equal cells meet that at one seed in eight, and almost nothing could have refuted it. The bar of {AHEAD} % "
             "is where 24 seeds can decide either way (exact binomial), whatever pilots showed."
         ),
         (
-            "Judged task by task, with forget bias 1, as a mean over MNIST-1D (−20.5 points) and TREC (−1.2) was of neither; "
-            "with times measured side by side, as those of the runs were of other load; gates are new."
+            "Judged task by task, with forget bias 1, as a mean over MNIST-1D (−20.5 points) and TREC (−1.2) described "
+            "neither; with times measured side by side, as those of the runs included other load; gates are new."
         ),
         (
-            f"That both are equally accurate to {NEAR} points stood for “no agreement on which is better”, which says less; "
-            "what the notes do not say is an aside."
+            f"Equal accuracy within {NEAR} points stood for “no agreement on which is better”, which says less; it is an "
+            "aside now, as the notes do not say it."
         ),
     ],
 )

@@ -59,7 +59,7 @@ def lag_by_lag(results: Results) -> list[dict[str, Any]]:
             "c": [lag for lag, effect in effects.items() if effect.high < 0],
         }
         said = (f"{part} tells more at lag {', '.join(lags)}" for part, lags in more.items() if lags)
-        words = "; ".join(said) or "not told apart at any lag"
+        words = "; ".join(said) or "no significant difference at any lag"
         cells = {
             f"lag {lag}": f"{number(e.value, '.3f')} ± {number(e.high - e.value, '.3f')}" for lag, e in effects.items()
         }
@@ -86,7 +86,12 @@ def differences(results: Results) -> pd.DataFrame:
     rows = []
     for (what, (more, less, of)), task, which in product(STATEMENTS.items(), TASKS, ("all", "solved")):
         runs = results.where(SOLVED) if which == "solved" else results
-        row: dict[str, object] = {"of": of, "difference": f"{PARTS[more]} − {PARTS[less]}", "task": task, "runs": which}
+        row: dict[str, object] = {
+            "quantity": of,
+            "difference": f"{PARTS[more]} − {PARTS[less]}",
+            "task": task,
+            "runs": which,
+        }
         for stage, when in STAGES.items():
             _, middle, low, high, n, *_ = excess(what, stage, where={"task": task}).of(runs)
             row |= {when: middle, f"{when}, from": low, f"{when}, to": high, "n": n}
@@ -105,7 +110,7 @@ def means(results: Results, by: str, head: str) -> pd.DataFrame:
 
 STUDY = Study(
     question="Does the hidden state tell what has been, and the cell what will be needed?",
-    about="What does a linear map read from h, and what from c: the inputs some steps back, and the target at the end?",
+    about="What can a linear map read from h, and what from c: the inputs some steps back, and the target at the end?",
     answer=Answer("Not decided yet: pilot seeds only.", "4 open"),
     architecture={"model.forget_bias": "b={:g}"},
     solved={"val/accuracy": 90, "val/mse": 0.017},
@@ -135,7 +140,7 @@ STUDY = Study(
         computed(
             "differences",
             differences,
-            "By how much more R² the part tells that should tell more.",
+            "By how much the R² of the part that should tell more exceeds that of the other.",
             f"Middle of the differences within runs, with its 95 % interval (signed ranks). Above {MARGIN}: as the notes say.",
         ),
         table(
@@ -147,7 +152,7 @@ STUDY = Study(
             caption="R² of a linear map from h and from c, on examples that it was not fitted to.",
             note="Inputs: mean over lags and positions; target: over the positions before the end.",
             rows="task",
-            lines="of",
+            lines="quantity",
         ),
         computed("by_lag", partial(means, by="lag", head="lag {:g}"), "R² of the input some steps back."),
         computed(
@@ -166,7 +171,7 @@ STUDY = Study(
             measure("test/mse", "squared error", best=None),
             measure("solved", "solved, %"),
             name="trained",
-            caption="What was learned; of adding the squared error, chance 1/6.",
+            caption="Scores; adding: squared error, chance 1/6.",
             rows="task",
         ),
         figure(
@@ -176,32 +181,32 @@ STUDY = Study(
         ),
     ],
     caveats=[
-        "“Stores” is read as: a linear map finds it. A state can hold more; but an LSTM reads h and c by matrices too.",
+        "We read “stores” as: a linear map finds it. A state can hold more; but an LSTM too reads h and c by matrices.",
         (
             "All seeds count, also those that have not solved their task (90 % accuracy, or a tenth of chance's squared "
-            "error): to leave them out would be to choose by the outcome. Of the solved alone: the first table."
+            "error): leaving them out would be selecting by the outcome. The first table has the solved ones alone."
         ),
         (
-            "In recall the target is a past input too, the first; none of the lags falls on it. A network that solves it keeps "
-            "the target in h as well as in c; one that does not yet may keep it in c alone, so that a few seeds that fail can "
+            "In recall the target is also a past input, the first; none of the lags falls on it. A network that solves it keeps "
+            "the target in h as well as in c; one that does not yet may keep it in c alone, so that a few failing seeds can "
             "keep the part open."
         ),
-        "In adding the target is not known before both marks have passed, which caps R² for h and c alike.",
+        "In adding the target is not known before both marks have passed, which caps R² for both h and c.",
         (
-            "One cell, one start (forget bias 1), one width and two tasks; what needs 30 steps of memory may ask the state "
-            "for other things than language does, which the notes have in mind."
+            "One cell, one initialization (forget bias 1), one width and two tasks; 30 steps of memory may demand other things "
+            "of the state than language, which the notes have in mind."
         ),
         (
-            "On recall the plan finds large effects only: whether one seed in a few fails to solve it decides more than what the "
+            "On recall the plan finds only large effects: whether a few seeds fail to solve it matters more than what the "
             "claim is about. By gradreach decide C4 the hidden state's part would need more than 400 seeds, the cell's 177: with "
             "24 expect both to stay open."
         ),
-        "A mean over lags hides that h tells more at some and c at others: beside the part stands at which.",
+        "A mean over lags hides that h tells more at some and c at others: they are listed beside the part.",
     ],
     changed=[
         "2,000 steps and ten seeds; at first 1,500 and eight, with which too few solved recall. All are pilots now.",
         (
-            "All seeds count; only those that had solved their task did, a choice by the outcome. A part on recall was refuted "
+            "All seeds count; before, only those that had solved their task did, a selection by the outcome. A part on recall was refuted "
             "at an R² of 0.998, where there is no room."
         ),
     ],

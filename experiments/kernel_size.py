@@ -56,8 +56,8 @@ def gain_of_odd(task: str) -> Quantity:
 
 
 STUDY = Study(
-    question="Odd and even kernels: where do they look, and what do they get?",
-    about="Does an even kernel shift what is seen, does that cost accuracy, and which size is best?",
+    question="Odd and even kernels: where do they look, and how accurate are they?",
+    about="Does an even kernel shift the view, does that cost accuracy, and which size is best?",
     answer=Answer(
         "Only odd ones pad evenly, yes; shifts not decided yet.",
         "2 open, supported, 3 open",
@@ -133,17 +133,17 @@ STUDY = Study(
     ],
     caveats=[
         (
-            "The notes speak of images; ours is one-dimensional. In two dimensions an even kernel shifts the centre along "
-            "both axes; that weights can move is so there too."
+            "The notes speak of images; ours is one-dimensional. In two dimensions an even kernel shifts the centre "
+            "along both axes; there too weights can move."
         ),
         (
-            "The part on accuracy: kernels of 3 to 7, each minus the mean of its two neighbours; half of odd − even. Accuracy "
-            "bends as kernels grow, which lifts odd and even ones alike; the difference is free of it."
+            "The part on accuracy: kernels of 3 to 7, each minus the mean of its two neighbours; half of odd − even. The "
+            "curvature of accuracy in kernel size lifts odd and even ones equally; the difference is free of it."
         ),
-        "The number of parameters grows with the kernel and is not equalised.",
+        "The number of parameters grows with the kernel and is not equalized.",
         "The centre of TREC, whose inputs are words, is not measured.",
         (
-            "Judged is the mean over kernels, depths and tasks, by seed. A single network with a wide odd kernel may be as far "
+            "We judge the mean over kernels, depths and tasks, by seed. A single network with a wide odd kernel may be as far "
             "off its centre as one with an even kernel, by its drawn weights, but to either side (the table)."
         ),
     ],
@@ -155,8 +155,8 @@ STUDY = Study(
         "A sixth seed was added when five had been seen, and four more when six had; no verdict changed. All are pilots now.",
         "The part on accuracy was a mean over three tasks; each task is judged on its own, and none makes the claim's state.",
         (
-            "The shift was judged without its sign, which chance alone makes more than zero, and with the kernel of one step; "
-            "that odd kernels alone are padded evenly was no part."
+            "The shift was judged without its sign, which makes it positive by chance, and with the kernel of one "
+            "step; that only odd kernels pad evenly was not a part."
         ),
     ],
 )

@@ -73,12 +73,12 @@ STUDY = Study(
         "The gradient of DeltaNet and of a Transformer reaches the cue before any training, so their reach says nothing of what is "
         "learned: it is shown, not judged.",
         "Two tasks, one budget, one rate, which was searched for none: what does not extend here need not fail with more.",
-        f"An LSTM with chrono is told the longest length of training, {TRAINED}; nothing else is.",
-        "Reach is the largest lag with 1 % of the norm at lag 1: of a task that is solved, a gradient by the cue may be small.",
+        f"An LSTM with chrono is given the longest training length, {TRAINED}; nothing else is.",
+        "Reach is the largest lag with 1 % of the norm at lag 1: of a task that is solved, the gradient with respect to the cue may be small.",
         "The Transformer has sinusoidal positions and no causal mask, and answers from the mean of all steps; other positions are "
         "known to extend further.",
         "Weights are chosen by validation on lengths of training; nothing is chosen at longer ones.",
-        "Judged is recall; temporal order is shown. So are an LSTM and an RNN with torch's start, and an LRU, which in pilots did not "
+        "Judged is recall; temporal order is shown. So are an LSTM and an RNN with torch's initialization, and an LRU, which in pilots did not "
         "learn recall in this budget, or not at the longest length of training.",
     ],
 )

@@ -13,13 +13,13 @@ STUDY = Study(
     question="How far does the gradient of today's mixers reach, before and after training on recall?",
     about=(
         "One layer each (a Transformer and S4D two), of about equal size, on 40 steps of recall, whose cue is the first: how much of the "
-        "gradient by the input arrives there, as the network starts and when it has learned? Beside it, who recalls by content: "
+        "gradient with respect to the input arrives there, at initialization and after training? Beside it, who recalls by content: "
         "four pairs of keys and values, two layers in blocks of a Transformer."
     ),
     answer=Answer("Not decided yet: pilot seeds only.", "12 open"),
     architecture={"model.chrono": "chrono"},
     claim=Claim(
-        "As they start, the gradient of some of today's mixers reaches a few steps; trained on recall, that of all reaches the cue.",
+        "At initialization the gradient of some of today's mixers reaches a few steps; trained on recall, that of all reaches the cue.",
         id="C21",
         title="Training takes mixers' gradients to the cue",
         expect=(
@@ -58,7 +58,7 @@ STUDY = Study(
             "gradient_by_lag",
             where=RECALL,
             quantity="x",
-            about="The gradient by the input, by lag; networks that did not learn recall in this budget are drawn too (table of accuracies).",
+            about="The gradient with respect to the input, by lag; networks that did not learn recall in this budget are drawn too (table of accuracies).",
         ),
         table(
             measure(START, "reach before, steps"),
@@ -71,12 +71,12 @@ STUDY = Study(
         table("test/accuracy", name="accuracy", rows="architecture", columns="task"),
     ],
     caveats=[
-        "One length, one budget, and on each task one rate, which was searched for none: one that suits a network less counts against "
-        "it. Small networks of the sizes that a laptop trains.",
-        "Reach before training is that of a start: those of LRU and S4D are made to reach far, and an LSTM with chrono is told the "
+        "One length, one budget, and on each task one rate, not tuned for any of them: one that suits a network less counts against "
+        "it. Small networks that a laptop can train.",
+        "Reach before training is that of an initialization: those of LRU and S4D are made to reach far, and an LSTM with chrono is told the "
         "length. A Transformer answers from the mean of all steps, so that its gradient reaches each of them by construction; all "
         "others answer from the last.",
-        "λ_1 is of recurrent layers alone, in the state that each of them has: they are not of one size.",
+        "λ_1 is only for recurrent layers, each in its own state: these differ in size.",
         "MQAR here is far smaller than its source's (8,192 tokens, 64 to 512 steps): 32 tokens, 32 steps, 942 training steps.",
         "On MQAR all have one width, not one size; recurrent layers stand in blocks of a Transformer. An LSTM has more parameters "
         "there than DeltaNet and a Transformer, but a layer of it keeps 64 numbers, one of Mamba 1,024, of DeltaNet 512, and a "

@@ -91,14 +91,14 @@ STUDY = Study(
             "Seeds were planned by pilots (gradreach decide C16b): 12 decide all parts but that of the GRU on signals as "
             "published, whose pilots lie near the margin. So the GRU has 28, at least as many as that says, and there are two looks."
         ),
-        "The README's table has an MLP of 68 % that none of the published runs shows: it is told, not judged.",
+        "The README's table has an MLP of 68 % that none of the published runs shows: it is mentioned, not judged.",
         "The notebook takes its batches in one fixed order, we shuffle them in every epoch.",
         "The GRU is read as published: both directions, all steps side by side, so it need not remember.",
-        "Nothing is selected, so that a bad last step counts.",
+        "Nothing is selected, so a bad last step counts.",
     ],
     changed=[
         (
-            "We had trained on 3,601 signals, tested the epoch that validation chose, and asked for no more than the lower of "
+            "We had trained on 3,601 signals, tested the best-validation checkpoint, and asked for no more than the lower of "
             "two published values less 2 points. Now the protocol is the published one, and too much counts as much as "
             "too little."
         ),

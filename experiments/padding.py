@@ -66,7 +66,7 @@ def beside_the_middle(kind: str) -> Quantity:
 
 
 STUDY = Study(
-    question="Does padding keep the size, and attend to the edges?",
+    question="Does padding keep the size, and help at the edges?",
     about=(
         "Four patterns in noise stand either flush with an end of the sequence or in its middle third. Does padding "
         "help a convolutional network to tell those at the edge?"
@@ -119,7 +119,7 @@ STUDY = Study(
                 **{f"edge, {a} − {b}": gain(a, b) for b, kinds in ASKED.items() for a in kinds},
                 **{f"edge − middle, {kind}": beside_the_middle(kind) for kind in KINDS},
             },
-            "What is gained at the edge, and by what.",
+            "What is gained at the edge, and how.",
             "Pairs share their seed. Circular − none: what it is worth that as many windows see the edge as the middle. "
             "Beyond circular: what zeros are worth, which mark the place. By the windows alone `same` would do worse than "
             "`full`, and no padding would see the edge better than the middle.",

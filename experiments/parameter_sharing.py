@@ -17,9 +17,9 @@ STUDY = Study(
     question="Do sharing and sparsity save parameters and curb overfitting?",
     about=(
         "One layer on a signal of 40 steps: a convolution (sparse, shared), a locally connected layer (sparse), a "
-        "dense one (neither), with few training examples and with many. Each is trained until it knows "
-        f"{TRAINED} % of its training examples, and its last weights are tested: who then knows more of the test has "
-        "overfitted less."
+        "dense one (neither), with few training examples and with many. Each is trained until it fits "
+        f"{TRAINED} % of its training examples, and its last weights are tested: whichever then does better on the test "
+        "has overfitted less."
     ),
     answer=Answer("It saves parameters, yes; overfitting not decided yet.", "2 supported, 12 open"),
     architecture=lambda runs: runs["model"].map(MODELS),
@@ -72,7 +72,7 @@ STUDY = Study(
             measure(REACHED, f"reached {TRAINED} %"),
             measure("steps", "steps", digits=0),
             name="trained",
-            caption="What all were trained to, and in how many steps.",
+            caption="Training accuracy reached, and in how many steps.",
             note="Training accuracy is that of the last epoch, a mean over it while weights moved.",
             rows=("at", "architecture"),
             columns="examples",
@@ -86,16 +86,16 @@ STUDY = Study(
         figure(
             "metric_against",
             name="gap",
-            about="By how much training accuracy is ahead of test accuracy: the larger, the more is overfitted.",
+            about="Training minus test accuracy: the larger, the more overfitting.",
             x="examples",
             panels="at",
             measure=GAP,
         ),
     ],
     caveats=[
-        "The threshold of accuracies is 0: the smallest gain that is sure supports a part. How large it is stands beside.",
+        "The threshold for accuracies is 0: any significant gain supports a part. Its size is listed beside it.",
         (
-            "Where few examples are known a network may know few of the test whatever its weights: at 200 both sides of a "
+            "With few training examples a network may do poorly on the test whatever its weights: at 200 both sides of a "
             "comparison stand near 30 %, and differences are small."
         ),
         (
@@ -106,14 +106,14 @@ STUDY = Study(
             f"Equal training accuracy ({TRAINED} % of the epoch's examples, counted while weights move) is not equal loss or "
             "equal time: steps to get there differ up to five times (the table)."
         ),
-        "What is shared must be true of the data: signals of MNIST-1D are shifted at random, which favours sharing.",
+        "Sharing must suit the data: signals of MNIST-1D are shifted at random, which favours it.",
         "At equal output most parameters of the convolution are those of its head.",
     ],
     changed=[
         "Pairs of one seed counted as independent draws for each number of examples; their mean counts now.",
-        "Run anew with ten seeds when six had been seen; no verdict changed. All are pilots now.",
+        "Run again with ten seeds after six had been seen; no verdict changed. All are pilots now.",
         (
-            "Compared when all know nine of ten training examples, and for each number of them: at their best validation epoch "
+            "Compared when all fit nine in ten training examples, and for each number of them: at their best validation epoch "
             "those that had learned less seemed to overfit less."
         ),
     ],

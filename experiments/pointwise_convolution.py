@@ -128,19 +128,19 @@ STUDY = Study(
             "multiply_adds",
             measure("test/accuracy", "accuracy, %"),
             name="cost",
-            caption="What a network costs, and what it gets.",
+            caption="Cost and accuracy of each network.",
         ),
         computed(
             "trained",
             trained,
             "How reliably the networks learn.",
             f"At chance: a test accuracy of no more than {AT_CHANCE} points above it. Training: mean accuracy on what "
-            "was learned from, at the epoch that validation chose.",
+            "was learned from, at the best-validation checkpoint.",
         ),
         figure(
             "metric_by_cost",
             name="accuracy_by_cost",
-            about="Means of seeds that may lie far apart: the other picture has every one.",
+            about="Means of seeds that may differ widely: the other picture shows every seed.",
             costs=("parameters", "multiply_adds"),
         ),
         figure("dots", about="Test accuracy of every network."),
@@ -150,19 +150,19 @@ STUDY = Study(
             "The notes speak of images; ours is one-dimensional: k×k stands for a kernel of k steps. On an image it has k² weights "
             "where ours has k, so that a 1×1 before it saves more there."
         ),
-        "Every layer, each 1×1 too, has a ReLU and no normalization, so that a narrow one can die: what is lost is accuracy "
-        "and reliability together; the table of training has them apart.",
+        "Every layer, including each 1×1, has a ReLU and no normalization, so that a narrow one can die: losses mix "
+        "accuracy and reliability; the table of training separates them.",
         "Less may be lost with normalization: it was not tried. Without its ReLU only the 1×1 behind a k×k was tried.",
-        "That 1×1 convolutions mix channels is so by definition, and so does every other convolution here: whether this mixing "
-        "helps is not tested. It would take convolutions of each channel by itself (depthwise), which these networks have not.",
-        "Without ReLU the k×k below has none either: what that does by itself stands in the table of costs. A k×k and a 1×1 "
+        "1×1 convolutions mix channels by definition, as does every other convolution here: whether this "
+        "mixing helps is not tested. That would take depthwise convolutions, which these networks do not have.",
+        "Without ReLU the k×k below has none either: its effect alone is in the table of costs. A k×k and a 1×1 "
         "without one are together no more than one k×k could be.",
         "A k×k in place of the 1×1 has five times its weights and sees nine steps, not five.",
-        "Training time was measured while other work ran on the machine: only its order of magnitude counts.",
+        "Training time was measured under other load: only its order of magnitude counts.",
     ],
     changed=[
         "The learning rate 0.001 was added after the first runs, in which narrow bottlenecks failed.",
-        "In pilots (seeds 0 to 5) Student's t found what six of six pairs had lost undecided: the parts are of ranks now, and "
+        "In pilots (seeds 0 to 5) by Student's t a loss in six of six pairs was undecided: the parts are of ranks now, and "
         "seeds that learn nothing are a part of their own.",
         "Shallow networks have rates up to 0.3: in pilots with 0.01 and 0.03 all chose the highest, and a 1×1 gained twice as "
         "much.",

@@ -7,7 +7,7 @@ import pandas as pd
 from gradreach.study import Answer, Claim, Quantity, Study, column, figure, measure, table, value
 
 ANSWERS, INDIFFERENT = 0.5, 0.1
-"""How far features move where they answer to a change, at least, and where next to nothing of it is left, at most."""
+"""How far features move where they answer to a change, at least, and where almost nothing of it is left, at most."""
 WINDOWS = ("avg in windows of 2", "avg in windows of 4", "max in windows of 2", "max in windows of 4")
 HEADS = ("mean over time", "max over time")
 CHANGES = {"shift": "a shift by one step", **{f"noise_{size}": f"noise of {size} %" for size in (1, 5, 10, 25)}}
@@ -38,9 +38,8 @@ STUDY = Study(
     question="Do small changes of the input change the features, and does pooling prevent it?",
     about=(
         "A signal is shifted by one step, or gets a little noise. How far do the features move that the head of a "
-        "convolutional network sees: without pooling, with windows, with pooling over all time? Told in units of how far "
-        "the input moves, both measured by the mean distance between different examples: at 1 features pass a change on as "
-        "it is."
+        "convolutional network sees: without pooling, with windows, with pooling over all time? In units of how far "
+        "the input moves, both measured by the mean distance between different examples: at 1 features pass a change on unchanged."
     ),
     answer=Answer("Not decided yet: pilot seeds only.", "21 open"),
     architecture=names,
@@ -69,7 +68,7 @@ STUDY = Study(
         parts={
             **{f"a convolution answers to {CHANGES[change]}": of("none", change).above(ANSWERS) for change in JUDGED},
             **{
-                f"{words} next to nothing of {CHANGES[change]}": {
+                f"{words} almost nothing of {CHANGES[change]}": {
                     network: of(network, change).below(INDIFFERENT) for network in networks
                 }
                 for words, networks in (("windows leave", WINDOWS), ("pooling over all time leaves", HEADS))
@@ -96,7 +95,7 @@ STUDY = Study(
                 "dots",
                 measure=measure(f"end, {change}", f"movement under {CHANGES[change]} (of the input: 1)"),
                 name=change,
-                about=f"How far features move under {CHANGES[change]}, after training; left of the line next to nothing is left.",
+                about=f"How far features move under {CHANGES[change]}, after training; left of the line almost nothing is left.",
                 order=["none", *WINDOWS, *HEADS],
                 threshold=INDIFFERENT,
             )
@@ -106,21 +105,21 @@ STUDY = Study(
     ],
     caveats=[
         (
-            "The notes speak of images; ours is one-dimensional: windows lie along one axis, and signals move along it. On an image "
-            "a window of as many steps a side holds the square of as many values."
+            "The notes speak of images; ours is one-dimensional: windows lie along one axis, and signals move along it. On an "
+            "image a window with the same side holds the square of as many values."
         ),
         "Two layers of kernel 5, 16 channels, 64 signals of the validation split. Without pooling and with windows the head "
-        "sees all steps side by side, so that nothing but the pooling could make features indifferent.",
-        "Noise is normal, of so many per cent of the input's standard deviation. A tenth of what the input moves is our "
-        "reading of “does not influence”, one half of “changes”: conventions, and the tables have the numbers; nothing at all is left only where the arithmetic says so.",
-        "“Refuted” says that more is left than a tenth, not that pooling does nothing: the tables tell what it lessens.",
-        "A shift turns the signal round: its last step comes first. Windows that stand still see it cross their borders; "
+        "sees all steps side by side, so that only pooling could make features insensitive.",
+        "Noise is normal, of this many per cent of the input's standard deviation. A tenth of what the input moves is our "
+        "reading of “does not influence”, one half of “changes”: conventions, and the tables have the numbers; exactly nothing is left only where arithmetic says so.",
+        "“Refuted” says that more than a tenth is left, not that pooling does nothing: the tables show what it reduces.",
+        "A shift is cyclic: the last step comes first. Fixed windows see it cross their borders; "
         "within one window, as the notes have it, a maximum that stays in the window does not move at all.",
-        "Numbers before training are of layers alone; training may make features more or less sensitive.",
+        "Numbers before training describe the layers alone; training may make features more or less sensitive.",
     ],
     changed=[
         "The rule was of ten untrained networks that were built with the tables, and of absolute distances, which noise of "
         "half the size turned round.",
-        "Parts were of Student's t, which leans on tails that twelve seeds cannot show at so small a share of the error.",
+        "Parts used Student's t, which relies on tails that twelve seeds cannot show at so small a share of the error.",
     ],
 )

@@ -7,7 +7,7 @@ from gradreach.study import Answer, Claim, Study, compare, figure, table, value
 IGNORED, LOST = 55, 5
 """Per cent, where chance is 50; points, by which more is known where all steps are seen."""
 DEEP = 4
-"""Layers: so many see all steps."""
+"""Layers: this many see all steps."""
 HALF, FIRST = "in which half?", "which comes first?"
 
 
@@ -77,12 +77,12 @@ STUDY = Study(
     ],
     caveats=[
         (
-            "The notes speak of images; ours is one-dimensional: a place is one number, and a border is one of two ends. Zeros at "
-            "the four sides of an image tell two numbers, and lie nearer to most places."
+            "The notes speak of images; ours is one-dimensional: a position is one number, and a border is one of two ends. Zeros at "
+            "the four sides of an image tell two numbers, and are nearer to most positions."
         ),
-        f"Networks of {DEEP} layers see all steps, and are judged; those of one layer see a few, and are shown.",
-        "“Which comes first?” needs no place: a feature that sees both patterns answers it too.",
-        f"Information is lost where a maximum over time knows less than all steps side by side of “{FIRST}”, by more than "
+        f"Networks of {DEEP} layers see all steps, and are judged; those of one layer see few, and are shown.",
+        "“Which comes first?” does not need position: a feature that sees both patterns answers it too.",
+        f"Information is lost where a maximum over time does worse than all steps side by side at “{FIRST}”, by more than "
         f"{LOST} points; how much of the input could be rebuilt from features is not tested. The head on all steps has more "
         "weights.",
         (
@@ -91,7 +91,7 @@ STUDY = Study(
         ),
     ],
     changed=[
-        "In pilots (seeds 0 to 9) that information is lost was no part; accuracies that came out alike in all seeds were "
+        "In pilots (seeds 0 to 9) that information is lost was not a part; accuracies that were identical in all seeds were "
         "judged by Student's t.",
     ],
 )

@@ -55,7 +55,7 @@ def counts(results: Results) -> pd.DataFrame:
 STUDY = Study(
     question="Does a network learn the cue where, and only where, its gradient reaches it?",
     about=(
-        "The first symbol of a sequence is the cue; all that follows distracts, and at the last step a network says which "
+        "The first symbol of a sequence is the cue; the rest are distractors, and at the last step a network says which "
         "one it was. The three axes: how long the sequence is, which architecture reads it, and how large a convolution's "
         "kernel is."
     ),
@@ -74,7 +74,7 @@ STUDY = Study(
             lines="measured",
             caption="Reach of the gradient before and after training, in steps.",
             note=(
-                "Reach: the largest lag (steps back from the last one) at which the norm of the gradient by the input, ‖dL/dx‖, is "
+                "Reach: the largest lag (steps back from the last one) at which the norm of the gradient with respect to the input, ‖dL/dx‖, is "
                 "at least 1 % of that at lag 1; at most seq_len − 1, where the cue stands."
             ),
         ),
@@ -94,13 +94,13 @@ STUDY = Study(
             "question of three tasks and of seeds that decide."
         ),
         (
-            "Over 10 steps most gradients reach the cue before any training: what the sentence says is decided at 40 and 80 steps, "
-            "and the last table counts them apart. Runs of one seed share data and batches: they are no independent draws."
+            "Over 10 steps most gradients reach the cue before any training: the sentence is decided at 40 and 80 steps, and the "
+            "last table counts them separately. Runs of one seed share data and batches: they are not independent draws."
         ),
         (
             "One learning rate and one short budget for all, torch's initialization but for chrono, sizes that differ: this is "
-            "what happens out of the box, and no ranking. Where an RNN learns the cue and an LSTM does not, compare its reach before and "
-            "after training, and look at the row of chrono: that is the same LSTM, whose gates start with other biases, so that it "
+            "what happens out of the box, not a ranking. Where an RNN learns the cue and an LSTM does not, compare its reach before and "
+            "after training, and look at the row of chrono: that is the same LSTM, whose gates are initialized with other biases, so that it "
             "forgets more slowly."
         ),
         (

@@ -29,7 +29,7 @@ def reaches_cue(runs: pd.DataFrame) -> pd.Series:
 def share_by_seed(runs: pd.DataFrame) -> tuple[float, float, float]:
     """Return the share of solved runs, the mean over seeds, and its 95 % interval, in per cent.
 
-    The runs of a seed hang together and are taken as one: Clopper and Pearson's interval at so many seeds. A share of
+    The runs of a seed hang together and are taken as one: Clopper and Pearson's interval at this many seeds. A share of
     a seed lies between 0 and 1, and so varies at most as much as one run that is solved or not: it is too wide, if anything.
     """
     n, found = runs["seed"].nunique(), runs.groupby("seed")["solved"].mean().mean()
@@ -81,7 +81,7 @@ STUDY = Study(
         expect=(
             "On recall nearly all networks with full reach, and next to none of the others. Where a task can be solved in "
             "part from what is near, or its cue does not stand at the first step, less sharply: of adding “reach it, so solve it” "
-            "may fail, through LSTMs with chrono, whose reach is full from their start and whose error may stay between chance "
+            "may fail, through LSTMs with chrono, whose reach is full from initialization and whose error may stay between chance "
             "and a tenth of it."
         ),
         expect_source="our own pilots (seeds 0 to 4; chrono on adding: 0 and 1)",
@@ -108,13 +108,13 @@ STUDY = Study(
             "Runs that solved their task, by whether their gradient reaches the first cue, at each length.",
             "All networks and seeds. Solved: at least 90 % of the test right, or a squared error of at most a tenth of chance; "
             "a run that diverged has not solved it. Per cent: the mean of the seeds' shares; each seed counts once, and so in the "
-            f"interval, which is that of a share of so many seeds (Clopper and Pearson). Judged are the lengths {JUDGED[0]} and {JUDGED[1]}.",
+            f"interval, which is that of a share of this many seeds (Clopper and Pearson). Judged are the lengths {JUDGED[0]} and {JUDGED[1]}.",
         ),
         figure(
             "metric_against",
             x="seq_len",
             where={"metric": "accuracy"},
-            about="Test accuracy by length: the lines part where gradients stop to reach the first step.",
+            about="Test accuracy by length: the lines part where gradients no longer reach the first step.",
         ),
         table(measure(REACH, "reach, steps"), name="reach", rows=("task", "architecture"), columns="seq_len"),
         table(
@@ -133,9 +133,9 @@ STUDY = Study(
     ],
     caveats=[
         (
-            "What “supported” says: in more than half of the seeds at least three in four of the networks that reach the cue solve "
+            "What “supported” means: in more than half of the seeds at least three in four of the networks that reach the cue solve "
             "the task, or fewer than one in ten of the others do. It does not say all, none, or by how much: the shares "
-            "stand in the first table."
+            "are in the first table."
         ),
         (
             "Reach is measured after training, so this is an association: learning may bring reach, or reach learning. C18 sets "
@@ -144,22 +144,22 @@ STUDY = Study(
             "recall”). A state that keeps the cue by itself needs no gradient that reaches it."
         ),
         (
-            "Short sequences are easy and within everybody's reach, so that length alone could make both shares. Sequences of 10 "
-            f"steps are shown and not judged: judged are {JUDGED[0]} and {JUDGED[1]} steps, where by pilots some networks reach "
+            "Short sequences are easy and within every network's reach, so that length alone could produce both shares. Sequences of "
+            f"10 steps are shown but not judged; we judge {JUDGED[0]} and {JUDGED[1]} steps, where by pilots some networks reach "
             "the cue and others do not."
         ),
         (
-            "Networks of one seed share its data and its batches, so they are no independent draws, and a few lengths or "
+            "Networks of one seed share its data and its batches, so they are not independent draws, and a few lengths or "
             "architectures could make a share of runs. Each seed therefore counts once, as true or not: whether at least "
             f"{MOST} % of its networks that reach the cue solve the task, and whether at least {FEW} % of the others do, which "
             "of fewer than ten is a single one."
         ),
         (
-            "That reach is needed and that it is enough are two things: of what can keep a network that reaches the cue from "
-            "learning (rate, budget, a gradient that explodes) nothing is judged. The exceptions are listed."
+            "That reach is needed and that it is enough are two things: what else can keep a network that reaches the cue "
+            "from learning (rate, budget, an exploding gradient) is not judged. The exceptions are listed."
         ),
-        "The first cue of adding stands anywhere in the first half: full reach is more than most examples need.",
-        "A run whose reach is not known, as where no gradient arrives at all, counts as one that does not reach the cue.",
+        "The first cue of adding is anywhere in the first half: full reach is more than most examples need.",
+        "A run with unknown reach, as when no gradient arrives at all, counts as not reaching the cue.",
         "A threshold of 1 % of the norm at lag 1 is a convention; profiles say what lies below.",
         "One rate, one budget: what fails here need not fail with more.",
     ],

@@ -22,7 +22,7 @@ PAIRS = (
     ("rnn", "lstm b=1"),
     ("rnn", "gru"),
 )
-"""Starts that should help beside torch's, and the network without gates beside those with them."""
+"""Initializations that should help beside torch's, and the network without gates beside those with them."""
 REACH = "gradient/end/x.reach"
 
 
@@ -47,8 +47,8 @@ STUDY = Study(
         id="C15",
         title="Gated networks stay accurate as length grows",
         expect=(
-            "With torch's start LSTM and GRU forget within tens of steps: they do not find the digit behind a long "
-            "silence, nor a symbol behind many others. A forget bias, chrono, or an orthogonal start help. Convolutions "
+            "With torch's initialization LSTM and GRU forget within tens of steps: they do not find the digit behind a long "
+            "silence, nor a symbol behind many others. A forget bias, chrono, or an orthogonal initialization help. Convolutions "
             "with a maximum over time need not remember."
         ),
         expect_source="C. Tallec and Y. Ollivier 2018; R. Jozefowicz et al. 2015",
@@ -68,7 +68,7 @@ STUDY = Study(
                 f"{task}, {short} to {long} steps": gained(task, each="architecture")
                 for task, (short, long) in ENDS.items()
             },
-            "Points of test accuracy that each network has more at the longest sequence of each task than at the shortest.",
+            "Change of test accuracy, in points, from the shortest to the longest sequence of each task.",
             "A network at the chance level at the shortest length has nothing to lose.",
         ),
         effects(
@@ -78,14 +78,14 @@ STUDY = Study(
                 for a, b in PAIRS
             },
             "Who is better at the longest sequence of each task, in points of test accuracy.",
-            "Forget bias, chrono and the orthogonal start were expected to help everywhere; where both networks are at the chance level, "
+            "Forget bias, chrono and the orthogonal initialization were expected to help everywhere; where both networks are at the chance level, "
             "neither does.",
         ),
         *(
             table(
                 REACH,
                 name=f"reach_{task}",
-                caption=f"How many steps back the gradient by the input reaches after training, {task}.",
+                caption=f"How many steps back the gradient with respect to the input reaches after training, {task}.",
                 note="The largest lag with at least 1 % of the norm at lag 1; at most seq_len − 1.",
                 columns="seq_len",
                 where={"task": task},
@@ -97,7 +97,7 @@ STUDY = Study(
             "metric_against",
             measure=REACH,
             about=(
-                "On digits, the digit lies farther back than the silence; on recall, the symbol is as far back as there is. "
+                "On digits, the digit is farther back than the silence; on recall, the symbol is the first step. "
                 "A trained network can recall beyond this reach: where its states are saturated, the gradient is small and "
                 "the symbol is kept."
             ),
@@ -106,19 +106,19 @@ STUDY = Study(
     caveats=[
         (
             "The claim is ours: the founding notes (§3) say that an LSTM solves what keeps an RNN from long-range dependence, not "
-            "that accuracy is kept at any length."
+            "that it stays accurate at any length."
         ),
         (
             "A network at chance at the shortest length has nothing to lose: such a part has no room. One that has learned "
             "little there has little to lose: the tables show both ends."
         ),
         (
-            "Seeds were planned by pilots: 10 decide most parts, 21 that of forget bias 1 on MNIST, so that MNIST has 24 and the "
-            "others 12. A GRU on MNIST would need about 95, as its loss lies near 10 points: expect that part to stay open. "
+            "Seeds were planned by pilots: 10 decide most parts, 21 that of forget bias 1 on MNIST, so MNIST has 24 and the "
+            "others 12. A GRU on MNIST would need about 95, as its loss is near 10 points: expect that part to stay open. "
             "RNN, CNN and TCN have three seeds: they are shown, not judged."
         ),
-        "The two ends are compared, not what lies between; a network may fall and rise again.",
-        "On MNIST a longer sequence is also a finer picture, which tells more.",
+        "Only the two ends are compared; a network may fall and rise again in between.",
+        "On MNIST a longer sequence is also a finer picture, with more information.",
         (
             "What fails in this budget need not fail in another: with fifteen epochs of 157 steps a GRU learns to recall a "
             "symbol over 100 steps (docs/tasks.md)."
@@ -128,8 +128,8 @@ STUDY = Study(
         "Chrono was not judged, and losses were counted from the other end, where a network that had lost nothing had no room.",
         (
             "Recall and MNIST were added when the digits had been run, and with them “nor a symbol behind many others” in the "
-            "expectation. Their rule was fixed before they were run, but C1 had shown that recall at 25 and 50 steps tells "
-            "networks apart."
+            "expectation. Their rule was fixed before they were run, but C1 had shown that recall at 25 and 50 steps "
+            "separates networks."
         ),
     ],
 )

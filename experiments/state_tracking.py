@@ -8,7 +8,7 @@ from gradreach.study import Answer, Claim, Quantity, Study, column, figure, meas
 
 RANGES = {"positive": "[0, 1]", "signed": "[−1, 1]"}
 SWITCHED = ("mamba", "deltanet", "mingru")
-"""What has the switch; off, it is no setting of minGRU's runs."""
+"""What has the switch; off, it is not a setting of minGRU's runs."""
 WORDS = {"mamba": "Mamba", "deltanet": "DeltaNet"}
 GATED = {"lstm": "an LSTM", "gru": "a GRU"}
 TRAINED, BEYOND, FAR, LONG = 20, 40, 80, 160
@@ -93,19 +93,19 @@ STUDY = Study(
     caveats=[
         f"Short training: 1,884 steps on up to {TRAINED} bits, where the source has 20,000 in two layers of width 128 within blocks: "
         "here one layer of width 16, without. What fails here need not fail with more.",
-        "Alike for all: data, batches, steps, width, and one rate with its warm-up, which was searched for none: one that suits a "
-        "network less counts against it. The two ranges of one network differ in the switch alone: same size, start and seeds. "
-        "No part sets two architectures against each other.",
-        "Not alike: Mamba and DeltaNet see four steps at once by a convolution, and keep 512 and 128 numbers where an LSTM keeps 32 "
+        "Equal for all: data, batches, steps, width, and one rate with its warm-up, not tuned for any of them: one that suits a "
+        "network less counts against it. The two ranges of one network differ in the switch alone: same size, initialization and seeds. "
+        "No part compares two architectures.",
+        "Not equal: Mamba and DeltaNet see four steps at once by a convolution, and keep 512 and 128 numbers where an LSTM keeps 32 "
         "and a GRU 16; a Transformer has two layers, and answers from the mean of all steps, the source's from the last.",
         "LSTM and GRU are asked at eight times the length, Mamba and DeltaNet at twice; runs with [0, 1] count where short strings "
-        "were learned, all others always. A part says something of its own network alone.",
+        "were learned, all others always. A part speaks of its own network only.",
         "Right means more than 75 %, half way from chance to all: a scaled accuracy of .5, where the source has 1.000. How "
         "far the trained network counts is a question of training; four times the length is an aside.",
         f"A network with [0, 1] counts where more than {100 * LEARNED:g} % are right at lengths of training, which short strings "
-        "alone can give: one that has learned nothing is no sign of what it cannot. Where none has learned, the part stays open.",
+        "alone can give: one that has learned nothing is not a sign of what it cannot. If none has learned, the part stays open.",
         "One width, not one size: numbers of parameters differ more than tenfold between networks, as the table of sizes says.",
-        "The theorem is of one layer's recurrence in finite precision; a network can know short strings by heart.",
+        "The theorem is of one layer's recurrence in finite precision; a network can memorize short strings.",
         "minGRU, RNN and Transformer are shown and not judged, as are modular arithmetic and cycle navigation.",
         "Cycle navigation of five places needs more than −1: rotations, which one reflection a step does not give.",
     ],

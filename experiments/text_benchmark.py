@@ -81,12 +81,12 @@ STUDY = Study(
             accuracy,
             "Test accuracy in per cent, beside published numbers.",
             "Cells: mean over seeds ± half-width of its 95 % interval (Student's t), and in brackets the seeds that "
-            "count of those planned. Validation chose the learning rates.",
+            "count of those planned. Learning rates are the best in validation.",
         ),
         table(
             "test/accuracy",
             name="imdb",
-            caption="IMDB: test accuracy in per cent, by the words that are read from the beginning of each review.",
+            caption="IMDB: test accuracy in per cent, by the number of words read from the beginning of each review.",
             note="A linear model (TF-IDF) on whole reviews, learned from all 25,000, reaches 90.7.",
             columns="seq_len",
             where={"task": "imdb"},
@@ -100,28 +100,28 @@ STUDY = Study(
         figure(
             "metric_against",
             name="imdb",
-            about="IMDB: test accuracy by the words that are read from the beginning of each review.",
+            about="IMDB: test accuracy by the number of words read from the beginning of each review.",
             where={"task": "imdb"},
         ),
     ],
     caveats=[
         (
-            "The notes speak of images where they say what a layer extracts; ours is one-dimensional, and text: that what is "
-            "local helps with words says nothing of pixels."
+            "The notes speak of images where they say what a layer extracts; ours is text, one-dimensional: that local "
+            "features help with words says nothing about pixels."
         ),
-        "The threshold is 0: the smallest gain that is sure supports a part. How large it is stands beside.",
-        "Judged is each network against itself with kernels of one word: as many maps, head, dropout and bound, so that several "
-        "words at once are all that differs, with three to five times the weights of a kernel.",
-        "A gain by several words says that what is local helps. That features are local is by construction; that they are the "
-        "same at every place too, and neither is put to the test here.",
+        "The threshold is 0: any significant gain supports a part. Its size is listed beside it.",
+        "We compare each network with itself with kernels of one word: the same maps, head, dropout and bound, so that "
+        "only the number of words differs, with three to five times the weights of a kernel.",
+        "A gain from several words says that local features help. That features are local, and the same at "
+        "every position, is by construction, and not tested here.",
         "A kernel of one word with a maximum or a mean over time is a bag of words; the bag of embeddings beside them has "
         "neither maps nor nonlinearity.",
         "Kim used embeddings of size 300, Adadelta and the phrases of SST; here the size is 100, without phrases.",
         "MR has one split of ours, a tenth each for validation and test (Kim: ten folds).",
-        "IMDB is learned from 4,000 of its reviews, and decides nothing.",
+        "IMDB is trained on 4,000 of its reviews, and decides nothing.",
     ],
     changed=[
         "In pilots (seeds 0 to 5) both networks were compared with the bag, from which they differ in more than what a kernel "
-        "sees, and 500 questions were taken for all there are.",
+        "sees, and 500 questions were treated as the whole population.",
     ],
 )

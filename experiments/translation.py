@@ -79,26 +79,26 @@ STUDY = Study(
     ],
     caveats=[
         (
-            "The notes speak of images; ours is one-dimensional: the pattern moves along one axis, and nothing is turned or "
+            "The notes speak of images; ours is one-dimensional: the pattern moves along one axis, and nothing is rotated or "
             "scaled."
         ),
         "Left and right are two regions that do not overlap; a smaller shift may lose less.",
         "The learning rate is chosen on the left.",
-        "What is lost says nothing where little was learned on the left: the table has both.",
+        "A small loss means nothing where little was learned on the left: the table has both.",
         "The networks differ in depth and width: three layers of 16 channels (cnn), the defaults for all others.",
         (
-            "Padding `circular` treats the edges like all other steps, so that sharing and pooling are all that acts. What an "
-            "edge takes away is asked beside: without padding fewer windows see it, and what is lost is lost there (C6)."
+            "Padding `circular` treats the edges like all other steps, so that only sharing and pooling act. The effect "
+            "of an edge is an aside: without padding fewer windows see it, and the loss occurs there (C6)."
         ),
         f"{INVARIANT} points are our reading of “invariant”, a convention; the table has the numbers.",
         "The pattern is nearer to the GRU's last step in the test than in training.",
     ],
     changed=[
-        "Run anew with ten seeds when six had been seen; no verdict changed.",
+        "Run again with ten seeds after six had been seen; no verdict changed.",
         "Ten seeds are pilots now; seeds from 100 on decide, at looks.",
         (
             "Networks with an edge were parts of the claim, explained away where pilots lost accuracy there; they are asides "
-            "now, and all parts are of ranks, as accuracies lost are nearly alike in all seeds and not normal."
+            "now, and all parts are of ranks, as accuracies lost are nearly identical in all seeds and not normal."
         ),
     ],
 )

@@ -73,7 +73,7 @@ def by_solved(results: Results) -> pd.DataFrame:
 
 
 def gradient(stage: str) -> list[Any]:
-    """Return what is said of the gradient by the state, each on a line of its own."""
+    """Return what is said of the gradient with respect to the state, each on a line of its own."""
     words = {"half_life": "half-life, steps", "decay": "factor of one step", "reach": "reach, steps"}
     return [
         measure(f"gradient/{stage}/h.{name}", stage, line=line)
@@ -82,7 +82,7 @@ def gradient(stage: str) -> list[Any]:
 
 
 def vanishing(starts: dict[str, str]) -> dict[str, Any]:
-    """Return one part a start: that its gradient vanishes before training."""
+    """Return one part for each initialization: that its gradient vanishes before training."""
     return {words: value(START, name, over="seq_len").below(VANISHING) for name, words in starts.items()}
 
 
@@ -95,7 +95,7 @@ STUDY = Study(
     question="Do gradients vanish with length, and for whom?",
     about=(
         "The class of a sequence is its first symbol; all that follows distracts. λ_1, the largest Lyapunov exponent, is "
-        "by what the product of step Jacobians grows or shrinks a step, in logarithms: below 0 the product tends to 0, "
+        "the logarithmic growth per step of the product of step Jacobians: below 0 the product tends to 0, "
         "above 0 it grows without bound. What is it before and after training, and what does that do to the accuracy?"
     ),
     answer=Answer(
@@ -127,7 +127,7 @@ STUDY = Study(
         source="founding notes",
         original="由于tanh的累乘极限为0，则序列较长时梯度消失出现",
         expect=(
-            "True of torch's start, where a step of the RNN multiplies the gradient by about 1/√3 = 0.577, and an LSTM or a "
+            "True of torch's initialization, where a step of the RNN multiplies the gradient by about 1/√3 = 0.577, and an LSTM or a "
             "GRU does little better. But the rate is the Lyapunov exponent of the whole step Jacobian, diag(1 − h²) W, not "
             "of tanh' alone: with an orthogonal W gradients vanish far more slowly, with a larger one they explode in "
             "spite of the same tanh, and a network that has learned to remember has an exponent near 0 or above."
@@ -152,15 +152,15 @@ STUDY = Study(
             caption="The gradient before training.",
             note=GRADIENT,
             columns="seq_len",
-            lines="of",
+            lines="quantity",
         ),
         table(
             *gradient("end"),
             name="after_training",
-            caption="The gradient of the weights that validation chose.",
+            caption="The gradient at the best-validation checkpoint.",
             note=GRADIENT,
             columns="seq_len",
-            lines="of",
+            lines="quantity",
             where=TRAINED,
         ),
         table("test/accuracy", columns="seq_len", where=TRAINED),
@@ -170,13 +170,13 @@ STUDY = Study(
                 f"rnn − {gated}": compare("test/accuracy", "rnn", gated, where=TRAINED, each={"seq_len": LENGTHS})
                 for gated in ("gru", "lstm")
             },
-            "By how many points the tanh RNN is more accurate than networks with gates, all with torch's start.",
+            "Accuracy of the tanh RNN minus that of networks with gates, in points, all with torch's initialization.",
         ),
         computed(
             "remains",
             remains,
             "What is left of the gradient after many steps, before training.",
-            "e to the power of so many times λ_1, the mean over seeds and lengths; above 1 it has grown.",
+            "e to the power of this many times λ_1, the mean over seeds and lengths; above 1 it has grown.",
         ),
         computed(
             "by_solved",
@@ -187,7 +187,7 @@ STUDY = Study(
         ),
         figure(
             "gradient_by_lag",
-            about="The cue that has to be recalled stands at the far right; the axis ends at 1e−12.",
+            about="The cue to recall is at the far right; the axis ends at 1e−12.",
             where={"shown": True},
         ),
         figure(
@@ -196,7 +196,7 @@ STUDY = Study(
             measure=measure(START, "λ_1 before training (per step)"),
             threshold=VANISHING,
             about=(
-                "It is a property of the start, not of the length (chrono is a start that is made for the length). Above 0 "
+                "It is a property of the initialization, not of the length (chrono is one made for the length). Above 0 "
                 "gradients explode."
             ),
         ),
@@ -206,33 +206,33 @@ STUDY = Study(
     caveats=[
         "Lengths beyond those of the accuracy table are measured before training only.",
         (
-            f"A part says “vanishes” where λ_1 is below {number(VANISHING, 'g')}, a factor of 0.9 a step: any exponent below 0 "
-            "leaves nothing over a sequence that is long enough. The table of what remains says how long."
+            f"A part says “vanishes” where λ_1 is below {number(VANISHING, 'g')}, a factor of 0.9 a step: any exponent below "
+            "0 leaves nothing over a long enough sequence. The table of what remains says how long."
         ),
         (
-            "Solved or not is known after training only: networks that solve the task are chosen by what they have become, so "
-            "that an exponent near 0 may be cause or consequence. C18 sets the reach and asks for the cause."
+            "Whether a task is solved is known only after training: networks that solve it are selected by the outcome, so "
+            "that an exponent near 0 may be cause or consequence. C18 sets the reach and tests the cause."
         ),
         (
-            "How many runs solve the task cannot be planned: by pilots nearly all RNNs do up to 40 steps, a third at 50, so that "
-            "each length is judged for those that are many. A saturated network can keep a symbol in states whose gradient "
+            "The number of runs that solve the task cannot be planned: in pilots nearly all RNNs do up to 40 steps, a third at 50, "
+            "so each length is judged for the larger group. A saturated network can keep a symbol in states whose gradient "
             "vanishes."
         ),
-        "The RNN with twice an orthogonal start trains without clipping; all others clip to norm 1.",
+        "The RNN with twice an orthogonal initialization trains without clipping; all others clip to norm 1.",
         (
             "Errata of the notes: the forward pass is printed without tanh (S_1 = W_x X_1 + W_s S_0 + b_1), and the product as "
-            "if it were of tanh' alone, without W_s. Both are read as they are meant, ∏ diag(tanh') W_s."
+            "if it were of tanh' alone, without W_s. Both are read as intended, ∏ diag(tanh') W_s."
         ),
     ],
     changed=[
         "27 seeds had been planned; by gradreach decide C1 the parts after training ask for 36.",
         (
-            "The part after training was the mean slope of curves that are no exponentials, over runs that had solved the "
+            "The part after training was the mean slope of curves that are not exponentials, over runs that had solved the "
             "task and runs that had not; it changed when seeds were added. It is λ_1 now, by length and by solved or not."
         ),
-        "Networks with gates, of which the claim says nothing, were parts of it; they are asides.",
+        "Networks with gates, about which the claim says nothing, were parts of it; now they are asides.",
         (
-            "The parts before training were slopes too; an exploding start and networks with gates are judged beside the RNN."
+            "The parts before training were slopes too; an exploding initialization and networks with gates are judged beside the RNN."
         ),
     ],
 )

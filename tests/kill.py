@@ -58,7 +58,7 @@ AT_WORK = 0.75
 
 
 def under_fire(line: list[str], results: Path, kills: int, seed: int, drivers: int = 2) -> Counter[str]:
-    """Shoot at drivers and workers so many times, begin what has died anew, then let the sweep end.
+    """Shoot at drivers and workers this many times, restart what has died, then let the sweep end.
 
     Once a run has settled its record must stay as it is: nothing is done twice.
 

@@ -252,7 +252,7 @@ def make_files(folder: Path) -> None:
 
 
 def main(seed: int, count: int, choices: int) -> None:
-    """Compose and check so many lines, which share so many choices of options."""
+    """Compose and check this many lines, which share this many choices of options."""
     without_network()
     make_files(Path("data"))
     draw = random.Random(seed)

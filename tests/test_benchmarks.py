@@ -276,8 +276,8 @@ def test_trajectories_that_differ_are_told_apart():
     assert (found["p"] < 0.05).tolist() == [False, True, False]
     assert found["same bits"].tolist() == [0, 0, 20]
     assert found["difference"].tolist() == pytest.approx([0, -1, 0], abs=1e-9)
-    assert "Told apart: gru, T = 64, kernels." in trajectories.page(found, 1.0)
-    assert "No accuracies are told apart: kernels." in trajectories.page(found[found["model"] != "gru"], 1.0)
+    assert "Significant difference: gru, T = 64, kernels." in trajectories.page(found, 1.0)
+    assert "No significant difference: kernels." in trajectories.page(found[found["model"] != "gru"], 1.0)
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def refused(capsys, monkeypatch):
         (["tabel"], "tabel: there is no such command; did you mean table? Choose from dashboard, decide, describe"),
         (["table", "--row", "x"], "--row: there is no such option; did you mean --rows? Choose from --best"),
         (["--bogus"], "--bogus: there is no such option; choose from --help, --version"),
-        (["export"], "to: is missing; 'gradreach export --help' tells what there is"),
+        (["export"], "to: is missing; 'gradreach export --help' lists them"),
         (["tables", "--results-dir"], "--results-dir: needs a value"),
         (["sync", "-n", "0"], "--parallel: input should be greater than or equal to 1"),
         (

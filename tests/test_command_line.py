@@ -159,7 +159,7 @@ def test_results_that_cannot_be_written_are_refused_before_anything_starts(run_p
     done = run_py(*line, "model=rnn", "results_dir=file/results", *SMALL)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("gradreach: results_dir=")
-    assert re.search(r"(cannot be written \(Not a directory\)|is no folder); choose another", done.stderr)
+    assert re.search(r"(cannot be written \(Not a directory\)|is not a folder); choose another", done.stderr)
     assert done.stderr.count("\n") == 1
 
 

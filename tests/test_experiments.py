@@ -69,7 +69,7 @@ def test_a_study_comes_through_one_door(name):
 
 
 def test_a_rule_is_changed_on_purpose_alone():
-    """What decides (parts, thresholds, looks, columns) is pinned: who changes it writes its line in the file anew."""
+    """What decides (parts, thresholds, looks, columns) is pinned: who changes it rewrites its line in the file."""
     studies = {name: load_study(name, PROJECT / "experiments") for name in NAMES}
     rules = {name: digest_of(study)[:16] for name, study in studies.items() if study.claim}
     pinned = (PROJECT / "tests" / "rule_digests.txt").read_text(encoding="utf-8").splitlines()
@@ -206,9 +206,9 @@ def test_the_horizon_that_is_needed_lies_above_the_longest_that_is_told_apart_fr
 
     runs = pd.DataFrame(rows)
     told = {"dips": "10 to 15", "all": "15 to 19", "diverged": "10 to 15"}
-    untold = {"none": "not told apart", "chance": "not learned"}
+    untold = {"none": "no significant difference", "chance": "not learned"}
     assert found(runs) == told | untold
-    assert found(runs[runs["seed"] < 5]) == dict.fromkeys(told, "not told apart") | untold, (
+    assert found(runs[runs["seed"] < 5]) == dict.fromkeys(told, "no significant difference") | untold, (
         "of five seeds nothing is told"
     )
 
@@ -252,7 +252,7 @@ def test_a_cell_is_better_throughout_at_a_seed_where_it_is_so_on_both_tasks():
     gru, lstm = won(mnist1d=(bad, ok), trec=(ok, bad))
     assert (gru.value, lstm.value) == (0, 0)
     gru, lstm = won(mnist1d=(ok, [bad[0], ("diverged", math.nan)]), trec=(ok, [ok[0], bad[0]]))
-    assert (gru.value, lstm.value) == (50, 0), "a tie is no win, and what diverged loses"
+    assert (gru.value, lstm.value) == (50, 0), "a tie is not a win, and what diverged loses"
 
 
 def test_of_24_seeds_both_alike_cells_and_a_clear_winner_can_be_told_from_the_bar():

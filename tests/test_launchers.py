@@ -121,7 +121,7 @@ def test_without_an_address_ray_is_started_here_whatever_cluster_has_left_its_ad
 def test_a_cluster_that_does_not_answer_is_one_clear_error_in_bounded_time(monkeypatch):
     pytest.importorskip("ray", reason="needs the extra gradreach[ray]")
     monkeypatch.setattr(launchers, "ANSWER_SECONDS", 5)
-    with pytest.raises(ConfigError, match=r"^hydra.launcher.init.address=127.0.0.1:1: no Ray answers there \("):
+    with pytest.raises(ConfigError, match=r"^hydra.launcher.init.address=127.0.0.1:1: no Ray cluster answers there \("):
         launchers.where(OmegaConf.create({"address": "127.0.0.1:1"}))
 
 
@@ -135,6 +135,6 @@ def test_a_number_of_processes_that_is_none_is_refused_in_one_line(jobs):
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it():
     launchers.need("json", extra="ray")
     with pytest.raises(
-        ConfigError, match=r"^absent: is needed here, and not installed; pip install 'gradreach\[ray\]'$"
+        ConfigError, match=r"^absent: is required here, but not installed; pip install 'gradreach\[ray\]'$"
     ):
         launchers.need("json", "hydra_plugins.absent", extra="ray")

@@ -47,7 +47,7 @@ def notes_of(page: str) -> str:
 
 
 def statements(page: str) -> list[Statement]:
-    """Return all that is no heading."""
+    """Return all that is not a heading."""
     found, section = [], ""
     for block in BLOCK.findall(TABLE_HEAD.sub("", notes_of(page))):
         if block.startswith("## "):
@@ -91,7 +91,7 @@ def faults_of_mark(mark: str) -> list[str]:
     }
     kind = names.split()[0]
     if kind not in KINDS:
-        return [f"{kind} is no kind of mark"]
+        return [f"{kind} is not a kind of mark"]
     return [] if refers[kind] else [f"names nothing: {mark}"]
 
 
@@ -153,7 +153,7 @@ def test_every_statement_of_the_notes_is_mapped_to_what_is_there() -> None:
         (r"results/position/", "results/translation/", "no such claim: C10 of translation"),
         (r"〔未检验：[^〕]*〕", "〔未检验：〕", "names nothing: 未检验"),
         (r"〔勘误 [^：]*：", "〔勘误 ：", "names nothing: 勘误"),
-        (r"〔测试 ", "〔检验 ", "检验 is no kind of mark"),
+        (r"〔测试 ", "〔检验 ", "检验 is not a kind of mark"),
         (r"；一维", "", "one-dimensional: .*像"),
         (r"^\| 共 \| \d+", "| 共 | 1", "the table of counts should be"),
     ],

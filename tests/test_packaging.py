@@ -114,7 +114,7 @@ def test_init_lays_out_what_run_py_composes(tmp_path):
 @pytest.mark.parametrize("name", ["run.py", "conf", "experiments"])
 def test_init_overwrites_nothing(tmp_path, name):
     (tmp_path / name).mkdir()
-    with pytest.raises(ConfigError, match="is there already") as refused:
+    with pytest.raises(ConfigError, match="already exists") as refused:
         lay_out(tmp_path)
     assert name in str(refused.value)
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -123,4 +123,4 @@ def test_init_overwrites_nothing(tmp_path, name):
 def test_run_says_where_it_can_run(tmp_path):
     ran = call(sys.executable, "-m", "gradreach", "run", "-m", "seed=0,1", cwd=tmp_path)
     assert ran.returncode == 2
-    assert "run.py: is not in this folder; gradreach init lays it here" in ran.stderr
+    assert "run.py: is not in this folder; gradreach init creates it here" in ran.stderr

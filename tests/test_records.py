@@ -76,7 +76,7 @@ def test_a_record_that_was_edited_by_hand_is_put_aside(store, edit, capsys):
     path = store.folder(RUN) / "record.json"
     assert store.read(RUN)["metrics"] == {"a": 0.5}
     path.write_text(path.read_text().replace(*edit))
-    touched = edit[0].startswith("{")  # white space before the checksum is no part of what was written
+    touched = edit[0].startswith("{")  # white space before the checksum is not part of what was written
     assert (store.read(RUN) is None) is not touched
     assert ("changed after it was written" in capsys.readouterr().err) is not touched
     assert store.settled(RUN) is None or touched
@@ -139,7 +139,7 @@ def test_a_corrupt_digit_of_the_version_is_damage_and_not_a_newer_gradreach(stor
     path = store.folder(RUN) / "record.json"
     path.write_text(path.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 7'))
     assert store.read(RUN) is None
-    assert "says its checksum; moved to" in capsys.readouterr().err
+    assert "(checksum mismatch); moved to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("strange", ["record.json", "."])

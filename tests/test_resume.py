@@ -148,7 +148,7 @@ def test_a_checkpoint_that_is_not_what_was_saved_is_told_in_one_line_and_the_run
     assert (record["status"], record["steps"]) == ("finished", 5 * 17)
     said = capsys.readouterr().err
     assert why in said
-    assert said.endswith("the run begins at its start\n")
+    assert said.endswith("the run starts over\n")
     assert said.count("\n") == 1
     assert not checkpoint.exists()
     assert not (checkpoint.parent / "evil").exists()
@@ -297,7 +297,7 @@ def test_a_sweep_that_is_asked_to_stop_lets_its_workers_save(tmp_path, number):
     records = [store.read(run_id) for run_id in ids(store)]
     assert [record["status"] for record in records] == ["interrupted"] * len(records)
     assert all(store.checkpoint(record["run_id"]).exists() for record in records)
-    assert "the same line goes on from here" in (tmp_path / "output.txt").read_text()
+    assert "re-run the same command to resume" in (tmp_path / "output.txt").read_text()
     assert all_gone(driver.pid)
 
 

@@ -70,7 +70,7 @@ def test_who_asks_for_what_is_not_there_gets_one_line(do, tmp_path):
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
-    with pytest.raises(ConfigError, match="is not what was kept, says the run's record"):
+    with pytest.raises(ConfigError, match="does not match the run's record"):
         gradreach.load_run(run.run_id, results)
 
 

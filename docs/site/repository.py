@@ -1,4 +1,4 @@
-"""The repository as a site: a README is the page of its folder, and files that are no pages stand where they stand."""
+"""The repository as a site: a README is the page of its folder, and files that are not pages stand where they stand."""
 
 import os
 import shutil
@@ -74,7 +74,7 @@ def contents(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 class Files(SphinxTransform):
-    """Links to files that are no pages lead to where the file stands, and not to a copy among downloads."""
+    """Links to files that are not pages lead to where the file stands, and not to a copy among downloads."""
 
     default_priority = 900
 

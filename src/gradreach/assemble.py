@@ -1,4 +1,4 @@
-"""Configuration -> a task and a model that fit; what cannot work together is refused here."""
+"""Configuration -> a task and a model that fit; settings that cannot work together are rejected here."""
 
 import math
 import re
@@ -106,15 +106,15 @@ def _check_figures(run: RunConfig, task: Task) -> None:
 def _check_selection(run: RunConfig, task: Task) -> None:
     """Refuse to choose an epoch by examples that were learned from."""
     if run.trainer.select == "best" and not getattr(task, "hold_out", True):
-        wrong, others = "would choose by examples that were learned from", {"task.hold_out": False}
+        wrong, others = "would choose by training examples", {"task.hold_out": False}
         raise ConfigError("trainer.select", "best", wrong, "set trainer.select=last or train_loss", others=others)
 
 
 def _check_lengths(run: RunConfig, task: Task) -> None:
     """Refuse to repeat batches that are drawn anew in every epoch."""
     if run.trainer.overfit_batches is not None and getattr(task, "train_lengths", None):
-        drawn = "learns from the same batches in every epoch, which task.train_lengths draws anew"
-        raise ConfigError("trainer.overfit_batches", run.trainer.overfit_batches, drawn, "leave out one of both")
+        drawn = "learns from the same batches in every epoch, which task.train_lengths redraws"
+        raise ConfigError("trainer.overfit_batches", run.trainer.overfit_batches, drawn, "remove one of them")
 
 
 def _check_cost(run: RunConfig, task: Task, model: SequenceModel) -> None:

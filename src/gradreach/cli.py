@@ -1,4 +1,4 @@
-"""``gradreach``: what is done with results, beside making them (which is ``run.py``)."""
+"""``gradreach``: everything done with results, except producing them (``run.py``)."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ app = typer.Typer(
 SourceName = Annotated[
     str | None, typer.Option("--source", help="wandb:entity/project: records on a W&B server, not those here.")
 ]
-What = Annotated[str | None, typer.Argument(help="An experiment, or a folder of results; none: all runs there are.")]
+What = Annotated[str | None, typer.Argument(help="An experiment, or a folder of results; default: all runs.")]
 
 NOT_SWEPT = {"data_dir", "results_dir"}
 """What a line of ``status`` may say without meaning a sweep."""
@@ -93,8 +93,8 @@ def _root(
 
 @app.command()
 def tables(
-    experiments: Annotated[list[str] | None, typer.Argument(help="Names; none: all that have runs.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; say what is not up to date.")] = False,
+    experiments: Annotated[list[str] | None, typer.Argument(help="Names; default: all that have runs.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; list what is out of date.")] = False,
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
@@ -107,7 +107,7 @@ def tables(
     names = experiments or built_experiments(results_dir)
     if check:
         if source is not None:
-            raise ConfigError("--check", allowed="compares with the records here", hint="leave --source out")
+            raise ConfigError("--check", allowed="compares with the records here", hint="drop --source")
         code = terminal.check(names, results_dir, whole=not experiments)
         raise typer.Exit(code if experiments else max(code, _check_published(results_dir)))
     records = _records(source)
@@ -149,17 +149,17 @@ def _check_published(results_dir: Path) -> int:
     for line in lines:
         print(line)
     count = "1 file is" if len(lines) == 1 else f"{len(lines)} files are"
-    print(f"published: {f'{count} not up to date; gradreach tables makes them anew' if lines else 'up to date'}")
+    print(f"published: {f'{count} out of date; gradreach tables rebuilds them' if lines else 'up to date'}")
     return bool(lines)
 
 
 @app.command()
 def reproduce(
-    paper: Annotated[str | None, typer.Argument(help="A paper of conf/published; none: list them.")] = None,
+    paper: Annotated[str | None, typer.Argument(help="A paper of conf/published; default: list them.")] = None,
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="As for run.py.")] = None,
     cells: Annotated[str | None, typer.Option(help="Only these cells: cnn,gru.")] = None,
-    only_list: Annotated[bool, typer.Option("--list", help="Run nothing: its cells, and what they cost.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Do again what is done.")] = False,
+    only_list: Annotated[bool, typer.Option("--list", help="Run nothing; list the cells and what they cost.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Redo what is done.")] = False,
     results_dir: ResultsDir = Path("results"),
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations, run.py beside it.")] = Path("conf"),
 ) -> None:
@@ -209,20 +209,18 @@ def table(
     what: What = None,
     rows: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A key, or several: model,task; may be given again.", show_default="model, or seq_len beside it"
-        ),
+        typer.Option(help="One key or several: model,task; repeatable.", show_default="model, or seq_len beside it"),
     ] = None,
     columns: Annotated[
         list[str] | None,
-        typer.Option(help="A key, or several; empty: none; may be given again.", show_default="seq_len, if no row is"),
+        typer.Option(help="One key or several; empty: none; repeatable.", show_default="seq_len, if no row is"),
     ] = None,
-    value: Annotated[list[str] | None, typer.Option(help="A metric; may be given again.")] = None,
+    value: Annotated[list[str] | None, typer.Option(help="A metric; repeatable.")] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="key=value or key=value,value; null: has none; may be given again.")
+        list[str] | None, typer.Option(help="key=value or key=value,value; null: not set; repeatable.")
     ] = None,
     best: Annotated[Best | None, typer.Option(help="Mark the best of a column where it beats every other.")] = None,
-    form: Annotated[Form, typer.Option("--format", help="How to write it.")] = Form.terminal,
+    form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.terminal,
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
@@ -292,8 +290,8 @@ def decide(
 @app.command()
 def time(
     experiment: Annotated[str, typer.Argument(help="An experiment whose claim compares times, such as gru_vs_lstm.")],
-    rounds: Annotated[int, typer.Option(help="How often each network has its turn, of ten steps.")] = 30,
-    seconds: Annotated[float, typer.Option(help="After so many no round is begun, once twelve have been made.")] = 300,
+    rounds: Annotated[int, typer.Option(help="Rounds: in each, every network takes ten steps in turn.")] = 30,
+    seconds: Annotated[float, typer.Option(help="No new round begins after this time, once twelve are done.")] = 300,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
     experiments_dir: Annotated[Path, typer.Option(help="The folder of studies.")] = Path("experiments"),
     results_dir: Annotated[
@@ -335,16 +333,16 @@ def status(
     line: Annotated[
         list[str] | None,
         typer.Argument(
-            help="An experiment, or a sweep line: model=rnn,lstm seed=0,1; several, or none for all: a line each."
+            help="An experiment, or a sweep line: model=rnn,lstm seed=0,1; several, or none for all: one line each."
         ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Also write one row a run here.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write one row per run to this file.")] = None,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
     results_dir: Annotated[
         Path | None, typer.Option(help="The folder of results.", show_default="the configuration's")
     ] = None,
     multirun: Annotated[
-        bool, typer.Option("--multirun", "-m", help="Nothing: a line may be the one that run.py was given.")
+        bool, typer.Option("--multirun", "-m", help="Ignored, so that a run.py line can be pasted.")
     ] = False,
 ) -> None:
     """Show which runs of a sweep are finished, failed, diverged, running (and where) or missing, and the time left."""
@@ -376,7 +374,7 @@ def status(
 @app.command()
 def weights(
     run: Annotated[str, typer.Argument(help="The id of a run.")],
-    to: Annotated[Path | None, typer.Option(help="Copy them here: a state dict, torch.load reads it.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Copy them here, as a state dict for torch.load.")] = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
     """Print where the weights of a run's best epoch are; trainer.keep_weights=true keeps them."""
@@ -400,7 +398,7 @@ def init(folder: Annotated[Path, typer.Argument(help="An empty folder.")] = Path
 def run(context: typer.Context) -> None:
     """Do what python run.py does in this folder: gradreach run -m model=lstm,gru seed=0,1,2."""
     if not Path("run.py").is_file():
-        raise ConfigError("run.py", allowed="is not in this folder", hint="gradreach init lays it here")
+        raise ConfigError("run.py", allowed="is not in this folder", hint="gradreach init creates it here")
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "run.py", *context.args])
 

@@ -1,4 +1,4 @@
-"""What is wrong with a line of ``gradreach``, as an error of ours: typer would draw a box of six lines."""
+"""Errors in a ``gradreach`` command line, as ours: typer would draw a box of six lines."""
 
 import re
 import sys
@@ -26,7 +26,7 @@ def explained(error: Any) -> ConfigError:
     """Return what a usage error says, with what is allowed."""
     context, said = error.ctx, error.message
     path = context.command_path if context is not None else "gradreach"
-    hint = f"'{path} --help' tells what there is"
+    hint = f"'{path} --help' lists them"
     if (unknown := getattr(error, "option_name", None)) is not None:
         if context is None or "requires" in said:
             return ConfigError(unknown, allowed="needs a value", hint=hint)

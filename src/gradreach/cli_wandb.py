@@ -10,13 +10,13 @@ if TYPE_CHECKING:  # pydantic takes a tenth of a second
 
 ResultsDir = Annotated[Path, typer.Option(help="The folder of results.", show_default=True)]
 Project = Annotated[str, typer.Option(help="W&B's project.", envvar="WANDB_PROJECT")]
-Entity = Annotated[str | None, typer.Option(help="W&B's team or user; none: the account's own.", envvar="WANDB_ENTITY")]
-BaseUrl = Annotated[str | None, typer.Option(help="W&B's server; none: WANDB_BASE_URL, or W&B's cloud.")]
+Entity = Annotated[str | None, typer.Option(help="W&B's team or user; default: your own.", envvar="WANDB_ENTITY")]
+BaseUrl = Annotated[str | None, typer.Option(help="W&B's server; default: WANDB_BASE_URL, or W&B's cloud.")]
 
 
 def sync(
-    what: Annotated[list[str] | None, typer.Argument(help="Only these experiments, or ids of runs; none: all.")] = None,
-    from_records: Annotated[bool, typer.Option("--from-records", help="Rebuild from records what it lacks.")] = False,
+    what: Annotated[list[str] | None, typer.Argument(help="Only these experiments or run ids; default: all.")] = None,
+    from_records: Annotated[bool, typer.Option("--from-records", help="Rebuild what is lacking from records.")] = False,
     results_dir: ResultsDir = Path("results"),
     parallel: Annotated[int, typer.Option("--parallel", "-n", min=1, help="Runs sent at a time.")] = 8,
     project: Project = "gradreach",
@@ -37,7 +37,7 @@ def dashboard(
     project: Project = "gradreach",
     entity: Entity = None,
     base_url: BaseUrl = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the specification as JSON, ask no server.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the specification as JSON, offline.")] = False,
 ) -> None:
     """Create or renew a W&B view of an experiment's runs, and a report with its tables and figures."""
     from gradreach.tracking.publish import publish
@@ -65,14 +65,14 @@ def wandb_sweep(
     for path in texts:
         if path.exists():
             hint = "delete it, or name another file by --output"
-            raise ConfigError(path, allowed="is there already, and perhaps edited", hint=hint)
+            raise ConfigError(path, allowed="already exists, and may have been edited", hint=hint)
     for path, text in texts.items():
         try:
             write_text(path, text)
         except OSError as error:
             cannot = f"cannot be written ({error.strerror})"
             raise ConfigError("--output", path, cannot, "choose another place") from None
-        print(f"{path}: start it with 'wandb sweep {path}', then 'wandb agent <the id that it says>' wherever runs go")
+        print(f"{path}: start it with 'wandb sweep {path}', then run 'wandb agent <the id it prints>' on each machine")
 
 
 def _place(project: str, entity: str | None, base_url: str | None) -> "TrackingSettings":

@@ -1,4 +1,4 @@
-"""Every job of a sweep, composed; all that touches Hydra's internals stands here, and one test holds it to them."""
+"""Every job of a sweep, composed; everything that touches Hydra's internals is here, with one contract test."""
 
 import math
 import pickle
@@ -89,7 +89,7 @@ def all_jobs(loader: Any, master: DictConfig, arguments: Sequence[str]) -> list[
     read = [_read(loader, grid, arguments) for grid in grids(own.get("params") or {}, own.get("parts"))]
     runs = sum(math.prod(map(_size, {word.get_key_element(): word for word in words}.values())) for words in read)
     if runs > MOST_RUNS:
-        raise ConfigError("sweep", allowed=f"it has {runs:,} runs, at most {MOST_RUNS:,} are taken", hint="sweep less")
+        raise ConfigError("sweep", allowed=f"it has {runs:,} runs; the limit is {MOST_RUNS:,}", hint="sweep less")
     return [job for words in read for job in _combinations(words)]
 
 
@@ -130,7 +130,7 @@ def _size(word: Override) -> int:
 
 def _combinations(words: Sequence[Override]) -> Sequence[Sequence[str]]:
     """Return the overrides of every job of a grid; of two words for one key the last wins."""
-    # Not at the top: Hydra's search for plugins executes this module anew, and its classes then are others.
+    # Not at the top: Hydra's search for plugins executes this module again, and its classes then are others.
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     return BasicSweeper.split_arguments(list(words), None)[0]
@@ -139,7 +139,7 @@ def _combinations(words: Sequence[Override]) -> Sequence[Sequence[str]]:
 class Composer:
     """Composes many jobs that differ in few files: each choice of files is composed once, each word read once.
 
-    Hydra needs 0.15 s and more a job to read all files anew. A value (``seed=3``) is applied after the files are
+    Hydra needs 0.15 s and more a job to read all files again. A value (``seed=3``) is applied after the files are
     composed, so that a copy of the composed files and the value give the same. The copies are unpickled, in a sixth of
     the time that ``copy.deepcopy`` takes.
     """

@@ -1,4 +1,4 @@
-"""What a run is, before any of it is trained: the model layer by layer, its size, cost and reach, and the task."""
+"""A run before training: the model layer by layer, its size, cost and reach, and the task."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -68,7 +68,7 @@ def layer_table(model: SequenceModel, shape: Shape) -> Table:
     """Return a table of the parts and the layers in each: what comes out for one sequence, and what is in it.
 
     A part's row is the sum of its layers'. Multiply-adds are a part's own statement, so layers have none. Weights that
-    are no layer, such as the skips of an LRU, give nothing of their own, so their output is empty.
+    belong to no layer, such as the skips of an LRU, give nothing of their own, so their output is empty.
 
     Args:
         model: on the device ``meta``, so that running it costs nothing.

@@ -95,7 +95,7 @@ def _command(name: str) -> list[str]:
 
 
 class RunDisplay:
-    """One run: a bar over its budget, epochs or steps; plain lines where the output is no terminal."""
+    """One run: a bar over its budget, epochs or steps; plain lines where the output is not a terminal."""
 
     def __init__(self, run: RunConfig) -> None:
         self.run = run
@@ -142,12 +142,12 @@ class RunDisplay:
         """Show the few figures that matter, and where to look next."""
         folder = environment.results_dir / "runs" / record["run_id"]
         if record["status"] == "interrupted":
-            self.console.print(f"{record['error']}; the same line goes on from there")
+            self.console.print(f"{record['error']}; re-run the same command to resume")
             return
         if record["status"] != "finished":
             self.console.print(f"[bold red]{record['status']}[/bold red]: {record.get('error')}", markup=True)
             if "traceback" in record:
-                self.console.print(f"  the whole traceback stands in {folder / 'record.json'}")
+                self.console.print(f"  full traceback: {folder / 'record.json'}")
             return
         metrics, metric = record["metrics"], record.get("metric", "accuracy")
         self.console.print(
@@ -214,7 +214,7 @@ def warned_lines(warned: Iterable[Sequence[str]]) -> list[str]:
     """
     found = sorted(kinds(warned).items(), key=lambda kind: -kind[1])
     lines = [f"  warning of {counted(count)}: {text}" for text, count in found[:KINDS]]
-    more = f"  {len(found) - KINDS} more kinds of warnings stand in the runs' records"
+    more = f"  {len(found) - KINDS} more kinds of warnings are in the runs' records"
     return [*lines, more] if len(found) > KINDS else lines
 
 
@@ -320,9 +320,9 @@ class SweepDisplay:
         for line in warned_lines(record.get("warnings", ()) for record in records.values()):
             self.console.print(line, markup=False)
         if set(states) - set(left_alone(environment.retry)):
-            self.console.print("  the same line does again what is not finished")
+            self.console.print("  re-run the same command to resume")
         if "failed" in states and environment.retry == "none":
-            self.console.print("  retry=failed does again what failed")
+            self.console.print("  retry=failed re-runs what failed")
         if environment.experiment is not None:
             line = tables_line(environment.experiment, environment.results_dir, environment.published is not None)
             self.console.print(f"  next, for tables and figures: {line}")

@@ -210,7 +210,7 @@ def _end(refused: OSError) -> NoReturn:
     """Exit where not all could be printed: without a word where whoever read has seen enough, as of `| head -1`."""
     if isinstance(refused, BrokenPipeError):
         sys.exit(141)
-    kept = "what was done is kept; print to another place"
+    kept = "what was done is kept; print elsewhere"
     refuse(ConfigError("standard output", allowed=refused.strerror or first_line(refused), hint=kept))
 
 
@@ -242,7 +242,7 @@ def explain(error: BaseException) -> ConfigError | None:
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override, first_line(error))
     if isinstance(error, OSError) and error.errno in DISK:
-        kept = "what is finished is kept: re-run the same command to resume"
+        kept = "finished runs are kept: re-run the same command to resume"
         return ConfigError(error.filename or "results_dir", allowed=no_room(error), hint=kept)
     word = _word_at_fault(error)
     if word is not None and isinstance(error, OSError) and _raised_by_hydra(error):

@@ -1,4 +1,4 @@
-"""Standard output that takes no more, as on a full disk, ends no work: what it refused is told at the end."""
+"""Standard output that fails, as on a full disk, ends no work: the failure is reported at the end."""
 
 import io
 import sys

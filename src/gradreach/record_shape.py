@@ -1,11 +1,11 @@
-"""What kinds of values a record may have: what is none of ours, or was damaged, is told before anybody relies on it."""
+"""The types of values a record may have: foreign or damaged ones are reported before anything relies on them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 STATES = ("running", "interrupted", "finished", "diverged", "failed")
 DEEPEST = 12
-"""So many levels a record may have."""
+"""This many levels a record may have."""
 GREATEST = 2**63
 TEXTS = ("group_id", "label", "experiment", "started", "revision", "code", "error", "traceback")
 MORE_TEXTS = ("metric", "caveat", "stopped", "untracked", "page", "kernels")
@@ -15,7 +15,7 @@ GROUPS = ("task", "model", "optimizer", "trainer", "diagnostics", "callbacks")
 
 
 def flaw(record: Mapping[str, Any]) -> str | None:
-    """Say which value of a record is of the wrong kind; None where all are right. What is lacking is no flaw.
+    """Say which value of a record is of the wrong kind; None where all are right. What is lacking is not a flaw.
 
     >>> flaw({"run_id": "a", "status": "finished", "config": {}, "metrics": {"test/accuracy": 0.5}})
     >>> flaw({"run_id": "a", "status": "finished", "config": {}, "metrics": [0.5]})

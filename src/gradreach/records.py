@@ -1,4 +1,4 @@
-"""Durable records of runs: one folder a run, named by its identity, written whole or not at all.
+"""Durable records of runs: one folder per run, named by its identity, written whole or not at all.
 
     <results>/runs/<run_id>/record.json    status, configuration, metrics, cost, versions, host
                             history.csv    one row an epoch, and one for every measurement within
@@ -49,7 +49,7 @@ SETTLED: tuple[Status, ...] = ("finished", "diverged")
 BESIDE = ("history.csv", "profile.npz")
 """The files that a record answers for."""
 MOST = {"record.json": 2**24, "history.csv": 2**30, "profile.npz": 2**30}
-"""So many bytes they may have: whoever reads them has room for one."""
+"""This many bytes they may have: whoever reads them has room for one."""
 
 
 def left_alone(retry: str) -> tuple[Status, ...]:
@@ -140,8 +140,8 @@ class RecordStore:
             return None
         except NotADirectoryError:
             if not self.root.is_dir():  # nothing can be moved below it
-                raise ConfigError("results_dir", self.root.parent, "is no folder", "choose another") from None
-            raise Damaged("is no folder") from None
+                raise ConfigError("results_dir", self.root.parent, "is not a folder", "choose another") from None
+            raise Damaged("is not a folder") from None
         except Unreadable as why:
             raise Damaged(f"record.json {why}") from None
         except OSError as error:
@@ -155,11 +155,11 @@ class RecordStore:
             raise Damaged("record.json is not a record of this run")
         version = record.setdefault("schema_version", 1)
         if record.pop("checksum", None) != (None if version in (1, 2) else _checksum(data)):
-            raise Damaged("record.json was changed after it was written, says its checksum")
+            raise Damaged("record.json was changed after it was written (checksum mismatch)")
         if (wrong := flaw(record)) is not None:
             raise Damaged(f"record.json is not a record of ours: {wrong}")
         if not version > 0:
-            raise Damaged(f"record.json has schema_version={version}, which there is not")
+            raise Damaged(f"record.json has schema_version={version}, which does not exist")
         if version > SCHEMA_VERSION:
             newer = f"schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}"
             raise ConfigError(path, allowed=newer, hint="update gradreach")
@@ -359,7 +359,7 @@ def _bytes(path: Path) -> bytes:
     """Return the content of a file, empty where there is none.
 
     Raises:
-        Unreadable: it is no file, or too large.
+        Unreadable: it is not a file, or too large.
     """
     try:
         return read_file(path, MOST[path.name])

@@ -1,4 +1,4 @@
-"""One run under way: what it is, what it has yielded and cost so far, and who is told."""
+"""A run in progress: what it is, its results and cost so far, and who is notified."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""``gradreach init``: what a folder needs for runs to be made in it."""
+"""``gradreach init``: the files a folder needs for runs."""
 
 import shutil
 import tempfile
@@ -28,9 +28,7 @@ def lay_out(folder: Path) -> list[str]:
     """
     taken = next((name for name in ("run.py", "conf", "experiments") if (folder / name).exists()), None)
     if taken is not None:
-        raise ConfigError(
-            folder / taken, allowed="is there already", hint="name an empty folder: gradreach init FOLDER"
-        )
+        raise ConfigError(folder / taken, allowed="already exists", hint="name an empty folder: gradreach init FOLDER")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".init-", dir=folder) as draft:

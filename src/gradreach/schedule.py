@@ -1,4 +1,4 @@
-"""When something is measured in the course of training."""
+"""When something is measured during training."""
 
 import re
 
@@ -15,7 +15,7 @@ def checked_schedule(value: object) -> Schedule:
     """Return a schedule if it is one.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a schedule.
     """
     epochs = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST
     steps = isinstance(value, str) and (value == "ends" or STEPS.fullmatch(value))

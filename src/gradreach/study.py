@@ -1,4 +1,4 @@
-"""The one door for experiments: ``experiments/<name>.py`` imports this and nothing else of gradreach.
+"""The one interface for experiments: ``experiments/<name>.py`` imports nothing else from gradreach.
 
     from gradreach.study import Claim, Study, compare, figure, table
 

@@ -72,7 +72,7 @@ def measure(
         path: where to.
         runs: by their settings, as ``to_time`` gives them.
         rounds: how often each has its turn.
-        seconds: after so many no further round is begun.
+        seconds: after this many no new round begins.
         tell: called after each round with the number of them.
 
     Returns:

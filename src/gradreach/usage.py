@@ -1,4 +1,4 @@
-"""``python run.py --help`` and ``--version``: what can be said on the command line, read from ``conf/`` itself."""
+"""``python run.py --help`` and ``--version``: what the command line accepts, read from ``conf/`` itself."""
 
 import re
 import shutil
@@ -22,14 +22,14 @@ KEYS = ("seq_len", "kernel_size", "seed", "results_dir", "force", "device")
 """Settings of ``config.yaml`` that are told."""
 OFTEN = {
     "optimizer.lr=0.01": "learning rate",
-    "trainer.epochs=15": "budget; the epoch with the best validation is tested",
+    "trainer.epochs=15": "budget; the best-validation epoch is tested",
     "hydra/launcher=cores": "or basic, slurm, slurm_local, ray_cluster",
 }
 """Further settings that are told, as they may be written."""
 MORE = {
     "python run.py model=cnn --cfg job": "all settings, and their values",
-    "gradreach describe model=cnn": "what a run is before it is trained",
-    "gradreach --help": "what is done with results",
+    "gradreach describe model=cnn": "a run before it is trained",
+    "gradreach --help": "everything done with results",
     "python run.py --hydra-help": "Hydra's own flags",
     "conf/, docs/": "what each setting is for, line by line",
 }
@@ -58,7 +58,7 @@ def page(conf_dir: Path, width: int) -> str:
     told = [(name, words) for name, words in settings(config) if name.partition("=")[0] in KEYS]
     parts = [
         ["How far back does a model's gradient reach, and what does that cost in accuracy?"],
-        ["Examples: what is finished is not done again", *_columns(EXAMPLES.items(), width)],
+        ["Examples (finished runs are not repeated)", *_columns(EXAMPLES.items(), width)],
         ["Settings: key=value; with -m also key=value,value", *_columns([*told, *OFTEN.items()], width)],
         [
             "Groups: group=option, the default first",

@@ -1,4 +1,4 @@
-"""The weights that validation chose: kept beside a run's record, and loaded with model and task."""
+"""The best-validation checkpoint: kept beside a run's record, and loaded with model and task."""
 
 import hashlib
 import io
@@ -48,7 +48,7 @@ def weights_of(run_id: str, results_dir: Path) -> tuple[Path, bytes, dict[str, A
     store = RecordStore(results_dir / "runs")
     record = store.read(run_id) if "/" not in run_id and store.stamp(run_id) else None
     if record is None:
-        hint = "gradreach export runs.csv lists the runs that there are"
+        hint = "gradreach export runs.csv lists all runs"
         raise ConfigError("run", run_id, f"no such run in {results_dir}", hint)
     path = store.weights(run_id)
     if "weights" not in record or not path.is_file():
@@ -56,7 +56,7 @@ def weights_of(run_id: str, results_dir: Path) -> tuple[Path, bytes, dict[str, A
         raise ConfigError("run", run_id, "kept no weights", again)
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != record["weights"]:
-        raise ConfigError(path, allowed="is not what was kept, says the run's record", hint="do the run again")
+        raise ConfigError(path, allowed="does not match the run's record", hint="do the run again")
     return path, data, record
 
 

@@ -200,7 +200,7 @@ def test_a_part_counts_example_by_example():
     pairs = np.array([right[f"lstm{seed}"].astype(float) - right[f"rnn{seed}"] for seed in range(100, 106)])
     assert (effect.value, effect.low, effect.high) == pytest.approx(100 * np.array(example_interval(pairs)[:3]))
     apart = sum(stats.binomtest((p > 0).sum(), (p != 0).sum()).pvalue < 0.05 for p in pairs)
-    assert f"McNemar's test tells apart: {apart} of 6)" in effect.label
+    assert f"differ by McNemar's test: {apart} of 6)" in effect.label
     assert (effect.unit, effect.n, effect.test) == ("points", 6, "Student's t over seeds and examples")
 
 
@@ -212,7 +212,7 @@ def test_what_was_not_recorded_leaves_a_part_open_and_a_run_that_diverged_is_wro
     assert (effect.n, effect.value) == (6, pytest.approx(50 / 6))
     del right["lstm101"]
     verdict = MORE.above(0).judge(results(right))
-    assert (verdict.state, verdict.why) == ("open", "1 of 6 seeds have no such number")
+    assert (verdict.state, verdict.why) == ("open", "1 of 6 seeds have no value")
     verdict = MORE.above(0).judge(results({}))
     assert (verdict.state, verdict.effect.n) == ("open", 0)
 

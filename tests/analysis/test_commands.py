@@ -141,9 +141,9 @@ def test_what_tables_made_is_up_to_date_until_something_changes(gradreach, proje
     assert out.splitlines() == [
         "results/digits/accuracy.md: not what the records give",
         "results/digits/gradient_reach.tex: absent",
-        "results/digits/old.csv: nothing makes it any more, delete it",
+        "results/digits/old.csv: no longer produced: delete it",
         "results/README.md: not what the experiments give",
-        "digits: 4 files are not up to date; gradreach tables makes them anew",
+        "digits: 4 files are out of date; gradreach tables rebuilds them",
     ]
 
 
@@ -195,17 +195,16 @@ def test_runs_of_several_revisions_and_schemas_are_counted(gradreach, project):
     code, out, err = gradreach("tables", "digits")
     assert code == 0
     assert one_line(err) == (
-        "gradreach: note: digits: Runs of 2 revisions: 19 of abc, 1 of def+. "
-        "Runs of 2 schema versions: 1 of 2, 19 of 3."
+        "gradreach: note: digits: Runs of 2 commits: 19 of abc, 1 of def+. Runs of 2 schema versions: 1 of 2, 19 of 3."
     )
-    assert "Runs of 2 revisions: 19 of abc, 1 of def+." in out
+    assert "Runs of 2 commits: 19 of abc, 1 of def+." in out
 
 
 def test_a_record_that_was_edited_by_hand_is_put_aside(gradreach, project):
     change(some_record(project), '"test/accuracy": 0.', '"test/accuracy": 1.')
     code, out, err = gradreach("tables", "digits")
     assert code == 0
-    assert "changed after it was written, says its checksum; moved to" in one_line(err)
+    assert "changed after it was written (checksum mismatch); moved to" in one_line(err)
     assert "19 of 20 planned runs finished; 1 missing: not complete." in out
 
 
@@ -268,7 +267,7 @@ def test_a_run_table_that_was_edited_by_hand_is_refused(gradreach, project, edit
     for arguments in ("tables digits --check", "tables digits", "table", "export runs.parquet digits"):
         code, out, err = gradreach(*arguments.split())
         assert (code, out) == (2, "")
-        assert "runs.csv: changed after it was written, says its checksum; restore it" in one_line(err)
+        assert "runs.csv: changed after it was written (checksum mismatch); restore it" in one_line(err)
 
 
 def test_a_run_table_without_a_checksum_is_read_with_a_note_and_is_not_up_to_date(gradreach, project):
@@ -296,7 +295,7 @@ def test_a_plan_that_no_longer_fits_its_experiment_is_pointed_out(gradreach, pro
     change(sweep, "'0,1'", "'0,1,2'")
     assert one_line(gradreach("tables", "digits", "--check")[2]) == (
         "gradreach: note: digits: conf/experiment/digits.yaml has changed since results/digits/runs.csv "
-        "was planned; python run.py -m experiment=digits does what is new"
+        "was planned; python run.py -m experiment=digits runs what is new"
     )
     advise.cache_clear()
     assert "has changed since" in gradreach("tables", "digits")[2]  # and does not forget it by that
@@ -340,9 +339,7 @@ def test_long_tables_that_are_empty_or_none_are_one_line(gradreach, project, nam
         assert f"{name}: " in one_line(err)
         assert said in one_line(err)
     path.write_text(head + "\n", encoding="utf-8")
-    assert (
-        "is empty, though 20 runs should stand in it" in gradreach("export", "x.csv", "digits", "--table", name[:-4])[2]
-    )
+    assert "is empty, though 20 runs should be in it" in gradreach("export", "x.csv", "digits", "--table", name[:-4])[2]
 
 
 @pytest.mark.parametrize("name", ["profiles.csv", "history.csv"])
@@ -351,7 +348,7 @@ def test_a_long_table_that_was_edited_by_hand_or_is_gone_is_refused_where_no_raw
     path = project / "results" / "digits" / name
     kept = path.read_text(encoding="utf-8")
     path.unlink()
-    assert gradreach("tables", "digits")[::2] == (0, "")  # made anew of raw runs
+    assert gradreach("tables", "digits")[::2] == (0, "")  # rebuilt from raw runs
     assert path.read_text(encoding="utf-8") == kept
     shutil.rmtree(project / "results" / "runs")
     head, _, rest = kept.split("\n", 2)
@@ -486,7 +483,7 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("table --where seq_len", "where=seq_len: must be key=value or key=value,value"),
         ("table --where modle=lstm", "modle: no run has it; did you mean model?"),
         ("tables --source mlflow:a/b", "source=mlflow:a/b: must be wandb:entity/project"),
-        ("tables --source wandb:a/b --check", "--check: compares with the records here; leave --source out"),
+        ("tables --source wandb:a/b --check", "--check: compares with the records here; drop --source"),
         ("table --rows , --value test/accuracy", "rows: empty; name a key or several"),
         ("table digits --rows model,model", "model: named twice in --rows, --columns and --value; name each once"),
         ("table digits --columns seq_len,seq_len", "seq_len: named twice in --rows, --columns and --value"),
@@ -514,7 +511,7 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ("describe -m model=lstm", "-m: means several runs; leave it out, and describe one at a time"),
         (
             f"status -m model=lstm --conf-dir {PROJECT / 'conf'} --results-dir /dev/null",
-            "results_dir=/dev/null: is no folder; choose another",
+            "results_dir=/dev/null: is not a folder; choose another",
         ),
         (
             "dashboard digits --base-url foo",

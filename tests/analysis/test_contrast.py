@@ -54,4 +54,4 @@ def test_a_run_without_the_number_leaves_the_part_open():
     hidden = HIDDEN.copy()
     hidden[3] = np.nan
     verdict = PART.judge(results(HIDDEN + 0.1, hidden))
-    assert (verdict.state, verdict.why) == ("open", "1 of 12 seeds have no such number")
+    assert (verdict.state, verdict.why) == ("open", "1 of 12 seeds have no value")

@@ -21,7 +21,7 @@ STUDY = Study(question="?", claim=Claim("It is.", id="C99", parts={"more": MORE}
 
 
 def runs(seeds, status="finished"):
-    """Return runs of two tasks, with so many seeds each."""
+    """Return runs of two tasks, with this many seeds each."""
     generator = np.random.default_rng(0)
     rows = [
         {"run_id": f"{task}{model}{seed}", "model": model, "task": task, "seed": seed, "status": status}

@@ -268,7 +268,9 @@ def test_a_caption_explains_the_marks_that_the_picture_has(tmp_path):
     )
     assert caption(metric_against, pale) == "It. Hollow and pale: not every planned run has a value there."
     none = results(seeds=12, status=lambda model, *_: "missing" if model == "cnn" else "finished")
-    assert caption(metric_against, none) == "It. A cross at the foot: none has. A pale line: runs are lacking."
+    assert caption(metric_against, none) == (
+        "It. A cross at the foot: no seed has a value. A pale line: runs are missing."
+    )
     level = caption(metric_against, results(seeds=12, models=("cnn", "lstm")), x="kernel_size")
     assert level == "It. A horizontal line with its band: a model to which the axis does not apply."
     assert caption(metric_against, many, whole=False) == "It. The axis does not begin at zero."
@@ -370,14 +372,14 @@ def test_how_many_runs_solved_the_task_stands_above_a_point_where_it_is_not_all_
     data.runs["solved"] = [True] * 3 + [True, False, True] + [False] * 3
     picture = metric_against(data, tmp_path / "accuracy")
     assert [text for text in texts(picture) if "/" in text] == ["2/3"]
-    assert "as in 4/5: so many" in explained("", picture)
+    assert "as in 4/5: this many" in explained("", picture)
     loss = metric_against(data, tmp_path / "size", measure=Measure("parameters", "parameters"))
     assert not [text for text in texts(loss) if "/" in text]  # what is not scored is not solved
 
 
 def test_a_half_life_says_of_how_many_runs_it_is(tmp_path):
     picture = half_life_and_reach(results(models=("lstm",)), tmp_path / "half")
-    assert [text.get_text() for text in picture.axes[1].texts][:2] == ["n = 2", "n = 2"]  # seed 0 is no exponential
+    assert [text.get_text() for text in picture.axes[1].texts][:2] == ["n = 2", "n = 2"]  # seed 0 is not an exponential
     assert not [text for text in picture.axes[0].texts if text.get_text().startswith("n =")]
     assert "n = 3 above a point" in explained("", picture)
 

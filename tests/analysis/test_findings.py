@@ -25,7 +25,7 @@ NAMED = {
     "claim": {"id": "C10", "text": "It is so.", "original": "如此"},
 }
 VERDICT = {"state": "refuted", "sentence": "It is not.", "effect": None, "parts": []}
-PART = {"state": "refuted", "sentence": "gain: −3 points; held against 0.", "effect": EFFECT, "parts": []}
+PART = {"state": "refuted", "sentence": "gain: −3 points; threshold: above 0.", "effect": EFFECT, "parts": []}
 
 
 def page(tmp_path, template, summary=None):
@@ -81,7 +81,7 @@ def test_what_is_not_decided_is_not_among_what_was_learned(tmp_path):
     after = page(tmp_path, template)
     assert "## One thing we learned so far" in after
     assert (
-        "**1. The GRU that the notes print is none: what a GRU learns it rarely does.** −3.0 points [−4.0, −2.0]"
+        "**1. The GRU printed in the notes is not a GRU: it rarely learns what a GRU learns.** −3.0 points [−4.0, −2.0]"
         in after
     )
     assert '<img src="../results/errata/learning_curves.png" alt="Is it so?" width="320">' in after

@@ -110,7 +110,7 @@ def test_every_claim_has_an_answer_in_plain_words_for_the_outcomes_of_its_record
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"verdict": None}
     found = outcomes(stored["verdict"] and stored_verdict(stored["verdict"]))
     assert study.answer is not None
-    assert study.answer.outcomes == found, f"write the answer anew, with outcomes={found!r}"
+    assert study.answer.outcomes == found, f"write the answer again, with outcomes={found!r}"
     assert len(study.answer.text) <= LONGEST
     assert not re.search(r"[_=`]|\bC\d", study.answer.text), "an internal name"
     assert len(study.claim.short.split()) <= 10

@@ -93,7 +93,7 @@ def test_signed_ranks_decide_only_where_the_median_by_signs_agrees_and_the_page_
     part = verdict(declared, frame).parts[0]
     assert (part.state, part.effect.low > 5) == ("open", True)
     assert part.why.startswith("the median's interval by signs alone, ")
-    assert part.why.endswith(" holds the threshold")
+    assert part.why.endswith(" contains the threshold")
     frame.loc[rows, "test/accuracy"] += 0.009
     assert verdict(declared, frame).parts[0].state == "supported"
 
@@ -131,7 +131,9 @@ def test_what_a_look_has_decided_stays_so_and_what_is_open_waits_for_the_next():
     found = verdict(study(MORE, compare("test/accuracy", LSTM, RNN).above(20), looks=[12, 18]), frame)
     assert [part.state for part in found.parts] == ["supported", "open"]
     assert found.state == "supported in part"
-    assert found.parts[1].why.startswith("the interval holds the threshold; 12 of the 36 runs of the look at 18 seeds")
+    assert found.parts[1].why.startswith(
+        "the interval contains the threshold; 12 of the 36 runs of the look at 18 seeds"
+    )
 
 
 def test_seeds_of_no_plan_decide_nothing():

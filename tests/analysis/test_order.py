@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradreach.analysis.figures.common import panels_of
+from gradreach.analysis.figures.panels import panels_of
 from gradreach.analysis.figures.scores import metric_against
 from gradreach.analysis.naming import plain
 from gradreach.analysis.results import Results

@@ -79,7 +79,7 @@ def test_tables_are_folded_and_how_their_cells_are_read_is_said_once(text):
     assert text.count("Cells: mean over seeds") == 1
     assert text.count("<details>") == text.count("</details>") == 5
     for each in re.findall(r"<details>.*?</details>", text, re.S):
-        assert re.search(r"</summary>\n\n", each)  # else it is no Markdown inside
+        assert re.search(r"</summary>\n\n", each)  # else it is not Markdown inside
 
 
 def test_caveats_are_bullets(text):

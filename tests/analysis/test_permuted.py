@@ -1,6 +1,6 @@
 """Labels of models, shuffled among the runs of a committed table, leave nothing supported but what is arithmetic.
 
-Within each cell of all that is no setting of the model (task, length, rate, seed), runs exchange what was measured. A
+Within each cell of all settings but the model's (task, length, rate, seed), runs exchange what was measured. A
 comparison that is supported then found a difference where there can be none, or its threshold lets no difference pass
 for one: that is said of it.
 
@@ -42,7 +42,7 @@ NAMES = [name for name in RUN if declared(name)[1]]
 
 
 def shuffled(runs, generator):
-    """Return a run table whose runs have exchanged what was measured, within each cell of what is no model."""
+    """Return a run table whose runs have exchanged what was measured, within each cell of what is not a model."""
     measured = [name for name in map(str, runs) if name not in KNOWN and not name.startswith(GROUPS)]
     cells = [name for name in map(str, runs) if name in CELLS or name.startswith("task.")]
     order = np.arange(len(runs))

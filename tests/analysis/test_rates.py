@@ -1,4 +1,4 @@
-"""Where in its grid a learning rate lies that validation chose."""
+"""Where in its grid a learning rate chosen by validation lies."""
 
 import pandas as pd
 
@@ -30,4 +30,4 @@ def test_choices_at_either_end_of_the_grid_are_counted():
 
 
 def test_what_has_no_run_or_one_rate_alone_has_chosen_nothing():
-    assert table([0.001], status="missing") == table([0.001], grid=[0.001]) == [{"settings": "none has chosen yet"}]
+    assert table([0.001], status="missing") == table([0.001], grid=[0.001]) == [{"settings": "none chosen yet"}]

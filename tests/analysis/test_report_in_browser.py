@@ -39,7 +39,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser, page):
-    """Open the page on a screen of so many pixels, light or dark."""
+    """Open the page on a screen of this many pixels, light or dark."""
 
     def call(width=1280, scheme="light", height=800, page=page):
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}

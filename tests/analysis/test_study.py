@@ -297,7 +297,7 @@ def test_a_part_says_its_number_with_its_interval_and_the_threshold():
     part = compare("test/accuracy", LSTM, RNN, where={"seq_len": 50}).above(5)
     verdict = part.judge(results(runs(seeds=range(6))))
     assert verdict.sentence == (
-        "test accuracy, lstm − rnn, seq_len 50: 20 points, alike in all runs; threshold: above 5 points."
+        "test accuracy, lstm − rnn, seq_len 50: 20 points, identical in all runs; threshold: above 5 points."
     )
 
 
@@ -363,7 +363,7 @@ def test_tables_tell_units_choice_and_needs_by_themselves():
     found = results(runs(rates=(0.001, 0.01)), choose="optimizer.lr")
     shown, _ = table("test/accuracy", columns="seq_len", where=LSTM).view_of(found)
     assert (shown.name, shown.caption) == ("accuracy", "Test accuracy in per cent, lstm.")
-    assert "Of 2 values tried for each, validation chose one; the test decided nothing." in shown.reading
+    assert "Best in validation of 2 values for each; the test split was not used to choose." in shown.reading
     assert (shown.measures[0].scale, shown.measures[0].best) == (100, "max")
     halved, _ = table("gradient/start/h.half_life").view_of(found)
     assert "only where the curve is an exponential (R² at least 0.9)" in halved.reading

@@ -236,8 +236,8 @@ def test_runs_that_share_a_seed_do_not_make_a_test_of_more_seeds():
 
 def test_code_is_counted_by_its_digest_and_by_its_revision_where_it_has_none():
     three = pd.DataFrame({"revision": ["abc", "def", "abc"], "code": [None, None, None]})
-    assert mixture_line(three) == "Runs of 2 revisions: 2 of abc, 1 of def."
-    assert mixture_line(three.assign(code="1234")) == ""  # committing results makes a revision, and no other code
+    assert mixture_line(three) == "Runs of 2 commits: 2 of abc, 1 of def."
+    assert mixture_line(three.assign(code="1234")) == ""  # committing results makes a commit, but the code is the same
     assert mixture_line(three.assign(code=["1234", "1234", "5678"])) == "Runs of 2 code digests: 2 of 1234, 1 of 5678."
     assert mixture_line(three.assign(code=["1234", "1234", None])) == "Runs of 2 code digests: 2 of 1234, 1 of abc."
 

@@ -112,7 +112,7 @@ def test_a_verdict_needs_the_whole_interval_on_one_side(interval, state):
 
 
 def test_an_interval_without_width_is_not_told():
-    assert str(Effect("parameters", 0.2142, 0.2142, 0.2142, 6)) == "parameters: 0.214, alike in all runs"
+    assert str(Effect("parameters", 0.2142, 0.2142, 0.2142, 6)) == "parameters: 0.214, identical in all runs"
     assert str(Effect("gain", 2.0, 1.9, 2.1, 6)) == "gain: 2, 95 % interval 1.9 to 2.1 (n = 6)"
     assert "too small for an interval" in str(Effect("gain", 2.0, float("nan"), float("nan"), 1))
     assert str(Effect("gain", *[float("nan")] * 3, 0)) == "gain: no runs to compare"
@@ -143,9 +143,9 @@ def test_equal_to_a_margin_is_judged_by_both_of_its_ends(interval, state):
     [
         (effect(6, 8, n=2), "2 seeds are too few"),
         (effect(math.nan, math.nan), "5 seeds are too few"),
-        (effect(6, 8)._replace(absent=1), "1 of 6 seeds have no such number"),
+        (effect(6, 8)._replace(absent=1), "1 of 6 seeds have no value"),
         (effect(6, 8, n=0), "no runs to compare"),
-        (effect(4, 8), "the interval holds the threshold"),
+        (effect(4, 8), "the interval contains the threshold"),
     ],
 )
 def test_what_is_open_says_why(few, why):

@@ -116,7 +116,7 @@ class Beside(nn.Module):
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
 def test_weights_that_are_no_numbers_give_nan_and_a_flag(poison):
     sick = model()
-    sick.encoder.layers[0].weight_ih_l0.data[:4] = poison  # infinite weights saturate a gate; inf · 0 is no number
+    sick.encoder.layers[0].weight_ih_l0.data[:4] = poison  # infinite weights saturate a gate; inf · 0 is not a number
     sick.head.weight.data[0, 0] = poison
     profile = gradient_profile(sick, batch(), score)
     assert profile.loc[(profile["quantity"] == "h") & (profile["lag"] == 0), "median"].isna().all()
@@ -280,7 +280,7 @@ def trace_halved(x: Tensor, lengths: Tensor):
     [((None, None, None), "tuple"), (batch()._replace(lengths=[6, 6, 6]), r"lengths are \[6, 6, 6\]")],
 )
 def test_what_is_no_batch_is_refused(given, found):
-    with pytest.raises(ValueError, match=rf"{found}; hand over Batch\(x, lengths, target\)"):
+    with pytest.raises(ValueError, match=rf"{found}; pass Batch\(x, lengths, target\)"):
         gradient_profile(model(), given, score)
 
 

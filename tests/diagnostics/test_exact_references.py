@@ -74,7 +74,7 @@ def test_an_instrument_that_is_off_by_a_thousandth_is_found(monkeypatch, functio
     monkeypatch.setattr(references, function, off)
     names = {"profile_of": ["digits_of_a_tanh_rnn", "saitos_table"], "lyapunov_spectrum": ["determinants"]}
     for name in names[function]:
-        assert getattr(references, name).__wrapped__() > 1e-4, "computed anew"
+        assert getattr(references, name).__wrapped__() > 1e-4, "recomputed"
     assert references.apart([math.nan], [0.0]) == math.inf
 
 

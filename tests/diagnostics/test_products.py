@@ -35,7 +35,7 @@ def traced(layer: nn.Module, length: int, batch: int = 2) -> LayerTrace:
 
 
 def exact(layer: LayerTrace, example: int, digits: int = 300) -> list[float]:
-    """Return ``ln σ_i`` of the product of an example's Jacobians, multiplied and decomposed with so many digits."""
+    """Return ``ln σ_i`` of the product of an example's Jacobians, multiplied and decomposed with this many digits."""
     with mpmath.workdps(digits):
         product = mpmath.eye(layer.steps.size)
         for t in range(layer.steps.length):

@@ -240,7 +240,7 @@ def test_pools_and_full_padding_count_too():
         (lambda x: x, -10, "at=-10: there are 9 outputs"),
         (lambda x: (x, None), 0, "encode gives tuple; it must give one tensor"),
         (lambda x: x[:, 0], 0, r"encode gives \(2, 1\); it must give one tensor"),
-        ("cnn", 0, "hand over a function"),
+        ("cnn", 0, "pass a function"),
     ],
 )
 def test_what_is_no_output_is_refused(encode, at, message):

@@ -81,7 +81,7 @@ def test_shares_of_terms_that_cancel_are_none():
     shares = shares.set_index("weight")
     assert np.isfinite(shares.loc["W_x", "log10_norm"]).all()
     assert shares.loc["W_x", "share"].isna().all()
-    assert shares.loc["W_s", "share"].sum() == pytest.approx(1)  # before the first step is no state: one is left over
+    assert shares.loc["W_s", "share"].sum() == pytest.approx(1)  # before the first step there is no state
 
 
 def test_a_rectified_layer_that_is_dead_passes_nothing_and_says_so_everywhere():

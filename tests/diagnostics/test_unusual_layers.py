@@ -25,7 +25,7 @@ def probe(lengths: Tensor | None = None) -> Batch:
 
 
 def check(model: nn.Module, batch: Batch, names: list[tuple[str, str]], plain: nn.Module | None = None) -> None:
-    """Hold the names of what is measured, and the gradient by the input, which goes through all of it, to autograd."""
+    """Check the names of what is measured, and the gradient w.r.t. the input, which goes through it, by autograd."""
     found = trace(model, batch, score)
     assert found.names == names
     x = batch.x.double().requires_grad_()

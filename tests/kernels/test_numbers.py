@@ -71,7 +71,7 @@ def test_so_they_are_with_saturated_weights(kind, length, batch, width, scale, b
 
 
 def test_a_closed_gate_lets_through_what_torchs_lets_through():
-    """A σ made of tanh is wrong by a hundredth at -12, where a gate of a chrono start stands."""
+    """A σ made of tanh is wrong by a hundredth at -12, where a gate stands under chrono initialization."""
     torch.manual_seed(0)
     layer = make("gru", 1, 4)
     with torch.no_grad():

@@ -285,6 +285,6 @@ def test_fcn_is_a_cnn_by_its_settings() -> None:
 
 def test_a_model_that_keras_defaults_are_not_for_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"layer_defaults=keras: LSTM is no linear layer.*set model\.layer_defaults=torch"
+        ConfigError, match=r"layer_defaults=keras: LSTM is not a linear layer.*set model\.layer_defaults=torch"
     ):
         build(LSTM, {}, Shape(channels=1, length=9, outputs=2), readout="last", layer_defaults="keras")

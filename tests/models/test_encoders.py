@@ -1,4 +1,4 @@
-"""What every encoder promises, held against what it does."""
+"""What every encoder promises, checked against what it does."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""How weights start: as in torch, or as the paper says."""
+"""How weights are initialized: as in torch, or as the paper says."""
 
 import math
 import re

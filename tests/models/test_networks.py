@@ -70,7 +70,7 @@ def cnn(
     normalize: Callable[[Tensor, Weights], Tensor] | None = None,
     pool: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Compute a stack; ``edges`` gives what is added left and right where the outer taps are so many steps apart."""
+    """Compute a stack; ``edges`` gives what is added left and right where the outer taps are this many steps apart."""
     for number, layer in enumerate(encoder.stack):
         if layer.pointwise is not None:
             x = activate(x @ layer.pointwise.weight[:, :, 0].T + layer.pointwise.bias)

@@ -206,7 +206,7 @@ def test_an_absent_page_and_a_strange_file_are_noticed(kept):
     (kept / "published" / "mnist1d" / "notes.txt").write_text("mine")
     assert ledger.stale(kept) == [
         f"{kept / 'published' / 'drawn' / 'README.md'}: absent",
-        f"{kept / 'published' / 'mnist1d' / 'notes.txt'}: nothing makes it any more, delete it",
+        f"{kept / 'published' / 'mnist1d' / 'notes.txt'}: no longer produced: delete it",
     ]
 
 
@@ -285,7 +285,7 @@ def test_cells_are_listed_with_what_each_costs_and_the_line_of_the_cheapest(tmp_
 
 
 def test_a_cell_that_is_given_as_a_setting_is_answered_with_the_option_that_chooses_it(tmp_path):
-    with pytest.raises(ConfigError, match=r"reproduce=cnn: .*; a cell is chosen by --cells cnn"):
+    with pytest.raises(ConfigError, match=r"reproduce=cnn: .*; choose a cell by --cells cnn"):
         ledger.reproduce("mnist1d", None, ["cnn"], tmp_path, CONF, False, print)
 
 
@@ -293,7 +293,7 @@ def test_what_it_will_cost_is_told_before_it_begins(monkeypatch, tmp_path):
     told = []
     monkeypatch.setattr(subprocess, "run", lambda line, **_: told.append("sweep") or SimpleNamespace(returncode=0))
     ledger.reproduce("mnist1d", ["cnn", "mlp"], [], tmp_path, CONF, False, told.append)
-    assert told == ["mnist1d: about 10 minutes of one core; the same line goes on where it was stopped.", "sweep"]
+    assert told == ["mnist1d: about 10 minutes of one core; re-run the same command to resume.", "sweep"]
 
 
 def test_a_sweep_that_is_refused_says_why_in_its_own_one_line(monkeypatch, tmp_path):

@@ -41,7 +41,7 @@ def test_a_paper_can_be_run_and_leaves_the_seeds_of_studies_alone(name):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (paper(published="many"), "published.cells.cnn.published=many: must be a number as it is printed"),
+        (paper(published="many"), "published.cells.cnn.published=many: must be a number as printed"),
         (paper(published="nan"), "published.cells.cnn.published=nan: must be a finite number"),
         (paper(publishd=1), "published.cells.cnn.publishd: there is no such setting"),
         (paper(spread=-1), "published.cells.cnn.spread=-1: must be greater than or equal to 0"),
@@ -103,7 +103,7 @@ def test_what_is_published_is_no_part_of_a_runs_identity(composed):
 
 
 def test_a_paper_without_training_is_no_sweep(composed):
-    with pytest.raises(ConfigError, match="published=clark2026: none of its cells takes training; gradreach reproduce"):
+    with pytest.raises(ConfigError, match="published=clark2026: none of its cells is trained; gradreach reproduce"):
         parse(plain(composed("published=clark2026")))
 
 

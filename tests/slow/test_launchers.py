@@ -114,7 +114,7 @@ def test_a_sweep_that_is_asked_to_stop_says_so_in_one_line_whatever_launches_it(
     said = (tmp_path / "output.txt").read_text()
     print(said)
     assert code == 128 + number
-    assert said.count("stopped: what was finished is kept; the same line goes on from here\n") == 1
+    assert said.count("stopped: finished runs are kept; re-run the same command to resume\n") == 1
     assert len(said.splitlines()) == 4  # what there is to do, that it stops, what is done, what the same line does
     store = RecordStore(results / "runs")
     assert {store.status(run_id) for run_id in store.run_ids()} == {"interrupted"}

@@ -92,7 +92,7 @@ def test_a_search_that_is_stopped_says_so_in_one_line_and_goes_on(tmp_path, whol
         if code == 0:  # it was faster
             break
         assert code == 128 + {"SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}[by], out + err
-        assert out.endswith("stopped: what was finished is kept; the same line goes on from here\n")
+        assert out.endswith("stopped: finished runs are kept; re-run the same command to resume\n")
         assert "failed" not in set(trials(folder)["state"])
         deadline = time.monotonic() + 20
         while members(process.pid) and time.monotonic() < deadline:  # Python's tracker of resources is the last

@@ -23,7 +23,7 @@ pytestmark = [
 SEEDS = 4
 LONG = ["model=rnn", "model.width=4", "trainer.epochs=100", "trainer.checkpoint_seconds=0", "tracking=off"]
 """A run that takes some eight seconds."""
-STOPPED = "stopped: what was finished is kept; the same line goes on from here"
+STOPPED = "stopped: finished runs are kept; re-run the same command to resume"
 ACTIVE = ("PENDING", "RUNNING", "COMPLETING")
 
 

@@ -79,7 +79,7 @@ class Machine:
         self.store.write(record(job.run, **facts), history, curves(job.run))
 
     def sweep(self, *options, until=None, lines=LINES, **more):
-        """Sweep, until so many runs are done; return exit code and what was launched."""
+        """Sweep, until this many runs are done; return exit code and what was launched."""
         launched, jobs = [], {tuple(job.overrides): job for job in self.jobs(lines)}
 
         def launch(given):

@@ -182,7 +182,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not(searched, capsys, mo
         here.search()
     said = capsys.readouterr()
     assert left.value.code == 130
-    assert said.out.endswith("stopped: what was finished is kept; the same line goes on from here\n")
+    assert said.out.endswith("stopped: finished runs are kept; re-run the same command to resume\n")
     states = {trial["state"] for trial in here.trials()}
     assert "interrupted" in states
     assert states <= {"finished", "interrupted", "waiting"}
@@ -226,11 +226,11 @@ def test_what_fails_diverges_or_cannot_be_stands_in_the_table_with_its_reason(se
         )
     assert {trial["state"] for trial in trials} == {"failed", "diverged", "finished"}
     said = capsys.readouterr().out
-    assert "the same line does again what failed" in said
+    assert "re-run the same command to retry what failed" in said
     (study,) = here.studies()
     states = {"finished": "COMPLETE", "failed": "FAIL", "diverged": "PRUNED"}
     assert [trial.state.name for trial in study.trials] == [states[trial["state"]] for trial in trials]
-    monkeypatch.setattr(Searched, "outcome", run)  # mended: failed ones are done again, and proposals stand
+    monkeypatch.setattr(Searched, "outcome", run)  # fixed: failed ones are done again, and proposals stand
     launched = len(here.launched)
     mended = here.search(n_trials=12)
     assert values(mended) == values(trials)
@@ -254,7 +254,8 @@ def test_a_score_that_is_no_number_is_no_best(searched, monkeypatch):
     here = searched()
     with pytest.raises(SystemExit):
         here.search(n_trials=2)
-    assert {(trial["state"], trial["reason"]) for trial in here.trials()} == {("diverged", "val/accuracy is no number")}
+    reason = "val/accuracy is not a number"
+    assert {(trial["state"], trial["reason"]) for trial in here.trials()} == {("diverged", reason)}
 
 
 def test_a_launcher_that_raises_is_a_failed_trial_with_the_reason(searched, monkeypatch, capsys):
@@ -383,9 +384,9 @@ def test_a_lock_that_a_killed_search_left_on_its_study_holds_nobody_up(searched)
 def test_another_space_or_seed_begins_beside_the_study_that_is_there(searched, capsys):
     here = searched()
     first = here.search()
-    assert "another begins beside it" not in capsys.readouterr().err
+    assert "a new one begins beside it" not in capsys.readouterr().err
     here.search(seed=1)
-    assert capsys.readouterr().err.count("another begins beside it") == 1
+    assert capsys.readouterr().err.count("a new one begins beside it") == 1
     assert len(here.studies()) == 2
     assert here.search() == first
     assert capsys.readouterr().err == ""
@@ -398,7 +399,7 @@ def test_two_searches_do_not_write_one_study(searched, monkeypatch):
     run = Searched.outcome
 
     def outcome(self, job):
-        with pytest.raises(ConfigError, match="another search is at work there; wait for it, or give another folder"):
+        with pytest.raises(ConfigError, match="another search is running there; wait for it, or give another folder"):
             here.search()
         return run(self, job)
 

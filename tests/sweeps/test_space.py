@@ -41,9 +41,9 @@ def test_a_space_is_written_in_hydras_grammar_of_sweeps(text, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("interval(1, 0)", "an interval goes from a number to one that is not smaller"),
-        ("interval(0, inf)", "an interval goes from a number to one that is not smaller"),
-        ("interval(nan, 1)", "an interval goes from a number to one that is not smaller"),
+        ("interval(1, 0)", "an interval goes from a number to one at least as large"),
+        ("interval(0, inf)", "an interval goes from a number to one at least as large"),
+        ("interval(nan, 1)", "an interval goes from a number to one at least as large"),
         ("tag(log, interval(0, 1))", "a logarithm needs numbers above 0"),
         ("tag(lg, interval(1, 2))", "a tag may be log, of an interval"),
         ("tag(log, choice(1, 2))", "a tag may be log, of an interval"),

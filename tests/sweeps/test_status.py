@@ -212,8 +212,8 @@ def test_results_below_a_file_are_refused_and_nothing_is_moved(tmp_path, capsys)
     (tmp_path / "file").touch()
     for results in ("file", "file/below"):
         line = ["digits", f"results_dir={tmp_path / results}"]
-        with pytest.raises(ConfigError, match=f"results_dir={tmp_path / results}: is no folder; choose another"):
+        with pytest.raises(ConfigError, match=f"results_dir={tmp_path / results}: is not a folder; choose another"):
             survey(planned(line, PROJECT / "conf"))
-        with pytest.raises(ConfigError, match="is no folder"):
+        with pytest.raises(ConfigError, match="is not a folder"):
             overview(["digits", "pooling"], line[1:], PROJECT / "conf")
     assert capsys.readouterr() == ("", "")

@@ -401,8 +401,8 @@ def test_retry_none_leaves_failed_runs_shows_them_and_says_how_they_are_done_aga
             assert left.value.code == 1
         said = capsys.readouterr().out
         assert ("2 already done, 0 to do" in said) is not again
-        assert ("the same line does again what is not finished" in said) is again
-        assert ("retry=failed does again what failed" in said) is not again
+        assert ("re-run the same command to resume" in said) is again
+        assert ("retry=failed re-runs what failed" in said) is not again
         table = said.rpartition("its record")[2]
         assert [line.split()[0] for line in table.splitlines() if "broken" in line] == ["rnn", "gru"]
 
@@ -425,7 +425,7 @@ CANNOT = "cannot be swept: it does not affect results; give one value"
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], "sweep: it has no runs, because a key is swept over no value, such as seed=range"),
+        ([], "sweep: it has no runs, because a key is swept over no values, such as seed=range"),
         ([["threads=1"], ["threads=2"]], f"threads=1,2: {CANNOT}"),
         (
             [["results_dir=a"], ["results_dir=b"]],

@@ -29,7 +29,7 @@ def test_a_revision_is_the_commit(repository):
 
 
 def test_changed_code_marks_it_and_new_results_do_not(repository):
-    (repository / "results/README.md").write_text("made anew")
+    (repository / "results/README.md").write_text("rebuilt")
     assert not revision().endswith("+")
     revision.cache_clear()
     (repository / "run.py").write_text("changed")

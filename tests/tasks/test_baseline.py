@@ -70,7 +70,7 @@ def test_texts_are_read_in_words_and_pairs_or_in_up_to_three_characters_as_far_a
 
 
 class Series(Task):
-    """So many examples that say their class, one after the other."""
+    """This many examples that say their class, one after the other."""
 
     shape = Shape(channels=1, length=2, outputs=2)
 

@@ -1,4 +1,4 @@
-"""Prepared data are made once, kept whole, and made anew where anything that shaped them differs."""
+"""Prepared data are made once, kept whole, and rebuilt where anything that shaped them differs."""
 
 import errno
 import signal
@@ -239,5 +239,5 @@ def test_a_disk_that_takes_no_more_is_told_of(source, monkeypatch, capfd):
 
     monkeypatch.setattr("gradreach.tasks.cache.write_atomically", full)
     assert Prepared("t", {}, [source], Maker()).arrays()["x"].tolist() == [0, 1, 2, 3, 4]
-    told = f"gradreach: note: {cache_folder()}: No space left on device: what is prepared is not kept, but made anew "
+    told = f"gradreach: note: {cache_folder()}: No space left on device: prepared data are not kept, but rebuilt "
     assert capfd.readouterr().err == f"{told}each time; make room or set GRADREACH_CACHE_DIR\n"

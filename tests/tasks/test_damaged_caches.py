@@ -1,4 +1,4 @@
-"""Whatever stands in the place of a cache: what it should hold is made anew, whole."""
+"""Whatever stands in the place of a cache: what it should hold is rebuilt, whole."""
 
 import json
 import os

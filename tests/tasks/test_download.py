@@ -210,7 +210,9 @@ def test_a_published_set_that_is_not_whole_is_named_and_never_read(tmp_path, mon
     half = len(content) // 2
     damaged = {"cut": content[:half], "other bytes": content[:half] + b"!!!!" + content[half + 4 :], "empty": b""}
     (tmp_path / name).write_bytes(damaged.get(damage, b"\x1f\x8b junk"))
-    with pytest.raises(ConfigError, match=r"this file is damaged or another one .*; delete or replace it") as refused:
+    with pytest.raises(
+        ConfigError, match=r"this file is damaged or not the expected one .*; delete or replace it"
+    ) as refused:
         task.prepare(tmp_path)
     assert str(tmp_path / name) in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -218,7 +220,7 @@ def test_a_published_set_that_is_not_whole_is_named_and_never_read(tmp_path, mon
 
 @pytest.fixture
 def small_imdb(tmp_path, monkeypatch):
-    """A set of lines, four each; gives a function that writes one of its files anew."""
+    """A set of lines, four each; gives a function that rewrites one of its files."""
     (tmp_path / "imdb").mkdir()
     monkeypatch.setattr(IMDB, "size", 4)
 

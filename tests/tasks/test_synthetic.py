@@ -193,7 +193,7 @@ def test_shape_tells_what_the_batches_are(task):
         assert split.target.shape == ((size, task.shape.length) if task.shape.per_step else (size,))
     if task.metric == "accuracy":
         counted = splits.train.target[splits.train.target != IGNORED]
-        least = task.keys + 1 if isinstance(task, MQAR) else 0  # keys are in its vocabulary, and are no answers
+        least = task.keys + 1 if isinstance(task, MQAR) else 0  # keys are in its vocabulary, and are not answers
         assert counted.unique().tolist() == list(range(least, task.shape.outputs))
         assert len(task.classes()) == task.shape.outputs
 

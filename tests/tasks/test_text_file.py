@@ -118,7 +118,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
         ("a.csv", b"label,text\n" + b"1,x\n" * 20, {}, "a.csv: all 20 texts are of class '1'"),
         ("a.csv", b"label,text\n1,x\n1,\xe9t\xe9\n", {}, "a.csv: line 3 is not utf-8 (byte 0xe9); set task.encoding"),
         ("a.csv", b"label,text\n1,x\n", {"encoding": "klingon"}, "task.encoding=klingon: there is no such encoding"),
-        ("a.csv", b'label,text\n1,"x\n0,y\n1,z\n', {}, "a.csv: what begins in line 2 cannot be read"),
+        ("a.csv", b'label,text\n1,"x\n0,y\n1,z\n', {}, "a.csv: the row that begins in line 2 cannot be read"),
         ("a.csv", b"label,text\n" + b"1,x\n" * 11, {"max_rows": 10}, "a.csv: more than task.max_rows=10 rows"),
         ("a.jsonl", b'{"label": 1, "text": "x"}\nnot json\n', {}, "a.jsonl: line 2 is not JSON"),
         ("a.jsonl", b'{"label": 1, "text": 5}\n', {}, "a.jsonl: line 1: 'text' is not a text but 5"),
@@ -223,7 +223,7 @@ def test_capitals_in_the_name_of_a_file_change_nothing(tmp_path, name):
         ("text,text,label\n1,x,2\n", {}, "task.text_column=text: a.csv has 2 columns of this name; rename one"),
         ("label;text\n1;x\n", {}, "choose from label;text; set \"task.delimiter=';'\" if that stands between"),
         ("label\ttext\n1\tx\n", {}, "; set task.delimiter=tab if that stands between its columns"),
-        ("1,x\n0,y\n", {}, "choose from 1, x; set task.header=false if its first line is no header"),
+        ("1,x\n0,y\n", {}, "choose from 1, x; set task.header=false if its first line is not a header"),
         (
             "\0l\0a\0b\0e\0l",
             {},

@@ -2,7 +2,7 @@
 
 Every line is sent with its place in the file (``offset``), and W&B's own server writes it there, over what was there.
 openwandb adds it at the end, and tells nobody who goes on with a run that it has begun, and how many lines there are.
-Who begins a run anew under its id is told none: W&B documents that it overwrites what was there.
+Who begins a run again under its id is told none: W&B documents that it overwrites what was there.
 
 It also answers what wandb's public API asks, as W&B's own server does: which runs a project has.
 

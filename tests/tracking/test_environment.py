@@ -20,7 +20,7 @@ OFFLINE = [*SMALL, "model=rnn", "tracking=offline"]
 
 @pytest.fixture(autouse=True)
 def _nothing_read_before():
-    """Let wandb read its environment anew, now and for the tests after."""
+    """Let wandb reread its environment, now and for the tests after."""
     advise.cache_clear()
     wandb.teardown()
     yield
@@ -110,7 +110,7 @@ def test_a_sweeps_id_alone_is_said_and_not_heeded(do, monkeypatch, capsys, mode)
     assert "untracked" not in record
     told = [line for line in capsys.readouterr().err.splitlines() if "WANDB_SWEEP_ID" in line]
     assert told == [
-        "gradreach: note: WANDB_SWEEP_ID is not heeded: an agent sets WANDB_RUN_ID too; the run joins no sweep"
+        "gradreach: note: WANDB_SWEEP_ID is ignored: an agent sets WANDB_RUN_ID too; the run joins no sweep"
     ]
 
 
@@ -123,9 +123,9 @@ def test_what_is_not_heeded_is_said_once(do, monkeypatch, tmp_path, capsys):
     assert not (tmp_path / "elsewhere").exists()
     do("seed=1")
     assert capsys.readouterr().err.splitlines() == [
-        "gradreach: note: WANDB_DIR is not heeded: W&B's files stand beside the records, in <results_dir>/wandb",
-        "gradreach: note: WANDB_RUN_ID is not heeded: a run's id is its identity",
-        "gradreach: note: WANDB_MODE=online is not heeded: tracking=offline; tracking=online sends",
+        "gradreach: note: WANDB_DIR is ignored: W&B's files stand beside the records, in <results_dir>/wandb",
+        "gradreach: note: WANDB_RUN_ID is ignored: a run's id is its identity",
+        "gradreach: note: WANDB_MODE=online is ignored: tracking=offline; tracking=online sends",
     ]
 
 

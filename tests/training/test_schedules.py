@@ -284,7 +284,7 @@ def test_what_is_not_used_is_no_part_of_the_identity(configured):
         ("optimizer.schedule=cosine optimizer.min_lr=0.01", "optimizer.min_lr=0.01, optimizer.lr=0.01: must be below"),
         (
             "optimizer.factor=0.1",
-            "optimizer.factor=0.1, optimizer.schedule=constant: nothing waits for a plateau; choose",
+            "optimizer.factor=0.1, optimizer.schedule=constant: only schedule=plateau uses it; choose",
         ),
         (
             "optimizer.schedule=cosine optimizer.patience=5",
@@ -294,7 +294,7 @@ def test_what_is_not_used_is_no_part_of_the_identity(configured):
         ("optimizer.schedule=plateau optimizer.patience=0", "optimizer.patience=0: must be greater than 0"),
         ("optimizer.decay=weights", "optimizer.decay=weights, optimizer.weight_decay=0.0: nothing decays; choose a"),
         ("optimizer.decay=none", "optimizer.decay=none: must be 'all' or 'weights'"),
-        ("trainer.epochs=null", "trainer.epochs=null, trainer.max_steps=null: training would have no end; give one of"),
+        ("trainer.epochs=null", "trainer.epochs=null, trainer.max_steps=null: training would never end; give one of"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(configured, line, message):

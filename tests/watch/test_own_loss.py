@@ -97,7 +97,7 @@ class Casts(Module):
 
 
 class Holds(Module):
-    """Has a tensor that is no buffer."""
+    """Has a tensor that is not a buffer."""
 
     def training_step(self, batch, batch_idx):
         return F.cross_entropy(self(batch[0]), batch[1], weight=self.weight)
@@ -126,7 +126,7 @@ class Steps(Module):
     [
         (
             Failing(),
-            "the loss of the probe fails ('labels'); hand over a probe as the training step takes it, or loss=",
+            "the loss of the probe fails ('labels'); pass a probe as the training step takes it, or loss=",
         ),
         (Steps(), "training_step needs its trainer"),
     ],
@@ -135,7 +135,7 @@ def test_what_a_step_lacks_is_told_with_what_to_do(module, why, probe):
     with pytest.warns(UserWarning, match="^gradreach: not measured: ") as said:
         Watcher(module, probe).measure("now")
     assert why in str(said[0].message)
-    assert "hand over" in str(said[0].message)
+    assert "pass loss=" in str(said[0].message)
 
 
 def test_a_loss_that_is_no_number_says_nothing_of_how_it_is_made(probe):
@@ -159,7 +159,7 @@ def test_a_model_without_layers_to_watch_has_the_curve_of_its_input(probe):
     expected = gradient_profile(Mixer().net, Batch(probe[0], None, probe[1]), nn.CrossEntropyLoss(reduction="none"))[
         "median"
     ]
-    with pytest.warns(UserWarning, match="^gradreach: no layer gives something at each step .* name modules"):
+    with pytest.warns(UserWarning, match="^gradreach: no layer has an output at each step .* name modules"):
         found = medians(Mixer(), probe)
     np.testing.assert_allclose(found, expected, atol=1e-11)
 

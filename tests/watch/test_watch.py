@@ -226,13 +226,13 @@ def test_a_gradient_that_hardly_reaches_back_is_told_of_once(probe):
 @pytest.mark.parametrize(
     ("module", "probe", "why"),
     [
-        (Module(), torch.randn(4), "probe: it holds (4,); hand over a batch with sequences"),
+        (Module(), torch.randn(4), "probe: it holds (4,); pass a batch with sequences"),
         (
             Module(),
             {"input_ids": torch.ones(2, 5).long(), "attention_mask": torch.tensor([[0, 1, 1, 1, 1]] * 2)},
             "left",
         ),
-        (Classifier(), (torch.randn(4, 5, 1), torch.zeros(4).long()), "has no training_step: hand over"),
+        (Classifier(), (torch.randn(4, 5, 1), torch.zeros(4).long()), "has no training_step: pass"),
     ],
 )
 def test_what_cannot_be_watched_is_refused_before_training(module, probe, why):
@@ -275,7 +275,7 @@ def scripted():
         (
             NoLoss(),
             None,
-            "training_step gives no loss of the probe; hand over a probe as",
+            "training_step gives no loss of the probe; pass a probe as",
         ),
         (Module(), coupled, r"the loss has shape \(\); it must give one value an example, \(6,\)"),
         (meta(), None, "has no weights yet"),

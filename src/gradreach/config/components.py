@@ -92,7 +92,7 @@ def signature_of(constructor: type, setting: str = "_target_") -> type[BaseModel
     """Make a schema of a constructor's keyword-only arguments from their annotations and defaults.
 
     Raises:
-        ConfigError: it is no class, or one of its arguments has no annotation that is known; ``setting`` named it.
+        ConfigError: it is not a class, or one of its arguments has no annotation that is known; ``setting`` named it.
     """
     if not inspect.isclass(constructor):
         raise ConfigError(setting, str(constructor), "must be a class")

@@ -1,4 +1,4 @@
-"""What Hydra composed -> a run and its environment; what cannot be is refused here."""
+"""What Hydra composed -> a run and its environment; impossible settings are rejected here."""
 
 import inspect
 import json
@@ -97,7 +97,7 @@ def _groups(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     if environment.published is not None and not environment.published.trains:
         name = environment.experiment
         hint = f"gradreach reproduce {name} computes what can be computed"
-        raise ConfigError("published", name, "none of its cells takes training", hint)
+        raise ConfigError("published", name, "none of its cells is trained", hint)
     trainer = run.trainer.model_copy(update={"kernels": _kernels(_part(Kernels, composed).kernels, run, environment)})
     return run.model_copy(update={"trainer": trainer}), environment
 
@@ -129,7 +129,7 @@ def _kernels(asked: str, run: RunConfig, environment: RunEnvironment) -> str:
     if find_spec("numba") is None:
         if asked == "compiled":
             raise ConfigError("kernels", asked, "needs numba", f"pip install numba; {instead}")
-        advise("kernels=auto: numba is not installed, so recurrent layers take torch's slower way (pip install numba)")
+        advise("kernels=auto: numba is not installed, so recurrent layers use torch's slower loops (pip install numba)")
         return "torch"
     return "compiled"
 
@@ -159,7 +159,7 @@ def _checked_plugin(key: str, target: PlainTarget, base: str) -> PlainTarget:
     """Return what names a subclass of the base, with arguments that its constructor can take.
 
     Raises:
-        ConfigError: it is no such subclass, or has no such argument.
+        ConfigError: it is not such a subclass, or has no such argument.
     """
     constructor = resolve(target.target, f"{key}._target_")
     fits = inspect.isclass(constructor) and issubclass(constructor, resolve(base))

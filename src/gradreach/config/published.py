@@ -1,4 +1,4 @@
-"""A published table, as ``conf/published/<name>.yaml`` tells it: whose it is, its cells, what stands beside them."""
+"""A published table, from ``conf/published/<name>.yaml``: its source, its cells, and what belongs to them."""
 
 from decimal import Decimal, InvalidOperation
 from math import isfinite
@@ -27,7 +27,7 @@ def _printed(value: str | int | float) -> str:
     try:
         number = Decimal(str(value))
     except InvalidOperation:
-        raise ValueError("must be a number as it is printed") from None
+        raise ValueError("must be a number as printed") from None
     if not number.is_finite():
         raise ValueError("must be a finite number")
     return str(value)
@@ -58,7 +58,7 @@ Source = Annotated[
 
 
 class Computation(Settings):
-    """What is no training: a function of ``gradreach.published.computations``, once for each seed.
+    """A cell that is not trained: a function of ``gradreach.published.computations``, once for each seed.
 
     - ``draws``: how many seeds; 1 where nothing is drawn, so that the value has no spread.
     """
@@ -164,7 +164,7 @@ class Paper(Settings):
 
     - ``where``: in which table, figure or file of theirs the numbers stand.
     - ``deviations``: from their protocol, of all cells, each with its reason.
-    - ``notes``: what was found out beside the cells, such as why one is missed.
+    - ``notes``: what else was found, such as why one is missed.
     """
 
     title: Text

@@ -87,7 +87,7 @@ class ModelSettings(Component):
     head_max_norm: PositiveFloat | None = None
     embedding: Literal["trainable", "frozen"] = "trainable"
     embedding_size: Annotated[int, Field(gt=0, le=65_536)] | None = None
-    # what came later and is not used is no part of the identity: runs of before it keep theirs
+    # what came later and is not used is not part of the identity: runs of before it keep theirs
     embedding_ngrams: Annotated[int, Field(ge=1, le=5)] = Field(default=1, exclude_if=_is_one)
     match_params: Annotated[int, Field(gt=0, le=10**9)] | None = None
     block: Literal["none", "prenorm"] = Field(default="none", exclude_if=_is_without)
@@ -96,7 +96,7 @@ class ModelSettings(Component):
     layer_defaults: Literal["torch", "keras"] = Field(default="torch", exclude_if=_is_torch)
 
     def ends(self) -> dict[str, Any]:
-        """Return all that is no argument of the encoder."""
+        """Return all that is not an argument of the encoder."""
         return self.model_dump(include=set(ModelSettings.model_fields) - set(Component.model_fields))
 
 
@@ -124,14 +124,14 @@ class OptimizerSettings(Settings):
       biases and norms, and without what makes eigenvalues.
     - ``schedule``: ``cosine`` falls to ``min_lr`` at the last step; ``plateau`` multiplies the rate by ``factor`` after
       ``patience`` epochs none of which had a lower training loss, down to ``min_lr``.
-    - ``warmup``: in so many steps, or this share of all, the rate first rises in a line; cosine begins after it.
+    - ``warmup``: in this many steps, or this share of all, the rate first rises in a line; cosine begins after it.
     """
 
     name: Literal["adam", "adamw", "rmsprop", "sgd", "adadelta"]
     lr: PositiveFloat
     weight_decay: NonNegativeFloat
     schedule: Literal["constant", "cosine", "plateau"]
-    # what came later and is not used is no part of the identity: runs of before it keep theirs
+    # what came later and is not used is not part of the identity: runs of before it keep theirs
     decay: Literal["all", "weights"] = Field(default="all", exclude_if=_is_all)
     warmup: Warmup = Field(default=0, exclude_if=_is_zero)
     min_lr: NonNegativeFloat = Field(default=0.0, exclude_if=_is_zero)
@@ -167,7 +167,7 @@ class OptimizerSettings(Settings):
         for setting, usual in (("factor", HALF), ("patience", PATIENCE)):
             if self.schedule != "plateau" and getattr(self, setting) != usual:
                 hint = f"choose schedule=plateau, or {setting}={usual}"
-                refuse(setting, "nothing waits for a plateau", hint, schedule=self.schedule)
+                refuse(setting, "only schedule=plateau uses it", hint, schedule=self.schedule)
 
 
 def checked_limit(value: object) -> object:
@@ -222,7 +222,7 @@ class TrainerSettings(Settings):
       the budget all the same.
     - ``select``: which epoch's weights are tested: of the best validation score, the last, or of the lowest training
       loss (its mean over the epoch, dropout included), as Keras's checkpoints with ``monitor="loss"``.
-    - ``overfit_batches``: learn from so many batches of the training split, and choose by them.
+    - ``overfit_batches``: learn from this many batches of the training split, and choose by them.
     - ``gradient_horizon``: the largest lag to which a loss is sent back, in steps from the last one; None: all.
     - ``kernels``: what recurrent layers run through; what ``kernels=auto`` comes to for this model on this machine.
     """
@@ -232,7 +232,7 @@ class TrainerSettings(Settings):
     clip_norm: PositiveFloat | None
     precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed"] = "32-true"
     accumulate_grad_batches: Examples = 1
-    # of these, what is off is no column of a table: no other value means the same
+    # of these, what is off is not a column of a table: no other value means the same
     max_steps: Count | None = Field(default=None, exclude_if=_is_none)
     stop_when: StopBound = Field(default=None, exclude_if=_is_none)
     select: Literal["best", "last", "train_loss"] = Field(default="best", exclude_if=_is_best)
@@ -254,7 +254,7 @@ class TrainerSettings(Settings):
             ConfigError: naming both settings that could end it.
         """
         if self.epochs is None and self.max_steps is None:
-            endless, hint = "training would have no end", "give one of them a number"
+            endless, hint = "training would never end", "give one of them a number"
             raise ConfigError("trainer.epochs", "null", endless, hint, others={"trainer.max_steps": "null"})
 
     @property
@@ -284,7 +284,7 @@ class DiagnosticsSettings(Settings):
     bptt: When
     jacobians: When
     receptive_field: When
-    # what came later and is not used is no part of the identity: runs of before it keep theirs
+    # what came later and is not used is not part of the identity: runs of before it keep theirs
     decoding: When = Field(default=None, exclude_if=_is_none)
     sensitivity: When = Field(default=None, exclude_if=_is_none)
     own: dict[str, When] = Field(default={}, exclude_if=_is_empty)
@@ -333,7 +333,7 @@ class RunConfig(Settings):
 
 
 RESERVED = {"quick", "published", "runs", "wandb", "searches", "logs", "jobs"}
-"""Folders of results that are no experiments."""
+"""Folders of results that are not experiments."""
 
 
 def checked_name(name: str) -> str:
@@ -345,7 +345,7 @@ def checked_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]{0,127}", name):
         raise ValueError("must be made of letters, digits, '_', '-' and '.', and not begin with '-' or '.'")
     if name in RESERVED:
-        raise ValueError(f"must be none of {', '.join(sorted(RESERVED))}, which are other folders of results")
+        raise ValueError(f"must not be one of {', '.join(sorted(RESERVED))}, which are other results folders")
     return name
 
 

@@ -1,4 +1,4 @@
-"""What W&B is told, and where: our settings, and what W&B's own environment says of them."""
+"""What is sent to W&B, and where: our settings, and W&B's own environment variables."""
 
 import os
 from typing import Annotated, Literal
@@ -28,7 +28,7 @@ def as_environment_says(mode: object) -> object:
 def said_by(variable: str, default: str | None = None) -> BeforeValidator:
     """Return what takes null for what a variable says; one that is set to nothing says nothing.
 
-    Hydra's ``${oc.env:…}`` would be read anew for each of ten thousand runs.
+    Hydra's ``${oc.env:…}`` would be read again for each of ten thousand runs.
     """
 
     def read(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Values checked against a schema; the first that is wrong is one line."""
+"""Values checked against a schema; the first wrong one gives a one-line error."""
 
 import math
 import re
@@ -86,7 +86,7 @@ def _refuse_look_alikes(value: object, given: object, key: str) -> None:
         case bool(), _:
             pass
         case ((str() | Path()), _) if not UNICODE.fullmatch(str(value)):
-            raise ConfigError(key, value, "must be text without zero characters and broken ones")
+            raise ConfigError(key, value, "must be text without null or broken characters")
         case ((int() | float()), bool()):
             raise ConfigError(key, given, "must be a number, not a truth value")
         case ((int() | float()), str()) if not NUMBER.fullmatch(given):

@@ -1,4 +1,4 @@
-"""Which step of the model's input each step of a layer reads: models turn, shift, sort and thin out what they get.
+"""Which step of the model's input each step of a layer reads: models reverse, shift, sort and subsample their input.
 
 The graph of autograd tells it. A layer's input is a function of the model's; where a single step of the one depends on
 a single step of the other, the gradient of ``Σ_t t · x_t`` is ``t`` times that of ``Σ_t x_t``, so that their ratio is
@@ -183,7 +183,7 @@ def _by_rule(cut: Cut, steps: int, lengths: Tensor, columns: int) -> Span:
         if bool((lengths != columns).any()):
             raise ValueError(
                 f"{cut.layer}: it sees {steps} steps of an input of {columns}, and nobody says which are valid; "
-                "hand it a PackedSequence"
+                "pass it a PackedSequence"
             )
         lengths = torch.full_like(lengths, steps)
     # torch's backward direction passes the padding first and ends at the first input, from which its lags are counted

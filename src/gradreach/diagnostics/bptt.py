@@ -1,4 +1,4 @@
-"""Backpropagation through time, term by term: which lag teaches the weights how much."""
+"""Backpropagation through time, term by term: how much each lag contributes to the weights' gradient."""
 
 import math
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def bptt_terms(layer: LayerTrace) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def bptt_shares(layer: LayerTrace) -> pd.DataFrame:
-    """Say which share of the gradient by each weight each lag contributes.
+    """Say which share of the gradient with respect to each weight each lag contributes.
 
     Returns:
         Columns ``layer, direction, weight, lag, share, log10_norm``, weights named as in ``bptt_terms``. ``share`` is

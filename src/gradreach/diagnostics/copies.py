@@ -1,4 +1,4 @@
-"""A copy of a model to measure, which shares nothing with it, and a place to compute in that leaves no trace."""
+"""A copy of a model to measure, which shares nothing with it, and a context for computing without side effects."""
 
 import copy
 import random
@@ -130,7 +130,7 @@ class Alone(TorchDispatchMode):
         if "c10d" in operation.namespace:
             raise NotMeasured(
                 f"the model or its loss asks the other processes ({operation.__name__.partition('.')[0]}), and one "
-                "process measures alone; hand over loss=, a function (model, probe) -> (batch,) that does not"
+                "process measures alone; pass loss=, a function (model, probe) -> (batch,) that does not"
             )
         return operation(*arguments, **(options or {}))
 

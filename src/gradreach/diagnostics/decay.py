@@ -125,7 +125,7 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
         ``reach``, ``half_life``, ``r2`` of the fit, ``decay`` (factor of one step) and ``log10_norm`` at lag 1 under
         the names ``x.*`` (input), ``h.*`` and ``c.*``; with several recurrent layers ``h1.*``, ``h2.*`` and so on
         from the bottom; backward directions as ``h_backward.*``; layers without a recurrence as ``y1.*``, ``y2.*``.
-        ``probe.nonfinite`` counts norms that are none.
+        ``probe.nonfinite`` counts norms that are not finite.
 
     >>> [name for name in figures(gradient_profile(model, batch, loss)) if name.startswith("h.")]
     ['h.reach', 'h.half_life', 'h.r2', 'h.decay', 'h.log10_norm']
@@ -162,7 +162,7 @@ def figures_by_curve(profile: pd.DataFrame) -> dict[tuple[str, str, str], dict[s
 
 
 def check_profile(profile: object, *columns: str) -> None:
-    """Refuse what is no profile.
+    """Refuse what is not a profile.
 
     Raises:
         TypeError: saying what it is.
@@ -184,7 +184,7 @@ def _of_each(profile: pd.DataFrame, measure: Callable[[np.ndarray, np.ndarray], 
     """Measure lags and medians: of one curve the value itself, of several one for each.
 
     Raises:
-        TypeError: it is no profile.
+        TypeError: it is not a profile.
         ValueError: there is no curve.
     """
     check_profile(profile, "lag", "median")

@@ -23,14 +23,14 @@ from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of
 from gradreach.diagnostics.trace import check_model
 
 DECODED = 1024
-"""So many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""
+"""This many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""
 LEAST = 32
 """With fewer examples than these in a half nothing is fitted."""
 POSITIONS = tuple(eighth / 8 for eighth in range(1, 9))
 """Where along its way an example's states are read: shares of its own length."""
 LAGS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 STRENGTHS = tuple(10.0**k for k in range(-6, 4))
-"""Of the ridge, among which the fitted half chooses; the largest leaves next to nothing but the mean."""
+"""Of the ridge, among which the fitted half chooses; the largest leaves almost nothing but the mean."""
 COLUMNS = ["layer", "direction", "quantity", "of", "position", "lag", "r2", "n"]
 CHUNK = 128
 
@@ -133,7 +133,7 @@ def decoding_figures(table: pd.DataFrame) -> dict[str, float]:
 
     Returns:
         ``h.decoded_inputs``: the mean R² of past inputs, over positions and lags; ``h.decoded_target``: that of the
-        target, over the positions before the end. Layers are told apart as in ``figures``.
+        target, over the positions before the end. Layers are named as in ``figures``.
     """
     names = curve_names(list(table[["layer", "direction"]].drop_duplicates().itertuples(index=False, name=None)))
     early = table[(table["of"] == "input") | (table["position"] < 1)]

@@ -1,4 +1,4 @@
-"""What the gates do: how open they stand, how many are stuck, and what memory they imply."""
+"""What the gates do: how open they are, how many are saturated, and what memory they imply."""
 
 import math
 
@@ -62,7 +62,7 @@ def gate_coupling(layer: LayerTrace) -> pd.DataFrame:
     Returns:
         Columns ``layer, direction, q10, median, q90, coupled, correlation``, over examples, valid steps and units: of
         i + f − 1 three quantiles and the share within ±0.1; Pearson's correlation of i with f, −1 where they are
-        coupled (NaN of a gate that never moves). At torch's start both are about ½, so that i + f − 1 is small without
+        coupled (NaN of a gate that never moves). At torch's initialization both are about ½: i + f − 1 is small without
         any coupling: the correlation tells that. All NaN where one value is; no row for a layer without these gates.
 
     >>> table = gate_coupling(trace(model, batch, loss).layers[0])

@@ -1,4 +1,4 @@
-"""What is measured when: each quantity has a schedule of its own, and one pass of the probe serves all."""
+"""What is measured when: each quantity has its own schedule, and one pass of the probe serves all."""
 
 import copy
 import math

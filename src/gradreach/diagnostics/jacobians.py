@@ -1,4 +1,4 @@
-"""What single steps do to the gradient, and the matrices they do it with."""
+"""What single steps do to the gradient, and their Jacobians."""
 
 import math
 
@@ -19,7 +19,7 @@ def omega(layer: LayerTrace) -> Tensor:
     """Return Pascanu's Ω of each example, ``(batch,)``: ``Σ_t (‖J_tᵀ λ_t‖ / ‖λ_t‖ − 1)²`` over its valid steps.
 
     The first step is left out: behind it there is no state that training could use; so is one at which no gradient
-    arrives. NaN where none is left, and where one growth is no number. Source: R. Pascanu, T. Mikolov and Y. Bengio,
+    arrives. NaN where none is left, and where one growth is not a number. Source: R. Pascanu, T. Mikolov and Y. Bengio,
     On the difficulty of training recurrent neural networks, 2013, equation 9.
 
     >>> bool((omega(trace(model, batch, loss).layers[0]) > 0).all())  # 0: every step keeps the gradient's norm
@@ -65,7 +65,7 @@ def cell_jacobian(steps: LSTMSteps, t: int) -> tuple[Tensor, Tensor]:
 
     Raises:
         TypeError: they are not the steps of an LSTM.
-        ValueError: t is no step with another before it.
+        ValueError: t is not a step with another before it.
 
     >>> steps = trace(model, batch, loss).layers[0].steps
     >>> direct, indirect = cell_jacobian(steps, t=5)

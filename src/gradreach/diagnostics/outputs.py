@@ -1,4 +1,4 @@
-"""Layers without a recurrence: what they give at each step stands in the graph of autograd, and so does its gradient.
+"""Layers without a recurrence: their output at each step is in the autograd graph, and so is its gradient.
 
 Attention blocks, convolutions, state-space layers and mixers have no state that is carried on. The gradient of the loss
 by their output at a step is the total one already; nothing has to be cut.

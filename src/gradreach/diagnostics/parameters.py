@@ -1,4 +1,4 @@
-"""The gradient by the parameters: how large it was before it was clipped."""
+"""The gradient with respect to the parameters: how large it was before clipping."""
 
 import math
 
@@ -13,7 +13,7 @@ TOTAL = "total"
 
 
 def gradient_norms(model: nn.Module) -> dict[str, float]:
-    """Return the norm of the present gradient by each parameter, by each layer and, as ``total``, by all; in float64.
+    """Return the norm of the present gradient w.r.t. each parameter, each layer and, as ``total``, all; in float64.
 
     A gradient that is not finite gives a norm that is not finite; a parameter without one counts as zero.
 
@@ -32,7 +32,7 @@ class GradientNorms:
 
     - ``model``: whose parameters they are.
     - ``clip_norm``: the total norm above which a step counts as clipped; infinite where nothing is.
-    - ``total``: the norm of the latest step's gradient by all parameters; None where it had none.
+    - ``total``: the norm of the latest step's gradient with respect to all parameters; None where it had none.
 
     >>> network = nn.Linear(2, 1, bias=False)
     >>> norms = GradientNorms(network, clip_norm=1.0)
@@ -73,7 +73,7 @@ class GradientNorms:
         return {**single, **whole, TOTAL: _joined(list(norms))}
 
     def take(self) -> tuple[dict[str, float], pd.DataFrame]:
-        """Summarise the steps since the last time, and begin anew.
+        """Summarise the steps since the last time, and reset.
 
         Returns:
             Of the total ``norm`` (mean over steps with a finite one), ``clip_rate``, and ``nonfinite`` (how many steps

@@ -66,7 +66,7 @@ class Examples(Probe):
         except RuntimeError as error:
             if x.dtype != torch.float32 and "Float" in str(error):
                 raise ValueError(
-                    f"dtype={torch.float64}: the loss holds tensors of float32 ({error}); hand over an nn.Module that "
+                    f"dtype={torch.float64}: the loss holds tensors of float32 ({error}); pass an nn.Module that "
                     "holds them as buffers, or measure with dtype=torch.float32"
                 ) from error
             raise
@@ -76,7 +76,7 @@ def examples_of(batch: Batch, loss: Loss | None) -> Examples:
     """Return a batch with its loss.
 
     Raises:
-        TypeError, ValueError: it is no batch, or the loss no function.
+        TypeError, ValueError: it is not a batch, or the loss not a function.
     """
     check_batch(batch)
     if not callable(loss):
@@ -85,14 +85,14 @@ def examples_of(batch: Batch, loss: Loss | None) -> Examples:
 
 
 def check_batch(batch: Any) -> None:
-    """Refuse what is no batch.
+    """Refuse what is not a batch.
 
     Raises:
-        ValueError: saying what it is, and what to hand over.
+        ValueError: saying what it is, and what to pass.
     """
     if not isinstance(batch, Batch) or not isinstance(batch.lengths, Tensor | None):
         found = f"Batch whose lengths are {batch.lengths!r}" if isinstance(batch, Batch) else type(batch).__name__
-        raise ValueError(f"batch is a {found}; hand over Batch(x, lengths, target), lengths a tensor (batch,) or None")
+        raise ValueError(f"batch is a {found}; pass Batch(x, lengths, target), lengths a tensor (batch,) or None")
 
 
 def lengths_of(batch: Batch | Probe) -> Tensor:

@@ -30,7 +30,7 @@ def lyapunov_spectrum(layer: LayerTrace, k: int | None = None, transient: int | 
         exponents are finite as the product of all steps has rank in float64.
 
     Raises:
-        TypeError: what is handed over is no traced layer.
+        TypeError: what is passed is not a traced layer.
         ValueError: k is not between 1 and the size of the state.
 
     >>> layer = trace(model, batch, loss).layers[0]
@@ -103,10 +103,10 @@ def product_singular_values(layer: LayerTrace | Steps) -> Tensor:
         layer: one of ``trace(model, batch, loss).layers``, whose valid steps are used; or its ``steps``, then all are.
 
     Returns:
-        The largest first; −inf beyond the product's rank in float64; NaN where a Jacobian holds what is no number.
+        The largest first; −inf beyond the product's rank in float64; NaN where a Jacobian holds what is not a number.
 
     Raises:
-        TypeError: what is handed over is neither.
+        TypeError: what is passed is neither.
 
     >>> layer = trace(nn.Sequential(nn.RNN(1, 2, batch_first=True), Last()), batch, loss).layers[0]
     >>> product_singular_values(layer).shape

@@ -53,7 +53,7 @@ def profile_of(traced: Trace) -> pd.DataFrame:
         a layer without a recurrence (``dL/dy_t``, by what it gives); ``lag``
         counts steps back from the last valid one, of a backward direction from the first input; ``q10``, ``median``,
         ``q90`` are quantiles over the ``n`` examples of **log10** of the norm, −inf where it is exactly zero and NaN
-        where that of one example is no number; ``nonfinite`` counts such examples.
+        where that of one example is not a number; ``nonfinite`` counts such examples.
 
     >>> traced = trace(model, batch, loss)  # once for all quantities
     >>> profile_of(traced).equals(gradient_profile(model, batch, loss))

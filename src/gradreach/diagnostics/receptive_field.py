@@ -1,4 +1,4 @@
-"""What a unit of a convolutional network can see, and what it does look at."""
+"""What a unit of a convolutional network can see, and what it uses."""
 
 import math
 from bisect import bisect_left
@@ -73,7 +73,7 @@ def windows_of(stack: nn.Module) -> list[Window]:
     for one, after in pairwise(wide):
         if after.in_channels != one.out_channels:
             raise ValueError(
-                f"{one} and {after} do not follow each other: measured_receptive_field goes through both, or hand over "
+                f"{one} and {after} do not follow each other: measured_receptive_field goes through both, or pass "
                 "the layers of one path"
             )
     if not layers:
@@ -99,7 +99,7 @@ def measured_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at: 
         From the first step to the last on which the output depends.
 
     Raises:
-        TypeError: ``encode`` is no function that gives a tensor of three dimensions, or x no such tensor of floats.
+        TypeError: ``encode`` is not a function that gives a tensor of three dimensions, or x no such tensor of floats.
         ValueError: there is no such step, or the output depends on no step.
 
     >>> branches = nn.ModuleList(nn.Conv1d(1, 4, k, padding="same", dtype=torch.float64) for k in (3, 7))
@@ -156,7 +156,7 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
         at: the output's step, a negative one from the end; default the middle one.
 
     Raises:
-        TypeError: ``encode`` is no function that gives a tensor of three dimensions, or x no such tensor of floats.
+        TypeError: ``encode`` is not a function that gives a tensor of three dimensions, or x no such tensor of floats.
         ValueError: there is no such step; or no gradient arrives at the input (or none that is a number): there is no
             field to speak of.
 
@@ -189,7 +189,7 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
 
 def _check_encode(encode: object, x: object) -> None:
     if not (callable(encode) and isinstance(x, Tensor) and x.is_floating_point() and x.dim() == 3):
-        raise TypeError("hand over a function, and floating inputs (batch, length, d_in) that it maps to its outputs")
+        raise TypeError("pass a function, and floating inputs (batch, length, d_in) that it maps to its outputs")
 
 
 def _checked_output(output: object) -> Tensor:
@@ -222,7 +222,7 @@ def _centre(encode: Callable[[Tensor], Tensor], x: Tensor, outputs: int, at: int
         return encode(F.pad(one, (0, 0, 0, more))).shape[1]
 
     def steps_to(number: int) -> int:
-        """Return how much longer the input must be for so many outputs."""
+        """Return how much longer the input must be for this many outputs."""
         high = 1
         while outputs_of(high) < number:
             high *= 2

@@ -1,6 +1,6 @@
-"""What is known without the instrument: closed forms, sixty digits, Jacobians of our own, and how far it is off them.
+"""What is known without the instrument: closed forms, sixty digits, our own Jacobians, and the deviation from them.
 
-Every function measures something of which the truth is known otherwise, and returns the largest disagreement: relative
+Every function measures something with an independently known truth, and returns the largest disagreement: relative
 where the number is above 1, else absolute. They draw from seed 0, take no settings, and are computed once.
 
 >>> digits_of_a_tanh_rnn() < 1e-12
@@ -109,7 +109,7 @@ def multiples_of_rotations() -> float:
 def triangles_in_a_basis() -> float:
     """(e) Triangles in a drawn basis, another at every step: exponents are the mean logarithms of their diagonals.
 
-    The vectors start elsewhere than in that basis, and what that does is lost as 1 / steps.
+    The initial vectors are not in that basis, and what that does is lost as 1 / steps.
     """
     steps = 1000
     diagonals = torch.tensor([1.2, 0.9, 0.6, 0.3, 0.1]).double() * torch.exp(0.3 * torch.randn(steps, WIDTH).double())
@@ -154,7 +154,7 @@ def products_of_own_jacobians() -> float:
 def forward_decompositions() -> float:
     """(h) The exponents are those of a QR that runs forwards, with these Jacobians.
 
-    The two directions start from other vectors, whose trace is lost as 1 / steps.
+    The two directions have other initial vectors, whose trace is lost as 1 / steps.
     """
     off = []
     for layer, batch, matrices in of_every_kind():

@@ -1,4 +1,4 @@
-"""Vectors of any size at all: a direction, and the logarithm of what it has to be multiplied by.
+"""Vectors of any magnitude: a direction, and the logarithm of its length.
 
 A gradient that has shrunk to 10^-500 is no floating-point number, but its direction is, and so is its logarithm.
 """

@@ -1,4 +1,4 @@
-"""Sensitivity: how far features move where the input is changed a little.
+"""Sensitivity: how far features move under a small change of the input.
 
 Distances between features say nothing by themselves, as a network may scale them as it likes: they are told in units of
 the mean distance between different examples. Sources: A. Azulay and Y. Weiss, Why do deep convolutional networks

@@ -121,7 +121,7 @@ def adjoints(steps: Steps, immediate: Scaled) -> Adjoints:
 
     Args:
         steps: the layer.
-        immediate: the loss's own gradient by each state, ``∂⁺L/∂s_t``, ``(length, batch, size)``.
+        immediate: the loss's own gradient with respect to each state, ``∂⁺L/∂s_t``, ``(length, batch, size)``.
     """
     seeded = [t for t, some in enumerate((~immediate.log.isneginf()).any(1).tolist()) if some]
     seeds = Scaled(*(part.unbind() for part in immediate))  # type: ignore[arg-type]

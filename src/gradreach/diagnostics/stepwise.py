@@ -1,4 +1,4 @@
-"""The door for every other recurrent layer: one that can say how it takes a single step."""
+"""The interface for every other recurrent layer: it states how it takes a single step."""
 
 from typing import Any, Protocol, runtime_checkable
 

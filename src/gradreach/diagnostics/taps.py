@@ -1,4 +1,4 @@
-"""Take recurrent modules apart: layer by layer, direction by direction, each with its states laid open.
+"""Decompose recurrent modules: layer by layer, direction by direction, each with its states exposed.
 
 A fused module hides the path from one of its layers to the next. Here its ``forward`` is replaced, in the probe's
 copy of the model, by one that runs each direction of each layer by itself and cuts the graph of autograd there.
@@ -56,7 +56,7 @@ class Cut:
 
 
 def chains_of(cuts: list[Cut]) -> list[list[int]]:
-    """Return the numbers of the cuts of each layer, and warn of what looks like a loop but is none that is known."""
+    """Return the numbers of the cuts of each layer, and warn of what looks like a loop but is not a known one."""
     chains: dict[tuple[str, str], list[int]] = {}
     for number, cut in enumerate(cuts):
         chains.setdefault((cut.layer, cut.direction), []).append(number)

@@ -1,4 +1,4 @@
-"""One pass forward, one back: the total gradient at every step of every layer, and at the input."""
+"""One forward pass, one backward pass: the total gradient at every step of every layer, and at the input."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -103,7 +103,7 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         dtype: what the forward pass computes in, float32 or float64; what comes after is float64.
 
     Raises:
-        TypeError: where the model is no module, or the loss no function.
+        TypeError: where the model is not a module, or the loss not a function.
         ValueError: where the loss is not one value an example, or depends on no input and no state; where there is
             nothing to measure by.
 
@@ -226,7 +226,7 @@ def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]
 
 
 def check_layer(layer: object) -> None:
-    """Refuse what is no traced layer.
+    """Refuse what is not a traced layer.
 
     Raises:
         TypeError: saying what it is, and how to get one.
@@ -236,7 +236,7 @@ def check_layer(layer: object) -> None:
 
 
 def check_model(model: object) -> None:
-    """Refuse what is no model.
+    """Refuse what is not a model.
 
     Raises:
         TypeError: saying what it is.

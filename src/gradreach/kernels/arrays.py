@@ -7,7 +7,7 @@ from torch import Tensor
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None, Tensor | None, Tensor | None]
 NOT_GIVEN, TIME_FIRST, BATCH_FIRST = 0, 1, 2
-"""How the gradient by the states lies in memory."""
+"""How the gradient with respect to the states lies in memory."""
 
 
 class Inputs(NamedTuple):
@@ -43,7 +43,7 @@ def first_state(inputs: Inputs, batch: int) -> Tensor:
 
 
 def given_gradients(gradients: Sequence[Tensor | None], states: Tensor) -> tuple[Any, int, Tensor]:
-    """Return the gradient by all states, how it lies, and that by the last state.
+    """Return the gradient w.r.t. all states, its layout, and that w.r.t. the last state.
 
     The first is some array where there is none. The last, ``(batch, width)``, is the loop's to write to.
     """

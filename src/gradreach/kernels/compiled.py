@@ -11,8 +11,8 @@ from gradreach.errors import ConfigError, advise, first_line
 Loop = Callable[..., None]
 LOOPS = {"RNN": ("rnn_forward", "rnn_backward"), "GRU": ("gru_forward", "gru_backward")}
 NOT_KEPT = (
-    "numba's cache cannot be written: each process compiles its recurrent loops anew, which takes seconds; "
-    "set NUMBA_CACHE_DIR to a folder that can"
+    "numba's cache cannot be written: each process recompiles its recurrent loops, which takes seconds; "
+    "set NUMBA_CACHE_DIR to a writable folder"
 )
 
 

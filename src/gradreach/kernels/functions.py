@@ -1,4 +1,4 @@
-"""What autograd sees of the compiled loops: one function, with the gradients by all that a layer is given.
+"""What autograd sees of the compiled loops: one function, with the gradients with respect to all that a layer is given.
 
 Second derivatives, gradients in batches, and those of a layer whose states were written to after it gave them, are
 those of torch's own layer, computed again.
@@ -73,7 +73,7 @@ def _forward(mode: str, batch_first: bool, inputs: Inputs, keep: bool) -> tuple[
 def _through_torch(
     mode: str, batch_first: bool, inputs: Inputs, needed: Needed, gradients: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
-    """Return the gradients by the inputs as torch's layer has them, themselves differentiable."""
+    """Return the gradients with respect to the inputs as torch's layer has them, themselves differentiable."""
     differentiable = torch.is_grad_enabled()
     with torch.enable_grad(), torch.autocast("cpu", enabled=False):
         own = Inputs._make(each if each is None else each.view_as(each) for each in inputs)  # two may be one tensor

@@ -49,7 +49,7 @@ def forward(inputs: Inputs, rows: Tensor, batch: int, keep: bool) -> tuple[Tenso
 def backward(
     inputs: Inputs, kept: Sequence[Tensor], states: Tensor, needed: Needed, gradients: Sequence[Tensor | None]
 ) -> Gradients:
-    """Return the gradients by x (time first), the state before and the weights; None where none is needed."""
+    """Return the gradients w.r.t. x (time first), the state before and the weights; None where none is needed."""
     rows, gates, hidden_part = kept
     batch, width = states.shape[1:]
     da = states.new_empty(4, *states.shape)

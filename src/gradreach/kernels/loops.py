@@ -90,7 +90,7 @@ def rnn_forward(x: Array, h: Array, recurrent: Array, relu: bool) -> None:
 def rnn_backward(
     gradient: Array, layout: int, dh: Array, states: Array, recurrent: Array, da: Array, to_start: bool, relu: bool
 ) -> None:
-    """Fill ``da (T, batch, width)``, the gradient before the nonlinearity; leave the start's in ``dh``."""
+    """Fill ``da (T, batch, width)``, the gradient before the nonlinearity; leave the initial state's in ``dh``."""
     flat = dh.reshape(dh.size)
     for t in range(states.shape[0] - 1, -1, -1):
         add_step(dh, gradient, t, layout)
@@ -148,7 +148,7 @@ def gru_backward(
     da: Array,
     to_start: bool,
 ) -> None:
-    """Fill ``da (4, T, batch, width)``, the gradients before r, z, n and by ``hidden``; leave the start's in ``dh``."""
+    """Fill ``da (4, T, batch, width)``, the gradients before r, z, n and by ``hidden``; ``dh``: by the first state."""
     size = dh.size
     flat = dh.reshape(size)
     product = np.empty((3, dh.shape[0], dh.shape[1]), f32)

@@ -29,7 +29,7 @@ def backward(
     gradients: Sequence[Tensor | None],
     relu: bool,
 ) -> Gradients:
-    """Return the gradients by x (time first), the state before and the weights; None where none is needed."""
+    """Return the gradients w.r.t. x (time first), the state before and the weights; None where none is needed."""
     (rows,) = kept
     batch, width = states.shape[1:]
     da = torch.empty_like(states)

@@ -98,8 +98,8 @@ def where(init: DictConfig) -> dict[str, Any]:
             raise ConfigError(
                 "hydra.launcher.init.address",
                 address,
-                f"no Ray answers there ({said})",
-                "start one with 'ray start --head', or give null: one is started here for the sweep",
+                f"no Ray cluster answers there ({said})",
+                "start one with 'ray start --head', or set null to start one here for the sweep",
             )
     return arguments
 
@@ -223,4 +223,4 @@ def need(*modules: str, extra: str) -> None:
         if find_spec(module) is None:
             package = module.removeprefix("hydra_plugins.")
             hint = f"pip install 'gradreach[{extra}]'"
-            raise ConfigError(package, allowed="is needed here, and not installed", hint=hint)
+            raise ConfigError(package, allowed="is required here, but not installed", hint=hint)

@@ -18,7 +18,7 @@ from gradreach.system.interruption import not_inherited
 class CoresLauncher(Launcher):
     """Every run in one of several processes; like Hydra's own launcher for joblib, but for what lies between two runs.
 
-    That one reads all files of the configuration anew for every run, in the worker. Here the sweep composes, which has
+    That one rereads all files of the configuration for every run, in the worker. Here the sweep composes, which has
     read them.
 
     - ``n_jobs``: how many processes; -1: one for each core.

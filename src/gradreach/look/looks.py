@@ -119,7 +119,7 @@ class Look:
 
     - ``name``: what people call it.
     - ``color``, ``linestyle``, ``marker``: as matplotlib takes them.
-    - ``family``: of a model, such as ``gated``; empty for what is no known model.
+    - ``family``: of a model, such as ``gated``; empty for what is not a known model.
     """
 
     name: str

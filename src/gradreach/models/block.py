@@ -132,7 +132,7 @@ def prenorm(kind: type[Encoder], d_in: int, arguments: Mapping[str, Any], expans
     for name in ("width_multiples", "kernel_sizes"):
         if settings.get(name) is not None:
             raise _refused(
-                kind, f"has layers that differ by model.{name}, and all blocks are equal", f"set model.{name}=null"
+                kind, f"has layers that differ by model.{name}, but all blocks are equal", f"set model.{name}=null"
             )
     if settings.get("dilation_base", 1) != 1 and settings["layers"] > 1:
         place = "dilates a layer by its place in a stack, and each block has a stack of its own"
@@ -142,7 +142,7 @@ def prenorm(kind: type[Encoder], d_in: int, arguments: Mapping[str, Any], expans
     mixers = [make_encoder(kind, [width], single) for _ in range(layers)]
     if (given := mixers[0].output_length(length)) != length:
         hint = "choose settings that keep the length (padding=same or causal, stride=1, pooling=none)"
-        raise _refused(kind, f"turns {length} steps into {given}, and the path around it has all of them", hint)
+        raise _refused(kind, f"turns {length} steps into {given}, but the path around it keeps all of them", hint)
     return PreNorm(d_in, mixers=mixers, width=width, expansion=expansion, dropout=dropout)
 
 

@@ -174,7 +174,7 @@ class LSTMAsPrinted(NotesCell):
                                            o = σ(W_xo x_j + W_ho h_{j-1} + b_o)
         z = tanh(W_xz x_j + W_xz h_{j-1} + b_z) = tanh(W_xz (x_j + h_{j-1}) + b_z)
 
-    That is no LSTM: its candidate cannot weigh input and state apart. The state is ``(h, c)``.
+    That is not an LSTM: its candidate cannot weigh input and state apart. The state is ``(h, c)``.
     """
 
     memory_gate = "f"
@@ -219,7 +219,7 @@ class GRUAsPrinted(NotesCell):
         s_j = (1 − z) ∘ x_{j-1} + z ∘ s̃_j                  z = σ(W_xz x_j + W_sz s_{j-1})
         s̃_j = tanh(W_x x_j + W_xg (r ∘ s_{j-1}))           r = σ(W_xr x_j + W_sr s_{j-1})
 
-    That is no GRU: nothing is carried on unchanged, so the state is remembered only through tanh and gates. There
+    That is not a GRU: nothing is carried on unchanged, so the state is remembered only through tanh and gates. There
     are no biases in print, so there are none here; ``x_0 = 0``; the state is ``(s_j, x_j)``.
     """
 
@@ -257,7 +257,7 @@ class GRUAsPrinted(NotesCell):
 class IndRNNCell(Cell):
     """Every unit hears only itself: ``h_t = f(W x_t + b + u ∘ h_{t-1})``.
 
-    Source: S. Li et al., Independently recurrent neural network, 2018, eq. 2; u starts from U(0, 1) as there, W and b
+    Source: S. Li et al., Independently recurrent neural network, 2018, eq. 2; u is drawn from U(0, 1) as there, W and b
     as torch's linear layers.
 
     - ``nonlinearity``: f, ``relu`` or ``tanh``.

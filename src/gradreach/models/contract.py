@@ -28,7 +28,7 @@ def make_encoder(kind: type[Encoder], sizes: Sequence[int], arguments: Mapping[s
         arguments: all others, by name.
 
     Raises:
-        ConfigError: it is no encoder, cannot be made, or does not state what an encoder states.
+        ConfigError: it is not an encoder, cannot be made, or does not state what an encoder states.
     """
     _check_class(kind)
     try:

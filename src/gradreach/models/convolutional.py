@@ -27,7 +27,7 @@ def _known_padding(value: str | int) -> str | int:
 Padding = Annotated[str | int, PlainValidator(_known_padding)]
 Kernels = Annotated[tuple[Size, ...], Field(min_length=1, max_length=128)]
 Multiples = Annotated[tuple[Annotated[int, Field(gt=0, le=64)], ...], Field(min_length=1, max_length=128)]
-# what came later and is not used is no part of the identity: runs of before it keep theirs
+# what came later and is not used is not part of the identity: runs of before it keep theirs
 OfLayers = Field(exclude_if=lambda each: each is None)
 
 NORMALIZATIONS: dict[str, Callable[[int], nn.Module | None]] = {
@@ -216,7 +216,7 @@ class CNN(Encoder):
       one sees one more on the right where its dilation is odd, and as many on both sides where it is even.
     - ``first_kernel_size``: that of the lowest layer; None: as the others.
     - ``stride``: steps from one unit to the next, in every layer.
-    - ``dilation_base``: layer i (from 0) looks at every ``dilation_base**i``-th step; 1 is no dilation.
+    - ``dilation_base``: layer i (from 0) looks at every ``dilation_base**i``-th step; 1 is not a dilation.
     - ``padding``: ``none``, ``same``, ``full``, ``causal``, ``circular``, or a number of zeros on both sides.
     - ``nonlinearity``: after every convolution.
     - ``normalization``: before it: over the channels of each step (``layer``), or over batch and time (``batch``).

@@ -29,7 +29,7 @@ class NGramEmbedding(nn.Module):
 
     - ``longest``: n.
     - ``size``: of a vector.
-    - ``std``: vectors start from N(0, std²).
+    - ``std``: vectors are initialized from N(0, std²).
     """
 
     def __init__(self, longest: int, size: int, *, std: float = 1.0) -> None:
@@ -62,7 +62,7 @@ class TokenEmbedding(nn.Module):
     - ``vocabulary``: ids are below this.
     - ``size``: of a vector.
     - ``frozen``: whether training leaves the vectors as they are.
-    - ``pretrained``: what the vectors start from, ``(vocabulary, size)``; None: N(0, std²).
+    - ``pretrained``: the initial vectors, ``(vocabulary, size)``; None: N(0, std²).
     - ``std``: 1 is what torch does.
     - ``ngrams``: how many tokens the longest run has; 1: tokens alone.
     """
@@ -145,8 +145,8 @@ def make_embedding(
         vocabulary: how many tokens there are; None: the input is floating.
         size: of what the encoder sees; None: that of the pretrained vectors, else 100; series stay as they are.
         kind: whether training moves the vectors of tokens.
-        pretrained: vectors of the tokens to start from, ``(vocabulary, size)``.
-        std: of the start of vectors that are not pretrained.
+        pretrained: initial vectors of the tokens, ``(vocabulary, size)``.
+        std: initial standard deviation of vectors that are not pretrained.
         ngrams: how many tokens the longest run has that gets a vector of its own; 1: tokens alone.
 
     Raises:

@@ -117,7 +117,7 @@ class Encoder(nn.Module, ABC):
 
 
 def valid_steps(lengths: Tensor, length: int) -> Tensor:
-    """Return ``(batch, length)``: True where a step is no padding.
+    """Return ``(batch, length)``: True where a step is not padding.
 
     >>> valid_steps(torch.tensor([2, 3]), 3)
     tensor([[ True,  True, False],

@@ -54,7 +54,7 @@ def build(
         match_params: choose the width whose model has a number of parameters nearest to this; None: it is given.
         block: ``prenorm``: each layer of the encoder stands in a block, with a norm, a path around it and a perceptron.
         block_expansion: units inside the perceptron of a block, in multiples of the width; 0: there is none.
-        layer_defaults: of linear layers, convolutions and norms, how they start and what they add; see
+        layer_defaults: how linear layers, convolutions and norms are initialized, and what they add; see
             ``keras_defaults``.
 
     Raises:

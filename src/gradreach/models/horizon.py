@@ -47,7 +47,7 @@ def near_states(
 
 
 def _from(start: Tensor, x: Tensor, number: int) -> Tensor:
-    """Return so many steps of each sequence from its start on; beyond its end stands what is never read."""
+    """Return this many steps of each sequence from its start on; beyond its end stands what is never read."""
     steps = start.unsqueeze(1) + torch.arange(min(number, x.shape[1]), device=x.device)
     index = steps.clamp(max=x.shape[1] - 1).unsqueeze(2)
     return x.gather(1, index.expand(-1, -1, x.shape[2]))

@@ -1,4 +1,4 @@
-"""How weights start, wherever we start them ourselves; layers of torch start as in torch unless told otherwise."""
+"""How weights are initialized where we do it ourselves; layers of torch keep torch's initialization otherwise."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gradreach.errors import ConfigError
 
 IDENTITY_INPUT_STD = 0.001
-"""Standard deviation of the input weights of the identity start (Le et al., 2015)."""
+"""Standard deviation of the input weights of the identity initialization (Le et al., 2015)."""
 
 
 def uniform_by_fan_in(module: nn.Module, fan_in: int) -> None:
@@ -20,7 +20,7 @@ def uniform_by_fan_in(module: nn.Module, fan_in: int) -> None:
 
 @torch.no_grad()
 def scaled_start(embedding: nn.Embedding, std: float) -> None:
-    """Start vectors from N(0, std²): torch's own draw, scaled."""
+    """Initialize vectors from N(0, std²): torch's own draw, scaled."""
     embedding.weight.mul_(std)
 
 
@@ -34,7 +34,7 @@ def pretrained_start(embedding: nn.Embedding, vectors: Tensor) -> None:
 
 @torch.no_grad()
 def recurrent_start(layer: nn.RNNBase, kind: str, gain: float) -> None:
-    """Start an ``nn.RNN``: ``default`` is torch's, U(±1/√width).
+    """Initialize an ``nn.RNN``: ``default`` is torch's, U(±1/√width).
 
     ``orthogonal`` draws the recurrent matrix anew (Saxe et al., 2014) and leaves the rest; ``identity`` sets it to the
     identity, biases to zero, and draws the input weights from N(0, 0.001²) (Le, Jaitly and Hinton, 2015). Whichever it
@@ -145,5 +145,5 @@ def keras_defaults(model: nn.Module) -> None:
             if isinstance(module, nn.BatchNorm1d):
                 module.momentum = 0.01  # of the new, where Keras counts the old
         elif next(module.parameters(recurse=False), None) is not None:
-            others = f"{type(module).__name__} is no linear layer, convolution or norm"
+            others = f"{type(module).__name__} is not a linear layer, convolution or norm"
             raise ConfigError("model.layer_defaults", "keras", others, "set model.layer_defaults=torch")

@@ -45,7 +45,7 @@ class SelectiveScan(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, by_y: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradient by each argument."""
+        """Return the gradient with respect to each argument."""
         step, v, b, c, a, starts = ctx.saved_tensors
         by_a, carried, found = torch.zeros_like(a), torch.zeros_like(starts[0]), []
         parts = [part.split(CHUNK) for part in (step, v, b, c, _turned(by_y))]

@@ -15,7 +15,7 @@ from gradreach.models.initialization import chrono_start, forget_bias_start, rec
 from gradreach.models.reduced import CoupledLSTM, GRUWithoutReset
 from gradreach.models.scan import Eigenvalues, MinGRUCell, MinLSTMCell
 
-# what came later and is not used is no part of the identity: runs of before it keep theirs
+# what came later and is not used is not part of the identity: runs of before it keep theirs
 Gain = Annotated[float, Field(gt=0, le=1000, exclude_if=lambda gain: gain == 1)]
 Range = Annotated[Eigenvalues, Field(exclude_if=lambda eigenvalues: eigenvalues == "positive")]
 Bias = Annotated[float, Field(ge=-1000, le=1000)]
@@ -48,7 +48,9 @@ class Recurrent(Encoder):
     ) -> None:
         super().__init__()
         if dropout and layers == 1:
-            raise ConfigError("model.dropout", dropout, "acts between layers, and there is one", "set model.layers=2")
+            raise ConfigError(
+                "model.dropout", dropout, "acts between layers, but there is only one", "set model.layers=2"
+            )
         self.causal = not bidirectional
         self.d_out = 2 * width if bidirectional else width
         sizes = [d_in] + [self.d_out] * (layers - 1)
@@ -88,7 +90,7 @@ class Recurrent(Encoder):
             super().limit_gradient(horizon)
         if self.backward_layers:
             hint = "set model.bidirectional=false"
-            raise ConfigError(HORIZON, horizon, "has no meaning for states that read the end first", hint)
+            raise ConfigError(HORIZON, horizon, "is meaningless for states that read the end first", hint)
         self.horizon = horizon
 
     def multiply_adds(self, length: int) -> int:
@@ -113,11 +115,11 @@ def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
 class RNN(Recurrent):
     """Elman's network: ``h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)``.
 
-    Source: J. L. Elman, Finding structure in time, 1990. With f = ReLU and the start ``identity``: the IRNN of
+    Source: J. L. Elman, Finding structure in time, 1990. With f = ReLU and ``start="identity"``: the IRNN of
     Q. V. Le, N. Jaitly and G. E. Hinton, 2015.
 
     - ``nonlinearity``: f.
-    - ``start``: of the recurrent matrix.
+    - ``start``: the initialization of the recurrent matrix.
     - ``start_gain``: what the recurrent matrix is multiplied by then; well above 1 gradients explode.
     """
 
@@ -158,8 +160,8 @@ class LSTM(Recurrent):
     Source: S. Hochreiter and J. Schmidhuber, 1997, with the forget gate of F. Gers et al., 2000. It is ``nn.LSTM``,
     whose parameters have their rows in the order i, f, g, o.
 
-    - ``forget_bias``: what the forget gate's bias starts from; None: torch's start, about 0.
-    - ``chrono``: the longest time to be bridged, in steps, over which memory is spread at the start; None: it is not.
+    - ``forget_bias``: initial bias of the forget gate; None: torch's initialization, about 0.
+    - ``chrono``: the longest time to be bridged, in steps, over which the initial biases spread memory; None: off.
     """
 
     def __init__(
@@ -193,7 +195,7 @@ class LSTM(Recurrent):
 class LSTMCoupled(Recurrent):
     """An LSTM whose input gate is one minus its forget gate; see ``CoupledLSTM``.
 
-    - ``forget_bias``: what the forget gate's bias starts from; None: torch's start, about 0.
+    - ``forget_bias``: initial bias of the forget gate; None: torch's initialization, about 0.
     """
 
     def __init__(
@@ -287,7 +289,7 @@ class GatedTanhRNN(Recurrent):
 
 
 class PrintedLSTM(Recurrent):
-    """The LSTM as the founding notes print it, §3; see ``LSTMAsPrinted`` for why that is none."""
+    """The LSTM as the founding notes print it, §3; see ``LSTMAsPrinted`` for why that is not an LSTM."""
 
     def layer(self, d_in: int, width: int) -> nn.Module:
         """Make one layer of one direction."""
@@ -300,7 +302,7 @@ class PrintedLSTM(Recurrent):
 
 
 class PrintedGRU(Recurrent):
-    """The GRU as the founding notes print it, §5; see ``GRUAsPrinted`` for why that is none."""
+    """The GRU as the founding notes print it, §5; see ``GRUAsPrinted`` for why that is not a GRU."""
 
     def layer(self, d_in: int, width: int) -> nn.Module:
         """Make one layer of one direction."""

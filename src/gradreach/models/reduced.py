@@ -42,7 +42,7 @@ class CoupledLSTM(Reduced):
     Source: K. Greff et al., LSTM: A search space odyssey, 2017, where it is called CIFG. Parameters as in ``nn.LSTM``,
     rows in the order f, g, o. The state is ``(h, c)``.
 
-    - ``forget_bias``: what the forget gate's bias starts from; None: torch's start, about 0.
+    - ``forget_bias``: initial bias of the forget gate; None: torch's initialization, about 0.
     """
 
     memory_gate = "f"

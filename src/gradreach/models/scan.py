@@ -113,7 +113,7 @@ class LinearRecurrence(Cell):
 
     - ``d_in``: size of one step.
     - ``states``: how many complex numbers the state has; ``width`` is twice that.
-    - ``r_min``, ``r_max``: between which |λ| starts, uniform on the ring.
+    - ``r_min``, ``r_max``: bounds of the initial |λ|, uniform on the ring.
     """
 
     def __init__(self, d_in: int, states: int, r_min: float = 0.0, r_max: float = 0.99) -> None:

@@ -20,13 +20,13 @@ class LRU(Encoder):
 
     Source: A. Orvieto et al., Resurrecting recurrent neural networks for long sequences, 2023; without their layer
     normalisation, and with ``Re(C s)`` as a real matrix on the two parts of s. First the input is projected to
-    ``width``. C starts as torch's linear layers do, where the paper draws it from a normal distribution.
+    ``width``. C is initialized as torch's linear layers are, where the paper draws it from a normal distribution.
 
     - ``d_in``: size of one step of the input.
     - ``width``: features between the layers.
     - ``layers``: how many.
     - ``states``: complex numbers in the state of a layer.
-    - ``r_min``, ``r_max``: between which the moduli of the eigenvalues start.
+    - ``r_min``, ``r_max``: bounds of the initial moduli of the eigenvalues.
     - ``dropout``: share of what a layer adds that is set to zero in training.
     """
 

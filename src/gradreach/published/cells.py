@@ -1,4 +1,4 @@
-"""What there is of each cell: the values of its seeds, from runs or from draws."""
+"""The results of each cell: the values of its seeds, from runs or from draws."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ def _of_runs(name: str, cell: Cell, runs: pd.DataFrame) -> Measured:
             columns = _columns(some, cell.metric)
             if not columns or some[columns].isna().any(axis=None):
                 choices = [str(column) for column in some if some[column].notna().all() and "/" in str(column)]
-                raise ConfigError(f"published.cells.{name}.metric", cell.metric, "its runs have no such", "", choices)
+                raise ConfigError(f"published.cells.{name}.metric", cell.metric, "its runs do not have it", "", choices)
             values.append(cell.ours(float(some[columns].to_numpy(float).mean())))
     return Measured(values, int(runs["seed"].nunique()), lost)
 

@@ -1,4 +1,4 @@
-"""``results/published/<name>/draws.csv``: what computations gave, one row a number; each draw is kept at once."""
+"""``results/published/<name>/draws.csv``: results of computations, one row per number; each draw is saved at once."""
 
 import hashlib
 import json
@@ -41,14 +41,14 @@ def read_draws(path: Path) -> pd.DataFrame:
     """Read draws; none where there is no file.
 
     Raises:
-        ConfigError: it was changed by hand, or is no such table.
+        ConfigError: it was changed by hand, or is not such a table.
     """
     if not path.is_file():
         return pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
     check_seal(path, path.read_bytes(), RESTORE)
     frame = read_csv(path).drop(columns="checksum")
     if tuple(frame) != COLUMNS:
-        raise ConfigError(path, allowed="has other columns than draws have", hint=RESTORE)
+        raise ConfigError(path, allowed="does not have the columns of draws", hint=RESTORE)
     return frame
 
 
@@ -86,7 +86,9 @@ def draw(
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise ConfigError(redone.name, allowed="another process is at its draws", hint="wait until it ends") from None
+        raise ConfigError(
+            redone.name, allowed="another process is computing its draws", hint="wait until it ends"
+        ) from None
     try:
         return sum(_draw(redone, part, path, force, tell) for part in parts)
     finally:

@@ -1,4 +1,4 @@
-"""Does a published number agree with ours? Prediction intervals, and the words for what comes of them."""
+"""Does a published number agree with ours? Prediction intervals, and the words for outcomes."""
 
 import math
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class Outcome:
 
 
 def prediction_interval(values: Sequence[float], further: int = 1, level: float = LEVEL) -> tuple[float, float]:
-    """Return where the mean of so many further runs lies, if it is of the same normal distribution.
+    """Return where the mean of this many further runs lies, if it is of the same normal distribution.
 
     ``m ± t(n − 1) s √(1/further + 1/n)`` (source: G. J. Hahn and W. Q. Meeker, Statistical Intervals, 1991).
 

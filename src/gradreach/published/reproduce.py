@@ -1,4 +1,4 @@
-"""``gradreach reproduce``: what is missing of a paper is run or drawn, and the ledger made anew."""
+"""``gradreach reproduce``: runs or draws what is missing of a paper, and rebuilds the ledger."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def reproduce(
     force: bool,
     tell: Callable[[str], None],
 ) -> tuple[Found, int]:
-    """Do what is missing of a paper, or of some of its cells, and make its pages anew.
+    """Run what is missing of a paper, or of some of its cells, and rebuild its pages.
 
     What is trained is the sweep ``python run.py -m published=<name>``, without the parts that are not asked for.
 
@@ -58,12 +58,10 @@ def reproduce(
             raise ConfigError("--cells", cell, f"{name} has no such cell", choices=known)
     for word in overrides:
         if "=" not in word:
-            hint = f"a cell is chosen by --cells {word}" if word in known else "write it as data_dir=data"
+            hint = f"choose a cell by --cells {word}" if word in known else "write it as data_dir=data"
             raise ConfigError("reproduce", word, "not a setting with a value", hint)
     if minutes := sum(_left(find(redone, results_dir), known if force else None, cells)):
-        tell(
-            f"{name}: about {number(minutes, ',.2g')} minutes of one core; the same line goes on where it was stopped."
-        )
+        tell(f"{name}: about {number(minutes, ',.2g')} minutes of one core; re-run the same command to resume.")
     draw(redone, redone.computed(cells), results_dir, force=force, tell=tell)
     code = 0
     if trained := redone.trained(cells):
@@ -124,7 +122,7 @@ def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
         for name, text in made.items():
             lines += _unlike(own / name, text)
         others = {path.name for path in own.iterdir()} - made.keys() - KEPT if own.is_dir() else set()
-        lines += [f"{own / name}: nothing makes it any more, delete it" for name in others if not name.startswith(".")]
+        lines += [f"{own / name}: no longer produced: delete it" for name in others if not name.startswith(".")]
     known = {found.redone.name for found in everything} | RESERVED
     strays = [path for path in folder.iterdir() if path.is_dir() and path.name not in known] if folder.is_dir() else []
     lines += [f"{path}: no such paper any more, delete it" for path in strays if not path.name.startswith(".")]
@@ -151,7 +149,7 @@ def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
     everything = all_found(results_dir, conf_dir)
     if not everything:
         raise ConfigError(
-            conf_dir / "published", allowed="no papers there", hint="docs/reproduce.md tells how to write one"
+            conf_dir / "published", allowed="no papers there", hint="docs/reproduce.md shows how to write one"
         )
     frame = counts(everything)
     left = [sum(_left(found)) for found in everything]

@@ -1,1 +1,1 @@
-"""Records as one DataFrame, a row a run."""
+"""Records as one DataFrame, one row per run."""

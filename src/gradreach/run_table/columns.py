@@ -1,4 +1,4 @@
-"""One row a run: its columns, their order and their types. docs/results.md tells every one."""
+"""One row per run: its columns, their order and their types. docs/results.md explains each."""
 
 import io
 import json

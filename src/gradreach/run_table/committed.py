@@ -1,4 +1,4 @@
-"""``results/<experiment>/runs.csv``: the plan of a sweep, and what is known of its runs; sealed by a checksum."""
+"""``results/<experiment>/runs.csv``: the plan of a sweep, and the state of its runs; sealed by a checksum."""
 
 import hashlib
 import io
@@ -139,7 +139,7 @@ def outdated(path: Path) -> str | None:
         return None
     return (
         f"{name}: conf/experiment/{name}.yaml has changed since {path} was planned; "
-        f"python run.py -m experiment={name} does what is new"
+        f"python run.py -m experiment={name} runs what is new"
     )
 
 

@@ -1,4 +1,4 @@
-"""What was read of records, kept beside them, so that only what has changed since is read again.
+"""A cache of what was read from records, so that only changes are read again.
 
     <results>/runs/.index/<code>/<table>/<checksum>.arrow   the rows of a table of up to a thousand runs
 
@@ -32,7 +32,7 @@ Make = Callable[[Sequence[str]], pa.Table]
 RUNS = 1024
 """How many runs are in a file."""
 SETTLED_NS = 2_000_000_000
-"""What was written within so many nanoseconds is read again: a second change may leave no other trace in so short a
+"""What was written within this many nanoseconds is read again: a second change may leave no other trace in so short a
 time, as clocks of file systems are coarse."""
 FORGOTTEN_SECONDS = 7 * 24 * 3600
 """How long the index of other code stays that is not added to: another checkout may work on the same results."""
@@ -141,7 +141,7 @@ def _write(folder: Path, runs: Mapping[str, Fingerprint], rows: pa.Table) -> Non
 
 
 def _read(path: Path, columns: Sequence[str] | None = None) -> Segment | None:
-    """Read a file of the index; one that is not what was written is removed, one that is gone is none."""
+    """Read a file of the index; one that is not what was written is removed, one that is gone counts as empty."""
     try:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != path.stem:

@@ -1,4 +1,4 @@
-"""Which committed rows count as done: those that the same code made as what stands beside them.
+"""Which committed rows count as done: those made by the present code.
 
 A study can so be made over days and machines: each commits its run table, and takes up the rows of the others. A raw
 record decides of its run alone, whatever is committed of it.

@@ -56,7 +56,7 @@ def write_lines(
         columns: of the file, ``run_id`` among them.
         wanted: of which runs, in their order, and when their files were last written.
         rows_of: reads the rows of some runs, in blocks; those of a run stand together.
-        state: what is known of the file stands there; None: all of it is made anew, and nothing is kept.
+        state: what is known of the file stands there; None: all of it is rebuilt, and nothing is kept.
     """
     with ExitStack() as files:
         state = files.enter_context(_alone(state))

@@ -1,4 +1,4 @@
-"""Records as a table: one row a run. docs/results.md tells every column."""
+"""Records as a table: one row per run. docs/results.md explains every column."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

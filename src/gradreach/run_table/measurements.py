@@ -243,7 +243,7 @@ def committed_rows(
         missing = "is missing and cannot be rebuilt: there are no raw runs"
         raise ConfigError(path, allowed=missing, hint=RESTORE)
     if told is not None and path.exists() and digest(path) != told:
-        changed = "changed after it was written, says the checksum in summary.json"
+        changed = "changed after it was written (checksum mismatch in summary.json)"
         raise ConfigError(path, allowed=changed, hint=RESTORE)
     committed = _parse(path, path, known) if path.exists() else pd.DataFrame(columns=columns)
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
@@ -252,7 +252,7 @@ def committed_rows(
     if lacking:
         raise ConfigError(path, allowed=f"lacks {', '.join(lacking)}", hint="restore it, or delete it")
     if path.exists() and committed.empty and run_ids:
-        advise(f"{path}: is empty, though {len(run_ids)} runs should stand in it; figures of them show nothing")
+        advise(f"{path}: is empty, though {len(run_ids)} runs should be in it; figures of them show nothing")
     return committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
 
 
@@ -282,7 +282,7 @@ def _rounded(values: pd.Series) -> pd.Series:
 def stored_digests(folder: Path) -> Mapping[str, str]:
     """Return the SHA-256 of each long table that is committed beside a summary; empty where none tells.
 
-    A summary of an older version tells none. One that cannot be read is not our concern here: it is made anew.
+    A summary of an older version tells none. One that cannot be read is not our concern here: it is rebuilt.
     """
     try:
         told: dict[str, str] = json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("checksums", {})

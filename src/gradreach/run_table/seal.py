@@ -1,4 +1,4 @@
-"""Committed tables carry a checksum of their own: one that was edited by hand is refused."""
+"""Committed tables carry a checksum: one that was edited by hand is rejected."""
 
 import hashlib
 import re
@@ -41,4 +41,4 @@ def check_seal(path: Path, data: bytes, hint: str) -> None:
     """
     seal = SEAL.search(data)
     if seal is None or hashlib.sha256(data[: seal.start(1)] + data[seal.end(1) :]).hexdigest().encode() != seal[1]:
-        raise ConfigError(path, allowed="changed after it was written, says its checksum", hint=hint)
+        raise ConfigError(path, allowed="changed after it was written (checksum mismatch)", hint=hint)

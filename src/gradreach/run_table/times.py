@@ -44,7 +44,7 @@ def read_times(path: Path) -> pd.DataFrame:
     """Read times that we wrote; no rows where there are none.
 
     Raises:
-        ConfigError: they were changed by hand, or are none.
+        ConfigError: they were changed by hand, or are not times.
     """
     if not path.is_file():
         return pd.DataFrame(columns=list(COLUMNS))

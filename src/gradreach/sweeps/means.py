@@ -1,4 +1,4 @@
-"""What a sweep came to, in a small table: the mean score of each configuration, by the length of its sequences."""
+"""The results of a sweep in a small table: the mean score of each configuration, by sequence length."""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""How all studies stand, one line each: what is planned, done and left, and the core-hours that are left."""
+"""The state of all studies, one line each: planned, done and left, and the core-hours left."""
 
 import math
 from collections.abc import Sequence

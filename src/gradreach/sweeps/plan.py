@@ -1,4 +1,4 @@
-"""What a sweep is to do: every job checked first, identical runs once, each with a name of its own."""
+"""What a sweep is to do: every job checked first, identical runs once, each with its own name."""
 
 import re
 from collections import Counter
@@ -62,7 +62,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
             multiply_adds[group] = model.multiply_adds(task.shape.length)
         distinct[run_id] = Job(overrides, run, environment, multiply_adds[group] * run.trainer.passes)
     if not distinct:
-        empty = "it has no runs, because a key is swept over no value, such as seed=range(0,0)"
+        empty = "it has no runs, because a key is swept over no values, such as seed=range(0,0)"
         raise ConfigError("sweep", allowed=empty, hint="give it at least one value")
     return list(distinct.values())
 
@@ -103,7 +103,7 @@ def check_devices(jobs: Iterable[Job]) -> None:
 
 
 def _flat(environment: RunEnvironment, run: RunConfig | None = None) -> dict[str, Any]:
-    """Return by name what is no part of a run's identity."""
+    """Return by name what is not part of a run's identity."""
     tracking = {f"tracking.{key}": value for key, value in environment.tracking}
     kept = {"checkpoint_seconds", "keep_checkpoint", "keep_weights"}
     trainer = {} if run is None else {f"trainer.{key}": value for key, value in run.trainer if key in kept}

@@ -1,4 +1,4 @@
-"""What Optuna proposes, and the study that it can be looked at in."""
+"""What Optuna proposes, and the study that stores it."""
 
 import os
 import warnings
@@ -24,7 +24,7 @@ class Proposals:
     A proposal depends on the seed, its number and what has been told before, on nothing that a process keeps: what goes
     on proposes as if it had never stopped. The study in the file shows what was told; of one that goes on only the
     proposals are read, so that they stand whatever has become of a failed run, or of Optuna, since. What runs came to
-    is told anew, from their records.
+    is told again, from their records.
 
     - ``space``: what is varied.
     - ``metric``: which validation score is told; its name says which end of it is good.
@@ -47,7 +47,7 @@ class Proposals:
             self.known = [trial.params for trial in trials if trial.distributions == self.distributions]
             optuna.delete_study(study_name=name, storage=storage)
         elif studies:
-            report(f"note: the space or the settings are not those of the search in {path}: another begins beside it")
+            report(f"note: the space or the settings differ from the search in {path}: a new one begins beside it")
         self.shown = optuna.create_study(study_name=name, storage=storage, direction=direction)
         self.shown.set_user_attr("metric", f"val/{metric}")
         self.told = optuna.create_study(direction=direction)
@@ -103,7 +103,7 @@ def opened(path: Path) -> "tuple[BaseStorage, dict[str, Any]]":
         os.unlink(f"{path}.lock")
     try:
         if os.path.lexists(path) and not path.is_file():
-            raise ValueError("is no file")
+            raise ValueError("is not a file")
         return _read(path)
     except Exception as error:  # a file that was changed raises anything
         if isinstance(error, OSError) and error.errno in DISK:
@@ -112,7 +112,7 @@ def opened(path: Path) -> "tuple[BaseStorage, dict[str, Any]]":
             place for n in count(1) if not os.path.lexists(place := path.with_name(f"{path.name}.damaged.{n}"))
         )
         path.rename(place)
-        report(f"{path}: cannot be read ({first_line(error)}); moved to {place}, the search proposes anew")
+        report(f"{path}: cannot be read ({first_line(error)}); moved to {place}, the search starts over")
         return _read(path)
 
 
@@ -122,7 +122,7 @@ def _read(path: Path) -> "tuple[BaseStorage, dict[str, Any]]":
     from optuna.storages.journal import JournalFileBackend
 
     if path.exists() and not (path.read_bytes() or b"\n").endswith(b"\n"):
-        raise ValueError("its last line is not whole")
+        raise ValueError("its last line is incomplete")
     storage = JournalStorage(JournalFileBackend(str(path)))
     names = optuna.get_all_study_names(storage)
     return storage, {name: optuna.load_study(study_name=name, storage=storage).trials for name in names}

@@ -1,4 +1,4 @@
-"""A search: what is proposed is run, and what came of it is learned from. No test figure is read or shown."""
+"""A search: proposals are run, and their scores inform the next. No test figure is read or shown."""
 
 import csv
 import hashlib
@@ -72,7 +72,7 @@ class SearchSettings(Settings):
 def search(space: Space, settings: SearchSettings, compose: Compose, launch: Launch, here: bool = False) -> None:
     """Search, show how it goes, and exit with code 1 where a run has failed or none has finished.
 
-    It stops and goes on as a sweep does: with exit code 128 and the signal, and by the same line.
+    It stops and resumes as a sweep does: with exit code 128 and the signal, and by the same command.
 
     Args:
         space: what is searched.
@@ -82,7 +82,7 @@ def search(space: Space, settings: SearchSettings, compose: Compose, launch: Lau
         here: whether it does on this machine, which then must have their device.
 
     Raises:
-        ConfigError: a setting cannot be, and nothing has been started or written; or another search is at work there.
+        ConfigError: a setting cannot be, and nothing has been started or written; or another search is running there.
     """
     going = Search(space, settings, compose, launch, here)
     folder = Path(settings.folder)
@@ -93,7 +93,7 @@ def search(space: Space, settings: SearchSettings, compose: Compose, launch: Lau
             going.go(folder, run_ids)
     except filelock.Timeout:
         hint = "wait for it, or give another folder"
-        raise ConfigError("hydra.sweeper.folder", folder, "another search is at work there", hint) from None
+        raise ConfigError("hydra.sweeper.folder", folder, "another search is running there", hint) from None
     except KeyboardInterrupt as asked:
         going.stop(folder)
         sys.exit(exit_code(asked))
@@ -213,7 +213,7 @@ class Search:
         if score is not None and math.isfinite(float(score)):  # a record has "nan" as a text
             trial.state, trial.score = "finished", float(score)
         elif status in SETTLED:
-            trial.state, trial.reason = "diverged", record.get("error") or f"val/{self.metric} is no number"
+            trial.state, trial.reason = "diverged", record.get("error") or f"val/{self.metric} is not a number"
         elif status == "interrupted" and behind is not None:
             best = (min if sign(self.metric) < 0 else max)(s for epoch, s in trial.scores.items() if epoch <= behind)
             trial.state = "pruned"
@@ -260,7 +260,7 @@ class Search:
             self._say("no trial has finished; their records say why")
         self._say(f"  all trials: {folder / 'trials.csv'}")
         if states["failed"]:
-            self._say("  the same line does again what failed")
+            self._say("  re-run the same command to retry what failed")
         return bool(states["failed"]) or not finished
 
 

@@ -1,4 +1,4 @@
-"""The sweeper that searches: Optuna proposes, the validation score judges."""
+"""The sweeper that searches: Optuna proposes, the validation score decides."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ OLDEST = (4, 9)
 
 
 class SearchSweeper(Sweeper):
-    """Propose, run, learn; the same line again goes on, and finds finished runs done.
+    """Propose, run, learn; the same command resumes, and does not repeat finished runs.
 
     - ``params``: the space, in Hydra's grammar of sweeps; what the command line says of the same key wins.
     - ``settings``: those of ``SearchSettings``.

@@ -133,7 +133,7 @@ def _parameter(override: Override) -> Choice | Interval:
         assert sweep.end is not None
         low, high, log = sweep.start, sweep.end, "log" in tags
         if not (isfinite(low) and isfinite(high) and low <= high):
-            allowed = "an interval goes from a number to one that is not smaller"
+            allowed = "an interval goes from a number to one at least as large"
             raise ConfigError(key, text, allowed, "such as interval(0.001, 0.1)")
         if log and low <= 0:
             raise ConfigError(key, text, "a logarithm needs numbers above 0", "begin the interval above 0")

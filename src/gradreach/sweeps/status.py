@@ -1,4 +1,4 @@
-"""How a sweep stands: what is done, here or elsewhere, failed, running, missing; what it took, and what is left."""
+"""The state of a sweep: done, here or elsewhere, failed, running, missing; time spent, and time left."""
 
 import math
 import os
@@ -211,7 +211,7 @@ def show(frame: pd.DataFrame, others: int = 0) -> None:
         console.print(f"  in the committed table, made by this code: {committed} of them, done elsewhere")
     if others:
         console.print(f"  in the committed table, made by other code: {counted(others)}, not counted above")
-        console.print("  'gradreach tables' shows these as they are; a sweep does them again, by this code")
+        console.print("  'gradreach tables' shows these as they are; a sweep re-runs them with this code")
     to_do = ~frame["status"].isin(SETTLED)
     left = frame["expected_seconds"].sum()
     spent, known = frame["seconds"].sum(), frame["expected_seconds"].notna().any()

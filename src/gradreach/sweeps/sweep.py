@@ -1,4 +1,4 @@
-"""A sweep: finished runs not again, failed and killed ones as often as makes sense, and what came of all."""
+"""A sweep: finished runs are not repeated, failed and killed ones are retried within reason, and all are reported."""
 
 import os
 import platform
@@ -30,7 +30,7 @@ from gradreach.system.worker import become_driver
 from gradreach.tracking import mode_now
 from gradreach.tracking.summary_run import is_summarized
 
-STOPPED = "stopped: what was finished is kept; the same line goes on from here"
+STOPPED = "stopped: finished runs are kept; re-run the same command to resume"
 ATTEMPTS = 3
 """How often a run may end without a result before it is taken for the cause; the last time it is alone."""
 KILLED = f"its worker ended {ATTEMPTS} times without a result: killed from outside, or out of memory"
@@ -78,7 +78,7 @@ def sweep(
     run_ids, driver = [run.run_id for run in to_do], become_driver()
     with SweepDisplay(store, len(jobs), runs, to_do, labels(planned), not debugging) as display:
         if committed := elsewhere.keys() - set(run_ids):
-            display.note(f"  {len(committed)} of them committed, made by this code; force=true does them here")
+            display.note(f"  {len(committed)} of them committed, made by this code; force=true re-runs them here")
         try:
             with stopping(store, run_ids, driver, here):
                 unrecorded = do_all(left, store, launch, display.note)
@@ -105,7 +105,7 @@ def do_all(
 ) -> dict[str, str]:
     """Launch until every run has come to an end.
 
-    A worker that is killed takes a whole launcher with it, so what had not ended is launched anew. A run whose workers
+    A worker that is killed takes a whole launcher with it, so what had not ended is launched again. A run whose workers
     are killed again and again is a suspect: it is launched alone when the others are done, so that none is condemned
     for its company. A run for which there is no room on the disk is not tried again, nor one whose job was cancelled.
 
@@ -166,7 +166,7 @@ def do_all(
     if cancelled:
         note(f"cancelled, and not submitted again: {counted(len(cancelled))}, {jobs_line(cancelled.values())}")
         raise KeyboardInterrupt
-    return unrecorded | {run_id: errors.get(run_id, reason or "the launcher does not start it") for run_id in waiting}
+    return unrecorded | {run_id: errors.get(run_id, reason or "the launcher did not start it") for run_id in waiting}
 
 
 def _launch(launch: Callable[..., Any], ready: Mapping[str, Job]) -> tuple[dict[str, Exception], str | None]:

@@ -1,4 +1,4 @@
-"""The trials of a search, and the table that they stand in."""
+"""The trials of a search, and their table."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ class Trial:
 
     @property
     def run_id(self) -> str:
-        """Which run it is; empty where it is none."""
+        """Which run it is; empty where it has none."""
         return "" if self.job is None else self.job.run_id
 
     def __str__(self) -> str:

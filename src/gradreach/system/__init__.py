@@ -1,1 +1,1 @@
-"""The machine underneath: files, signals, where a result comes from."""
+"""The machine underneath: files, signals, provenance."""

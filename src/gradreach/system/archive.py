@@ -1,4 +1,4 @@
-"""Tables in one file: an npz archive of structured arrays, without objects, and of a size that is known before."""
+"""Tables in one file: an npz archive of structured arrays, without objects, of a size known in advance."""
 
 import io
 import zipfile
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST = 2**31
-"""So many bytes a table may have, unpacked: a small archive may hold a large one."""
+"""This many bytes a table may have, unpacked: a small archive may hold a large one."""
 
 
 def packed(tables: "Mapping[str, pd.DataFrame]") -> bytes:
@@ -26,7 +26,7 @@ def columns_of(data: bytes, table: str) -> dict[str, np.ndarray]:
     """Return the columns of a table in an archive, empty where it is not in it.
 
     Raises:
-        ValueError: it is no such archive, its table is too large, or holds objects.
+        ValueError: it is not such an archive, its table is too large, or holds objects.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

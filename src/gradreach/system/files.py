@@ -66,7 +66,7 @@ def read_file(path: Path, most: int) -> bytes:
 
     Args:
         path: where it stands.
-        most: so many bytes it may have.
+        most: this many bytes it may have.
 
     Raises:
         Unreadable: it is a folder, a pipe or a device, which might never end, a link to itself, or larger.

@@ -1,4 +1,4 @@
-"""Python's garbage collector, kept from what stays for good.
+"""Python's garbage collector, kept away from permanent objects.
 
 With torch and Lightning in memory it takes 0.2 s to look at everything, and while they are imported it looks again and
 again: of a short run's seconds a third.

@@ -1,4 +1,4 @@
-"""Being asked to stop: a signal is noted, and acted on where nothing is lost."""
+"""Requests to stop: a signal is noted, and acted on where nothing is lost."""
 
 import os
 import signal

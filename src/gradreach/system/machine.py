@@ -1,4 +1,4 @@
-"""What training asks of the machine: no denormal numbers, no more threads than it was given, memory that is kept.
+"""Machine settings for training: no denormal numbers, no more threads than given, memory that is kept.
 
 A gradient that vanishes passes 10^-38 on its way to nothing; arithmetic with such denormal numbers takes a processor
 many times as long. Where training happens they are zero; in the instrument, which measures how gradients vanish, they
@@ -43,7 +43,7 @@ def flushes() -> bool:
 
 @contextmanager
 def training(threads: int, compiled: bool = False) -> Iterator[None]:
-    """Train within: with so many threads, of torch and of every other library, and without denormal numbers.
+    """Train within: with this many threads, of torch and of every other library, and without denormal numbers.
 
     Args:
         threads: how many.

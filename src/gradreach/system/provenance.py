@@ -23,9 +23,9 @@ PACKAGES = (
 
 @cache
 def revision() -> str | None:
-    """Return the git revision of the working folder, with ``+`` where its code has changes; None without git.
+    """Return the git commit of the working folder, with ``+`` for uncommitted changes of code; None without git.
 
-    What lies under ``results/`` gradreach writes itself: a page that was made anew changes no run.
+    What lies under ``results/`` gradreach writes itself: a rebuilt page changes no run.
     """
     try:
         head = _git("describe", "--always", "--abbrev=12", "--exclude=*")

@@ -1,4 +1,4 @@
-"""Warnings that a run gives, kept with what it yields: in a sweep nobody sees what it prints."""
+"""Warnings of a run, kept with its results: in a sweep nobody sees what it prints."""
 
 import re
 import warnings
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 MOST = 20
-"""So many different warnings of a run are kept."""
+"""This many different warnings of a run are kept."""
 LONGEST = 500
-"""Of so many characters each."""
+"""Each is cut at this many characters."""
 NUMBERS = re.compile(r"\d+")
 
 

@@ -1,4 +1,4 @@
-"""Tasks whose answers stand in files: as names of classes, or as values."""
+"""Tasks whose answers are in files: as names of classes, or as values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -39,7 +39,7 @@ class FileTask(Task):
     Attributes, settings of some kinds of task:
 
     - ``validation_share``, ``test_share``: of the training file, where a split has no file of its own.
-    - ``fold``, ``folds``: test on this one of so many equal parts of the training file, in place of a share.
+    - ``fold``, ``folds``: test on this one of ``folds`` equal parts of the training file, in place of a share.
     """
 
     validation_share = 0.1
@@ -70,7 +70,7 @@ class FileTask(Task):
             return
         if "test" in own_files:
             published = "the test is given by task.test_file"
-            raise ConfigError("task.fold", self.fold, published, "leave out one of both")
+            raise ConfigError("task.fold", self.fold, published, "remove one of them")
         if self.fold >= self.folds:
             most = f"must be below task.folds={self.folds}"
             raise ConfigError("task.fold", self.fold, most, f"choose 0 to {self.folds - 1}")

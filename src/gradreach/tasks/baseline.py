@@ -1,4 +1,4 @@
-"""What a linear model reaches: a network below it is badly configured."""
+"""The score of a linear model: a network below it is badly configured."""
 
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 MOST_SERIES = 10_000
-"""Of more series so many are drawn: logistic regression on all of their steps is slow."""
+"""Of more series this many are drawn: logistic regression on all of their steps is slow."""
 
 
 class Baseline(NamedTuple):

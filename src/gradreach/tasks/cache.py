@@ -1,4 +1,4 @@
-"""Prepared data: made once, kept, and never read unless whole."""
+"""Prepared data: made once, cached, and never read unless complete."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ class Prepared:
 
     They are kept in one npz file (no pickled objects) that is named by a hash of all that shaped it: the task, its
     settings, the content of its files, our code and the packages it uses. It is written whole or not at all, and made
-    anew where it is damaged. It is mapped into memory, so that it may be larger than that and all processes of a
+    again where it is damaged. It is mapped into memory, so that it may be larger than that and all processes of a
     machine share it. Where the cache cannot be written, nothing is kept, and a note says so.
 
     - ``task``: its name, for the file's name and for what is told while it is made.
@@ -86,7 +86,7 @@ class Prepared:
                 self._arrays = map_arrays(self.path)
             except OSError as error:  # a cache is a convenience
                 advise(
-                    f"{self.path.parent}: {error.strerror or error}: what is prepared is not kept, but made anew each "
+                    f"{self.path.parent}: {error.strerror or error}: prepared data are not kept, but rebuilt each "
                     f"time; make room or set GRADREACH_CACHE_DIR"
                 )
         return facts
@@ -117,7 +117,7 @@ def _place(file: IO[bytes], member: zipfile.ZipInfo) -> tuple[np.dtype[Any], tup
     begin = file.tell()
     header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
     shape, by_column, dtype = header[np.lib.format.read_magic(file)[0]](file)
-    if dtype.kind not in NUMBERS_AND_TEXT:  # an object would be an address in memory that is none
+    if dtype.kind not in NUMBERS_AND_TEXT:  # an object would be a memory address, which is meaningless
         raise ValueError(f"{member.filename}: may not hold {dtype}")
     if file.tell() - begin + math.prod(shape) * dtype.itemsize != member.file_size:
         raise ValueError(f"{member.filename}: {shape} of {dtype} do not take {member.file_size} bytes")
@@ -209,7 +209,7 @@ def _file_hash(path: Path, size: int, changed: int) -> str:
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None, patience: float = 2.0) -> Iterator[Item]:
-    """Pass items on; on a terminal show how far they are, elsewhere say once what takes longer than so many seconds."""
+    """Pass items on; a terminal shows progress, elsewhere what takes longer than this many seconds is said once."""
     from rich.console import Console
     from rich.progress import track
 

@@ -1,4 +1,4 @@
-"""What a person should know of a task before using it."""
+"""What a person should know about a task before using it."""
 
 import inspect
 from pathlib import Path

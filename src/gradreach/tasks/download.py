@@ -1,4 +1,4 @@
-"""Files from elsewhere: verified before they are used, and never unpacked by the names that an archive gives."""
+"""Downloaded files: verified before use, and never unpacked by the names in an archive."""
 
 import gzip
 import hashlib
@@ -102,7 +102,7 @@ def verified(path: Path, digest: str, of: Callable[[bytes], bytes] = bytes) -> b
     except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(path, allowed=f"cannot be read ({error})", hint="delete or replace it") from None
     if hash_of(content, digest) != digest:
-        different = f"this file is damaged or another one (expected {digest})"
+        different = f"this file is damaged or not the expected one ({digest})"
         raise ConfigError(path, allowed=different, hint="delete or replace it")
     return content
 

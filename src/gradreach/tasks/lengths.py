@@ -1,4 +1,4 @@
-"""Length as an axis: training on a range of lengths, tests at lengths of one's choice.
+"""Length as an axis: training on a range of lengths, tests at chosen lengths.
 
 No sequence is padded for it: every batch has one length.
 """
@@ -19,12 +19,12 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-# what came later and is not used is no part of the identity: runs of before it keep theirs
+# what came later and is not used is not part of the identity: runs of before it keep theirs
 TrainLengths = Annotated[Annotated[list[Steps], Field(min_length=2, max_length=2)] | None, Field(exclude_if=_is_none)]
 """The shortest and the longest."""
 TestLengths = Annotated[Annotated[list[Steps], Field(min_length=1, max_length=32)] | None, Field(exclude_if=_is_none)]
 PLACES = 16
-"""Validation and test of a range are of so many lengths, evenly spaced, or of all where there are fewer."""
+"""Validation and test of a range are of this many lengths, evenly spaced, or of all where there are fewer."""
 
 
 def check_lengths(

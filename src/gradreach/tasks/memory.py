@@ -26,7 +26,7 @@ class Recall(Symbolic):
     - ``symbols``: how many cues.
     - ``values``: how many values a cue can take.
     - ``distractors``: how many other symbols there are for the rest; 0: the rest look like cues, and only their place
-      tells that they are none.
+      tells them apart.
     """
 
     symbols: PositiveInt = 1
@@ -202,7 +202,7 @@ class Parity(Synthetic):
     """
 
     per_step: Annotated[bool, Field(exclude_if=lambda value: value is False)] = False
-    """Where only the last is answered, as it always was, it is no part of the identity."""
+    """Where only the last is answered, as it always was, it is not part of the identity."""
 
     def __post_init__(self) -> None:
         self._check_variety(2, self.seq_len)

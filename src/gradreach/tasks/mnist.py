@@ -32,7 +32,7 @@ class MNIST(Task):
 
     - ``seq_len``: pixels, the square of a side of 2 to 28: 64, 100, 196, 400, 784.
     - ``permuted``: the pixels in another order, the same in every image.
-    - ``train_size``: draw so many of the 50,000 training images; None: all.
+    - ``train_size``: draw this many of the 50,000 training images; None: all.
     - ``data_seed``: draws validation, ``train_size`` and the permutation.
     """
 

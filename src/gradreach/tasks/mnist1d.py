@@ -30,7 +30,7 @@ class MNIST1D(Task):
 
     - ``seq_len``: steps, at least 40; 40 is the published task.
     - ``shuffled``: the steps in another order, the same in every signal: what is lost is what was local.
-    - ``train_size``: draw so many of the 3,600 training signals; None: all.
+    - ``train_size``: draw this many of the 3,600 training signals; None: all.
     - ``hold_out``: keep validation out of training; without it, all 4,000 are learned from, as published, and
       validation, which has been seen then, must choose nothing.
     - ``data_seed``: draws validation and ``train_size``.

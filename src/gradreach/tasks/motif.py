@@ -1,4 +1,4 @@
-"""Short patterns in noise: where they stand, in what order, and whether a model cares."""
+"""Short patterns in noise: where they are, in what order, and whether a model cares."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Files of the user's own, line by line: what is wrong with them is said with file and line."""
+"""The user's own files, line by line: errors name file and line."""
 
 import codecs
 import gzip
@@ -31,7 +31,7 @@ UNREADABLE = (
 )
 """What a damaged file is answered with."""
 LONGEST_LINE = 20_000_000
-"""Characters. A longer line is no text of a person, and would fill the memory."""
+"""Characters. A longer line is not text by a person, and would fill the memory."""
 SHORT_LINE = 20
 """Characters that a shorter line counts as: it takes as long to read."""
 MOST_UNPACKED = 100_000_000
@@ -66,10 +66,10 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
 
 
 def as_number(word: str) -> float:
-    """Return the number that a word of a file is; Python's own 1_000 is none.
+    """Return the number that a word of a file is; Python's own 1_000 is not one.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a number.
     """
     if "_" in word or not word.isascii():
         raise ValueError(word)
@@ -125,17 +125,17 @@ def _lines(path: Path, encoding: str, remedy: str, member: str | None, strict: b
                 _check_line(path, number, line, encoding if strict else None, remedy)
                 if read > most:
                     larger = f"unpacks to more than {MOST_PACKING} times its size"
-                    raise ConfigError(path, allowed=larger, hint="unpack it yourself if it is meant so")
+                    raise ConfigError(path, allowed=larger, hint="unpack it yourself if that is intended")
                 yield line
     except UnicodeError as error:
         raise ConfigError(path, allowed=f"not {encoding} after line {number} ({error})", hint=remedy) from None
     except UNREADABLE as error:
         broken = f"cannot be read after line {number} ({first_line(error)})"
-        raise ConfigError(path, allowed=broken, hint="is it whole?") from None
+        raise ConfigError(path, allowed=broken, hint="is it complete?") from None
 
 
 def _check_line(path: Path, number: int, line: str, encoding: str | None, remedy: str) -> None:
-    """Refuse what is no line of text; without an encoding bytes that could not be decoded may be in it."""
+    """Refuse what is not a line of text; without an encoding bytes that could not be decoded may be in it."""
     if len(line) >= LONGEST_LINE:
         long = f"line {number} is longer than {LONGEST_LINE:,} characters"
         raise ConfigError(path, allowed=long, hint="is this a text file?")

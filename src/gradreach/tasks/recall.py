@@ -142,12 +142,12 @@ class SelectiveCopy(Symbolic):
 
 
 def some_of(generator: np.random.Generator, n: int, choices: int, size: int) -> np.ndarray:
-    """Draw n times so many different numbers below ``choices``, in random order: ``(n, size)``."""
+    """Draw n times this many different numbers below ``choices``, in random order: ``(n, size)``."""
     return np.stack([generator.choice(choices, size, replace=False) for _ in range(n)])
 
 
 def places_of(generator: np.random.Generator, n: int, likely: np.ndarray, size: int) -> np.ndarray:
-    """Draw n times so many different places, one after the other by their weights ``(places,)``: ``(n, size)``.
+    """Draw n times this many different places, one after the other by their weights ``(places,)``: ``(n, size)``.
 
     Exponential clocks with these rates ring in just that order (P. Efraimidis and P. Spirakis, 2006).
     """

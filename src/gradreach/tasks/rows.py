@@ -89,7 +89,7 @@ class Layout:
                     yield rows.line_num, text, label.strip()
                 begins = rows.line_num + 1
         except csv.Error as error:
-            broken = f"what begins in line {begins} cannot be read ({error})"
+            broken = f"the row that begins in line {begins} cannot be read ({error})"
             raise ConfigError(path, allowed=broken, hint="is a quote left open?") from None
         if not width:
             begin = "it must begin with a line of column names" if self.header else ""
@@ -125,7 +125,7 @@ class Layout:
         if len(first) == 1:
             other = next((word for sign, word in SEPARATORS.items() if sign in first[0]), None)
             return "" if other is None else f"set {other} if that stands between its columns"
-        return "set task.header=false if its first line is no header; columns then have numbers"
+        return "set task.header=false if its first line is not a header; columns then have numbers"
 
     def _from_objects(self, path: Path, source: Iterator[str]) -> Iterator[Row]:
         for number, line in enumerate(source, start=1):

@@ -24,7 +24,7 @@ Claims = dict[str, tuple[int, list[str]]]
 class Series(NamedTuple):
     """What a file holds: ``series[i]`` is ``(length, channels)`` float64, NaN where a value is missing.
 
-    Steps at the end that no channel has a value of are no steps: many files are padded so to one length.
+    Steps at the end that no channel has a value of are not steps: many files are padded so to one length.
 
     - ``answers``: the class or the value of each, as the file spells it.
     - ``classes``: the classes that the head names; none where it names none.
@@ -75,7 +75,7 @@ def read_series(path: Path, max_rows: int, answer: Answer = "class") -> Series:
             found.lines.append(number)
             found = found._replace(padded=found.padded + (len(one) < len(channels)))
     if not found.series:
-        raise ConfigError(path, allowed="there is no series in this file", hint="is it whole?")
+        raise ConfigError(path, allowed="there is no series in this file", hint="is it complete?")
     return found
 
 

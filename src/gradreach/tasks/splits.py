@@ -13,12 +13,12 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 """Of the examples of one file."""
 
 HoldOut = Annotated[bool, Field(exclude_if=lambda held_out: held_out is True)]
-"""Whether validation is kept out of training; what came later and is not used is no part of the identity."""
+"""Whether validation is kept out of training; what came later and is not used is not part of the identity."""
 
 FOLDS = 10
 
 Fold = Annotated[int | None, Field(ge=0, exclude_if=lambda value: value is None)]
-"""Which part of a file is the test; where there are no folds it is no part of the identity."""
+"""Which part of a file is the test; where there are no folds it is not part of the identity."""
 
 Folds = Annotated[int, Field(ge=2, le=1000, exclude_if=lambda value: value == FOLDS)]
 
@@ -129,7 +129,7 @@ def check_train_size(size: int | None, labels: np.ndarray) -> None:
 
 
 def draw_some(labels: np.ndarray, size: int | None, seed: int) -> np.ndarray:
-    """Draw the indices of so many examples, at least one of each class as far as that goes; None: of all, in order."""
+    """Draw the indices of this many examples, if possible at least one of each class; None: of all, in order."""
     if size is None or size >= len(labels):
         return np.arange(len(labels))
     order = np.random.default_rng([seed, 1]).permutation(len(labels))

@@ -85,7 +85,7 @@ def subtrees(line: str) -> list[tuple[str, str]]:
     """Return label and text of each subtree of ``(3 (2 It) (4 works))``, inner ones first, the whole last.
 
     Raises:
-        ValueError, IndexError: it is no such tree.
+        ValueError, IndexError: it is not such a tree.
     """
     opened: list[tuple[str, list[str]]] = []
     closed: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""Regular languages: a few states, moved by every symbol, and the last one is asked.
+"""Regular languages: a few states, changed by every symbol; the answer is the last one.
 
 The three that G. Delétang et al., Neural networks and the Chomsky hierarchy, 2023, test beside parity, as their code
 draws them. They append an empty token, at which the answer is read; here it is read at the last symbol, as it is of
@@ -26,7 +26,7 @@ class ModularArithmetic(Symbolic):
     has too. Source: G. Delétang et al., 2023, modular arithmetic (simple); without its empty token.
 
     - ``seq_len``: steps.
-    - ``modulus``: the answer is one of so many numbers.
+    - ``modulus``: the answer is one of this many numbers.
 
     >>> task = ModularArithmetic(seq_len=11, train_size=100, validation_size=50, test_size=50)
     >>> x, _, target = task.splits(Path()).train

@@ -1,4 +1,4 @@
-"""What tasks share that are made on demand."""
+"""What generated tasks share."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ PARTS: tuple[Part, ...] = ("test", "validation", "train")
 """In the order in which they are drawn: so the test split is the same whatever the size of the others."""
 CHUNK = 1000
 ENOUGH = 64
-"""Two symbols in so many places make more strings than any size."""
+"""Two symbols in this many places make more strings than any size."""
 LONGER_OR_FEWER = "choose a longer seq_len or a smaller task.train_size"
 OF_LENGTHS = 2_000_000
 """From here on are the streams of the data seed of which each draws examples of one length."""

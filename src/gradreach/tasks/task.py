@@ -43,7 +43,7 @@ class Shape:
     - ``variable_length``: whether sequences are padded.
     - ``lengths``: the fewest and the most steps a sequence has, though none is padded; None: all have ``length``.
     - ``vectors``: pretrained ones of the tokens, ``(vocabulary, size)``; None: there are none.
-    - ``vector_std``: vectors of tokens that are not pretrained start from N(0, vector_std²).
+    - ``vector_std``: vectors of tokens that are not pretrained are initialized from N(0, vector_std²).
 
     >>> Shape(channels=1, length=30, outputs=6, vocabulary=50, variable_length=True).per_step
     False
@@ -70,7 +70,7 @@ class Task(ABC):
     - ``seq_len``: the largest number of steps.
     - ``data_seed``: draws what is random in the data.
 
-    Attributes that are no settings:
+    Attributes that are not settings:
 
     - ``shape``: what a model must take and give; where only the data tell, known after ``prepare``.
     - ``metric``: what ``score`` is called in figures; ``accuracy`` is better when higher, ``mse`` when lower.
@@ -103,7 +103,7 @@ class Task(ABC):
 
     @abstractmethod
     def splits(self, data_dir: Path) -> Splits:
-        """Return all examples as whole tensors; ``data_dir`` is where files that are no part of us lie."""
+        """Return all examples as whole tensors; ``data_dir`` is where data sets lie."""
 
     def facts(self) -> dict[str, Any]:
         """Return what else a record should tell of the data; known after ``prepare``."""

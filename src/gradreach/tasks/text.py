@@ -46,8 +46,8 @@ class TextTask(FileTask):
     - ``max_vocabulary``: only the most frequent; None: all.
     - ``vectors``: pretrained ones that the model starts from: a file, or a name that torchtext knows. Then
       ``shape.vectors`` holds one for every token.
-    - ``vector_std``: those that are not pretrained start from N(0, vector_std²).
-    - ``train_size``: draw so many of the training texts; None: all.
+    - ``vector_std``: those that are not pretrained are initialized from N(0, vector_std²).
+    - ``train_size``: draw this many of the training texts; None: all.
     - ``data_seed``: draws ``train_size``, and the splits that the set lacks.
 
     Attributes of a kind of task:

@@ -37,7 +37,7 @@ class TextFile(TextTask):
     - ``validation_file``, ``test_file``: None: a share of ``file``, drawn with equal shares of every class; equal texts
       come into the same split.
     - ``validation_share``, ``test_share``: those shares.
-    - ``fold``, ``folds``: test on this one of so many equal parts of ``file``, in place of a share.
+    - ``fold``, ``folds``: test on this one of ``folds`` equal parts of ``file``, in place of a share.
     - ``format``: ``csv``, ``tsv`` (no quoting), ``jsonl`` (an object a line), ``lines`` (label, blank, text; no
       header); ``auto`` goes by the file's name.
     - ``header``: whether a ``csv`` or ``tsv`` file begins with the names of its columns.
@@ -145,7 +145,7 @@ class TextFile(TextTask):
                 labels.append(intern(label))
                 numbers.append(number)
         if not texts:
-            raise ConfigError(path, allowed="there is no text in this file", hint="is it whole?")
+            raise ConfigError(path, allowed="there is no text in this file", hint="is it complete?")
         self._check_labels(path, labels)
         return Texts(texts, labels, path, numbers)
 

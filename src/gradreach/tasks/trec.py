@@ -47,7 +47,7 @@ class TREC(TextTask):
         rows = []
         with lines(path, "latin-1") as source:
             for line in source:
-                mended = line.strip().replace("\xf0", " ")  # one broken byte, as torchtext mends it
+                mended = line.strip().replace("\xf0", " ")  # one broken byte, as torchtext fixes it
                 label, _, text = mended.partition(" ")
                 coarse = label.partition(":")[0]
                 rows.append((label if self.fine else coarse, text))

@@ -1,4 +1,4 @@
-"""What is kept of a sequence that is too long."""
+"""What is kept of an overlong sequence."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Keep = Literal["head", "tail", "both"]
 
 
 def shorten(steps: np.ndarray, most: int, keep: str) -> np.ndarray:
-    """Return at most so many steps: the first, the last, or half of each (the larger half first)."""
+    """Return at most this many steps: the first, the last, or half of each (the larger half first)."""
     if len(steps) <= most:
         return steps
     first = {"head": most, "tail": 0, "both": most - most // 2}[keep]

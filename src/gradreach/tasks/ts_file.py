@@ -21,7 +21,7 @@ from gradreach.tasks.task import Shape, check_memory, squared_error
 from gradreach.tasks.truncate import shorten
 
 Kind = Literal["cross_entropy", "squared_error"]
-# what came later and is not used is no part of the identity: runs of before it keep theirs
+# what came later and is not used is not part of the identity: runs of before it keep theirs
 Criterion = Annotated[Kind, Field(exclude_if=lambda criterion: criterion == "cross_entropy")]
 
 
@@ -32,12 +32,12 @@ class TimeSeriesFile(FileTask):
     The formats of the UCR and UEA archives (A. Bagnall et al., The UEA multivariate time series classification
     archive, 2018). ``.ts``: lines with ``@`` are the head; then one series a line, its channels split by ``:``, the
     values by ``,``, the class last. ``.tsv``: one channel, the class first. Missing values (``?`` or ``NaN``) become
-    the channel's mean; steps at the end that no channel has a value of are no steps.
+    the channel's mean; steps at the end that no channel has a value of are not steps.
 
     - ``file``: training series, absolute or below ``data_dir``; may be packed (``.gz``, ``.xz``).
     - ``test_file``: test series; None: a share of ``file``.
     - ``validation_share``, ``test_share``: of the series of ``file``, drawn with equal shares of every class.
-    - ``fold``, ``folds``: test on this one of so many equal parts of ``file``, in place of a share.
+    - ``fold``, ``folds``: test on this one of ``folds`` equal parts of ``file``, in place of a share.
     - ``seq_len``: the most steps a series may have.
     - ``keep``: of longer ones: ``all`` refuses them, ``head`` or ``tail`` or the two halves of ``both`` are kept.
     - ``max_rows``: a larger file is refused, for all series are held in memory.

@@ -20,8 +20,8 @@ from gradreach.tasks.reading import as_number, lines, locate
 from gradreach.tasks.tokens import torchtext
 
 VECTOR_STD = 0.1
-"""Of vectors that are not pretrained. Most words of a text vocabulary are rare: vectors that start from torch's N(0, 1)
-stay the noise they start as. (Kim, 2014, draws from U(±0.25), whose standard deviation is 0.14.)"""
+"""Of vectors that are not pretrained. Most words of a text vocabulary are rare: vectors drawn from torch's N(0, 1) stay
+noise. (Kim, 2014, draws from U(±0.25), whose standard deviation is 0.14.)"""
 
 SETTING = "task.vectors"
 SMALLEST = 3

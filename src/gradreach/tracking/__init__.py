@@ -1,4 +1,4 @@
-"""What is told of a run while it goes."""
+"""What is reported of a run in progress."""
 
 from gradreach.tracking.replay import replay_to_agent
 from gradreach.tracking.server import mode_now

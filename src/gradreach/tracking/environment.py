@@ -1,4 +1,4 @@
-"""W&B's environment variables: what stands in our configuration is heeded there, the rest is here."""
+"""W&B's environment variables: those in our configuration are handled there, the rest here."""
 
 import os
 import re
@@ -35,12 +35,12 @@ def check_environment(tracking: TrackingSettings) -> None:
 
 
 def heed_environment(mode: str) -> None:
-    """Say what is not heeded; before wandb reads it, forget what would take a run's id and project."""
+    """Say what is ignored; before wandb reads it, forget what would take a run's id and project."""
     quiet = set() if not below_agent() else {"WANDB_RUN_ID", "WANDB_SWEEP_ID"}
     for name, why in NOT_HEEDED.items():
         if os.environ.get(name) and name not in quiet:
-            advise(f"{name} is not heeded: {why}")
+            advise(f"{name} is ignored: {why}")
     if os.environ.get("WANDB_MODE", "").lower() == "online" and mode != "online":
-        advise(f"WANDB_MODE=online is not heeded: tracking={mode}; tracking=online sends")
+        advise(f"WANDB_MODE=online is ignored: tracking={mode}; tracking=online sends")
     if not below_agent():
         os.environ.pop("WANDB_SWEEP_ID", None)

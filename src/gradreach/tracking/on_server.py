@@ -1,4 +1,4 @@
-"""What a server has of our runs: asked, not assumed."""
+"""Which of our runs a server has: asked, not assumed."""
 
 import re
 import time
@@ -73,7 +73,7 @@ def runs_there(place: str, filters: Mapping[str, Any], lazy: bool = True) -> lis
     except ValueError:  # it is not there: what is sent first makes it
         return []
     except Exception as error:
-        raise ConfigError(place, allowed=f"the server does not say which runs it has ({first_line(error)})") from None
+        raise ConfigError(place, allowed=f"the server does not list its runs ({first_line(error)})") from None
 
 
 def own_place(project: str, entity: str | None) -> str:

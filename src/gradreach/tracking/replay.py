@@ -1,4 +1,4 @@
-"""A run told from its record, as it was told, or would have been, while it went."""
+"""A run logged from its record, as it was, or would have been, while running."""
 
 import csv
 import io

@@ -54,7 +54,7 @@ def use_server(base_url: str | None) -> str:
     """Point all of wandb in this process at a server, None at the one that its own settings name; return which.
 
     Raises:
-        ConfigError: it is no address.
+        ConfigError: it is not an address.
     """
     if base_url is not None:
         if not re.match(ADDRESS, base_url):
@@ -117,6 +117,6 @@ def check_key(url: str, asked_by: str) -> None:
         silent = unreachable(url) or (reason if reason.endswith("in time") else None)  # wandb names no other sign of it
         if silent is not None:
             raise Unreachable(url, allowed=f"does not answer ({silent})") from None
-        raise ConfigError(asked_by, allowed=f"W&B's key is refused ({reason})", hint=remedy) from None
+        raise ConfigError(asked_by, allowed=f"W&B rejects the key ({reason})", hint=remedy) from None
     if not known:
         raise ConfigError(asked_by, allowed=f"there is no key for {url}", hint=remedy)

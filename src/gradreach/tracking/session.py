@@ -1,4 +1,4 @@
-"""A W&B run, begun and ended: it asks nothing, says nothing, and measures nothing of the machine."""
+"""A W&B run, started and finished: no questions, no output, no machine metrics."""
 
 import io
 import json
@@ -47,7 +47,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, goes_on: bool = True, *
         **{name: seconds for name, seconds in WAITING.items() if f"WANDB_{name.upper()}" not in os.environ},
         finish_timeout_raises=True,
         x_disable_stats=True,
-        x_save_requirements=False,  # it would read what is installed anew for each run; config has versions
+        x_save_requirements=False,  # it would list what is installed for each run; config has versions
     )
     common: Any = {
         **what,
@@ -92,7 +92,7 @@ def end(run: "wandb.Run", exit_code: int) -> None:
         with redirect_stderr(io.StringIO()):  # wandb would say in two lines what we say in one
             run.finish(exit_code)
     except TimeoutError:
-        raise TimeoutError("the server has not taken all; 'gradreach sync' sends the rest") from None
+        raise TimeoutError("the server has not received everything; 'gradreach sync' sends the rest") from None
     if went_well(Path(run.settings.log_internal)):
         if not run.offline:
             Path(f"{run.settings.sync_file}.synced").touch()  # as ``wandb sync`` does
@@ -109,7 +109,7 @@ def _tidy(folder: Path) -> None:
 
 
 def went_well(log: Path) -> bool:
-    """Return whether the log of wandb's process has no error; one that cannot be read is no proof."""
+    """Return whether the log of wandb's process has no error; one that cannot be read is not proof."""
     try:
         levels = [json.loads(line)["level"] for line in log.read_text("utf-8").splitlines()]
         return bool(levels) and not any(level.startswith("ERROR") for level in levels)

@@ -1,4 +1,4 @@
-"""What a whole experiment says: one W&B run of job type ``summary`` holds its tables and figures."""
+"""The summary of an experiment: one W&B run of job type ``summary`` holds its tables and figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

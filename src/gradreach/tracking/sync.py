@@ -1,4 +1,4 @@
-"""Send to W&B what was tracked offline, or what a server that was lost has not got."""
+"""Send to W&B what was tracked offline, or what a server lacks."""
 
 import io
 import os
@@ -132,21 +132,21 @@ def sync(
     with _alone(results_dir):
         left = waiting(results_dir, wanted)
         if not left and from_records is None:
-            console.print("nothing to send: all that was tracked here has been sent")
+            console.print("nothing to send: everything tracked here has been sent")
             return True
         try:
             with _own_log(results_dir):  # wandb reads it when it is first used
                 url = use_server(base_url)
                 check_server(url, "gradreach sync")
         except Unreachable as error:
-            raise replace(error, hint=f"{len(left)} runs wait, try again later") from None
+            raise replace(error, hint=f"{len(left)} runs are waiting; try again later") from None
         if from_records is not None:
             rebuilt = lacking_there(store, wanted, from_records)
             console.print(f"{len(rebuilt)} runs are rebuilt from their records")
             rebuild(rebuilt, results_dir, from_records)
             left = waiting(results_dir, {str(record["run_id"]) for record in rebuilt})
             if not left:
-                console.print("nothing to send: the server has all runs of which there are records")
+                console.print("nothing to send: the server has every recorded run")
                 return True
         with _own_log(results_dir):
             said = _send(left, url, parallel, console)
@@ -160,7 +160,7 @@ def sync(
     for line in [*lacks, *(said.splitlines()[-3:] if len(sent) + len(lacks) < len(left) else [])]:
         console.print(f"  {line}", markup=False)
     if len(sent) < len(left):
-        console.print("the same line sends what is left")
+        console.print("re-run the same command to send the rest")
     return len(sent) == len(left)
 
 

@@ -1,4 +1,4 @@
-"""What a run tells while it goes; W&B is one listener, nobody the other."""
+"""What a run reports while it runs, to W&B or to nobody."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -90,7 +90,7 @@ class FailSafeTracker:
             yield
         except Exception as error:
             self.trouble = reason(error)
-            report(f"tracking ends here, the run goes on and is recorded: {self.trouble}")
+            report(f"tracking stops here; the run continues and is recorded: {self.trouble}")
             if self.listener is not None:
                 self.listener.abandon()
             self.listener = None

@@ -155,7 +155,7 @@ class WandbRun:
         end(self.run, exit_code)
 
     def abandon(self) -> None:
-        """Let go of a run that has failed, and of wandb's own process, which the next run starts anew."""
+        """Let go of a run that has failed, and of wandb's own process, which the next run starts again."""
         with suppress(Exception):
             self.run.finish(1)
         with suppress(Exception):
@@ -198,7 +198,7 @@ def curves(row: Mapping[str, Any]) -> dict[str, Any]:
         name, dot, figure = key.replace("gradient/gate_", "gates/", 1).rpartition(".")
         if not dot or figure in ("reach", "half_life", "mean"):
             shown[f"{name}{dot}{figure}"] = value
-        elif figure == "closed" and not name.startswith("gates/notes"):  # which is no gate
+        elif figure == "closed" and not name.startswith("gates/notes"):  # which is not a gate
             shown[f"{name}.saturated"] = value + row[f"{key.removesuffix(figure)}open"]
     return shown
 

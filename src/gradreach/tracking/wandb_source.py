@@ -1,4 +1,4 @@
-"""Records on a W&B server, read through its public API: for teams whose runs lie there."""
+"""Records on a W&B server, read through its public API: for teams whose runs are there."""
 
 import json
 import tempfile

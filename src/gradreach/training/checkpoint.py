@@ -1,4 +1,4 @@
-"""What a killed run goes on from."""
+"""What a killed run resumes from."""
 
 import zipfile
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Scores that count every class alike, however few examples it has."""
+"""Scores that weigh all classes equally, however few examples they have."""
 
 import torch
 from torch import Tensor
@@ -21,11 +21,11 @@ class ClassScores:
 
     @classmethod
     def of(cls, task: Task) -> "ClassScores | None":
-        """Return the scores of a task; None where answers are no classes, or are judged in a way of the task's own."""
+        """Return the scores of a task; None where answers are not classes, or are judged in a way of the task's own."""
         return cls(task.shape.outputs) if task.judged_by_class else None
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Reset."""
         self.counts: Tensor | None = None
 
     def add(self, logits: Tensor, target: Tensor) -> None:

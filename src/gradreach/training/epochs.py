@@ -1,4 +1,4 @@
-"""What is done with the figures of an epoch once it is over."""
+"""What happens with the figures of an epoch at its end."""
 
 import math
 import time
@@ -18,8 +18,8 @@ class AfterEpoch(Checkpoint):
     """Runs when an epoch's figures are there.
 
     Lightning ends an epoch with all other callbacks first, then the module, which logs; then come those that monitor
-    what was logged: early stopping, and what is a ``Checkpoint``. A validation is no epoch's end: there may be several
-    in an epoch, and one before the first.
+    what was logged: early stopping, and what is a ``Checkpoint``. A validation does not end an epoch: there may be
+    several in an epoch, and one before the first.
     """
 
 
@@ -86,7 +86,7 @@ class Divergence(AfterEpoch):
 
 
 class BestWeights(AfterEpoch):
-    """Keeps the weights of the epoch that validation chooses: the best score, of equals the lowest validation loss.
+    """Keeps the best-validation checkpoint: the best score, of equals the lowest validation loss.
 
     - ``select``: ``last`` keeps those of the last epoch, whatever its score; ``train_loss`` those of the epoch with the
       lowest training loss.

@@ -50,7 +50,7 @@ class Fit:
 
 
 def fit(run: Run, model: nn.Module, task: Task, splits: Splits) -> Fit:
-    """Train a model; afterwards it holds the weights of the epoch that validation chose, or of the last one.
+    """Train a model; afterwards it holds the best-validation checkpoint, or the weights of the last epoch.
 
     Args:
         run: says how; where it has a checkpoint, it goes on from there.

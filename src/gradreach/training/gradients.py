@@ -1,4 +1,4 @@
-"""Gradient norms through training, as they are before clipping."""
+"""Gradient norms through training, before clipping."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Training on sequences of many lengths, and the test of its weights at lengths of one's choice."""
+"""Training on sequences of many lengths, and tests of the weights at chosen lengths."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The instrument in the course of training."""
+"""The instrument during training."""
 
 from typing import Any
 

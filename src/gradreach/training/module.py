@@ -30,7 +30,7 @@ class Mean:
         self.count += len(values)
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Reset."""
         self.total, self.count = 0.0, 0
 
     def value(self) -> float:
@@ -56,7 +56,7 @@ class TrainingModule(LightningModule):
     - ``heard``: whether figures are logged: false where no callback and no logger listens, as each takes Lightning a
       millisecond.
     - ``right``: of the batches of the last test, which examples were answered right; where steps are labelled, at every
-      one that is. Empty where answers are no classes.
+      one that is. Empty where answers are not classes.
     - ``test_length``: of the test that is under way, where it is one of several (``test/accuracy/160``).
     - ``plateau``: what lowers the rate by the training loss; None: nothing does.
     - ``gradient_norms``: of every step, where a ``GradientMonitor`` takes them: clipping then takes no second norm.
@@ -240,7 +240,7 @@ class TrainingModule(LightningModule):
         self.log_dict(figures, batch_size=1)
 
 
-# Lightning looks at it before every step; to make it anew takes as long as to move the weights
+# Lightning looks at it before every step; to rebuild it takes as long as to move the weights
 TrainingModule.training_step.__signature__ = inspect.signature(TrainingModule.training_step)  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""How weights are moved: optimizers and schedules by name."""
+"""How weights are updated: optimizers and schedules by name."""
 
 import math
 from typing import Any

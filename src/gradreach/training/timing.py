@@ -1,4 +1,4 @@
-"""What a step of training takes: several configurations side by side in one process: what slows it slows all."""
+"""The time of a training step: several configurations side by side in one process, so that what slows one slows all."""
 
 import gc
 import itertools
@@ -23,7 +23,7 @@ STEPS = 10
 WARM_UP = 2
 """Rounds that do not count: memory is fetched and code compiled in them."""
 FEWEST = 12
-"""Rounds that are made however long they take: from so many on exact tests of a claim of many parts can decide."""
+"""Rounds that are made however long they take: from this many on exact tests of a claim of many parts can decide."""
 
 Name = tuple[str, str]
 """What is timed: its setting, and the kernels that it runs through."""
@@ -111,7 +111,7 @@ def time_steps(
     Args:
         networks: what is timed; those that are compared stand beside each other.
         rounds: how often each has its turn.
-        seconds: after so many no round is begun once ``FEWEST`` have been made.
+        seconds: after this many no new round begins, once ``FEWEST`` are done.
         tell: called after each round with the number of them.
 
     Returns:

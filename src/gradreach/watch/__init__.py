@@ -1,4 +1,4 @@
-"""How far back the gradient reaches in anybody's training: Lightning, Hugging Face, plain loops.
+"""How far back the gradient reaches in anyone's training: Lightning, Hugging Face, plain loops.
 
 from gradreach.watch import GradientReach
 

@@ -25,7 +25,7 @@ def reach_of(model: nn.Module, ids: Tensor, layers: list[str] | None = None) -> 
         The columns of ``profile_of``; ``reach`` of it says how many tokens back one per cent is left.
 
     Raises:
-        ValueError: ids are no ids, or the model gives no logits.
+        ValueError: ids are not ids, or the model gives no logits.
 
     >>> from gradreach.diagnostics import reach
     >>> class Model(nn.Module):
@@ -39,7 +39,7 @@ def reach_of(model: nn.Module, ids: Tensor, layers: list[str] | None = None) -> 
     True
     """
     if not isinstance(ids, Tensor) or ids.dim() != 2 or ids.is_floating_point():
-        raise ValueError("ids: hand over token ids (batch, length), integers")
+        raise ValueError("ids: pass token ids (batch, length), integers")
     return profile_of(trace_probe(model, AnyProbe(ids, _surprise), layers=layers))
 
 

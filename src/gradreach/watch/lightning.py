@@ -42,7 +42,7 @@ class Moments(Callback):
         self.step = trainer.global_step
 
     def on_train_batch_end(self, trainer: "Trainer", module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Take a moment within an epoch; a batch that only adds to the gradient is no step."""
+        """Take a moment within an epoch; a batch that only adds to the gradient is not a step."""
         if not self.by_step or trainer.global_step == self.step:
             return
         self.step = trainer.global_step
@@ -73,7 +73,7 @@ class GradientReach(Moments):
     ``profile`` holds all that was measured; ``watcher`` is what measures.
 
     Raises:
-        ValueError: ``every`` is no schedule.
+        ValueError: ``every`` is not a schedule.
 
     >>> from gradreach.watch import GradientReach
     >>> GradientReach(probe=(torch.randn(16, 20, 1), torch.arange(16) % 2), every="200 steps").by_step

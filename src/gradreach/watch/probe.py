@@ -17,7 +17,7 @@ INPUTS = ("input_ids", "inputs_embeds", "input_values", "inputs", "x")
 """What the input is called in a mapping; where none of them is there, it is the first tensor that can be one."""
 MASK = "attention_mask"
 HAND_OVER = (
-    "hand over a probe as the training step takes it, or loss=, a function (model, probe) -> (batch,) of each "
+    "pass a probe as the training step takes it, or loss=, a function (model, probe) -> (batch,) of each "
     "example's own loss"
 )
 LAYOUTS = {"NLC": "batch, length, channels", "LNC": "length, batch, channels", "NCL": "batch, channels, length"}
@@ -135,7 +135,7 @@ def _input_of(data: Any) -> Any:
                     return part
     shapes = ", ".join(map(shape_of, tensors(data))) or f"no tensor ({type(data).__name__})"
     raise ValueError(
-        f"probe: it holds {shapes}; hand over a batch with sequences, floating (batch, length[, channels]) or token "
+        f"probe: it holds {shapes}; pass a batch with sequences, floating (batch, length[, channels]) or token "
         "ids (batch, length), as the training step takes it"
     )
 
@@ -183,9 +183,7 @@ def _lengths_by_mask(data: Any) -> Tensor | None:
     lengths = mask.long().sum(1)
     steps = torch.arange(mask.shape[1], device=mask.device)
     if not torch.equal(mask.bool(), steps < lengths.unsqueeze(1)):
-        raise ValueError(
-            f"probe: its {MASK} has padding on the left; pad it on the right, or hand over whole sequences"
-        )
+        raise ValueError(f"probe: its {MASK} has padding on the left; pad it on the right, or pass whole sequences")
     return lengths
 
 

@@ -1,4 +1,4 @@
-"""The instrument in the course of somebody's training."""
+"""The instrument during someone's training."""
 
 import math
 import warnings
@@ -30,7 +30,7 @@ def schedule_of(every: Schedule) -> Schedule:
     """Return a schedule, in which ``epoch`` is every one.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a schedule.
     """
     return checked_schedule(1 if every == "epoch" else every)
 
@@ -52,7 +52,7 @@ class Watcher(Instrument):
     ``tables`` and ``seconds`` are as of the instrument.
 
     Raises:
-        TypeError: the model is no module.
+        TypeError: the model is not a module.
         ValueError: a quantity or schedule does not exist, the probe holds no sequences, or there is no loss.
 
     >>> watcher = Watcher(Classifier(), (torch.randn(16, 20, 1), torch.arange(16) % 2), own_loss)
@@ -156,7 +156,7 @@ class Watcher(Instrument):
             self._tell(
                 "the loss of the probe is not the mean of its examples' own (weights by length, random numbers, "
                 f"examples that it couples?): each of {len(probe)} is measured alone; where an example alone has no "
-                "loss, hand over loss=, a function (model, probe) -> (batch,)"
+                "loss, pass loss=, a function (model, probe) -> (batch,)"
             )
         return kind
 
@@ -190,8 +190,8 @@ class Watcher(Instrument):
             most[place] = max(most.get(place, 0), int(lag))
         if most.keys() == {"input"}:
             self._tell(
-                "no layer gives something at each step of the probe: the gradient by the input alone is measured; name "
-                "modules that do by layers="
+                "no layer has an output at each step of the probe: only the gradient w.r.t. the input is measured; "
+                "name modules that do by layers="
             )
         for place, steps in most.items():
             reached = named.get(f"gradient/reach/{place}", math.nan)
@@ -201,7 +201,7 @@ class Watcher(Instrument):
                 self.told.add(place)
                 self._tell(
                     f"{stage}: through {place} the gradient reaches {reached:.0f} of {steps} steps back "
-                    f"({100 * reached / steps:.0f} %); what came before teaches it next to nothing"
+                    f"({100 * reached / steps:.0f} %); what came before teaches it almost nothing"
                 )
 
     def _tell(self, what: str) -> None:

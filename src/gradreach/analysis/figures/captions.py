@@ -1,4 +1,4 @@
-"""How each kind of figure is read: a fixed paragraph, so that who has read one can read all."""
+"""How to read each kind of figure: a fixed paragraph, so that whoever has read one can read all."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,12 +35,12 @@ READING: dict[Callable[..., Any], str] = {
     ),
     gradient_by_lag: (
         "The norm of each example's own gradient against lag, steps back from the last one, relative to its largest: left "
-        "before training, right of the weights that validation chose. Thin: the median example of every seed (of more than "
-        "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. What was shown "
-        "where a line has fallen far below 1 % has next to no say in what is learned at that moment."
+        "before training, right at the best-validation checkpoint. Thin: the median example of every seed (of more than "
+        "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. Inputs "
+        "where a line is far below 1 % have almost no influence on what is learned at that moment."
     ),
     gradient_through_training: (
-        "From left to right training goes on, from below upwards one looks further back. Bright: the gradient's norm is near "
+        "From left to right training proceeds, from bottom to top lags grow. Bright: the gradient's norm is near "
         "the largest of its epoch; each step of the scale is a factor of ten; darkest: a millionth or less. A dot: the largest "
         f"lag with at least 1 %. Hatched: exactly zero, or not measured. Medians over examples and seeds. {ONE_LENGTH}"
     ),
@@ -62,16 +62,16 @@ READING: dict[Callable[..., Any], str] = {
     ),
     decoding_by_lag: (
         "How much a linear map reads from the hidden state and from the cell, dotted before training and "
-        "solid of the weights that validation chose, on examples that it was not fitted to: left of the inputs some steps "
+        "solid at the best-validation checkpoint, on examples that it was not fitted to: left of the inputs some steps "
         "back, right of the target, by how much of the sequence has passed. 1 is perfect, 0 as good as knowing nothing."
     ),
     critical_difference: (
-        "Each model stands at its mean rank over the tasks; left is best. A thick bar joins those that are not told apart: "
+        "Each model stands at its mean rank over the tasks; left is best. A thick bar joins those without a significant difference: "
         "their ranks differ by less than the critical difference (Nemenyi, 5 %). Friedman's p: how well all being equal "
         "fits. A model without a finished run in a task ranks last there."
     ),
     dots: "Mean of the seeds with its 95 % interval (Student's t); small points are seeds.",
-    gate_shares: "How the values of a gate are shared out: below 0.1, in between, above 0.9; mean over seeds.",
+    gate_shares: "Distribution of a gate's values: below 0.1, in between, above 0.9; mean over seeds.",
     against_known: (
         "Each line is one layer: by how many per cent the factor by which a step back multiplies the gradient is off the "
         "known one, as measured; large: mean of the seeds. A true instrument stays within the band, where the axis is linear; "
@@ -89,24 +89,24 @@ def explained(caption: str, picture: Picture) -> str:
     said = {
         MEANS: any(line.get_label() == "_mean" for line in lines),
         MEDIANS: any(line.get_label() == "_median" for line in lines),
-        "A number above a point, as in 4/5: so many of its runs solved the task; without one all or none did.": any(
+        "A number above a point, as in 4/5: this many of its runs solved the task; without one all or none did.": any(
             "/" in text.get_text() for axes in panels for text in axes.texts if text.get_fontsize() == COUNT
         ),
-        "n = 3 above a point: so many runs have a value.": any(
+        "n = 3 above a point: this many runs have a value.": any(
             text.get_text().startswith("n = ") for axes in panels for text in axes.texts
         ),
         "Dashed black: the threshold of the rule.": any(line.get_label() == THRESHOLD for line in lines),
         "Black dots: chance.": any(line.get_label() == "chance" for line in lines),
         "Small points: the seeds.": any(line.get_marker() == "." for line in lines),
         "Hollow and pale: not every planned run has a value there.": any(map(_hollow, lines)),
-        "A dot in a gap: one value between two that are lacking or zero.": any(
+        "A dot in a gap: one value between two that are missing or zero.": any(
             line.get_marker() == LONELY for line in lines
         ),
-        "A cross at the foot: none has.": any(_crossed(line) and line.get_alpha() == PALE for line in lines),
+        "A cross at the foot: no seed has a value.": any(_crossed(line) and line.get_alpha() == PALE for line in lines),
         "A cross: there the run diverged or failed.": any(
             _crossed(line) and line.get_alpha() is None for line in lines
         ),
-        "A pale line: runs are lacking.": any(line.get_alpha() == PALE + 0.2 for line in lines)
+        "A pale line: runs are missing.": any(line.get_alpha() == PALE + 0.2 for line in lines)
         and not any(map(_hollow, lines)),
         "A horizontal line with its band: a model to which the axis does not apply.": any(map(_level, lines)),
         "Shaded, or a grey line: the lengths of training.": any(

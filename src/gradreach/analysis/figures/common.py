@@ -1,4 +1,4 @@
-"""What all figures share: which runs make a point, how complete it is, how it is drawn and what it says."""
+"""What all figures share: which runs make a point, how complete it is, how it is drawn and described."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -34,7 +34,7 @@ COUNT = 7
 """The size in points of counts that stand above points, and of nothing else."""
 STAGES = {"start": "before training", "end": "after training"}
 FEW = 10
-"""Of so many seeds each is drawn beside its mean."""
+"""Up to this many seeds are drawn one by one beside their mean."""
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,8 @@ def metric_by_cost(
 ) -> Figure:
     """Draw a measure against what it costs, a panel for each cost, and mark the Pareto front.
 
-    A point is on the front where it is told apart from all that is cheaper: the front is a step line, its points are
-    ringed. Groups that are not complete are drawn, but do not make the front.
+    A point is on the front where it beats all that is cheaper by its whole interval: a step line, its points ringed.
+    Groups that are not complete are drawn, but do not make the front.
 
     Args:
         results: what is drawn.

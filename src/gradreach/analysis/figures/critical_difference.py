@@ -1,4 +1,4 @@
-"""Who is ahead over many tasks."""
+"""Mean ranks over many tasks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def critical_difference(
 ) -> Figure:
     """Draw the mean rank of each group over many tasks (Demšar 2006): left is best.
 
-    A thick bar joins those that are not told apart: their mean ranks differ by less than the critical difference
+    A thick bar joins those that do not differ significantly: their mean ranks are closer than the critical difference
     (Nemenyi, 5 %), whose length stands above. A group without a finished run in a task ranks last there.
 
     Args:

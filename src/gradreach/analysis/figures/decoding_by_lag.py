@@ -1,4 +1,4 @@
-"""What a linear map reads from hidden states and cells: of past inputs, and of the target."""
+"""What a linear map reads from hidden states and cells about past inputs and the target."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Groups below each other: mean with interval, and every seed."""
+"""Groups one below the other: mean with interval, and every seed."""
 
 import math
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from gradreach.drawing import PANEL, WIDE, Inches
 from gradreach.look import model_of, panel_title
 
 MOST = 5
-"""So many series stand in one panel."""
+"""This many series stand in one panel."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Layout:
 
     @property
     def size(self) -> Inches:
-        """How large one of so many panels beside each other is, so that they stay readable, with a margin for names."""
+        """How large each of this many panels side by side is: readable, with a margin for names."""
         return {1: (WIDE[0] + 1, WIDE[1]), 2: (PANEL[0] + 0.8, PANEL[1])}.get(self.columns, (3.4, 2.8))
 
     def fill(self, drawn: Sequence[Axes]) -> Iterator[tuple[Axes, Panel]]:
@@ -116,7 +116,7 @@ def panels_of(runs: pd.DataFrame, key: str | None) -> list[tuple[str, pd.DataFra
 
 
 def grid(count: int) -> tuple[int, int]:
-    """Return rows and columns for so many panels: as few columns as leave no hole, two where there are many."""
+    """Return rows and columns for this many panels: as few columns as leave no hole, two where there are many."""
     columns = 3 if count == 3 else min(count, 2)
     return -(-count // columns), columns
 

@@ -54,7 +54,7 @@ def gradient_by_lag(
     Args:
         results: what is drawn.
         stem: the name of the files, without their ending.
-        quantity: ``x``, ``h`` or ``c``: gradient by the input, the hidden state, the cell state; of several
+        quantity: ``x``, ``h`` or ``c``: gradient w.r.t. the input, the hidden state, the cell state; of several
             recurrent layers the last one.
         by: what makes a line; more than five are parts below each other.
         panels: what makes a row.
@@ -81,7 +81,7 @@ def gradient_by_lag(
             axes.set_xlabel("lag (steps back from the last one)")
         smallest = min(0.001, *(axes.dataLim.minposy for axes in drawn))
         drawn[0].set(ylim=(max(FLOOR, smallest / 2), 3), yscale="log")
-        head(figure_of(drawn), f"Gradient by the {GRADIENT_BY.get(quantity, quantity)}, against lag")
+        head(figure_of(drawn), f"Gradient w.r.t. the {GRADIENT_BY.get(quantity, quantity)}, against lag")
         label_lines(figure_of(drawn))
     return figure_of(drawn)
 

@@ -34,7 +34,7 @@ SIZE = (4.4, 3.0)
 LOWEST = 1e-4
 """The smallest share that is shown: reach ends at a hundred times as much."""
 HEAP = 10
-"""So many points on one place are counted in words."""
+"""This many points on one place are counted in words."""
 NEAR = 0.15
 """Lines that leave the panel nearer to each other than this share of its width have names in one column."""
 
@@ -57,7 +57,7 @@ def reach_and_score(
         results: what is drawn.
         stem: the name of the files, without their ending.
         seq_len: of the left panel; None takes the longest.
-        quantity: ``x``, ``h`` or ``c``: gradient by the input, the hidden state, the cell state.
+        quantity: ``x``, ``h`` or ``c``: gradient with respect to the input, the hidden state, the cell state.
         stage: ``start`` or ``end``: before training, or of the chosen weights.
         by: what makes a line, and the look of a dot.
         measure: the score.

@@ -1,4 +1,4 @@
-"""How the values of a gate are shared out: closed, in between, open."""
+"""The distribution of a gate's values: closed, in between, open."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,6 +60,6 @@ def gate_shares(
                 axes.grid(visible=False)
                 draw_threshold(axes, threshold, upright=True)
                 axes.invert_yaxis() if column == 0 and row == 0 else None
-        head(figure_of(drawn), "How the values of the gates are shared out")
+        head(figure_of(drawn), "Distribution of gate values")
         key_beside(figure_of(drawn))
     return figure_of(drawn)

@@ -1,4 +1,4 @@
-"""Rebuild all that stands under ``results/<experiment>/`` from records, without training."""
+"""Rebuild everything under ``results/<experiment>/`` from records, without training."""
 
 import filecmp
 import json
@@ -176,7 +176,7 @@ def differences(there: Path, made: Path) -> list[str]:
     changed = [name for name in old & new if not filecmp.cmp(there / name, made / name, shallow=False)]
     lines = [f"{there / name}: not what the records give" for name in changed]
     lines += [f"{there / name}: absent" for name in new - old]
-    lines += [f"{there / name}: nothing makes it any more, delete it" for name in old - new]
+    lines += [f"{there / name}: no longer produced: delete it" for name in old - new]
     return sorted(lines)
 
 

@@ -21,7 +21,7 @@ class Built:
     - ``views``: its tables.
     - ``pictures``, ``captions``: what was drawn and how it is read, by the name of its files, in order.
     - ``verdict``: None where there is no claim.
-    - ``state``: how much of the sweep there is, of what revisions, and the chance level.
+    - ``state``: how much of the sweep there is, of what commits, and the chance level.
     - ``caveats``: what a sceptical reader has to know: of the study, and of its runs.
     - ``rule``: how the verdict is found, and what shows that it was fixed before; empty where there is no claim.
     - ``folder``: where it stands.
@@ -55,7 +55,7 @@ class Built:
             return ""
         return (
             f"{self.name}: its answer was written for “{written.outcomes}”, the parts came out “{found}”; write it "
-            f"anew, with outcomes={found!r}"
+            f"again, with outcomes={found!r}"
         )
 
     @property

@@ -1,4 +1,4 @@
-"""How much of a sweep there is, of what code, and what chance is."""
+"""How complete a sweep is, by what code, and what chance is."""
 
 from collections import Counter
 
@@ -22,10 +22,10 @@ def state_line(runs: pd.DataFrame) -> str:
 def mixture_line(runs: pd.DataFrame) -> str:
     """Count the runs of each code and schema where there are several; empty where there is one.
 
-    Code is told by its digest; runs of before there were digests by their revision.
+    Code is identified by its digest, in runs from before digests by its commit.
     """
     code = _known(runs, "code")
-    known = {"revisions" if code.isna().all() else "code digests": code.fillna(_known(runs, "revision"))}
+    known = {"commits" if code.isna().all() else "code digests": code.fillna(_known(runs, "revision"))}
     lines = []
     for what, values in (known | {"schema versions": _known(runs, "schema_version")}).items():
         counts = Counter(map(str, values.dropna()))

@@ -1,4 +1,4 @@
-"""``gradreach decide``: what pilots say of a plan, before the seeds that decide are run."""
+"""``gradreach decide``: what pilots say about a plan, before the deciding seeds are run."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_examples
 
 READING = (
-    "Seeds needed: with so many, the part comes out as pilots point, with a probability of 80 % at its last look if "
+    "Seeds needed: with this many, the part comes out as pilots point, with a probability of 80 % at its last look if "
     "runs that decide are like them. Planned: seeds of this part, which may be fewer than the sweep's. Supported from, "
     "refuted from: the truths nearest to the threshold at which these find so with that probability (of “within”, the "
     "largest that still is). By simulation: means from a normal law with the pilots' mean and spread; signed ranks by "

@@ -1,4 +1,4 @@
-"""The ledger of claims: what the notes say, and what the records say of it, in one line a claim; and for machines."""
+"""The ledger of claims: what the notes say and what the records say about it, one line per claim; and for machines."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

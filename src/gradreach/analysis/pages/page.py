@@ -1,4 +1,4 @@
-"""The page of an experiment: question, answer, picture, parts, caveats; then all else, folded."""
+"""The page of an experiment: question, answer, picture, parts, caveats; then the rest, folded."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A verdict in signs, one a part, for places where there is no room for words; and who makes a claim."""
+"""A verdict in signs, one per part, where there is no room for words; and who makes a claim."""
 
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -27,7 +27,7 @@ def sign(verdict: Verdict) -> str:
 
 
 def signs(verdict: Verdict | None) -> str:
-    """Return one sign for each part that a claim consists of, in order; asides are none. Nothing: it was not run.
+    """Return one sign for each part that a claim consists of, in order; asides have none. Nothing: it was not run.
 
     Of more than six, equal ones are counted: ``✔×4◌×3``.
 

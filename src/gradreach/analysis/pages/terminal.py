@@ -214,7 +214,7 @@ def check(names: Sequence[str], results_dir: Path, whole: bool, experiments_dir:
     for line in stale:
         print(line)
     count = "1 file is" if len(stale) == 1 else f"{len(stale)} files are"
-    found = f"{count} not up to date; gradreach tables makes them anew" if stale else "up to date"
+    found = f"{count} out of date; gradreach tables rebuilds them" if stale else "up to date"
     checked = [name for name in names if name not in failed]
     if checked:
         print(f"{', '.join(checked)}: {found}")

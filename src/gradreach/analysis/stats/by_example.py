@@ -1,4 +1,4 @@
-"""Two networks on one test set, example by example: seeds and examples both are drawn, and both count."""
+"""Two networks on one test set, example by example: both seeds and examples are random draws."""
 
 import math
 from typing import NamedTuple
@@ -118,7 +118,7 @@ def spread_of(values: np.ndarray) -> Spread:
 def drawn_interval(
     values: np.ndarray, level: float, seeds: int, rng: np.random.Generator, truth: float | None = None
 ) -> Interval:
-    """Return the interval of a made-up sweep that is like some runs, with so many seeds on a test set as large.
+    """Return the interval of a made-up sweep that is like some runs, with this many seeds on a test set as large.
 
     Mean and variances are drawn as those of a two-way table of normal numbers are, with the variances of these runs.
 

@@ -1,4 +1,4 @@
-"""One seed is one draw: the mean of its runs, or none where one of them has no number."""
+"""One seed is one draw: the mean of its runs, or none if one of them has no number."""
 
 from collections.abc import Sequence
 

@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
     - ``words``: its test, for people.
     - ``estimate``: what its value is.
     - ``interval``: of values, one a seed or pair, at a level α.
-    - ``extremes``: of so many values those that leave least open; None where any number of them may decide.
+    - ``extremes``: of this many values those that leave least open; None where any number of them may decide.
     - ``scale``: what 1 is in the unit of thresholds: shares are in per cent.
     - ``side``: of one side of a comparison by itself, where that is of another kind than differences are.
     - ``agrees``: another interval that has to lie as the first does before anything is decided.

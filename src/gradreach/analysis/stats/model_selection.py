@@ -1,4 +1,4 @@
-"""Fair comparisons: of the settings that were tried for each model, the one that validation chose stands for it."""
+"""Fair comparisons: of the settings tried for each model, the best in validation stands for it."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def choose(
     Args:
         runs: the run table, with ``architecture``.
         by: what makes a group, such as ``["architecture", "seq_len"]``.
-        setting: what was tried.
+        setting: the setting chosen.
         metric: what it is chosen by; by default what the task is scored by, of which a squared error is better low.
 
     Returns:

@@ -31,7 +31,7 @@ def power(
     truth: float | None = None,
     reference: float = 0.5,
 ) -> float:
-    """Return how often so many seeds decide, drawn as pilots were.
+    """Return how often this many seeds decide, drawn as pilots were.
 
     Means are drawn from a normal distribution that has the pilots' mean and spread, and so are ranks of fewer than six
     pilots; of more, from the pilots themselves, moved and smoothed (source: B. Silverman and G. Young 1987). What is
@@ -128,7 +128,7 @@ def smallest_found(
     furthest: float,
     reference: float = 0.5,
 ) -> float | None:
-    """Return the truth nearest to a threshold that so many seeds find with a probability of 80 %.
+    """Return the truth nearest to a threshold that this many seeds find with a probability of 80 %.
 
     Args:
         outcome: as for ``power``, and so are the other arguments before the star, and ``reference``.

@@ -1,4 +1,4 @@
-"""What few seeds allow to say. Whatever draws at random is given its generator, so that it says the same every time.
+"""What can be said from few seeds. Random draws use a given generator, so that results repeat.
 
 A value that is not finite counts as absent wherever numbers are averaged, and lowers ``n``, which tables show beside
 every number. Where it is asked whether something was solved, it counts as not solved.
@@ -16,7 +16,7 @@ LEVEL = 0.05
 """Of significance; intervals cover 95 %."""
 RESAMPLES = 2000
 ENUMERABLE = 200_000
-"""So many arrangements are gone through one by one; with more, scipy's approximation does."""
+"""This many arrangements are gone through one by one; with more, scipy's approximation does."""
 
 
 class Estimate(NamedTuple):
@@ -177,7 +177,7 @@ def _share_as_extreme(possible: np.ndarray, seen: float) -> float:
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Return p-values corrected for their number (Holm 1979); what is NaN is no test and stays NaN.
+    """Return p-values corrected for their number (Holm 1979); what is NaN is not a test and stays NaN.
 
     >>> holm([0.01, 0.04, 0.03])
     array([0.03, 0.06, 0.06])
@@ -257,8 +257,8 @@ class Ranks(NamedTuple):
 
     - ``mean``: the mean rank of each competitor; 1 is best.
     - ``p``: Friedman's, that all are equal.
-    - ``critical_difference``: mean ranks closer than this are not told apart (Nemenyi, 5 %).
-    - ``groups``: competitors, by their place in ``mean``, that are not told apart; only the largest such groups.
+    - ``critical_difference``: mean ranks closer than this do not differ significantly (Nemenyi, 5 %).
+    - ``groups``: competitors, by place in ``mean``, that do not differ significantly; only the largest such groups.
     """
 
     mean: np.ndarray
@@ -300,7 +300,7 @@ def critical_difference_ranks(scores: np.ndarray, higher_is_better: bool = True)
 
 
 def nemenyi_critical_difference(competitors: int, tasks: int) -> float:
-    """Return how far two mean ranks must lie apart to be told apart at 5 %.
+    """Return how far two mean ranks must lie apart to differ significantly at 5 %.
 
     >>> round(nemenyi_critical_difference(competitors=4, tasks=14), 2)
     1.25

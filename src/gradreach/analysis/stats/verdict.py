@@ -1,4 +1,4 @@
-"""Effects and what is found of a claim: a verdict with its parts."""
+"""Effects, and the verdict on a claim with its parts."""
 
 import math
 from collections import Counter
@@ -75,7 +75,7 @@ class Effect(NamedTuple):
 
     @property
     def alike(self) -> bool:
-        """Whether the interval has no width to speak of: of what is arithmetic, or came out alike in all runs."""
+        """Whether the interval has no width to speak of: of what is arithmetic, or identical in all runs."""
         return math.isclose(self.low, self.high, rel_tol=1e-3)
 
     @property
@@ -88,7 +88,7 @@ class Effect(NamedTuple):
         if not self.known:
             return f"{value}{unit} (n = {self.n}, too small for an interval)"
         if self.alike:
-            return f"{value}{unit}, alike in all runs"
+            return f"{value}{unit}, identical in all runs"
         note = f"; {self.note}" if self.note else ""
         return f"{value}{unit}, {number(100 * (1 - self.level), '.3g')} % interval {low} to {high} (n = {self.n}{note})"
 
@@ -240,7 +240,7 @@ def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
     """Return one verdict of several.
 
     Supported or refuted where all are; refuted in part as soon as one is, wholly or in part; else supported in part
-    where one is; else open: one that has no room is no support. Asides do not count, but among themselves.
+    where one is; else open: one that has no room is not support. Asides do not count, but among themselves.
 
     Args:
         parts: the verdicts on parts of a claim, or on one claim in several settings.

@@ -1,4 +1,4 @@
-"""What a page tells of its runs by itself: the budget, the rates that were tried, the seeds, the sizes."""
+"""What a page says about its runs automatically: budget, learning rates tried, seeds, sizes."""
 
 import re
 
@@ -9,7 +9,7 @@ from gradreach.analysis.study.selection import listed
 from gradreach.rounding import number
 
 FEW = 4
-"""So many values are told one by one, more by their range."""
+"""This many values are told one by one, more by their range."""
 
 
 def budget(runs: pd.DataFrame, setting: str = "") -> str:
@@ -17,7 +17,7 @@ def budget(runs: pd.DataFrame, setting: str = "") -> str:
 
     Args:
         runs: the run table.
-        setting: what was tried of, for validation to choose.
+        setting: the setting that validation chooses.
     """
     finished = runs[runs["status"] == "finished"]
     optimizers = listed(sorted(runs["optimizer.name"].unique())) if "optimizer.name" in runs else ""

@@ -1,4 +1,4 @@
-"""A number that a function makes of the results: what no other word says."""
+"""A number that a function computes from the results, where no other word fits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from gradreach.analysis.study.parts import Quantity, Threshold
 
 @dataclass(frozen=True)
 class Computed(Quantity):
-    """A number that a function makes of the results."""
+    """A number that a function computes from the results."""
 
     compute: Callable[[Results], Effect]
 
@@ -30,7 +30,7 @@ class Computed(Quantity):
 
 
 def by_function(compute: Callable[[Results], Effect], outcome: str = "mean") -> Computed:
-    """Declare a number that a function makes of the results: what no other word of this vocabulary says.
+    """Declare a number that a function computes from the results, where no other word fits.
 
     Args:
         compute: returns the effect, with an interval that covers ``1 − results.level``.

@@ -1,4 +1,4 @@
-"""How much more one side has of a metric than another, in pairs of runs."""
+"""The difference of a metric between two sides, in pairs of runs."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ BY_EXAMPLE = "test/accuracy"
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(OfRuns):
-    """How much more one side has of a metric than the other, in pairs of runs."""
+    """The difference of a metric between two sides, in pairs of runs."""
 
     b: Where
     paired_by: tuple[str, ...] = ("seed",)
@@ -55,7 +55,7 @@ class Comparison(OfRuns):
         effect = self._labelled(self._effect(pairs, unit, limits, results.level), results)
         if self.outcome == "examples" and effect.n:
             apart = sum(mcnemar(pair) < LEVEL for pair in self.scaled(pairs))
-            beside = f"pairs of runs that McNemar's test tells apart: {apart} of {effect.n}"
+            beside = f"pairs of runs that differ by McNemar's test: {apart} of {effect.n}"
             effect = effect._replace(label=f"{effect.label} ({beside})")
         if threshold is None or self.ratio:
             return effect
@@ -144,7 +144,7 @@ def compare(
     beside: Beside | None = None,
     outcome: str = "ranks",
 ) -> Comparison:
-    """Declare how much more ``a`` has of a metric than ``b``.
+    """Declare by how much ``a`` exceeds ``b`` in a metric.
 
     Pairs share their seed and what ``over=`` names; one without a partner does not count. The arguments that are not
     told here are those of ``value``.

@@ -1,4 +1,4 @@
-"""What a part on two columns of the same runs rests on: by how much more they have of the one."""
+"""The difference of two columns of the same runs, for a part to rest on."""
 
 import math
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from gradreach.analysis.study.value import Value, value
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast(Value):
-    """By how much more a run has of its metric than of another column; runs of one seed count with their mean."""
+    """By how much a run's metric exceeds another of its columns; runs of one seed count with their mean."""
 
     reference: str
 
@@ -58,7 +58,7 @@ class Contrast(Value):
 
 
 def contrast(metric: str, reference: str, a: str | Where, *, label: str, **options: Any) -> Contrast:
-    """Declare by how much more each run has of one column than of another, such as R² from c than from h.
+    """Declare by how much one column of each run exceeds another, such as R² from c that from h.
 
     There is no room for it where the reference is as good as it can be.
 

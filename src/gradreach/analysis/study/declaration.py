@@ -1,4 +1,4 @@
-"""What a named sweep means: its question, the claim that it puts to the test, and what is shown of it."""
+"""What a named sweep means: its question, the claim it tests, and what is shown."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -112,7 +112,7 @@ class Study:
     - ``derive``: columns of its own, by their names: ``column(function, words, unit)``, or a function alone.
     - ``solved``: when a run has solved its task: at least this accuracy in per cent, at most this error, by the
       metric, such as ``{"val/accuracy": 90}``; makes a column ``solved``.
-    - ``choose``: a setting that validation chooses, for each combination of all other settings.
+    - ``choose``: a setting chosen by validation, for each combination of all other settings.
     - ``show``: ``table(...)``, ``figure(...)``, ``computed(...)``, ``effects(...)``.
     - ``profiles``: of which runs gradient profiles, and what states tell, are committed because a figure shows them; of
       those whose setting was chosen.

@@ -1,4 +1,4 @@
-"""What a sweep shows that has no ``experiments/<name>.py``: which axes it swept, and what came out along them."""
+"""What a sweep without ``experiments/<name>.py`` shows: its axes, and the results along them."""
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ TWICE = ("task.seq_len", "model.kernel_size", "trainer.kernels")
 """Settings that the axes tell already, or that follow from the model."""
 REACH = "gradient/end/x.reach"
 SHOWN = 12
-"""So many values of an axis are told one by one."""
+"""This many values of an axis are told one by one."""
 
 
 def default_study(name: str, runs: pd.DataFrame) -> Study:

@@ -1,4 +1,4 @@
-"""What quantities that are of runs share: which runs are meant, their values, and the interval of one value a seed."""
+"""What quantities of runs share: which runs, their values, and the interval of one value per seed."""
 
 import math
 from collections.abc import Callable, Mapping

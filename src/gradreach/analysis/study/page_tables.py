@@ -83,12 +83,12 @@ def _with_unit(name: str, column: Column) -> str:
 
 
 def choice(runs: pd.DataFrame) -> str:
-    """Say what was tried for each architecture and setting, and that validation chose of it."""
+    """Say how many values were tried for each architecture and setting; validation chose among them."""
     tried = runs["tried"].dropna().unique()
     if len(tried) == 0 or tried.max() < 2:
         return ""
     many = f"{tried.max()}" if len(tried) == 1 else f"{tried.min()} to {tried.max()}"
-    return f"Of {many} values tried for each, validation chose one; the test decided nothing."
+    return f"Best in validation of {many} values for each; the test split was not used to choose."
 
 
 def table(
@@ -157,7 +157,7 @@ class ComputedOf:
 def computed(
     name: str, compute: Callable[[Results], pd.DataFrame], caption: str, note: str = "", digits: int = 3
 ) -> ComputedOf:
-    """Declare a table that is no mean over seeds.
+    """Declare a table that is not a mean over seeds.
 
     Args:
         name: of its files.

@@ -1,4 +1,4 @@
-"""Parts of a claim: a quantity and its threshold, several of them, or what is arithmetic."""
+"""Parts of a claim: a quantity and its threshold, several of them, or arithmetic."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ FEWEST = 3
 MANY = 1000
 """Seeds: what needs more is never decided."""
 NOTHING = "no runs to compare"
-SPANS = "the interval holds the threshold"
+SPANS = "the interval contains the threshold"
 MEDIAN = "the median's interval by signs alone"
 
 
@@ -43,7 +43,7 @@ class Threshold(NamedTuple):
         if effect.n == 0:
             return "open", NOTHING
         if effect.absent:
-            return "open", f"{effect.absent} of {effect.n + effect.absent} seeds have no such number"
+            return "open", f"{effect.absent} of {effect.n + effect.absent} seeds have no value"
         if not effect.known or (effect.n < FEWEST and not effect.alike):
             return "open", f"{effect.n} seeds are too few"
         state = self._says(effect.low, effect.high)
@@ -51,7 +51,7 @@ class Threshold(NamedTuple):
             return "open", SPANS
         if state != self._says(np.fmin(effect.low, effect.other_low), np.fmax(effect.high, effect.other_high)):
             ends = f"{number(effect.other_low, '.3g')} to {number(effect.other_high, '.3g')}"
-            return "open", f"{MEDIAN}, {ends}, holds the threshold"
+            return "open", f"{MEDIAN}, {ends}, contains the threshold"
         return state, ""
 
     def _says(self, low: float, high: float) -> State:

@@ -1,4 +1,4 @@
-"""A study met before its runs: what cannot be decided is refused, and its rule is kept as a digest."""
+"""A study before its runs: parts that cannot be decided are rejected, and the rule is stored as a digest."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -34,7 +34,7 @@ def rule_to_store(
 
     Raises:
         ConfigError: the study cannot be read; a part of its claim leaves a setting open that is swept, or could not be
-            decided by any outcome of so many seeds.
+            decided by any outcome of this many seeds.
     """
     if not (folder / f"{name}.py").is_file():
         return None

@@ -1,4 +1,4 @@
-"""Whether a comparison has room: at a bound of what is possible, or at chance, nothing could come out of it."""
+"""Whether a comparison has room: at a bound of what is possible, or at chance, nothing can come of it."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Studies by the names of their sweeps: ``experiments/<name>.py``, or what every sweep is worth a page of."""
+"""Studies by the names of their sweeps: ``experiments/<name>.py``, or the default study."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""What a part on speed rests on: times that ``gradreach time`` has taken side by side, in one process."""
+"""What a part on speed rests on: times that ``gradreach time`` measured side by side, in one process."""
 
 from dataclasses import dataclass
 from typing import Literal

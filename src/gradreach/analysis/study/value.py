@@ -88,7 +88,7 @@ def value(
             normal, by Student's t; ``ranks``, symmetric about their middle; ``share``, true or not; ``fixed`` by what
             is built, such as the number of parameters.
         least: of ``share`` with ``over``: a seed counts as true where the column is so in at least that share of its
-            runs, in per cent. Runs of one seed are no independent draws; seeds are.
+            runs, in per cent. Runs of one seed are not independent draws; seeds are.
 
     >>> value("gradient/start/h.decay", "rnn", over="seq_len").below(0.9).rule
     'gradient/start/h.decay, rnn: below 0.9'

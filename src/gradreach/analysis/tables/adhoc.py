@@ -1,4 +1,4 @@
-"""A table that is asked for once: ``gradreach table --rows model --columns seq_len --value test/accuracy``."""
+"""An ad-hoc table: ``gradreach table --rows model --columns seq_len --value test/accuracy``."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def table(
     """Check what is asked for against the runs there are, and say what keys do not vary.
 
     Raises:
-        ConfigError: there are no runs, a key or a metric is named twice or does not exist, a metric is no number, or
+        ConfigError: there are no runs, a key or a metric is named twice or does not exist, a metric is not a number, or
             the best is asked for among cells that mix settings.
     """
     if runs.empty:
@@ -111,7 +111,7 @@ def narrowed(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
     """Return the runs that ``key=value`` or ``key=value,value`` mean; values as on the command line of a run.
 
     Raises:
-        ConfigError: a condition is none, its key does not exist, or no run has the value.
+        ConfigError: a condition is malformed, its key does not exist, or no run has the value.
     """
     for condition in conditions:
         key, sign, texts = condition.partition("=")
@@ -129,7 +129,7 @@ def _meant(key: str, text: str, known: Mapping[str, Any]) -> Any:
     for each in (text, text.lower()):
         if each in known:
             return known[each]
-    if NUMBER.fullmatch(text):  # else it is none on a run's own line either
+    if NUMBER.fullmatch(text):  # else it is not a number on a run's own line either
         for value in known.values():
             if isinstance(value, int | float) and not isinstance(value, bool) and value == float(text):
                 return value

@@ -24,7 +24,7 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
     Several runs of one seed are one draw, as in verdicts, and count with their mean. ``n``, ``n_finished`` and
     ``n_valid`` count seeds: planned, with a run that finished, with a finite number; ``n_failed`` and such count runs.
     ``p_best`` is that of the test against the best cell of the column, corrected by Holm for all tests of the table;
-    ``marked`` is true of a best cell that every other one is told apart from.
+    ``marked`` is true of a best cell that differs significantly from every other one.
     """
     keys = [*table.row_keys, *table.column_keys]
     rows, values = [], []
@@ -114,7 +114,7 @@ def _seeds(runs: pd.DataFrame) -> pd.Series:
 
 
 def _draws(measure: Measure, runs: pd.DataFrame) -> pd.Series:
-    """Return one value a seed, the mean of its runs, as several of one seed are no independent draws."""
+    """Return one value a seed, the mean of its runs, as several of one seed are not independent draws."""
     values, counts = (pd.Series(each, index=runs.index) for each in (measure.values(runs), measure.counts(runs)))
     return draws(values, _seeds(runs), counts, sort=False)
 

@@ -67,7 +67,7 @@ def _in_markdown(cell: str) -> str:
 
 
 def without_tags(text: str) -> str:
-    """Return Markdown whose ``<`` begins no HTML; what stands in backticks is none anyway.
+    """Return Markdown whose ``<`` does not begin HTML; in backticks it never does.
 
     >>> without_tags("<b>5</b> < 6, `<b>`")
     '&lt;b>5&lt;/b> < 6, `<b>`'

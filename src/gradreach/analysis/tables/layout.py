@@ -18,6 +18,8 @@ from gradreach.rounding import number, with_interval
 
 ENDS = ("estimate", "95 % from", "to")
 """What effects are told in; people read them in one column."""
+HEADS = {"tried": "learning rates tried"}
+"""What people read above a key."""
 LEAST_PARTED, MOST_PARTED = 1000, 10**7
 """From where to where numbers have thousands separators; beyond, floats are powers of ten."""
 Key = tuple[Any, ...]  # the values of a table's keys: those of a row, or of a column
@@ -45,7 +47,7 @@ class View:
     def keys(self) -> list[str]:
         """The columns that tell what a line is about."""
         table = self.table
-        names = [*table.row_keys, table.lines] if isinstance(table, Table) else []
+        names = [HEADS.get(key, key) for key in (*table.row_keys, table.lines)] if isinstance(table, Table) else []
         return [name for name in names if name in self.text] or [str(self.text.columns[0])]
 
 
@@ -128,7 +130,7 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     sized = len(summary["parameters"].dropna().unique()) > 1
     lines, marks = [], []
     for key, group in summary.groupby([*table.row_keys, table.lines], sort=False, dropna=False):
-        line = {name: plain(value) for name, value in zip(table.row_keys, key, strict=False)}
+        line = {HEADS.get(name, name): plain(value) for name, value in zip(table.row_keys, key, strict=False)}
         if sized:
             line["parameters"] = ", ".join(f"{int(p):,}" for p in sorted(group["parameters"].dropna().unique()))
         if beside:
@@ -167,7 +169,7 @@ def _chance_beside(group: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
 def _chance_below(
     summary: pd.DataFrame, table: Table, heads: Mapping[tuple[str, Key], str], measures: Mapping[str, Measure]
 ) -> dict[str, str]:
-    row = {table.row_keys[0]: "chance"}
+    row = {HEADS.get(table.row_keys[0], table.row_keys[0]): "chance"}
     for (label, column), head in heads.items():
         mask = summary["measure"] == label
         for key, value in zip(table.column_keys, column, strict=True):

@@ -1,4 +1,4 @@
-"""Where in their grids the learning rates lie that validation chose."""
+"""Where in their grids the learning rates chosen by validation lie."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ RATE = "optimizer.lr"
 
 
 def chosen_rates(by: Sequence[str], setting: str = RATE) -> Computed:
-    """Return the table of where in its grid the learning rates lie that validation chose.
+    """Return the table of where in their grids the learning rates chosen by validation lie.
 
     Args:
         by: what had a choice of its own, as ``choose`` was given it.
-        setting: what was tried.
+        setting: the setting chosen.
     """
     return Computed(
         "rates",
-        "Where the learning rates that validation chose lie in the grid that was tried.",
+        "Where the learning rates chosen by validation lie in their grid.",
         "Settings are what had a choice of its own. Beyond a rate at an end of the grid there may be a better one; a "
         "grid of two has nothing but ends.",
         lambda results: places_in_grid(results, by, setting),
@@ -28,7 +28,7 @@ def chosen_rates(by: Sequence[str], setting: str = RATE) -> Computed:
 
 
 def places_in_grid(results: Results, by: Sequence[str], setting: str) -> pd.DataFrame:
-    """Count, for each architecture and grid, how many choices are the lowest rate that was tried, and the highest.
+    """Count, for each architecture and grid, how many choices are the lowest rate of the grid, and the highest.
 
     A setting of which no run has finished has chosen nothing yet; one that tried a single rate had no choice.
     """
@@ -42,11 +42,11 @@ def places_in_grid(results: Results, by: Sequence[str], setting: str) -> pd.Data
         if made:
             counts = {place: f"{made.count(place)} of {len(made)}" for place in ("lowest", "in between", "highest")}
             rows.append({"architecture": name, "rates tried": grid, **counts})
-    return pd.DataFrame(rows or [{"settings": "none has chosen yet"}])
+    return pd.DataFrame(rows or [{"settings": "none chosen yet"}])
 
 
 def _place(group: pd.DataFrame, setting: str) -> str:
-    """Return where the chosen rate lies among those that were tried; nothing where there was no choice, or no run."""
+    """Return where the chosen rate lies in its grid; nothing where there was no choice, or no run."""
     finished = group.loc[group["chosen"] & (group["status"] == "finished"), setting]
     low, high = group[setting].min(), group[setting].max()
     if finished.empty or low == high:

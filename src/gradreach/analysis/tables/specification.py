@@ -121,7 +121,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Computed:
-    """A table that is no mean over seeds, such as the longest length solved.
+    """A table that is not a mean over seeds, such as the longest length solved.
 
     - ``name``, ``caption``, ``reading``: as of ``Table``.
     - ``compute``: given the results, returns it; what is text stands as it is.

@@ -39,7 +39,7 @@ class GivenJacobians(Steps):
 def henon_exponents(
     seed: int, *, a: float = 1.4, b: float = 0.3, steps: int = 20_000, settle: int = 1000
 ) -> dict[str, float]:
-    """Return both Lyapunov exponents of the Hénon map ``(1 − a x² + y, b x)``, from a drawn start, and their sum.
+    """Return both Lyapunov exponents of the Hénon map ``(1 − a x² + y, b x)``, from a drawn point, and their sum.
 
     >>> found = henon_exponents(0, steps=2000)
     >>> abs(found["sum"] - math.log(0.3)) < 1e-9

@@ -45,7 +45,7 @@ def chaotic_spectrum(
     """Summarize the spectra of drawn networks of several sizes, and where their trend in 1/N leads.
 
     Args:
-        seed: draws weights and start.
+        seed: draws weights and initial state.
         gain: g.
         sizes: N of each network.
         at: the N that the straight line in 1/N, by least squares, is read at.
@@ -79,7 +79,7 @@ def _summarized(
 
 
 def drawn(seed: int, gain: float, size: int, settle: int) -> tuple[Tensor, Tensor]:
-    """Return weights, and the state after so many steps from a random one."""
+    """Return weights, and the state after this many steps from a random one."""
     random = np.random.default_rng([seed, size])
     weights = torch.from_numpy(random.standard_normal((size, size))) * (gain / math.sqrt(size))
     state = torch.from_numpy(random.standard_normal(size)).tanh()
@@ -137,7 +137,7 @@ def spectrum_at_rest(
     """Return which share of all exponents lies below given ones, where the network comes to rest (g < 1).
 
     Args:
-        seed: draws weights and start.
+        seed: draws weights and initial state.
         gain: g.
         size: N.
         below: the exponents s, relative to ln g: −0.3 is s = ln g − 0.3.

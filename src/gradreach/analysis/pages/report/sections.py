@@ -90,7 +90,7 @@ class Section:
     - ``parts``: how those of its claim came out.
     - ``counts``: how many runs are in which state; those that do not occur are left out.
     - ``seconds``: what the runs took together.
-    - ``revisions``: of the program that made them.
+    - ``revisions``: the commits that made them.
     - ``method``: what was swept and what was held fixed, by setting.
     - ``grids``, ``pictures``: its tables and figures.
     - ``runs``: the ids of its runs, as short as tells them apart; cells and points name runs by their place here.

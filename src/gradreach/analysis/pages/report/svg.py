@@ -1,4 +1,4 @@
-"""Matplotlib figures as parts of a page: small, in its colours, their points told to pointer, keyboard and ear."""
+"""Matplotlib figures as parts of a page: small, in its colours, points readable by pointer, keyboard, screen reader."""
 
 import html
 import math

@@ -45,7 +45,7 @@ class Contest:
     - ``entries``: by model.
     - ``seeds``: the fewest that a mean rests on.
     - ``weight``: by how much the contest says more than another of the same task.
-    - ``finding``: who wins, or who cannot be told apart.
+    - ``finding``: who wins, or who ties.
     """
 
     task: str
@@ -118,7 +118,7 @@ def _largest(runs: pd.DataFrame, key: str) -> float:
 
 
 def ranking(values: dict[str, pd.Series], column: Column) -> tuple[str, list[str], bool]:
-    """Return which model is best by its mean, which others are not told apart from it, and whether any was tested."""
+    """Return the model best by its mean, those that do not differ significantly from it, and whether any was tested."""
     if not values:
         return "", [], False
     sign = -1 if column.best == "min" else 1

@@ -98,7 +98,7 @@
     if (button) sort(button);
   });
 
-  // A box that scrolls is a stop of the tab key, so that arrow keys can scroll it; one that does not is none.
+  // A box that scrolls is a stop of the tab key, so that arrow keys can scroll it; one that does not is skipped.
   const boxes = () => {
     for (const box of all(".scroll")) {
       const scrolls = box.scrollWidth > box.clientWidth;

@@ -46,7 +46,10 @@ STUDY = Study(
         "Layers of which it is known, without any measurement, by what one step back multiplies the gradient. The "
         "instrument must find it twice: as the slope of the profile, and as the largest Lyapunov exponent."
     ),
-    answer=Answer("It agrees with every calculation; seeds are too few yet.", "9 supported, 6 open"),
+    answer=Answer(
+        "To rounding where a calculation is exact, within bounds in two limits; the runs' seeds are too few yet.",
+        "9 supported, 6 open",
+    ),
     architecture=names,
     derive={
         "factor/known": column(lambda runs: runs["architecture"].map(KNOWN), "known", digits=4),

@@ -92,12 +92,10 @@ def _lacking(summary: Mapping[str, Any]) -> str:
 
 def key_number(verdict: Verdict | None) -> str:
     """Return the number of the part that decides most, and what it is of; nothing where none is decided by a number."""
-    leaves = () if verdict is None else verdict.counted
-    decided = [(leaf.state, leaf.effect) for leaf in leaves if leaf.effect is not None and leaf.state in DECIDED]
-    if not decided:
+    lead = verdict.lead if verdict is not None else None
+    if lead is None or lead.effect is None or lead.state not in DECIDED:
         return ""
-    _, effect = min(decided, key=lambda found: (found[0] != "refuted", found[1].alike))
-    return f"{effect.number} {effect.what}"
+    return f"{lead.effect.number} {lead.effect.what}"
 
 
 def machine_ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments")) -> str:

@@ -1,5 +1,6 @@
 """Parts of a claim: a quantity and its threshold, several of them, or what is arithmetic."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -53,6 +54,19 @@ class Threshold(NamedTuple):
             ends = f"{number(effect.other_low, '.3g')} to {number(effect.other_high, '.3g')}"
             return "open", f"{MEDIAN}, {ends}, holds the threshold"
         return state, ""
+
+    def margin(self, effect: Effect) -> float:
+        """Return how far the interval stays from the threshold, relative to it; to the value, where that is zero.
+
+        NaN where there is no interval; of one that holds the threshold, how far its nearer end is from it.
+
+        >>> Threshold("below", 10).margin(Effect("", 4, 3, 5, 6))
+        0.5
+        """
+        bounds = (self.at, -self.at) if self.kind == "within" else (self.at,)
+        distance = min(abs(end - at) for end in (effect.low, effect.high) for at in bounds)
+        scale = abs(self.at) or abs(effect.value)
+        return float(distance / scale) if scale else math.nan
 
     def _says(self, low: float, high: float) -> State:
         """Return what an interval with these ends says."""
@@ -160,7 +174,8 @@ class Part:
         if effect.n == 0:
             why = self.quantity.nothing(results)
         said = f"; {why}" if why else ""
-        return Verdict(state, effect, f"{effect}; threshold: {words}{said}.", threshold=words, why=why)
+        sentence, margin = f"{effect}; threshold: {words}{said}.", self.threshold.margin(effect)
+        return Verdict(state, effect, sentence, threshold=words, why=why, margin=margin)
 
     def number(self, results: Results) -> int:
         """Return how many tests it takes: one for every value of ``each=``, none of what is fixed."""

@@ -217,7 +217,9 @@ def test_the_lead_is_refuted_or_supported_by_more_than_arithmetic(parts, lead):
 
 def test_where_parts_have_parts_the_lead_is_the_one_that_came_nearest_to_its_threshold():
     def below(at, value):
-        return Verdict("supported", effect(value, value), "", margin=Threshold("below", at).margin(effect(value, value)))
+        return Verdict(
+            "supported", effect(value, value), "", margin=Threshold("below", at).margin(effect(value, value))
+        )
 
     agrees = {"exact": below(1e-9, 1e-15), "limit": below(0.02, 0.0106), "also exact": below(1e-9, 1e-16)}
     whole = combine_named({"it agrees": combine_named(agrees), "alone": below(1, 0.99)})
@@ -229,7 +231,12 @@ def test_where_parts_have_parts_the_lead_is_the_one_that_came_nearest_to_its_thr
 
 @pytest.mark.parametrize(
     ("kind", "at", "ends", "margin"),
-    [("above", 10, (12, 16), 0.2), ("below", 10, (4, 5), 0.5), ("within", 2, (-1, 0.5), 0.5), ("above", 0, (1, 3), 0.5)],
+    [
+        ("above", 10, (12, 16), 0.2),
+        ("below", 10, (4, 5), 0.5),
+        ("within", 2, (-1, 0.5), 0.5),
+        ("above", 0, (1, 3), 0.5),
+    ],
 )
 def test_the_margin_is_what_is_left_to_the_threshold(kind, at, ends, margin):
     assert Threshold(kind, at).margin(effect(*ends)) == pytest.approx(margin)

@@ -113,7 +113,7 @@ def test_the_findings_are_the_same_in_both_languages() -> None:
 
 
 def test_the_chinese_readme_says_of_the_default_sweep_what_its_records_say() -> None:
-    """Its sentence has the numbers of the English one, but for the exceptions, and the state of the study that decides."""
+    """Its sentence has the numbers of the English one, but for exceptions, and the state of what decides."""
     default, deciding = (
         json.loads((PROJECT / "results" / name / "summary.json").read_text(encoding="utf-8"))
         for name in ("quickstart", "reach_and_accuracy")

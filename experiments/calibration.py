@@ -47,7 +47,7 @@ STUDY = Study(
         "instrument must find it twice: as the slope of the profile, and as the largest Lyapunov exponent."
     ),
     answer=Answer(
-        "To rounding where a calculation is exact, within bounds in two limits; the runs' seeds are too few yet.",
+        "To rounding, two limits less; seeds too few.",
         "9 supported, 6 open",
     ),
     architecture=names,
@@ -72,9 +72,9 @@ STUDY = Study(
         expect_source="A. Orvieto et al. 2023; A. Saxe et al. 2014",
         parts={
             "it agrees with what is known of drawn layers": {
-                words: value(
-                    f"gradient/start/reference.{name}", RUN[0], outcome="fixed", label="largest disagreement"
-                ).below(near)
+                words: value(f"gradient/start/reference.{name}", RUN[0], outcome="fixed", label="largest error").below(
+                    near
+                )
                 for words, (name, near) in REFERENCES.items()
             }
         }

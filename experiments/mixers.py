@@ -21,7 +21,7 @@ STUDY = Study(
     claim=Claim(
         "As they start, the gradient of some of today's mixers reaches a few steps; trained on recall, that of all reaches the cue.",
         id="C21",
-        title="Training takes mixers' gradients to the cue",
+        title="Training carries mixers to the cue",
         expect=(
             "Nobody has measured it. In our pilots Mamba's gradient began with 3 steps and a GRU's with 9, DeltaNet's and a "
             "Transformer's with all; after training that of each reached the cue. On MQAR attention and delta rules recall more "

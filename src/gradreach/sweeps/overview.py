@@ -28,8 +28,8 @@ def overview(names: Sequence[str], overrides: Sequence[str], conf_dir: Path) -> 
     """Return one row a study: ``study``, ``planned``, ``done``, ``left``, ``seconds_left``, ``unknown``, ``error``.
 
     Seconds are reckoned from a study's own runs, or where it has none from those of the others; of ``unknown`` runs
-    nothing can be said. Nothing is downloaded: where data are absent that a study cannot be planned without, that is its
-    ``error``.
+    nothing can be said. Nothing is downloaded: where data are absent without which a study cannot be planned, that is
+    its ``error``.
 
     Args:
         names: of the studies.

@@ -17,11 +17,11 @@ from gradreach.run_table.columns import csv
 
 LONGEST = 120
 """Characters of an answer that a line has room for; in place of a longer one, made of the parts, stands the state."""
-READING = f"""{LEGEND}: one sign a part, several in brackets where its settings differ. The key number is of the
-first part that was refuted, else supported, by a number. Pilot seeds (below 100) decide nothing."""
+READING = f"""{LEGEND}: one sign a part, in brackets where settings differ; ◌×9: nine parts. Key number [interval at the part's level]:
+of the first part refuted, else supported; of its settings the one nearest its threshold. Pilot seeds (below 100) decide nothing."""
 HEAD = f"""# Results
 
-{READING} [All rules](../docs/results.md#an-experiment-and-its-verdict); all numbers: [ledger.csv](ledger.csv)."""
+{READING} [Rules](../docs/results.md#an-experiment-and-its-verdict), [all numbers](ledger.csv)."""
 DIGITS = ".6g"
 COLUMNS = ["claim", "part", "state", "effect", "low", "high", "level", "n", "threshold", "study", "unit", "aside"]
 

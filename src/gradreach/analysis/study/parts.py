@@ -19,6 +19,8 @@ FEWEST = 3
 """Seeds from which a mean has an interval that is worth its name."""
 MANY = 1000
 """Seeds: what needs more is never decided."""
+TINY = 1e-3
+"""Thresholds below are shown with two digits."""
 NOTHING = "no runs to compare"
 SPANS = "the interval holds the threshold"
 MEDIAN = "the median's interval by signs alone"
@@ -36,6 +38,16 @@ class Threshold(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind} {'±' * (self.kind == 'within')}{number(self.at, 'g')}"
+
+    @property
+    def rounded(self) -> str:
+        """It with two digits of what is tiny: the rounding of a computer is no round number.
+
+        >>> Threshold("below", 1.1920929e-5).rounded
+        'below 1.2e−05'
+        """
+        tiny = 0 < abs(self.at) < TINY
+        return str(self._replace(at=float(f"{self.at:.1e}")) if tiny else self)
 
     def judge(self, effect: Effect) -> tuple[State, str]:
         """Return what the whole interval says, and why it says nothing where that is so."""
@@ -169,7 +181,7 @@ class Part:
             )
         effect = self.quantity.of(results, name, self.threshold)
         unit = effect.unit if effect.unit in ("%", "points", "steps") else ""
-        words = f"{self.threshold}{f' {unit}' if unit else ''}"
+        words = f"{self.threshold.rounded}{f' {unit}' if unit else ''}"
         state, why = self.threshold.judge(effect)
         if effect.n == 0:
             why = self.quantity.nothing(results)

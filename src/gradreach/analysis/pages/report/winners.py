@@ -116,7 +116,9 @@ def _contest(name: str, runs: pd.DataFrame, task: str, where: str, others: Seque
     seeds = min((int(each.notna().sum()) for each in values.values()), default=0)
     sizes = (_largest(runs, key) for key in ("seq_len", "task.train_size"))
     weight = (float(tested), float(len(entries)), float(seeds), *sizes)
-    return Contest(task, name, where, column.label, entries, seeds, weight, UNDECIDED if pilots else _finding(best, tied, tested))
+    return Contest(
+        task, name, where, column.label, entries, seeds, weight, UNDECIDED if pilots else _finding(best, tied, tested)
+    )
 
 
 def _largest(runs: pd.DataFrame, key: str) -> float:

@@ -123,8 +123,8 @@ STUDY = Study(
             "question of three tasks and of seeds that decide."
         ),
         (
-            "Over 10 steps most gradients reach the cue before any training: what the sentence says is decided at 40 and 80 steps, "
-            "and the last table counts them apart. Runs of one seed share data and batches: they are no independent draws."
+            "Over 10 steps most gradients reach the cue before any training: what the sentence says rests on 40 and 80 steps, "
+            "and the last table counts lengths apart. Runs of one seed share data and batches: they are no independent draws."
         ),
         (
             "One learning rate and one short budget for all, torch's initialization but for chrono, sizes that differ: this is "

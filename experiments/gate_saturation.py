@@ -48,7 +48,7 @@ STUDY = Study(
         "tanh'(x)·σ(x), derive it for a simplified cell, s_j = tanh(f ∘ s_{j−1} + i ∘ x), and say it of the LSTM, whose cell "
         "is multiplied by its forget gate alone. These are three questions."
     ),
-    answer=Answer("The printed curve never is near 1; gates not decided yet.", "refuted, 16 open"),
+    answer=Answer("The printed curve never nears 1; gates open.", "refuted, 16 open"),
     architecture={"model.forget_bias": "b={:g}"},
     derive={"setting": column(lambda runs: runs["architecture"] + " · " + runs["task"])}
     | {

@@ -76,7 +76,7 @@ STUDY = Study(
         "the notes say of their gates: does an LSTM use its input and forget gate as one, and what is a reset gate worth?"
     ),
     answer=Answer(
-        "Smaller, yes; speed and overfitting not decided yet.",
+        "Smaller, yes; speed and overfitting open.",
         "6 supported, 15 open",
     ),
     architecture={
@@ -94,7 +94,7 @@ STUDY = Study(
     claim=Claim(
         "A GRU is simpler and more efficient; an LSTM is flexible, and overfits more; neither is better throughout.",
         id="C5",
-        title="The GRU is simpler, more efficient, overfits less",
+        title="GRUs: simpler, quicker, less overfit",
         section="5",
         source="founding notes",
         original=(

@@ -59,7 +59,7 @@ STUDY = Study(
     question="Odd and even kernels: where do they look, and how accurate are they?",
     about="Does an even kernel shift the view, does that cost accuracy, and which size is best?",
     answer=Answer(
-        "Only odd ones pad evenly, yes; shifts not decided yet.",
+        "Only odd ones pad evenly, yes; shifts open.",
         "2 open, supported, 3 open",
     ),
     architecture=lambda runs: (runs["model.layers"].astype(str) + " layers").replace("1 layers", "1 layer"),

@@ -21,7 +21,7 @@ STUDY = Study(
     claim=Claim(
         "At initialization the gradient of some of today's mixers reaches a few steps; trained on recall, that of all reaches the cue.",
         id="C21",
-        title="Training takes mixers' gradients to the cue",
+        title="Training carries mixers to the cue",
         expect=(
             "Nobody has measured it. In our pilots Mamba's gradient grew from 3 steps to all, and that of each network that learned "
             "recall reached the cue; a GRU and an LSTM without chrono learned nothing, and reached no farther than before. On MQAR "

@@ -83,7 +83,7 @@ STUDY = Study(
         "convolution with one more layer behind it: a 1×1 with and without a ReLU, or another of kernel 5."
     ),
     answer=Answer(
-        "They save parameters, yes; accuracy not decided yet.",
+        "They save parameters, yes; accuracy open.",
         "4 supported, open, supported, 7 open",
     ),
     architecture=names,

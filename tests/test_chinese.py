@@ -1,5 +1,6 @@
 """Chinese pages say what the English ones say: each is signed with a digest of the text that it was written from."""
 
+import json
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -7,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from gradreach.analysis.pages.findings import findings
+from gradreach.analysis.study.study_files import known_studies, load_study
 from project import PROJECT
+
+FOLDER = PROJECT / "experiments"
+EXPERIMENTS = known_studies(FOLDER)
 
 PAGES = sorted(page for glob in ("*.zh.md*", "docs/*.zh.md*") for page in PROJECT.glob(glob))
 
@@ -23,6 +28,10 @@ WRITTEN = [page for page in PAGES if english(page).is_file() and not page.with_n
 
 UNTIL = {"README.zh.md": "\n## What a run is made of\n"}
 """Where the part ends that is there in Chinese; else all is."""
+
+STATES = {"open": "尚未裁决", "supported": "成立", "refuted": "不成立"}
+STATES |= {"supported in part": "部分成立", "refuted in part": "部分不成立"}
+"""What a verdict is called in Chinese."""
 
 
 def signature(source: Path, until: str = "") -> str:
@@ -84,15 +93,37 @@ def test_the_findings_are_the_same_in_both_languages() -> None:
     template = PROJECT / "docs" / "findings.md.jinja"
     both = [template, template.with_name("findings.zh.md.jinja")]
     pages = [findings([PROJECT / "results"], PROJECT / "experiments", each) for each in both]
-    same = [r"!\[.*\]\((.+)\)$", r"^\| \[(C\w+)\]", r"^\|.*\| ([✔✘◌▫×()\d]+) \|", r"^(\*\*\d)\. ", r"^(- \*\*|- |## )"]
+    same = [
+        r'^<img src="(\S+)".* width="320">$',
+        r"^\| \[(C\w+)\]",
+        r"^\|.*\| ([✔✘◌▫×()\d]+) \|",
+        r"^(\*\*\d)\. ",
+        r"^(- \*\*|- |## )",
+    ]
     for shown in same:  # pictures, claims, signs, what was learned, points
         found = [re.findall(shown, page, re.MULTILINE) for page in pages]
         assert found[0] == found[1], shown
     says = re.findall(r'"says": "(.+)"', template.read_text(encoding="utf-8"))
     words = both[1].read_text(encoding="utf-8")
     assert [each for each in says if f'"{each}": {{' not in words] == []
+    answers = {study.answer.text for name in EXPERIMENTS if (study := load_study(name, FOLDER)).claim and study.answer}
+    assert [each for each in answers if f'"{each}": "' not in words] == []
     claims = re.findall(r"^\| \[(C\w+)\]", pages[0], re.MULTILINE)
     assert [each for each in claims if f'"{each}": ' not in words] == []
+
+
+def test_the_chinese_readme_says_of_the_default_sweep_what_its_records_say() -> None:
+    """Its sentence has the numbers of the English one, but for exceptions, and the state of what decides."""
+    default, deciding = (
+        json.loads((PROJECT / "results" / name / "summary.json").read_text(encoding="utf-8"))
+        for name in ("quickstart", "reach_and_accuracy")
+    )
+    english = re.sub(r"Not so: .*\)\.", "", default["answer"])
+    first_screen = (PROJECT / "README.zh.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    said, decides = re.findall(r"^\*([^*].*)\*$", first_screen, re.MULTILINE)
+    assert re.findall(r"\d+", said) == re.findall(r"\d+", english)
+    assert ("预实验" in said) == ("pilot" in english)
+    assert decides.endswith(f"：{STATES[deciding['verdict']['state']]}。")
 
 
 def test_the_ten_lines_of_the_chinese_readme_run(capsys: pytest.CaptureFixture[str]) -> None:

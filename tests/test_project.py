@@ -42,7 +42,9 @@ def test_gradreach_has_at_most_fifteen_verbs_and_the_readme_shows_five() -> None
 def test_the_readme_says_of_the_default_sweep_what_its_records_say() -> None:
     first_screen = read("README.md").partition("\n## ")[0]
     answer = json.loads(read("results/quickstart/summary.json"))["answer"]
-    assert re.search(r"^\*([^*].*)\*$", first_screen, re.MULTILINE)[1] == answer  # type: ignore[index]
+    study = json.loads(read("results/reach_and_accuracy/summary.json"))["answer"]
+    decides = f"A demonstration; the study that decides is [C0](results/reach_and_accuracy/README.md). {study}"
+    assert re.findall(r"^\*([^*].*)\*$", first_screen, re.MULTILINE) == [answer, decides]
     (picture,) = re.findall(r'<img src="(.*?)" height="300"', first_screen)
     assert (PROJECT / picture).is_file()
 

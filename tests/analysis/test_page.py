@@ -69,6 +69,21 @@ def test_the_order_is_question_answer_picture_parts_caveats_other_pictures_table
     assert places == sorted(places)
 
 
+def test_a_part_without_a_number_has_no_row_and_is_counted_below_the_table(tmp_path):
+    better = compare("test/accuracy", {"model": "lstm"}, {"model": "rnn"})
+    gru = compare("test/accuracy", {"model": "gru"}, {"model": "rnn"})
+    study = Study(
+        question="?", claim=Claim("It is.", id="C1", parts={"it is": better.above(5), "not run": gru.above(0)})
+    )
+    results = Results(runs(range(100, 112)))
+    verdict = judged(study, results, looks_at(study, results, list(range(100, 112))))
+    made = page(Built("mine", study, results, (), {}, {}, verdict, "", (), "", tmp_path))
+    table_of_parts = made.partition("<details>")[0]
+    assert "| ✔ it is |" in table_of_parts
+    assert "not run |" not in table_of_parts
+    assert "◌ 1 part has no number yet, and no row: no runs to compare." in table_of_parts
+
+
 def test_a_part_has_its_sign_its_outcome_its_number_with_an_interval_and_its_threshold(text):
     assert "| part | outcome | number [97.5 %] | threshold |" in text
     assert "| ✔ it is | supported | 20 points | test accuracy above 5 points |" in text

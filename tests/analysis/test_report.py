@@ -150,13 +150,23 @@ def test_a_contest_is_of_one_protocol_and_its_variants_are_chosen_by_validation(
     made = results(models=("cnn", "lstm"), lengths=(8, 16), seeds=8)
     other = made.runs.assign(**{"model.bias": 1.0, "val/accuracy": 0.2, "test/accuracy": 0.99})
     runs = pd.concat([made.runs.assign(**{"model.bias": 0.0, "val/accuracy": 0.9}), other], ignore_index=True)
-    short, long = contests("study", Results(runs))
+    short, long = contests("study", Results(runs.assign(seed=runs["seed"] + 100)))
     assert (short.where, long.where) == ("seq_len 8", "seq_len 16")
     assert most_telling([short, long]) == [long]
     assert list(long.entries) == ["cnn", "lstm"]
     assert long.entries["cnn"].text == "77.5", "the better on the test is not the better on validation"
     assert long.entries["cnn"].best
     assert long.finding == "CNN, ahead of the others here"
+
+
+def test_nobody_wins_on_pilot_seeds_and_variants_are_named_in_the_cell():
+    runs = results(models=("cnn", "lstm"), lengths=(8,), seeds=8).runs
+    runs["architecture"] = runs["model"].replace("lstm", "lstm, chrono")
+    (pilots,), (decisive,) = (contests("study", Results(runs.assign(seed=runs["seed"] + first))) for first in (0, 100))
+    assert pilots.finding == "pilot seeds: not decided"
+    assert not any(entry.best for entry in pilots.entries.values())
+    assert decisive.entries["cnn"].best
+    assert {model: entry.variant for model, entry in pilots.entries.items()} == {"cnn": "", "lstm": "LSTM, chrono"}
 
 
 def test_a_study_that_shows_no_test_score_takes_no_part_in_contests(tmp_path):

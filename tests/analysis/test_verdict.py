@@ -1,13 +1,16 @@
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from gradreach.analysis.pages.summary import _plain
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.intervals import OUTCOMES, signed_rank_interval
-from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named
+from gradreach.analysis.stats.verdict import Effect, Verdict, combine, combine_named, stored_verdict
 from gradreach.analysis.study.declaration import Claim, Study
 from gradreach.analysis.study.judging import judged
 from gradreach.analysis.study.looks import Looks
@@ -210,6 +213,33 @@ def test_the_first_line_says_where_all_that_is_decided_is_so_by_arithmetic_alone
 def test_the_lead_is_refuted_or_supported_by_more_than_arithmetic(parts, lead):
     whole = combine([Verdict(s, None if width is None else effect(6 - width, 6), "") for s, width in parts])
     assert whole.lead == (None if lead is None else whole.parts[lead])
+
+
+def test_where_parts_have_parts_the_lead_is_the_one_that_came_nearest_to_its_threshold():
+    def below(at, value):
+        return Verdict(
+            "supported", effect(value, value), "", margin=Threshold("below", at).margin(effect(value, value))
+        )
+
+    agrees = {"exact": below(1e-9, 1e-15), "limit": below(0.02, 0.0106), "also exact": below(1e-9, 1e-16)}
+    whole = combine_named({"it agrees": combine_named(agrees), "alone": below(1, 0.99)})
+    assert (whole.lead.name, whole.parts[0].lead.name) == ("limit", "limit")
+    assert stored_verdict(json.loads(json.dumps(_plain(whole)))).lead.name == "limit"
+    mixed = combine_named({"it agrees": combine_named(agrees | {"wrong": replace(agrees["limit"], state="refuted")})})
+    assert mixed.lead.name == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "ends", "margin"),
+    [
+        ("above", 10, (12, 16), 0.2),
+        ("below", 10, (4, 5), 0.5),
+        ("within", 2, (-1, 0.5), 0.5),
+        ("above", 0, (1, 3), 0.5),
+    ],
+)
+def test_the_margin_is_what_is_left_to_the_threshold(kind, at, ends, margin):
+    assert Threshold(kind, at).margin(effect(*ends)) == pytest.approx(margin)
 
 
 def test_a_rule_is_applied_only_when_every_run_has_been_tried(runs):

@@ -16,7 +16,7 @@ import torch
 
 from gradreach.errors import ConfigError
 from gradreach.tasks import IMDB, MNIST, SST, TREC
-from gradreach.tasks.download import fetch
+from gradreach.tasks.download import fetch, without_download
 from gradreach.tasks.mnist import averages
 from gradreach.tasks.tokens import torchtext
 
@@ -43,6 +43,14 @@ def test_a_file_arrives_from_the_first_address_that_gives_the_right_content(far,
 def test_what_is_there_is_not_downloaded(tmp_path):
     (tmp_path / "file").write_bytes(b"mine")
     assert fetch(tmp_path / "file", [], md5(b"other")).read_bytes() == b"mine"
+
+
+def test_what_only_looks_downloads_nothing_and_says_that_data_are_absent(far, tmp_path):
+    (far / "right").write_bytes(b"right")
+    asked = tmp_path / "file", [(far / "right").as_uri()], md5(b"right")
+    with without_download(), pytest.raises(ConfigError, match="data are absent"):
+        fetch(*asked)
+    assert fetch(*asked).read_bytes() == b"right"
 
 
 def test_a_wrong_content_never_gets_its_name(far, tmp_path):

@@ -28,7 +28,8 @@ def overview(names: Sequence[str], overrides: Sequence[str], conf_dir: Path) -> 
     """Return one row a study: ``study``, ``planned``, ``done``, ``left``, ``seconds_left``, ``unknown``, ``error``.
 
     Seconds are reckoned from a study's own runs, or where it has none from those of the others; of ``unknown`` runs
-    nothing can be said.
+    nothing can be said. Nothing is downloaded: where data are absent without which a study cannot be planned, that is
+    its ``error``.
 
     Args:
         names: of the studies.
@@ -37,9 +38,11 @@ def overview(names: Sequence[str], overrides: Sequence[str], conf_dir: Path) -> 
     """
     from rich.console import Console
 
+    from gradreach.tasks.download import without_download
+
     found: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
     errors: dict[str, str] = {}
-    with Console(stderr=True).status("") as progress:
+    with Console(stderr=True).status("") as progress, without_download():
         for name in names:
             progress.update(f"planning {name}")
             try:

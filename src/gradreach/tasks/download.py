@@ -6,7 +6,9 @@ import io
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from http.client import HTTPException
 from pathlib import Path
 
@@ -17,6 +19,19 @@ TIMEOUT = 60
 BLOCK = 1 << 20
 LARGEST = 2**28
 """Bytes of a file that is read whole, packed or not: all published ones are smaller."""
+
+
+_OFFLINE = ContextVar("offline", default=False)
+
+
+@contextmanager
+def without_download() -> Iterator[None]:
+    """See that nothing is downloaded within, as by what only looks; data that are absent are an error then."""
+    token = _OFFLINE.set(True)
+    try:
+        yield
+    finally:
+        _OFFLINE.reset(token)
 
 
 def fetch(
@@ -39,10 +54,12 @@ def fetch(
         get: ``download``, or what does the same.
 
     Raises:
-        ConfigError: no address gave a file with this digest.
+        ConfigError: no address gave a file with this digest, or nothing is to be downloaded.
     """
     if target.exists():
         return target
+    if _OFFLINE.get():
+        raise ConfigError(target, allowed="data are absent", hint="a run downloads them, or put them there")
     reasons = []
     for url in urls:
         try:

@@ -97,10 +97,9 @@ class Finding:
         """Return the number of the first of these parts, with its interval and what it is of."""
         part = self.part(next(iter(parts)))
         assert part is not None
-        told = [leaf for leaf in part.counted if leaf.effect is not None]
-        if told:
-            effect = (part if part.effect is not None else told[0]).effect
-            return f"{effect.number} ({effect.label})" if effect is not None else ""
+        lead = part.lead
+        if lead is not None and lead.effect is not None:
+            return f"{lead.effect.number} ({lead.effect.label})"
         if len(part.leaves) > 1:
             return f"{sum(leaf.state == part.state for leaf in part.leaves)} of {len(part.leaves)} checks"
         return told_of_arithmetic(part)

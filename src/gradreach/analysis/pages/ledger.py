@@ -17,11 +17,12 @@ from gradreach.run_table.columns import csv
 
 LONGEST = 120
 """Characters of an answer that a line has room for; in place of a longer one, made of the parts, stands the state."""
-READING = f"""{LEGEND}: one sign a part, several in brackets where its settings differ. The key number is of the
-first part that was refuted, else supported, by a number. Pilot seeds (below 100) decide nothing."""
+READING = f"""{LEGEND}: one sign a part, in brackets where settings differ; ◌×9: nine parts. Key number
+[interval at the part's level]: of the first part refuted, else supported; of its settings the one nearest its
+threshold. Pilot seeds (below 100) decide nothing."""
 HEAD = f"""# Results
 
-{READING} [All rules](../docs/results.md#an-experiment-and-its-verdict); all numbers: [ledger.csv](ledger.csv)."""
+{READING} [Rules](../docs/results.md#an-experiment-and-its-verdict), [all numbers](ledger.csv)."""
 DIGITS = ".6g"
 COLUMNS = ["claim", "part", "state", "effect", "low", "high", "level", "n", "threshold", "study", "unit", "aside"]
 
@@ -92,12 +93,10 @@ def _lacking(summary: Mapping[str, Any]) -> str:
 
 def key_number(verdict: Verdict | None) -> str:
     """Return the number of the part that decides most, and what it is of; nothing where none is decided by a number."""
-    leaves = () if verdict is None else verdict.counted
-    decided = [(leaf.state, leaf.effect) for leaf in leaves if leaf.effect is not None and leaf.state in DECIDED]
-    if not decided:
+    lead = verdict.lead if verdict is not None else None
+    if lead is None or lead.effect is None or lead.state not in DECIDED:
         return ""
-    _, effect = min(decided, key=lambda found: (found[0] != "refuted", found[1].alike))
-    return f"{effect.number} {effect.what}"
+    return f"{lead.effect.number} {lead.effect.what}"
 
 
 def machine_ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments")) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from gradreach.analysis.pages.built import Built
-from gradreach.analysis.pages.signs import sign
+from gradreach.analysis.pages.signs import SIGNS, sign
 from gradreach.analysis.results import LONG
 from gradreach.analysis.stats.verdict import Verdict
 from gradreach.analysis.study.declaration import Claim
@@ -59,7 +59,8 @@ def _claim(built: Built) -> Iterator[str]:
         yield f"*Expected before the runs:* {claim.expect}{source}"
     yield f"**{verdict.state.capitalize()}**{verdict.words.removeprefix(verdict.state)}."
     if built.parts:
-        yield markdown(parts_table(built)).rstrip()
+        yield markdown(parts_table(built)).rstrip() if any(map(_is_measured, built.parts)) else ""
+        yield unmeasured(built)
         if any(leaf.why.startswith(PILOTS) for leaf in built.parts):
             yield "Pilot seeds, those below 100, decide nothing; what they would say stands beside."
         yield from folded("What each part measures, and its test", markdown(measured(built)).rstrip())
@@ -74,11 +75,12 @@ def _head(claim: Claim) -> str:
 
 
 def parts_table(built: Built) -> pd.DataFrame:
-    """Return the parts of a verdict: sign and name, outcome, number with its interval, threshold."""
-    levels = {leaf.effect.level for leaf in built.parts if leaf.effect is not None}
+    """Return the parts of a verdict: sign and name, outcome, number with its interval, threshold; no empty row."""
+    shown = [leaf for leaf in built.parts if _is_measured(leaf)]
+    levels = {leaf.effect.level for leaf in shown if leaf.effect is not None}
     covers = f" [{number(100 * (1 - levels.pop()), '.4g')} %]" if len(levels) == 1 else ""
     rows = []
-    for leaf in built.parts:
+    for leaf in shown:
         effect = leaf.effect
         said = effect.number if effect is not None else told_of_arithmetic(leaf)
         threshold = f"{effect.what} {leaf.threshold}".strip() if effect is not None else ""
@@ -86,6 +88,18 @@ def parts_table(built: Built) -> pd.DataFrame:
         outcome = f"{leaf.state}: {leaf.why}" if leaf.why else leaf.state
         rows.append({"part": named, "outcome": outcome, f"number{covers}": said, "threshold": threshold})
     return pd.DataFrame(rows)
+
+
+def _is_measured(leaf: Verdict) -> bool:
+    return leaf.effect is None or leaf.effect.n > 0
+
+
+def unmeasured(built: Built) -> str:
+    """Say of how many parts there is no number yet, and why; nothing where all have one."""
+    why = Counter(leaf.why or leaf.state for leaf in built.parts if not _is_measured(leaf))
+    told = "; ".join(f"{count} × {said}" if len(why) > 1 else said for said, count in why.items())
+    has = "part has" if why.total() == 1 else "parts have"
+    return f"{SIGNS['open']} {why.total()} {has} no number yet, and no row: {told}." if told else ""
 
 
 def told_of_arithmetic(leaf: Verdict) -> str:

@@ -128,6 +128,7 @@ class Verdict:
     - ``threshold``: what its effect was compared with; empty of what has parts, or is arithmetic.
     - ``why``: it is open, or has no room.
     - ``aside``: whether it is a question of our own beside the claim, which does not count in the claim's state.
+    - ``margin``: how far the interval stays from the threshold, relative to it; NaN where that is not known.
     """
 
     state: State
@@ -138,6 +139,7 @@ class Verdict:
     threshold: str = ""
     why: str = ""
     aside: bool = False
+    margin: float = math.nan
 
     @property
     def leaves(self) -> tuple["Verdict", ...]:
@@ -180,9 +182,18 @@ class Verdict:
 
     @property
     def lead(self) -> "Verdict | None":
-        """The part to show where there is room for one: refuted, else supported by more than arithmetic, else any."""
+        """The leaf to show where there is room for one: refuted, else supported by more than arithmetic, else any.
+
+        Of a part that consists of several it is the one that came nearest to its threshold, so that no other of the
+        same outcome is worse than what is shown.
+        """
         known = [leaf for leaf in self.counted if leaf.effect is not None]
-        return min(known, key=_rank, default=None)
+        first = min(known, key=_rank, default=None)
+        if first is None:
+            return None
+        parts = (self,) if self.name else self.parts or (self,)
+        beside = next(part.leaves for part in parts if any(leaf is first for leaf in part.leaves))
+        return min((leaf for leaf in beside if leaf.effect is not None and leaf.state == first.state), key=_nearness)
 
     @property
     def refuted(self) -> tuple["Verdict", ...]:
@@ -199,7 +210,11 @@ def _states(leaves: Sequence[Verdict]) -> str:
 
 def _rank(leaf: Verdict) -> int:
     assert leaf.effect is not None
-    return 0 if leaf.state == "refuted" else 1 if leaf.state == "supported" and not leaf.effect.alike else 2
+    return 0 if leaf.state == "refuted" else 1 + leaf.effect.alike if leaf.state == "supported" else 3
+
+
+def _nearness(leaf: Verdict) -> float:
+    return math.inf if math.isnan(leaf.margin) else leaf.margin
 
 
 def stored_verdict(values: Mapping[str, Any]) -> Verdict:
@@ -209,6 +224,7 @@ def stored_verdict(values: Mapping[str, Any]) -> Verdict:
     }
     effect, parts = Effect(**numbers) if numbers else None, tuple(map(stored_verdict, values["parts"]))
     more = {key: values[key] for key in ("name", "threshold", "why", "aside") if key in values}
+    more["margin"] = math.nan if values.get("margin") is None else values["margin"]
     return Verdict(values["state"], effect, values["sentence"], parts, **more)
 
 

@@ -1,5 +1,6 @@
 """Parts of a claim: a quantity and its threshold, several of them, or arithmetic."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ FEWEST = 3
 """Seeds from which a mean has an interval that is worth its name."""
 MANY = 1000
 """Seeds: what needs more is never decided."""
+TINY = 1e-3
+"""Thresholds below are shown with two digits."""
 NOTHING = "no runs to compare"
 SPANS = "the interval contains the threshold"
 MEDIAN = "the median's interval by signs alone"
@@ -36,6 +39,16 @@ class Threshold(NamedTuple):
     def __str__(self) -> str:
         return f"{self.kind} {'±' * (self.kind == 'within')}{number(self.at, 'g')}"
 
+    @property
+    def rounded(self) -> str:
+        """It with two digits of what is tiny: the rounding of a computer is no round number.
+
+        >>> Threshold("below", 1.1920929e-5).rounded
+        'below 1.2e−05'
+        """
+        tiny = 0 < abs(self.at) < TINY
+        return str(self._replace(at=float(f"{self.at:.1e}")) if tiny else self)
+
     def judge(self, effect: Effect) -> tuple[State, str]:
         """Return what the whole interval says, and why it says nothing where that is so."""
         if effect.full:
@@ -53,6 +66,19 @@ class Threshold(NamedTuple):
             ends = f"{number(effect.other_low, '.3g')} to {number(effect.other_high, '.3g')}"
             return "open", f"{MEDIAN}, {ends}, contains the threshold"
         return state, ""
+
+    def margin(self, effect: Effect) -> float:
+        """Return how far the interval stays from the threshold, relative to it; to the value, where that is zero.
+
+        NaN where there is no interval; of one that holds the threshold, how far its nearer end is from it.
+
+        >>> Threshold("below", 10).margin(Effect("", 4, 3, 5, 6))
+        0.5
+        """
+        bounds = (self.at, -self.at) if self.kind == "within" else (self.at,)
+        distance = min(abs(end - at) for end in (effect.low, effect.high) for at in bounds)
+        scale = abs(self.at) or abs(effect.value)
+        return float(distance / scale) if scale else math.nan
 
     def _says(self, low: float, high: float) -> State:
         """Return what an interval with these ends says."""
@@ -155,12 +181,13 @@ class Part:
             )
         effect = self.quantity.of(results, name, self.threshold)
         unit = effect.unit if effect.unit in ("%", "points", "steps") else ""
-        words = f"{self.threshold}{f' {unit}' if unit else ''}"
+        words = f"{self.threshold.rounded}{f' {unit}' if unit else ''}"
         state, why = self.threshold.judge(effect)
         if effect.n == 0:
             why = self.quantity.nothing(results)
         said = f"; {why}" if why else ""
-        return Verdict(state, effect, f"{effect}; threshold: {words}{said}.", threshold=words, why=why)
+        sentence, margin = f"{effect}; threshold: {words}{said}.", self.threshold.margin(effect)
+        return Verdict(state, effect, sentence, threshold=words, why=why, margin=margin)
 
     def number(self, results: Results) -> int:
         """Return how many tests it takes: one for every value of ``each=``, none of what is fixed."""

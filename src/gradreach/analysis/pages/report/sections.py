@@ -9,7 +9,7 @@ import pandas as pd
 
 from gradreach.analysis.naming import plain
 from gradreach.analysis.pages.built import Built
-from gradreach.analysis.pages.page import heading, parts_table
+from gradreach.analysis.pages.page import heading, parts_table, unmeasured
 from gradreach.analysis.pages.report.svg import Drawing, inline_svg, ranges
 from gradreach.analysis.pages.report.winners import Contest, contests, scores
 from gradreach.analysis.pages.signs import SIGNS
@@ -75,11 +75,13 @@ class Parts:
     """How the parts of a claim came out.
 
     - ``heads``: of the columns behind the signs.
-    - ``rows``: sign, state and cells of each part.
+    - ``rows``: sign, state and cells of each part that has a number, or is arithmetic.
+    - ``note``: of how many others there is none yet, and why.
     """
 
     heads: list[str]
     rows: list[tuple[str, str, list[str]]]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def parts_of(built: Built) -> Parts:
     for named, *cells in table.itertuples(index=False):
         sign, _, name = str(named).partition(" ")
         rows.append((sign, states[sign], [name, *map(str, cells)]))
-    return Parts([str(head) for head in table], rows)
+    return Parts([str(head) for head in table], rows, unmeasured(built))
 
 
 def shortened(ids: Sequence[str]) -> list[str]:

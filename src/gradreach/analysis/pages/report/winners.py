@@ -13,24 +13,29 @@ from gradreach.analysis.results import Results, numbers
 from gradreach.analysis.stats.draws import draws
 from gradreach.analysis.stats.model_selection import choose
 from gradreach.analysis.stats.statistics import LEVEL, estimate, holm
+from gradreach.analysis.study.judging import PILOTS
 from gradreach.analysis.study.selection import swept
 from gradreach.analysis.tables.aggregation import compare_runs
 from gradreach.analysis.tables.layout import View
 from gradreach.analysis.tables.specification import Table
 from gradreach.look import display_name
 from gradreach.rounding import with_interval
+from gradreach.run_table.committed import CONFIRMATORY
 
 VARIANT = "variant"
+UNDECIDED = f"{PILOTS}: not decided"
+"""What is said where nothing but pilots ran: nobody is ahead."""
 PROTOCOL = ("task.", "seq_len", "trainer.epochs", "trainer.batch_size")
 """How settings begin that have to be the same for all models of a contest."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One model of a contest: its mean, the interval of it, and which variant that is, how large."""
+    """One model of a contest: its mean, the interval of it, which variant that is, and how large."""
 
     text: str
     interval: str
+    variant: str
     tip: str
     best: bool = False
 
@@ -97,20 +102,23 @@ def _contest(name: str, runs: pd.DataFrame, task: str, where: str, others: Seque
     variant = runs.groupby(list(others), dropna=False, sort=False).ngroup() if others else 0
     chosen = choose(runs.assign(**{VARIANT: variant}), ["model"], VARIANT)
     values: dict[str, pd.Series] = {}
-    told: dict[str, tuple[str, str, str]] = {}
+    told: dict[str, tuple[str, str, str, str]] = {}
     for model, group in chosen[chosen["chosen"]].groupby("model", sort=True):
         finished = group[group["status"] == "finished"]
         drawn = draws(pd.Series(numbers(finished, f"test/{metric}") * column.scale, finished.index), finished["seed"])
         if not drawn.notna().any():
             continue
         values[str(model)] = drawn
-        told[str(model)] = *_text(drawn, column, group["seed"].nunique()), _tip(group)
+        told[str(model)] = *_text(drawn, column, group["seed"].nunique()), _variant(str(model), group), _tip(group)
     best, tied, tested = ranking(values, column)
-    entries = {model: Entry(*told[model], best=model == best and not tied) for model in values}
+    pilots = bool((runs["seed"] < CONFIRMATORY).all())
+    entries = {model: Entry(*told[model], best=model == best and not (tied or pilots)) for model in values}
     seeds = min((int(each.notna().sum()) for each in values.values()), default=0)
     sizes = (_largest(runs, key) for key in ("seq_len", "task.train_size"))
     weight = (float(tested), float(len(entries)), float(seeds), *sizes)
-    return Contest(task, name, where, column.label, entries, seeds, weight, _finding(best, tied, tested))
+    return Contest(
+        task, name, where, column.label, entries, seeds, weight, UNDECIDED if pilots else _finding(best, tied, tested)
+    )
 
 
 def _largest(runs: pd.DataFrame, key: str) -> float:
@@ -146,10 +154,15 @@ def _text(drawn: pd.Series, column: Column, planned: int) -> tuple[str, str]:
     return value, " ".join(filter(None, (ends, lacking)))
 
 
+def _variant(model: str, group: pd.DataFrame) -> str:
+    """Return which variant it is, where that is not the model as it comes."""
+    names = [display_name(str(name)) for name in dict.fromkeys(group["architecture"])]
+    return "" if names == [display_name(model)] else ", ".join(names)
+
+
 def _tip(group: pd.DataFrame) -> str:
-    names = [str(name) for name in dict.fromkeys(group["architecture"])]
     largest = group["parameters"].max() if "parameters" in group else math.nan
-    return ", ".join([*names, *([] if pd.isna(largest) else [f"{int(largest):,} parameters"])])
+    return "" if pd.isna(largest) else f"{int(largest):,} parameters"
 
 
 def most_telling(found: Sequence[Contest]) -> list[Contest]:

@@ -41,9 +41,9 @@ FAMILIES: dict[str, dict[str, Slots]] = {
         "tcn": (("c0", "-", "<"), ("c1", "--", "H"), ("c2", "-.", "8")),
         "cnn": (("c3", "-", "v"), ("c2", "--", "D"), ("c1", "-.", "d")),
         "kim_cnn": (("c1", "-", "P"), ("c0", "--", "X")),
-        "notes_cnn": (("c2", "-", "s"), ("c3", "--", "p")),
+        "notes_cnn": (("c2", "-", "*"), ("c3", "--", "p")),
         "time_cnn": (("c0", "-.", "^"), ("c3", "-.", "o")),
-        "locally_connected": (("c0", LONG, ">"), ("c2", LONG, "*")),
+        "locally_connected": (("c0", LONG, ">"), ("c2", LONG, "s")),
     },
     "linear recurrences": {
         "mamba": (("s0", "-", "*"), ("s2", "--", "X")),
@@ -53,7 +53,7 @@ FAMILIES: dict[str, dict[str, Slots]] = {
         "mingru": (("s1", "-.", "<"), ("s3", "-.", ">")),
         "minlstm": (("s0", "-.", "H"), ("s2", "-.", "8")),
     },
-    "attention": {"transformer": (("a0", "-", "P"), ("a1", "--", "X"))},
+    "attention": {"transformer": (("a0", "-", "X"), ("a1", "--", "P"))},
     "without memory": {
         "mlp": (("d0", "-", "8"), ("d1", "-.", "o")),
         "residual_mlp": (("d1", "-", "s"), ("d0", "-.", "v")),

@@ -34,7 +34,7 @@ HEAD = "head"
 """The id of the line above all panels."""
 HEAD_HEIGHT = 0.25
 """Of that line, in inches."""
-COUNT = 7
+COUNT = 7.5
 """The size in points of counts that stand above points, and of nothing else."""
 STAGES = {"start": "before training", "end": "after training"}
 FEW = 10

@@ -22,6 +22,11 @@ class Column:
     right: float
     axes: tuple[int, ...]
 
+    @property
+    def width(self) -> float:
+        """How wide it is, in points."""
+        return self.right - self.left
+
 
 def columns_of(figure: Figure) -> list[Column]:
     """Return the columns of a figure from left to right; what reaches into the next column is one with it.
@@ -36,7 +41,8 @@ def columns_of(figure: Figure) -> list[Column]:
     places = [_column(axes) for axes in figure.axes]
     most = max((place for place in places if place is not None), default=0)
     places = [most if place is None else place for place in places]
-    whole, scale = POINTS * figure.get_figwidth(), POINTS / figure.dpi
+    scale = POINTS / figure.dpi
+    whole = min([POINTS * figure.get_figwidth(), *(box[0] for box in keys_of(figure))])
     found, left, mine = [], 0.0, list[int]()
     for column in range(most + 1):
         mine += [i for i, place in enumerate(places) if place == column]
@@ -47,6 +53,14 @@ def columns_of(figure: Figure) -> list[Column]:
             found.append(Column(left, right, tuple(mine)))
             left, mine = right, []
     return [*found, Column(left, whole, tuple(mine))]
+
+
+def keys_of(figure: Figure) -> list[tuple[float, float, float, float]]:
+    """Return where the keys beside the panels are: left, top, width and height in points."""
+    renderer, scale = FigureCanvasAgg(figure).get_renderer(), POINTS / figure.dpi
+    boxes = [key.get_window_extent(renderer) for key in figure.legends]
+    top = POINTS * figure.get_figheight()
+    return [(scale * box.x0, top - scale * box.y1, scale * box.width, scale * box.height) for box in boxes]
 
 
 def _column(axes: Axes) -> int | None:

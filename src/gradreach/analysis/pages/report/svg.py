@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from gradreach.analysis.figures.common import HEAD, HEAD_HEIGHT, TIP
-from gradreach.analysis.pages.report.columns import POINTS, columns_of
+from gradreach.analysis.pages.report.columns import POINTS, columns_of, keys_of
 from gradreach.drawing import INK, as_svg
 from gradreach.look import SHADES
 
@@ -34,7 +34,7 @@ REFERENCE = re.compile(r'(?<=href="#)[^"]+|(?<=url\(#)[^)]+')
 class Drawing:
     """A figure for the inside of an HTML page.
 
-    - ``svg``: the elements, one for each column of panels.
+    - ``svg``: the elements, one for each column of panels and one for each key.
     - ``shared``: what it refers to, by ids that are the same where the content is: markers, clip paths.
     """
 
@@ -71,17 +71,18 @@ def inline_svg(figure: Figure, label: str, numbers: Mapping[str, int] | None = N
     title = figure.get_suptitle()
     top = POINTS * HEAD_HEIGHT if title else 0
     found = [f'<p class="above">{html.escape(title)}</p>'] if title else []
-    columns = columns_of(figure)
-    for column in columns:
-        names = [f"axes_{i + 1}" for i in column.axes]
-        inside = "".join(parts.pop(name, "") for name in names)
-        if column is columns[-1]:  # with what belongs to no panel
-            inside += "".join(parts.values())
-        width = column.right - column.left
+    columns, keys = columns_of(figure), keys_of(figure)
+    drawn = [
+        ("".join(parts.pop(f"axes_{i + 1}", "") for i in column.axes), (column.left, top, column.width, height - top))
+        for column in columns
+    ]
+    drawn += [(parts.pop(f"legend_{i + 1}", ""), box) for i, box in enumerate(keys)]
+    rest = "".join(parts.values())  # belongs to no panel: stands with the last
+    for i, (inside, (x, y, width, tall)) in enumerate(drawn):
+        inside += rest if i == len(columns) - 1 else ""
         found.append(
             f'<svg role="group" aria-label="{html.escape(label)}" '
-            f'viewBox="{column.left:.0f} {top:.0f} {width:.0f} {height - top:.0f}" style="--width:{width:.0f}">'
-            f"{inside}</svg>"
+            f'viewBox="{x:.0f} {y:.0f} {width:.0f} {tall:.0f}" style="--width:{width:.0f}">{inside}</svg>'
         )
     return Drawing("".join(found), shared)
 

@@ -99,7 +99,11 @@ def alike(names, key):
 def test_no_two_models_share_a_look_nor_does_a_variant_have_that_of_another_model():
     assert not alike([*KNOWN, *VARIANTS_OF_ALL], lambda look: (look.color, look.linestyle, look.marker))
     assert not alike(KNOWN, lambda look: (look.color, look.linestyle))  # lines without markers
-    assert all(look_of(name) != look_of(name.partition(" ")[0]) for name in VARIANTS_OF_ALL if VARIANTS.get(model_of(name)[1], 1))
+    assert all(
+        look_of(name) != look_of(name.partition(" ")[0])
+        for name in VARIANTS_OF_ALL
+        if VARIANTS.get(model_of(name)[1], 1)
+    )
 
 
 @pytest.mark.slow
@@ -109,7 +113,9 @@ def test_no_two_models_of_committed_studies_share_a_look():
         runs = load_runs(path.parent.name, PROJECT / "results")
         names |= set(load_study(path.parent.name, PROJECT / "experiments", runs).prepare(runs)["architecture"])
     assert len(names) > 50
-    assert not alike(filter(lambda name: model_of(name)[0], names), lambda look: (look.color, look.linestyle, look.marker))
+    assert not alike(
+        filter(lambda name: model_of(name)[0], names), lambda look: (look.color, look.linestyle, look.marker)
+    )
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """The look of one thing: its colour, dash and marker, the same in every figure, page and dashboard.
 
-The family of a model is its hue; a model, and each variant, is a shade with a dash and a marker of its own. Tasks, gates,
-stages and a user's own names have hues beside those of the families.
+The family of a model is its hue; a model, and each variant, is a shade with a dash and a marker of its own. Tasks,
+gates, stages and a user's own names have hues beside those of the families.
 """
 
 import re

@@ -79,8 +79,8 @@ def layout(runs: pd.DataFrame, key: str | None, by: str) -> Layout:
 def split(series: Mapping[Hashable, Series]) -> list[dict[Hashable, Series]]:
     """Return series in parts of at most five: families stay together, and share a part where both fit.
 
-    One that is too large for a part shares none with those before it. Recurrent and gated come first: their hues, and those of linear recurrences, are too near for the colour-blind to fill
-    a panel together.
+    One that is too large for a part shares none with those before it. Recurrent and gated come first: hues of recurrent
+    models and of linear recurrences are too near for the colour-blind to fill a panel together.
 
     >>> from gradreach.look import look_of
     >>> names = ["gru", "lstm", "lstm b=1", "lstm chrono", "rnn", "tcn"]

@@ -48,7 +48,7 @@ def gradient_by_lag(
 ) -> Figure:
     """Draw gradient norm against lag: before training on the left, after it on the right, a row for each panel.
 
-    A thin line is the median example of a seed, a thick one the median of the seeds; each relative to its norm at lag 1.
+    A thin line is the median example of a seed, a thick one the median of the seeds, relative to the norm at lag 1.
     Of more than 20 seeds a band shows the middle 80 %. Reach is the largest lag that is not below the line at 1 %.
 
     Args:

@@ -51,7 +51,7 @@ def reach_and_score(
 ) -> Figure:
     """Draw gradient norm against lag at one length, and beside it reach ÷ (length − 1) against a score, a dot a run.
 
-    Left, the median of the seeds' median examples, relative to its norm at lag 1. Right, all lengths: the longer, the larger.
+    Left, the median of the seeds' median examples, relative to that at lag 1. Right, all lengths: larger if longer.
 
     Args:
         results: what is drawn.

@@ -34,7 +34,7 @@ def gate_shares(
     """
     runs = results.finished
     groups = list(runs.groupby(by, sort=False))
-    size = (3.6, 1.0 + 0.32 * max(len(groups), 1))
+    size = (4.4, 1.0 + 0.32 * max(len(groups), 1))
     with save_figure(stem, len(gates), len(STAGES), sharex=True, sharey=True, size=size) as drawn:
         for row, (gate, name) in enumerate(gates.items()):
             for column, (stage, when) in enumerate(STAGES.items()):

@@ -22,11 +22,6 @@ class Column:
     right: float
     axes: tuple[int, ...]
 
-    @property
-    def width(self) -> float:
-        """How wide it is, in points."""
-        return self.right - self.left
-
 
 def columns_of(figure: Figure) -> list[Column]:
     """Return the columns of a figure from left to right; what reaches into the next column is one with it.
@@ -38,9 +33,9 @@ def columns_of(figure: Figure) -> list[Column]:
     """
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
-    places = [_column(axes) for axes in figure.axes]
-    most = max((place for place in places if place is not None), default=0)
-    places = [most if place is None else place for place in places]
+    own = [_column(axes) for axes in figure.axes]
+    most = max((place for place in own if place is not None), default=0)
+    places = [most if place is None else place for place in own]
     scale = POINTS / figure.dpi
     whole = min([POINTS * figure.get_figwidth(), *(box[0] for box in keys_of(figure))])
     found, left, mine = [], 0.0, list[int]()

@@ -67,13 +67,18 @@ def inline_svg(figure: Figure, label: str, numbers: Mapping[str, int] | None = N
     root = ElementTree.fromstring(as_svg(figure))
     shared: dict[str, str] = {}
     height = float(root.attrib["viewBox"].split()[3])
-    parts = {node.get("id", ""): _markup(node, shared, numbers or {}) for child in root for node in _parts(child, shared)}
+    parts = {
+        node.get("id", ""): _markup(node, shared, numbers or {}) for child in root for node in _parts(child, shared)
+    }
     title = figure.get_suptitle()
     top = POINTS * HEAD_HEIGHT if title else 0
     found = [f'<p class="above">{html.escape(title)}</p>'] if title else []
     columns, keys = columns_of(figure), keys_of(figure)
     drawn = [
-        ("".join(parts.pop(f"axes_{i + 1}", "") for i in column.axes), (column.left, top, column.width, height - top))
+        (
+            "".join(parts.pop(f"axes_{i + 1}", "") for i in column.axes),
+            (column.left, top, column.right - column.left, height - top),
+        )
         for column in columns
     ]
     drawn += [(parts.pop(f"legend_{i + 1}", ""), box) for i, box in enumerate(keys)]

@@ -2,8 +2,8 @@
 
 Hues belong to families: ``r`` recurrent, ``l`` LSTM and ``g`` GRU, ``c`` convolutional, ``s`` linear recurrences and
 state spaces, ``a`` attention, ``d`` networks without memory; ``u`` is for what is not an architecture, ``n`` for
-numbers. The shades were found by search: each has a contrast of 3:1 to its page, and those that meet in a panel differ for normal
-eyes, in deuteranopia, in grey (``tests/test_look.py``).
+numbers. The shades were found by search: each has a contrast of 3:1 to its page, and those that meet in a panel differ
+for normal eyes, in deuteranopia, in grey (``tests/test_look.py``).
 """
 
 SHADES = {

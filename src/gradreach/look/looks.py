@@ -148,7 +148,7 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
     >>> looks_of(["lstm", "gru"])["gru"] == looks_of(["gru", "tcn"])["gru"]
     True
     >>> [look.color for look in looks_of(["64", "16"]).values()]
-    ['#f6bd48', '#17243f']
+    ['#eb6543', '#2f0d5c']
     """
     names = list(dict.fromkeys(names))
     if len(names) > 1 and _differ_in_a_number(names):

@@ -1,11 +1,12 @@
 """One thing has one look and one name, and what meets in a panel is told apart: by the colour-blind, and in grey."""
 
+import re
 from itertools import combinations
 
 import numpy as np
 import pytest
 
-from colour_vision import difference, seen
+from colour_vision import TO_XYZ, difference, linear, seen
 from gradreach.analysis.figures import against_known, decoding_by_lag, dots, metric_by_cost
 from gradreach.analysis.figures.common import Series
 from gradreach.analysis.figures.panels import split
@@ -13,8 +14,8 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.study.study_files import load_study
 from gradreach.look import SHADES, axis_label, display_name, look_of, looks_of, palette_css
 from gradreach.look.colours import RAMP
-from gradreach.look.looks import FAMILIES, FIXED
-from gradreach.look.words import MODELS, TASKS
+from gradreach.look.looks import FAMILIES, FIXED, VARIANTS
+from gradreach.look.words import ALIASES, MODELS, TASKS, model_of
 from gradreach.run_table.load import load_runs
 from project import PROJECT
 
@@ -40,6 +41,7 @@ CHARTS = {
     "long_memory": ["gru", "lstm b=1", "lstm chrono", "rnn", "tcn"],
     "reach_and_accuracy": ["gru", "lstm", "lstm chrono", "rnn", "tcn k=3", "tcn k=5"],
     "gradient_horizon": ["gru", "lstm", "lstm chrono", "rnn"],
+    "length_generalization": ["deltanet", "gru", "lru", "lstm", "lstm chrono", "mamba", "rnn", "transformer"],
     "mixers": ["deltanet", "gru", "lru", "lstm", "lstm chrono", "mamba", "s4d", "transformer"],
     "state_tracking": [
         *("gru", "lstm", "rnn", "transformer"),
@@ -82,6 +84,40 @@ PAIRS = [
 ]
 
 
+KNOWN = {*MODELS, *ALIASES, *(name for names in CHARTS.values() for name in names if model_of(name)[0])}
+VARIANTS_OF_ALL = [f"{model} {variant}" for model in MODELS for variant in (*VARIANTS, "of a user", "k=9", "× 3")]
+
+
+def alike(names, key):
+    """Return sets of models, by a part of their look, where it does not tell them apart."""
+    found = {}
+    for name in names:
+        found.setdefault(key(look_of(name)), set()).add(model_of(name)[0])
+    return [models for models in found.values() if len(models) > 1]
+
+
+def test_no_two_models_share_a_look_nor_does_a_variant_have_that_of_another_model():
+    assert not alike([*KNOWN, *VARIANTS_OF_ALL], lambda look: (look.color, look.linestyle, look.marker))
+    assert not alike(KNOWN, lambda look: (look.color, look.linestyle))  # lines without markers
+    assert all(
+        look_of(name) != look_of(name.partition(" ")[0])
+        for name in VARIANTS_OF_ALL
+        if VARIANTS.get(model_of(name)[1], 1)
+    )
+
+
+@pytest.mark.slow
+def test_no_two_models_of_committed_studies_share_a_look():
+    names = set()
+    for path in sorted((PROJECT / "results").glob("*/runs.csv")):
+        runs = load_runs(path.parent.name, PROJECT / "results")
+        names |= set(load_study(path.parent.name, PROJECT / "experiments", runs).prepare(runs)["architecture"])
+    assert len(names) > 50
+    assert not alike(
+        filter(lambda name: model_of(name)[0], names), lambda look: (look.color, look.linestyle, look.marker)
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [path.parent.name for path in sorted((PROJECT / "results").glob("*/runs.csv"))])
 def test_charts_of_committed_studies_are_listed(name):
@@ -113,9 +149,18 @@ def test_a_ramp_grows_in_lightness_and_its_shades_are_told_apart(pair):
     assert difference(seen(first, deuteranopia=True), seen(second, deuteranopia=True)) >= APART
 
 
-def test_dark_forms_are_seen_on_a_dark_page_and_keep_the_order_of_lightness():
+@pytest.mark.parametrize("name", SHADES)
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_every_colour_has_a_contrast_of_3_to_1_to_its_page(name, theme):
+    """WCAG 2.2, 1.4.11."""
+    style = (PROJECT / "src/gradreach/analysis/pages/report/templates/style.css").read_text(encoding="utf-8")
+    paper = re.findall(r"--paper: (#[0-9a-f]{6})", style)[theme]
+    low, high = sorted(TO_XYZ[1] @ linear(colour) for colour in (SHADES[name][theme], paper))
+    assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_dark_forms_keep_the_order_of_lightness():
     light, dark = (np.array([seen(shade[theme])[0] for shade in SHADES.values()]) for theme in (0, 1))
-    assert dark.min() > 40  # a contrast of 3:1 to #14171a
     order = np.argsort(light)
     assert (np.diff(dark[order]) > -1.5).all()  # as near as eight bits allow
     assert all(f"--{name}: {shade[1]};" in palette_css().partition("dark")[2] for name, shade in SHADES.items())

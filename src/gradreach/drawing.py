@@ -48,8 +48,8 @@ Shared = bool | Literal["none", "all", "row", "col"]
 Inches = tuple[float, float]
 PANEL: Inches = (3.6, 2.8)
 """Width and height of a panel in inches: two beside each other fill the width of a text."""
-WIDE: Inches = (4.8, 3.2)
-"""Of a panel that stands alone."""
+WIDE: Inches = (4.4, 3.0)
+"""Of a panel with names in its margin: as wide as a phone shows without making its texts small."""
 
 TIMELESS: Any = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 """What a picture would else say of the day and the version it was made by."""
@@ -202,7 +202,10 @@ def save_figure(
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(size[0] * columns, size[1] * rows))
-        yield list(figure.subplots(rows, columns, sharey=sharey, sharex=sharex, squeeze=False).flat)
+        panels = list(figure.subplots(rows, columns, sharey=sharey, sharex=sharex, squeeze=False).flat)
+        for axes in panels:
+            axes.tick_params(axis="y", labelleft=True)  # a narrow page shows columns below each other
+        yield panels
         for suffix, metadata in TIMELESS.items():
             write_atomically(stem.with_suffix(f".{suffix}"), partial(_save, figure, suffix, metadata))
             figure.set_layout_engine("none")  # the layout is found once and kept

@@ -29,7 +29,7 @@ OFTEN = {
 MORE = {
     "python run.py model=cnn --cfg job": "all settings, and their values",
     "gradreach describe model=cnn": "a run before it is trained",
-    "gradreach --help": "everything done with results",
+    "gradreach --help": "tables, pages, status, sync",
     "python run.py --hydra-help": "Hydra's own flags",
     "conf/, docs/": "what each setting is for, line by line",
 }

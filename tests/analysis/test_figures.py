@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -25,11 +26,13 @@ from gradreach.analysis.figures.common import Point
 from gradreach.analysis.figures.costs import pareto
 from gradreach.analysis.figures.dots import dots
 from gradreach.analysis.figures.labels import spread
+from gradreach.analysis.figures.profiles import relative
 from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import estimate
 from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.tables.specification import Measure
+from gradreach.diagnostics import reach
 from gradreach.drawing import as_svg
 from gradreach.look import display_name, look_of
 from made_up import EPOCHS, results
@@ -126,12 +129,32 @@ def test_means_and_intervals_are_those_of_the_runs(tmp_path):
     assert set(chance.get_ydata()) == {10.0}
 
 
-def test_gradients_are_the_profiles_relative_to_their_largest(tmp_path):
+def test_gradients_are_the_profiles_relative_to_lag_1(tmp_path):
     data = results(models=("lstm",), lengths=(8,))
     start, _ = gradient_by_lag(data, tmp_path / "lag").axes
     (line,) = lines(start, "lstm")
-    np.testing.assert_allclose(line.get_ydata(), 10 ** (-0.1 * np.arange(8)))
+    np.testing.assert_allclose(line.get_ydata(), 10 ** (0.1 - 0.1 * np.arange(8)))
     assert len(lines(start)) == 3 + 1 + 1  # seeds, their median, the line at 1 %
+
+
+def test_reach_is_the_largest_lag_at_which_a_curve_is_not_below_the_line_at_1_per_cent():
+    norms = [0.0, -5.0, -7.5, -7.0, -7.1]  # the largest is at lag 0
+    told = {"layer": "rnn", "direction": "forward", "quantity": "h"}
+    shares = relative(pd.DataFrame({"run": norms}))["run"]
+    assert shares.index[shares >= -2].max() == reach(pd.DataFrame({"lag": range(5), "median": norms, **told})) == 3
+
+
+def test_where_lag_1_is_exactly_zero_a_curve_is_relative_to_its_largest():
+    shares = relative(pd.DataFrame({"run": [-3.0, -np.inf, -1.0], "empty": [-np.inf] * 3}))
+    assert shares["run"].tolist() == [-2, -np.inf, 0]
+
+
+def test_both_panels_of_the_hero_agree_on_where_reach_ends(tmp_path):
+    data = results(models=("lstm",), lengths=(8,))
+    norms, _ = reach_and_score(data, tmp_path / "reach").axes
+    (line,) = (line for line in norms.get_lines() if str(line.get_gid()).startswith("tip: LSTM"))
+    assert line.get_ydata()[1] == 1
+    assert norms.get_ylabel().endswith("÷ that at lag 1")
 
 
 def test_a_run_is_a_dot_at_its_share_of_the_longest_lag_and_lines_have_their_names_beside_them(tmp_path):
@@ -149,9 +172,9 @@ def test_the_heat_map_holds_a_row_a_lag_and_a_column_an_epoch(tmp_path):
     data = results(models=("lstm",), lengths=(8,))
     axes = gradient_through_training(data, tmp_path / "map").axes[0]
     (mesh,) = axes.collections
-    np.testing.assert_allclose(mesh.get_array(), np.tile(-0.1 * np.arange(8)[:, None], EPOCHS + 1))
+    np.testing.assert_allclose(mesh.get_array(), np.tile(0.1 - 0.1 * np.arange(8)[:, None], EPOCHS + 1))
     farthest = [line.get_ydata()[0] for line in axes.get_lines()]
-    assert farthest == [7] * (EPOCHS + 1)  # 10^-0.7 is more than 1 %
+    assert farthest == [7] * (EPOCHS + 1)  # 10^-0.6 is more than 1 %
 
 
 def test_what_states_tell_is_the_mean_over_runs_by_lag_and_by_position(tmp_path):

@@ -67,7 +67,7 @@ def test_figures_are_whole_elements(page):
     """Within HTML a browser forgives much, and draws nothing."""
     figures = re.findall(r"<svg .*?</svg>", page.read_text(encoding="utf-8"), re.DOTALL)
     drawn = [ElementTree.fromstring(figure) for figure in figures]
-    assert len(drawn) == 5  # that of markers, and two of each experiment that has any
+    assert len(drawn) == 7  # that of markers, and three columns of the two figures of each experiment that has any
     assert all(len(list(figure.iter("path"))) > 5 for figure in drawn)
 
 

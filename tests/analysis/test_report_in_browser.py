@@ -61,8 +61,26 @@ def test_it_opens_without_errors_and_without_scrolling_sideways(opened, width, s
     boxes = chrome.execute_script(
         "return [...document.querySelectorAll('figure svg')].map((svg) => svg.getBoundingClientRect().toJSON())"
     )
-    assert len(boxes) == 4
-    assert all(box["width"] > 300 and box["height"] > 200 for box in boxes)
+    assert len(boxes) == 6  # columns of panels
+    assert all(box["width"] > 250 and box["height"] > 180 and box["right"] <= width for box in boxes)
+
+
+def test_on_a_phone_no_figure_is_cut_and_its_texts_are_large_enough_to_read(opened):
+    chrome = opened(390)
+    cut, sizes = chrome.execute_script("""
+        document.querySelectorAll('details').forEach((each) => { each.open = true; });
+        const drawn = [...document.querySelectorAll('.picture svg')].flatMap((svg) => {
+            const box = svg.getBoundingClientRect(), scale = box.width / svg.viewBox.baseVal.width;
+            return [...svg.querySelectorAll('text')].map((text) => {
+                const own = text.getBoundingClientRect();
+                const cut = own.left < box.left - 1.5 || own.right > box.right + 1.5;
+                return [cut ? text.textContent : '', scale * parseFloat(getComputedStyle(text).fontSize)];
+            });
+        });
+        return [drawn.map((each) => each[0]).filter(Boolean), drawn.map((each) => each[1])];
+    """)
+    assert cut == []
+    assert min(sizes) >= 9
 
 
 @pytest.mark.parametrize("width", [1366, 390])

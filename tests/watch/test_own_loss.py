@@ -135,7 +135,7 @@ def test_what_a_step_lacks_is_told_with_what_to_do(module, why, probe):
     with pytest.warns(UserWarning, match="^gradreach: not measured: ") as said:
         Watcher(module, probe).measure("now")
     assert why in str(said[0].message)
-    assert "pass loss=" in str(said[0].message)
+    assert "or loss=, a function (model, probe)" in str(said[0].message)
 
 
 def test_a_loss_that_is_no_number_says_nothing_of_how_it_is_made(probe):

@@ -1,10 +1,11 @@
 """The look and the name of one thing, the same wherever people see it."""
 
 from gradreach.look.colours import SHADES, palette_css
-from gradreach.look.looks import Look, look_of, looks_of
+from gradreach.look.looks import FAMILIES, Look, look_of, looks_of
 from gradreach.look.words import axis_label, display_name, model_of, panel_title, without_unit
 
 __all__ = [
+    "FAMILIES",
     "SHADES",
     "Look",
     "axis_label",

@@ -1,41 +1,48 @@
 """The colours there are: shades of a few hues, each with a lighter form for dark pages.
 
 Hues belong to families: ``r`` recurrent, ``l`` LSTM and ``g`` GRU, ``c`` convolutional, ``s`` linear recurrences and
-state spaces, ``a`` attention, ``d`` networks without memory; ``u`` is for what is not an architecture. The shades were
-found by search: those that meet in a panel differ for normal eyes, in deuteranopia, in grey (``tests/test_look.py``).
+state spaces, ``a`` attention, ``d`` networks without memory; ``u`` is for what is not an architecture, ``n`` for
+numbers. The shades were found by search: each has a contrast of 3:1 to its page, and those that meet in a panel differ
+for normal eyes, in deuteranopia, in grey (``tests/test_look.py``).
 """
 
 SHADES = {
-    "r0": ("#b94604", "#f6793b"),
-    "r1": ("#6d1d24", "#aa5354"),
-    "r2": ("#fb8e40", "#ffd0b3"),
-    "l0": ("#6482a0", "#95b3d3"),
-    "l1": ("#5fd0f5", "#dbf4ff"),
-    "l2": ("#352c48", "#695e7e"),
-    "l3": ("#3ad2fa", "#d8f4ff"),
-    "g0": ("#053ed2", "#7372fe"),
-    "g1": ("#611248", "#9b4b7d"),
-    "g2": ("#ac88cb", "#deb8fe"),
-    "c0": ("#59ab83", "#89dcb2"),
-    "c1": ("#75ca00", "#a6fa48"),
-    "c2": ("#004814", "#407d45"),
-    "s0": ("#e39d00", "#ffd296"),
-    "s1": ("#3f3800", "#756b34"),
-    "s2": ("#9e967b", "#cfc6aa"),
-    "s3": ("#946100", "#cd923b"),
-    "a0": ("#983f5f", "#d17391"),
-    "a1": ("#f970ac", "#febcd5"),
-    "d0": ("#403536", "#746869"),
-    "d1": ("#908d8d", "#c1bdbd"),
-    "u0": ("#72beb2", "#a0ede1"),
-    "u1": ("#1a3e38", "#4d726b"),
-    "u2": ("#ba8855", "#eeb882"),
-    "u3": ("#7b470e", "#b57940"),
-    "u4": ("#895f8e", "#bd90c2"),
+    "r0": ("#b84604", "#feaa88"),
+    "r1": ("#3e0202", "#99554d"),
+    "r2": ("#874551", "#e196a2"),
+    "l0": ("#537f87", "#a7d5de"),
+    "l1": ("#4f7dff", "#ccdcfe"),
+    "l2": ("#19263f", "#61718e"),
+    "l3": ("#0198f9", "#ddedfd"),
+    "g0": ("#3c1ace", "#7f8bff"),
+    "g1": ("#430a3e", "#95598d"),
+    "g2": ("#464784", "#9498dc"),
+    "c0": ("#6aa07a", "#c0fad0"),
+    "c1": ("#18430c", "#65925a"),
+    "c2": ("#01a879", "#a0fed5"),
+    "c3": ("#2a6949", "#7ebd99"),
+    "s0": ("#1f2304", "#676c4b"),
+    "s1": ("#535f01", "#a3b362"),
+    "s2": ("#85796e", "#dccec2"),
+    "s3": ("#c17913", "#fddab7"),
+    "a0": ("#82484e", "#db999f"),
+    "a1": ("#b17a96", "#fcd7e9"),
+    "d0": ("#2b2e36", "#767983"),
+    "d1": ("#575258", "#a8a3a9"),
+    "u0": ("#6085bf", "#c5dcfe"),
+    "u1": ("#072c17", "#53785e"),
+    "u2": ("#9d626f", "#f7b6c3"),
+    "u3": ("#525711", "#a2a967"),
+    "u4": ("#43386c", "#9086c1"),
+    "n0": ("#2f0d5c", "#775eb1"),
+    "n1": ("#494647", "#999596"),
+    "n2": ("#8e4916", "#e89c6c"),
+    "n3": ("#8067cf", "#cfc6fc"),
+    "n4": ("#eb6543", "#fde0d9"),
 }
 """Each shade on paper and on a dark page."""
 
-RAMP = ("#17243f", "#1366a2", "#74767c", "#99884c", "#f6bd48")
+RAMP = tuple(light for name, (light, _) in SHADES.items() if name[0] == "n")
 """For groups that one number tells apart, from small to large: both hue and lightness grow."""
 
 

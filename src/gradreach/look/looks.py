@@ -1,7 +1,7 @@
 """The look of one thing: its colour, dash and marker, the same in every figure, page and dashboard.
 
-The family of a model is its hue, a variant is a shade with a dash and a marker of its own. Tasks, gates,
-stages and a user's own names have hues beside those of the families.
+The family of a model is its hue; a model, and each variant, is a shade with a dash and a marker of its own. Tasks,
+gates, stages and a user's own names have hues beside those of the families.
 """
 
 import re
@@ -17,66 +17,60 @@ Dash = str | tuple[int, tuple[int, ...]]
 Slots = tuple[tuple[str, Dash, str], ...]
 """Shade, dash and marker of a model and of its variants."""
 
-RECURRENT: Slots = (("r0", "-", "o"), ("r1", "--", "P"), ("r2", "-.", "X"))
-LSTM: Slots = (("l0", "-", "s"), ("l1", "--", "D"), ("l2", "-.", "p"), ("l3", (0, (5, 1, 1, 1, 1, 1)), "d"))
-GRU: Slots = (("g0", "-", "^"), ("g1", "--", "v"), ("g2", "-.", ">"))
-CONVOLUTIONAL: Slots = (("c0", "-", "<"), ("c1", "--", "H"), ("c2", "-.", "8"))
-LINEAR: Slots = (("s0", "-", "*"), ("s1", "--", "X"), ("s2", "-.", "d"), ("s3", (0, (5, 1, 1, 1, 1, 1)), "v"))
-ATTENTION: Slots = (("a0", "-", "P"), ("a1", "--", "X"))
-MEMORYLESS: Slots = (("d0", "-", "8"), ("d1", "--", "H"))
-OTHER: Slots = (
-    ("u0", "-", "o"),
-    ("u1", "--", "s"),
-    ("u2", "-.", "^"),
-    ("u3", (0, (5, 1, 1, 1, 1, 1)), "D"),
-    ("u4", (0, (8, 2)), "v"),
-)
-
-DASHES: tuple[Dash, ...] = ("-", "--", "-.", (0, (8, 2)), (0, (1, 1)))
+LONG: Dash = (0, (8, 2))
+DOTTED: Dash = (0, (5, 1, 1, 1, 1, 1))
+DASHES: tuple[Dash, ...] = ("-", "--", "-.", LONG, (0, (1, 1)))
 MARKERS = "oDsvP^X<*>pdH8"
-SPARE = tuple((DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)]) for i in range(len(DASHES) * len(MARKERS)))
-"""Dashes and markers for more series of one family than it has shades: neighbours differ in both."""
 
-FAMILIES: dict[str, dict[str, tuple[Slots, int]]] = {
-    "recurrent": {"rnn": (RECURRENT, 0), "indrnn": (RECURRENT, 1)},
+OTHER: Slots = (("u0", "-", "o"), ("u1", "--", "s"), ("u2", "-.", "^"), ("u3", DOTTED, "D"), ("u4", LONG, "v"))
+
+FAMILIES: dict[str, dict[str, Slots]] = {
+    "recurrent": {
+        "rnn": (("r0", "-", "o"), ("r1", "--", "P"), ("r2", "-.", "X")),
+        "indrnn": (("r2", "-", "p"), ("r0", "--", "D")),
+    },
     "gated": {
-        "lstm": (LSTM, 0),
-        "lstm_coupled": (LSTM, 3),
-        "lstm_as_printed": (LSTM, 3),
-        "gru": (GRU, 0),
-        "gru_as_printed": (GRU, 1),
-        "gated_tanh": (GRU, 2),
+        "lstm": (("l0", "-", "s"), ("l1", "--", "D"), ("l2", "-.", "p"), ("l3", DOTTED, "d")),
+        "lstm_coupled": (("l3", "-", "X"), ("l0", "--", "*")),
+        "lstm_as_printed": (("l3", "--", "P"), ("l1", "-.", "H")),
+        "gru": (("g0", "-", "^"), ("g1", "--", "v"), ("g2", "-.", ">")),
+        "gru_as_printed": (("g1", "-.", "<"), ("g2", LONG, "o")),
+        "gated_tanh": (("g2", "-", "8"), ("g0", "--", "D")),
     },
     "convolutional": {
-        "tcn": (CONVOLUTIONAL, 0),
-        "cnn": (CONVOLUTIONAL, 1),
-        "kim_cnn": (CONVOLUTIONAL, 0),
-        "notes_cnn": (CONVOLUTIONAL, 1),
-        "time_cnn": (CONVOLUTIONAL, 2),
-        "locally_connected": (CONVOLUTIONAL, 0),
+        "tcn": (("c0", "-", "<"), ("c1", "--", "H"), ("c2", "-.", "8")),
+        "cnn": (("c3", "-", "v"), ("c2", "--", "D"), ("c1", "-.", "d")),
+        "kim_cnn": (("c1", "-", "P"), ("c0", "--", "X")),
+        "notes_cnn": (("c2", "-", "*"), ("c3", "--", "p")),
+        "time_cnn": (("c0", "-.", "^"), ("c3", "-.", "o")),
+        "locally_connected": (("c0", LONG, ">"), ("c2", LONG, "s")),
     },
     "linear recurrences": {
-        "mamba": (LINEAR, 0),
-        "deltanet": (LINEAR, 1),
-        "s4d": (LINEAR, 2),
-        "lru": (LINEAR, 3),
-        "mingru": (LINEAR, 2),
-        "minlstm": (LINEAR, 3),
+        "mamba": (("s0", "-", "*"), ("s2", "--", "X")),
+        "deltanet": (("s1", "-", "d"), ("s3", "--", "D")),
+        "lru": (("s3", "-", "v"), ("s1", "--", "^")),
+        "s4d": (("s2", "-", "P"), ("s0", "--", "p")),
+        "mingru": (("s1", "-.", "<"), ("s3", "-.", ">")),
+        "minlstm": (("s0", "-.", "H"), ("s2", "-.", "8")),
     },
-    "attention": {"transformer": (ATTENTION, 0)},
+    "attention": {"transformer": (("a0", "-", "X"), ("a1", "--", "P"))},
     "without memory": {
-        "mlp": (MEMORYLESS, 0),
-        "residual_mlp": (MEMORYLESS, 1),
-        "linear": (MEMORYLESS, 1),
-        "bag": (MEMORYLESS, 0),
-        "fasttext": (MEMORYLESS, 1),
+        "mlp": (("d0", "-", "8"), ("d1", "-.", "o")),
+        "residual_mlp": (("d1", "-", "s"), ("d0", "-.", "v")),
+        "linear": (("d1", "--", "D"), ("d0", LONG, "^")),
+        "bag": (("d0", "--", "H"), ("d1", LONG, "P")),
+        "fasttext": (("d0", DOTTED, "p"), ("d1", DOTTED, "X")),
     },
 }
-"""Models by family, each with the shade that it has itself."""
+"""Models by family: first the look of the model, then those of its variants.
+
+A family has its shades for itself, and of its models each has its markers for itself: whatever its variants are called,
+no two models look alike. Where lines have no markers, shade and dash tell apart.
+"""
 
 VARIANTS = {
     "b=1": 1,
-    "b=3": 2,
+    "b=3": 3,
     "chrono": 2,
     "orthogonal": 1,
     "orthogonal gain 2": 2,
@@ -91,9 +85,9 @@ VARIANTS = {
     "3 to 5 words": 0,
     "1 word": 1,
     "[0, 1]": 0,
-    "[−1, 1]": 2,
+    "[−1, 1]": 1,
 }
-"""By how many shades a variant, or one model's variant, is away from its model; of others their name decides."""
+"""Which look of its model a variant, or one model's variant, has; of others their name decides."""
 
 FIXED: dict[str, tuple[str, Dash, str]] = {
     "before training": ("u1", ":", "s"),
@@ -105,11 +99,11 @@ FIXED: dict[str, tuple[str, Dash, str]] = {
     "output gate": ("u2", "-.", "^"),
     "reset gate": ("u1", "--", "s"),
     "update gate (weighs the old state)": ("u0", "-", "o"),
-    "the notes' tanh'·f": ("u3", (0, (5, 1, 1, 1, 1, 1)), "D"),
+    "the notes' tanh'·f": ("u3", DOTTED, "D"),
 }
 """Stages, gates and quantities, by what they are called."""
 
-_MODELS = {name: (family, *slots) for family, models in FAMILIES.items() for name, slots in models.items()}
+_MODELS = {name: (family, slots) for family, models in FAMILIES.items() for name, slots in models.items()}
 _NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?")
 
 
@@ -154,7 +148,7 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
     >>> looks_of(["lstm", "gru"])["gru"] == looks_of(["gru", "tcn"])["gru"]
     True
     >>> [look.color for look in looks_of(["64", "16"]).values()]
-    ['#f6bd48', '#17243f']
+    ['#eb6543', '#2f0d5c']
     """
     names = list(dict.fromkeys(names))
     if len(names) > 1 and _differ_in_a_number(names):
@@ -170,19 +164,21 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
 def _candidates(name: str) -> Iterator[Look]:
     """Give the looks that a name may have, the best first: enough for any chart."""
     model, variant = model_of(name)
-    family, slots, own = _MODELS[model] if model else ("", OTHER, _hash(name) % len(OTHER))
-    others = len(slots) - 1
-    if model and variant:  # no variant takes the first look of its family
-        away = VARIANTS.get(name, VARIANTS.get(variant, 1 + _hash(variant) % others))
-        own = own if not away else 1 + (max(own, 1) - 1 + away - (own == 0)) % others
-    order = [slots[own], *(slots[1 + i % others] for i in range(own, own + others)), slots[0]]
-    if name in FIXED:
-        order = [FIXED[name]]
-    for turn in range(1 + len(SPARE)):
-        for shade, dash, marker in order:
-            if turn:
-                dash, marker = SPARE[((turn - 1) * len(order) + int(shade[1])) % len(SPARE)]
-            yield Look(display_name(name), SHADES[shade][0], dash, marker, family)
+    family, slots = _MODELS[model] if model else ("", OTHER)
+    own, others = 0 if model else _hash(name) % len(OTHER), len(slots) - 1
+    if model and variant:
+        own = VARIANTS.get(name, VARIANTS.get(variant, 1 + _hash(variant)))
+        own = own if own < len(slots) else 1 + (own - 1) % others
+    order = [*slots[max(own, 1) :], *slots[1 : max(own, 1)]]  # no variant takes the look of its model
+    if not own:
+        order = [slots[0], *order]
+    elif not model:
+        order.append(slots[0])
+    order = [FIXED[name]] if name in FIXED else order
+    markers = MARKERS if name in FIXED or not model else [marker for *_, marker in slots]
+    spare = [(shade, dash, marker) for marker in markers for dash in DASHES for shade, *_ in order]
+    for shade, dash, marker in (*order, *spare):
+        yield Look(display_name(name), SHADES[shade][0], dash, marker, family)
 
 
 def _differ_in_a_number(names: list[str]) -> bool:

@@ -30,7 +30,7 @@ def against_known(
     runs = runs[runs["factor/known"].notna()] if measured in runs else runs.iloc[:0]
     groups = list(runs.groupby("architecture", sort=False))
     look = look_of("after training")
-    with save_figure(stem, size=(6.4, 1.0 + 0.3 * max(len(groups), 1))) as (axes,):
+    with save_figure(stem, size=(4.4, 1.0 + 0.3 * max(len(groups), 1))) as (axes,):
         for at, (name, some) in enumerate(groups):
             off = 100 * (some[measured] / some["factor/known"] - 1).to_numpy(float)
             axes.plot(off, np.full(len(off), at), ".", color=look.color, markersize=4, alpha=0.45)
@@ -47,5 +47,5 @@ def against_known(
         axes.set_yticks(range(len(groups)), [display_name(name) for name, _ in groups])
         axes.set(xlabel="measured factor of one step − known one (%)", ylim=(max(len(groups), 1) - 0.4, -0.6))
         axes.grid(visible=False, axis="y")
-        head(figure_of([axes]), "Factor of one step: how far the measured one is off the known one")
+        head(figure_of([axes]), "Factor of one step: measured against known")
     return figure_of([axes])

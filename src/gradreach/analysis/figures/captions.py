@@ -34,20 +34,22 @@ READING: dict[Callable[..., Any], str] = {
         "it means at least so far."
     ),
     gradient_by_lag: (
-        "The norm of each example's own gradient against lag, steps back from the last one, relative to its largest: left "
+        "The norm of each example's own gradient against lag, steps back from the last one, divided by the norm at lag 1: left "
         "before training, right at the best-validation checkpoint. Thin: the median example of every seed (of more than "
-        "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. Inputs "
-        "where a line is far below 1 % have almost no influence on what is learned at that moment."
+        "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. Reach is the largest lag "
+        "at which a curve is not below the line at 1 %. Where the norm at lag 1 is exactly zero, a curve is divided by its "
+        "largest norm instead. Inputs where a line is far below 1 % have almost no influence on what is learned at that moment."
     ),
     gradient_through_training: (
-        "From left to right training proceeds, from bottom to top lags grow. Bright: the gradient's norm is near "
-        "the largest of its epoch; each step of the scale is a factor of ten; darkest: a millionth or less. A dot: the largest "
-        f"lag with at least 1 %. Hatched: exactly zero, or not measured. Medians over examples and seeds. {ONE_LENGTH}"
+        "From left to right training proceeds, from bottom to top lags grow. Bright: the gradient's norm is that at lag 1 "
+        "(where that is zero, the largest), or more; each step of the scale is a factor of ten; darkest: a millionth or less. "
+        f"A dot: the reach, the largest lag with at least 1 %. Hatched: exactly zero, or not measured. Medians over examples and seeds. {ONE_LENGTH}"
     ),
     reach_and_score: (
-        "Left: the norm of each example's own gradient against lag, steps back from the last one, relative to its largest; "
-        "the median of the seeds' median examples. Right: what each run scored against its reach, the largest lag with at least "
-        "1 % of the norm at lag 1, as a share of the longest lag there is: at 1 the gradient reaches the first step."
+        "Left: the norm of each example's own gradient against lag, steps back from the last one, divided by the norm "
+        "at lag 1 (where that is exactly zero, by its largest); the median of the seeds' median examples. Right: what each run "
+        "scored against its reach, the largest lag at which its own curve is not below the line at 1 %, as a share of the "
+        "longest lag there is: at 1 the gradient reaches the first step."
     ),
     learning_curves: ("Thin: every seed; thick: the median of those that are still running."),
     gates_through_training: (

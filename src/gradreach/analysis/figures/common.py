@@ -30,7 +30,11 @@ LONELY = "h"
 """How a value between two gaps of a curve is drawn: at its size a dot, which nothing else is drawn as."""
 TRAINED = "lengths of training"
 THRESHOLD = "threshold"
-COUNT = 7
+HEAD = "head"
+"""The id of the line above all panels."""
+HEAD_HEIGHT = 0.25
+"""Of that line, in inches."""
+COUNT = 7.5
 """The size in points of counts that stand above points, and of nothing else."""
 STAGES = {"start": "before training", "end": "after training"}
 FEW = 10
@@ -244,8 +248,9 @@ def of_one_length(runs: pd.DataFrame, seq_len: int | None) -> tuple[pd.DataFrame
 def head(figure: Figure, text: str) -> None:
     """Put a line above all panels that says what they show, and make room for it."""
     if text:
-        figure.set_figheight(figure.get_figheight() + 0.25)
-        figure.suptitle(text[0].upper() + text[1:] if text[0].isascii() else text, fontsize=10, fontweight="bold")
+        figure.set_figheight(figure.get_figheight() + HEAD_HEIGHT)
+        text = text[0].upper() + text[1:] if text[0].isascii() else text
+        figure.suptitle(text, fontsize=10, fontweight="bold").set_gid(HEAD)
 
 
 Threshold = float | Mapping[str, float] | None

@@ -32,7 +32,7 @@ def decoding_by_lag(results: Results, stem: Path, *, panels: str = "task") -> Fi
         panels: what makes a row.
     """
     contents = panels_of(results.runs, panels)
-    with save_figure(stem, len(contents), 2, sharex=False, sharey=True, size=(PANEL[0] + 1, PANEL[1])) as drawn:
+    with save_figure(stem, len(contents), 2, sharex=False, sharey=True, size=(PANEL[0] + 0.8, PANEL[1])) as drawn:
         for row, (title, runs) in enumerate(contents):
             inputs, target = drawn[2 * row : 2 * row + 2]
             told = by_run(results.decoding, list(runs["run_id"]))

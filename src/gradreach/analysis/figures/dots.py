@@ -46,7 +46,7 @@ def dots(
     places = [place for place in dict.fromkeys([*order, *runs[by].dropna()]) if (runs[by] == place).any()]
     kinds = list(runs[beside].dropna().unique())
     height = 0.9 + len(places) * max(0.3, 0.17 * len(kinds))
-    with save_figure(stem, size=(6.4, height)) as (axes,):
+    with save_figure(stem, size=(4.4, height)) as (axes,):
         looks = looks_of(map(str, kinds if len(kinds) > 1 else places))
         for i, kind in enumerate(kinds):
             if len(kinds) > 1:

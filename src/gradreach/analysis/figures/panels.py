@@ -10,7 +10,7 @@ from gradreach.analysis.figures.common import Series, series_of
 from gradreach.analysis.naming import plain
 from gradreach.analysis.order import in_order
 from gradreach.drawing import PANEL, WIDE, Inches
-from gradreach.look import model_of, panel_title
+from gradreach.look import FAMILIES, model_of, panel_title
 
 MOST = 5
 """This many series stand in one panel."""
@@ -41,7 +41,7 @@ class Layout:
     @property
     def size(self) -> Inches:
         """How large each of this many panels side by side is: readable, with a margin for names."""
-        return {1: (WIDE[0] + 1, WIDE[1]), 2: (PANEL[0] + 0.8, PANEL[1])}.get(self.columns, (3.4, 2.8))
+        return {1: WIDE, 2: (PANEL[0] + 0.8, PANEL[1])}.get(self.columns, (3.4, 2.8))
 
     def fill(self, drawn: Sequence[Axes]) -> Iterator[tuple[Axes, Panel]]:
         """Give each panel its title, and take away those of which there are no runs, unless there are none at all."""
@@ -79,21 +79,24 @@ def layout(runs: pd.DataFrame, key: str | None, by: str) -> Layout:
 def split(series: Mapping[Hashable, Series]) -> list[dict[Hashable, Series]]:
     """Return series in parts of at most five: families stay together, and share a part where both fit.
 
+    One that is too large for a part shares none with those before it. Recurrent and gated come first: hues of recurrent
+    models and of linear recurrences are too near for the colour-blind to fill a panel together.
+
     >>> from gradreach.look import look_of
     >>> names = ["gru", "lstm", "lstm b=1", "lstm chrono", "rnn", "tcn"]
     >>> [list(part) for part in split({name: Series(look_of(name), name) for name in names})]
-    [['gru', 'lstm', 'lstm b=1', 'lstm chrono'], ['rnn', 'tcn']]
+    [['rnn', 'gru', 'lstm', 'lstm b=1', 'lstm chrono'], ['tcn']]
     """
     if len(series) <= MOST:
         return [dict(series)]
-    families: dict[str, list[Hashable]] = {}
+    families: dict[str, list[Hashable]] = {family: [] for family in (*FAMILIES, "")}
     for key, each in series.items():
         families.setdefault(each.look.family, []).append(key)
     parts: list[list[Hashable]] = []
     for keys in families.values():
-        whole = [keys] if len(keys) <= MOST else _by_model(keys)
+        whole, first = ([keys], 0) if len(keys) <= MOST else (_by_model(keys), len(parts))
         for some in (group[i : i + MOST] for group in whole for i in range(0, len(group), MOST)):
-            room = next((part for part in parts if len(part) + len(some) <= MOST), None)
+            room = next((part for part in parts[first:] if len(part) + len(some) <= MOST), None)
             room.extend(some) if room is not None else parts.append(list(some))
     return [{key: series[key] for key in part} for part in parts]
 

@@ -48,8 +48,8 @@ def gradient_by_lag(
 ) -> Figure:
     """Draw gradient norm against lag: before training on the left, after it on the right, a row for each panel.
 
-    A thin line is the median example of a seed, a thick one the median of the seeds; each relative to its largest norm.
-    Of more than 20 seeds a band shows the middle 80 %. The line at 1 % is where reach ends.
+    A thin line is the median example of a seed, a thick one the median of the seeds, relative to the norm at lag 1.
+    Of more than 20 seeds a band shows the middle 80 %. Reach is the largest lag that is not below the line at 1 %.
 
     Args:
         results: what is drawn.
@@ -76,11 +76,12 @@ def gradient_by_lag(
                 if runs["seq_len"].notna().any():
                     annotate(axes, int(runs["seq_len"].max()))
                 axes.set_title(f"{title}, {name}" if title else name)
-            drawn[2 * row].set_ylabel(f"‖dL/d{quantity}‖ relative to its largest")
+            drawn[2 * row].set_ylabel(f"‖dL/d{quantity}‖ ÷ that at lag 1")
         for axes in drawn[-2:]:
             axes.set_xlabel("lag (steps back from the last one)")
         smallest = min(0.001, *(axes.dataLim.minposy for axes in drawn))
-        drawn[0].set(ylim=(max(FLOOR, smallest / 2), 3), yscale="log")
+        largest = max(1.0, *(axes.dataLim.y1 for axes in drawn))
+        drawn[0].set(ylim=(max(FLOOR, smallest / 2), 3 * largest), yscale="log")
         head(figure_of(drawn), f"Gradient w.r.t. the {GRADIENT_BY.get(quantity, quantity)}, against lag")
         label_lines(figure_of(drawn))
     return figure_of(drawn)
@@ -94,9 +95,9 @@ def gradient_through_training(
     by: str = "architecture",
     seq_len: int | None = None,
 ) -> Figure:
-    """Draw a heat map of lag × epoch for each architecture: the gradient norm relative to the largest of that epoch.
+    """Draw a heat map of lag × epoch for each architecture: the gradient norm relative to that at lag 1.
 
-    The median over seeds of the median examples. Bright is large; a dot stands at the largest lag with at
+    The median over seeds of the median examples. Bright is large; a dot stands at the reach, the largest lag with at
     least 1 %; what is exactly zero, or no number, is hatched. Needs ``diagnostics.profile=1``.
 
     Args:
@@ -127,7 +128,7 @@ def gradient_through_training(
         if mesh is not None:
             shown = [axes for axes in drawn if axes.figure is not None]
             bar = figure_of(drawn).colorbar(mesh, ax=shown, aspect=40, shrink=0.9)
-            bar.set_label(f"log10 ‖dL/d{quantity}‖ relative to its largest")
+            bar.set_label(f"log10 ‖dL/d{quantity}‖ ÷ that at lag 1")
     return figure_of(drawn)
 
 
@@ -143,7 +144,7 @@ def matrix(data: pd.DataFrame, run_ids: list[str], stage: str) -> pd.DataFrame:
 
 
 def by_epoch(data: pd.DataFrame, run_ids: list[str]) -> pd.DataFrame:
-    """Return log10 of the norm relative to the largest of its epoch: a row a lag, a column an epoch, over all seeds."""
+    """Return log10 of the norm relative to that at lag 1: a row a lag, a column an epoch, over all seeds."""
     columns = {}
     for stage in map(str, data["stage"].unique()):
         curves = matrix(data, run_ids, stage)
@@ -153,8 +154,12 @@ def by_epoch(data: pd.DataFrame, run_ids: list[str]) -> pd.DataFrame:
 
 
 def relative(curves: pd.DataFrame) -> pd.DataFrame:
-    """Return log10 norms relative to the largest finite one of each column."""
-    return curves - curves.replace([np.inf, -np.inf], np.nan).max()
+    """Return log10 norms relative to that at lag 1 of each column, so that 1 % is the threshold of reach.
+
+    Where the norm at lag 1 is exactly zero, or no number, they are relative to the largest finite one.
+    """
+    finite = curves.replace([np.inf, -np.inf], np.nan)
+    return curves - finite.reindex([1]).iloc[0].fillna(finite.max())
 
 
 def draw_seeds(axes: Axes, curves: pd.DataFrame, series: Series, alpha: float = 1) -> None:

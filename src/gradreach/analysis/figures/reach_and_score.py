@@ -51,7 +51,7 @@ def reach_and_score(
 ) -> Figure:
     """Draw gradient norm against lag at one length, and beside it reach ÷ (length − 1) against a score, a dot a run.
 
-    Left, the median of the seeds' median examples, relative to its largest. Right, all lengths: the longer, the larger.
+    Left, the median of the seeds' median examples, relative to that at lag 1. Right, all lengths: larger if longer.
 
     Args:
         results: what is drawn.
@@ -66,7 +66,7 @@ def reach_and_score(
     groups = series_of(runs, by)
     with save_figure(stem, 1, 2, sharex=False, sharey=False, size=SIZE) as (left, right):
         draw_norms(left, results.curves(quantity), some, by, stage, groups)
-        left.set(ylabel=f"‖dL/d{quantity}‖ ÷ its largest", xlabel="lag (steps back from the last one)")
+        left.set(ylabel=f"‖dL/d{quantity}‖ ÷ that at lag 1", xlabel="lag (steps back from the last one)")
         length = f", {number(some['seq_len'].max(), 'g')} steps" if some["seq_len"].notna().any() else ""
         left.set_title(f"Gradient {STAGES[stage]}{length}")
         draw_runs(right, results.finished, f"gradient/{stage}/{quantity}.reach", by, measure, groups)
@@ -90,6 +90,7 @@ def draw_norms(
     axes.set(yscale="log", ylim=(LOWEST, 3))
     axes.axhline(0.01, color=INK, linewidth=0.8, label=ONE_PER_CENT)
     left: dict[float, Series] = {}
+    largest = 1.0
     for key, series in groups.items():
         some = runs[runs[by] == key]
         curves = matrix(data, list(some["run_id"]), stage)
@@ -97,6 +98,7 @@ def draw_norms(
             continue
         lags, middle = curves.index.to_numpy(float), np.median(10.0 ** relative(curves).to_numpy(float), 1)
         middle[(middle == 0) | ~np.isfinite(middle)] = np.nan
+        largest = max(largest, np.nanmax(middle, initial=0))
         shown = lags[middle >= LOWEST]
         gone = len(shown) and shown.max() < lags.max()
         if gone:
@@ -105,6 +107,7 @@ def draw_norms(
         line = draw_curve(axes, lags, middle, label, color=look.color)
         line.set(linestyle=look.linestyle, alpha=opacity(some))
         tell(line, f"{look.name}: the median of {curves.shape[1]} seeds")
+    axes.set_ylim(top=3 * largest)
     if runs["seq_len"].notna().any():
         axes.set_xlim(0, runs["seq_len"].max() - 1)
     name_where_they_leave(axes, left)

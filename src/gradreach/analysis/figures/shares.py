@@ -34,12 +34,12 @@ def gate_shares(
     """
     runs = results.finished
     groups = list(runs.groupby(by, sort=False))
-    size = (3.6, 0.8 + 0.32 * max(len(groups), 1))
+    size = (4.4, 1.0 + 0.32 * max(len(groups), 1))
     with save_figure(stem, len(gates), len(STAGES), sharex=True, sharey=True, size=size) as drawn:
         for row, (gate, name) in enumerate(gates.items()):
             for column, (stage, when) in enumerate(STAGES.items()):
                 axes = drawn[row * len(STAGES) + column]
-                axes.set_title(f"{name}, {when}")
+                axes.set_title(f"{name},\n{when}")
                 for at, (key, some) in enumerate(groups):
                     shares = {
                         part: float(Measure(f"gradient/{stage}/gate_{gate}.{part}", part).values(some).mean())

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from gradreach.analysis.figures.common import TIP
+from gradreach.analysis.figures.common import HEAD, HEAD_HEIGHT, TIP
+from gradreach.analysis.pages.report.columns import POINTS, columns_of, keys_of
 from gradreach.drawing import INK, as_svg
 from gradreach.look import SHADES
 
@@ -33,7 +34,7 @@ REFERENCE = re.compile(r'(?<=href="#)[^"]+|(?<=url\(#)[^)]+')
 class Drawing:
     """A figure for the inside of an HTML page.
 
-    - ``svg``: the element.
+    - ``svg``: the elements, one for each column of panels and one for each key.
     - ``shared``: what it refers to, by ids that are the same where the content is: markers, clip paths.
     """
 
@@ -56,7 +57,7 @@ class Sheet:
 
 
 def inline_svg(figure: Figure, label: str, numbers: Mapping[str, int] | None = None) -> Drawing:
-    """Return a figure as an ``<svg>`` element for the inside of an HTML page.
+    """Return a figure as ``<svg>`` elements, one a column, for the inside of an HTML page; before them its head.
 
     Args:
         figure: what was drawn.
@@ -65,13 +66,38 @@ def inline_svg(figure: Figure, label: str, numbers: Mapping[str, int] | None = N
     """
     root = ElementTree.fromstring(as_svg(figure))
     shared: dict[str, str] = {}
-    inside = "".join(_markup(child, shared, numbers or {}) for child in root)
-    width, height = root.attrib["viewBox"].split()[2:]
-    head = (
-        f'<svg role="group" aria-label="{html.escape(label)}" viewBox="0 0 {width} {height}" '
-        f'style="--width:{float(width):.0f}">'
-    )
-    return Drawing(f"{head}{inside}</svg>", shared)
+    height = float(root.attrib["viewBox"].split()[3])
+    parts = {
+        node.get("id", ""): _markup(node, shared, numbers or {}) for child in root for node in _parts(child, shared)
+    }
+    title = figure.get_suptitle()
+    top = POINTS * HEAD_HEIGHT if title else 0
+    found = [f'<p class="above">{html.escape(title)}</p>'] if title else []
+    columns, keys = columns_of(figure), keys_of(figure)
+    drawn = [
+        (
+            "".join(parts.pop(f"axes_{i + 1}", "") for i in column.axes),
+            (column.left, top, column.right - column.left, height - top),
+        )
+        for column in columns
+    ]
+    drawn += [(parts.pop(f"legend_{i + 1}", ""), box) for i, box in enumerate(keys)]
+    rest = "".join(parts.values())  # belongs to no panel: stands with the last
+    for i, (inside, (x, y, width, tall)) in enumerate(drawn):
+        inside += rest if i == len(columns) - 1 else ""
+        found.append(
+            f'<svg role="group" aria-label="{html.escape(label)}" '
+            f'viewBox="{x:.0f} {y:.0f} {width:.0f} {tall:.0f}" style="--width:{width:.0f}">{inside}</svg>'
+        )
+    return Drawing("".join(found), shared)
+
+
+def _parts(node: ElementTree.Element, shared: dict[str, str]) -> Iterator[ElementTree.Element]:
+    """Give the panels of a figure and what stands beside them, but not its head."""
+    if node.tag == f"{SPACE}defs":
+        _markup(node, shared, {})
+    elif node.tag == f"{SPACE}g":
+        yield from (child for child in node if child.get("id") != HEAD)
 
 
 def share(drawings: Sequence[Drawing]) -> Sheet:

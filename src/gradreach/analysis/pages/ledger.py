@@ -17,8 +17,8 @@ from gradreach.run_table.columns import csv
 
 LONGEST = 120
 """Characters of an answer that a line has room for; in place of a longer one, made of the parts, stands the state."""
-READING = f"""{LEGEND}: one sign a part, in brackets where settings differ; ◌×9: nine parts. Key number
-[interval at the part's level]: of the first part refuted, else supported; of its settings the one nearest its
+READING = f"""{LEGEND}: one sign a part, in brackets where settings differ; ◌×9: nine parts. The key number, with
+its interval at the part's level, is of the first part refuted, else supported; of its settings the one nearest its
 threshold. Pilot seeds (below 100) decide nothing."""
 HEAD = f"""# Results
 

@@ -199,7 +199,8 @@ def effect(run: RunConfig) -> str:
     model = resolve(run.model.target)
     arguments = inspect.signature(model).bind_partial(**run.model.arguments())
     arguments.apply_defaults()
-    trainer = {key: value for key, value in run.trainer if key not in ("checkpoint_seconds", "keep_checkpoint")}
+    kept = ("checkpoint_seconds", "keep_checkpoint", "keep_weights")
+    trainer = {key: value for key, value in run.trainer if key not in kept}
     task = run.task.make()
     parts = [model, arguments.arguments, run.model.ends(), run.model.name, type(task), vars(task), run.task.name]
     parts += [dict(run.optimizer), trainer, dict(run.diagnostics), run.seed]

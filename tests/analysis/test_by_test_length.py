@@ -130,7 +130,7 @@ def test_figures_have_it_as_an_axis_and_shade_the_lengths_of_training(train, sha
     )
     (axes,) = picture.axes
     lines = {line.get_label(): line for line in axes.get_lines()}
-    np.testing.assert_allclose(lines["transformer"].get_ydata(), [79.7, 59.7, 19.7])
+    np.testing.assert_allclose(lines["Transformer"].get_ydata(), [79.7, 59.7, 19.7])
     if train is None:
         assert lines[TRAINED].get_xdata() == [20, 20]
     else:
@@ -144,7 +144,7 @@ def test_reach_by_length_is_compared_with_the_whole_sequence(tmp_path):
     reach = Measure("gradient/end/x.reach", "reach (steps)")
     picture = metric_against(results().along(["test_length"]), tmp_path / "a", x="test_length", measure=reach)
     lines = {line.get_label(): line for line in picture.axes[0].get_lines()}
-    assert [*lines["the whole sequence"].get_ydata()] == [*lines["gru"].get_ydata()] == [19, 39, 79]
+    assert [*lines["the whole sequence"].get_ydata()] == [*lines["GRU"].get_ydata()] == [19, 39, 79]
     both = half_life_and_reach(results().along(["test_length"]), tmp_path / "b", x="test_length", stages=("end",))
     assert "the whole sequence" in {line.get_label() for line in both.axes[1].get_lines()}
 

@@ -257,7 +257,7 @@ def test_an_unknown_experiment_has_no_sweep_file():
 
 def test_a_sweep_file_that_is_there_is_not_overwritten(tmp_path):
     (tmp_path / "sweep_centre.yaml").write_text("mine")
-    with pytest.raises(ConfigError, match=r"sweep_centre\.yaml: is there already"):
+    with pytest.raises(ConfigError, match=r"sweep_centre\.yaml: already exists"):
         wandb_sweep("padding", PROJECT / "conf", tmp_path / "sweep.yaml")
     assert [path.name for path in tmp_path.iterdir()] == ["sweep_centre.yaml"]
     wandb_sweep("padding", PROJECT / "conf", tmp_path / "other.yaml")

@@ -288,7 +288,7 @@ def test_what_is_not_used_is_no_part_of_the_identity(configured):
         ),
         (
             "optimizer.schedule=cosine optimizer.patience=5",
-            "optimizer.patience=5, optimizer.schedule=cosine: nothing waits",
+            "optimizer.patience=5, optimizer.schedule=cosine: only schedule=plateau uses it",
         ),
         ("optimizer.schedule=plateau optimizer.factor=1", "optimizer.factor=1: must be less than 1"),
         ("optimizer.schedule=plateau optimizer.patience=0", "optimizer.patience=0: must be greater than 0"),

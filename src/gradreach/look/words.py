@@ -159,5 +159,6 @@ def panel_title(key: str, value: str) -> str:
     try:
         float(value.replace("−", "-"))
     except ValueError:
-        return display_name(value)
+        if value != "–":
+            return display_name(value)
     return f"{without_unit(axis_label(key))} {value}"

@@ -82,6 +82,7 @@ def split(series: Mapping[Hashable, Series]) -> list[dict[Hashable, Series]]:
     One that is too large for a part shares none with those before it. Recurrent and gated come first: hues of recurrent
     models and of linear recurrences are too near for the colour-blind to fill a panel together.
 
+    >>> from gradreach.analysis.figures.common import Series
     >>> from gradreach.look import look_of
     >>> names = ["gru", "lstm", "lstm b=1", "lstm chrono", "rnn", "tcn"]
     >>> [list(part) for part in split({name: Series(look_of(name), name) for name in names})]

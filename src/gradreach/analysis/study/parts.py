@@ -47,7 +47,7 @@ class Threshold(NamedTuple):
         'below 1.2e−05'
         """
         tiny = 0 < abs(self.at) < TINY
-        return str(self._replace(at=float(f"{self.at:.1e}")) if tiny else self)
+        return str(self._replace(at=round(self.at, 1 - math.floor(math.log10(abs(self.at))))) if tiny else self)
 
     def judge(self, effect: Effect) -> tuple[State, str]:
         """Return what the whole interval says, and why it says nothing where that is so."""

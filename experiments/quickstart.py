@@ -4,13 +4,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from gradreach.study import Answer, Results, Study, computed, display_name, figure, measure, number, table
+from gradreach.study import CONFIRMATORY, Answer, Results, Study, computed, display_name, figure, measure, number, table
 
 START, REACH = "gradient/start/x.reach", "gradient/end/x.reach"
 LEARNED = 90
 """Per cent of the test that are right where a network has learned the cue."""
-DECISIVE = 100
-"""Seeds from here on decide claims; those below are pilots."""
 
 
 def reaches_cue(runs: pd.DataFrame, reach: str = REACH) -> pd.Series:
@@ -37,7 +35,7 @@ def agreement(results: Results) -> str:
         f"{', '.join(counted)}."
     )
     seeds = runs["seed"].nunique()
-    pilots = "pilot " if (runs["seed"] < DECISIVE).all() else ""
+    pilots = "pilot " if (runs["seed"] < CONFIRMATORY).all() else ""
     return " ".join(filter(None, (said, _exceptions(runs[~agree]), f"{seeds} {pilots}seed{'s' * (seeds != 1)}.")))
 
 

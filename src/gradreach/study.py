@@ -26,8 +26,10 @@ from gradreach.analysis.study.times import time_ratio
 from gradreach.analysis.study.value import share, value
 from gradreach.look import display_name
 from gradreach.rounding import number
+from gradreach.run_table.committed import CONFIRMATORY
 
 __all__ = [
+    "CONFIRMATORY",
     "Answer",
     "Claim",
     "Effect",

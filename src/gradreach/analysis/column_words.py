@@ -92,7 +92,6 @@ METRICS: dict[str, tuple[str, str, int, Best]] = {
     "f1": ("macro F1", "%", 1, "max"),
     "balanced_accuracy": ("balanced accuracy", "%", 1, "max"),
 }
-CLASS_SCORES = ("f1", "balanced_accuracy")
 FACTS = {
     "parameters": Column("parameters", digits=0),
     "multiply_adds": Column("multiply-adds", digits=0),

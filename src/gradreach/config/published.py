@@ -119,10 +119,15 @@ class Cell(Settings):
         return half_digit(self.published)
 
     @property
+    def is_accuracy(self) -> bool:
+        """Whether it is a share of right answers: such intervals are judged in points, and end where shares do."""
+        return "accuracy" in self.metric
+
+    @property
     def allowed(self) -> float:
         """How far from its middle an interval may reach for "within" to be said."""
         points = POINTS / 100 * self.scale
-        most = points if "accuracy" in self.metric else SHARE * abs(self.value - (self.chance or 0.0))
+        most = points if self.is_accuracy else SHARE * abs(self.value - (self.chance or 0.0))
         return min(most, self.widest or most)
 
     @property

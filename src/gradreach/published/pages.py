@@ -127,7 +127,7 @@ def ours_text(cell: Cell, outcome: Outcome) -> str:
     if math.isnan(outcome.ours):
         return ""
     bounds = (outcome.low, outcome.high)
-    if "accuracy" in cell.metric:
+    if cell.is_accuracy:
         bounds = (max(outcome.low, cell.ours(0)), min(outcome.high, cell.ours(1)))
     low, mean, high = (_like(cell, value) for value in (bounds[0], outcome.ours, bounds[1]))
     return mean if math.isnan(outcome.low) or outcome.low == outcome.high else f"{mean} [{low}, {high}]"

@@ -251,7 +251,7 @@ def export(
     """Write runs, profiles, histories, what states tell, or which tests are right into a file; see docs/results.md."""
     from gradreach.errors import advise
     from gradreach.run_table.load import load_runs
-    from gradreach.run_table.measurements import load_decoding, load_examples, load_history, write_table
+    from gradreach.run_table.measurements import load_decoding, load_examples, load_history, write_frame
     from gradreach.run_table.profiles import load_profiles
 
     records = _records(source)
@@ -269,7 +269,7 @@ def export(
             hint = "name an experiment, for what is committed of it"
             raise ConfigError(results_dir / "runs", allowed=none_there, hint=hint)
         advise(f"{what}: no {long.value} of its runs; the file has a head and no rows" if frame.empty else None)
-    write_table(to, frame)
+    write_frame(to, frame)
     print(f"{to}: {len(frame)} rows, {frame.shape[1]} columns")
 
 

@@ -18,7 +18,6 @@ from gradreach.run_table.committed import read_runs, write_runs
 from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import bits_of, load_decoding, load_examples, load_history, write_long
 from gradreach.run_table.profiles import load_profiles
-from gradreach.system.files import digest
 from made_up import decoding
 from project import PROJECT
 
@@ -170,8 +169,7 @@ def test_who_is_right_where_is_the_same_from_records_and_from_what_is_committed(
 def test_an_example_that_was_flipped_by_hand_is_refused(tmp_path):
     folder, i = tmp_path / "named", f"{1:016x}"
     rows = pd.DataFrame({"run_id": [i], "n": [8], "right": ["f0"]})
-    write_long(folder / "examples.csv", rows)
-    checksums = {"examples.csv": digest(folder / "examples.csv")}
+    checksums = {"examples.csv": write_long(folder / "examples.csv", rows)}
     (folder / "summary.json").write_text(json.dumps({"checksums": checksums}))
     runs = pd.DataFrame({"run_id": [i], "status": ["finished"]})
     pd.testing.assert_frame_equal(load_examples(runs, "named", tmp_path), rows)

@@ -15,7 +15,7 @@ from gradreach.published.outcomes import LEVEL, Outcome
 from gradreach.published.papers import FIRST_SEED
 from gradreach.rounding import number
 from gradreach.run_table.columns import csv
-from gradreach.run_table.committed import run_table, stored_cells
+from gradreach.run_table.committed import RUNS, run_table, stored_cells
 from gradreach.run_table.seal import sealed
 
 KINDS = ("within", "off by", "too wide to tell", "not comparable", "not run")
@@ -38,7 +38,7 @@ def files(found: Found, results_dir: Path) -> dict[str, str]:
     if found.runs is not None:
         once = {name: cell for name, cell in stored_cells(path).items() if name != "rule"}
         code = found.runs if not found.runs["code"].isna().all() else found.runs.drop(columns="code")
-        made["runs.csv"] = sealed(code, once)
+        made[RUNS] = sealed(code, once)
     return made
 
 

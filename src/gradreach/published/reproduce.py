@@ -16,6 +16,8 @@ from gradreach.published.draws import draw
 from gradreach.published.pages import NONE_YET, cheapest_of, counts, files, overview, table
 from gradreach.published.papers import Redone, load, papers
 from gradreach.rounding import number
+from gradreach.run_table.committed import RESTORE
+from gradreach.run_table.compressed import read_table, stored_at, write_table
 from gradreach.system.files import write_text
 
 CONF = Path("conf")
@@ -86,7 +88,7 @@ def _environment() -> dict[str, str]:
 def write(found: Found, results_dir: Path) -> None:
     """Write the files of a paper."""
     for name, text in files(found, results_dir).items():
-        write_text(results_dir / "published" / found.redone.name / name, text)
+        write_table(results_dir / "published" / found.redone.name / name, text)
 
 
 def write_overview(everything: Sequence[Found], results_dir: Path) -> None:
@@ -121,7 +123,8 @@ def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
         own, made = folder / found.redone.name, files(found, results_dir)
         for name, text in made.items():
             lines += _unlike(own / name, text)
-        others = {path.name for path in own.iterdir()} - made.keys() - KEPT if own.is_dir() else set()
+        there = {path.name.removesuffix(".gz") for path in own.iterdir()} if own.is_dir() else set()
+        others = there - made.keys() - KEPT
         lines += [f"{own / name}: no longer produced: delete it" for name in others if not name.startswith(".")]
     known = {found.redone.name for found in everything} | RESERVED
     strays = [path for path in folder.iterdir() if path.is_dir() and path.name not in known] if folder.is_dir() else []
@@ -130,9 +133,10 @@ def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
 
 
 def _unlike(path: Path, made: str) -> list[str]:
+    path = stored_at(path)
     if not path.is_file():
         return [f"{path}: absent"]
-    return [] if path.read_bytes() == made.encode() else [f"{path}: not what the records give"]
+    return [] if read_table(path, RESTORE) == made.encode() else [f"{path}: not what the records give"]
 
 
 def is_kept(results_dir: Path, conf_dir: Path = CONF) -> bool:

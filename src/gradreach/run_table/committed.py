@@ -1,4 +1,4 @@
-"""``results/<experiment>/runs.csv``: the plan of a sweep, and the state of its runs; sealed by a checksum."""
+"""``results/<experiment>/runs.csv`` or ``.csv.gz``: the plan of a sweep and the state of its runs, with a checksum."""
 
 import hashlib
 import io
@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from csv import DictReader, reader
 from datetime import date
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,22 @@ from gradreach.run_table.columns import (
     read_csv,
     setting,
 )
+from gradreach.run_table.compressed import open_table, read_table, stored_at, tables_named, write_table
 from gradreach.run_table.seal import check_seal, has_seal, sealed
-from gradreach.system.files import write_text
 from gradreach.system.provenance import code_digest
 
+RUNS = "runs.csv"
 RESTORE = "restore it, or delete it and sweep again: runs that have a record are not done again"
 
 
 def run_table(results_dir: Path, experiment: str) -> Path:
-    """Return where an experiment's compact run table stands."""
-    return results_dir / experiment / "runs.csv"
+    """Return where an experiment's run table stands, or would stand."""
+    return stored_at(results_dir / experiment / RUNS)
+
+
+def run_tables(results_dir: Path) -> list[Path]:
+    """Return the run tables of all experiments, by name."""
+    return tables_named(results_dir, RUNS)
 
 
 CONFIRMATORY = 100
@@ -120,8 +127,8 @@ def sweep_digest(name: str, conf_dir: Path = Path("conf")) -> str | None:
 
 def stored_cells(path: Path) -> dict[str, str]:
     """Return what a run table says once: the digest of its sweep, and what is stored of the rule of its verdict."""
-    with path.open(encoding="utf-8", newline="") as file:
-        first = next(DictReader(file), {})
+    with open_table(path, RESTORE) as file, TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        first = next(DictReader(text), {})
     return {name: first[name] for name in ONCE if first.get(name)}
 
 
@@ -152,7 +159,8 @@ def write_runs(path: Path, runs: pd.DataFrame, once: Mapping[str, str] | None = 
     """
     if "code" in runs and runs["code"].isna().all():
         runs = runs.drop(columns="code")
-    write_text(path, sealed(runs, {name: once[name] for name in ONCE if once and name in once}))
+    text = sealed(runs, {name: once[name] for name in ONCE if once and name in once})
+    write_table(path, text)
 
 
 def read_runs(path: Path) -> pd.DataFrame:
@@ -191,8 +199,8 @@ def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
     Raises:
         ConfigError: as ``read_runs``.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        head = next(reader(file), [])
+    with open_table(path, RESTORE) as file, TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        head = next(reader(text), [])
     frame = _read(path, [name for name in names if name in head or name == "run_id"])
     absent = pd.Series(pd.NA, index=frame.index, dtype=object)
     return pd.DataFrame({name: _read_column(name, frame.get(name, absent)) for name in names})
@@ -207,7 +215,7 @@ def rows_of(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read columns of a run table, or all, and see that it is one."""
-    data = path.read_bytes()
+    data = read_table(path, RESTORE)
     _check_seal(path, data)
     try:
         frame = read_csv(

@@ -12,7 +12,8 @@ import pandas as pd
 
 from gradreach.errors import ConfigError, advise
 from gradreach.records import SETTLED
-from gradreach.run_table.committed import read_columns, read_runs, rows_of, run_table
+from gradreach.run_table.committed import RESTORE, read_columns, read_runs, rows_of, run_table, run_tables
+from gradreach.run_table.compressed import read_table
 from gradreach.system.provenance import code_digest
 
 ENDED = (*SETTLED, "failed")
@@ -72,7 +73,7 @@ def committed_runs(results_dir: Path, experiment: str | None = None) -> pd.DataF
         ConfigError: the table of the experiment cannot be used. One of several is left out with a note.
     """
     if experiment is None:
-        tables = {path: _columns(path) for path in sorted(results_dir.glob("*/runs.csv"))}
+        tables = {path: _columns(path) for path in run_tables(results_dir)}
     else:
         path = run_table(results_dir, experiment)
         tables = {path: _read(path) if path.is_file() else None}
@@ -94,8 +95,8 @@ def committed_note(results_dir: Path, run_id: str) -> str | None:
     """Say that a single run, which is done here for its record, is committed; None where this code committed none."""
     if (results_dir / "runs" / run_id / "record.json").exists():
         return None
-    for path in sorted(results_dir.glob("*/runs.csv")):
-        if run_id.encode() in path.read_bytes() and (rows := _columns(path)) is not None:
+    for path in run_tables(results_dir):
+        if run_id.encode() in read_table(path, RESTORE) and (rows := _columns(path)) is not None:
             mine = rows[(rows["run_id"] == run_id) & (rows["code"] == code_digest()) & rows["status"].isin(ENDED)]
             if len(mine):
                 return f"this run is committed in {path}, made by this code ({mine['status'].iloc[0]}); done here too"

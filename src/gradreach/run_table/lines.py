@@ -19,8 +19,9 @@ from filelock import FileLock
 from pyarrow.csv import WriteOptions, write_csv
 
 from gradreach.records import Fingerprint, trace
+from gradreach.run_table.compressed import open_table, stored_at, write_table_by
 from gradreach.run_table.index import settled_before
-from gradreach.system.files import write_atomically, write_text
+from gradreach.system.files import write_text
 
 OPTIONS = WriteOptions(include_header=False, quoting_style="none", batch_size=16384)
 BLOCK = 1 << 23
@@ -49,10 +50,10 @@ def write_lines(
     rows_of: Callable[[Sequence[str]], Iterable[pa.Table]],
     state: Path | None,
 ) -> str:
-    """Write the rows of runs, and return the SHA-256 of the file.
+    """Write the rows of runs, and return the SHA-256 of the CSV.
 
     Args:
-        path: where.
+        path: where; it is compressed if it is large.
         columns: of the file, ``run_id`` among them.
         wanted: of which runs, in their order, and when their files were last written.
         rows_of: reads the rows of some runs, in blocks; those of a run stand together.
@@ -68,7 +69,7 @@ def write_lines(
         path.parent.mkdir(parents=True, exist_ok=True)
         places: dict[str, Place] = {}
         if known is not None:
-            places = _unchanged(known, wanted, files.enter_context(path.open("rb")), len(head))
+            places = _unchanged(known, wanted, files.enter_context(open_table(stored_at(path))), len(head))
         new = files.enter_context(tempfile.TemporaryFile(dir=path.parent))
         for table in rows_of([run_id for run_id in wanted if run_id not in places]):
             places |= _appended(new, table.select(columns))
@@ -81,11 +82,11 @@ def write_lines(
                 sha256.update(data)
                 file.write(data)
 
-        write_atomically(path, write)
+        written = write_table_by(path, write)
         if state is not None:
             found = [each if max(each) < before else () for each in wanted.values()]
             runs = list(zip(wanted, found, [place.size for place in content], strict=True))
-            body = json.dumps({"file": trace(path), "sha256": sha256.hexdigest(), "runs": runs})
+            body = json.dumps({"file": trace(written), "sha256": sha256.hexdigest(), "runs": runs})
             with suppress(OSError):
                 write_text(state, f"{_checksum(body)}\n{body}")
         return sha256.hexdigest()
@@ -118,7 +119,7 @@ def _known(state: Path, path: Path) -> Known | None:
     if checksum != _checksum(body):
         return None
     told = json.loads(body)
-    if tuple(told["file"]) != trace(path):
+    if tuple(told["file"]) != trace(stored_at(path)):
         return None
     return Known(told["sha256"], {run_id: (tuple(found), size) for run_id, found, size in told["runs"]})
 

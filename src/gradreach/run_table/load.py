@@ -13,7 +13,7 @@ import pyarrow as pa
 from gradreach.errors import ConfigError
 from gradreach.records import RecordStore
 from gradreach.run_table.columns import AXES, GROUPS, MISSING, as_frame, frame_of, packed, row
-from gradreach.run_table.committed import planned_ids, read_runs, rows_of, run_table
+from gradreach.run_table.committed import planned_ids, read_runs, rows_of, run_table, run_tables
 from gradreach.run_table.index import rows_of_runs
 from gradreach.run_table.join import join, rows_beside
 from gradreach.run_table.sources import Source, local
@@ -47,7 +47,7 @@ def load_runs(
         folder = Path(what)
     store = source or local(folder)
     raw = recorded(store, store.run_ids())
-    tables = sorted(folder.glob("*/runs.csv")) if source is None else []
+    tables = run_tables(folder) if source is None else []
     if len(raw):
         runs = frame_of(raw)
         joined = list(rows_beside(runs, tables))
@@ -56,7 +56,7 @@ def load_runs(
         hint = "'python run.py tracking=online' makes some"
         raise ConfigError("--source", allowed="holds no run that gradreach made", hint=hint)
     if not tables:
-        known = [path.parent.name for path in Path(results_dir).glob("*/runs.csv")]
+        known = [path.parent.name for path in run_tables(Path(results_dir))]
         if what is not None and not folder.is_dir() and known:
             neither = "neither an experiment that has runs nor a folder of results"
             raise ConfigError(what, allowed=neither, choices=known)

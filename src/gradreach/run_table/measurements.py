@@ -19,9 +19,10 @@ from pyarrow.csv import write_csv
 from gradreach.errors import ConfigError, advise
 from gradreach.records import RecordStore
 from gradreach.run_table.columns import MISSING, csv, read_csv
+from gradreach.run_table.compressed import read_table, stored_at, table_digest, write_table_by
 from gradreach.run_table.lines import OPTIONS
 from gradreach.run_table.sources import Source, local
-from gradreach.system.files import digest, write_atomically, write_text
+from gradreach.system.files import write_atomically, write_text
 
 LABELS = ("run_id", "stage", "layer", "direction", "quantity")
 NUMBERS: dict[str, Any] = {"lag": np.int32, "q10": float, "median": float, "q90": float, "n": np.int32}
@@ -193,36 +194,40 @@ def together(raw: pd.DataFrame, committed: pd.DataFrame, run_ids: Sequence[str])
     return whole.sort_values("run_id", key=lambda column: column.map(rank), kind="stable", ignore_index=True)
 
 
-def write_long(path: Path, frame: pd.DataFrame) -> None:
+def write_long(path: Path, frame: pd.DataFrame) -> str:
+    """Write a table beside an experiment's run table, compressed if it is large, and return the SHA-256 of its CSV."""
+    return table_digest(write_table_by(path, lambda file: _write_lines(file, frame)))
+
+
+def _write_lines(file: BinaryIO, frame: pd.DataFrame) -> None:
     """Write millions of lines of CSV in seconds."""
-
-    def into(file: BinaryIO) -> None:
-        file.write((",".join(map(str, frame)) + "\n").encode())
-        for start in range(0, len(frame), AT_ONCE):  # or all of it would stand in memory twice
-            write_csv(Table.from_pandas(frame.iloc[start : start + AT_ONCE], preserve_index=False), file, OPTIONS)
-
-    write_atomically(path, into)
+    file.write((",".join(map(str, frame)) + "\n").encode())
+    for start in range(0, len(frame), AT_ONCE):  # or all of it would stand in memory twice
+        write_csv(Table.from_pandas(frame.iloc[start : start + AT_ONCE], preserve_index=False), file, OPTIONS)
 
 
-def write_table(path: Path, frame: pd.DataFrame) -> None:
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
     """Write any frame as Parquet or CSV, by the ending of the name.
 
     Raises:
         ConfigError: the name ends otherwise, or nothing can be written there.
     """
     try:
-        _write_table(path, frame)
+        _write_frame(path, frame)
     except OSError as error:
         refused = f"cannot be written ({error.strerror})"
         raise ConfigError(path, allowed=refused, hint="choose another place") from None
 
 
-def _write_table(path: Path, frame: pd.DataFrame) -> None:
+def _write_frame(path: Path, frame: pd.DataFrame) -> None:
     if path.suffix == ".parquet":
         texts = {name: "string" for name in frame if is_string_dtype(frame[name].dtype)}
         write_atomically(path, lambda file: frame.astype(texts).to_parquet(file, index=False))
     elif path.suffix == ".csv":
-        write_long(path, frame) if {"lag", "quantity"} <= set(frame) else write_text(path, csv(frame))
+        if {"lag", "quantity"} <= set(frame):
+            write_atomically(path, lambda file: _write_lines(file, frame))
+        else:
+            write_text(path, csv(frame))
     else:
         raise ConfigError(path, allowed="must end in .parquet or .csv")
 
@@ -239,13 +244,16 @@ def committed_rows(
         ConfigError: it was changed by hand, cannot be read, lacks columns, or is gone.
     """
     told = stored_digests(path.parent).get(path.name)
+    path = stored_at(path)
     if told is not None and not path.exists():
         missing = "is missing and cannot be rebuilt: there are no raw runs"
         raise ConfigError(path, allowed=missing, hint=RESTORE)
-    if told is not None and path.exists() and digest(path) != told:
+    if told is not None and path.exists() and table_digest(path) != told:
         changed = "changed after it was written (checksum mismatch in summary.json)"
         raise ConfigError(path, allowed=changed, hint=RESTORE)
-    committed = _parse(path, path, known) if path.exists() else pd.DataFrame(columns=columns)
+    committed = (
+        _parse(io.BytesIO(read_table(path, RESTORE)), path, known) if path.exists() else pd.DataFrame(columns=columns)
+    )
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
         committed.insert(3, "direction", "forward")
     lacking = [name for name in columns if name not in committed]
@@ -256,7 +264,9 @@ def committed_rows(
     return committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
 
 
-def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] = MappingProxyType({})) -> pd.DataFrame:
+def _parse(
+    file: io.BytesIO | io.StringIO, name: Path | str, known: Mapping[str, Any] = MappingProxyType({})
+) -> pd.DataFrame:
     """Read what we wrote; errors call it by its name. Columns are numbers unless their kind is known.
 
     Raises:

@@ -25,7 +25,6 @@ from gradreach.run_table.measurements import (
     write_long,
 )
 from gradreach.run_table.sources import Source, local
-from gradreach.system.files import digest
 
 KINDS: dict[str, Any] = {"stage": str, "layer": str, "quantity": str, **NUMBERS}
 """Of the columns of a profile; without ``direction`` before bidirectional layers were told apart."""
@@ -108,7 +107,7 @@ def write_profiles(
     results_dir: Path,
     source: Source | None = None,
 ) -> str:
-    """Write the profiles of finished runs, as ``load_profiles`` returns them, and return the SHA-256 of the file.
+    """Write the profiles of finished runs, as ``load_profiles`` returns them, and return the SHA-256 of the CSV.
 
     Of records here the lines of runs that have not changed are taken from the file that stands there.
     """
@@ -120,8 +119,7 @@ def write_profiles(
                 index_of(store) / "lines" / f"{experiment}.json" if path.parent == results_dir / experiment else None
             )
             return write_lines(path, PROFILE, found, lambda some: _rows(store, some), known)
-    write_long(path, load_profiles(runs, experiment, results_dir, source))
-    return digest(path)
+    return write_long(path, load_profiles(runs, experiment, results_dir, source))
 
 
 def _finished(runs: pd.DataFrame) -> list[str]:

@@ -104,12 +104,11 @@ def lockable(folder: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, which may be larger than memory."""
+def digest(file: BinaryIO) -> str:
+    """Return the SHA-256 of what an open file has left, which may be larger than memory."""
     found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
+    while block := file.read(1 << 20):
+        found.update(block)
     return found.hexdigest()
 
 

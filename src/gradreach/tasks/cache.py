@@ -205,7 +205,8 @@ def _code() -> list[str]:
 
 @lru_cache(maxsize=256)
 def _file_hash(path: Path, size: int, changed: int) -> str:
-    return digest(path)
+    with path.open("rb") as file:
+        return digest(file)
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None, patience: float = 2.0) -> Iterator[Item]:

@@ -1,6 +1,5 @@
 """Rebuild everything under ``results/<experiment>/`` from records, without training."""
 
-import filecmp
 import json
 from functools import partial
 from pathlib import Path
@@ -26,21 +25,25 @@ from gradreach.errors import ConfigError, advise
 from gradreach.records import RecordStore
 from gradreach.run_table.columns import csv
 from gradreach.run_table.committed import (
+    RESTORE,
+    RUNS,
     is_published,
     is_quick,
     outdated,
     run_table,
+    run_tables,
     stored_cells,
     stored_plan,
     sweep_name,
     write_runs,
 )
+from gradreach.run_table.compressed import read_table
 from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_decoding, load_examples, load_history, write_long
 from gradreach.run_table.profiles import load_curves, load_profiles, write_profiles
 from gradreach.run_table.sources import Source
 from gradreach.run_table.times import read_times, times_table, write_times
-from gradreach.system.files import digest, write_text
+from gradreach.system.files import write_text
 
 
 def build(
@@ -75,7 +78,8 @@ def build(
     everything = load_runs(name, results_dir, source)
     study = load_study(name, experiments_dir, everything)
     folder = (into or results_dir) / name
-    write_runs(folder / "runs.csv", everything, stored_cells(plan))
+    write_runs(folder / RUNS, everything, stored_cells(plan))
+    plan = run_table(results_dir, name)
     advise(outdated(plan))
     stored = stored_plan(plan)
     seeds = planned_seeds(everything["seed"], stored)
@@ -120,8 +124,7 @@ def build(
         if results.asked(table) and table == "profiles":
             checksums[path.name] = write_profiles(path, shown, name, results_dir, source)
         elif results.asked(table):
-            write_long(path, getattr(results, table))
-            checksums[path.name] = digest(path)
+            checksums[path.name] = write_long(path, getattr(results, table))
     told = summary(built, checksums)
     if into is None:
         _remove_former(folder, set(told["files"]))
@@ -159,7 +162,7 @@ def built_experiments(results_dir: Path) -> list[str]:
     Raises:
         ConfigError: there are none.
     """
-    names = sorted(path.parent.name for path in results_dir.glob("*/runs.csv"))
+    names = [path.parent.name for path in run_tables(results_dir)]
     if not names:
         where = results_dir.resolve()
         if RecordStore(results_dir / "runs").run_ids():
@@ -171,13 +174,17 @@ def built_experiments(results_dir: Path) -> list[str]:
 
 
 def differences(there: Path, made: Path) -> list[str]:
-    """Compare what stands there with what was made, byte for byte."""
+    """Compare what stands there with what was made, byte for byte; of a compressed table its CSV."""
     old, new = ({path.name for path in folder.iterdir()} if folder.is_dir() else set() for folder in (there, made))
-    changed = [name for name in old & new if not filecmp.cmp(there / name, made / name, shallow=False)]
+    changed = [name for name in old & new if _content(there / name) != _content(made / name)]
     lines = [f"{there / name}: not what the records give" for name in changed]
     lines += [f"{there / name}: absent" for name in new - old]
     lines += [f"{there / name}: no longer produced: delete it" for name in old - new]
     return sorted(lines)
+
+
+def _content(path: Path) -> bytes:
+    return read_table(path, RESTORE) if path.suffix == ".gz" else path.read_bytes()
 
 
 def check_metrics(study: Study, runs: pd.DataFrame) -> None:

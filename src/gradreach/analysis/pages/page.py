@@ -15,6 +15,7 @@ from gradreach.analysis.tables.formats import markdown, without_tags
 from gradreach.analysis.tables.layout import View, by_quantity
 from gradreach.analysis.tables.specification import Table
 from gradreach.rounding import number
+from gradreach.run_table.compressed import stored_at
 
 RATES = "rates"
 """The table of learning rates, which stands last."""
@@ -161,7 +162,8 @@ def _method(built: Built) -> Iterator[str]:
         *(table for table in LONG if built.results.asked(table)),
         *["times"] * bool(len(built.results.times)),
     ]
-    files = " and ".join(f"[{table}.csv]({table}.csv)" for table in made_of)
+    names = [stored_at(built.folder / f"{table}.csv").name for table in made_of]
+    files = " and ".join(f"[{name}]({name})" for name in names)
     yield (
         f"The sweep is `python run.py -m experiment={built.name}`; this page is made of {files} by "
         f"`gradreach tables {built.name}`."

@@ -18,6 +18,8 @@ from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.tables.layout import View, head_of
 from gradreach.analysis.tables.specification import Table
 from gradreach.rounding import number
+from gradreach.run_table.committed import RUNS
+from gradreach.run_table.compressed import stored_at
 
 STATES = ("finished", "diverged", "failed", "interrupted", "running", "missing")
 AXES = ("task", "model", "seq_len", "kernel_size", "seed")
@@ -95,6 +97,7 @@ class Section:
     - ``revisions``: the commits that made them.
     - ``method``: what was swept and what was held fixed, by setting.
     - ``grids``, ``pictures``: its tables and figures.
+    - ``run_table``: the name of the file with all its runs.
     - ``runs``: the ids of its runs, as short as tells them apart; cells and points name runs by their place here.
     - ``contests``: tasks at which it compares several models.
     """
@@ -113,6 +116,7 @@ class Section:
     method: dict[str, str]
     grids: list[Grid]
     pictures: list[Picture]
+    run_table: str
     runs: list[str]
     contests: list[Contest]
 
@@ -147,6 +151,7 @@ def section_of(built: Built) -> Section:
         method(runs),
         [as_grid(view, numbers) for view in built.views],
         sorted(pictures, key=lambda picture: picture.name != HERO),
+        stored_at(built.folder / RUNS).name,
         shortened(ids),
         contests(built.name, built.study.of_chosen(built.results)) if scores(built.views) else [],
     )

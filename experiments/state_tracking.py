@@ -1,10 +1,10 @@
 """Which recurrences track a state, and is it the range of their eigenvalues that decides?"""
 
-from typing import Any
+from functools import partial
 
 import pandas as pd
 
-from gradreach.study import Answer, Claim, Quantity, Study, column, figure, measure, table, value
+from gradreach.study import Answer, Claim, Quantity, Study, column, figure, measure, share, table
 
 RANGES = {"positive": "[0, 1]", "signed": "[−1, 1]"}
 SWITCHED = ("mamba", "deltanet", "mingru")
@@ -12,8 +12,8 @@ SWITCHED = ("mamba", "deltanet", "mingru")
 WORDS = {"mamba": "Mamba", "deltanet": "DeltaNet"}
 GATED = {"lstm": "an LSTM", "gru": "a GRU"}
 TRAINED, BEYOND, FAR, LONG = 20, 40, 80, 160
-LEARNED = 0.6
-"""Of the test at lengths of training so much must be right for a network to be asked what it does beyond."""
+RIGHT = 0.75
+"""Half way from chance to all: a scaled accuracy of .5, where the source has 1.000."""
 
 
 def names(runs: pd.DataFrame) -> pd.Series:
@@ -23,14 +23,14 @@ def names(runs: pd.DataFrame) -> pd.Series:
     return runs["model"].where(~runs["model"].isin(SWITCHED), runs["model"] + " " + ranges)
 
 
-def learned(runs: pd.DataFrame) -> pd.Series:
-    """Return the accuracy of each run at the lengths of training."""
-    return runs["test/accuracy"]
+def counts(runs: pd.DataFrame, length: int) -> pd.Series:
+    """Return which runs are right at a length."""
+    return (runs[f"test/accuracy/{length}"] > RIGHT).astype(float)
 
 
-def right(name: str, length: int, **conditions: Any) -> Quantity:
-    """Return how much of parity a network gets right at a length."""
-    return value("test/accuracy", name, where={"task": "parity", "test_length": length}, **conditions)
+def seeds(name: str, length: int) -> Quantity:
+    """Return the share of seeds at which a network is right about parity at a length."""
+    return share(f"counts_{length}", name, where={"task": "parity"})
 
 
 STUDY = Study(
@@ -42,7 +42,16 @@ STUDY = Study(
     ),
     answer=Answer("Not decided yet: pilot seeds only.", "8 open"),
     architecture=names,
-    derive={"learned": column(learned, "accuracy at the lengths of training", "%", best="max")},
+    derive={
+        f"counts_{length}": column(
+            partial(counts, length=length),
+            f"runs with more than {100 * RIGHT:g} % right at {length} steps",
+            "%",
+            0,
+            "max",
+        )
+        for length in (BEYOND, FAR, LONG)
+    },
     claim=Claim(
         "No recurrence with eigenvalues in [0, 1] counts parity beyond the lengths of training; with [−1, 1] the same one does.",
         id="C20",
@@ -56,22 +65,28 @@ STUDY = Study(
         expect_source="R. Grazzi et al. 2025, table 3; Y. Sarrof et al. 2024 (theorem); G. Delétang et al. 2023, table 2",
         parts={
             **{
-                f"{words} with [0, 1], where it has learned short strings, is right in less than 60 % at twice the length": right(
-                    f"{name} [0, 1]", BEYOND, needs=("learned", LEARNED)
-                ).below(60)
+                f"{words} with [0, 1] is right at twice the length in fewer than half of the seeds": seeds(
+                    f"{name} [0, 1]", BEYOND
+                ).below(50)
                 for name, words in WORDS.items()
             },
             **{
-                f"{words} with [−1, 1] is right at twice the length": right(f"{name} [−1, 1]", BEYOND).above(75)
+                f"{words} with [−1, 1] is right at twice the length in more than half of the seeds": seeds(
+                    f"{name} [−1, 1]", BEYOND
+                ).above(50)
                 for name, words in WORDS.items()
             },
             **{
-                f"{words} is right at eight times the length": right(name, LONG).above(75)
+                f"{words} is right at eight times the length in more than half of the seeds": seeds(name, LONG).above(
+                    50
+                )
                 for name, words in GATED.items()
             },
         },
         asides={
-            f"{words} with [−1, 1] is right at four times the length": right(f"{name} [−1, 1]", FAR).above(75)
+            f"{words} with [−1, 1] is right at four times the length in more than half of the seeds": seeds(
+                f"{name} [−1, 1]", FAR
+            ).above(50)
             for name, words in WORDS.items()
         },
     ),
@@ -98,15 +113,18 @@ STUDY = Study(
         "No part compares two architectures.",
         "Not equal: Mamba and DeltaNet see four steps at once by a convolution, and keep 512 and 128 numbers where an LSTM keeps 32 "
         "and a GRU 16; a Transformer has two layers, and answers from the mean of all steps, the source's from the last.",
-        "LSTM and GRU are asked at eight times the length, Mamba and DeltaNet at twice; runs with [0, 1] count where short strings "
-        "were learned, all others always. A part speaks of its own network only.",
-        "Right means more than 75 %, half way from chance to all: a scaled accuracy of .5, where the source has 1.000. How "
-        "far the trained network counts is a question of training; four times the length is an aside.",
-        f"A network with [0, 1] counts where more than {100 * LEARNED:g} % are right at lengths of training, which short strings "
-        "alone can give: one that has learned nothing is not a sign of what it cannot. If none has learned, the part stays open.",
+        "LSTM and GRU are asked at eight times the length, Mamba and DeltaNet at twice. A part speaks of its own network only.",
+        f"A run is right at a length with more than {100 * RIGHT:g} %, half way from chance to all: a scaled accuracy of .5, where the "
+        "source has 1.000. How far the trained network counts is a question of training; four times the length is an aside.",
+        "With [0, 1] a network may fail for lack of training, and pilots knew little more than half of the strings of training lengths: "
+        "what says that the range decides is the same network with [−1, 1], of the same size, seeds and budget.",
         "One width, not one size: numbers of parameters differ more than tenfold between networks, as the table of sizes says.",
         "The theorem is of one layer's recurrence in finite precision; a network can memorize short strings.",
         "minGRU, RNN and Transformer are shown and not judged, as are modular arithmetic and cycle navigation.",
         "Cycle navigation of five places needs more than −1: rotations, which one reflection a step does not give.",
+    ],
+    changed=[
+        "Mean accuracies were compared, which are near 50 or near 100 % and not near normal; and a network with [0, 1] counted only where "
+        "it had learned short strings, so that one seed that had not left its part open. Seeds that are right are counted now.",
     ],
 )

@@ -18,6 +18,8 @@ from gradreach.analysis.tables.specification import Measure, possible
 from gradreach.errors import ConfigError, advise
 from gradreach.rounding import number
 
+BEFORE = "gradient/start/"
+"""What is measured before training: a run that diverges later has measured it all the same."""
 Beside = Mapping[str, "Quantity | Callable[[Results], Any]"]
 """What stands in brackets beside a number, by what it is called: a quantity, or a function of the results."""
 
@@ -91,7 +93,8 @@ class OfRuns(Quantity):
         """Return a row a run of one side: its seed, where it stands in ``over``, its value, and whether it counts.
 
         A seed of which a run is still to come does not count yet. A run that failed has no value, and so its seed has
-        none; one that lacks what it ``needs`` does not count.
+        none; one that diverged counts as the worst there is of what is measured after; one that lacks what it ``needs`` does
+        not count.
         """
         meant, results = self._meant(side), self._along(results)
         has(results.runs, self.metric)
@@ -100,7 +103,8 @@ class OfRuns(Quantity):
         runs = runs[~runs["seed"].isin(runs.loc[runs["status"].isin(PENDING), "seed"])]
         column = results.column(self.metric)
         measure = Measure(self.metric, "", scale=column.scale, needs=self.needs or column.needs)
-        values = np.where(runs["status"] == "diverged", column.worst, measure.values(runs))
+        worst = (runs["status"] == "diverged") & (not self.metric.startswith(BEFORE))
+        values = np.where(worst, column.worst, measure.values(runs))
         values = np.where(runs["status"] == "failed", math.nan, values)
         return runs.assign(value=values, counts=measure.counts(runs) | (runs["status"] != "finished"))
 

@@ -198,8 +198,7 @@ STUDY = Study(
         ),
         (
             "On recall the plan finds only large effects: whether a few seeds fail to solve it matters more than what the "
-            "claim is about. By gradreach decide C4 the hidden state's part would need more than 400 seeds, the cell's 177: with "
-            "24 expect both to stay open."
+            "claim is about. By gradreach decide C4 both parts would need more than 400 seeds: with 24 expect both to stay open."
         ),
         "A mean over lags hides that h tells more at some and c at others: they are listed beside the part.",
     ],

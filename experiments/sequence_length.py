@@ -114,7 +114,7 @@ STUDY = Study(
         ),
         (
             "Seeds were planned by pilots: 10 decide most parts, 21 that of forget bias 1 on MNIST, so MNIST has 24 and the "
-            "others 12. A GRU on MNIST would need about 95, as its loss is near 10 points: expect that part to stay open. "
+            "others 12. A GRU on MNIST would need 70 to 100, as its loss is near 10 points: expect that part to stay open. "
             "RNN, CNN and TCN have three seeds: they are shown, not judged."
         ),
         "Only the two ends are compared; a network may fall and rise again in between.",

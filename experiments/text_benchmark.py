@@ -49,7 +49,7 @@ STUDY = Study(
         "Questions (TREC) and sentences of film reviews (SST-2, MR): is a network that sees several words at once better than "
         "the same network over single words? And where do recurrent networks stand, and a bag of embeddings?"
     ),
-    answer=Answer("Not decided yet: nothing compared so far.", "6 open"),
+    answer=Answer("Not decided yet: pilot seeds only.", "6 open"),
     architecture=names,
     derive={"corpus": lambda runs: runs["task"].map(CORPORA)},
     choose="optimizer.lr",

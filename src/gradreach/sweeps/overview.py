@@ -103,26 +103,27 @@ def _standing(name: str, overrides: Sequence[str], conf_dir: Path) -> tuple[pd.D
     by now, all of them are left to do.
     """
     path = run_table(Path(str(OmegaConf.select(OmegaConf.load(conf_dir / "config.yaml"), "results_dir"))), name)
-    if not overrides and path.is_file() and _is_of_this_sweep(path, name, conf_dir):
+    if not overrides and path.is_file() and (current := _is_current(path, name, conf_dir)) is not None:
         runs, known = _from_plan(path)
         if runs["cost"].notna().all():
-            return (runs if _is_current(path, name, conf_dir) else runs.assign(status=MISSING)), known
+            return (runs if current else runs.assign(status=MISSING)), known
     return standing(planned([f"experiment={name}", *overrides], conf_dir))
 
 
-def _is_of_this_sweep(path: Path, name: str, conf_dir: Path) -> bool:
-    return stored_cells(path).get("sweep") in {sweep_digest(name, conf_dir)} - {None}
+def _is_current(path: Path, name: str, conf_dir: Path) -> bool | None:
+    """Return whether a run table holds the runs that would be planned now; None where it is of another sweep.
 
-
-def _is_current(path: Path, name: str, conf_dir: Path) -> bool:
-    """Return whether a run table of this sweep holds what would be planned now: one run of each choice of files.
-
-    Settings of those files, and how runs are identified, may have changed since it was planned.
+    It is of another too where it has another number of runs: that of a pilot has some of the seeds. Settings of the
+    chosen files, and how runs are identified, may have changed since it was planned: one run of each choice tells.
     """
+    if stored_cells(path).get("sweep") not in {sweep_digest(name, conf_dir)} - {None}:
+        return None
+    known = set(planned_ids(path))
     with composing([name], conf_dir) as (jobs, compose):
+        if len(jobs) != len(known):
+            return None
         chosen = {tuple(text for text in job if text.partition("=")[0] in GROUP_NAMES): job for job in reversed(jobs)}
-        run_ids = {parse(plain(compose(job)))[0].run_id for job in chosen.values()}
-    return run_ids <= set(planned_ids(path))
+        return {parse(plain(compose(job)))[0].run_id for job in chosen.values()} <= known
 
 
 def _from_plan(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -5,8 +5,11 @@ from typing import Any
 
 from gradreach.config import OptimizerSettings, RunConfig, RunEnvironment, TrainerSettings
 from gradreach.run_state import Run
+from gradreach.run_table.committed import run_tables
 
 PROJECT = Path(__file__).resolve().parent.parent
+COMMITTED = [path.parent.name for path in run_tables(PROJECT / "results")]
+"""Sweeps whose run tables are committed."""
 SMALL = ["trainer.epochs=2", "model.width=4", "diagnostics.examples=4"]
 
 

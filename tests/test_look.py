@@ -17,7 +17,7 @@ from gradreach.look.colours import RAMP
 from gradreach.look.looks import FAMILIES, FIXED, VARIANTS
 from gradreach.look.words import ALIASES, MODELS, TASKS, model_of
 from gradreach.run_table.load import load_runs
-from project import PROJECT
+from project import COMMITTED, PROJECT
 
 APART = 20
 """CIEDE2000, under simulated deuteranopia (Machado 2009)."""
@@ -109,9 +109,9 @@ def test_no_two_models_share_a_look_nor_does_a_variant_have_that_of_another_mode
 @pytest.mark.slow
 def test_no_two_models_of_committed_studies_share_a_look():
     names = set()
-    for path in sorted((PROJECT / "results").glob("*/runs.csv")):
-        runs = load_runs(path.parent.name, PROJECT / "results")
-        names |= set(load_study(path.parent.name, PROJECT / "experiments", runs).prepare(runs)["architecture"])
+    for name in COMMITTED:
+        runs = load_runs(name, PROJECT / "results")
+        names |= set(load_study(name, PROJECT / "experiments", runs).prepare(runs)["architecture"])
     assert len(names) > 50
     assert not alike(
         filter(lambda name: model_of(name)[0], names), lambda look: (look.color, look.linestyle, look.marker)
@@ -119,7 +119,7 @@ def test_no_two_models_of_committed_studies_share_a_look():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [path.parent.name for path in sorted((PROJECT / "results").glob("*/runs.csv"))])
+@pytest.mark.parametrize("name", COMMITTED)
 def test_charts_of_committed_studies_are_listed(name):
     """Each chart whose lines or points are architectures; those of rows have names beside them."""
     runs = load_runs(name, PROJECT / "results")

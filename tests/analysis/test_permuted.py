@@ -23,7 +23,7 @@ from gradreach.analysis.study.study_files import known_studies, load_study
 from gradreach.run_table.columns import GROUPS
 from gradreach.run_table.load import load_runs
 from gradreach.study import Claim, Study, compare
-from project import PROJECT
+from project import COMMITTED, PROJECT
 
 ROUNDS = 20
 KNOWN = ("run_id", "status", "model", "task", "seq_len", "kernel_size", "seed", "architecture", "metric", "chance")
@@ -37,7 +37,7 @@ def declared(name):
     return study, {words: part for words, part in compared.items() if part.quantity.outcome != "fixed"}  # arithmetic
 
 
-RUN = [name for name in known_studies(PROJECT / "experiments") if (PROJECT / "results" / name / "runs.csv").exists()]
+RUN = [name for name in known_studies(PROJECT / "experiments") if name in COMMITTED]
 NAMES = [name for name in RUN if declared(name)[1]]
 
 

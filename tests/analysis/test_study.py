@@ -136,10 +136,12 @@ def test_a_seed_counts_whole_or_not_at_all_and_one_that_is_left_out_is_told(quan
 
 
 def test_a_run_that_diverged_leaves_its_seed_out_where_no_end_is_worse():
-    frame = runs(**{"gradient/start/h.decay": 0.5})
+    frame = runs(**{"gradient/start/h.decay": 0.5, "gradient/end/h.decay": 0.5})
     frame.loc[(frame[list(RUN)] == pd.Series(RUN)).all(axis=1), "status"] = "diverged"
-    decay = value("gradient/start/h.decay", LSTM, over="seq_len").of(results(frame))
-    assert (decay.n, decay.absent) == (4, 1)
+    after = value("gradient/end/h.decay", LSTM, over="seq_len").of(results(frame))
+    assert (after.n, after.absent) == (4, 1)
+    before = value("gradient/start/h.decay", LSTM, over="seq_len").of(results(frame))
+    assert (before.n, before.absent) == (5, 0)  # it was measured before anything could diverge
     assert value("test/accuracy", LSTM, over="seq_len").of(results(frame)).absent == 0  # it counts as the worst
 
 

@@ -13,7 +13,7 @@ from gradreach.analysis.study.parts import Part, leaves_of
 from gradreach.analysis.study.study_files import known_studies, load_study
 from gradreach.run_table.load import load_runs
 from gradreach.study import Claim, Study, compare, share, value
-from project import PROJECT
+from project import COMMITTED, PROJECT
 
 pytestmark = pytest.mark.slow
 LOOKS = [12, 18, 24]
@@ -24,7 +24,7 @@ def used(outcome):
     found = set()
     for name in known_studies(PROJECT / "experiments"):
         study = load_study(name, PROJECT / "experiments")
-        if not (PROJECT / "results" / name / "runs.csv").is_file() or study.claim is None:
+        if name not in COMMITTED or study.claim is None:
             continue
         results = Results(study.prepare(load_runs(name, PROJECT / "results")), derived=study.columns)
         looks = looks_at(study, results, range(100, 100 + (study.looks or [12])[-1]))

@@ -177,6 +177,15 @@ def test_a_plan_of_this_sweep_is_read_and_runs_of_another_identity_are_left_to_d
     assert len(composed) == 2
 
 
+def test_the_table_of_a_pilot_is_not_taken_for_the_plan(project):
+    conf = project / "conf"
+    jobs = planned(["one", "seed=0"], conf)
+    write_plan(jobs[0].environment, [job.run for job in jobs])
+    for job in jobs:
+        write(job, "finished", seconds=3600.0, multiply_adds=job.cost // job.run.trainer.epochs)
+    assert overview(["one"], [], conf).iloc[0][["planned", "done", "left", "unknown"]].tolist() == [4, 2, 2, 0]
+
+
 def test_a_study_that_cannot_be_planned_stops_no_other(project, capsys):
     (project / "conf/experiment/one.yaml").write_text(
         "# @package _global_\nexperiment: one\nhydra: {sweeper: {params: {seed: '-1,0'}}}\n"

@@ -118,7 +118,7 @@ DAMAGES = {
     "half": (lambda path: path.write_bytes(path.read_bytes()[:1000]), "cannot be read"),
     "no checkpoint": (lambda path: torch.save({"epoch": 1}, path), "written by another version"),
     "layout": (lambda path: change(path, other_layout), "written by another version"),
-    "model": (lambda path: change(path, other_model), "those of another model"),
+    "model": (lambda path: change(path, other_model), "its weights belong to another model"),
     "class": (lambda path: torch.save(Evil(path.parent / "evil"), path), "cannot be read"),
     "bit": (lambda path: flip(path), "is damaged"),
 }

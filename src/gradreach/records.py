@@ -157,11 +157,11 @@ class RecordStore:
         if record.pop("checksum", None) != (None if version in (1, 2) else _checksum(data)):
             raise Damaged("record.json was changed after it was written (checksum mismatch)")
         if (wrong := flaw(record)) is not None:
-            raise Damaged(f"record.json is not a record of ours: {wrong}")
+            raise Damaged(f"record.json is not a gradreach record: {wrong}")
         if not version > 0:
             raise Damaged(f"record.json has schema_version={version}, which does not exist")
         if version > SCHEMA_VERSION:
-            newer = f"schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}"
+            newer = f"schema_version={version} was written by a newer gradreach; this one reads up to {SCHEMA_VERSION}"
             raise ConfigError(path, allowed=newer, hint="update gradreach")
         for name, told in record.get("files", {}).items():
             if _size(f"{path.parent}/{name}") != told["bytes"]:
@@ -207,9 +207,9 @@ class RecordStore:
                 if os.path.lexists(file):  # also a link that leads nowhere, or to itself
                     file.replace(place / file.name)
         except OSError as error:
-            report(f"{folder}: {why}, and cannot be moved ({error})")
+            report(f"{folder}: {why}; it cannot be moved ({error})")
         else:
-            report(f"{folder}: {why}; moved to {place}, the run counts as not done")
+            report(f"{folder}: {why}; moved to {place}; the run counts as not done")
 
     def status(self, run_id: str) -> str:
         """Return a run's status; ``missing`` without a record, ``interrupted`` where who ran it is gone."""

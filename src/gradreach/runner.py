@@ -158,7 +158,7 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
     compiled = config.trainer.kernels == "compiled" and kernels.prepare(model)
     model.to(environment.device)
     if run.checkpoint.exists() and (why := flaw(run, model)) is not None:
-        run.warnings.append(f"{run.checkpoint}: {why}; the run starts over")
+        run.warnings.append(f"{run.checkpoint}: {why}; the run starts from the beginning")
         print(f"gradreach: {run.warnings[-1]}", file=sys.stderr)
         run.checkpoint.unlink()
     splits = task.splits(environment.data_dir)

@@ -9,7 +9,7 @@ from gradreach.errors import ConfigError
 
 TEMPLATE = Path(__file__).parent / "template"
 CHECKOUT = Path(__file__).resolve().parents[2]
-IGNORED = """# raw runs, and what W&B keeps; the tables made of them are small
+IGNORED = """# raw runs and W&B's files; the tables made from them are small
 results/runs/
 results/wandb/
 results/published/runs/

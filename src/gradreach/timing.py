@@ -82,7 +82,7 @@ def measure(
         ConfigError: there are too few rounds for a test, or data are missing.
     """
     if rounds < FEWEST:
-        raise ConfigError("--rounds", rounds, f"decides nothing, at least {FEWEST} are needed")
+        raise ConfigError("--rounds", rounds, f"cannot decide anything; at least {FEWEST} are needed")
     with machine.training(1, compiled=True):
         rows = time_steps(prepare_steps(runs), rounds, seconds, tell)
     facts: dict[str, Any] = {

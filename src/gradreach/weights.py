@@ -48,15 +48,15 @@ def weights_of(run_id: str, results_dir: Path) -> tuple[Path, bytes, dict[str, A
     store = RecordStore(results_dir / "runs")
     record = store.read(run_id) if "/" not in run_id and store.stamp(run_id) else None
     if record is None:
-        hint = "gradreach export runs.csv lists all runs"
+        hint = "list all runs with gradreach export runs.csv"
         raise ConfigError("run", run_id, f"no such run in {results_dir}", hint)
     path = store.weights(run_id)
     if "weights" not in record or not path.is_file():
-        again = "force=true trainer.keep_weights=true, with its settings, does it again and keeps them"
+        again = "re-run it with its settings and force=true trainer.keep_weights=true"
         raise ConfigError("run", run_id, "kept no weights", again)
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != record["weights"]:
-        raise ConfigError(path, allowed="does not match the run's record", hint="do the run again")
+        raise ConfigError(path, allowed="does not match the run's record", hint="re-run it")
     return path, data, record
 
 
@@ -101,6 +101,6 @@ def load_run(run_id: str, results_dir: Path | str = "results", data_dir: Path | 
     except ConfigError:
         raise
     except Exception as error:
-        other = f"does not fit what this version makes of the run ({first_line(error)})"
-        raise ConfigError(path, allowed=other, hint="use the version that the record names") from None
+        other = f"does not fit the model that this version builds for the run ({first_line(error)})"
+        raise ConfigError(path, allowed=other, hint="use the version named in the record") from None
     return LoadedRun(model.eval(), task, record)

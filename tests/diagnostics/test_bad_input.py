@@ -171,7 +171,7 @@ def test_a_step_without_one_before_it_is_undefined_and_not_sick():
     for quantity in ("direct", "indirect", "cell"):
         assert table.loc[quantity, "n"].tolist() == [3, 3, 3, 2, 2, 0]
         assert table.loc[quantity, "median"].notna().tolist() == [True] * 5 + [False]
-    with pytest.raises(ValueError, match="t=0: choose a step that has one before it, 1 to 5"):
+    with pytest.raises(ValueError, match="t=0: choose a step with a previous one, 1 to 5"):
         cell_jacobian(layer.steps, 0)
 
 

@@ -236,8 +236,8 @@ def test_pools_and_full_padding_count_too():
 @pytest.mark.parametrize(
     ("encode", "at", "message"),
     [
-        (lambda x: x, 9, "at=9: there are 9 outputs; choose 0 to 8"),
-        (lambda x: x, -10, "at=-10: there are 9 outputs"),
+        (lambda x: x, 9, "at=9: there are only 9 outputs; choose 0 to 8"),
+        (lambda x: x, -10, "at=-10: there are only 9 outputs"),
         (lambda x: (x, None), 0, "encode gives tuple; it must give one tensor"),
         (lambda x: x[:, 0], 0, r"encode gives \(2, 1\); it must give one tensor"),
         ("cnn", 0, "pass a function"),

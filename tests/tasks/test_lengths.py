@@ -136,7 +136,7 @@ def test_lengths_are_part_of_the_identity_only_where_they_are_set(configured):
 
 REFUSED = {
     "task.train_lengths=[2,20] seq_len=30": r"seq_len=30: task.train_lengths=\[2,20\] says .* 20 steps; set seq_len=20",
-    "task.train_lengths=[20,2] seq_len=20": r"task.train_lengths=\[20, ?2\]: must be the shortest and the longest",
+    "task.train_lengths=[20,2] seq_len=20": r"task.train_lengths=\[20, ?2\]: must be [shortest, longest]",
     "task.train_lengths=[2] seq_len=20": "task.train_lengths=.*: must .*at least 2 items",
     "task.test_lengths=[40,20]": r"task.test_lengths=\[40, ?20\]: must ascend; write \[20,40\]",
     "task.test_lengths=[]": "task.test_lengths=.*: must .*at least 1 item",
@@ -148,7 +148,7 @@ REFUSED = {
     "task.train_lengths=[2,64] model=cnn kernel_size=3 model.padding=none": "model: CNN would give no state for",
     "task.test_lengths=[1000000] model=transformer": r"task.test_lengths=1000000: its 2,000 examples take \de",
     "task.test_lengths=[40,30000] model=transformer task.test_size=9": "task.test_lengths=30000: the gradient through",
-    "task.train_lengths=[2,64] trainer.overfit_batches=2": "trainer.overfit_batches=2: learns from the same batches",
+    "task.train_lengths=[2,64] trainer.overfit_batches=2": "trainer.overfit_batches=2: repeats the same batches",
 }
 
 

@@ -424,7 +424,7 @@ class OneInput(Parity):
 
 
 def test_a_task_that_yields_nothing_new_is_refused_and_not_drawn_for_ever():
-    with pytest.raises(ConfigError, match=r"seq_len=64: OneInput yields no more different inputs, and 1,999 examples"):
+    with pytest.raises(ConfigError, match=r"seq_len=64: OneInput yields no more different inputs, but 1,999 examples"):
         OneInput().splits(NOWHERE)
 
 

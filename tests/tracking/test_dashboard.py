@@ -129,7 +129,9 @@ def test_a_server_that_knows_no_views_is_told_in_one_line(results, reached, monk
     monkeypatch.setattr(*fails, fail)
     with pytest.raises(ConfigError) as refused:
         publish("quickstart", results, "gradreach", entity, "http://there", dry_run=False)
-    expected = "http://there: does not take the dashboard (Cannot query field 'allViews'); --dry-run writes it as JSON"
+    expected = (
+        "http://there: rejects the dashboard (Cannot query field 'allViews'); use --dry-run, which writes it as JSON"
+    )
     assert str(refused.value) == expected
     assert reached == [("http://there", "gradreach dashboard")]
 

@@ -233,7 +233,7 @@ def test_an_error_of_w_and_b_loses_nothing(do, monkeypatch, capsys, method):
     monkeypatch.setattr(wandb.Run, method, fail)
     broken, run, results = do("model=rnn")
     told = capsys.readouterr().err
-    assert "gradreach: tracking stops here; the run continues and is recorded: [Errno 28] No space left" in told
+    assert "gradreach: tracking stops; the run continues and is recorded: [Errno 28] No space left" in told
     assert told.count("\n") == 1
     monkeypatch.undo()
     time.sleep(1.1)  # W&B names folders by the second

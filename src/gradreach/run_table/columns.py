@@ -150,7 +150,7 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(
             f"run {record['run_id']}",
             allowed=f"its record has no valid run configuration ({type(error).__name__}: {error})",
-            hint="delete the record and do the run again",
+            hint="delete the record and run it again",
         ) from None
     return {
         **planned,

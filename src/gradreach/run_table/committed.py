@@ -32,7 +32,7 @@ from gradreach.run_table.seal import check_seal, has_seal, sealed
 from gradreach.system.files import write_text
 from gradreach.system.provenance import code_digest
 
-RESTORE = "restore it, or delete it and sweep again: runs that have a record are not done again"
+RESTORE = "restore it, or delete it and sweep again: runs with a record are not repeated"
 
 
 def run_table(results_dir: Path, experiment: str) -> Path:
@@ -222,14 +222,14 @@ def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         raise ConfigError(path, allowed=f"cannot be read as a run table ({error})", hint=RESTORE) from None
     lacking = set(columns or ("run_id", "status", "model", "task")) - set(frame)
     if lacking:
-        not_one = f"not a run table, it lacks {', '.join(sorted(lacking))}"
+        not_one = f"is not a run table: it lacks {', '.join(sorted(lacking))}"
         raise ConfigError(path, allowed=not_one, hint=RESTORE)
     if frame.empty:
         raise ConfigError(path, allowed="names no run", hint=RESTORE)
     twice = frame["run_id"][frame["run_id"].duplicated()].unique().tolist()
     if twice:
-        repeated = f"names {len(twice)} runs twice, {twice[0]} among them"
-        raise ConfigError(path, allowed=repeated, hint="keep one row of each")
+        repeated = f"has {len(twice)} duplicate runs, such as {twice[0]}"
+        raise ConfigError(path, allowed=repeated, hint="keep one row for each")
     return frame
 
 
@@ -237,7 +237,9 @@ def _check_seal(path: Path, data: bytes) -> None:
     if has_seal(data):
         check_seal(path, data, RESTORE)
     else:
-        advise(f"{path}: has no checksum, as of an older gradreach; gradreach tables {path.parent.name} writes one")
+        advise(
+            f"{path}: has no checksum, since an older gradreach wrote it; gradreach tables {path.parent.name} adds one"
+        )
 
 
 def _read_column(name: str, held: pd.Series) -> Any:

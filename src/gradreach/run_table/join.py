@@ -98,7 +98,9 @@ def committed_note(results_dir: Path, run_id: str) -> str | None:
         if run_id.encode() in path.read_bytes() and (rows := _columns(path)) is not None:
             mine = rows[(rows["run_id"] == run_id) & (rows["code"] == code_digest()) & rows["status"].isin(ENDED)]
             if len(mine):
-                return f"this run is committed in {path}, made by this code ({mine['status'].iloc[0]}); done here too"
+                return (
+                    f"{path} already has this run, made by this code ({mine['status'].iloc[0]}); it is run here as well"
+                )
     return None
 
 
@@ -113,5 +115,5 @@ def _columns(path: Path) -> pd.DataFrame | None:
     try:
         return _read(path)
     except ConfigError as error:
-        advise(f"{error}; as it is, its runs do not count")
+        advise(f"{error}; until then its runs do not count")
         return None

@@ -167,6 +167,6 @@ def _read(content: Sequence[Place]) -> Iterator[memoryview]:
         file.seek(start)
         while size:
             if not (read := file.readinto(block[:size])):
-                raise OSError("a file became shorter while its lines were copied; do it again")
+                raise OSError("a file was truncated while its lines were copied; try again")
             size -= read
             yield block[:read]

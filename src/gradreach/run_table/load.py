@@ -53,15 +53,15 @@ def load_runs(
         joined = list(rows_beside(runs, tables))
         return as_frame(chain(rows_of(runs), joined)) if joined else runs
     if source is not None:
-        hint = "'python run.py tracking=online' makes some"
-        raise ConfigError("--source", allowed="holds no run that gradreach made", hint=hint)
+        hint = "make some with 'python run.py tracking=online'"
+        raise ConfigError("--source", allowed="has no gradreach runs", hint=hint)
     if not tables:
         known = [path.parent.name for path in Path(results_dir).glob("*/runs.csv")]
         if what is not None and not folder.is_dir() and known:
-            neither = "neither an experiment that has runs nor a folder of results"
+            neither = "neither an experiment with runs nor a folder of results"
             raise ConfigError(what, allowed=neither, choices=known)
-        hint = "python run.py -m experiment=quickstart makes some"
-        raise ConfigError(folder.resolve(), allowed="no runs here", hint=hint)
+        hint = "make some with python run.py -m experiment=quickstart"
+        raise ConfigError(folder.resolve(), allowed="it has no runs", hint=hint)
     return as_frame({old["run_id"]: old for table in tables for old in rows_of(read_runs(table))}.values())
 
 

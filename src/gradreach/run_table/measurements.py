@@ -33,7 +33,7 @@ DECODING: dict[str, Any] = {
     "n": int,
 }
 EXAMPLES: dict[str, Any] = {"run_id": str, "n": int, "right": str}
-RESTORE = "restore it, or sweep again"
+RESTORE = "restore it, or run the sweep again"
 AT_ONCE = 1_000_000
 """How many lines are put into the form in which they are written."""
 DECIMALS = 4
@@ -116,7 +116,7 @@ def table_of(source: Source, run_id: str, name: str, kinds: Mapping[str, Any]) -
     odd = [column for column, is_text in there.items() if (columns[column].dtype.kind == "U") != is_text]
     if not lacking and not odd and len({len(values) for values in columns.values()}) == 1:
         return columns
-    why = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(odd) or 'columns'} of another kind"
+    why = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(odd) or 'columns'} of the wrong type"
     if isinstance(source, RecordStore):
         source.put_aside(run_id, f"its table {name} {why}")
     else:
@@ -252,7 +252,7 @@ def committed_rows(
     if lacking:
         raise ConfigError(path, allowed=f"lacks {', '.join(lacking)}", hint="restore it, or delete it")
     if path.exists() and committed.empty and run_ids:
-        advise(f"{path}: is empty, though {len(run_ids)} runs should be in it; figures of them show nothing")
+        advise(f"{path}: is empty, but should hold {len(run_ids)} runs; their figures show nothing")
     return committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
 
 

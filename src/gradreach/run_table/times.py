@@ -53,7 +53,7 @@ def read_times(path: Path) -> pd.DataFrame:
     check_seal(path, data, hint)
     frame = read_csv(io.BytesIO(data), dtype=dict.fromkeys(TEXTS, "object"))
     if lacking := [name for name in COLUMNS if name not in frame]:
-        raise ConfigError(path, allowed=f"no table of times, it lacks {', '.join(lacking)}", hint=hint)
+        raise ConfigError(path, allowed=f"is not a table of times: it lacks {', '.join(lacking)}", hint=hint)
     return frame[list(COLUMNS)]
 
 

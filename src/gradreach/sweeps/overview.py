@@ -81,7 +81,7 @@ def show_overview(lines: pd.DataFrame) -> None:
         table.add_column(head, justify="right")
     table.add_column("core-hours left")
     lacking = lines.loc[lines["error"].notna(), "study"].tolist()
-    name = f"all but {', '.join(lacking)}" if lacking else "all"
+    name = f"all except {', '.join(lacking)}" if lacking else "all"
     total = {"study": name, "error": None, **lines[list(COUNTS)].sum().to_dict()}
     for line in [*lines.to_dict("records"), *([total] if len(lines) > 1 else [])]:
         left = core_hours(line["seconds_left"], int(line["left"]), int(line["unknown"]))

@@ -62,7 +62,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
             multiply_adds[group] = model.multiply_adds(task.shape.length)
         distinct[run_id] = Job(overrides, run, environment, multiply_adds[group] * run.trainer.passes)
     if not distinct:
-        empty = "it has no runs, because a key is swept over no values, such as seed=range(0,0)"
+        empty = "has no runs, because a key has no values, such as seed=range(0,0)"
         raise ConfigError("sweep", allowed=empty, hint="give it at least one value")
     return list(distinct.values())
 

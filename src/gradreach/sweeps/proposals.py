@@ -47,7 +47,7 @@ class Proposals:
             self.known = [trial.params for trial in trials if trial.distributions == self.distributions]
             optuna.delete_study(study_name=name, storage=storage)
         elif studies:
-            report(f"note: the space or the settings differ from the search in {path}: a new one begins beside it")
+            report(f"note: the space or the settings differ from the search in {path}: a new search starts beside it")
         self.shown = optuna.create_study(study_name=name, storage=storage, direction=direction)
         self.shown.set_user_attr("metric", f"val/{metric}")
         self.told = optuna.create_study(direction=direction)
@@ -112,7 +112,7 @@ def opened(path: Path) -> "tuple[BaseStorage, dict[str, Any]]":
             place for n in count(1) if not os.path.lexists(place := path.with_name(f"{path.name}.damaged.{n}"))
         )
         path.rename(place)
-        report(f"{path}: cannot be read ({first_line(error)}); moved to {place}, the search starts over")
+        report(f"{path}: cannot be read ({first_line(error)}); moved to {place}; the search starts from the beginning")
         return _read(path)
 
 

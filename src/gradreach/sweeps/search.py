@@ -92,7 +92,7 @@ def search(space: Space, settings: SearchSettings, compose: Compose, launch: Lau
         with going.store.claim(f"search-{place}", timeout=0), stopping(going.store, run_ids, driver, here):
             going.go(folder, run_ids)
     except filelock.Timeout:
-        hint = "wait for it, or give another folder"
+        hint = "wait until it ends, or give another folder"
         raise ConfigError("hydra.sweeper.folder", folder, "another search is running there", hint) from None
     except KeyboardInterrupt as asked:
         going.stop(folder)
@@ -257,7 +257,7 @@ class Search:
             score = score_text(self.metric, best.score)
             self._say(f"best of {len(self.trials)}: validation {self.metric} {score}   {best}")
         else:
-            self._say("no trial has finished; their records say why")
+            self._say("no trial has finished; see their records for the reasons")
         self._say(f"  all trials: {folder / 'trials.csv'}")
         if states["failed"]:
             self._say("  re-run the same command to retry what failed")
@@ -274,7 +274,7 @@ def _metric(jobs: Sequence[Job]) -> str:
     metrics = {check(job.run, job.environment)[0].metric: job.run.task.name for job in tasks.values()}
     if len(metrics) > 1:
         scored = " and ".join(f"task={task} by {metric}" for metric, task in metrics.items())
-        raise ConfigError("task", ",".join(metrics.values()), f"cannot be compared: {scored}", "give one of them")
+        raise ConfigError("task", ",".join(metrics.values()), f"cannot be compared: {scored}", "give only one of them")
     if (bounds := jobs[0].environment.prune) is not None:
-        raise ConfigError("prune", bounds, "a search sets it itself", "give hydra.sweeper.prune=median")
+        raise ConfigError("prune", bounds, "is set by the search", "give hydra.sweeper.prune=median")
     return next(iter(metrics))

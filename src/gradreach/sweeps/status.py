@@ -208,10 +208,10 @@ def show(frame: pd.DataFrame, others: int = 0) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
     console.print(f"[bold]{counted(len(frame))}[/bold]: {counts}")
     if committed := int((frame["made"] == COMMITTED).sum()):
-        console.print(f"  in the committed table, made by this code: {committed} of them, done elsewhere")
+        console.print(f"  from the committed table, made elsewhere by this code: {committed} of them")
     if others:
         console.print(f"  in the committed table, made by other code: {counted(others)}, not counted above")
-        console.print("  'gradreach tables' shows these as they are; a sweep re-runs them with this code")
+        console.print("  'gradreach tables' shows them as they are; a sweep re-runs them with this code")
     to_do = ~frame["status"].isin(SETTLED)
     left = frame["expected_seconds"].sum()
     spent, known = frame["seconds"].sum(), frame["expected_seconds"].notna().any()
@@ -227,7 +227,7 @@ def show(frame: pd.DataFrame, others: int = 0) -> None:
             f"  running      {run.run} · seed {run.seed}  on {run.host}, process {run.process}, since {run.started}"
         )
     for run in frame[frame["status"].isin(["failed", "diverged", "interrupted"])].itertuples():
-        error = str(run.error).splitlines()[0] if isinstance(run.error, str) else "its process is gone"
+        error = str(run.error).splitlines()[0] if isinstance(run.error, str) else "its process has died"
         console.print(f"  {run.status:<11}  {run.run} · seed {run.seed}: {error}", markup=False)
 
 
@@ -240,7 +240,7 @@ def core_hours(seconds: float, left: int, unknown: int) -> str:
         unknown: of how many of them nothing can be reckoned.
     """
     if left and left == unknown:
-        return "not known, no run like them has finished"
+        return "unknown, no similar run has finished"
     hours = seconds / 3600
     return number(hours, ".1f" if hours >= 1 else ".2f") + (
         f", and {counted(unknown)} of unknown length" if unknown else ""

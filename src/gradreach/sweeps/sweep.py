@@ -78,7 +78,7 @@ def sweep(
     run_ids, driver = [run.run_id for run in to_do], become_driver()
     with SweepDisplay(store, len(jobs), runs, to_do, labels(planned), not debugging) as display:
         if committed := elsewhere.keys() - set(run_ids):
-            display.note(f"  {len(committed)} of them committed, made by this code; force=true re-runs them here")
+            display.note(f"  {len(committed)} of them are committed, made by this code; force=true re-runs them here")
         try:
             with stopping(store, run_ids, driver, here):
                 unrecorded = do_all(left, store, launch, display.note)
@@ -164,7 +164,7 @@ def do_all(
             if deaths[run_id] == ATTEMPTS:
                 unrecorded |= _give_up(store, waiting.pop(run_id), errors.get(run_id, KILLED))
     if cancelled:
-        note(f"cancelled, and not submitted again: {counted(len(cancelled))}, {jobs_line(cancelled.values())}")
+        note(f"cancelled and not resubmitted: {counted(len(cancelled))}, {jobs_line(cancelled.values())}")
         raise KeyboardInterrupt
     return unrecorded | {run_id: errors.get(run_id, reason or "the launcher did not start it") for run_id in waiting}
 

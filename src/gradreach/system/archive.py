@@ -61,7 +61,7 @@ def _kind(header: bytes) -> np.dtype:
     np.lib.format.read_magic(file)
     kind = np.lib.format.read_array_header_1_0(file)[2]
     if any(each.kind not in "biufU" for each in (kind[name] for name in kind.names or ())) or kind.hasobject:
-        raise ValueError(f"it holds {kind}, which is neither numbers nor text")
+        raise ValueError(f"it holds {kind}, not numbers or text")
     return kind
 
 

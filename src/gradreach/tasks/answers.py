@@ -69,7 +69,7 @@ class FileTask(Task):
             check_shares(drawn)
             return
         if "test" in own_files:
-            published = "the test is given by task.test_file"
+            published = "task.test_file already gives the test"
             raise ConfigError("task.fold", self.fold, published, "remove one of them")
         if self.fold >= self.folds:
             most = f"must be below task.folds={self.folds}"
@@ -81,7 +81,7 @@ class FileTask(Task):
         defaults = {each.name: each.default for each in fields(self)}
         for name in names:
             if (value := getattr(self, name)) != defaults[name]:
-                raise ConfigError(f"task.{name}", value, f"has no effect {why}", f"leave out task.{name}")
+                raise ConfigError(f"task.{name}", value, f"has no effect {why}", f"remove task.{name}")
 
     def draw(self, answers: Mapping[str, Answers], keys: Sequence[bytes]) -> dict[str, np.ndarray]:
         """Return which examples are each split's, by their number among those of all files, one after the other.
@@ -125,7 +125,9 @@ class FileTask(Task):
             parts.append(answers[file].take(numbers - first[file]))
             if not len(numbers):
                 of = f", of {len(answers[file].words):,} with {len(set(keys)):,} different ones"
-                why = f" (the test holds {also_in_test} that it had)" if name == "validation" and also_in_test else of
+                why = (
+                    f" ({also_in_test} of them also stand in the test)" if name == "validation" and also_in_test else of
+                )
                 none_left = f"no {self.examples} are left for the {name} split{why}"
                 raise ConfigError(answers[file].path, allowed=none_left, hint="use a larger file or other shares")
         shared = {name: sum(keys[i] in learned for i in index[name]) for name in Splits._fields[1:]}
@@ -135,7 +137,7 @@ class FileTask(Task):
         """Return what each drawn split has its share of: ``(n,)``."""
         if len(set(answers.words)) < 2:
             only = f"all {len(answers.words):,} {self.examples} are of class '{answers.words[0][:40]}'"
-            raise ConfigError(answers.path, allowed=only, hint="there must be at least two classes")
+            raise ConfigError(answers.path, allowed=only, hint="at least two classes are needed")
         return np.array(answers.words)
 
     def targets(self, parts: Sequence[Answers], named: Sequence[str] = ()) -> tuple[list[np.ndarray], dict[str, Any]]:
@@ -153,7 +155,7 @@ class FileTask(Task):
                     raise ConfigError(
                         part.path,
                         allowed=f"line {line}: class '{word[:40]}' does not occur in training ({parts[0].path.name})",
-                        hint="take it out, or add training examples of this class",
+                        hint="remove it, or add training examples of this class",
                     )
         number_of = {name: number for number, name in enumerate(classes)}
         numbers = [np.array([number_of[word] for word in part.words], dtype=np.int64) for part in parts]
@@ -179,7 +181,7 @@ class FileValues(ValueTask):
         scaled = [((some - mean) / (deviation or 1.0)).astype(np.float32) for some in values]
         if np.ptp(scaled[0]) == 0:
             same = f"all {len(values[0]):,} training values are {mean:g}"
-            raise ConfigError(parts[0].path, allowed=same, hint="there must be at least two different ones")
+            raise ConfigError(parts[0].path, allowed=same, hint="at least two different values are needed")
         return scaled, {"outputs": 1, "value_mean": mean, "value_std": deviation}
 
 

@@ -86,7 +86,7 @@ class Prepared:
                 self._arrays = map_arrays(self.path)
             except OSError as error:  # a cache is a convenience
                 advise(
-                    f"{self.path.parent}: {error.strerror or error}: prepared data are not kept, but rebuilt each "
+                    f"{self.path.parent}: {error.strerror or error}: prepared data are not cached, but rebuilt each "
                     f"time; make room or set GRADREACH_CACHE_DIR"
                 )
         return facts
@@ -118,7 +118,7 @@ def _place(file: IO[bytes], member: zipfile.ZipInfo) -> tuple[np.dtype[Any], tup
     header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
     shape, by_column, dtype = header[np.lib.format.read_magic(file)[0]](file)
     if dtype.kind not in NUMBERS_AND_TEXT:  # an object would be a memory address, which is meaningless
-        raise ValueError(f"{member.filename}: may not hold {dtype}")
+        raise ValueError(f"{member.filename}: must not hold {dtype}")
     if file.tell() - begin + math.prod(shape) * dtype.itemsize != member.file_size:
         raise ValueError(f"{member.filename}: {shape} of {dtype} do not take {member.file_size} bytes")
     return dtype, shape, "F" if by_column else "C", file.tell()
@@ -137,7 +137,7 @@ def _check(path: Path, size: int, changed: int) -> None:
     """Compare all checksums; once in a process while size and time of change stay."""
     with zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError(f"{path}: is packed, which ours are not")  # and may be any size unpacked
+            raise ValueError(f"{path}: is compressed, unlike ours")  # and may be any size unpacked
         if archive.testzip() is not None:
             raise zipfile.BadZipFile(path)
 
@@ -147,7 +147,7 @@ def _facts(path: Path) -> dict[str, Any]:
     with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         facts = json.loads(str(file[FACTS]))[0]
     if not isinstance(facts, dict):
-        raise ValueError(f"{path}: holds no facts")
+        raise ValueError(f"{path}: has no facts")
     return facts
 
 
@@ -220,6 +220,6 @@ def progress(items: Iterable[Item], what: str, total: int | None = None, patienc
     start, silent = time.monotonic(), True
     for item in items:
         if silent and time.monotonic() - start >= patience:
-            console.print(f"gradreach: {what}, once: the result is kept in {cache_folder()}", soft_wrap=True)
+            console.print(f"gradreach: {what}, only once: the result is cached in {cache_folder()}", soft_wrap=True)
             silent = False
         yield item

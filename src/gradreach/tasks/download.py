@@ -59,7 +59,9 @@ def fetch(
     if target.exists():
         return target
     if _OFFLINE.get():
-        raise ConfigError(target, allowed="data are absent", hint="a run downloads them, or put them there")
+        raise ConfigError(
+            target, allowed="the data are missing", hint="start a run, which downloads them, or put them there"
+        )
     reasons = []
     for url in urls:
         try:
@@ -80,7 +82,7 @@ def fetch(
     raise ConfigError(
         target,
         allowed=f"there is no such file, and it could not be downloaded ({'; '.join(reasons)})",
-        hint=f"put it there, or set data_dir to the folder that holds {target.parent.name}/{target.name}",
+        hint=f"put it there, or set data_dir to the folder with {target.parent.name}/{target.name}",
     )
 
 

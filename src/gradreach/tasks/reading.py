@@ -37,7 +37,7 @@ SHORT_LINE = 20
 MOST_UNPACKED = 100_000_000
 MOST_PACKING = 50
 """What unpacks to more than both, characters and times its size, was made to fill a memory."""
-PATHS = "give an absolute path, or one below data_dir"
+PATHS = "give an absolute path, or one relative to data_dir"
 
 
 def locate(setting: str, file: str, data_dir: Path) -> Path:
@@ -47,7 +47,7 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
         ConfigError: there is no such file.
     """
     if file == "???":
-        raise ConfigError(setting, allowed="say which file", hint=PATHS)
+        raise ConfigError(setting, allowed="name a file", hint=PATHS)
     try:
         path = data_dir / Path(file).expanduser()
         path.stat()
@@ -61,7 +61,7 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
     if not path.is_file():
         raise ConfigError(setting, file, f"there is no file {path.absolute()}", PATHS)
     if not os.access(path, os.R_OK):
-        raise ConfigError(setting, file, f"you are not allowed to read {path.absolute()}", "change its permissions")
+        raise ConfigError(setting, file, f"you have no permission to read {path.absolute()}", "change its permissions")
     return path
 
 
@@ -85,7 +85,7 @@ def suffix_of(path: Path) -> str:
 def advise_of_overlap(what: str, also_in_training: Mapping[str, int]) -> None:
     """Say once how many examples of the user's own validation or test are learned from, if any are."""
     found = ", ".join(f"{count:,} of {split}" for split, count in also_in_training.items() if count)
-    note = f"{what} that also stand in training: {found}; they count as if they were new: take them out of one file"
+    note = f"{what} that are also in training: {found}; they count as if they were new: remove them from one file"
     advise(note if found else None)
 
 

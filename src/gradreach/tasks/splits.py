@@ -27,7 +27,7 @@ def check_shares(shares: Mapping[str, float]) -> None:
     """Refuse shares of one file, by split, that leave nothing to train on."""
     if sum(shares.values()) >= 1:
         (first, value), *others = ((f"task.{name}_share", share) for name, share in shares.items())
-        rest, hint = "nothing is left to train on", "choose shares that sum to less than 1"
+        rest, hint = "nothing is left for training", "choose shares that sum to less than 1"
         raise ConfigError(first, value, rest, hint, others=dict(others))
 
 
@@ -121,10 +121,10 @@ def check_train_size(size: int | None, labels: np.ndarray) -> None:
     """Refuse to draw all training examples or more, which is another name for null, or fewer than there are classes."""
     classes = len(np.unique(labels))
     if size is not None and size >= len(labels):
-        has = f"there are {len(labels):,} training examples to draw from"
+        has = f"there are only {len(labels):,} training examples"
         raise ConfigError("task.train_size", size, has, "choose fewer, or null for all")
     if size is not None and size < classes:
-        needs = f"training has {classes} classes, and needs an example of each"
+        needs = f"training needs an example of each of its {classes} classes"
         raise ConfigError("task.train_size", size, needs, f"choose {classes} or more")
 
 

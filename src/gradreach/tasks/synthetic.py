@@ -160,7 +160,7 @@ class Synthetic(Task):
                 raise ConfigError(
                     "seq_len",
                     self.seq_len,
-                    f"{type(self).__name__} yields no more different inputs, and {missing:,} examples of {part} are "
+                    f"{type(self).__name__} yields no more different inputs, but {missing:,} examples of {part} are "
                     "missing",
                     LONGER_OR_FEWER,
                 )
@@ -193,7 +193,7 @@ class Synthetic(Task):
                 "seq_len",
                 self.seq_len,
                 f"{type(self).__name__} has only {inputs:,} different inputs of this length, too few for {wanted:,} "
-                "examples none of which are equal",
+                "different examples",
                 LONGER_OR_FEWER,
             )
 

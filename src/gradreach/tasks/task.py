@@ -203,7 +203,7 @@ def check_memory(
     """
     if (size := 4 * examples * length * channels) > MOST_BYTES:
         needs = f"{examples:,} examples of {length:,} steps need {size / 2**30:,.0f} GiB"
-        hint = f"choose less: at most {MOST_BYTES / 2**30:.0f} GiB are taken"
+        hint = f"choose less: the limit is {MOST_BYTES / 2**30:.0f} GiB"
         raise ConfigError(setting, length, needs, hint, others=others or {})
 
 

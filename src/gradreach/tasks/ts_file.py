@@ -110,8 +110,8 @@ class TimeSeriesFile(FileTask):
         whole = [one for each in read for one in each.series]
         channels = [each.series[0].shape[1] for each in read]
         if len(set(channels)) > 1:
-            different = f"its series have {channels[1]} channels, those of {paths[0].name} have {channels[0]}"
-            raise ConfigError(paths[1], allowed=different, hint="give files of the same set")
+            different = f"its series have {channels[1]} channels, but those of {paths[0].name} have {channels[0]}"
+            raise ConfigError(paths[1], allowed=different, hint="give files of the same data set")
         if self.stretch:
             cut, too_long = [stretched(one, self.seq_len, answers["train"].path) for one in whole], 0
         else:
@@ -196,7 +196,9 @@ def stretched(series: np.ndarray, length: int, path: Path) -> np.ndarray:
     """
     steps = len(series)
     if steps < 4 or np.isnan(series).any():
-        wrong = "a series has values missing" if steps >= 4 else f"a series has {steps} steps, a cubic spline needs 4"
+        wrong = (
+            "a series has missing values" if steps >= 4 else f"a series has {steps} steps, but a cubic spline needs 4"
+        )
         raise ConfigError("task.stretch", True, f"{path.name}: {wrong}", "set task.stretch=false")
     spline = make_interp_spline(np.arange(steps), series, k=3)
     values: np.ndarray = spline(np.linspace(0, steps - 1, length))

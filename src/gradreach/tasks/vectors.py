@@ -78,8 +78,8 @@ def read_vectors(vectors: str, path: Path, words: Sequence[str], std: float, see
             raise ConfigError(
                 SETTING,
                 vectors,
-                f"holds none of the {len(words):,} tokens of training",
-                "choose vectors of this language and of such tokens",
+                f"has vectors for none of the {len(words):,} training tokens",
+                "choose vectors for this language and tokenization",
             )
         with _undisturbed():
             found = torchtext().vocab.Vectors(str(wanted), cache=folder)
@@ -102,13 +102,13 @@ def _lines_of(vectors: str, path: Path, words: set[str]) -> Iterator[bytes]:
                 before = f", those before {size}" if size else ""
                 raise ConfigError(
                     path,
-                    allowed=f"line {number} holds {len(values)} numbers{before}",
-                    hint=f"a line of vectors is a word and {SMALLEST} numbers or more, with single spaces between",
+                    allowed=f"line {number} has {len(values)} numbers{before}",
+                    hint=f"each line must be a word and {SMALLEST} or more numbers, separated by single spaces",
                 )
             size = len(values)
             if word in words:
                 if not all(map(_is_number, values)):
-                    wrong = f"line {number}: the vector of '{word}' holds something that is not a finite number"
+                    wrong = f"line {number}: the vector of '{word}' has a value that is not a finite number"
                     raise ConfigError(path, allowed=wrong)
                 yield " ".join([word, *values, "\n"]).encode("utf-8", "surrogateescape")
 

@@ -52,10 +52,12 @@ class Dashboard:
         """
         table, page = run_table(results_dir, experiment), results_dir / experiment / "README.md"
         if not table.exists():
-            hint = f"python run.py -m experiment={experiment} makes them"
+            hint = f"make some with python run.py -m experiment={experiment}"
             raise ConfigError(experiment, allowed="no runs yet", hint=hint)
         if not page.exists():
-            raise ConfigError(experiment, allowed="no tables yet", hint=f"gradreach tables {experiment} makes them")
+            raise ConfigError(
+                experiment, allowed="no tables yet", hint=f"build them with gradreach tables {experiment}"
+            )
         runs = read_runs(table)
         metrics = runs["metric"].dropna().tolist() if "metric" in runs else []
         return cls(
@@ -151,7 +153,7 @@ class Dashboard:
 
     def marker(self) -> str:
         """Return what tells the report of this experiment from others, so that it is renewed and not doubled."""
-        return f"Made by 'gradreach dashboard {self.experiment}', which renews it."
+        return f"Made by 'gradreach dashboard {self.experiment}', which also updates it."
 
     def _figure(self, name: str) -> wr.PanelGrid:
         summary = wr.Runset(name=SUMMARY, filters=those([summary_id(self.experiment)]))

@@ -7,8 +7,8 @@ from gradreach.config.tracking import A_NAME, ADDRESS, AN_ADDRESS, MODES, NAME, 
 from gradreach.errors import ConfigError, advise
 
 NOT_HEEDED = {
-    "WANDB_DIR": "W&B's files stand beside the records, in <results_dir>/wandb",
-    "WANDB_RUN_ID": "a run's id is its identity",
+    "WANDB_DIR": "W&B's files are stored beside the records, in <results_dir>/wandb",
+    "WANDB_RUN_ID": "a run's W&B id is its run id",
     "WANDB_SWEEP_ID": "an agent sets WANDB_RUN_ID too; the run joins no sweep",
 }
 """What changes nothing, and why; below an agent only the first."""
@@ -41,6 +41,6 @@ def heed_environment(mode: str) -> None:
         if os.environ.get(name) and name not in quiet:
             advise(f"{name} is ignored: {why}")
     if os.environ.get("WANDB_MODE", "").lower() == "online" and mode != "online":
-        advise(f"WANDB_MODE=online is ignored: tracking={mode}; tracking=online sends")
+        advise(f"WANDB_MODE=online is ignored, since tracking={mode}; set tracking=online")
     if not below_agent():
         os.environ.pop("WANDB_SWEEP_ID", None)

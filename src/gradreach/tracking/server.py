@@ -108,7 +108,7 @@ def check_key(url: str, asked_by: str) -> None:
     """
     import wandb
 
-    remedy = "'wandb login' or WANDB_API_KEY sets it; tracking=offline needs none"
+    remedy = "run 'wandb login' or set WANDB_API_KEY; tracking=offline needs no key"
     try:
         with redirect_stderr(io.StringIO()):
             known = wandb.login(verify=True, prompt=False)
@@ -117,6 +117,6 @@ def check_key(url: str, asked_by: str) -> None:
         silent = unreachable(url) or (reason if reason.endswith("in time") else None)  # wandb names no other sign of it
         if silent is not None:
             raise Unreachable(url, allowed=f"does not answer ({silent})") from None
-        raise ConfigError(asked_by, allowed=f"W&B rejects the key ({reason})", hint=remedy) from None
+        raise ConfigError(asked_by, allowed=f"W&B rejects the API key ({reason})", hint=remedy) from None
     if not known:
-        raise ConfigError(asked_by, allowed=f"there is no key for {url}", hint=remedy)
+        raise ConfigError(asked_by, allowed=f"there is no API key for {url}", hint=remedy)

@@ -90,7 +90,7 @@ class FailSafeTracker:
             yield
         except Exception as error:
             self.trouble = reason(error)
-            report(f"tracking stops here; the run continues and is recorded: {self.trouble}")
+            report(f"tracking stops; the run continues and is recorded: {self.trouble}")
             if self.listener is not None:
                 self.listener.abandon()
             self.listener = None

@@ -127,5 +127,5 @@ def open_source(name: str | None) -> WandbSource | None:
         return None
     kind, _, where = name.partition(":")
     if kind != "wandb" or where.count("/") != 1:
-        raise ConfigError("source", name, "must be wandb:entity/project, or left out for the records here")
+        raise ConfigError("source", name, "must be wandb:entity/project; leave it out to read the records here")
     return WandbSource(where)

@@ -85,14 +85,14 @@ def flaw(run: Run, model: nn.Module) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             if (name := archive.testzip()) is not None:
-                return f"{name} in it is damaged"
+                return f"its {name} is damaged"
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         return f"it cannot be read ({type(error).__name__})"
     expected = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
     try:
         if {name: value.shape for name, value in saved["state_dict"].items()} != expected:
-            return "its weights are those of another model"
+            return "its weights belong to another model"
         own = {callback: saved["callbacks"][callback.__name__] for callback in (Resume, BestWeights)}
         known = Resume(run, Interruptible(run.interruption)).state_dict()
         same = (

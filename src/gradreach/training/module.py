@@ -260,4 +260,4 @@ def as_batch(batch: Any) -> Batch:
             return Batch(x, None, target)
         case (x, lengths, target):
             return Batch(x, lengths, target)
-    raise TypeError(f"a batch of type {type(batch).__name__}: give Batch, (x, target) or (x, lengths, target)")
+    raise TypeError(f"a batch of type {type(batch).__name__}: must be Batch, (x, target) or (x, lengths, target)")

@@ -81,7 +81,7 @@ def make_schedule(
     rising, falls = settings.warmup, settings.schedule == "cosine"
     if steps == math.inf and (falls or isinstance(rising, float)):
         what = "schedule=cosine" if falls else f"warmup={rising}"
-        raise ValueError(f"{what}: needs an end; give the Trainer max_epochs or max_steps")
+        raise ValueError(f"{what}: needs the length of training; give the Trainer max_epochs or max_steps")
     rising = max(1, int(rising * steps)) if isinstance(rising, float) else rising
     if rising and rising >= steps:
         there = "is 1 step" if steps == 1 else f"are {steps} steps"

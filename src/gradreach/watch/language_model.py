@@ -39,7 +39,7 @@ def reach_of(model: nn.Module, ids: Tensor, layers: list[str] | None = None) -> 
     True
     """
     if not isinstance(ids, Tensor) or ids.dim() != 2 or ids.is_floating_point():
-        raise ValueError("ids: pass token ids (batch, length), integers")
+        raise ValueError("ids: pass integer token ids (batch, length)")
     return profile_of(trace_probe(model, AnyProbe(ids, _surprise), layers=layers))
 
 

@@ -106,7 +106,7 @@ class GradientReach(Moments):
         if not trainer.is_global_zero:
             return
         if not _is_a(trainer.strategy, "SingleDeviceStrategy", "DDPStrategy"):
-            tell(f"not measured: no process of {type(trainer.strategy).__name__} holds all weights; use ddp")
+            tell(f"not measured: with {type(trainer.strategy).__name__} no process holds all weights; use ddp")
             return
         try:
             self.watcher = Watcher(module, *self.asked)

@@ -95,7 +95,7 @@ def own_loss_of(model: nn.Module, probe: Any) -> OwnLoss:
 def _loss_in(given: Any, whose: str) -> Tensor:
     loss = given.get("loss") if isinstance(given, Mapping) else getattr(given, "loss", given)
     if not isinstance(loss, Tensor) or loss.numel() != 1:
-        raise NotMeasured(f"{whose} gives no loss of the probe; {HAND_OVER}")
+        raise NotMeasured(f"{whose} gives no loss for the probe; {HAND_OVER}")
     return loss.reshape(1)
 
 

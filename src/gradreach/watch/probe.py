@@ -56,7 +56,7 @@ class AnyProbe(Probe):
         else:
             _check_first_axis(data, found)
         if not len(found):
-            raise ValueError("probe: it holds no example; 16 do")
+            raise ValueError("probe: it has no examples; 16 are enough")
         self.flat = found.dim() == 2 and found.is_floating_point()
         self.x = found.unsqueeze(-1) if self.flat else found
         self.lengths = _lengths_by_mask(data) if lengths is None else lengths
@@ -135,7 +135,7 @@ def _input_of(data: Any) -> Any:
                     return part
     shapes = ", ".join(map(shape_of, tensors(data))) or f"no tensor ({type(data).__name__})"
     raise ValueError(
-        f"probe: it holds {shapes}; pass a batch with sequences, floating (batch, length[, channels]) or token "
+        f"probe: it has {shapes}; pass a batch with sequences, floating (batch, length[, channels]) or token "
         "ids (batch, length), as the training step takes it"
     )
 
@@ -156,7 +156,7 @@ def _check_first_axis(data: Any, found: Tensor) -> None:
     sizes = {len(part) for part in tensors(data) if isinstance(part, Tensor) and part.dim() and part is not found}
     if sizes and len(found) not in sizes and found.shape[1] in sizes:
         raise ValueError(
-            f"probe: it holds {', '.join(map(shape_of, tensors(data)))}; where time comes first, say layout='LNC'"
+            f"probe: it holds {', '.join(map(shape_of, tensors(data)))}; if time comes first, pass layout='LNC'"
         )
 
 
@@ -166,8 +166,8 @@ def _watch_convolutions(model: nn.Module, given: Tensor) -> None:
     def check(name: str, taken: Any) -> None:
         if isinstance(taken, Tensor) and taken.shape == given.shape and torch.equal(taken, given):
             raise NotMeasured(
-                f"probe: {name}, an nn.Conv1d, takes it as it is, {tuple(given.shape)}; where channels come before "
-                "time, say layout='NCL'"
+                f"probe: {name}, an nn.Conv1d, takes it as it is, {tuple(given.shape)}; if channels come before "
+                "time, pass layout='NCL'"
             )
 
     if given.dim() == 3:

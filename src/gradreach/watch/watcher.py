@@ -78,7 +78,7 @@ class Watcher(Instrument):
     ) -> None:
         check_model(model)
         if "decoding" in quantities:
-            raise ValueError("quantities: decoding needs hundreds of labelled examples; take linear_decoding for it")
+            raise ValueError("quantities: decoding needs hundreds of labelled examples; use linear_decoding for it")
         self.one_by_one: bool | None = False if loss is not None else None
         self.layers, self.least, self.dtype = layers, least, torch.float64
         self.told: set[str] = set()
@@ -102,7 +102,7 @@ class Watcher(Instrument):
                 self.dtype = torch.float64
                 raise error from None
             why = first_line(error.__cause__ or error)
-            self._tell(f"what the model gives is computed in float32, its gradient in float64 ({why})")
+            self._tell(f"the model's output is computed in float32, its gradient in float64 ({why})")
             return traced
 
     def _traced(self) -> Trace:
@@ -154,8 +154,8 @@ class Watcher(Instrument):
         self.one_by_one = kind is None
         if self.one_by_one:
             self._tell(
-                "the loss of the probe is not the mean of its examples' own (weights by length, random numbers, "
-                f"examples that it couples?): each of {len(probe)} is measured alone; where an example alone has no "
+                "the loss of the probe is not the mean of its examples' losses (weights by length, random numbers, "
+                f"coupled examples?): each of {len(probe)} is measured alone; if a single example has no "
                 "loss, pass loss=, a function (model, probe) -> (batch,)"
             )
         return kind
@@ -191,7 +191,7 @@ class Watcher(Instrument):
         if most.keys() == {"input"}:
             self._tell(
                 "no layer has an output at each step of the probe: only the gradient w.r.t. the input is measured; "
-                "name modules that do by layers="
+                "name modules that do with layers="
             )
         for place, steps in most.items():
             reached = named.get(f"gradient/reach/{place}", math.nan)
@@ -201,7 +201,7 @@ class Watcher(Instrument):
                 self.told.add(place)
                 self._tell(
                     f"{stage}: through {place} the gradient reaches {reached:.0f} of {steps} steps back "
-                    f"({100 * reached / steps:.0f} %); what came before teaches it almost nothing"
+                    f"({100 * reached / steps:.0f} %); earlier steps have almost no influence on learning"
                 )
 
     def _tell(self, what: str) -> None:

@@ -1,4 +1,4 @@
-"""How to read each kind of figure: a fixed paragraph, so that whoever has read one can read all."""
+"""How to read each kind of figure: a fixed paragraph, so that a reader of one figure can read all."""
 
 from collections.abc import Callable
 from typing import Any
@@ -81,11 +81,11 @@ READING: dict[Callable[..., Any], str] = {
     ),
 }
 KINDS = {draw.__name__: draw for draw in READING}
-"""The pictures that there are, by their names."""
+"""All kinds of figures, by name."""
 
 
 def explained(caption: str, picture: Picture) -> str:
-    """Return a caption with how those marks of a picture are read that only some have, where it does not tell yet."""
+    """Return a caption completed with the reading of marks that only some figures have."""
     panels = [axes for axes in picture.axes if axes.get_label() != "<colorbar>"]
     lines = [line for axes in panels for line in axes.get_lines()]
     said = {
@@ -131,7 +131,7 @@ def _crossed(line: Line2D) -> bool:
 
 
 def _level(line: Line2D) -> bool:
-    """Return whether a line across a panel tells of runs; chance tells of none."""
+    """Return whether a line across a panel shows runs; the chance level does not."""
     across = line.axes is not None and line.get_transform() == line.axes.get_yaxis_transform(which="grid")
     return across and str(line.get_gid() or "").startswith(TIP) and not is_reference(line)
 

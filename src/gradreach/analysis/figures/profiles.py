@@ -31,7 +31,7 @@ from gradreach.analysis.results import Results
 from gradreach.drawing import INK, PANEL, epoch_of, figure_of, save_figure
 
 FLOOR = 1e-12
-"""The smallest share that pictures show."""
+"""The smallest share that figures show."""
 GRADIENT_BY = {"x": "input", "h": "hidden state", "c": "cell"}
 MANY = 20
 """More seeds than these are drawn as a band."""
@@ -49,7 +49,7 @@ def gradient_by_lag(
     """Draw gradient norm against lag: before training on the left, after it on the right, a row for each panel.
 
     A thin line is the median example of a seed, a thick one the median of the seeds, relative to the norm at lag 1.
-    Of more than 20 seeds a band shows the middle 80 %. Reach is the largest lag that is not below the line at 1 %.
+    With more than 20 seeds a band shows the middle 80 %. Reach is the largest lag at or above the line at 1 %.
 
     Args:
         results: what is drawn.

@@ -41,7 +41,7 @@ READING = (
 
 
 def study_of(claim: str, experiments_dir: Path) -> tuple[str, Study]:
-    """Return the study that is called so, or that has a claim of this number.
+    """Return the study with this name, or with a claim of this number.
 
     Raises:
         ConfigError: there is none, or it makes no claim.
@@ -56,14 +56,14 @@ def study_of(claim: str, experiments_dir: Path) -> tuple[str, Study]:
             raise ConfigError(claim, allowed="there is no such claim or experiment", choices=[*ids, *names])
         found = ids[claim]
     if found[1].claim is None:
-        raise ConfigError(claim, allowed="makes no claim, so there is nothing to decide")
+        raise ConfigError(claim, allowed="it makes no claim, so there is nothing to decide")
     return found
 
 
 def decide(
     claim: str, results_dir: Path, experiments_dir: Path, plan: Callable[[str], pd.DataFrame]
 ) -> tuple[str, Looks, pd.DataFrame]:
-    """Say of every part how many seeds it needs, and what the planned ones can find.
+    """State for every part how many seeds it needs, and what the planned ones can detect.
 
     Args:
         claim: its number, or the name of its experiment.
@@ -142,7 +142,7 @@ def _row(name: str, part: Part, results: Results, looks: Looks, planned: int) ->
 
 
 _DRAWN = {"mean": "normal", "ranks": "normal", "share": "binomial", "share difference": "two sides", "examples": "both"}
-"""From which law sweeps are made up, by outcome class."""
+"""The distribution from which sweeps are simulated, by outcome class."""
 
 
 def _pointed(threshold: Threshold, value: float) -> str:

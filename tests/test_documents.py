@@ -150,7 +150,7 @@ def swept(clone: Path) -> Path:
 def words(line: str, folder: Path) -> list[str]:
     """Return what a shell would make of a line."""
     if any(f"{name}/" in line and not (DATA / name).is_dir() for name in PUBLISHED):
-        pytest.skip("real the data are missing: set GRADREACH_DATA_DIR to their folder")
+        pytest.skip("real data are absent: set GRADREACH_DATA_DIR to their folder")
     return [word.replace("$PWD", str(folder)) for word in shlex.split(line)]
 
 

@@ -16,7 +16,7 @@ sanity = runpy.run_path(str(PROJECT / "docs" / "sanity.py"))
 def test_a_line_reaches_what_it_must(name, tmp_path):
     folder = os.environ.get("GRADREACH_DATA_DIR", "")
     if name != "digits" and not Path(folder).is_dir():
-        pytest.skip("real the data are missing: set GRADREACH_DATA_DIR to their folder")
+        pytest.skip("real data are absent: set GRADREACH_DATA_DIR to their folder")
     line, settings = sanity["SHORT"][name], [f"results_dir={tmp_path}", f"data_dir={Path(folder).resolve()}"]
     sanity["run"](line, settings)
     record = sanity["record_of"](line, settings)

@@ -16,5 +16,5 @@ def data_dir():
     """Return the folder of real data."""
     folder = os.environ.get("GRADREACH_DATA_DIR")
     if not folder or not Path(folder).is_dir():
-        pytest.skip("real the data are missing: set GRADREACH_DATA_DIR to their folder")
+        pytest.skip("real data are absent: set GRADREACH_DATA_DIR to their folder")
     return Path(folder)

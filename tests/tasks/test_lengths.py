@@ -136,7 +136,7 @@ def test_lengths_are_part_of_the_identity_only_where_they_are_set(configured):
 
 REFUSED = {
     "task.train_lengths=[2,20] seq_len=30": r"seq_len=30: task.train_lengths=\[2,20\] says .* 20 steps; set seq_len=20",
-    "task.train_lengths=[20,2] seq_len=20": r"task.train_lengths=\[20, ?2\]: must be [shortest, longest]",
+    "task.train_lengths=[20,2] seq_len=20": r"task.train_lengths=\[20, ?2\]: must be \[shortest, longest\]",
     "task.train_lengths=[2] seq_len=20": "task.train_lengths=.*: must .*at least 2 items",
     "task.test_lengths=[40,20]": r"task.test_lengths=\[40, ?20\]: must ascend; write \[20,40\]",
     "task.test_lengths=[]": "task.test_lengths=.*: must .*at least 1 item",

@@ -1,4 +1,4 @@
-"""``gradreach init``: the files a folder needs for runs."""
+"""``gradreach init``: creates the files that a folder needs for runs."""
 
 import shutil
 import tempfile
@@ -18,13 +18,13 @@ results/published/runs/
 
 
 def lay_out(folder: Path) -> list[str]:
-    """Lay ``run.py``, ``conf``, ``experiments/example.py`` and its sweep into a folder; nothing of it is overwritten.
+    """Create ``run.py``, ``conf``, ``experiments/example.py`` and its sweep in a folder, without overwriting anything.
 
     Returns:
-        What lies there now, as it is called in the folder.
+        The names of the created files and folders.
 
     Raises:
-        ConfigError: one of them is there already, or the folder cannot be written.
+        ConfigError: one of them already exists, or the folder cannot be written.
     """
     taken = next((name for name in ("run.py", "conf", "experiments") if (folder / name).exists()), None)
     if taken is not None:

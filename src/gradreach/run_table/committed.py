@@ -41,16 +41,16 @@ def run_table(results_dir: Path, experiment: str) -> Path:
 
 
 CONFIRMATORY = 100
-"""Seeds from here on decide; those below are pilots, from which rules, numbers of seeds and settings are learned."""
+"""Seeds from here on decide; those below are pilots, used to choose rules, numbers of seeds and settings."""
 ONCE = ("sweep", "rule")
 """Columns of a run table that have one cell, in the first row, beside its checksum."""
 
 
 def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig], rule: Mapping[str, Any] | None = None) -> None:
-    """Write which runs an experiment consists of; what its table knows of them already is kept.
+    """Write the list of an experiment's runs, keeping what its table already has.
 
     So are runs that the present code has done and that this line does not ask for: a study may be made in parts, by
-    some of its seeds here and others there, and no part takes away what another has done. Of a published table that is
+    some of its seeds here and others there, and no part removes the results of another. Of a published table that is
     redone all rows are kept: its cells may be done one by one, over many versions of the code.
 
     Args:
@@ -132,7 +132,7 @@ def stored_plan(path: Path) -> dict[str, Any] | None:
 
 
 def outdated(path: Path) -> str | None:
-    """Say that an experiment asks for another sweep than its run table was planned from; None where that is not so."""
+    """Return a note if an experiment's sweep has changed since its run table was planned, otherwise None."""
     name = sweep_name(path)
     planned, today = stored_cells(path).get("sweep"), sweep_digest(name)
     if planned is None or today is None or planned == today:
@@ -159,7 +159,7 @@ def read_runs(path: Path) -> pd.DataFrame:
     """Read a run table that we wrote; one of an older version lacks columns, which are empty then.
 
     Raises:
-        ConfigError: it cannot be read, was changed by hand, names no run, or names one twice.
+        ConfigError: it cannot be read, was edited by hand, or has no runs or duplicates.
     """
     frame = _read(path).drop(columns=[*ONCE, "checksum"], errors="ignore")
     for old, name in OLDER.items():
@@ -199,14 +199,14 @@ def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Go through the rows of a run table, as plain values and None."""
+    """Yield the rows of a run table, as plain values and None."""
     columns = [values.astype(object).where(values.notna(), None).tolist() for _, values in frame.items()]
     for values in zip(*columns, strict=True):
         yield dict(zip(map(str, frame), values, strict=True))
 
 
 def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read columns of a run table, or all, and see that it is one."""
+    """Read columns of a run table, or all, and check its format."""
     data = path.read_bytes()
     _check_seal(path, data)
     try:

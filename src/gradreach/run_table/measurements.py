@@ -1,4 +1,4 @@
-"""What was measured within runs: gradient profiles, figures of every epoch, what states tell, which tests are right."""
+"""Measurements within runs: gradient profiles, metrics of every epoch, linear decoding, per-example test results."""
 
 import io
 import json
@@ -127,7 +127,7 @@ def table_of(source: Source, run_id: str, name: str, kinds: Mapping[str, Any]) -
 def load_decoding(
     runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
 ) -> pd.DataFrame:
-    """Return what a linear map reads from the states of finished runs: ``linear_decoding`` by run and stage.
+    """Return the linear decoding of finished runs: ``linear_decoding`` by run and stage.
 
     The arguments are those of ``load_profiles``.
     """
@@ -148,10 +148,10 @@ def load_decoding(
 def load_examples(
     runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
 ) -> pd.DataFrame:
-    """Return which examples of its test each finished run got right: ``run_id``, ``n`` and ``right``, one row a run.
+    """Return the test examples each finished run got right: ``run_id``, ``n`` and ``right``, one row per run.
 
     ``right`` has a bit for each of ``n`` examples, in the order of the test, as hexadecimal digits: see ``bits_of``.
-    The arguments are those of ``load_profiles``; runs of before this was recorded have no row.
+    The arguments are those of ``load_profiles``; older runs without this record have no row.
     """
     source = source or local(Path(results_dir))
     finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
@@ -170,7 +170,7 @@ def _hexadecimal(right: np.ndarray) -> str:
 
 
 def bits_of(right: str, n: int) -> np.ndarray:
-    """Return which of n examples are right, from hexadecimal digits.
+    """Return which of n examples were answered correctly, from hexadecimal digits.
 
     >>> bits_of("a0", 3)
     array([ True, False,  True])
@@ -194,7 +194,7 @@ def together(raw: pd.DataFrame, committed: pd.DataFrame, run_ids: Sequence[str])
 
 
 def write_long(path: Path, frame: pd.DataFrame) -> None:
-    """Write millions of lines of CSV in seconds."""
+    """Write millions of CSV lines in seconds."""
 
     def into(file: BinaryIO) -> None:
         file.write((",".join(map(str, frame)) + "\n").encode())
@@ -208,7 +208,7 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Write any frame as Parquet or CSV, by the ending of the name.
 
     Raises:
-        ConfigError: the name ends otherwise, or nothing can be written there.
+        ConfigError: the name has another ending, or the file cannot be written.
     """
     try:
         _write_table(path, frame)
@@ -233,10 +233,10 @@ def committed_rows(
     run_ids: list[str],
     known: Mapping[str, Any] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Read what is committed of runs that have no record.
+    """Read committed measurements of runs without a record.
 
     Raises:
-        ConfigError: it was changed by hand, cannot be read, lacks columns, or is gone.
+        ConfigError: it was edited by hand, cannot be read, lacks columns, or is missing.
     """
     told = stored_digests(path.parent).get(path.name)
     if told is not None and not path.exists():
@@ -257,7 +257,7 @@ def committed_rows(
 
 
 def _parse(file: Path | io.StringIO, name: Path | str, known: Mapping[str, Any] = MappingProxyType({})) -> pd.DataFrame:
-    """Read what we wrote; errors call it by its name. Columns are numbers unless their kind is known.
+    """Read one of our files; errors mention its name. Columns are numbers unless their type is known.
 
     Raises:
         ConfigError: it cannot be read.

@@ -54,7 +54,7 @@ class Proposals:
         self.asked: dict[int, Any] = {}
 
     def ask(self) -> tuple[int, dict[str, Value]]:
-        """Return the number of the next proposal, from 0, and its values by key."""
+        """Return the next proposal: its number, from 0, and its values by key."""
         number = len(self.told.trials)
         if number < len(self.known):
             self.told.enqueue_trial(self.known[number])
@@ -71,7 +71,7 @@ class Proposals:
             return TPESampler(n_startup_trials=self.startup, seed=seed, multivariate=True, constant_liar=True)
 
     def tell(self, number: int, state: str, score: float | None, scores: Mapping[int, float], **facts: str) -> None:
-        """Tell what a proposal came to.
+        """Report the result of a proposal to the sampler.
 
         Args:
             number: of the proposal.
@@ -79,7 +79,7 @@ class Proposals:
                 ``failed``, which says nothing of the values.
             score: of a finished run.
             scores: of its epochs.
-            facts: shown with it.
+            facts: stored with it.
         """
         from optuna.trial import TrialState
 

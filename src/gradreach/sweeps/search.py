@@ -37,11 +37,11 @@ from gradreach.tracking import mode_now
 Compose = Callable[[Sequence[str]], DictConfig]
 Launch = Callable[[Sequence[Sequence[str]]], Any]
 SPARED = 0.25
-"""The first part of the epochs, in which no run is pruned: what learns slowly at first may be best in the end."""
+"""The first share of epochs, in which no run is pruned: a slow start may lead to the best end."""
 
 
 class SearchSettings(Settings):
-    """How a search goes.
+    """Settings of a search.
 
     - ``n_trials``: how many runs are proposed.
     - ``n_jobs``: how many are proposed, and run, at a time.
@@ -64,13 +64,13 @@ class SearchSettings(Settings):
         """Check values that Hydra composed.
 
         Raises:
-            ConfigError: one of them cannot be.
+            ConfigError: one of them is invalid.
         """
         return checked(cls, values, "hydra.sweeper")
 
 
 def search(space: Space, settings: SearchSettings, compose: Compose, launch: Launch, here: bool = False) -> None:
-    """Search, show how it goes, and exit with code 1 where a run has failed or none has finished.
+    """Search, show the progress, and exit with code 1 if a run has failed or none has finished.
 
     It stops and resumes as a sweep does: with exit code 128 and the signal, and by the same command.
 
@@ -202,7 +202,7 @@ class Search:
         return float(f"{middle - sign(self.metric) * abs(middle) * 1e-9:.12g}")
 
     def _judge(self, trial: Trial, unrecorded: Mapping[str, str] | None = None) -> None:
-        """Take up what has become of a trial; None: it may still go on."""
+        """Read the result of a trial; None if it may still be running."""
         if trial.job is None:
             return
         record = self.store.read(trial.run_id) or {}
@@ -238,7 +238,7 @@ class Search:
         self.console.print(text, markup=False)
 
     def stop(self, folder: Path) -> None:
-        """Say that the search was stopped, and write how far it has come."""
+        """Print that the search was stopped, and save its state."""
         for trial in self.trials:
             if trial.state == "waiting":
                 self._judge(trial)
@@ -247,7 +247,7 @@ class Search:
         self._say(STOPPED)
 
     def summarize(self, folder: Path) -> bool:
-        """Say what was best; return whether a run has failed or none has finished."""
+        """Print the best trial; return whether a run has failed or none has finished."""
         states = Counter(trial.state for trial in self.trials)
         finished = [trial for trial in self.trials if trial.score is not None]
         if set(states) != {"finished"}:
@@ -265,10 +265,10 @@ class Search:
 
 
 def _metric(jobs: Sequence[Job]) -> str:
-    """Return by what all runs are scored.
+    """Return the metric by which all runs are scored.
 
     Raises:
-        ConfigError: not all by the same, or somebody else prunes them.
+        ConfigError: they have different metrics, or are pruned by something else.
     """
     tasks = {json.dumps(job.run.canonical()["task"], sort_keys=True): job for job in jobs}
     metrics = {check(job.run, job.environment)[0].metric: job.run.task.name for job in tasks.values()}

@@ -1,4 +1,4 @@
-"""What a search chooses from, written in Hydra's own grammar of sweeps."""
+"""The space of a search, written in Hydra's sweep grammar."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Value = str | int | float
-"""Of a parameter: a number, or else the text that stands behind ``=`` on a command line."""
+"""A parameter's value: a number, or the text after ``=`` on a command line."""
 
 WITHIN = 0.382
 """How far within an interval it is looked whether a fraction may be given."""
@@ -35,7 +35,7 @@ class Choice:
         return self.values
 
     def distribution(self) -> "BaseDistribution":
-        """Return it as Optuna names it."""
+        """Return it as an Optuna distribution."""
         from optuna.distributions import CategoricalDistribution
 
         return CategoricalDistribution(self.values)
@@ -62,7 +62,7 @@ class Interval:
         return tuple(dict.fromkeys([self.low, self.high, *within]))
 
     def distribution(self) -> "BaseDistribution":
-        """Return it as Optuna names it."""
+        """Return it as an Optuna distribution."""
         from optuna.distributions import FloatDistribution, IntDistribution
 
         if isinstance(self.low, int) and isinstance(self.high, int):

@@ -26,7 +26,7 @@ _OFFLINE = ContextVar("offline", default=False)
 
 @contextmanager
 def without_download() -> Iterator[None]:
-    """See that nothing is downloaded within, as by what only looks; data that are absent are an error then."""
+    """Forbid downloads within, for commands that only look; then missing data are an error."""
     token = _OFFLINE.set(True)
     try:
         yield
@@ -43,18 +43,18 @@ def fetch(
     of: Callable[[bytes], bytes] = bytes,
     get: Callable[[str], bytes] | None = None,
 ) -> Path:
-    """Return a file, downloaded where it is absent; what is there is ``verified`` by whoever reads it.
+    """Return a file, downloaded if it is missing; an existing file is ``verified`` when it is read.
 
     Args:
-        target: where it stands, or shall stand.
-        urls: where it can be had; tried in order.
+        target: its path.
+        urls: its addresses, tried in order.
         digest: ``md5:...`` or ``sha256:...``.
         unpack: makes the file's content of the downloaded bytes.
         of: makes of the file's content what the digest is of.
-        get: ``download``, or what does the same.
+        get: ``download``, or a replacement.
 
     Raises:
-        ConfigError: no address gave a file with this digest, or nothing is to be downloaded.
+        ConfigError: no address gave a file with this digest, or downloads are forbidden.
     """
     if target.exists():
         return target
@@ -102,7 +102,7 @@ def hash_of(content: bytes, digest: str) -> str:
 
 
 def verified(path: Path, digest: str, of: Callable[[bytes], bytes] = bytes) -> bytes:
-    """Return a file's content if it is the one that is meant.
+    """Return a file's content if it is the expected one.
 
     Args:
         path: where it stands.
@@ -127,7 +127,7 @@ def verified(path: Path, digest: str, of: Callable[[bytes], bytes] = bytes) -> b
 
 
 def download(url: str) -> bytes:
-    """Return what an address gives; a bar shows how far it is."""
+    """Return the content of an address; a bar shows the progress."""
     from rich.console import Console
     from rich.progress import Progress
 

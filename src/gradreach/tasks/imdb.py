@@ -1,4 +1,4 @@
-"""IMDB: film reviews by their judgement."""
+"""IMDB: sentiment of film reviews."""
 
 import io
 import json

@@ -1,6 +1,6 @@
 """Length as an axis: training on a range of lengths, tests at chosen lengths.
 
-No sequence is padded for it: every batch has one length.
+No sequence is padded: every batch has one length.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ def check_lengths(
         at: makes the task at one length.
 
     Raises:
-        ConfigError: lengths cannot be, or would be another name of the same run.
+        ConfigError: lengths are invalid, or would give the same run another name.
     """
     low, high = train or (seq_len, seq_len)
     if train is not None and not low < high:

@@ -14,7 +14,7 @@ Format = Literal["auto", "csv", "tsv", "jsonl", "lines"]
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 TABLES = ("csv", "tsv")
 SEPARATORS = {sign: f"\"task.delimiter='{sign}'\"" for sign in ";|,"} | {"\t": "task.delimiter=tab"}
-"""What may stand between columns, and the word that says so."""
+"""Separators of columns, and their names."""
 Row = tuple[int, str, str]
 """Where it ends, the text, the answer."""
 
@@ -44,7 +44,7 @@ class Layout:
         return kind
 
     def answer_place(self, path: Path) -> tuple[str, str]:
-        """Return where the answer stands, and the setting that says so."""
+        """Return the column of the answer, and the setting that names it."""
         if self.of(path) == "lines":
             return "the first word", "task.format"
         named = f"'{self.label_column}'" if isinstance(self.label_column, str) else self.label_column
@@ -123,7 +123,7 @@ class Layout:
         return first.index(name)
 
     def _hint(self, first: list[str]) -> str:
-        """Return what the first line of a table makes likely, where it lacks a column."""
+        """Return a hint from the first line of a table that lacks a column."""
         if len(first) == 1:
             other = next((word for sign, word in SEPARATORS.items() if sign in first[0]), None)
             return "" if other is None else f"set {other} if that separates its columns"

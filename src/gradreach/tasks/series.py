@@ -40,7 +40,7 @@ class Series(NamedTuple):
 
 
 def read_series(path: Path, max_rows: int, answer: Answer = "class") -> Series:
-    """Read a file of labelled series, this many at most.
+    """Read a file of labelled series, up to a limit.
 
     A ``.ts`` file has a head of lines that begin with ``@``, then one series a line: its channels split by ``:``, their
     values by ``,``, the class or value last. A ``.tsv`` file has no head and one channel: the class or value first,
@@ -118,7 +118,7 @@ def _head(path: Path, numbered: Iterator[tuple[int, str]], answer: Answer) -> Cl
 
 
 def _check_claims(path: Path, number: int, series: np.ndarray, claims: Claims) -> None:
-    """Refuse a series that is not what the head says of all; its length counts as written, with what is padding."""
+    """Refuse a series that contradicts the header; its length includes padding."""
     length, channels = series.shape
     for claim, (line, (said, *_)) in claims.items():
         match claim, said:

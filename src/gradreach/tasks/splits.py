@@ -1,4 +1,4 @@
-"""Splits that we make ourselves, where a data set comes without."""
+"""Our own splits, for data sets without published ones."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -24,7 +24,7 @@ Folds = Annotated[int, Field(ge=2, le=1000, exclude_if=lambda value: value == FO
 
 
 def check_shares(shares: Mapping[str, float]) -> None:
-    """Refuse shares of one file, by split, that leave nothing to train on."""
+    """Refuse shares of one file, by split, that leave nothing for training."""
     if sum(shares.values()) >= 1:
         (first, value), *others = ((f"task.{name}_share", share) for name, share in shares.items())
         rest, hint = "nothing is left for training", "choose shares that sum to less than 1"
@@ -86,7 +86,7 @@ def grouped_split(labels: np.ndarray, keys: Sequence[bytes], shares: Sequence[fl
 
 
 def keys_of_given(whole: Sequence[bytes], given: Sequence[bytes]) -> list[bytes]:
-    """Return a key for each example that equals another's where a model is given the same.
+    """Return a key for each example; keys are equal if a model gets the same input.
 
     Args:
         whole: keys of the examples as their files have them. They set the order of the keys, and so what is drawn: a

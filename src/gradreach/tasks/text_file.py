@@ -20,7 +20,7 @@ from gradreach.tasks.text import Texts, TextTask
 MOST_CLASSES = 1000
 ENCODING = "set task.encoding to the file's own, such as latin-1 or gb18030"
 DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " "}
-"""What is hard to type, by what may be typed for it."""
+"""Separators that are hard to type, by name."""
 DECIMAL = re.compile(r"[-+]?((\d[\d_]*[.,][\d_]*|[.,]\d[\d_]*)(e[-+]?\d+)?|\d+e[-+]?\d+|nan|inf)", re.IGNORECASE)
 
 
@@ -29,7 +29,7 @@ Column = Annotated[int, Field(ge=1, le=10_000)] | str
 
 @dataclass(kw_only=True)
 class TextFile(TextTask):
-    """Say which class a text is of; texts from files of your own, also packed (``.gz``, ``.xz``).
+    """Classify texts from your own files, plain or compressed (``.gz``, ``.xz``).
 
     Paths are absolute, or below ``data_dir``. Texts of length 0 are kept.
 

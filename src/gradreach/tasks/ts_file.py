@@ -27,7 +27,7 @@ Criterion = Annotated[Kind, Field(exclude_if=lambda criterion: criterion == "cro
 
 @dataclass(kw_only=True)
 class TimeSeriesFile(FileTask):
-    """Say which class a series is of; series from ``.ts`` and ``.tsv`` files, several channels, different lengths.
+    """Classify series from ``.ts`` and ``.tsv`` files, with several channels and different lengths.
 
     The formats of the UCR and UEA archives (A. Bagnall et al., The UEA multivariate time series classification
     archive, 2018). ``.ts``: lines with ``@`` are the head; then one series a line, its channels split by ``:``, the
@@ -73,7 +73,7 @@ class TimeSeriesFile(FileTask):
             self.refuse_unused("with task.stretch", "keep")
 
     def prepare(self, data_dir: Path) -> None:
-        """Read the files, where what they hold is not kept already."""
+        """Read the files, unless their content is cached."""
         paths = [locate("task.file", self.file, data_dir)]
         if self.test_file is not None:
             paths.append(locate("task.test_file", self.test_file, data_dir))

@@ -1,4 +1,4 @@
-"""Pretrained word vectors: torchtext's ``Vectors``, given only what has been checked."""
+"""Pretrained word vectors: torchtext's ``Vectors``, given only checked files."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ noise. (Kim, 2014, draws from U(±0.25), whose standard deviation is 0.14.)"""
 
 SETTING = "task.vectors"
 SMALLEST = 3
-"""The least size that torchtext can tell from a heading."""
+"""The smallest vector size that torchtext can distinguish from a heading."""
 GLOVE = re.compile(r"glove\.(6B|42B|840B|twitter\.27B)\.\d+d")
 DIGESTS = {
     "6B": "sha256:617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",

@@ -1,4 +1,4 @@
-"""A W&B dashboard by code: a saved view of an experiment's runs, and a report with its tables and figures."""
+"""A W&B dashboard from code: a saved view of an experiment's runs, and a report with its tables and figures."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def those(run_ids: list[str]) -> expr.Or:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """What a dashboard is made of: the runs that an experiment consists of, and the page it has led to.
+    """The content of a dashboard: an experiment's runs, and its page.
 
     - ``architectures``: of the runs.
     - ``metric``: what is scored, ``accuracy`` or ``mse``.
@@ -152,7 +152,7 @@ class Dashboard:
         )
 
     def marker(self) -> str:
-        """Return what tells the report of this experiment from others, so that it is renewed and not doubled."""
+        """Return the mark of this experiment's report, so that it is updated and not duplicated."""
         return f"Made by 'gradreach dashboard {self.experiment}', which also updates it."
 
     def _figure(self, name: str) -> wr.PanelGrid:
@@ -177,7 +177,7 @@ class Dashboard:
         }
 
     def save(self) -> list[str]:
-        """Create view and report on the server, or renew those of an earlier call; return their pages."""
+        """Create or update view and report on the server; return their pages."""
         import wandb
         from wandb_workspaces.workspaces import internal
 

@@ -11,7 +11,7 @@ NOT_HEEDED = {
     "WANDB_RUN_ID": "a run's W&B id is its run id",
     "WANDB_SWEEP_ID": "an agent sets WANDB_RUN_ID too; the run joins no sweep",
 }
-"""What changes nothing, and why; below an agent only the first."""
+"""Variables without effect, and why; below an agent only the first."""
 
 
 def below_agent() -> bool:
@@ -20,7 +20,7 @@ def below_agent() -> bool:
 
 
 def check_environment(tracking: TrackingSettings) -> None:
-    """Refuse what wandb would refuse once a run, where our settings leave it to the environment.
+    """Refuse values from the environment that wandb would refuse in every run.
 
     Raises:
         ConfigError: naming the variable.
@@ -35,7 +35,7 @@ def check_environment(tracking: TrackingSettings) -> None:
 
 
 def heed_environment(mode: str) -> None:
-    """Say what is ignored; before wandb reads it, forget what would take a run's id and project."""
+    """Report ignored variables, and remove those that would replace a run's id and project."""
     quiet = set() if not below_agent() else {"WANDB_RUN_ID", "WANDB_SWEEP_ID"}
     for name, why in NOT_HEEDED.items():
         if os.environ.get(name) and name not in quiet:

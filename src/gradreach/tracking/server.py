@@ -1,4 +1,4 @@
-"""W&B's server: whether it answers, and takes the key, before a run depends on it."""
+"""W&B's server: checks that it answers and accepts the API key before a run depends on it."""
 
 import http.client
 import io
@@ -18,11 +18,11 @@ from gradreach.errors import ConfigError, advise, first_line
 from gradreach.tracking.environment import check_environment, heed_environment
 
 ANSWER_SECONDS = 5
-"""How long a server may take to answer; ``WANDB_HTTP_TIMEOUT`` says another number."""
+"""How long a server may take to answer; ``WANDB_HTTP_TIMEOUT`` overrides it."""
 QUESTION = json.dumps({"query": "query { viewer { id } }"}).encode()
 """What any W&B server answers, with or without a key."""
 ABOUT_KEYS = (400, 401, 403)
-"""Codes by which a server says that it is well, and wants a key."""
+"""Status codes of a healthy server that wants a key."""
 
 
 class Unreachable(ConfigError):

@@ -67,7 +67,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, goes_on: bool = True, *
 
 @contextmanager
 def undone(folder: Path) -> Iterator[None]:
-    """Leave nothing of a W&B run that could not be begun: neither its files, nor wandb's process.
+    """Clean up a W&B run that could not be started: its files and wandb's process.
 
     The process would still hold its id, and what is told of a second run of that id would go to the first, and be lost.
     """

@@ -1,4 +1,4 @@
-"""Send to W&B what was tracked offline, or what a server lacks."""
+"""Sends W&B what was tracked offline, or what a server lacks."""
 
 import io
 import os
@@ -107,7 +107,7 @@ def sync(
     base_url: str | None,
     from_records: TrackingSettings | None = None,
 ) -> bool:
-    """Send all that waits, and say what was sent: what the server says that it has.
+    """Send all waiting runs, and report what was sent, according to the server.
 
     Killed and started again it goes on with what is left: a run counts as sent once the server has got all of it, and
     what is sent twice until then takes the place of what was there.

@@ -19,7 +19,7 @@ STATES = {"running": "running", "finished": "finished", "crashed": "interrupted"
 
 
 class WandbSource:
-    """The runs of a project as records, as far as W&B was told of them.
+    """The runs of a project as records, as far as W&B has them.
 
     Args:
         project: ``entity/project``.

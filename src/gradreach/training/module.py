@@ -1,4 +1,4 @@
-"""What Lightning trains: a model, a task's loss, and the epoch's figures."""
+"""The LightningModule: a model, a task's loss, and the epoch's metrics."""
 
 import inspect
 import math
@@ -46,7 +46,7 @@ class TrainingModule(LightningModule):
     ``test/*`` after a test; of classes also ``val/f1`` and ``val/balanced_accuracy``. ``figures`` holds those of the
     epoch to the last bit, which logged values are not.
 
-    - ``optimizer``: how the weights are moved. A schedule ends with ``trainer.estimated_stepping_batches``; where the
+    - ``optimizer``: how the weights are updated. A schedule ends with ``trainer.estimated_stepping_batches``; where the
       rate moves, ``optimizer/lr`` is logged too.
     - ``clip_norm``: gradients with a larger total norm are scaled down to it; None leaves them. The Trainer's
       ``gradient_clip_val`` wins.
@@ -180,7 +180,7 @@ class TrainingModule(LightningModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_train_epoch_start(self) -> None:
-        """Forget the epoch before, and tell a loader that draws its own order which this is, also where a run goes on.
+        """Reset the epoch's sums, and tell a loader that draws its own order the epoch, also in a resumed run.
 
         Lightning tells it to the samplers of a ``DataLoader`` alone.
         """

@@ -1,4 +1,4 @@
-"""A Trainer that does nothing but train."""
+"""A Lightning Trainer that only trains."""
 
 import inspect
 import logging
@@ -23,7 +23,7 @@ NOTHING = nullcontext()
 
 
 class NoProfiler(PassThroughProfiler):
-    """Measures nothing, without a generator for each of the hundred times a step that Lightning asks it to."""
+    """A profiler that does nothing: Lightning calls it a hundred times per step."""
 
     def profile(self, action_name: str) -> Any:
         """Return a context that does nothing."""
@@ -79,7 +79,7 @@ def make_loggers(run: Run) -> list[Logger]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Lightning's advice on worker processes and on srun to itself: we use neither."""
+    """Silence Lightning's advice on worker processes and on srun: we use neither."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         warnings.filterwarnings("ignore", category=PossibleUserWarning)

@@ -1,4 +1,4 @@
-"""Examples in whatever form a training step takes them, and each example's own loss."""
+"""Examples in any form that a training step takes, and each example's own loss."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,14 +14,14 @@ from gradreach.watch.nested import mapped, shape_of, tensors
 OwnLoss = Callable[[nn.Module, Any], Tensor]
 """``(model, probe) -> (batch,)``: each example's own loss, not their mean."""
 INPUTS = ("input_ids", "inputs_embeds", "input_values", "inputs", "x")
-"""What the input is called in a mapping; where none of them is there, it is the first tensor that can be one."""
+"""Names of the input in a mapping; without any of them, the first suitable tensor is the input."""
 MASK = "attention_mask"
 HAND_OVER = (
     "pass a probe as the training step takes it, or loss=, a function (model, probe) -> (batch,) of each "
     "example's own loss"
 )
 LAYOUTS = {"NLC": "batch, length, channels", "LNC": "length, batch, channels", "NCL": "batch, channels, length"}
-"""In what order the axes of the sequences stand, in the letters of torch's documentation."""
+"""Orders of the axes of sequences, in the letters of torch's documentation."""
 
 
 class AnyProbe(Probe):
@@ -71,7 +71,7 @@ class AnyProbe(Probe):
         return AnyProbe(moved, self.own_loss, lengths, self.reduction, self.layout)
 
     def losses(self, model: nn.Module, x: Tensor) -> Tensor:
-        """Call what gives the losses.
+        """Compute the losses.
 
         Raises:
             ValueError: it gives none, or a convolution runs along the channels.

@@ -36,17 +36,17 @@ def schedule_of(every: Schedule) -> Schedule:
 
 
 class Watcher(Instrument):
-    """Measures one model on one probe, as often as it is asked.
+    """Measures one model on one probe, whenever called.
 
-    - ``model``: what is trained; a copy of it is looked at, nothing of it changes.
-    - ``probe``: a batch as the model's training step takes it; 16 examples do.
+    - ``model``: the trained model; a copy is measured, so it does not change.
+    - ``probe``: a batch as the model's training step takes it; 16 examples are enough.
     - ``loss``: ``(model, probe) -> (batch,)``, each example's own loss; None: by the module's own ``training_step``, or
       the ``loss`` of a Hugging Face model's output.
     - ``quantities``: names of ``gradreach.diagnostics.QUANTITIES``.
-    - ``every``: a schedule, for who asks with ``passed``; ``epoch`` is 1.
+    - ``every``: a schedule, used with ``passed``; ``epoch`` is 1.
     - ``lengths``: ``(batch,)`` valid steps of the probe where it is padded and has no ``attention_mask``.
-    - ``layers``: of which modules without a recurrence the output is looked at; None: of the blocks that are found.
-    - ``least``: tell of layers whose gradient reaches less than this share of the sequence; None: of none.
+    - ``layers``: modules without a recurrence whose output is measured; None: the detected blocks.
+    - ``least``: warn about layers whose gradient reaches less than this share of the sequence; None: never.
     - ``layout``: of the probe's sequences: ``NLC`` (batch, length, channels), ``LNC`` or ``NCL``.
 
     ``tables`` and ``seconds`` are as of the instrument.
@@ -114,15 +114,15 @@ class Watcher(Instrument):
         return joined([trace_probe(self.model, one, self.dtype, self.layers) for one in every])
 
     def measure(self, stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
-        """Measure what is due, and tell in one line of what cannot be measured: training goes on.
+        """Measure what is due; report in one line what cannot be measured: training continues.
 
         Args:
             stage: what the moment is called in the tables, such as ``epoch 3``.
-            passed: how many epochs and training steps; None measures whatever the schedule says.
+            passed: finished epochs and training steps; None ignores the schedule and measures.
 
         Returns:
-            Few scalars: ``gradient/reach/<layer>``, ``gradient/half_life/<layer>``, ``gradient/lyapunov/<layer>``,
-            ``gradient/gate_<gate>/<layer>``, ``gradient/nonfinite``; none where nothing is due.
+            A few scalars: ``gradient/reach/<layer>``, ``gradient/half_life/<layer>``, ``gradient/lyapunov/<layer>``,
+            ``gradient/gate_<gate>/<layer>``, ``gradient/nonfinite``; empty if nothing is due.
         """
         try:
             found = super().measure(stage, passed)
@@ -133,7 +133,7 @@ class Watcher(Instrument):
 
     @property
     def profile(self) -> pd.DataFrame:
-        """What ``gradient_profile`` gives, of every measurement so far, with a column ``stage``."""
+        """The ``gradient_profile`` of every measurement so far, with a column ``stage``."""
         frames = self.tables.get("profile", [])
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
@@ -161,7 +161,7 @@ class Watcher(Instrument):
         return kind
 
     def _by_layer(self, stage: str) -> dict[str, float]:
-        """Return the figures of the last measurement by layer, and tell where the gradient hardly reaches back."""
+        """Return the metrics of the last measurement by layer, and warn where the gradient hardly reaches back."""
         last = {name: frames[-1] for name, frames in self.tables.items()}
         named: dict[str, float] = {}
         if "profile" in last:
@@ -180,7 +180,7 @@ class Watcher(Instrument):
         return named
 
     def _place(self, layer: Any, way: Any) -> str:
-        """Return what a layer is called in logs; the model itself has no name."""
+        """Return a layer's name in logs; the model itself has no name."""
         return (layer or type(self.model).__name__) + (".backward" if way == "backward" else "")
 
     def _tell_of_short(self, stage: str, profile: pd.DataFrame, named: Mapping[str, float]) -> None:
@@ -211,7 +211,7 @@ class Watcher(Instrument):
 
 
 def tell(what: str) -> None:
-    """Say something in one line, without a line of code below it; training goes on."""
+    """Warn in one line, without a line of code below it; training continues."""
     warnings.warn_explicit(f"gradreach: {what}", UserWarning, "watch", 1)
 
 

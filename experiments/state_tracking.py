@@ -13,7 +13,7 @@ WORDS = {"mamba": "Mamba", "deltanet": "DeltaNet"}
 GATED = {"lstm": "an LSTM", "gru": "a GRU"}
 TRAINED, BEYOND, FAR, LONG = 20, 40, 80, 160
 LEARNED = 0.6
-"""Of the test at lengths of training so much must be right for a network to be asked what it does beyond."""
+"""The test accuracy at training lengths that a network needs to be judged beyond them."""
 
 
 def names(runs: pd.DataFrame) -> pd.Series:

@@ -153,7 +153,7 @@ class Dashboard:
 
     def marker(self) -> str:
         """Return the mark of this experiment's report, so that it is updated and not duplicated."""
-        return f"Made by 'gradreach dashboard {self.experiment}', which also updates it."
+        return f"Made by 'gradreach dashboard {self.experiment}', which renews it."
 
     def _figure(self, name: str) -> wr.PanelGrid:
         summary = wr.Runset(name=SUMMARY, filters=those([summary_id(self.experiment)]))

@@ -31,12 +31,13 @@ from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_examples
 
 READING = (
-    "Seeds needed: with this many, the part comes out as pilots point, with a probability of 80 % at its last look if "
-    "runs that decide are like them. Planned: seeds of this part, which may be fewer than the sweep's. Supported from, "
-    "refuted from: the truths nearest to the threshold at which these find so with that probability (of “within”, the "
-    "largest that still is). By simulation: means from a normal law with the pilots' mean and spread; signed ranks by "
-    "resampling pilots, smoothed, where there are six, else from a normal law, as the table says; differences of "
-    "shares from two independent sides, the second with the pilots' share. Of few pilots all of it is rough."
+    "Seeds needed: with this many, the part comes out as the pilots point, with a probability of 80 % at its last "
+    "look, if deciding runs are like them. Planned: seeds of this part, which may be fewer than the sweep's. "
+    "Supported from, refuted from: the true values nearest to the threshold that these seeds detect with that "
+    "probability (of “within”, the largest that still is). By simulation: means from a normal distribution with "
+    "the pilots' mean and spread; signed ranks by resampling pilots, smoothed, if there are six, otherwise from a "
+    "normal distribution, as the table says; differences of shares from two independent sides, the second with "
+    "the pilots' share. With few pilots all of it is rough."
 )
 
 

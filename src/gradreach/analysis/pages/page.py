@@ -62,7 +62,7 @@ def _claim(built: Built) -> Iterator[str]:
         yield markdown(parts_table(built)).rstrip() if any(map(_is_measured, built.parts)) else ""
         yield unmeasured(built)
         if any(leaf.why.startswith(PILOTS) for leaf in built.parts):
-            yield "Pilot seeds, those below 100, decide nothing; what they would say stands beside."
+            yield "Pilot seeds (below 100) decide nothing; what they would say is shown beside."
         yield from folded("What each part measures, and its test", markdown(measured(built)).rstrip())
         yield from folded("The rule of the verdict", without_tags(built.rule))
 

@@ -224,7 +224,9 @@ def table(
         list[str] | None, typer.Option(help="Keep runs with key=value or key=value,value; null: not set; repeatable.")
     ] = None,
     best: Annotated[Best | None, typer.Option(help="Mark the best of a column if it beats all others.")] = None,
-    form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.terminal,
+    form: Annotated[
+        Form, typer.Option("--format", metavar="<format>", help="terminal, csv, markdown, latex or html.")
+    ] = Form.terminal,
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
@@ -248,7 +250,9 @@ def table(
 def export(
     to: Annotated[Path, typer.Argument(help="The file to write: .parquet or .csv.")],
     what: What = None,
-    long: Annotated[Long, typer.Option("--table", help="Table to export.")] = Long.runs,
+    long: Annotated[
+        Long, typer.Option("--table", metavar="<table>", help="runs, profiles, history, decoding or examples.")
+    ] = Long.runs,
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:

@@ -66,7 +66,7 @@ def labelled_steps(target: Tensor) -> Tensor | None:
             [0, 1]])
     """
     without = target == IGNORED
-    if bool((without == without[:1]).all()):  # as is usual, and found faster
+    if bool((without == without[:1]).all()):  # the usual case, and faster
         steps = (~without[0]).nonzero().squeeze(1)
         return None if len(steps) == target.shape[1] else steps.expand(len(target), -1)
     most = target.shape[1] - int(without.sum(1).min())

@@ -128,7 +128,7 @@ class RunDisplay:
         self.bar.update(self.task, completed=over, description=f"loss {loss} · validation {score:>6}", within="")
         every = max(1, self.budget // 5)
         seconds = row.get("time/seconds", 0.0)
-        slow = row["epoch"] == 1 and seconds > SLOW  # then how long it takes is worth a line at once
+        slow = row["epoch"] == 1 and seconds > SLOW  # then a duration is worth a line at once
         if not self.console.is_terminal and (slow or over // every > self.shown or over == self.budget):
             left = (self.budget - over) * seconds / over
             ahead = f"   about {duration(left)} left" if left > SLOW else ""

@@ -147,7 +147,7 @@ def _made_run_profile_panels(rows: int, columns: int) -> tuple[Figure, Any, Axes
     left, right = 0.75 / width, 1 - (0.95 if rows == 2 else 0.15) / width
     figure.subplots_adjust(left=left, right=right, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.12, hspace=0.35)
     panels[0, 0].set_ylabel("log10 norm: median, 10–90 %")
-    for axes in panels.flat:  # each number, mark and line costs a hundredth of the picture
+    for axes in panels.flat:  # each number, mark and line takes a hundredth of the drawing time
         axes.tick_params(bottom=False, left=False)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -78,7 +78,7 @@ def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, d
     words (``4.0`` for ``4``), on a device that may not be there, or with components of others, whose code may have
     changed, is found out the long way.
     """
-    with suppress(ValueError):  # what cannot be is refused on the long way
+    with suppress(ValueError):  # invalid settings are rejected by the full check
         run, environment = parts(composed)
         strange = [each for each in (run.model, run.task) if not each.target.startswith("gradreach.")]
         store = RecordStore(environment.results_dir / "runs")

@@ -165,7 +165,7 @@ class RecordStore:
             raise ConfigError(path, allowed=newer, hint="update gradreach")
         for name, told in record.get("files", {}).items():
             if _size(f"{path.parent}/{name}") != told["bytes"]:
-                if _bytes(path) != data:  # somebody does the run again just now
+                if _bytes(path) != data:  # somebody is repeating the run just now
                     return self._read(run_id)
                 raise Damaged(f"{name} is not what its record says")
         return record
@@ -182,7 +182,7 @@ class RecordStore:
         except Unreadable as why:
             self.put_aside(run_id, f"{name} {why}")
             return None
-        for _ in range(2):  # the second time is for a run that is done again between the two
+        for _ in range(2):  # the second attempt is for a run that is repeated between the two
             record = _bytes(path)
             told = _TOLD[name].search(record)
             if told is None or hashlib.sha256(data).hexdigest() == told[1].decode():
@@ -204,7 +204,7 @@ class RecordStore:
             place.mkdir(parents=True)
             files = [folder / name for name in ("record.json", *BESIDE)] if folder.is_dir() else [folder]
             for file in files:
-                if os.path.lexists(file):  # also a link that leads nowhere, or to itself
+                if os.path.lexists(file):  # also a broken or circular link
                     file.replace(place / file.name)
         except OSError as error:
             report(f"{folder}: {why}; it cannot be moved ({error})")
@@ -252,7 +252,7 @@ class RecordStore:
             return {}
         try:
             return columns_of(data, table)
-        except ValueError as error:  # of before there were checksums, or of somebody else's
+        except ValueError as error:  # from before there were checksums, or not ours
             self.put_aside(run_id, f"profile.npz cannot be read ({error})")
             return {}
 
@@ -297,7 +297,7 @@ class RecordStore:
             try:
                 yield
             finally:
-                path.unlink(missing_ok=True)  # while it is held; who waits for it sees that, and locks a new file
+                path.unlink(missing_ok=True)  # while it is held; waiting workers see that, and lock a new file
 
     def claimed(self, run_id: str) -> bool:
         """Return whether a worker has claimed a run."""

@@ -34,7 +34,7 @@ Version 3 is open until release 0.2.0: until then what it stands for may change 
 """
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-# far beyond what anybody waits for: what is larger by mistake is refused, and is not another name for all there is
+# far beyond any use: larger values are mistakes, and must not become another name for "all"
 Count = Annotated[int, Field(gt=0, le=MOST)]
 Examples = Annotated[int, Field(gt=0, le=100_000_000)]
 

@@ -98,7 +98,7 @@ def _twin(function: Callable[..., Any], memo: Memo) -> Callable[..., Any]:
         return _twin(copy.deepcopy(original, memo), memo)
     if not isinstance(function, FunctionType) or not (function.__closure__ or function.__defaults__):
         return function
-    if id(function) in memo:  # it holds itself
+    if id(function) in memo:  # it refers to itself
         known: Callable[..., Any] = memo[id(function)]
         return known
     cells = tuple(CellType() for _ in function.__closure__ or ())
@@ -111,7 +111,7 @@ def _twin(function: Callable[..., Any], memo: Memo) -> Callable[..., Any]:
         try:
             return _twin(value, memo) if isinstance(value, FunctionType) else copy.deepcopy(value, memo)
         except Exception:
-            return value  # a trainer, a connection: not for the model to change
+            return value  # a trainer or a connection, which the model does not change
 
     twin.__defaults__ = tuple(held(value) for value in function.__defaults__ or ()) or None
     for cell, given in zip(cells, function.__closure__ or (), strict=True):

@@ -143,7 +143,7 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
 def figures_by_curve(profile: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:
     """Return ``reach``, ``half_life``, ``r2``, ``decay`` and ``log10_norm`` of each layer, direction and quantity."""
     check_profile(profile, "layer", "direction", "quantity", "lag", "median", "nonfinite")
-    rows: dict[tuple[str, str, str], list[int]] = {}  # by hand: grouping by pandas takes longer than all the rest
+    rows: dict[tuple[str, str, str], list[int]] = {}  # by hand: grouping by pandas takes longer than everything else
     for row, key in enumerate(zip(*(profile[name] for name in ("layer", "direction", "quantity")), strict=True)):
         rows.setdefault(key, []).append(row)
     all_lags, all_medians = (profile[name].to_numpy(float) for name in ("lag", "median"))

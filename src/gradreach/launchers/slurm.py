@@ -83,13 +83,13 @@ def _submit(executor: Any, function: Any, calls: Sequence[Any], parallel: int, j
     executor.update_parameters(slurm_array_parallelism=max(1, parallel // len(arrays)))
     for array in arrays:
         try:
-            with deferred():  # what has been submitted must be known when it is to be taken back
+            with deferred():  # submitted jobs must be known for cancelling them
                 jobs += executor.map_array(function, array)
                 _tidy_submission(executor.folder, jobs[-1])
         except Exception as error:
             if not jobs:
                 raise
-            return error  # those that have been submitted go on
+            return error  # submitted jobs continue
     return None
 
 

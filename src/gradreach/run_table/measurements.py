@@ -198,7 +198,7 @@ def write_long(path: Path, frame: pd.DataFrame) -> None:
 
     def into(file: BinaryIO) -> None:
         file.write((",".join(map(str, frame)) + "\n").encode())
-        for start in range(0, len(frame), AT_ONCE):  # or all of it would stand in memory twice
+        for start in range(0, len(frame), AT_ONCE):  # otherwise all of it would be in memory twice
             write_csv(Table.from_pandas(frame.iloc[start : start + AT_ONCE], preserve_index=False), file, OPTIONS)
 
     write_atomically(path, into)

@@ -71,7 +71,7 @@ def sweep(
         from gradreach.analysis.study.planned_rule import rule_to_store
         from gradreach.run_table.committed import write_plan
 
-        judged = environment.published is None  # else it is of a paper, not of the study that may have the same name
+        judged = environment.published is None  # otherwise it belongs to a paper, not to a study of the same name
         write_plan(environment, runs, rule_to_store(environment.experiment, runs, done) if judged else None)
     code, unrecorded = 0, {}
     to_do = [job.run for job in left]
@@ -172,7 +172,7 @@ def do_all(
 def _launch(launch: Callable[..., Any], ready: Mapping[str, Job]) -> tuple[dict[str, Exception], str | None]:
     """Launch some runs, and return what each raised outside its own record, and what the launcher itself raised."""
     try:
-        # what auto comes to is decided here, once: a worker that lacks numba must not make another run of it
+        # auto is resolved here, once: a worker without numba must not turn it into another run
         returned = launch([[*job.overrides, f"kernels={job.run.trainer.kernels}"] for job in ready.values()])
     except ConfigError:
         raise

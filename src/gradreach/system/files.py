@@ -73,7 +73,7 @@ def read_file(path: Path, most: int) -> bytes:
         OSError: it cannot be opened.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for somebody to write
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for a writer
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise Unreadable("is a link to itself") from None

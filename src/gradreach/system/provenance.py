@@ -89,7 +89,7 @@ def _files(path: Path) -> Iterator[Path]:
         folders[:] = [name for name in folders if name != "__pycache__" and not name.endswith(".egg-info")]
         folders[:] = [name for name in folders if not name.startswith(".")]
         files = (Path(folder) / name for name in names if not name.startswith(".") and not name.endswith(".pyc"))
-        yield from (file for file in files if file.is_file())  # a link may lead nowhere
+        yield from (file for file in files if file.is_file())  # a link may be broken
 
 
 def _git(*arguments: str) -> str:

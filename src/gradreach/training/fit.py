@@ -138,7 +138,7 @@ def make_callbacks(run: Run, own: list[Callback], best: BestWeights) -> list[Cal
     for callback in callbacks:
         for hook in EVERY_STEP:
             if getattr(type(callback), hook) is getattr(Callback, hook) and hook not in vars(callback):
-                setattr(callback, hook, None)  # Lightning calls what can be called, forty times a step
+                setattr(callback, hook, None)  # Lightning calls every hook that exists, forty times a step
     return callbacks
 
 

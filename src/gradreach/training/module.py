@@ -234,13 +234,13 @@ class TrainingModule(LightningModule):
         figures = {f"{stage}/{name}{end}": mean.value() for name, mean in self.means[stage].items()}
         if stage in self.class_scores and not at_length:
             figures |= {f"{stage}/{name}": value for name, value in self.class_scores[stage].values().items()}
-        if stage == "test" and not math.isfinite(figures[f"test/loss{end}"]):  # of no numbers none is the largest
+        if stage == "test" and not math.isfinite(figures[f"test/loss{end}"]):  # without numbers there is no largest
             figures |= dict.fromkeys(set(figures) - {f"test/loss{end}"}, math.nan)
         self.figures.update(figures)
         self.log_dict(figures, batch_size=1)
 
 
-# Lightning looks at it before every step; to rebuild it takes as long as to move the weights
+# Lightning reads it before every step; rebuilding it takes as long as the optimizer step
 TrainingModule.training_step.__signature__ = inspect.signature(TrainingModule.training_step)  # type: ignore[attr-defined]
 
 

@@ -17,7 +17,7 @@ from gradreach.batch import limited
 from gradreach.config import resolve
 from gradreach.run_state import Run
 
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which devices there are is no news
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # the list of devices is not news
 
 NOTHING = nullcontext()
 
@@ -58,7 +58,7 @@ def make_trainer(run: Run, callbacks: list[Callback], loggers: list[Logger], bat
         callbacks=callbacks,
         profiler=NoProfiler(),
         default_root_dir=run.store.folder(run.config.run_id),
-        plugins=[LightningEnvironment()],  # one process: not what Lightning would make of a SLURM job's variables
+        plugins=[LightningEnvironment()],  # one process, whatever Lightning would infer from a SLURM job's variables
     )
 
 

@@ -86,8 +86,8 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
     ("name", "content", "settings", "says"),
     [
         ("a.csv", b"", {}, "a.csv: the file is empty"),
-        ("a.csv", b"label,text\n", {}, "a.csv: there is no text"),
-        ("a.jsonl", b"", {}, "a.jsonl: there is no text"),
+        ("a.csv", b"label,text\n", {}, "a.csv: this file has no texts"),
+        ("a.jsonl", b"", {}, "a.jsonl: this file has no texts"),
         (
             "a.csv",
             b"class,text\n1,x\n",
@@ -134,7 +134,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
             "a.csv",
             b"label,text\n" + b"".join(b"%d,x\n" % i for i in range(1001)),
             {},
-            "a.csv: column 'label' holds 1,001 different values",
+            "a.csv: column 'label' has 1,001 different values",
         ),
     ],
 )

@@ -116,9 +116,9 @@ def test_reading_them_prints_nothing_and_leaves_certificates_checked(folder, cap
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("good 1 2 3\nbad 1 2\n", "v.txt: line 2 holds 2 numbers, those before 3"),
-        ("good 1 2 3\nfilm\n", "v.txt: line 2 holds 0 numbers"),
-        ("good 1 2\n", "v.txt: line 1 holds 2 numbers; each line must be a word and 3 numbers or more"),
+        ("good 1 2 3\nbad 1 2\n", "v.txt: line 2 has 2 numbers, those before 3"),
+        ("good 1 2 3\nfilm\n", "v.txt: line 2 has 0 numbers"),
+        ("good 1 2\n", "v.txt: line 1 has 2 numbers; each line must be a word and 3 or more numbers"),
         ("good 1 2 three\n", "v.txt: line 1: the vector of 'good' has a value that is not a finite number"),
         ("good 1 2 nan\n", "v.txt: line 1: the vector of 'good' has a value that is not a finite number"),
         ("le 1 2 3\nla 1 2 3\n", "task.vectors=v.txt: has vectors for none of the"),

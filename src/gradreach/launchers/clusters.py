@@ -53,9 +53,7 @@ class RayLauncher(Launcher):
         if not ray.is_initialized():
             with at_once():  # Ray puts handlers of its own in place of a sweep's; here they are put back
                 ray.init(**where(self.init))
-        composer = Composer(
-            self.hydra_context.config_loader, self.config
-        )  # otherwise workers would read all files for each job
+        composer = Composer(self.hydra_context.config_loader, self.config)  # else workers read all files for each job
         state = Singleton.get_state()
         tasks: list[Any] = []
         with at_once():

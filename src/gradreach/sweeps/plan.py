@@ -55,9 +55,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
         if (same := distinct.get(run_id := run.run_id)) is not None:
             _agree(_flat(same.environment, same.run), _flat(environment, run))
             continue
-        check_device(
-            environment.device, run.trainer.precision, here=False
-        )  # runs executed elsewhere need no device here
+        check_device(environment.device, run.trainer.precision, here=False)  # runs elsewhere need no device here
         if (group := run.group_id) not in multiply_adds:  # runs that differ only in the seed fit as well
             task, model = check(run, environment)
             advise(caveat(model, task.shape))

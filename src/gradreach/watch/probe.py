@@ -156,7 +156,7 @@ def _check_first_axis(data: Any, found: Tensor) -> None:
     sizes = {len(part) for part in tensors(data) if isinstance(part, Tensor) and part.dim() and part is not found}
     if sizes and len(found) not in sizes and found.shape[1] in sizes:
         raise ValueError(
-            f"probe: it holds {', '.join(map(shape_of, tensors(data)))}; if time comes first, pass layout='LNC'"
+            f"probe: it has {', '.join(map(shape_of, tensors(data)))}; if time comes first, pass layout='LNC'"
         )
 
 

@@ -148,7 +148,7 @@ def test_a_checkpoint_that_is_not_what_was_saved_is_told_in_one_line_and_the_run
     assert (record["status"], record["steps"]) == ("finished", 5 * 17)
     said = capsys.readouterr().err
     assert why in said
-    assert said.endswith("the run starts over\n")
+    assert said.endswith("the run starts from the beginning\n")
     assert said.count("\n") == 1
     assert not checkpoint.exists()
     assert not (checkpoint.parent / "evil").exists()

@@ -160,7 +160,7 @@ def test_seeds_that_are_means_of_different_things_are_refused_before_the_runs():
     declared = study(value("test/accuracy", "lstm", over="seq_len").above(0))
     check_parts(declared, Results(planned))
     with pytest.raises(
-        ConfigError, match="“p”: seed 103 has 1 of 2 combinations of seq_len; plan all for every seed, or"
+        ConfigError, match="“p”: seed 103 has 1 of 2 combinations of seq_len; plan all of them for every seed, or"
     ):
         check_parts(declared, Results(some))
 

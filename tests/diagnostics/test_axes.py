@@ -299,7 +299,7 @@ def forgetful(m: Model, x: Tensor, n: Tensor | None) -> Tensor:
 
 @pytest.mark.parametrize("forward", [masked, forgetful])
 def test_a_loop_whose_state_is_not_handed_on_as_it_is_is_warned_of(forward):
-    with pytest.warns(UserWarning, match=r"rnn: it is called \d times, not from the state in which it ended"):
+    with pytest.warns(UserWarning, match=r"rnn: it is called \d times, each time not from its last state"):
         assert len(traced(forward, probe(LENGTHS if forward is masked else None)).layers) > 1
 
 

@@ -195,7 +195,7 @@ def test_half_precision_is_computed_in_double_and_refused_as_a_dtype():
 
 
 def test_a_mean_loss_is_refused():
-    with pytest.raises(ValueError, match=r"one value an example, \(3,\)"):
+    with pytest.raises(ValueError, match=r"one value per example, \(3,\)"):
         gradient_profile(model(), batch(), lambda output, target: output.mean())
 
 
@@ -256,7 +256,7 @@ def test_token_ids_may_be_turned_time_first():
 
 def test_a_layer_of_another_length_than_the_padded_input_is_refused():
     x = torch.randn(3, 6, 6)
-    with pytest.raises(ValueError, match="nobody says which are valid"):
+    with pytest.raises(ValueError, match="it is unknown which are valid"):
         trace_halved(x, torch.tensor([6, 4, 2]))
     assert trace_halved(x, torch.tensor([6, 6, 6])).layers[0].count.tolist() == [3, 3, 3]
 
@@ -310,7 +310,7 @@ def test_a_fit_over_what_is_no_number_is_none():
     curve = pd.DataFrame({"lag": lags, "median": np.where(lags == 9, np.nan, -0.1 * lags)})
     assert math.isnan(half_life(curve))
     assert half_life(curve, 10) == pytest.approx(math.log10(2) / 0.1)
-    with pytest.raises(ValueError, match="threshold=0: it must be above 0"):
+    with pytest.raises(ValueError, match="threshold=0: must be above 0"):
         reach(curve, 0)
 
 

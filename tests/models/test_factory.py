@@ -142,11 +142,11 @@ def test_match_params_draws_no_random_numbers() -> None:
             "^model: too large, [\\d,]+ parameters; choose sizes that give at most 1,000,000,000$",
         ),
         (lambda: build(m.LSTM, {}, TAGS, readout="last"), "readout=each_step"),
-        (lambda: build(m.LSTM, {}, SERIES, readout="each_step"), "one answer a sequence"),
+        (lambda: build(m.LSTM, {}, SERIES, readout="each_step"), "one answer per sequence"),
         (lambda: build(m.CNN, {"stride": 2}, TAGS, readout="each_step"), "30 steps into 2"),
-        (lambda: build(m.CNN, {}, TEXT, readout="flatten"), "many lengths"),
-        (lambda: build(m.MLP, {}, TEXT, readout="flatten"), "shares them"),
-        (lambda: build(m.LocallyConnected, {}, TEXT, readout="max"), "shares them"),
+        (lambda: build(m.CNN, {}, TEXT, readout="flatten"), "several lengths"),
+        (lambda: build(m.MLP, {}, TEXT, readout="flatten"), "shares weights over time"),
+        (lambda: build(m.LocallyConnected, {}, TEXT, readout="max"), "shares weights over time"),
         (lambda: build(m.CNN, {"padding": "none", "layers": 6}, SERIES, readout="max"), "seq_len=40: too short"),
         *(
             (

@@ -259,7 +259,7 @@ def test_a_cell_that_there_is_not_is_named_with_those_there_are(tmp_path):
 
 
 def test_the_pages_of_the_ledger_are_not_those_of_a_study(kept):
-    with pytest.raises(ConfigError, match=r"holds published numbers beside ours.*gradreach reproduce mnist1d"):
+    with pytest.raises(ConfigError, match=r"holds published numbers, not studies.*gradreach reproduce mnist1d"):
         build("mnist1d", kept / "published")
 
 

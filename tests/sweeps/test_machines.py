@@ -138,7 +138,7 @@ def test_a_sweep_over_two_machines_gives_the_bytes_of_an_undisturbed_one(half, m
     assert (code, len(launched)) == (0, 5)
     said = capsys.readouterr().out
     assert "sweep: 8 runs, 3 already done, 5 to do" in said
-    assert "3 of them committed, made by this code" in said
+    assert "3 of them are committed, made by this code" in said
     assert "8 runs: 8 finished" in said
     second.build()
 

@@ -384,9 +384,9 @@ def test_a_lock_that_a_killed_search_left_on_its_study_holds_nobody_up(searched)
 def test_another_space_or_seed_begins_beside_the_study_that_is_there(searched, capsys):
     here = searched()
     first = here.search()
-    assert "a new one begins beside it" not in capsys.readouterr().err
+    assert "a new search starts beside it" not in capsys.readouterr().err
     here.search(seed=1)
-    assert capsys.readouterr().err.count("a new one begins beside it") == 1
+    assert capsys.readouterr().err.count("a new search starts beside it") == 1
     assert len(here.studies()) == 2
     assert here.search() == first
     assert capsys.readouterr().err == ""

@@ -70,7 +70,7 @@ def test_the_command_line_wins_whatever_it_puts_before_a_key():
     assert space == Space(
         {"model.width": Interval(1, 8, step=1)}, ["++optimizer.lr=0.5", "seed=3", "+search=training", "~task.values"]
     )
-    with pytest.raises(ConfigError, match=r"^hydra.sweeper.params: nothing is left to search: every setting has a val"):
+    with pytest.raises(ConfigError, match=r"^hydra.sweeper.params: nothing to search: every setting has a single val"):
         read_space(params, ["optimizer.lr=0.5", "model.width=1"])
 
 

@@ -425,7 +425,7 @@ CANNOT = "cannot be swept: it does not affect results; give one value"
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], "sweep: it has no runs, because a key is swept over no values, such as seed=range"),
+        ([], "sweep: has no runs, because a key has no values, such as seed=range"),
         ([["threads=1"], ["threads=2"]], f"threads=1,2: {CANNOT}"),
         (
             [["results_dir=a"], ["results_dir=b"]],

@@ -251,7 +251,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
             TimeSeriesFile(file=one, test_file=test_file).prepare(tmp_path)
     with pytest.raises(ConfigError, match="there is no file"):
         TimeSeriesFile(file="absent.ts").prepare(tmp_path)
-    with pytest.raises(ConfigError, match="nothing is left"):
+    with pytest.raises(ConfigError, match="nothing is left for training"):
         TimeSeriesFile(file=one, validation_share=0.5, test_share=0.5)
 
 
@@ -315,7 +315,7 @@ def test_a_class_of_the_test_that_training_lacks_is_named_with_its_line(tmp_path
     first = write(tmp_path / "a.ts", series(20), head)
     second = write(tmp_path / "b.ts", [*series(4), "1,2:1,2:left"], head)
     with pytest.raises(
-        ConfigError, match=r"b\.ts: line 11: class 'left' does not occur in training \(a\.ts\); take it out"
+        ConfigError, match=r"b\.ts: line 11: class 'left' does not occur in training \(a\.ts\); remove it"
     ):
         TimeSeriesFile(file=first, test_file=second).prepare(tmp_path)
 

@@ -382,7 +382,7 @@ def test_motifs_whose_order_is_asked_never_overlap():
         (lambda: Motif(motifs=9), "choose 9 or more"),
         (lambda: Motif(motifs=1), "choose 2 or more"),
         (lambda: Motif(noise=0), "task.noise=0"),
-        (lambda: Motif(noise=1e-50, seq_len=24), "task.noise=1e-50: equal examples"),
+        (lambda: Motif(noise=1e-50, seq_len=24), "task.noise=1e-50: training and test would share examples"),
         (lambda: Position(noise=1e-7), "task.noise=1e-07"),
         (lambda: Position(seq_len=15), "choose 16 or more"),
     ],

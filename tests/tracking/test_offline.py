@@ -255,7 +255,7 @@ def test_w_and_bs_own_process_may_be_killed_and_the_next_run_is_tracked_again(do
     record, _, _ = do("model=rnn", tell=kill_core)
     assert killed == [True]
     assert record["status"] == "finished"
-    assert "tracking stops here" in capsys.readouterr().err
+    assert "tracking stops; the run continues" in capsys.readouterr().err
     again, run, results = do("model=rnn", "seed=1")
     assert again["status"] == "finished"
     assert inspect(*logs(results, run.run_id))["exit"] == 0

@@ -357,7 +357,7 @@ def test_a_refused_key_is_one_though_other_servers_are_not_well(answering, code)
         mode_now(settings)
 
 
-@pytest.mark.parametrize(("code", "reason"), [(503, "does not answer (503"), (401, "W&B rejects the key")])
+@pytest.mark.parametrize(("code", "reason"), [(503, "does not answer (503"), (401, "W&B rejects the API key")])
 def test_a_server_that_fails_when_workers_have_started_is_no_loss(do, answering, capsys, code, reason):
     record, run, results = do("model=rnn", "tracking=online", f"tracking.base_url={answering(code)}")
     assert record["status"] == "finished"

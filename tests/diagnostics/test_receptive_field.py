@@ -156,7 +156,7 @@ def test_a_dead_unit_has_the_field_that_its_windows_say():
     ("encode", "at", "why"),
     [
         (lambda x: torch.zeros(len(x), 5, 1), None, "does not depend on the input"),
-        (lambda x: x, 30, "there are 20 outputs"),
+        (lambda x: x, 30, "there are only 20 outputs"),
     ],
 )
 def test_a_field_that_cannot_be_measured_is_refused(encode, at, why):

@@ -60,7 +60,7 @@ def test_a_model_without_any_recurrence_has_an_input_profile_and_no_other():
     mlp = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     profile = gradient_profile(mlp, batch(), score)
     assert list(profile["quantity"].unique()) == ["x"]
-    with pytest.raises(ValueError, match="0 curves"):
+    with pytest.raises(ValueError, match="the profile has no curves"):
         half_life(profile[profile["quantity"] == "h"])
     with pytest.raises(ValueError, match="no receptive field"):
         windows_of(mlp)

@@ -194,10 +194,10 @@ def test_a_second_call_renews_what_the_first_created(results, monkeypatch):
 
 
 def test_an_experiment_without_runs_or_tables_is_refused(tmp_path, results):
-    with pytest.raises(ConfigError, match=r"no runs yet; python run\.py -m experiment=other"):
+    with pytest.raises(ConfigError, match=r"no runs yet; make some with python run\.py -m experiment=other"):
         Dashboard.of("other", tmp_path, "", "p")
     (results / "quickstart" / "README.md").unlink()
-    with pytest.raises(ConfigError, match="no tables yet; gradreach tables quickstart"):
+    with pytest.raises(ConfigError, match="no tables yet; build them with gradreach tables quickstart"):
         Dashboard.of("quickstart", results, "", "p")
 
 

@@ -35,7 +35,7 @@ class Redone:
 
     @cached_property
     def runs(self) -> dict[str, list[RunConfig]]:
-        """The runs of each part that a cell is made of; composing them takes Hydra a second or more."""
+        """The runs of each part that cells need; composing them takes Hydra a second or more."""
         if not self.paper.trains:
             return {}
         with reading([f"published={self.name}"], self.conf_dir) as (loader, master, of_runs):

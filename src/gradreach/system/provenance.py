@@ -45,7 +45,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def code_digest() -> str:
     """Return a digest of the code that executes runs: 12 hexadecimal digits.
 
-    It is made of the paths and the contents of all files of this package, and of the project's ``src``, ``conf``,
+    It covers the paths and the contents of all files of this package, and of the project's ``src``, ``conf``,
     ``experiments``, ``requirements.lock`` and ``run.py``. What lies elsewhere (results, docs, tests) or in
     ``conf/published`` does not change it, nor do caches, permissions, or the line endings of a checkout: two machines
     with the same code agree on it.

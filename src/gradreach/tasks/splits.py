@@ -91,7 +91,7 @@ def keys_of_given(whole: Sequence[bytes], given: Sequence[bytes]) -> list[bytes]
     Args:
         whole: keys of the examples as their files have them. They set the order of the keys, and so what is drawn: a
             split changes only where what is equal does.
-        given: keys of what is made of them.
+        given: keys of the inputs prepared from them.
     """
     least: dict[bytes, bytes] = {}
     for one, made in zip(whole, given, strict=True):

@@ -35,7 +35,7 @@ class Texts(NamedTuple):
 class TextTask(FileTask):
     """Classify texts.
 
-    Token 0 is padding, token 1 any that the vocabulary lacks. The vocabulary is made of the training split alone.
+    Token 0 is padding, token 1 any that the vocabulary lacks. The vocabulary comes from the training split only.
     Texts are equal if a model gets the same tokens, after cutting, known to the vocabulary or not. Validation never
     holds test texts: published overlaps are removed from validation.
 
@@ -75,7 +75,7 @@ class TextTask(FileTask):
         """Return training, validation and test texts; None for a split that is to be drawn from training."""
 
     def shaping(self, files: list[Path]) -> dict[str, Any]:
-        """Return the settings that shape what is made of the files."""
+        """Return the settings that affect the prepared data."""
         settings = self.settings() | {"validation_share": self.validation_share, "test_share": self.test_share}
         if self.vectors is None:
             del settings["vector_std"]

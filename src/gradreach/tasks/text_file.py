@@ -106,7 +106,7 @@ class TextFile(TextTask):
         return paths
 
     def shaping(self, files: list[Path]) -> dict[str, Any]:
-        """Return the settings that shape what is made of the files: what their names tell, not the names."""
+        """Return the settings that affect the prepared data: what the file names imply, not the names."""
         settings = super().shaping(files)
         del settings["max_rows"]
         given = {name: file is not None for name, file in self._given().items()}

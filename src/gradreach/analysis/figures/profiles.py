@@ -180,7 +180,7 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, series: Series, alpha: float = 
 
 
 def draw_heat_map(axes: Axes, values: pd.DataFrame) -> ScalarMappable:
-    """Draw lag × epoch, the farthest 1 % of every epoch as a dot, and return what a colour bar is made of."""
+    """Draw lag × epoch, the farthest 1 % of every epoch as a dot, and return the image for a colour bar."""
     epochs, lags = values.columns.to_numpy(float), values.index.to_numpy(float)
     shown = np.ma.masked_invalid(values.to_numpy(float))
     middles = (epochs[1:] + epochs[:-1]) / 2

@@ -70,7 +70,7 @@ def build(
         raise ConfigError(results_dir, allowed="holds published numbers, not studies", hint=hint)
     if not plan.exists() or Path(name).name != name:
         load_study(name, experiments_dir)
-        hint = f"python run.py -m experiment={name} makes them"
+        hint = f"make some with python run.py -m experiment={name}"
         raise ConfigError(name, allowed="no runs yet", hint=hint)
     everything = load_runs(name, results_dir, source)
     study = load_study(name, experiments_dir, everything)

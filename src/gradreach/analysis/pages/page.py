@@ -163,7 +163,7 @@ def _method(built: Built) -> Iterator[str]:
     ]
     files = " and ".join(f"[{table}.csv]({table}.csv)" for table in made_of)
     yield (
-        f"The sweep is `python run.py -m experiment={built.name}`; this page is made of {files} by "
+        f"The sweep is `python run.py -m experiment={built.name}`; this page is built from {files} by "
         f"`gradreach tables {built.name}`."
     )
 

@@ -153,7 +153,7 @@ class Verdict:
 
     @property
     def counted(self) -> tuple["Verdict", ...]:
-        """The leaves that its state is made of: of a claim all but its asides."""
+        """The leaves that decide its state: of a claim all but its asides."""
         return tuple(leaf for leaf in self.leaves if leaf.aside == self.aside)
 
     @property

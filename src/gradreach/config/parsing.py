@@ -130,7 +130,7 @@ def _kernels(asked: str, run: RunConfig, environment: RunEnvironment) -> str:
         return "torch"
     if find_spec("numba") is None:
         if asked == "compiled":
-            raise ConfigError("kernels", asked, "needs numba", f"pip install numba; {instead}")
+            raise ConfigError("kernels", asked, "needs numba", f"pip install numba, or {instead}")
         advise("kernels=auto: numba is not installed, so recurrent layers use torch's slower loops (pip install numba)")
         return "torch"
     return "compiled"

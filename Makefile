@@ -1,4 +1,4 @@
-# `make sweep` and `make test` are all the set-up there is: each makes .venv when it is not there.
+# No set-up is needed before `make sweep` or `make test`: each creates a missing .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,8 +6,8 @@ DATA_DIR ?= $(wildcard ../shared/data)
 PIP = -m pip install --disable-pip-version-check --progress-bar off
 INSTALL = $(BIN)/python $(PIP) --constraint requirements.lock
 LOG = .venv/pip.log
-OR_SAY_WHY = > $(LOG) 2>&1 || { tail -n 30 $(LOG) >&2; echo "pip failed; all that it said: $(LOG)" >&2; exit 1; }
-# A worker a core, eight at most: each holds torch. Who has nothing left takes over tests of another.
+OR_SAY_WHY = > $(LOG) 2>&1 || { tail -n 30 $(LOG) >&2; echo "pip failed; its full output: $(LOG)" >&2; exit 1; }
+# One worker per core, at most eight, since each loads torch. Idle workers take over tests of others.
 WORKERS = -n auto --maxprocesses 8 --dist worksteal
 PYTEST = GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest
 
@@ -19,7 +19,7 @@ help: ## show the targets
 
 install: .venv/installed ## make .venv and install gradreach, versions from requirements.lock
 
-install-dev: .venv/installed-dev ## also what tests and lint need
+install-dev: .venv/installed-dev ## also install what tests and lint need
 
 sweep: .venv/installed ## run the default sweep on real data, then write and print its tables
 	@echo "== the default sweep: python run.py -m experiment=quickstart"
@@ -38,17 +38,17 @@ test-fast: .venv/installed-dev ## run one quick case of each test: half a minute
 
 openwandb: .venv/openwandb/installed ## install the server that some tests of W&B need (its licence: non-commercial use only)
 
-axe: .venv/axe/installed ## install axe-core, which checks whether report.html can be read by keyboard and by ear
+axe: .venv/axe/installed ## install axe-core, which checks whether report.html works with keyboard and screen reader
 
 test-slow: .venv/installed-slow ## run the tests that take minutes; installs the extras: ray, slurm, optuna, examples, site
 	@$(PYTEST) -m slow
 
-bench: .venv/installed ## measure what gradreach costs beside a loop written by hand (25 minutes on a quiet machine)
+bench: .venv/installed ## measure gradreach's overhead over a hand-written loop (25 minutes on a quiet machine)
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python benchmarks/model_speed.py
 	@$(BIN)/python benchmarks/watch_cost.py
 
-gpu-check: .venv/installed ## see whether all works on a GPU, and how fast (eight minutes at most)
+gpu-check: .venv/installed ## check that everything works on a GPU, and how fast (eight minutes at most)
 	@$(BIN)/python -m benchmarks.gpu_check
 
 lint: .venv/installed-dev ## check format, style, types, and which package may import which
@@ -80,7 +80,7 @@ clean: ## remove .venv and caches; results stay
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "gradreach needs Python 3.11 or newer, found: $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "== making .venv with $$($(PYTHON) --version)"
+	@echo "== creating .venv with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv .venv
 	@touch $@
 

@@ -13,7 +13,7 @@ KNOWN = dict(zip(RUN, GATES, strict=True)) | {f"identity × {c:g}": c for c in M
 there; the factor of a multiple of the identity (which is orthogonal) at states so small that tanh' is 1."""
 FACTOR = "gradient/start/h.decay"
 NEAR = 100 * float(np.finfo(np.float32).eps)
-"""Per cent: |λ| is stored in float32, and so is off by as much as its rounding; the instrument computes in float64."""
+"""Per cent: |λ| is stored in float32 and has its rounding error; the instrument computes in float64."""
 REFERENCES = {
     "a tanh RNN far below the smallest float, in sixty digits": ("digits_of_a_tanh_rnn", 1e-9),
     "rectifiers as powers of their matrix, in sixty digits": ("powers_of_a_rectifier", 1e-9),
@@ -25,7 +25,7 @@ REFERENCES = {
     "profiles of RNN, GRU and LSTM as products of Jacobians by autograd": ("products_of_own_jacobians", 1e-9),
     "exponents of RNN, GRU and LSTM by a QR that runs forwards": ("forward_decompositions", 0.02),
 }
-"""What is known without the instrument, (a) to (h): what computes it, and how far the instrument may be off.
+"""References that need no instrument, (a) to (h): what computes them, and the allowed error of the instrument.
 
 Drawn from seed 0 and recorded by every run, whatever its model and seed: all have the same numbers.
 
@@ -34,7 +34,7 @@ Two are limits: over 1,000 and 400 steps other initial vectors leave a trace of 
 
 
 def names(runs: pd.DataFrame) -> pd.Series:
-    """Name layers by what is known of them."""
+    """Name layers by their known factors."""
     name = runs["model"].mask(runs["model"] == "lru", "gate " + runs["model.r_max"].map("{:g}".format))
     gain = runs["model.start_gain"].fillna(1.0) if "model.start_gain" in runs else pd.Series(1.0, runs.index)
     return name.mask(runs["model.start"] == "identity", "identity × " + gain.map("{:g}".format))
@@ -103,7 +103,7 @@ STUDY = Study(
         ),
         figure(
             "against_known",
-            about="The layers that are judged: multiples of the identity, of which tanh' takes a little, stand in the table alone.",
+            about="The judged layers; multiples of the identity, which tanh' reduces a little, are only in the table.",
             threshold=NEAR,
             where={"architecture": RUN},
         ),

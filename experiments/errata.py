@@ -12,7 +12,7 @@ PAIRS = {"gru": "a GRU", "lstm": "an LSTM"}
 
 
 def seed_by_seed(results: Results) -> pd.DataFrame:
-    """Tabulate after how many epochs every seed had learned the task, from the first to those that never did."""
+    """Tabulate the epochs after which each seed had learned the task, from the first to those that never did."""
     history = results.history.reindex(columns=["run_id", "epoch", "val/accuracy"])
     first = history[history["val/accuracy"] >= LEARNED / 100].groupby("run_id")["epoch"].min()
     rows = []

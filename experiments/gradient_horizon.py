@@ -16,14 +16,14 @@ def horizon(runs: pd.DataFrame) -> pd.Series:
 
 
 def cut_too_short(runs: pd.DataFrame) -> pd.Series:
-    """Return of every horizon whether it costs accuracy significantly: whether the interval is above zero."""
+    """Return for every horizon whether it costs accuracy significantly: whether the interval is above zero."""
     scores = runs.pivot_table(index="seed", columns="horizon", values="score")
     costs = scores.rsub(scores[scores.columns.max()], axis=0).iloc[:, :-1]
     return costs.apply(lambda cost: effect_of("", cost.to_numpy(float), outcome="ranks").low > 0)
 
 
 def needed(results: Results) -> pd.DataFrame:
-    """Return between which horizons a network begins to do as well as without one, and how far its gradient reaches."""
+    """Return the horizons between which a network begins to do as well as without one, and the reach of its gradient."""
     rows = []
     for (task, name), some in results.ended.groupby(["task", "architecture"], sort=False):
         metric = str(some["metric"].iloc[0])

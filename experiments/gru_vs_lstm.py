@@ -27,9 +27,9 @@ from gradreach.study import (
 GRU, LSTM = "gru", "lstm b=1"
 SAME_SIZE, NO_RESET, COUPLED = "gru of equal size", "gru without reset", "lstm_coupled b=1"
 FEW, MANY = 400, 3200
-"""Examples: with few an overfitting network shows itself, with many it has a fair chance."""
+"""Training examples: few show overfitting, many give a fair chance."""
 FITTED = 90
-"""Per cent of the few training examples known, where training on them ends."""
+"""The percentage of the few training examples known when training on them ends."""
 TASKS, CLASSES = ["adding", "mnist1d", "trec"], ["mnist1d", "trec"]
 OF_CLASSES = {"task": CLASSES}
 PAIR = {"architecture": [GRU, LSTM], "task": TASKS}
@@ -38,7 +38,7 @@ GAP, COUPLING = "gap/points", "gradient/{}/gate_coupling.{}"
 AHEAD = 60
 """Per cent of the seeds: two cells that are alike are each ahead on both tasks at a quarter, a clear winner at nearly all."""
 NEAR = 2
-"""Points of accuracy: who is as near is as good."""
+"""Points of accuracy within which two cells count as equal."""
 
 
 def speed(results: Results) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def speed(results: Results) -> pd.DataFrame:
 
 
 def better_everywhere(name: str, other: str) -> Quantity:
-    """Return at what share of seeds a cell is better than the other on both tasks of classes, however little."""
+    """Return the share of seeds at which a cell is better than the other on both classification tasks, however little."""
 
     def share_of_seeds(results: Results) -> Effect:
         """Seeds at which one cell is better than the other on both tasks of classes."""

@@ -24,17 +24,17 @@ from gradreach.study import (
 )
 
 MARGIN = 0.02
-"""Of R²: who tells no more than this more tells the same."""
+"""Differences of R² up to this count as equal."""
 LSTM, SOLVED = "lstm b=1", {"solved": True}
 TASKS = ("recall", "adding")
 STAGES = {"start": "before training", "end": "after training"}
 PARTS = {"h": "hidden state", "c": "cell"}
 STATEMENTS = {"inputs": ("h", "c", "past inputs"), "target": ("c", "h", "the target before the end")}
-"""What is decoded; which part of the state should tell more of it than which; and what it is called."""
+"""What is decoded, which part of the state should tell more of it than which, and its name."""
 
 
 def excess(what: str, stage: str, **options: Any) -> Quantity:
-    """Return by how much more R² the part has that should tell more."""
+    """Return how much more R² the part has that should tell more."""
     more, less, of = STATEMENTS[what]
     metric, reference = (f"gradient/{stage}/{part}.decoded_{what}" for part in (more, less))
     return contrast(metric, reference, LSTM, label=f"R² of {of}, {PARTS[more]} − {PARTS[less]}", **options)

@@ -20,9 +20,9 @@ SHIFT, GAIN = 0.25, 1
 """Steps a layer; points of accuracy."""
 TASKS = ["motif", "mnist1d", "trec"]
 ODD, EVEN = [3, 5, 7, 9, 15], [2, 4, 6, 8]
-"""Kernels that are judged: one step has no other centre, so that the kernel of one step can show nothing."""
+"""The judged kernels: a kernel of one step has no other centre and can show nothing."""
 KNOWN = {"task": ["motif", "mnist1d"]}
-"""Where the centre is known."""
+"""Tasks in which the centre is measured."""
 ALL = ["task", "architecture", "kernel_size"]
 CENTRE, A_LAYER = "centre/signed", "shift of the centre a layer"
 AXES = {"rows": "kernel_size", "columns": "architecture"}

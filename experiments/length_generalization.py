@@ -88,13 +88,13 @@ STUDY = Study(
     caveats=[
         "The gradient of DeltaNet and of a Transformer reaches the cue before any training, so their reach says nothing of what is "
         "learned: it is shown, not judged.",
-        "Two tasks, one budget, one rate, which was searched for none: what does not extend here need not fail with more.",
+        "Two tasks, one budget, and one learning rate, tuned for no network: what does not extend here may do so with more.",
         f"An LSTM with chrono is given the longest training length, {TRAINED}; nothing else is.",
         "Reach is the largest lag with 1 % of the norm at lag 1: of a task that is solved, the gradient with respect to the cue may be small.",
         "The Transformer has sinusoidal positions and no causal mask, and answers from the mean of all steps; other positions are "
         "known to extend further.",
         f"A run has learned recall where at least 90 % of its validation set, of lengths up to {TRAINED}, are right.",
-        "Weights are chosen by validation on lengths of training; nothing is chosen at longer ones.",
+        "Weights are chosen by validation on training lengths; nothing is chosen at longer ones.",
         "Judged is recall; temporal order is shown. So are an LSTM and an RNN with torch's initialization, and an LRU, which in pilots did not "
         "learn recall in this budget, or not at the longest length of training.",
     ],

@@ -168,7 +168,7 @@ STUDY = Study(
         ),
         "Solved is a threshold: a network that recalls 89 % counts as one that recalls nothing. The tables have the accuracies.",
         (
-            f"For chrono on copy over 50 steps that bar, {COPIED} %, lies amid what an exploratory run gave, whose rate was chosen "
+            f"For chrono on copy over 50 steps that bar, {COPIED} %, lies amid the results of an exploratory run whose rate was chosen "
             "after looking (0.03; five seeds: 91, 87, 84, 92 and 91 %): the part is near a coin toss, and most likely stays open. "
             "The bar is that of all studies, and was not moved to make it decide."
         ),

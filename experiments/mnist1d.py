@@ -21,11 +21,11 @@ NAMES = {"linear": "logistic regression", "residual_mlp": "the MLP", "cnn": "the
 OF_A_RUN = math.sqrt(sum((one - other) ** 2 for one, other in PUBLISHED.values()) / (2 * len(PUBLISHED)))
 """Points: the standard deviation of one published run, from the two that are published of each network."""
 NEAR = round(2 * OF_A_RUN)
-"""Points: as far as one published run may lie from the mean of many by chance."""
+"""Points by which one published run may differ from the mean of many by chance."""
 
 
 def apart(runs: pd.DataFrame) -> pd.Series:
-    """Return by how much test accuracy is above that of the notebook's run."""
+    """Return the difference of test accuracy from the notebook's run."""
     places = zip(runs["model"], runs["signals"], strict=True)
     return runs["test/accuracy"] - [PUBLISHED.get(place, (math.nan, math.nan))[0] / 100 for place in places]
 

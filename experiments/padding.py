@@ -26,7 +26,7 @@ GAIN = 1
 EDGE = {"place": "edge"}
 NO_EDGE = "circular, which has no edge:"
 ASKED = {"none": ("same", "circular", "full"), "circular": ("same", "full"), "full": ("same",)}
-"""Which paddings the table of shares compares with which."""
+"""The pairs of paddings that the table of shares compares."""
 
 
 def after_a_layer(length: int, kind: str) -> int:

@@ -21,7 +21,7 @@ from gradreach.study import (
 )
 
 LOSS, AT_CHANCE = 1, 5
-"""Points of accuracy: that may be lost; above chance, up to which a network has learned nothing."""
+"""Points of accuracy: the allowed loss; and the margin above chance below which a network has learned nothing."""
 PLAIN, NARROW = "no 1×1, width 32", "no 1×1, width 20"
 BOTTLENECKS = ("1×1 to 4, width 32", "1×1 to 8, width 32")
 ALONE, BEHIND, LINEAR, KERNEL = "k=5", "k=5, then 1×1", "k=5, then 1×1, no ReLU", "k=5, then k=5"

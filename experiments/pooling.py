@@ -7,7 +7,7 @@ import pandas as pd
 from gradreach.study import Answer, Claim, Quantity, Study, column, figure, measure, table, value
 
 ANSWERS, INDIFFERENT = 0.5, 0.1
-"""How far features move where they answer to a change, at least, and where almost nothing of it is left, at most."""
+"""The least movement of features that respond to a change, and the most if almost nothing of it is left."""
 WINDOWS = ("avg in windows of 2", "avg in windows of 4", "max in windows of 2", "max in windows of 4")
 HEADS = ("mean over time", "max over time")
 CHANGES = {"shift": "a shift by one step", **{f"noise_{size}": f"noise of {size} %" for size in (1, 5, 10, 25)}}
@@ -23,13 +23,13 @@ def names(runs: pd.DataFrame) -> pd.Series:
 
 
 def kept(runs: pd.DataFrame, change: str, stage: str) -> pd.Series:
-    """Return how far the features move that the head sees, in units of how far the input moves."""
+    """Return how far the head's input moves, in units of how far the model's input moves."""
     measured = f"gradient/{stage}"
     return runs[f"{measured}/readout.{change}"] / runs[f"{measured}/input.{change}"]
 
 
 def of(network: str, change: str) -> Quantity:
-    """Return how far features move after training; what they did before it stands beside."""
+    """Return how far features move after training, with the value before training beside it."""
     before = {"before training:": value(f"start, {change}", network)}
     return value(f"end, {change}", network, beside=before, outcome="ranks")
 

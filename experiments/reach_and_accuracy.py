@@ -161,7 +161,7 @@ STUDY = Study(
         "The first cue of adding is anywhere in the first half: full reach is more than most examples need.",
         "A run with unknown reach, as when no gradient arrives at all, counts as not reaching the cue.",
         "A threshold of 1 % of the norm at lag 1 is a convention; profiles say what lies below.",
-        "One rate, one budget: what fails here need not fail with more.",
+        "One rate, one budget: what fails here may work with more.",
     ],
     changed=[
         (

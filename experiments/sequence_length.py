@@ -120,7 +120,7 @@ STUDY = Study(
         "Only the two ends are compared; a network may fall and rise again in between.",
         "On MNIST a longer sequence is also a finer picture, with more information.",
         (
-            "What fails in this budget need not fail in another: with fifteen epochs of 157 steps a GRU learns to recall a "
+            "What fails in this budget may work in another: with fifteen epochs of 157 steps a GRU learns to recall a "
             "symbol over 100 steps (docs/tasks.md)."
         ),
     ],

@@ -1,4 +1,4 @@
-"""Translation: is what was learned at one place known at another?"""
+"""Translation: is what was learned in one place known in another?"""
 
 import pandas as pd
 

@@ -32,7 +32,7 @@ def test_what_is_beyond_all_there_is_is_refused_since_it_is_another_name_of_the_
         check(*configured(*LINE, f"{setting}={beyond}"))
     limit = str(most).partition(" ")[0]
     hint = f"at most {limit}" if same == limit else f"{same} or at most {limit}"
-    assert str(refused.value) == f"{setting}={beyond}: means the same as {same}, all there is; choose {hint}"
+    assert str(refused.value) == f"{setting}={beyond}: means the same as {same}, which is all there is; choose {hint}"
 
 
 @pytest.mark.parametrize(

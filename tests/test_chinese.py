@@ -26,7 +26,7 @@ WRITTEN = [page for page in PAGES if english(page).is_file() and not page.with_n
 """Of an English page and by hand: the notes are Chinese, and the findings are made of their template."""
 
 
-UNTIL = {"README.zh.md": "\n## What a run is made of\n"}
+UNTIL = {"README.zh.md": "\n## The settings of a run\n"}
 """Where the part ends that is there in Chinese; else all is."""
 
 STATES = {"open": "尚未裁决", "supported": "成立", "refuted": "不成立"}

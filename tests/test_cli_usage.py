@@ -38,9 +38,9 @@ def refused(capsys, monkeypatch):
         (["sync", "-n", "0"], "--parallel: input should be greater than or equal to 1"),
         (
             ["dashboard", "x", "--entity", "../x"],
-            "entity=../x: must be 1 to 128 characters, none of which is a space or /",
+            "entity=../x: must be 1 to 128 characters, without spaces and /",
         ),
-        (["wandb-sweep", "x", "--project", "a/b"], "project=a/b: must be 1 to 128 characters, none of which is /"),
+        (["wandb-sweep", "x", "--project", "a/b"], "project=a/b: must be 1 to 128 characters, without /"),
         (["report", "x"], "gradreach report: got unexpected extra argument"),
     ],
 )

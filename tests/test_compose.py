@@ -102,16 +102,19 @@ def test_a_sweep_has_as_many_runs_as_are_counted(
     monkeypatch.setattr("gradreach.compose.MOST_RUNS", len(jobs))
     assert all_jobs(loader, sweeping(master, b="1,2"), [words]) == jobs
     monkeypatch.setattr("gradreach.compose.MOST_RUNS", len(jobs) - 1)
-    with pytest.raises(ConfigError, match=f"^sweep: it has {len(jobs)} runs; the limit is"):
+    with pytest.raises(ConfigError, match=f"^sweep: it has {len(jobs)} runs; at most"):
         all_jobs(loader, sweeping(master, b="1,2"), [words])
 
 
 @pytest.mark.parametrize(
     ("words", "refusal"),
     [
-        (["seed=range(0,1000000000)"], "sweep: it has 1,000,000,000 runs; the limit is 100,000; sweep less"),
-        (["model=rnn,lstm", "seed=range(50001)"], "sweep: it has 100,002 runs; the limit is 100,000; sweep less"),
-        (["optimizer.lr=range(0.0,1e9)"], "sweep: it has 1,000,000,000 runs; the limit is 100,000; sweep less"),
+        (["seed=range(0,1000000000)"], "sweep: it has 1,000,000,000 runs; at most 100,000 are allowed; sweep less"),
+        (
+            ["model=rnn,lstm", "seed=range(50001)"],
+            "sweep: it has 100,002 runs; at most 100,000 are allowed; sweep less",
+        ),
+        (["optimizer.lr=range(0.0,1e9)"], "sweep: it has 1,000,000,000 runs; at most 100,000 are allowed; sweep less"),
         (["seed=range(0,inf)"], "seed=range(0,inf): must be finite, with a step that is not 0"),
         (["seed=range(0,3,0)"], "seed=range(0,3,0): must be finite, with a step that is not 0"),
     ],

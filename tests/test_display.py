@@ -59,6 +59,18 @@ def test_elsewhere_no_batch_is_told_and_a_slow_first_epoch_says_how_long_it_take
     assert second.endswith("about 3 min left")
 
 
+@pytest.mark.parametrize(
+    ("select", "words"),
+    [("best", "best epoch"), ("last", "last epoch 2"), ("train_loss", "epoch of the lowest training loss")],
+)
+def test_the_end_of_a_run_says_which_epoch_was_tested(select, words, screen, configured):
+    said = screen(terminal=False)
+    run, environment = configured(*SMALL, "model=rnn", f"trainer.select={select}")
+    with RunDisplay(run) as display:
+        display.result(execute(run, environment), environment)
+    assert f"({words}" in " ".join(said.getvalue().split())
+
+
 def test_a_quick_run_says_nothing_of_time(screen, configured):
     said = screen(terminal=False)
     with RunDisplay(configured("model=rnn", "trainer.epochs=4")[0]) as display:

@@ -191,7 +191,7 @@ def test_a_reader_of_one_line_of_a_command_ends_it_without_a_word(line):
     writer.stderr.close()
 
 
-FULL = b"gradreach: standard output: No space left on device; what was done is kept; print elsewhere\n"
+FULL = b"gradreach: standard output: No space left on device; finished work is kept; print elsewhere\n"
 
 
 def test_a_full_standard_output_is_told_by_its_name():

@@ -134,7 +134,5 @@ def test_a_number_of_processes_that_is_none_is_refused_in_one_line(jobs):
 
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it():
     launchers.need("json", extra="ray")
-    with pytest.raises(
-        ConfigError, match=r"^absent: is required here, but not installed; pip install 'gradreach\[ray\]'$"
-    ):
+    with pytest.raises(ConfigError, match=r"^absent: is needed but not installed; pip install 'gradreach\[ray\]'$"):
         launchers.need("json", "hydra_plugins.absent", extra="ray")

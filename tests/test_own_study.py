@@ -55,7 +55,7 @@ def test_a_sweep_has_a_page_and_with_its_study_question_verdict_and_answer(clone
     shown = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     assert (shown.returncode, shown.stderr) == (0, "")
     page = (folder / "results" / "mine" / "README.md").read_text(encoding="utf-8")
-    assert "There is no experiments/mine.py" in page
+    assert "No experiments/mine.py" in page
     assert {"accuracy.png", "reach.png"} <= {path.name for path in (folder / "results" / "mine").iterdir()}
 
     (folder / "experiments" / "mine.py").write_text(block("python"), encoding="utf-8")
@@ -73,7 +73,7 @@ def test_a_sweep_has_a_page_and_with_its_study_question_verdict_and_answer(clone
     first, _, rest = found.rpartition('"state": "supported"')  # one outcome of the last part
     summary.write_text(f'{first}"state": "refuted"{rest}', encoding="utf-8")
     flipped = call("-m", "gradreach", "tables", "mine", "--check")
-    assert (flipped.returncode, "mine/summary.json: not what the records give" in flipped.stdout) == (1, True)
+    assert (flipped.returncode, "mine/summary.json: differs from what the records give" in flipped.stdout) == (1, True)
     summary.write_text(found, encoding="utf-8")
 
     after = tree(folder)

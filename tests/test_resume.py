@@ -118,7 +118,7 @@ DAMAGES = {
     "half": (lambda path: path.write_bytes(path.read_bytes()[:1000]), "cannot be read"),
     "no checkpoint": (lambda path: torch.save({"epoch": 1}, path), "written by another version"),
     "layout": (lambda path: change(path, other_layout), "written by another version"),
-    "model": (lambda path: change(path, other_model), "those of another model"),
+    "model": (lambda path: change(path, other_model), "its weights belong to another model"),
     "class": (lambda path: torch.save(Evil(path.parent / "evil"), path), "cannot be read"),
     "bit": (lambda path: flip(path), "is damaged"),
 }
@@ -148,7 +148,7 @@ def test_a_checkpoint_that_is_not_what_was_saved_is_told_in_one_line_and_the_run
     assert (record["status"], record["steps"]) == ("finished", 5 * 17)
     said = capsys.readouterr().err
     assert why in said
-    assert said.endswith("the run starts over\n")
+    assert said.endswith("the run starts from the beginning\n")
     assert said.count("\n") == 1
     assert not checkpoint.exists()
     assert not (checkpoint.parent / "evil").exists()

@@ -114,8 +114,13 @@ class Job:
         ("CANCELLED", [], "Cancelled: 7_0", False),
         ("FORGOTTEN", [], "Cancelled: 7_0", False),
         ("FORGOTTEN", ["stdout", "result_pickle"], "returned", False),
-        ("FORGOTTEN", ["stdout"], r"RuntimeError: SLURM job 7_0 ended as FORGOTTEN; what it printed: .*log\.err", True),
-        ("OUT_OF_MEMORY", ["stdout"], r"RuntimeError: SLURM job 7_0 ended as OUT_OF_MEMORY; what .*log\.err", True),
+        ("FORGOTTEN", ["stdout"], r"RuntimeError: SLURM job 7_0 ended as FORGOTTEN; its output: .*log\.err", True),
+        (
+            "OUT_OF_MEMORY",
+            ["stdout"],
+            r"RuntimeError: SLURM job 7_0 ended as OUT_OF_MEMORY; its output: .*log\.err",
+            True,
+        ),
     ],
 )
 def test_what_a_job_came_to_is_told_and_its_files_are_kept_where_they_say_why(

@@ -60,7 +60,7 @@ def test_an_interrupted_measurement_leaves_what_stood_there(timed):
     ("line", "said"),
     [
         (["padding_quick"], "padding_quick: compares no times; give its claim a part time_ratio"),
-        (["gru_vs_lstm_quick", "--rounds", "3"], "--rounds=3: decides nothing, at least 12 are needed"),
+        (["gru_vs_lstm_quick", "--rounds", "3"], "--rounds=3: cannot decide anything; at least 12 are needed"),
         (["gru_vs_lstn"], "gru_vs_lstn"),
     ],
 )

@@ -89,7 +89,7 @@ def test_nothing_that_a_file_or_a_record_holds_is_run(do, tmp_path, monkeypatch)
     torch.save({"model": Hostile()}, path)
     mine = {key: value for key, value in record.items() if key != "files"}
     store.write(mine | {"weights": hashlib.sha256(path.read_bytes()).hexdigest()})
-    with pytest.raises(ConfigError, match="does not fit what this version makes of the run"):
+    with pytest.raises(ConfigError, match="does not fit the model that this version builds for the run"):
         gradreach.load_run(run.run_id, environment.results_dir)
     config = record["config"] | {"task": {"_target_": "os.mkdir", "name": "digits", "path": "it ran"}}
     store.write(mine | {"weights": hashlib.sha256(path.read_bytes()).hexdigest(), "config": config})

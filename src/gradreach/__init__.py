@@ -7,7 +7,7 @@ __version__ = version("gradreach")
 
 
 def __getattr__(name: str) -> Any:
-    """Return ``load_run``, which brings torch, when it is asked for."""
+    """Import ``load_run``, and with it torch, when it is first used."""
     if name == "load_run":
         from gradreach.weights import load_run
 

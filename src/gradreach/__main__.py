@@ -1,4 +1,4 @@
-"""``gradreach`` and ``python -m gradreach``: the command line, or one line on what it needs."""
+"""``gradreach`` and ``python -m gradreach``: the command line, or one line that says what is not installed."""
 
 import sys
 
@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line.
 
-    ``pip install gradreach`` brings the instrument alone; sweeps, tables and this command need ``gradreach[bench]``.
+    ``pip install gradreach`` installs only the instrument; sweeps, tables and this command need ``gradreach[bench]``.
     """
     try:
         from gradreach.cli import main as run

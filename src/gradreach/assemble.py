@@ -24,10 +24,10 @@ MEASURED = {
     "decoding": r"\w+\.decoded_(inputs|target)",
     "sensitivity": r"(input|features|readout)\.(shift|noise_\d+)",
 }
-"""The figures of an epoch after which a quantity is measured; others have tables alone."""
+"""Metrics of epochs after which a quantity is measured; other quantities only have tables."""
 
 MOST_WORK = 10**15
-"""Multiply-adds of the test at one length: hours of a processor."""
+"""The most multiply-adds of the test at one length: hours on one processor."""
 
 
 def assemble(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceModel]:
@@ -42,7 +42,7 @@ def assemble(run: RunConfig, environment: RunEnvironment) -> tuple[Task, Sequenc
 
 
 def check(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceModel]:
-    """Assemble a run without memory for its weights; of the data no more is read than tells their shape.
+    """Assemble a run without memory for its weights; read only enough of the data to know their shape.
 
     Raises:
         ConfigError: where they cannot work together, or the model is larger than any memory.
@@ -77,7 +77,7 @@ def _model(run: RunConfig, task: Task) -> SequenceModel:
 
 
 def _check_figures(run: RunConfig, task: Task) -> None:
-    """Refuse to wait for a figure that no epoch of this run has; a callback of others may log what it likes."""
+    """Refuse to wait for a metric that no epoch of this run has; a user's callback may log anything."""
     known = [f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", task.metric)]
     by_class = ["val/f1", "val/balanced_accuracy"] if task.judged_by_class else []
     measured = [
@@ -100,20 +100,20 @@ def _check_figures(run: RunConfig, task: Task) -> None:
     for setting, value, figure in asked:
         if figure not in (*known, *by_class) and not any(re.fullmatch(other, figure) for other in others):
             has = f"task={run.task.name} has {', '.join(known)}"
-            raise ConfigError(setting, value, has, "choose one of them, or of gradient and states what is measured")
+            raise ConfigError(setting, value, has, "choose one of these, or a measured quantity of gradient or states")
 
 
 def _check_selection(run: RunConfig, task: Task) -> None:
-    """Refuse to choose an epoch by examples that were learned from."""
+    """Refuse to choose an epoch by training examples."""
     if run.trainer.select == "best" and not getattr(task, "hold_out", True):
         wrong, others = "would choose by training examples", {"task.hold_out": False}
         raise ConfigError("trainer.select", "best", wrong, "set trainer.select=last or train_loss", others=others)
 
 
 def _check_lengths(run: RunConfig, task: Task) -> None:
-    """Refuse to repeat batches that are drawn anew in every epoch."""
+    """Refuse to repeat batches that are redrawn every epoch."""
     if run.trainer.overfit_batches is not None and getattr(task, "train_lengths", None):
-        drawn = "learns from the same batches in every epoch, which task.train_lengths redraws"
+        drawn = "repeats the same batches every epoch, but task.train_lengths redraws them"
         raise ConfigError("trainer.overfit_batches", run.trainer.overfit_batches, drawn, "remove one of them")
 
 
@@ -125,26 +125,28 @@ def _check_cost(run: RunConfig, task: Task, model: SequenceModel) -> None:
         cost = model.multiply_adds(length)
         if (all_of_them := cost * task.sizes["test"]) > MOST_WORK:
             needs = f"its {task.sizes['test']:,} examples take {all_of_them:.0e} multiply-adds"
-            raise ConfigError("task.test_lengths", length, needs, "choose shorter ones, or a smaller task.test_size")
+            raise ConfigError(
+                "task.test_lengths", length, needs, "choose shorter sequences, or a smaller task.test_size"
+            )
         # what grows with the square: 4 · length² · width · layers, more than the bytes of all weights of attention
         size = model.multiply_adds(2 * length) - 2 * cost
         if run.diagnostics.profile is not None and size > MOST_BYTES:
             needs = f"the gradient through its attention needs {size / 2**30:,.0f} GiB"
-            hint = f"at most {MOST_BYTES / 2**30:.0f} GiB are taken: choose shorter ones, or diagnostics=off"
+            hint = f"the limit is {MOST_BYTES / 2**30:.0f} GiB: choose shorter sequences, or diagnostics=off"
             raise ConfigError("task.test_lengths", length, needs, hint)
 
 
 def _check_sizes(run: RunConfig, task: Task) -> None:
-    """Refuse what is beyond all there is: it would be another name, and identity, of the same run."""
+    """Refuse values beyond the maximum: they would give the same run another name and identity."""
     for setting, value, number, most, same in _sizes(run, task):
         if number is not None and number > most:
             less = f"at most {most:,}" if most else ""
             hint = f"choose {' or '.join(dict.fromkeys(filter(None, (same, less))))}"
-            raise ConfigError(setting, value, f"means the same as {same or f'{most:,}'}, all there is", hint)
+            raise ConfigError(setting, value, f"means the same as {same or f'{most:,}'}, which is all there is", hint)
 
 
 def _sizes(run: RunConfig, task: Task) -> Iterator[tuple[str, Any, float | None, int, str]]:
-    """Give settings with their value, the number in it, the largest that means anything, and what all others mean.
+    """Yield settings with their value, the number in it, the largest meaningful number, and what larger ones mean.
 
     How many examples there are is known where the task's settings say it.
     """
@@ -192,23 +194,23 @@ def _sizes(run: RunConfig, task: Task) -> Iterator[tuple[str, Any, float | None,
 
 
 def check_device(name: str, precision: str = "32-true", here: bool = True) -> None:
-    """Refuse a device that there is not, or that does not have the precision.
+    """Refuse a device that does not exist, or does not support the precision.
 
     Args:
         name: of the device.
         precision: of the run.
-        here: whether this machine must have it; another may have any.
+        here: whether this machine must have it; other machines may have any device.
 
     Raises:
-        ConfigError: naming those that there are.
+        ConfigError: naming those that exist.
     """
     if precision == "16-mixed" and name == "cpu":
         hint = "choose bf16-mixed, or device=cuda"
-        raise ConfigError("trainer.precision", precision, "not on device=cpu", hint)
+        raise ConfigError("trainer.precision", precision, "not supported on device=cpu", hint)
     if not here:
         if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-            raise ConfigError("device", name, "must be cpu, cuda, or cuda: and a number")
+            raise ConfigError("device", name, "must be cpu, cuda, or cuda: with a number, such as cuda:1")
         return
     devices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if name not in devices and not (name == "cuda" and torch.cuda.is_available()):
-        raise ConfigError("device", name, "not on this machine", choices=devices)
+        raise ConfigError("device", name, "this machine has no such device", choices=devices)

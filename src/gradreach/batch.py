@@ -9,15 +9,15 @@ from torch import Tensor
 IGNORED = -100
 """Marks a step that has no target, where every step has one."""
 EVALUATION_BATCH = 512
-"""Examples of a batch of validation and test."""
+"""Examples per batch of validation and test."""
 BUCKET = 50
-"""Batches whose examples are sorted by length together: more save more padding, and mix less."""
+"""Batches that are sorted by length together: more of them save padding, but shuffle less."""
 STEPS = 8
 """A cut batch keeps a multiple of this many steps: fewer different shapes."""
 
 
 class Batch(NamedTuple):
-    """Examples side by side.
+    """A batch of examples.
 
     - ``x``: ``(batch, length, channels)`` float, or ``(batch, length)`` token ids; padding is on the right.
     - ``lengths``: ``(batch,)`` number of valid steps, or None where every step is valid.
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
         return self.target.shape[0]
 
     def take(self, index: Tensor | slice) -> "Batch":
-        """Return the examples that stand at an index, token ids as int64 however they are kept."""
+        """Return the examples at an index, token ids as int64 whatever their stored type."""
         x, lengths = self.x[index], None if self.lengths is None else self.lengths[index]
         return Batch(x if x.is_floating_point() else x.long(), lengths, self.target[index])
 
@@ -57,7 +57,7 @@ class Batch(NamedTuple):
 
 
 def labelled_steps(target: Tensor) -> Tensor | None:
-    """Return at which steps each example has a target: ``(batch, length) -> (batch, k)``; None: all do everywhere.
+    """Return the steps at which each example has a target: ``(batch, length) -> (batch, k)``; None: all steps have one.
 
     ``k`` is the largest number of them; examples with fewer are filled up with steps that have none.
 
@@ -66,7 +66,7 @@ def labelled_steps(target: Tensor) -> Tensor | None:
             [0, 1]])
     """
     without = target == IGNORED
-    if bool((without == without[:1]).all()):  # as is usual, and found faster
+    if bool((without == without[:1]).all()):  # the usual case, and faster
         steps = (~without[0]).nonzero().squeeze(1)
         return None if len(steps) == target.shape[1] else steps.expand(len(target), -1)
     most = target.shape[1] - int(without.sum(1).min())
@@ -101,7 +101,7 @@ class Batches:
         return -(-len(self.examples) // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch, from 0, comes next: an iterator draws its order when its first batch is asked for."""
+        """Set the next epoch, from 0: an iterator draws its order when its first batch is requested."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
@@ -125,7 +125,7 @@ class Batches:
 
 
 class OneLength(Batches):
-    """Batches of one length each, without padding, of examples that stand in the order of their lengths.
+    """Batches of one length each, without padding, of examples sorted by length.
 
     >>> examples = Batch(torch.zeros(3, 2, 1), torch.tensor([1, 1, 2]), torch.arange(3))
     >>> [(batch.x.shape[1], batch.lengths, batch.target.tolist()) for batch in OneLength(examples, batch_size=9)]
@@ -152,7 +152,7 @@ class OneLength(Batches):
 
 
 class Made(Batches):
-    """Batches that are made when they are asked for, in a new order each epoch.
+    """Batches that are made on request, in a new order each epoch.
 
     - ``make``: ``(epoch, number)`` to a batch.
     - ``count``: how many there are.

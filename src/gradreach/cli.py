@@ -22,30 +22,30 @@ if TYPE_CHECKING:
     from gradreach.run_table.sources import Source
 
 app = typer.Typer(
-    help="How far back does a model's gradient reach? Runs are made by `python run.py`; this works on their results.",
+    help="How far back does a model's gradient reach? `python run.py` makes runs; these commands use their results.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 SourceName = Annotated[
-    str | None, typer.Option("--source", help="wandb:entity/project: records on a W&B server, not those here.")
+    str | None, typer.Option("--source", help="Read records from a W&B server, given as wandb:entity/project.")
 ]
 What = Annotated[str | None, typer.Argument(help="An experiment, or a folder of results; default: all runs.")]
 
 NOT_SWEPT = {"data_dir", "results_dir"}
-"""What a line of ``status`` may say without meaning a sweep."""
+"""Overrides of ``status`` that do not make a sweep."""
 
 
 class Best(StrEnum):
-    """Which end of a metric is good."""
+    """The better end of a metric."""
 
     max = "max"
     min = "min"
 
 
 class Form(StrEnum):
-    """How a table is written."""
+    """The format of a table."""
 
     terminal = "terminal"
     csv = "csv"
@@ -71,7 +71,7 @@ def _version(asked: bool) -> None:
 
 
 def _records(source: str | None) -> "Source | None":
-    """Return where records are, if not here."""
+    """Return the source of records, None for those here."""
     if source is None:
         return None
     from gradreach.tracking.wandb_source import open_source  # brings wandb
@@ -86,14 +86,16 @@ def _joined(keys: list[str] | None) -> str | None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
-    """Take what is said before a verb."""
+    """Handle options before a command."""
 
 
 @app.command()
 def tables(
-    experiments: Annotated[list[str] | None, typer.Argument(help="Names; default: all that have runs.")] = None,
+    experiments: Annotated[list[str] | None, typer.Argument(help="Experiments; default: all that have runs.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; list what is out of date.")] = False,
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
@@ -140,7 +142,7 @@ def _rebuild_published(results_dir: Path) -> None:
 
 
 def _check_published(results_dir: Path) -> int:
-    """Say which files of the ledger of published numbers are not up to date; return the exit code."""
+    """Report outdated files of the ledger of published numbers; return the exit code."""
     from gradreach.published.reproduce import is_kept, stale
 
     if not is_kept(results_dir):
@@ -155,22 +157,24 @@ def _check_published(results_dir: Path) -> int:
 
 @app.command()
 def reproduce(
-    paper: Annotated[str | None, typer.Argument(help="A paper of conf/published; default: list them.")] = None,
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="As for run.py.")] = None,
-    cells: Annotated[str | None, typer.Option(help="Only these cells: cnn,gru.")] = None,
-    only_list: Annotated[bool, typer.Option("--list", help="Run nothing; list the cells and what they cost.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Redo what is done.")] = False,
+    paper: Annotated[str | None, typer.Argument(help="A paper in conf/published; default: list all.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="Settings, as in run.py.")
+    ] = None,
+    cells: Annotated[str | None, typer.Option(help="Only these cells, such as cnn,gru.")] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="Run nothing; list the cells and their costs.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Redo finished runs.")] = False,
     results_dir: ResultsDir = Path("results"),
-    conf_dir: Annotated[Path, typer.Option(help="The folder of configurations, run.py beside it.")] = Path("conf"),
+    conf_dir: Annotated[Path, typer.Option(help="The configuration folder; run.py is beside it.")] = Path("conf"),
 ) -> None:
-    """Run what is missing of a published table, and put each number beside ours: gradreach reproduce mnist1d."""
+    """Run what a published table still needs and compare each number with ours: gradreach reproduce mnist1d."""
     from gradreach.analysis.pages import terminal
     from gradreach.published import reproduce as ledger
     from gradreach.published.pages import table
 
     if paper is None:
         terminal.frame(ledger.standing(results_dir, conf_dir), ["paper"])
-        print("The cells of one, and what each costs: gradreach reproduce mnist1d --list")
+        print("To list a paper's cells and their costs: gradreach reproduce mnist1d --list")
         return
     if only_list:
         listed, line = ledger.cells_and_costs(paper, results_dir, conf_dir)
@@ -191,7 +195,7 @@ def reproduce(
 
 @app.command()
 def report(results_dir: ResultsDir = Path("results")) -> None:
-    """Rebuild everything without printing tables, and write report.html: all claims, verdicts and figures on a page."""
+    """Rebuild everything without printing tables, and write report.html: all claims, verdicts, figures on one page."""
     from gradreach.analysis.pages import terminal
     from gradreach.analysis.pages.build import build, built_experiments
     from gradreach.analysis.pages.report import section_of
@@ -209,22 +213,24 @@ def table(
     what: What = None,
     rows: Annotated[
         list[str] | None,
-        typer.Option(help="One key or several: model,task; repeatable.", show_default="model, or seq_len beside it"),
+        typer.Option(help="One or more keys: model,task; repeatable.", show_default="model, or seq_len beside it"),
     ] = None,
     columns: Annotated[
         list[str] | None,
-        typer.Option(help="One key or several; empty: none; repeatable.", show_default="seq_len, if no row is"),
+        typer.Option(help="One or more keys; empty: none; repeatable.", show_default="seq_len, unless a row has it"),
     ] = None,
     value: Annotated[list[str] | None, typer.Option(help="A metric; repeatable.")] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="key=value or key=value,value; null: not set; repeatable.")
+        list[str] | None, typer.Option(help="Keep runs with key=value or key=value,value; null: not set; repeatable.")
     ] = None,
-    best: Annotated[Best | None, typer.Option(help="Mark the best of a column where it beats every other.")] = None,
-    form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.terminal,
+    best: Annotated[Best | None, typer.Option(help="Mark the best of a column if it beats all others.")] = None,
+    form: Annotated[
+        Form, typer.Option("--format", metavar="<format>", help="terminal, csv, markdown, latex or html.")
+    ] = Form.terminal,
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Make a table of any keys and metrics: gradreach table --rows model --columns seq_len --value test/accuracy."""
+    """Print a table of any keys and metrics: gradreach table --rows model --columns seq_len --value test/accuracy."""
     from gradreach.analysis.pages import terminal
     from gradreach.analysis.results import Results
     from gradreach.analysis.tables import adhoc
@@ -244,11 +250,13 @@ def table(
 def export(
     to: Annotated[Path, typer.Argument(help="The file to write: .parquet or .csv.")],
     what: What = None,
-    long: Annotated[Long, typer.Option("--table", help="Which table.")] = Long.runs,
+    long: Annotated[
+        Long, typer.Option("--table", metavar="<table>", help="runs, profiles, history, decoding or examples.")
+    ] = Long.runs,
     source: SourceName = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Write runs, profiles, histories, what states tell, or which tests are right into a file; see docs/results.md."""
+    """Export runs, profiles, histories, decoding or per-example test results to a file; see docs/results.md."""
     from gradreach.errors import advise
     from gradreach.run_table.load import load_runs
     from gradreach.run_table.measurements import load_decoding, load_examples, load_history, write_frame
@@ -265,10 +273,10 @@ def export(
         }[long]
         frame = load(frame, what, results_dir, records)
         if frame.empty and what is None:
-            none_there = f"no {long.value} of raw records there"
-            hint = "name an experiment, for what is committed of it"
+            none_there = f"no raw records there, so no {long.value}"
+            hint = "name an experiment to use its committed tables"
             raise ConfigError(results_dir / "runs", allowed=none_there, hint=hint)
-        advise(f"{what}: no {long.value} of its runs; the file has a head and no rows" if frame.empty else None)
+        advise(f"{what}: its runs have no {long.value}; the file has a header and no rows" if frame.empty else None)
     write_frame(to, frame)
     print(f"{to}: {len(frame)} rows, {frame.shape[1]} columns")
 
@@ -280,7 +288,7 @@ def decide(
     experiments_dir: Annotated[Path, typer.Option(help="The folder of studies.")] = Path("experiments"),
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
 ) -> None:
-    """Say from pilot runs (seeds below 100) how many seeds decide a claim, and what the planned ones can find."""
+    """Estimate from pilot runs (seeds below 100) how many seeds a claim needs, and what the planned ones can detect."""
     from gradreach.analysis.pages.terminal import decide
     from gradreach.sweeps.status import planned_rows
 
@@ -290,8 +298,8 @@ def decide(
 @app.command()
 def time(
     experiment: Annotated[str, typer.Argument(help="An experiment whose claim compares times, such as gru_vs_lstm.")],
-    rounds: Annotated[int, typer.Option(help="Rounds: in each, every network takes ten steps in turn.")] = 30,
-    seconds: Annotated[float, typer.Option(help="No new round begins after this time, once twelve are done.")] = 300,
+    rounds: Annotated[int, typer.Option(help="In each round every network takes ten steps in turn.")] = 30,
+    seconds: Annotated[float, typer.Option(help="Start no new round after this time, once twelve are done.")] = 300,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
     experiments_dir: Annotated[Path, typer.Option(help="The folder of studies.")] = Path("experiments"),
     results_dir: Annotated[
@@ -301,7 +309,7 @@ def time(
         Path | None, typer.Option(help="The folder of data.", show_default="the configuration's")
     ] = None,
 ) -> None:
-    """Time what a claim compares in speed: side by side in one process, one thread; tables read it from times.csv."""
+    """Time the networks whose speed a claim compares, side by side in one process and one thread; writes times.csv."""
     from gradreach.analysis.pages import terminal
     from gradreach.timing import measure, medians, to_time
 
@@ -314,15 +322,17 @@ def time(
 
 @app.command()
 def describe(
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="As for run.py.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="Settings, as in run.py.")
+    ] = None,
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
     multirun: Annotated[bool, typer.Option("--multirun", "-m", hidden=True)] = False,
 ) -> None:
-    """Say what a run is before any training: layers, parameters, multiply-adds, receptive field, causality, task."""
+    """Describe a run before any training: layers, parameters, multiply-adds, receptive field, causality, task."""
     from rich.console import Console
 
     if multirun:
-        raise ConfigError("-m", allowed="means several runs", hint="leave it out, and describe one at a time")
+        raise ConfigError("-m", allowed="means several runs", hint="leave it out; describe shows one run at a time")
     from gradreach.describe import describe
 
     describe(overrides or [], conf_dir, Console(highlight=False))
@@ -333,7 +343,7 @@ def status(
     line: Annotated[
         list[str] | None,
         typer.Argument(
-            help="An experiment, or a sweep line: model=rnn,lstm seed=0,1; several, or none for all: one line each."
+            help="An experiment or sweep line such as model=rnn,lstm seed=0,1; several, or none (all): one line each."
         ),
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write one row per run to this file.")] = None,
@@ -377,7 +387,7 @@ def weights(
     to: Annotated[Path | None, typer.Option(help="Copy them here, as a state dict for torch.load.")] = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Print where the weights of a run's best epoch are; trainer.keep_weights=true keeps them."""
+    """Print the path of a run's best weights; trainer.keep_weights=true keeps them."""
     from gradreach.weights import export_weights
 
     print(export_weights(run, results_dir, to))
@@ -385,7 +395,7 @@ def weights(
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="An empty folder.")] = Path()) -> None:
-    """Lay run.py, conf/ and an example study into a folder: all that sweeps of your own need."""
+    """Create run.py, conf/ and an example study in a folder: all you need for your own sweeps."""
     from gradreach.scaffold import lay_out
 
     laid = lay_out(folder)
@@ -396,7 +406,7 @@ def init(folder: Annotated[Path, typer.Argument(help="An empty folder.")] = Path
 
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(context: typer.Context) -> None:
-    """Do what python run.py does in this folder: gradreach run -m model=lstm,gru seed=0,1,2."""
+    """Run python run.py of this folder: gradreach run -m model=lstm,gru seed=0,1,2."""
     if not Path("run.py").is_file():
         raise ConfigError("run.py", allowed="is not in this folder", hint="gradreach init creates it here")
     sys.stdout.flush()

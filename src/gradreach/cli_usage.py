@@ -9,7 +9,7 @@ import typer
 from gradreach.errors import ConfigError, refuse
 
 UsageError: Any = typer.BadParameter.__base__
-"""Of whichever click typer stands on: older ones on click itself, newer ones on their own."""
+"""The click that typer is built on: older versions use click itself, newer ones their own copy."""
 
 
 def call(app: typer.Typer) -> NoReturn:
@@ -23,7 +23,7 @@ def call(app: typer.Typer) -> NoReturn:
 
 
 def explained(error: Any) -> ConfigError:
-    """Return what a usage error says, with what is allowed."""
+    """Return the message of a usage error, with the allowed values."""
     context, said = error.ctx, error.message
     path = context.command_path if context is not None else "gradreach"
     hint = f"'{path} --help' lists them"

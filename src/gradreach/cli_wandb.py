@@ -1,4 +1,4 @@
-"""The verbs of ``gradreach`` that talk to W&B."""
+"""The commands of ``gradreach`` that talk to W&B."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,14 +16,14 @@ BaseUrl = Annotated[str | None, typer.Option(help="W&B's server; default: WANDB_
 
 def sync(
     what: Annotated[list[str] | None, typer.Argument(help="Only these experiments or run ids; default: all.")] = None,
-    from_records: Annotated[bool, typer.Option("--from-records", help="Rebuild what is lacking from records.")] = False,
+    from_records: Annotated[bool, typer.Option("--from-records", help="Rebuild missing runs from records.")] = False,
     results_dir: ResultsDir = Path("results"),
-    parallel: Annotated[int, typer.Option("--parallel", "-n", min=1, help="Runs sent at a time.")] = 8,
+    parallel: Annotated[int, typer.Option("--parallel", "-n", min=1, help="Runs to send at the same time.")] = 8,
     project: Project = "gradreach",
     entity: Entity = None,
     base_url: BaseUrl = None,
 ) -> None:
-    """Send runs to W&B that were tracked offline, or that a server has not got; each once."""
+    """Send W&B the runs that were tracked offline or that the server lacks; each once."""
     from gradreach.tracking.sync import sync
 
     place = _place(project, entity, base_url)
@@ -39,7 +39,7 @@ def dashboard(
     base_url: BaseUrl = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the specification as JSON, offline.")] = False,
 ) -> None:
-    """Create or renew a W&B view of an experiment's runs, and a report with its tables and figures."""
+    """Create or update a W&B view of an experiment's runs, and a report with its tables and figures."""
     from gradreach.tracking.publish import publish
 
     _place(project, entity, base_url)
@@ -49,11 +49,11 @@ def dashboard(
 def wandb_sweep(
     experiment: Annotated[str, typer.Argument(help="Its name.")],
     conf_dir: Annotated[Path, typer.Option(help="The folder of configurations.")] = Path("conf"),
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path("sweep.yaml"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("sweep.yaml"),
     project: Project = "gradreach",
     entity: Entity = None,
 ) -> None:
-    """Write the sweep.yaml by which W&B's agents make the runs of an experiment; one a part where it has several."""
+    """Write sweep.yaml, from which W&B agents run an experiment; one file per part if it has several."""
     from gradreach.errors import ConfigError
     from gradreach.system.files import write_text
     from gradreach.tracking.sweep_file import sweep_files
@@ -64,7 +64,7 @@ def wandb_sweep(
     texts = sweep_files(experiment, conf_dir, project, entity, output)
     for path in texts:
         if path.exists():
-            hint = "delete it, or name another file by --output"
+            hint = "delete it, or name another file with --output"
             raise ConfigError(path, allowed="already exists, and may have been edited", hint=hint)
     for path, text in texts.items():
         try:
@@ -76,10 +76,10 @@ def wandb_sweep(
 
 
 def _place(project: str, entity: str | None, base_url: str | None) -> "TrackingSettings":
-    """Return where W&B is asked.
+    """Return W&B's project, entity and server.
 
     Raises:
-        ConfigError: there can be no project, entity or server of that name.
+        ConfigError: the name of the project, entity or server is invalid.
     """
     from gradreach.config import TrackingSettings, checked
 

@@ -1,4 +1,4 @@
-"""Every job of a sweep, composed; everything that touches Hydra's internals is here, with one contract test."""
+"""Composes every job of a sweep; everything that touches Hydra's internals is here, with one contract test."""
 
 import math
 import pickle
@@ -23,12 +23,12 @@ from gradreach.config import plain
 from gradreach.errors import ConfigError
 
 MOST_RUNS = 100_000
-"""Of a sweep: more is a slip of the keyboard, and to write them down takes memory and minutes."""
+"""The most runs of a sweep: more is a typing error, and planning them takes memory and minutes."""
 
 
 @contextmanager
 def configuration(conf_dir: Path) -> Iterator[None]:
-    """Let Hydra compose from a folder; the modules beside it can be imported from then on, as they can by ``run.py``.
+    """Let Hydra compose from a folder; from then on the modules beside it can be imported, as in ``run.py``.
 
     Raises:
         ConfigError: there is no configuration in the folder.
@@ -36,7 +36,7 @@ def configuration(conf_dir: Path) -> Iterator[None]:
     from hydra import initialize_config_dir
 
     if not (conf_dir / "config.yaml").is_file():
-        hint = "run this in the folder that has conf/ and run.py"
+        hint = "run this in the folder with conf/ and run.py"
         raise ConfigError("conf_dir", conf_dir, "no config.yaml there", hint)
     beside = str(conf_dir.resolve().parent)
     if beside not in sys.path:
@@ -46,21 +46,21 @@ def configuration(conf_dir: Path) -> Iterator[None]:
 
 
 def quoted(value: object) -> str:
-    """Return a value as a text in Hydra's grammar, whatever signs are in it."""
+    """Return a value as text in Hydra's grammar, whatever characters it has."""
     escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), str(value))
     return f"'{escaped}'"
 
 
 def refuse_several(overrides: Sequence[str]) -> None:
-    """Refuse a word that stands for several runs, where one is asked for."""
+    """Refuse an override that means several runs where one is needed."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         if override.is_sweep_override():
             key, _, value = str(override.input_line).partition("=")
-            raise ConfigError(key, value, "has several values", "describe one at a time; a list is written [1,2]")
+            raise ConfigError(key, value, "has several values", "describe one run at a time; write a list as [1,2]")
 
 
 def compose(overrides: Sequence[str], conf_dir: Path) -> dict[str, Any]:
-    """Return what ``run.py`` would be given for these overrides, as plain values.
+    """Return the configuration that ``run.py`` gets for these overrides, as plain values.
 
     Raises:
         ConfigError: there is no configuration in the folder.
@@ -89,12 +89,14 @@ def all_jobs(loader: Any, master: DictConfig, arguments: Sequence[str]) -> list[
     read = [_read(loader, grid, arguments) for grid in grids(own.get("params") or {}, own.get("parts"))]
     runs = sum(math.prod(map(_size, {word.get_key_element(): word for word in words}.values())) for words in read)
     if runs > MOST_RUNS:
-        raise ConfigError("sweep", allowed=f"it has {runs:,} runs; the limit is {MOST_RUNS:,}", hint="sweep less")
+        raise ConfigError(
+            "sweep", allowed=f"it has {runs:,} runs; at most {MOST_RUNS:,} are allowed", hint="sweep less"
+        )
     return [job for words in read for job in _combinations(words)]
 
 
 def jobs_by_part(loader: Any, master: DictConfig, arguments: Sequence[str]) -> dict[str, Sequence[Sequence[str]]]:
-    """Return what ``all_jobs`` does, by the part of the sweep that asks for it."""
+    """Return the jobs of ``all_jobs``, by part of the sweep."""
     own, parts = master.hydra.sweeper, master.hydra.sweeper.get("parts") or {}
     read = [_read(loader, grid, arguments) for grid in grids(own.get("params") or {}, parts)] if parts else []
     names = [str(name) for name, part in parts.items() if part is not None]
@@ -102,20 +104,20 @@ def jobs_by_part(loader: Any, master: DictConfig, arguments: Sequence[str]) -> d
 
 
 def grids(params: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any] | None] | None) -> list[dict[str, Any]]:
-    """Return the grids of a sweep: one for each part that is not null; without parts, what is swept itself."""
+    """Return the grids of a sweep: one per part that is not null, or the sweep itself if it has no parts."""
     if not parts:
         return [dict(params)]
     return [{**params, **part} for part in parts.values() if part is not None]
 
 
 def _read(loader: Any, params: Mapping[str, Any], arguments: Sequence[str]) -> list[Override]:
-    """Read what the configuration sweeps, and what the command line says."""
+    """Read the sweep of the configuration and of the command line."""
     words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     return OverridesParser.create(config_loader=loader).parse_overrides(words)
 
 
 def _size(word: Override) -> int:
-    """Return how many values a word gives its key; those of a range are counted without making them."""
+    """Return the number of values of an override; a range is counted without expanding it."""
     swept = word.value()
     if not word.is_discrete_sweep():
         return 1
@@ -129,7 +131,7 @@ def _size(word: Override) -> int:
 
 
 def _combinations(words: Sequence[Override]) -> Sequence[Sequence[str]]:
-    """Return the overrides of every job of a grid; of two words for one key the last wins."""
+    """Return the overrides of every job of a grid; if a key occurs twice, the last one wins."""
     # Not at the top: Hydra's search for plugins executes this module again, and its classes then are others.
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
@@ -191,10 +193,10 @@ PLAIN_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 
 
 def _plain_integer(loader: Any, node: yaml.ScalarNode) -> int:
-    """Refuse an integer of a file that YAML reads otherwise than the command line: 010 is 8."""
+    """Refuse an integer in a file that YAML reads differently from the command line: 010 is 8."""
     number: int = yaml.SafeLoader.construct_yaml_int(loader, node)
     if type(loader).__module__.startswith("omegaconf") and not PLAIN_INTEGER.fullmatch(node.value):
-        problem = f"YAML reads {node.value} as {number}; write {number}, or what was meant"
+        problem = f"YAML reads {node.value} as {number}; write {number}, or the number you mean"
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
     return number
 
@@ -203,19 +205,19 @@ yaml.SafeLoader.add_constructor("tag:yaml.org,2002:int", _plain_integer)  # Omeg
 
 
 def raised_or_returned(job: JobReturn) -> Any:
-    """Return what a job returned, or the exception that ended it: its ``return_value`` would print and raise that."""
+    """Return a job's return value, or the exception that ended it, which ``return_value`` would print and raise."""
     return job._return_value
 
 
 def is_basic(launcher: Any) -> bool:
-    """Return whether a launcher is Hydra's own, which does all jobs in this process."""
+    """Return whether a launcher is Hydra's own, which runs all jobs in this process."""
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
     return isinstance(launcher, BasicLauncher)
 
 
 def start_on_ray(context: Any, remote: DictConfig, config: DictConfig, task_function: Any, state: Any) -> Any:
-    """Start a job as a task of Ray, as Hydra's Ray launcher does."""
+    """Start a job as a Ray task, as Hydra's Ray launcher does."""
     from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray
 
     return launch_job_on_ray(context, remote, config, task_function, state)

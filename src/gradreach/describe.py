@@ -20,16 +20,16 @@ from gradreach.tasks import Shape, Task
 from gradreach.tasks.card import card
 
 SAID = ("readout",)
-"""Parts that have a row also where they have neither weights nor cost."""
+"""Parts that have a row even without weights or cost."""
 LONGEST = 20_000
 """Numbers of one input: ten thousand such inputs are 0.8 GB, and are drawn in ten seconds."""
 
 
 def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None:
-    """Print the model and the task that overrides such as ``model=cnn seq_len=100`` stand for.
+    """Print the model and the task of overrides such as ``model=cnn seq_len=100``.
 
     Raises:
-        ConfigError: they do not go together; of a task that can be used the card is printed before.
+        ConfigError: they do not fit together; the card of a valid task is printed first.
     """
     refuse_several(overrides)
     run, environment = parse(compose(overrides, conf_dir))
@@ -56,16 +56,16 @@ def describe(overrides: Sequence[str], conf_dir: Path, console: Console) -> None
 
 
 def _card(task: Task, data_dir: Path) -> str:
-    """Return a task's card, unless its data take longer to draw than anybody waits for a page."""
+    """Return a task's card, or a note if its data would take too long to draw."""
     task.prepare(data_dir)
     length, channels = task.shape.length, task.shape.channels
     if task.shape.vocabulary is None and length * channels > LONGEST:
-        return f"{type(task).__name__}: {length:,} steps are too many to draw examples here; fewer would be shown"
+        return f"{type(task).__name__}: {length:,} steps are too many to draw examples here; use a shorter length"
     return card(task, data_dir)
 
 
 def layer_table(model: SequenceModel, shape: Shape) -> Table:
-    """Return a table of the parts and the layers in each: what comes out for one sequence, and what is in it.
+    """Return a table of the parts and their layers: output for one sequence, parameters, multiply-adds.
 
     A part's row is the sum of its layers'. Multiply-adds are a part's own statement, so layers have none. Weights that
     belong to no layer, such as the skips of an LRU, give nothing of their own, so their output is empty.

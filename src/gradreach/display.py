@@ -1,4 +1,4 @@
-"""What a person sees while runs go, and at their end."""
+"""What a person sees during runs, and at their end."""
 
 import shlex
 import shutil
@@ -39,15 +39,17 @@ LONGEST_SECONDS = 60.0
 PATIENCE, SHARE = 0.05, 0.01
 """The share of the time since something happened that it waits for more; the share of all time that looking takes."""
 KINDS = 5
-"""How many kinds of warnings are shown."""
+"""The most kinds of warnings to show."""
 SLOW = 5.0
-"""Seconds from which on it is worth a word how long something takes."""
+"""From this many seconds on, durations are shown."""
+CHOSEN = {"best": "best epoch", "last": "last epoch", "train_loss": "epoch of the lowest training loss"}
+"""What the tested epoch is called, by ``trainer.select``."""
 LATEST = 8
-"""How many of the latest results stand in the table."""
+"""How many of the latest results the table shows."""
 
 
 def make_console() -> Console:
-    """Return where we print."""
+    """Return the console to print to."""
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = 200  # a file breaks no lines
@@ -70,14 +72,14 @@ def progress_bar(console: Console, *more: ProgressColumn) -> Progress:
 
 
 def tables_line(experiment: str, results_dir: Path, published: bool = False) -> str:
-    """Return the command that makes the tables of an experiment, or of a published table, as it works in this shell."""
+    """Return the command that builds an experiment's or a published table's pages, as it works in this shell."""
     verb, folder = ("reproduce", results_dir.parent) if published else ("tables", results_dir)
     elsewhere = [] if folder.absolute() == Path("results").absolute() else ["--results-dir", str(folder)]
     return shlex.join([*_command("gradreach"), verb, experiment, *elsewhere])
 
 
 def table_line(results_dir: Path) -> str:
-    """Return the command that makes a table of all runs, as it works in this shell."""
+    """Return the command that prints a table of all runs, as it works in this shell."""
     elsewhere = [] if results_dir.absolute() == Path("results").absolute() else ["--results-dir", str(results_dir)]
     return shlex.join([*_command("gradreach"), "table", *elsewhere])
 
@@ -116,7 +118,7 @@ class RunDisplay:
         self.bar.stop()
 
     def epoch(self, row: Mapping[str, Any]) -> None:
-        """Show an epoch; what was measured within one is not shown."""
+        """Show an epoch; measurements within an epoch are not shown."""
         if "train/loss" not in row:
             return
         metric = "accuracy" if "val/accuracy" in row else "mse"
@@ -126,7 +128,7 @@ class RunDisplay:
         self.bar.update(self.task, completed=over, description=f"loss {loss} · validation {score:>6}", within="")
         every = max(1, self.budget // 5)
         seconds = row.get("time/seconds", 0.0)
-        slow = row["epoch"] == 1 and seconds > SLOW  # then how long it takes is worth a line at once
+        slow = row["epoch"] == 1 and seconds > SLOW  # then a duration is worth a line at once
         if not self.console.is_terminal and (slow or over // every > self.shown or over == self.budget):
             left = (self.budget - over) * seconds / over
             ahead = f"   about {duration(left)} left" if left > SLOW else ""
@@ -134,7 +136,7 @@ class RunDisplay:
             self.shown = over // every
 
     def _within(self, epochs: int, batch: int, batches: int, steps: int) -> None:
-        """Show how far an epoch is."""
+        """Show progress within an epoch."""
         over = epochs + batch / batches if self.unit == "epoch" else steps
         self.bar.update(self.task, completed=over, within=f"batch {batch}/{batches}")
 
@@ -150,10 +152,11 @@ class RunDisplay:
                 self.console.print(f"  full traceback: {folder / 'record.json'}")
             return
         metrics, metric = record["metrics"], record.get("metric", "accuracy")
+        select = record["config"]["trainer"].get("select", "best")
         self.console.print(
             f"  {f'test {metric}':<15} {score_text(metric, metrics[f'test/{metric}'])}   "
             f"chance {score_text(metric, record['chance'])}   "
-            f"validation {score_text(metric, metrics[f'val/{metric}'])} (best epoch {record['best_epoch']})"
+            f"validation {score_text(metric, metrics[f'val/{metric}'])} ({CHOSEN[select]} {record['best_epoch']})"
         )
         scores = by_length(metrics, f"test/{metric}")
         if scores:
@@ -202,19 +205,19 @@ def by_length(metrics: Mapping[str, Any], name: str) -> dict[int, float]:
 
 
 def counted(runs: int) -> str:
-    """Write how many runs there are."""
+    """Return a number of runs in words."""
     return f"{runs} run" if runs == 1 else f"{runs} runs"
 
 
 def warned_lines(warned: Iterable[Sequence[str]]) -> list[str]:
-    """Say what runs were warned of: each kind of warning once, with the number of runs, the most frequent first.
+    """Print each kind of warning once, with the number of runs, the most frequent first.
 
     Args:
         warned: the warnings of each run.
     """
     found = sorted(kinds(warned).items(), key=lambda kind: -kind[1])
     lines = [f"  warning of {counted(count)}: {text}" for text, count in found[:KINDS]]
-    more = f"  {len(found) - KINDS} more kinds of warnings are in the runs' records"
+    more = f"  {len(found) - KINDS} more kinds of warnings: see the runs' records"
     return [*lines, more] if len(found) > KINDS else lines
 
 
@@ -284,7 +287,7 @@ class SweepDisplay:
         return {run.run_id: self.store.read(run.run_id) or {} for run in self.runs}
 
     def note(self, text: str) -> None:
-        """Say something beside the runs."""
+        """Print a message beside the runs."""
         self.console.print(text, style="bold", markup=False)
 
     def summary(
@@ -294,13 +297,13 @@ class SweepDisplay:
         unrecorded: Mapping[str, str],
         means: Table | None = None,
     ) -> None:
-        """Say what came of the sweep, which runs failed, and where to look next.
+        """Print the result of the sweep, failed runs, and where to look next.
 
         Args:
             states: how many runs are in which.
             environment: where and how it was done.
-            unrecorded: why runs could not be done of which no record says so.
-            means: of the scores, where that is a small table.
+            unrecorded: why runs without a record of it could not be done.
+            means: of the scores, if that is a small table.
         """
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         self.console.print(f"[bold]{counted(self.planned)}[/bold]: {counts}")
@@ -338,7 +341,7 @@ class SweepDisplay:
             self.console.print(f"          {project}")
 
     def _tracked(self, records: Sequence[Mapping[str, Any]], environment: RunEnvironment) -> None:
-        """Say where the curves are, and of which runs they are not, or not yet."""
+        """Print where the curves are, and which runs have none, or none yet."""
         reasons = [record["untracked"] for record in records if "untracked" in record]
         if reasons:
             line = f"  not tracked to the end: {len(reasons)} of {len(records)} runs; the first: {reasons[0]}"
@@ -359,7 +362,7 @@ class SweepDisplay:
             pause = pause_after(time.monotonic() - happened, time.thread_time() - begun)
 
     def _look(self) -> bool:
-        """Take up what has become of the runs since the last look; return whether anything has."""
+        """Read the runs' records again; return whether anything has changed."""
         changed = False
         for run_id in [run_id for run_id in self.left if run_id not in self.ended]:
             stamp = self.store.stamp(run_id)
@@ -410,7 +413,7 @@ def pause_after(quiet: float, look: float) -> float:
 
 
 def _outcome(record: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return what a run came to, how far its gradient reaches, and its time."""
+    """Return a run's result, the reach of its gradient, and its time."""
     seconds = f"{number(record['seconds'], '.1f'):>6} s" if "seconds" in record else ""
     if record["status"] != "finished":
         return f"{record['status']}: {record.get('error', '').splitlines()[0]}", "", seconds

@@ -1,4 +1,4 @@
-"""How our pictures look: one style, safe for the colour-blind, readable in grey, the same bytes every time."""
+"""The style of our figures: safe for the colour-blind, readable in grey, the same bytes every time."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from gradreach.system.files import write_atomically
 INK = "#000000"
 """Of axes, texts and lines to compare with; no series has it. Pages show it in the colour of their text."""
 PALE = 0.35
-"""How opaque is what is not complete."""
+"""The opacity of incomplete data."""
 
 
 STYLE: Any = {
@@ -52,7 +52,7 @@ WIDE: Inches = (4.4, 3.0)
 """Of a panel with names in its margin: as wide as a phone shows without making its texts small."""
 
 TIMELESS: Any = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
-"""What a picture would else say of the day and the version it was made by."""
+"""Metadata that would otherwise contain the date and the matplotlib version."""
 
 ANONYMOUS: Any = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 """The same for SVG."""
@@ -61,7 +61,7 @@ QUANTITIES = {"x": "input, ‖dL/dx‖", "h": "state, ‖dL/dh‖", "c": "cell, 
 
 
 def draw_band(axes: Axes, lag: np.ndarray, low: np.ndarray, middle: np.ndarray, high: np.ndarray, look: Look) -> None:
-    """Draw a line with its band; what is not finite leaves a gap."""
+    """Draw a line with its band; values that are not finite leave a gap."""
     low, middle, high = (np.where(np.isfinite(values), values, np.nan) for values in (low, middle, high))
     axes.plot(lag, middle, color=look.color, linestyle=look.linestyle, label=look.name)
     axes.fill_between(lag, low, high, color=look.color, alpha=0.18, linewidth=0)
@@ -99,7 +99,7 @@ def draw_run_profile(profile: pd.DataFrame) -> Figure:
 
 
 def draw_by_length(measured: pd.DataFrame) -> Figure:
-    """Draw what one run scored at its test lengths, and how far its gradient reaches there.
+    """Draw one run's score at its test lengths, and how far its gradient reaches there.
 
     Args:
         measured: ``test_length``, ``test/accuracy`` or ``test/mse``, and ``gradient/end/h.reach`` where that was
@@ -147,7 +147,7 @@ def _made_run_profile_panels(rows: int, columns: int) -> tuple[Figure, Any, Axes
     left, right = 0.75 / width, 1 - (0.95 if rows == 2 else 0.15) / width
     figure.subplots_adjust(left=left, right=right, bottom=0.17 / rows, top=1 - 0.1 / rows, wspace=0.12, hspace=0.35)
     panels[0, 0].set_ylabel("log10 norm: median, 10–90 %")
-    for axes in panels.flat:  # each number, mark and line costs a hundredth of the picture
+    for axes in panels.flat:  # each number, mark and line takes a hundredth of the drawing time
         axes.tick_params(bottom=False, left=False)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -182,7 +182,7 @@ def draw_heat_map(axes: Axes, curve: pd.DataFrame, shades: Normalize) -> None:
 
 
 def epoch_of(stage: str) -> float:
-    """Return after which epoch a stage was; the end is that of the chosen weights, which stand on no axis."""
+    """Return the epoch of a stage; the end belongs to the chosen weights, which are on no axis."""
     return 0.0 if stage == "start" else float(stage.removeprefix("epoch ")) if stage.startswith("epoch ") else np.nan
 
 

@@ -1,4 +1,4 @@
-"""What ``run.py`` does with a job that Hydra composed: a finished run is shown, any other is done."""
+"""What ``run.py`` does with a composed job: show a finished run, execute any other."""
 
 import os
 import re
@@ -26,15 +26,14 @@ if TYPE_CHECKING:  # torch takes a second
     from gradreach.tasks import Task
 
 EXITS = {"finished": 0, "diverged": 0, "interrupted": 130}
-"""The exit code that a run's end gives; any other is a failure. A signal gives its own, see ``_do_alone``."""
+"""Exit codes by a run's status; any other status is a failure. A signal gives its own, see ``_do_alone``."""
 
 
 def run_composed(composed: DictConfig) -> float | None:
-    """Do the run that Hydra composed.
+    """Execute the run that Hydra composed.
 
     Returns:
-        Its validation accuracy (or mean squared error: then the least is best), for sweepers of others; None where it
-        has none.
+        Its validation accuracy (or mean squared error: lower is better), for other sweepers; None if it has none.
     """
     own_process()  # in a worker, too
     values = plain(composed)
@@ -49,9 +48,9 @@ def run_composed(composed: DictConfig) -> float | None:
 
 
 def _see_that_no_sweep_is_meant() -> None:
-    """Refuse the name of a sweep alone, without -m: the run of its default settings is none of it.
+    """Refuse the name of a sweep without -m: a run with its default settings is not part of the sweep.
 
-    Where a value is given of something that it sweeps, as W&B's agents do, one run is meant.
+    If a swept setting is given a value, as W&B's agents do, a single run is meant.
     """
     hydra = HydraConfig.get()
     words = [word for word in (*hydra.overrides.hydra, *hydra.overrides.task) if not word.startswith("hydra.mode=")]
@@ -79,7 +78,7 @@ def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, d
     words (``4.0`` for ``4``), on a device that may not be there, or with components of others, whose code may have
     changed, is found out the long way.
     """
-    with suppress(ValueError):  # what cannot be is refused on the long way
+    with suppress(ValueError):  # invalid settings are rejected by the full check
         run, environment = parts(composed)
         strange = [each for each in (run.model, run.task) if not each.target.startswith("gradreach.")]
         store = RecordStore(environment.results_dir / "runs")
@@ -92,7 +91,7 @@ def met_again(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, d
 
 
 def _show(run: RunConfig, environment: RunEnvironment, record: dict[str, Any]) -> dict[str, Any]:
-    """Say of a finished run what would be said if it were done."""
+    """Print about a finished run what would be printed if it were executed."""
     try:
         RecordStore(environment.results_dir / "runs").check_writable()
     except ConfigError as error:
@@ -127,7 +126,7 @@ def prepared(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment, "T
 
 
 def _do_alone(composed: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a run, and do it unless it is done; what cannot be ends the program in one line."""
+    """Check a run, and execute it unless it is finished; an invalid one ends the program with one line."""
     with importing():
         from gradreach.models import caveat
         from gradreach.run_table.join import committed_note
@@ -151,7 +150,7 @@ def _do_alone(composed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _do_in_sweep(composed: Mapping[str, Any]) -> dict[str, Any]:
-    """Do a run among many, which the sweep has checked; empty where another worker does it."""
+    """Execute one run of a sweep, which has checked it; empty if another worker does."""
     with importing():
         from gradreach.assemble import check, check_device
         from gradreach.runner import execute_in_sweep

@@ -1,4 +1,4 @@
-"""What the user did wrong, in one line."""
+"""The user's errors, in one line each."""
 
 import errno
 import os
@@ -21,17 +21,17 @@ from gradreach.output import guarded
 OPTION = "a group takes the name of an option, such as model=lstm; quote off, null and numbers in YAML: 'off'"
 COMPOSING = {"hydra", "omegaconf", "gradreach"}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-"""What only a disk answers that takes no more."""
+"""Error codes of a full disk."""
 DISK = FULL | {errno.EACCES}
-"""What a full or forbidden disk answers."""
+"""Error codes of a full or read-only disk."""
 PROGRAM = "gradreach: "
 LONGEST = 1000
-"""Characters of a value in a message."""
+"""The most characters of a value in a message."""
 INDENT = "  "
 """Of the lines of a message after its first."""
 
 WHOLE_TRACES = os.environ.get("HYDRA_FULL_ERROR") == "1"
-"""Whether whoever started the program asked for whole stack traces."""
+"""Whether the user asked for full stack traces."""
 
 
 class _Absent(Enum):
@@ -41,12 +41,12 @@ class _Absent(Enum):
 
 
 ABSENT = _Absent.ABSENT
-"""The value of what has none: a file, a command, a setting that is missing. None is a value."""
+"""The value if there is none: for a file, a command, a missing setting. None is a value."""
 
 
 @dataclass(eq=False)
 class ConfigError(ValueError):
-    """A setting that cannot work; ``str`` gives one line, ``setting=value: allowed; hint``.
+    """An invalid setting; ``str`` gives one line, ``setting=value: allowed; hint``.
 
     >>> print(ConfigError("seq_len", 50, "task=digits has 64 pixels", "choose 64 or more"))
     seq_len=50: task=digits has 64 pixels; choose 64 or more
@@ -54,11 +54,11 @@ class ConfigError(ValueError):
     model.wdith: there is no such setting; did you mean width? Choose from layers, width
 
     - ``setting``: its dotted name as people type it, or a file, a command, an option.
-    - ``value``: what was given; ``ABSENT`` where nothing was.
+    - ``value``: the given value; ``ABSENT`` if there was none.
     - ``allowed``: a clause that says what may be given, or what is wrong.
     - ``hint``: what to do next.
-    - ``choices``: the words of which the value (without one: the setting's name) should have been one.
-    - ``others``: further settings that only together with this one are wrong.
+    - ``choices``: the allowed words for the value (or, without a value, for the setting's name).
+    - ``others``: further settings that are wrong only together with this one.
     """
 
     setting: str | Path
@@ -74,14 +74,14 @@ class ConfigError(ValueError):
 
     @property
     def problem(self) -> str:
-        """Return what is wrong, without what to do about it."""
+        """Return what is wrong, without the hint."""
         settings = {str(self.setting): self.value, **self.others}
         head = ", ".join(name if value is ABSENT else f"{name}={value_text(value)}" for name, value in settings.items())
         return _one_line(f"{head}: {self.allowed}" if self.allowed else head)
 
     @property
     def suggestion(self) -> str:
-        """Name the choice nearest to what was given, and all choices; nothing where there are none."""
+        """Name the choice nearest to the given value, and all choices; empty if there are none."""
         given = str(self.setting).rpartition(".")[2] if self.value is ABSENT else str(self.value)
         return _one_line(suggest(given, self.choices)) if self.choices else ""
 
@@ -98,7 +98,7 @@ def value_text(value: object) -> str:
 
 
 def _shortened(text: str) -> str:
-    """Return a text of which one line can be read, however long it is."""
+    """Return a text shortened to one readable line."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}… ({len(text):,} characters)"
 
 
@@ -122,7 +122,7 @@ def refuse(error: ConfigError) -> NoReturn:
 
 @cache
 def advise(message: str | None) -> None:
-    """Say once in one line what works but is perhaps not what was meant."""
+    """Warn once, in one line, about something that works but may not be intended."""
     if message is not None:
         report(f"note: {message}")
 
@@ -176,8 +176,8 @@ def _width(stream: TextIO) -> int:
 def one_line_errors() -> Iterator[None]:
     """Turn errors of configuration into one line on stderr and exit code 2.
 
-    ``HYDRA_FULL_ERROR=1`` keeps the whole stack trace. Nor does an output end the work whose encoding lacks a
-    character: it shows ``?`` instead.
+    ``HYDRA_FULL_ERROR=1`` keeps the whole stack trace. A character that the output's encoding lacks is shown as ``?``
+    and does not end the program.
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
@@ -207,16 +207,16 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _end(refused: OSError) -> NoReturn:
-    """Exit where not all could be printed: without a word where whoever read has seen enough, as of `| head -1`."""
+    """Exit if not everything could be printed: silently if the reader has closed the pipe, as in `| head -1`."""
     if isinstance(refused, BrokenPipeError):
         sys.exit(141)
-    kept = "what was done is kept; print elsewhere"
+    kept = "finished work is kept; print elsewhere"
     refuse(ConfigError("standard output", allowed=refused.strerror or first_line(refused), hint=kept))
 
 
 @cache
 def say_when_stopped() -> None:
-    """Let Ctrl-C end the program in one line, also while it is still starting; call it before slow imports."""
+    """Let Ctrl-C end the program with one line, even while it is starting; call it before slow imports."""
     other = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -229,7 +229,7 @@ def say_when_stopped() -> None:
 
 
 def explain(error: BaseException) -> ConfigError | None:
-    """Return what the user can fix of an error, None for a defect of the program."""
+    """Return an error that the user can fix, None for a bug of the program."""
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import MarkedYAMLError
@@ -271,29 +271,27 @@ def explain(error: BaseException) -> ConfigError | None:
 
 
 def _unreadable(text: str, why: str) -> ConfigError:
-    """Say of a word that Hydra's grammar does not know how it may be written; that has other letters only in quotes."""
+    """Explain how to write a word that Hydra's grammar does not accept; unusual characters need quotes."""
     key, equals, value = text.partition("=")
     if equals and re.fullmatch(r"[~+]*[\w/@.:-]+", key) and re.fullmatch(r"[^'\"\\()\[\]{}]+", value):
-        return ConfigError(key, value, "is neither a number nor a word", f"text is quoted: \"{key}='{value}'\"")
+        return ConfigError(key, value, "is neither a number nor a word", f"quote text: \"{key}='{value}'\"")
     return ConfigError(key, value if equals else ABSENT, f"cannot be read as key=value ({why})")
 
 
 def _refused_word(word: str, why: str) -> ConfigError:
-    """Say of a word that Hydra could read, but not use, why."""
+    """Explain why Hydra could read a word but not use it."""
     key, _, value = word.partition("=")
     if re.search("Config group override|^argument of type|options list items", why):
         return ConfigError(key, value, "must be the name of an option, such as lstm", "quote off and numbers: 'off'")
     if "sweep type" in why:
-        return ConfigError(
-            key, value, "is a space to search, and a sweep needs values", "list them, or give a range(0,3)"
-        )
+        return ConfigError(key, value, "is a search space, but a sweep needs values", "list them, or give a range(0,3)")
     if "--multirun" in why:
-        return ConfigError(key, value, "has several values", "to sweep over them, add -m; a list is written [1,2]")
+        return ConfigError(key, value, "has several values", "to sweep over them, add -m; write a list as [1,2]")
     return ConfigError(key, value if value else ABSENT, why[:1].lower() + why[1:])
 
 
 def _word_at_fault(error: BaseException) -> str | None:
-    """Return the word of the command line that Hydra was at when it raised, None where it was at none.
+    """Return the command-line word at which Hydra raised, None if there is none.
 
     Its errors do not tell, but its local variables do.
     """
@@ -316,12 +314,12 @@ def _raised_by_hydra(error: BaseException) -> bool:
 
 
 def no_room(error: OSError) -> str:
-    """Say what a full or forbidden disk answered, and what to do."""
+    """Explain a full or read-only disk, and what to do."""
     return f"{error.strerror}; make room or choose another results_dir"
 
 
 def _unknown_key(key: str, cause: Any) -> ConfigError:
-    """Suggest what stands beside a key that does not exist."""
+    """Suggest existing keys for one that does not exist."""
     parent = getattr(cause, "parent_node", None)
     known = [str(name) for name in parent if name != "_target_"] if parent is not None else []
     hint = "" if known else "python run.py --cfg job shows all settings"
@@ -329,10 +327,10 @@ def _unknown_key(key: str, cause: Any) -> ConfigError:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, its name where it says nothing."""
+    """Return the first line of an error's message, or its name if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def one_line(error: BaseException) -> str:
-    """Return all that an error says in one line, its name where it says nothing."""
+    """Return an error's whole message in one line, or its name if it has none."""
     return " ".join(str(error).split()) or type(error).__name__

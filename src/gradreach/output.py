@@ -1,4 +1,4 @@
-"""Standard output that fails, as on a full disk, ends no work: the failure is reported at the end."""
+"""If standard output fails, as on a full disk, the work goes on: the failure is reported at the end."""
 
 import io
 import sys
@@ -6,12 +6,12 @@ from typing import Any
 
 
 class Output(io.FileIO):
-    """Standard output; what it refuses is dropped, and ``refused`` says why. That a reader is gone is raised, once."""
+    """Standard output; what cannot be written is dropped, and ``refused`` says why. A closed pipe is raised, once."""
 
     refused: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Write what can be written."""
+        """Write as much as possible."""
         if self.refused is None:
             try:
                 return super().write(data)
@@ -23,7 +23,7 @@ class Output(io.FileIO):
 
 
 def guarded() -> Output | None:
-    """Let the program print into an ``Output`` from now on; None where somebody else has taken what is printed."""
+    """Redirect standard output to an ``Output``; None if it is already redirected."""
     text = sys.stdout
     if text is not sys.__stdout__ or not isinstance(text, io.TextIOWrapper):
         return None

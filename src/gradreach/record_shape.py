@@ -5,7 +5,7 @@ from typing import Any
 
 STATES = ("running", "interrupted", "finished", "diverged", "failed")
 DEEPEST = 12
-"""This many levels a record may have."""
+"""The most nested levels of a record."""
 GREATEST = 2**63
 TEXTS = ("group_id", "label", "experiment", "started", "revision", "code", "error", "traceback")
 MORE_TEXTS = ("metric", "caveat", "stopped", "untracked", "page", "kernels")
@@ -15,7 +15,7 @@ GROUPS = ("task", "model", "optimizer", "trainer", "diagnostics", "callbacks")
 
 
 def flaw(record: Mapping[str, Any]) -> str | None:
-    """Say which value of a record is of the wrong kind; None where all are right. What is lacking is not a flaw.
+    """Name a value of a record with the wrong type; None if all are right. Missing values are not a flaw.
 
     >>> flaw({"run_id": "a", "status": "finished", "config": {}, "metrics": {"test/accuracy": 0.5}})
     >>> flaw({"run_id": "a", "status": "finished", "config": {}, "metrics": [0.5]})
@@ -84,7 +84,7 @@ def _in_mappings(mappings: Mapping[str, Mapping[str, Any]]) -> str | None:
     for name, held in mappings["files"].items():
         right = isinstance(held, Mapping) and _whole(held.get("bytes")) and isinstance(held.get("sha256"), str)
         if not right or "/" in name or name.startswith("."):
-            return f"files.{name[:40]} does not tell the size and the checksum of a file"
+            return f"files.{name[:40]} lacks the size and the checksum of a file"
     return None
 
 
@@ -100,7 +100,7 @@ def _whole(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    """Return whether a value is a number or none, or what is written where JSON has no number."""
+    """Return whether a value is a number, None, or the text that stands for a number that JSON lacks."""
     if value is None or isinstance(value, float):
         return True
     return value in ("inf", "-inf", "nan") if isinstance(value, str) else _whole(value)

@@ -9,10 +9,10 @@
                             weights.pt     of the best epoch, where they are kept; the record tells their checksum
                             checkpoint.ckpt  while it goes on: where a killed run continues
 
-A claim is a lock of the operating system on ``<results>/runs/.claims/<run_id>``: it ends with the process
-that holds it, so a dead worker's claim is free at once. A record that cannot be read, or is not what was written
-(its first line is a checksum of all others, and it tells size and checksum of the files beside it), is moved with them
-to ``<results>/runs/.quarantine``, and its run counts as not done.
+A claim is an operating-system lock on ``<results>/runs/.claims/<run_id>``: it ends with its process, so a dead worker's
+claim is free at once. A record that cannot be read, or is not what was written (its first line is a checksum of all
+others, and it tells size and checksum of the files beside it), is moved with them to ``<results>/runs/.quarantine``,
+and its run counts as not done.
 """
 
 import csv
@@ -41,28 +41,28 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 3
-"""Of what is written. Read is also 2, without a checksum, and 1, whose ``profile.npz`` has an array for each column."""
+"""The version of new records. Readable are also 2, without a checksum, and 1, with one array per profile column."""
 
 Status = Literal["running", "interrupted", "finished", "diverged", "failed"]
 SETTLED: tuple[Status, ...] = ("finished", "diverged")
-"""What a run may end as and need not be done again."""
+"""Statuses of runs that need not be repeated."""
 BESIDE = ("history.csv", "profile.npz")
-"""The files that a record answers for."""
+"""The files whose checksums a record holds."""
 MOST = {"record.json": 2**24, "history.csv": 2**30, "profile.npz": 2**30}
-"""This many bytes they may have: whoever reads them has room for one."""
+"""The largest size in bytes: a reader has memory for one."""
 
 
 def left_alone(retry: str) -> tuple[Status, ...]:
-    """Return as what a run may have ended and is not done again, by the setting ``retry``."""
+    """Return the statuses of runs that are not repeated, by the setting ``retry``."""
     return SETTLED if retry == "failed" else (*SETTLED, "failed")
 
 
 Fingerprint = tuple[int, ...]
-"""When each of a run's files was last written and changed, in nanoseconds, and its size."""
+"""Modification and change time, in nanoseconds, and size of each of a run's files."""
 
 
 class Damaged(ValueError):
-    """A run's files are not what was written; the message says which, and why."""
+    """A run's files differ from what was written; the message says which, and why."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ class RecordStore:
     root: Path
 
     def check_writable(self) -> None:
-        """Make the folder, and see that files can be written into it.
+        """Create the folder, and check that files can be written into it.
 
         Raises:
-            ConfigError: they cannot, or not be locked: then two workers would do the same run.
+            ConfigError: they cannot be written, or not be locked: then two workers would execute the same run.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -92,11 +92,11 @@ class RecordStore:
             raise ConfigError("results_dir", self.root.parent, refused, "choose one on another file system") from None
 
     def folder(self, run_id: str) -> Path:
-        """Return where a run's files stand."""
+        """Return the folder of a run's files."""
         return self.root / run_id
 
     def stamp(self, run_id: str) -> int:
-        """Return when a run's record was last written, 0 where there is none."""
+        """Return when a run's record was last written, 0 if there is none."""
         found = trace(self.folder(run_id) / "record.json")
         return 0 if found is None else found[0]
 
@@ -118,13 +118,13 @@ class RecordStore:
             return sorted(entry.name for entry in entries if entry.name[0] in "0123456789abcdef" and _is_folder(entry))
 
     def read(self, run_id: str) -> dict[str, Any] | None:
-        """Return a run's record, or None where there is none; a damaged one is put aside.
+        """Return a run's record, or None if there is none; a damaged one is moved away.
 
-        Of the files beside it only the size is looked at: ``read_history`` and ``read_table`` look at the rest of what
-        they read, ``intact`` at all of it.
+        Of the files beside it only the size is checked: ``read_history`` and ``read_table`` check what they read,
+        ``intact`` checks everything.
 
         Raises:
-            ConfigError: it was written by a newer gradreach, or there is a file where its folders should be.
+            ConfigError: it was written by a newer gradreach, or a file is in the place of its folders.
         """
         try:
             return self._read(run_id)
@@ -157,32 +157,32 @@ class RecordStore:
         if record.pop("checksum", None) != (None if version in (1, 2) else _checksum(data)):
             raise Damaged("record.json was changed after it was written (checksum mismatch)")
         if (wrong := flaw(record)) is not None:
-            raise Damaged(f"record.json is not a record of ours: {wrong}")
+            raise Damaged(f"record.json is not a gradreach record: {wrong}")
         if not version > 0:
             raise Damaged(f"record.json has schema_version={version}, which does not exist")
         if version > SCHEMA_VERSION:
-            newer = f"schema_version={version} is of a newer gradreach, this one reads up to {SCHEMA_VERSION}"
+            newer = f"schema_version={version} was written by a newer gradreach; this one reads up to {SCHEMA_VERSION}"
             raise ConfigError(path, allowed=newer, hint="update gradreach")
         for name, told in record.get("files", {}).items():
             if _size(f"{path.parent}/{name}") != told["bytes"]:
-                if _bytes(path) != data:  # somebody does the run again just now
+                if _bytes(path) != data:  # somebody is repeating the run just now
                     return self._read(run_id)
                 raise Damaged(f"{name} is not what its record says")
         return record
 
     def intact(self, run_id: str) -> bool:
-        """Return whether the files beside a record that was read are what was written; damaged ones are put aside."""
+        """Return whether the files beside a record are unchanged; damaged ones are moved away."""
         return all(self._read_beside(run_id, name) is not None for name in BESIDE)
 
     def _read_beside(self, run_id: str, name: str) -> bytes | None:
-        """Return the content of a file beside the record, empty where there is none, None where it is damaged."""
+        """Return the content of a file beside the record, empty if there is none, None if it is damaged."""
         path = self.folder(run_id) / "record.json"
         try:
             data = _bytes(path.parent / name)
         except Unreadable as why:
             self.put_aside(run_id, f"{name} {why}")
             return None
-        for _ in range(2):  # the second time is for a run that is done again between the two
+        for _ in range(2):  # the second attempt is for a run that is repeated between the two
             record = _bytes(path)
             told = _TOLD[name].search(record)
             if told is None or hashlib.sha256(data).hexdigest() == told[1].decode():
@@ -204,24 +204,24 @@ class RecordStore:
             place.mkdir(parents=True)
             files = [folder / name for name in ("record.json", *BESIDE)] if folder.is_dir() else [folder]
             for file in files:
-                if os.path.lexists(file):  # also a link that leads nowhere, or to itself
+                if os.path.lexists(file):  # also a broken or circular link
                     file.replace(place / file.name)
         except OSError as error:
-            report(f"{folder}: {why}, and cannot be moved ({error})")
+            report(f"{folder}: {why}; it cannot be moved ({error})")
         else:
-            report(f"{folder}: {why}; moved to {place}, the run counts as not done")
+            report(f"{folder}: {why}; moved to {place}; the run counts as not done")
 
     def status(self, run_id: str) -> str:
-        """Return a run's status; ``missing`` without a record, ``interrupted`` where who ran it is gone."""
+        """Return a run's status; ``missing`` without a record, ``interrupted`` if its process has died."""
         record = self.read(run_id)
         return "missing" if record is None else self.status_of(record)
 
     def status_of(self, record: Mapping[str, Any]) -> str:
-        """Return the status that a record has now: ``interrupted`` where who ran it is gone."""
+        """Return a record's current status: ``interrupted`` if the run's process has died."""
         return "interrupted" if self._abandoned(record) else str(record["status"])
 
     def died(self, run_id: str) -> bool:
-        """Return whether who ran it is gone without a word."""
+        """Return whether the run's process died without changing its status."""
         record = self.read(run_id)
         return record is not None and self._abandoned(record)
 
@@ -229,7 +229,7 @@ class RecordStore:
         return record["status"] == "running" and not self.claimed(record["run_id"])
 
     def settled(self, run_id: str) -> dict[str, Any] | None:
-        """Return the record of a run that need not be done again, else None."""
+        """Return the record of a run that need not be repeated, otherwise None."""
         record = self.read(run_id)
         return record if record is not None and record.get("status") in SETTLED else None
 
@@ -252,7 +252,7 @@ class RecordStore:
             return {}
         try:
             return columns_of(data, table)
-        except ValueError as error:  # of before there were checksums, or of somebody else's
+        except ValueError as error:  # from before there were checksums, or not ours
             self.put_aside(run_id, f"profile.npz cannot be read ({error})")
             return {}
 
@@ -262,12 +262,12 @@ class RecordStore:
         history: Sequence[Mapping[str, Any]] = (),
         tables: "Mapping[str, pd.DataFrame] | None" = None,
     ) -> None:
-        """Write a run's files; the record comes last, so that where it stands the others stand too.
+        """Write a run's files; the record comes last, so that it implies the others.
 
         Args:
             record: status, configuration, metrics; ``run_id`` names the folder.
             history: rows of figures.
-            tables: what the diagnostics tabulate; ``profile`` among them.
+            tables: of the diagnostics, including ``profile``.
         """
         folder = self.folder(record["run_id"])
         beside = {}
@@ -282,11 +282,11 @@ class RecordStore:
 
     @contextmanager
     def claim(self, run_id: str, timeout: float = -1) -> Iterator[None]:
-        """Hold a run, so that no other worker does it at the same time.
+        """Claim a run, so that no other worker executes it at the same time.
 
         Args:
-            run_id: the run to hold.
-            timeout: seconds to wait for whoever holds it; negative waits as long as it takes.
+            run_id: the run to claim.
+            timeout: seconds to wait for another worker; a negative number waits forever.
 
         Raises:
             filelock.Timeout: another worker still holds it.
@@ -297,10 +297,10 @@ class RecordStore:
             try:
                 yield
             finally:
-                path.unlink(missing_ok=True)  # while it is held; who waits for it sees that, and locks a new file
+                path.unlink(missing_ok=True)  # while it is held; waiting workers see that, and lock a new file
 
     def claimed(self, run_id: str) -> bool:
-        """Return whether a worker holds a run."""
+        """Return whether a worker has claimed a run."""
         if not (self.root / ".claims" / run_id).exists():
             return False
         try:
@@ -310,15 +310,15 @@ class RecordStore:
             return True
 
     def log(self, run_id: str) -> Path:
-        """Return where a run within a sweep writes what it prints."""
+        """Return the path of a run's log within a sweep."""
         return self.folder(run_id) / "run.log"
 
     def weights(self, run_id: str) -> Path:
-        """Return where a run keeps the weights of its best epoch, if it is to."""
+        """Return the path of a run's chosen weights, if it keeps them."""
         return self.folder(run_id) / "weights.pt"
 
     def checkpoint(self, run_id: str) -> Path:
-        """Return where a run keeps what it needs to go on."""
+        """Return the path of a run's checkpoint."""
         return self.folder(run_id) / "checkpoint.ckpt"
 
 
@@ -372,11 +372,11 @@ def _bytes(path: Path) -> bytes:
 _TOLD = {
     name: re.compile(rb'"%s": {\s*"bytes": \d+,\s*"sha256": "(\w+)"' % re.escape(name).encode()) for name in BESIDE
 }
-"""Finds a file's checksum in a record without reading all of it as JSON, which ten thousand runs notice."""
+"""Finds a file's checksum in a record without parsing all of its JSON, which is slow for ten thousand runs."""
 
 
 def _finite(value: Any) -> Any:
-    """Write what JSON has no number for as a string that float() reads back."""
+    """Write numbers that JSON lacks as strings that float() reads back."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
@@ -387,7 +387,7 @@ def _finite(value: Any) -> Any:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows of figures as CSV, a column for each that any of them has."""
+    """Return rows of metrics as CSV, one column for each metric that any row has."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""How numbers are written for people: rounded in one way everywhere, with a minus that is one."""
+"""How numbers are written for people: rounded the same way everywhere, with a real minus sign."""
 
 import math
 import re
@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 SURE = 12
-"""Digits of a computed number that are meant; those behind them change with the order of a sum."""
+"""Reliable digits of a computed number; later ones change with the order of a sum."""
 SHOWN = 6
 """Digits behind the point, beyond which numbers are written as powers of ten."""
 LARGE = 1e7
@@ -15,7 +15,7 @@ FORM = re.compile(r"[+,]*(?:\.(\d+))?([fg%]?)")
 
 
 def number(value: float, form: str = "") -> str:
-    """Return a number for people: a half is rounded up, its minus is one, no hyphen, and zero has none.
+    """Return a number for people: halves are rounded up, the minus is not a hyphen, and zero has no sign.
 
     A mean of 96.45 may be stored as 96.4499…9 or 96.450…1, by the order in which it was summed. Both are 96.5 here,
     as is 96.45 itself, whose next digits as a float nobody sees. CSV keeps what Python writes.
@@ -39,14 +39,14 @@ def with_interval(
     limits: tuple[float, float] = (-math.inf, math.inf),
     brackets: bool = False,
 ) -> str:
-    """Return an estimate with its interval: two digits of the error, and no end beyond what is possible.
+    """Return an estimate with its interval: two digits of the error, and ends within the possible range.
 
     Args:
         value: the estimate.
         low: lower end, NaN where there is no interval.
         high: upper end.
-        form: how it is written where there is no interval, or one without width.
-        limits: what the measure cannot leave.
+        form: the format if there is no interval, or one without width.
+        limits: bounds of the measure.
         brackets: write both ends also where they lie as far from the estimate.
 
     >>> with_interval(93.214, 91.8, 94.628), with_interval(91.8, -60, 243.8, limits=(0, 127))
@@ -76,7 +76,7 @@ def _end(end: float, form: str, last: bool) -> str:
 
 
 def score_text(metric: str, value: Any) -> str:
-    """Return a score as people read it: an accuracy in per cent.
+    """Return a score for people: an accuracy in per cent.
 
     >>> score_text("accuracy", 0.118), score_text("mse", 0.1634)
     ('11.8%', '0.163')

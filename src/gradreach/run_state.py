@@ -1,4 +1,4 @@
-"""A run in progress: what it is, its results and cost so far, and who is notified."""
+"""A run in progress: its configuration, its results and cost so far, and its listeners."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,21 +15,21 @@ from gradreach.records import RecordStore
 from gradreach.system.interruption import Interruption
 
 Row = dict[str, Any]
-"""The figures of a moment; ``epoch`` and ``step`` among them say when."""
+"""The metrics at one moment, including ``epoch`` and ``step``."""
 Tell = Callable[[Row], None]
 Watch = Callable[[int, int, int, int], None]
-"""Told, within an epoch, how many epochs are over, how many batches of how many of this one, and steps in all."""
+"""Called within an epoch with the finished epochs, batches and number of batches of this one, and total steps."""
 AT_LENGTH = ("reach", "half_life", "r2")
-"""Of the figures of a profile, those that are told of every test length."""
+"""The profile metrics that are reported for every test length."""
 
 
 def sign(metric: str) -> int:
-    """Return by what a score is multiplied so that more of it is better."""
+    """Return the sign that makes a higher score better."""
     return -1 if metric == "mse" else 1
 
 
 def fell_behind(scores: Mapping[int, float], bounds: Sequence[float | None], metric: str) -> int | None:
-    """Return after which epoch the best validation score so far was worse than its bound; None: after none.
+    """Return the epoch after which the best validation score so far was worse than its bound; None if there is none.
 
     >>> fell_behind({1: 0.2, 2: 0.4, 3: 0.3}, [None, 0.3, 0.5], "accuracy")
     3
@@ -50,41 +50,41 @@ def fell_behind(scores: Mapping[int, float], bounds: Sequence[float | None], met
 
 
 class Stopwatch:
-    """Counts seconds from when it is started, and adds those of the parts of a run that came before."""
+    """Counts seconds from its start, and adds those of earlier parts of the run."""
 
     def __init__(self) -> None:
         self.before = 0.0
         self.since: float | None = None
 
     def start(self) -> None:
-        """Start to count."""
+        """Start counting."""
         self.since = time.perf_counter()
 
     @property
     def seconds(self) -> float:
-        """How many have passed."""
+        """The seconds so far."""
         return self.before + (0.0 if self.since is None else time.perf_counter() - self.since)
 
 
 @dataclass
 class Run:
-    """Flows from the runner through assembly and training to the record; what is known of the run is added to it.
+    """Passes from the runner through assembly and training to the record, collecting what is known about the run.
 
-    - ``config``, ``environment``: what to do; where and how.
+    - ``config``, ``environment``: what to run; where and how.
     - ``interruption``: whether the process was asked to stop.
     - ``listeners``: called with each row of figures.
-    - ``watch``: called within epochs, with how far training is; None: nobody looks.
+    - ``watch``: called within epochs with the progress of training; None if unused.
     - ``instrument``: measures the model; None before there is one.
     - ``by_length``: those that measure it at test lengths, at the start and at the end.
-    - ``record``: what will be written of it.
+    - ``record``: the content of the future record.
     - ``history``: a row for each epoch, and one wherever something was measured within.
     - ``tables``: what was tabulated, by name.
     - ``metrics``: the figures of the whole run.
-    - ``warnings``: what was warned of, each once.
+    - ``warnings``: each warning once.
     - ``stopped``: why training ended before its epochs were over.
     - ``started``: when the run began, before any interruption.
     - ``whole``, ``training``: since when the run, and its training, go on.
-    - ``measuring``: seconds within training that were spent on diagnostics; ``diagnosing``: on diagnostics in all.
+    - ``measuring``: seconds spent on diagnostics within training; ``diagnosing``: on diagnostics in total.
     """
 
     config: RunConfig
@@ -111,21 +111,21 @@ class Run:
 
     @property
     def store(self) -> RecordStore:
-        """Where its record goes."""
+        """The store of its record."""
         return RecordStore(self.environment.results_dir / "runs")
 
     @property
     def checkpoint(self) -> Path:
-        """Where it leaves what it needs to go on."""
+        """The path of its checkpoint."""
         return self.store.checkpoint(self.config.run_id)
 
     @property
     def epochs(self) -> int:
-        """How many epochs are over."""
+        """The number of finished epochs."""
         return max((int(row["epoch"]) for row in self.history), default=0)
 
     def tell(self, row: Row) -> None:
-        """Add a row to the history, and tell it to all listeners."""
+        """Add a row to the history, and send it to all listeners."""
         self.history.append(row)
         self._tell(row)
 
@@ -134,10 +134,10 @@ class Run:
             listener(row)
 
     def measure(self, stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
-        """Measure what is due.
+        """Measure the quantities that are due.
 
         Args:
-            stage: what the moment is called in the tables: ``start``, ``epoch 3``, ``end``.
+            stage: the name of this moment in the tables: ``start``, ``epoch 3``, ``end``.
             passed: within training, how many epochs and how many steps.
 
         Returns:
@@ -162,7 +162,7 @@ class Run:
         return {f"gradient/{name}": value for name, value in measured.items()}
 
     def _measure_at(self, length: int, instrument: Instrument, stage: str) -> None:
-        """Measure at a test length: few figures, and a profile among those of the table ``profile_by_length``."""
+        """Measure at a test length: a few metrics, and a profile in the table ``profile_by_length``."""
         before = instrument.seconds
         measured = instrument.measure(stage)
         self.diagnosing += instrument.seconds - before
@@ -173,7 +173,7 @@ class Run:
         self.tables.setdefault("profile_by_length", []).append(profile)
 
     def spent(self) -> Row:
-        """Return what the run has cost, all parts of an interrupted one together."""
+        """Return the cost of the run, summed over all parts of an interrupted one."""
         return {
             "started": self.started,
             "seconds": round(self.whole.seconds, 3),
@@ -181,7 +181,7 @@ class Run:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a run that goes on needs to know of itself: plain values only."""
+        """Return the state that a resumed run needs, as plain values."""
         return {
             "history": self.history,
             "tables": {name: [frame.to_dict("list") for frame in frames] for name, frames in self.tables.items()},
@@ -195,7 +195,7 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there; the rows before are told again."""
+        """Restore this state; earlier rows are sent to the listeners again."""
         self.history, self.stopped, self.started = state["history"], state["stopped"], state["started"]
         self.warnings[:] = dict.fromkeys([*state.get("warnings", ()), *self.warnings])
         self.whole.before, self.training.before = state["seconds"], state["training_seconds"]

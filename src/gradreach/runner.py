@@ -29,18 +29,18 @@ from gradreach.tracking import Tracker, replay_to_agent, track
 from gradreach.weights import save_weights
 
 CLAIM_SECONDS = 0.5
-"""How long a worker tries for a run: longer than others look whether it is held, much shorter than they do it."""
+"""How long a worker waits for a claim: longer than checking it takes, much shorter than a run."""
 PROBED = 2**14
-"""Steps of all examples together that a probe of a test length has at most: each costs the memory of a trace."""
+"""The most steps, summed over examples, of a probe at a test length: each needs memory for the trace."""
 
 
 def execute_in_sweep(config: RunConfig, environment: RunEnvironment, interruption: Interruption) -> Row:
-    """Do a run among many: what it prints goes to its log, and a run that another worker does is left to it.
+    """Execute one run of a sweep: its output goes to its log, and a run claimed by another worker is skipped.
 
     In the process of the sweep itself there is no log: what is printed there is for the sweep, and for a debugger.
 
     Returns:
-        The record; empty where somebody else is at it, or where this process has been asked to stop.
+        The record; empty if another worker executes it, or if this process has been asked to stop.
     """
     run = Run(config, environment, interruption)
     if asked_to_stop():
@@ -59,7 +59,7 @@ def execute_in_sweep(config: RunConfig, environment: RunEnvironment, interruptio
 
 @contextmanager
 def _logged(run: Run) -> Iterator[None]:
-    """Send what is printed within to the log of a run; one that stays empty is removed."""
+    """Redirect output to a run's log; an empty log is removed."""
     log = run.store.log(run.config.run_id)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
@@ -75,18 +75,18 @@ def execute(
     interruption: Interruption | None = None,
     watch: Watch | None = None,
 ) -> Row:
-    """Do a run unless it is done; what goes wrong within it becomes a record, and the caller goes on.
+    """Execute a run unless it is finished; its errors become part of the record, and the caller goes on.
 
     Args:
-        config: what to do.
+        config: what to run.
         environment: where and how.
-        tell: called with the figures of each epoch.
+        tell: called with the metrics of each epoch.
         interruption: says whether the process was asked to stop.
-        watch: called within epochs, with how far training is.
+        watch: called within epochs with the progress of training.
 
     Returns:
-        The record: ``finished``, ``diverged``, ``interrupted`` (it goes on when it is done again), or ``failed`` with
-        its traceback.
+        The record: ``finished``, ``diverged``, ``interrupted`` (it resumes when executed again), or ``failed`` with its
+        traceback.
     """
     run = Run(config, environment, interruption or Interruption(), listeners=[tell], watch=watch)
     with run.store.claim(config.run_id):
@@ -94,10 +94,10 @@ def execute(
 
 
 def _execute(run: Run) -> Row:
-    """Do a run that this process holds.
+    """Execute a run that this process has claimed.
 
     Raises:
-        OSError: the disk takes no more; the record says so if it can.
+        OSError: the disk is full; the record says so if possible.
     """
     config, environment = run.config, run.environment
     done = run.store.read(config.run_id)
@@ -148,7 +148,7 @@ def _execute(run: Run) -> Row:
 
 
 def _train_and_measure(run: Run, tracker: Tracker) -> Row:
-    """Do the work, and return what it came to; the run's history grows as it goes, so that a failure keeps it."""
+    """Train and return the results; the run's history grows meanwhile, so that a failure keeps it."""
     with importing():
         from gradreach.training import Diverged, fit, flaw
 
@@ -158,7 +158,7 @@ def _train_and_measure(run: Run, tracker: Tracker) -> Row:
     compiled = config.trainer.kernels == "compiled" and kernels.prepare(model)
     model.to(environment.device)
     if run.checkpoint.exists() and (why := flaw(run, model)) is not None:
-        run.warnings.append(f"{run.checkpoint}: {why}; the run starts over")
+        run.warnings.append(f"{run.checkpoint}: {why}; the run starts from the beginning")
         print(f"gradreach: {run.warnings[-1]}", file=sys.stderr)
         run.checkpoint.unlink()
     splits = task.splits(environment.data_dir)
@@ -215,7 +215,7 @@ def probe_of(task: Task, splits: Splits, n: int) -> Batch:
 
 
 def instruments_by_length(model: SequenceModel, task: Task, examples: int) -> dict[int, Instrument]:
-    """Return what measures the gradient at each test length, on fewer examples of long ones."""
+    """Return the instruments for each test length, with fewer examples of long sequences."""
     if not isinstance(task, Synthetic):
         return {}
     probes = {length: task.probe(length, max(1, min(examples, PROBED // length))) for length in task.test_lengths or ()}

@@ -1,4 +1,4 @@
-"""``gradreach init``: the files a folder needs for runs."""
+"""``gradreach init``: creates the files that a folder needs for runs."""
 
 import shutil
 import tempfile
@@ -9,7 +9,7 @@ from gradreach.errors import ConfigError
 
 TEMPLATE = Path(__file__).parent / "template"
 CHECKOUT = Path(__file__).resolve().parents[2]
-IGNORED = """# raw runs, and what W&B keeps; the tables made of them are small
+IGNORED = """# raw runs and W&B's files; the tables made from them are small
 results/runs/
 results/wandb/
 results/published/runs/
@@ -18,13 +18,13 @@ results/published/runs/
 
 
 def lay_out(folder: Path) -> list[str]:
-    """Lay ``run.py``, ``conf``, ``experiments/example.py`` and its sweep into a folder; nothing of it is overwritten.
+    """Create ``run.py``, ``conf``, ``experiments/example.py`` and its sweep in a folder, without overwriting anything.
 
     Returns:
-        What lies there now, as it is called in the folder.
+        The names of the created files and folders.
 
     Raises:
-        ConfigError: one of them is there already, or the folder cannot be written.
+        ConfigError: one of them already exists, or the folder cannot be written.
     """
     taken = next((name for name in ("run.py", "conf", "experiments") if (folder / name).exists()), None)
     if taken is not None:

@@ -12,7 +12,7 @@ STEPS = re.compile(r"([1-9][0-9]{0,8}) steps")
 
 
 def checked_schedule(value: object) -> Schedule:
-    """Return a schedule if it is one.
+    """Return a valid schedule.
 
     Raises:
         ValueError: it is not a schedule.
@@ -27,7 +27,7 @@ def checked_schedule(value: object) -> Schedule:
 
 
 def due(schedule: Schedule, epoch: float, step: int) -> bool:
-    """Return whether it is time, within training.
+    """Return whether a measurement is due, within training.
 
     Args:
         schedule: see ``Schedule``.

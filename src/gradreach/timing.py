@@ -1,4 +1,4 @@
-"""``gradreach time``: what a claim compares in speed, measured side by side and written to ``times.csv``."""
+"""``gradreach time``: measures the networks whose speed a claim compares, side by side, and writes ``times.csv``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ Runs = dict[str, tuple[RunConfig, RunEnvironment]]
 
 
 def to_time(name: str, conf_dir: Path, experiments_dir: Path, **places: Path | None) -> tuple[Path, Runs]:
-    """Return what a study's claim compares in speed.
+    """Return the networks whose speed a study's claim compares.
 
     Args:
         name: of the sweep.
@@ -66,14 +66,14 @@ def to_time(name: str, conf_dir: Path, experiments_dir: Path, **places: Path | N
 def measure(
     path: Path, runs: Runs, rounds: int, seconds: float, tell: Callable[[int], Any] = lambda done: None
 ) -> pd.DataFrame:
-    """Time runs in turn, one thread, and write what they took; nothing is written before all is measured.
+    """Time runs in turn, in one thread; nothing is written before all are measured.
 
     Args:
         path: where to.
         runs: by their settings, as ``to_time`` gives them.
         rounds: how often each has its turn.
         seconds: after this many no new round begins.
-        tell: called after each round with the number of them.
+        tell: called after each round with the number of rounds.
 
     Returns:
         What was written.
@@ -82,7 +82,7 @@ def measure(
         ConfigError: there are too few rounds for a test, or data are missing.
     """
     if rounds < FEWEST:
-        raise ConfigError("--rounds", rounds, f"decides nothing, at least {FEWEST} are needed")
+        raise ConfigError("--rounds", rounds, f"cannot decide anything; at least {FEWEST} are needed")
     with machine.training(1, compiled=True):
         rows = time_steps(prepare_steps(runs), rounds, seconds, tell)
     facts: dict[str, Any] = {

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 SETTING = re.compile(r"(?P<key>\w+):\s+(?P<value>[^#]*?)(?:\s+# (?P<words>.*))?")
-"""A line of a file of ``conf/``; what stands behind it says what it is for."""
+"""A line of a file of ``conf/``; its comment says what it is for."""
 MORE_WORDS = re.compile(r"(?<=\S)\n +# (.*)")
 """Where what a line says goes on."""
 DEFAULT = re.compile(r"  - (?P<group>\w+): (?P<option>\w+).*")
@@ -36,7 +36,7 @@ MORE = {
 
 
 def answered(arguments: Sequence[str], conf_dir: Path) -> bool:
-    """Print what is asked for by ``--help`` or ``--version``; return whether anything is."""
+    """Print the output of ``--help`` or ``--version``; return whether one was given."""
     if {"--version", "-V"} & set(arguments):
         from hydra import __version__ as hydra
 
@@ -87,7 +87,7 @@ def options(group: Path, default: str | None) -> str:
 
 
 def _columns(told: Iterable[tuple[str, str]], width: int) -> list[str]:
-    """Put names and what is said of them into two columns, wrapped at words."""
+    """Lay out names and their descriptions in two columns, wrapped at words."""
     rows = list(told)
     left = min(max(len(name) for name, _ in rows), 7 * width // 10)
     lines = []

@@ -19,11 +19,11 @@ from gradreach.tasks import Task
 
 
 class LoadedRun(NamedTuple):
-    """A run that was done.
+    """A finished run, loaded.
 
     - ``model``: with the weights of its best epoch, on the CPU, in evaluation mode.
     - ``task``: what it learned; ``task.splits(data_dir)`` are its examples.
-    - ``record``: its configuration and its figures.
+    - ``record``: its configuration and metrics.
     """
 
     model: SequenceModel
@@ -43,20 +43,20 @@ def weights_of(run_id: str, results_dir: Path) -> tuple[Path, bytes, dict[str, A
     """Return where the chosen weights of a run are, what the file holds, and the run's record.
 
     Raises:
-        ConfigError: there is no such run, it kept no weights, or they are not what was kept.
+        ConfigError: there is no such run, it kept no weights, or they have changed.
     """
     store = RecordStore(results_dir / "runs")
     record = store.read(run_id) if "/" not in run_id and store.stamp(run_id) else None
     if record is None:
-        hint = "gradreach export runs.csv lists all runs"
+        hint = "list all runs with gradreach export runs.csv"
         raise ConfigError("run", run_id, f"no such run in {results_dir}", hint)
     path = store.weights(run_id)
     if "weights" not in record or not path.is_file():
-        again = "force=true trainer.keep_weights=true, with its settings, does it again and keeps them"
+        again = "re-run it with its settings and force=true trainer.keep_weights=true"
         raise ConfigError("run", run_id, "kept no weights", again)
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != record["weights"]:
-        raise ConfigError(path, allowed="does not match the run's record", hint="do the run again")
+        raise ConfigError(path, allowed="does not match the run's record", hint="re-run it")
     return path, data, record
 
 
@@ -64,7 +64,7 @@ def export_weights(run_id: str, results_dir: Path, to: Path | None) -> Path:
     """Return where the chosen weights of a run are, or copy them.
 
     Raises:
-        ConfigError: there are none, or they cannot be written there.
+        ConfigError: there are none, or they cannot be copied there.
     """
     path, _, _ = weights_of(run_id, results_dir)
     if to is None:
@@ -79,7 +79,7 @@ def export_weights(run_id: str, results_dir: Path, to: Path | None) -> Path:
 def load_run(run_id: str, results_dir: Path | str = "results", data_dir: Path | str = "data") -> LoadedRun:
     """Return the model of a run with the weights of its best epoch, and its task.
 
-    Nothing of the file is run: it holds tensors, and the record may name models and tasks alone.
+    The file cannot execute code: it holds tensors, and the record may name only models and tasks.
 
     Args:
         run_id: its identity, 16 hexadecimal digits.
@@ -101,6 +101,6 @@ def load_run(run_id: str, results_dir: Path | str = "results", data_dir: Path | 
     except ConfigError:
         raise
     except Exception as error:
-        other = f"does not fit what this version makes of the run ({first_line(error)})"
-        raise ConfigError(path, allowed=other, hint="use the version that the record names") from None
+        other = f"does not fit the model that this version builds for the run ({first_line(error)})"
+        raise ConfigError(path, allowed=other, hint="use the version named in the record") from None
     return LoadedRun(model.eval(), task, record)

@@ -1,4 +1,4 @@
-"""The names that Hydra looks for: it takes plugins from this package alone. What they do stands in ``gradreach``."""
+"""The names that Hydra looks for: it finds plugins only in this package. Their code is in ``gradreach``."""
 
 from hydra.core.config_store import ConfigStore
 

@@ -87,7 +87,10 @@ def test_an_aside_that_becomes_a_part_is_another_rule():
 
 @pytest.mark.parametrize(
     ("asides", "said"),
-    [({"it is": OURS}, "aside “it is”: is a part of the claim too"), ({"x": BETTER}, "part “x”: is compared with no")],
+    [
+        ({"it is": OURS}, "aside “it is”: is also the name of a part of the claim"),
+        ({"x": BETTER}, "part “x”: has no threshold"),
+    ],
 )
 def test_asides_are_parts_of_other_names(asides, said):
     with pytest.raises(ConfigError, match=said):
@@ -95,5 +98,5 @@ def test_asides_are_parts_of_other_names(asides, said):
 
 
 def test_a_claim_of_asides_alone_is_none():
-    with pytest.raises(ConfigError, match="has no part that could decide it"):
+    with pytest.raises(ConfigError, match="has no parts, so nothing can decide it"):
         Claim("It is.", asides={"x": OURS})

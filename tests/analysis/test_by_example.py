@@ -219,15 +219,18 @@ def test_what_was_not_recorded_leaves_a_part_open_and_a_run_that_diverged_is_wro
 
 def test_runs_of_several_tests_are_refused():
     right = {run_id: np.ones(100 if "lstm" in run_id else 90, bool) for run_id in runs()["run_id"]}
-    with pytest.raises(ConfigError, match="compares tests of 90 and 100 examples; choose runs of one test"):
+    with pytest.raises(ConfigError, match="compares test sets of 90 and 100 examples; choose runs with one test set"):
         MORE.of(results(right))
 
 
 @pytest.mark.parametrize(
     ("declare", "said"),
     [
-        (lambda: value("test/accuracy", "lstm", outcome="examples"), "is of two networks on one test set"),
-        (lambda: compare("val/accuracy", "a", "b", outcome="examples"), "is of test/accuracy, in pairs of one seed"),
+        (lambda: value("test/accuracy", "lstm", outcome="examples"), "compares two networks on one test set"),
+        (
+            lambda: compare("val/accuracy", "a", "b", outcome="examples"),
+            "works only for test/accuracy, in pairs of one seed",
+        ),
         (lambda: compare("test/accuracy", "a", "b", over="seq_len", outcome="examples"), "leave out .* and over="),
     ],
 )

@@ -140,10 +140,10 @@ def test_what_tables_made_is_up_to_date_until_something_changes(gradreach, proje
     code, out, _ = gradreach("tables", "--check")
     assert code == 1
     assert out.splitlines() == [
-        "results/digits/accuracy.md: not what the records give",
-        "results/digits/gradient_reach.tex: absent",
+        "results/digits/accuracy.md: differs from what the records give",
+        "results/digits/gradient_reach.tex: missing",
         "results/digits/old.csv: no longer produced: delete it",
-        "results/README.md: not what the experiments give",
+        "results/README.md: differs from what the experiments give",
         "digits: 4 files are out of date; gradreach tables rebuilds them",
     ]
 
@@ -217,7 +217,9 @@ def test_a_record_of_a_newer_version_is_left_alone(gradreach, project, monkeypat
         store.write(record)
     code, _, err = gradreach("tables", "digits")
     assert code == 2
-    assert "schema_version=99 is of a newer gradreach, this one reads up to 3; update gradreach" in one_line(err)
+    assert "schema_version=99 was written by a newer gradreach; this one reads up to 3; update gradreach" in one_line(
+        err
+    )
     assert some_record(project).exists()
 
 
@@ -226,7 +228,7 @@ def test_a_run_that_is_named_twice_is_refused(gradreach, project):
     table.write_text("run_id,status,model,task\na,missing,cnn,digits\nb,missing,cnn,digits\na,missing,cnn,digits\n")
     code, _, err = gradreach("tables", "digits")
     assert code == 2
-    assert err.splitlines()[-1].endswith("runs.csv: names 1 runs twice, a among them; keep one row of each")
+    assert err.splitlines()[-1].endswith("runs.csv: has 1 duplicate runs, such as a; keep one row for each")
 
 
 @pytest.mark.parametrize("text", ["", "\n", "a,b\n1,2\n", 'run_id,status\n"x', "run_id,status,model,task\n"])
@@ -299,8 +301,10 @@ def test_a_run_table_without_a_checksum_is_read_with_a_note_and_is_not_up_to_dat
     pd.read_csv(table, dtype=str).drop(columns="checksum").to_csv(table, index=False)
     code, out, err = gradreach("tables", "digits", "--check")
     assert code == 1
-    assert "runs.csv: has no checksum, as of an older gradreach; gradreach tables digits writes one" in one_line(err)
-    assert "results/digits/runs.csv: not what the records give" in out
+    assert "runs.csv: has no checksum, since an older gradreach wrote it; gradreach tables digits adds one" in one_line(
+        err
+    )
+    assert "results/digits/runs.csv: differs from what the records give" in out
     gradreach("tables", "digits")
     assert gradreach("tables", "digits", "--check")[0] == 0
 
@@ -362,7 +366,7 @@ def test_long_tables_that_are_empty_or_none_are_one_line(gradreach, project, nam
         assert f"{name}: " in one_line(err)
         assert said in one_line(err)
     path.write_text(head + "\n", encoding="utf-8")
-    assert "is empty, though 20 runs should be in it" in gradreach("export", "x.csv", "digits", "--table", name[:-4])[2]
+    assert "is empty, but should hold 20 runs" in gradreach("export", "x.csv", "digits", "--table", name[:-4])[2]
 
 
 @pytest.mark.parametrize("name", ["profiles.csv", "history.csv"])
@@ -431,7 +435,7 @@ def test_spaces_between_keys_do_not_count(gradreach):
 def test_an_export_of_what_no_run_has_says_so(gradreach):
     code, out, err = gradreach("export", "d.csv", "digits", "--table", "decoding")
     assert (code, out) == (0, "d.csv: 0 rows, 10 columns\n")
-    assert one_line(err) == "gradreach: note: digits: no decoding of its runs; the file has a head and no rows"
+    assert one_line(err) == "gradreach: note: digits: its runs have no decoding; the file has a header and no rows"
 
 
 def test_one_experiment_keeps_the_findings_of_each_language_in_step_too(gradreach, project):
@@ -447,7 +451,7 @@ def test_one_experiment_keeps_the_findings_of_each_language_in_step_too(gradreac
     code, out, _ = gradreach("tables", "digits", "--check")
     assert (code, out.splitlines()[:2]) == (
         1,
-        [f"docs/{page.name}: not what the experiments give" for page in pages],
+        [f"docs/{page.name}: differs from what the experiments give" for page in pages],
     )
 
 
@@ -484,7 +488,9 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
     change(project / "experiments" / "digits.py", '"test/accuracy"', '"test/acuracy"')
     code, _, err = gradreach("tables", "digits")
     assert code == 2
-    assert "test/acuracy: no run has it; did you mean test/accuracy? Choose from gradient/end/" in one_line(err)
+    assert "test/acuracy: no run has this column; did you mean test/accuracy? Choose from gradient/end/" in one_line(
+        err
+    )
 
 
 @pytest.mark.parametrize(
@@ -496,18 +502,18 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ),
         (
             "table digist",
-            "digist: neither an experiment that has runs nor a folder of results; did you mean digits",
+            "digist: neither an experiment with runs nor a folder of results; did you mean digits",
         ),
         ("table --rows modle", "modle: there is no such key; did you mean model?"),
-        ("table --value test/acuracy", "test/acuracy: no run has it; did you mean test/accuracy? Choose from"),
+        ("table --value test/acuracy", "test/acuracy: no run has this column; did you mean test/accuracy? Choose from"),
         ("table --value host", "host: is text, not a number; give it to --rows or --columns"),
         ("table --where seq_len=65", "where seq_len=65: no run has this; choose from 128, 64"),
         ("table --where seed=01", "where seed=01: no run has this; did you mean 1? Choose from 0, 1, 2, 3, 4"),
         ("table --where seq_len", "where=seq_len: must be key=value or key=value,value"),
-        ("table --where modle=lstm", "modle: no run has it; did you mean model?"),
+        ("table --where modle=lstm", "modle: no run has this column; did you mean model?"),
         ("tables --source mlflow:a/b", "source=mlflow:a/b: must be wandb:entity/project"),
         ("tables --source wandb:a/b --check", "--check: compares with the records here; drop --source"),
-        ("table --rows , --value test/accuracy", "rows: empty; name a key or several"),
+        ("table --rows , --value test/accuracy", "rows: empty; name one or more keys"),
         ("table digits --rows model,model", "model: named twice in --rows, --columns and --value; name each once"),
         ("table digits --columns seq_len,seq_len", "seq_len: named twice in --rows, --columns and --value"),
         (
@@ -529,16 +535,16 @@ def test_an_experiment_that_shows_what_no_run_has_is_refused(gradreach, project)
         ),
         (
             f"describe model=lstm,gru --conf-dir {PROJECT / 'conf'}",
-            "model=lstm,gru: has several values; describe one at a time; a list is written [1,2]",
+            "model=lstm,gru: has several values; describe one run at a time; write a list as [1,2]",
         ),
-        ("describe -m model=lstm", "-m: means several runs; leave it out, and describe one at a time"),
+        ("describe -m model=lstm", "-m: means several runs; leave it out; describe shows one run at a time"),
         (
             f"status -m model=lstm --conf-dir {PROJECT / 'conf'} --results-dir /dev/null",
             "results_dir=/dev/null: is not a folder; choose another",
         ),
         (
             "dashboard digits --base-url foo",
-            "base_url=foo: must be an address that begins with http:// or https://",
+            "base_url=foo: must be a URL: http:// or https://",
         ),
         ("export runs.xlsx", "runs.xlsx: must end in .parquet or .csv"),
     ],
@@ -555,7 +561,7 @@ def test_no_runs_at_all_is_one_line(gradreach, project, command):
     shutil.rmtree(project / "results")
     code, _, err = gradreach(*command.split())
     assert code == 2
-    assert one_line(err).endswith("python run.py -m experiment=quickstart makes some")
+    assert one_line(err).endswith("make some with python run.py -m experiment=quickstart")
 
 
 @pytest.mark.parametrize("command", ["tables", "report"])
@@ -564,7 +570,7 @@ def test_runs_of_no_experiment_are_said_to_be_there(gradreach, project, command)
     code, _, err = gradreach(command)
     assert code == 2
     assert one_line(err).endswith(
-        "its runs belong to no experiment; 'gradreach table --results-dir results' shows them"
+        "none of its runs belongs to an experiment; show them with 'gradreach table --results-dir results'"
     )
 
 
@@ -645,7 +651,7 @@ def test_what_is_committed_alone_is_exported_by_the_experiments_name(gradreach, 
     shutil.rmtree(project / "results" / "runs")
     code, _, err = gradreach("export", "p.parquet", "--table", "profiles")
     assert code == 2
-    assert "no profiles of raw records there; name an experiment" in one_line(err)
+    assert "no raw records there, so no profiles; name an experiment" in one_line(err)
     assert "80 rows" in gradreach("export", "p.parquet", "digits", "--table", "profiles")[1]
 
 
@@ -702,7 +708,7 @@ def test_a_sweep_that_is_no_part_of_the_project_leaves_the_pages_of_all_alone(gr
     before = files(project)
     code, out, _ = gradreach("tables", "mine")
     assert code == 0
-    assert "There is no experiments/mine.py" in out
+    assert "No experiments/mine.py" in out
     assert "All experiments" not in out
     after = files(project)
     assert {path for path in before if after[path] != before[path]} <= {

@@ -141,5 +141,7 @@ def test_a_part_with_fewer_seeds_than_the_sweep_is_refused_where_these_decide_no
     parts = {"more": compare("test/accuracy", "lstm", "rnn", each="task").above(0)}
     declared = Study(question="?", claim=Claim("It is.", parts=parts), looks=[12, 24])
     check_parts(declared, Results(PLAN))
-    with pytest.raises(ConfigError, match=r"“more”.*no outcome of 6 seeds at the first look .* look first at 8 seeds"):
+    with pytest.raises(
+        ConfigError, match=r"“more”.*no outcome with 6 seeds at the first look .* look first at 8 seeds"
+    ):
         check_parts(declared, Results(few))

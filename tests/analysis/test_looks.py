@@ -64,7 +64,9 @@ def test_parts_and_looks_share_the_error():
 
 @pytest.mark.parametrize("looks", [[12], [12, 30]])
 def test_looks_end_with_the_last_planned_seed(looks):
-    with pytest.raises(ConfigError, match=r"looks=.*: must end by the number of planned seeds, 24; plan seeds 100 to"):
+    with pytest.raises(
+        ConfigError, match=r"looks=.*: must end with the number of planned seeds, 24; plan seeds 100 to"
+    ):
         looks_of(1, looks, range(100, 124))
 
 
@@ -151,7 +153,7 @@ def test_a_part_that_no_outcome_could_decide_is_refused_with_the_number_that_wou
     numbers = [least - 1 + i for i in range(looks)]
     planned = Results(runs(range(100, 100 + numbers[-1]), status="missing"))
     with pytest.raises(
-        ConfigError, match=rf"part “p0”.*no outcome of {least - 1} seeds .* look first at {least} seeds"
+        ConfigError, match=rf"part “p0”.*no outcome with {least - 1} seeds .* look first at {least} seeds"
     ):
         check_parts(study(*parts, looks=numbers), planned)
     numbers = [each + 1 for each in numbers]
@@ -213,7 +215,7 @@ def test_sides_of_ranks_have_room_by_ranks_so_that_one_run_that_diverged_does_no
 def test_a_share_over_several_settings_is_no_share():
     frame = pd.concat([runs(range(6)), runs(range(6)).assign(seq_len=100, **{"val/accuracy": 0.5})])
     declared = study(share("solved", LSTM, over="seq_len").above(50))
-    with pytest.raises(ConfigError, match=r"outcome of solved.*: is of runs that are true or not; choose each="):
+    with pytest.raises(ConfigError, match=r"outcome of solved.*: needs a column of true and false; use each="):
         verdict(declared, frame)
 
 

@@ -213,6 +213,6 @@ def test_tables_and_report_write_the_same_page_and_check_knows_it(tmp_path, monk
     (results_dir / "report.html").write_bytes(page + b" ")
     checked = call("tables", "--check")
     assert checked.exit_code == 1
-    assert "report.html: not what the experiments give" in checked.output
+    assert "report.html: differs from what the experiments give" in checked.output
     assert call("report").exit_code == 0
     assert (results_dir / "report.html").read_bytes() == page

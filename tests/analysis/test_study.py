@@ -162,7 +162,7 @@ def test_seeds_that_are_means_of_different_things_are_refused_before_the_runs():
     declared = study(value("test/accuracy", "lstm", over="seq_len").above(0))
     check_parts(declared, Results(planned))
     with pytest.raises(
-        ConfigError, match="“p”: seed 103 has 1 of 2 combinations of seq_len; plan all for every seed, or"
+        ConfigError, match="“p”: seed 103 has 1 of 2 combinations of seq_len; plan all of them for every seed, or"
     ):
         check_parts(declared, Results(some))
 
@@ -210,7 +210,7 @@ def test_a_share_of_seeds_asks_each_of_them_for_so_many_of_its_runs():
 
 @pytest.mark.parametrize("option", [{}, {"over": "seq_len", "outcome": "mean"}])
 def test_a_least_share_of_runs_is_refused_where_a_seed_has_one_run_or_no_share(option):
-    with pytest.raises(ConfigError, match=r"least=90: is of a share, over several runs of a seed; say share"):
+    with pytest.raises(ConfigError, match=r"least=90: works only for a share over several runs per seed; write share"):
         share("solved", LSTM, least=90, **option)
 
 
@@ -323,9 +323,9 @@ def test_what_stands_beside_a_number_is_told_with_it():
     ("declare", "message"),
     [
         (lambda: Claim("It is."), "claim “It is.”: has no part"),
-        (lambda: Claim("It is.", parts={"p": value("x", "lstm")}), "part “p”: is compared with nothing; end it by"),
+        (lambda: Claim("It is.", parts={"p": value("x", "lstm")}), "part “p”: has no threshold; end it by"),
         (lambda: figure("metric_againts"), "did you mean metric_against"),
-        (lambda: figure(lambda found, stem: None), "a picture of your own needs a caption"),
+        (lambda: figure(lambda found, stem: None), "a figure of your own needs a caption"),
         (lambda: table(), "shows no column"),
         (lambda: Study(question="Q", show=[table("test/accuracy"), table("val/accuracy")]), "Q: two tables are called"),
         (lambda: results(derive={"x": lambda r: r["sed"]}), "derive x: there is no column sed; did you mean seed"),
@@ -510,7 +510,7 @@ def test_the_page_says_what_a_stored_digest_shows():
 
 @pytest.mark.parametrize("looks", [[18, 12], [0], [12, 12]])
 def test_looks_that_do_not_ascend_are_refused(looks):
-    with pytest.raises(ConfigError, match=r"looks=.*: must be numbers of seeds that ascend"):
+    with pytest.raises(ConfigError, match=r"looks=.*: must be ascending numbers of seeds"):
         study(PART.above(5), looks=looks)
 
 
@@ -551,7 +551,7 @@ def test_an_answer_stands_only_for_the_outcomes_that_it_was_written_for(tmp_path
     assert (built(declared).answer, built(declared).outdated_answer) == ("Yes, it is.", "")
     other = built(study(PART.above(95), answer=declared.answer))
     assert other.answer == "Refuted: p."
-    assert "mine: its answer was written for “supported”, the parts came out “refuted”" in other.outdated_answer
+    assert "mine: its answer was written for “supported”, but the parts came out “refuted”" in other.outdated_answer
     assert built(study(PART.above(5))).answer == "Supported: p."
     counted = Answer(lambda every: f"{len(every.runs)} runs, all told.", outcomes="supported")
     assert built(study(PART.above(5), answer=counted)).answer == f"{len(found.runs)} runs, all told."

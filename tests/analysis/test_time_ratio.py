@@ -88,7 +88,7 @@ def test_times_decide_without_a_seed():
 
 def test_without_times_a_part_is_open_and_says_what_to_run():
     for part in verdict(times(1.0).iloc[:0]).parts[0].parts:
-        assert (part.state, part.why) == ("open", "not timed, run gradreach time mine")
+        assert (part.state, part.why) == ("open", "not timed: run gradreach time mine")
 
 
 def test_times_of_another_setting_are_none_of_these():
@@ -114,5 +114,5 @@ def test_a_side_of_several_configurations_is_refused_before_anything_runs():
 def test_a_table_is_not_called_as_the_file_of_times():
     from gradreach.analysis.study.page_tables import table
 
-    with pytest.raises(ConfigError, match="a table may not be called times"):
+    with pytest.raises(ConfigError, match="a table cannot be named times"):
         Study(question="?", show=[table("test/accuracy", name="times")])

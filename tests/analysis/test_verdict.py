@@ -97,7 +97,7 @@ def test_no_interval_leaves_what_is_possible(runs):
 
 @pytest.mark.parametrize("quantity", [compare("test/acuracy", LSTM, RNN), value("test/acuracy", {"model": "lstm"})])
 def test_a_metric_that_no_run_has_is_named_with_those_that_exist(runs, quantity):
-    with pytest.raises(ConfigError, match="test/acuracy: no run has it; did you mean test/accuracy"):
+    with pytest.raises(ConfigError, match="test/acuracy: no run has this column; did you mean test/accuracy"):
         quantity.of(Results(runs))
 
 
@@ -253,7 +253,7 @@ def test_a_rule_is_applied_only_when_every_run_has_been_tried(runs):
 
 
 def test_a_claim_without_a_part_is_refused():
-    with pytest.raises(ConfigError, match="claim “words”: has no part that could decide it"):
+    with pytest.raises(ConfigError, match="claim “words”: has no parts, so nothing can decide it"):
         Claim("words")
 
 

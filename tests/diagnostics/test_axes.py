@@ -151,7 +151,7 @@ def test_what_a_turned_layer_holds_is_what_it_read_last():
     read = linear_decoding(model(lambda m, x, n: m.rnn(x.flip(1))[0][:, -1]), batch, [1.0], [0, 8])
     found = read.query("of == 'input' and quantity == 'h'").set_index("lag")["r2"]
     assert found[0] > 0.8 > 0.2 > found[8]
-    with pytest.warns(UserWarning, match="another order"):
+    with pytest.warns(UserWarning, match="a different order"):
         shuffled = linear_decoding(model(lambda m, x, n: m.rnn(x[:, ORDER])[0][:, -1]), batch, [1.0], [0])
     assert set(shuffled["of"]) == {"target"}
 
@@ -166,16 +166,16 @@ ORDER = [3, 1, 4, 0, 5, 8, 2, 6, 7]
         (
             lambda m, x, n: m.rnn(x.transpose(0, 1))[0][-1],
             probe(None, 4, 4),
-            r"along the examples, not along time \(see batch_first\)",
+            r"over the examples, not over time \(see batch_first\)",
             0,
         ),
-        (lambda m, x, n: m.rnn(x[:, ORDER])[0][:, -1], probe(None), "another order than they come in; its lags", 1),
+        (lambda m, x, n: m.rnn(x[:, ORDER])[0][:, -1], probe(None), "in a different order; its lags", 1),
         (lambda m, x, n: m.rnn(x[:, ORDER])[0][:, -1], probe(), "padding among them; its states are not measured", 0),
-        (lambda m, x, n: packed_unsorted(m, x.flip(1), n), probe(), "packed sequences .* begin with padding", 1),
+        (lambda m, x, n: packed_unsorted(m, x.flip(1), n), probe(), "packed sequences begin with padding", 1),
         (
             lambda m, x, n: m.rnn(m.convolution(x.mT).mT.flip(1))[0][:, -1],
             probe(),
-            "seems to read the input turned or shifted",
+            "seems to read the input reversed or shifted",
             1,
         ),
     ],
@@ -299,7 +299,7 @@ def forgetful(m: Model, x: Tensor, n: Tensor | None) -> Tensor:
 
 @pytest.mark.parametrize("forward", [masked, forgetful])
 def test_a_loop_whose_state_is_not_handed_on_as_it_is_is_warned_of(forward):
-    with pytest.warns(UserWarning, match=r"rnn: it is called \d times, not from the state in which it ended"):
+    with pytest.warns(UserWarning, match=r"rnn: it is called \d times, each time not from its last state"):
         assert len(traced(forward, probe(LENGTHS if forward is masked else None)).layers) > 1
 
 

@@ -60,7 +60,7 @@ def test_a_model_without_any_recurrence_has_an_input_profile_and_no_other():
     mlp = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     profile = gradient_profile(mlp, batch(), score)
     assert list(profile["quantity"].unique()) == ["x"]
-    with pytest.raises(ValueError, match="0 curves"):
+    with pytest.raises(ValueError, match="the profile has no curves"):
         half_life(profile[profile["quantity"] == "h"])
     with pytest.raises(ValueError, match="no receptive field"):
         windows_of(mlp)
@@ -171,7 +171,7 @@ def test_a_step_without_one_before_it_is_undefined_and_not_sick():
     for quantity in ("direct", "indirect", "cell"):
         assert table.loc[quantity, "n"].tolist() == [3, 3, 3, 2, 2, 0]
         assert table.loc[quantity, "median"].notna().tolist() == [True] * 5 + [False]
-    with pytest.raises(ValueError, match="t=0: choose a step that has one before it, 1 to 5"):
+    with pytest.raises(ValueError, match="t=0: choose a step with a previous one, 1 to 5"):
         cell_jacobian(layer.steps, 0)
 
 
@@ -195,7 +195,7 @@ def test_half_precision_is_computed_in_double_and_refused_as_a_dtype():
 
 
 def test_a_mean_loss_is_refused():
-    with pytest.raises(ValueError, match=r"one value an example, \(3,\)"):
+    with pytest.raises(ValueError, match=r"one value per example, \(3,\)"):
         gradient_profile(model(), batch(), lambda output, target: output.mean())
 
 
@@ -256,7 +256,7 @@ def test_token_ids_may_be_turned_time_first():
 
 def test_a_layer_of_another_length_than_the_padded_input_is_refused():
     x = torch.randn(3, 6, 6)
-    with pytest.raises(ValueError, match="nobody says which are valid"):
+    with pytest.raises(ValueError, match="it is unknown which are valid"):
         trace_halved(x, torch.tensor([6, 4, 2]))
     assert trace_halved(x, torch.tensor([6, 6, 6])).layers[0].count.tolist() == [3, 3, 3]
 
@@ -310,7 +310,7 @@ def test_a_fit_over_what_is_no_number_is_none():
     curve = pd.DataFrame({"lag": lags, "median": np.where(lags == 9, np.nan, -0.1 * lags)})
     assert math.isnan(half_life(curve))
     assert half_life(curve, 10) == pytest.approx(math.log10(2) / 0.1)
-    with pytest.raises(ValueError, match="threshold=0: it must be above 0"):
+    with pytest.raises(ValueError, match="threshold=0: must be above 0"):
         reach(curve, 0)
 
 

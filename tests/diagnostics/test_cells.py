@@ -171,7 +171,7 @@ class Pair(Leaky):
 @pytest.mark.parametrize(
     ("layer", "why"),
     [
-        (Other(2, 3, batch_first=True), "Other has a forward of its own"),
+        (Other(2, 3, batch_first=True), "Other has its own forward"),
         (Loop(), "LSTMCell is one step of a loop"),
         (Pair(2, 3, 0.5), r"Let it give a tensor"),
     ],

@@ -107,7 +107,7 @@ def test_gradients_of_opposite_examples_do_not_cancel():
     "layer", [nn.ConvTranspose1d(2, 2, 3), nn.AdaptiveAvgPool1d(1), nn.Conv2d(2, 2, 3), nn.Upsample(scale_factor=2)]
 )
 def test_layers_whose_window_cannot_be_counted_are_refused(layer):
-    with pytest.raises(ValueError, match="cannot be counted through it"):
+    with pytest.raises(ValueError, match="receptive field cannot be calculated"):
         windows_of(nn.Sequential(nn.Conv1d(2, 2, 3), layer))
 
 
@@ -154,7 +154,10 @@ def test_a_dead_unit_has_the_field_that_its_windows_say():
 
 @pytest.mark.parametrize(
     ("encode", "at", "why"),
-    [(lambda x: torch.zeros(len(x), 5, 1), None, "depends on no step"), (lambda x: x, 30, "there are 20 outputs")],
+    [
+        (lambda x: torch.zeros(len(x), 5, 1), None, "does not depend on the input"),
+        (lambda x: x, 30, "there are only 20 outputs"),
+    ],
 )
 def test_a_field_that_cannot_be_measured_is_refused(encode, at, why):
     with pytest.raises(ValueError, match=why):
@@ -236,8 +239,8 @@ def test_pools_and_full_padding_count_too():
 @pytest.mark.parametrize(
     ("encode", "at", "message"),
     [
-        (lambda x: x, 9, "at=9: there are 9 outputs; choose 0 to 8"),
-        (lambda x: x, -10, "at=-10: there are 9 outputs"),
+        (lambda x: x, 9, "at=9: there are only 9 outputs; choose 0 to 8"),
+        (lambda x: x, -10, "at=-10: there are only 9 outputs"),
         (lambda x: (x, None), 0, "encode gives tuple; it must give one tensor"),
         (lambda x: x[:, 0], 0, r"encode gives \(2, 1\); it must give one tensor"),
         ("cnn", 0, "pass a function"),

@@ -149,7 +149,7 @@ def test_a_quantity_that_is_no_function_is_refused(tmp_path, name):
 
 
 def test_a_name_is_taken_once_and_needs_are_known():
-    with pytest.raises(ValueError, match="there is a quantity of this name already"):
+    with pytest.raises(ValueError, match="a quantity with this name already exists"):
         register("profile", Quantity(own_quantity))
     with pytest.raises(ValueError, match="needs=states: choose from layers, gates, batch"):
         Quantity(own_quantity, "states")

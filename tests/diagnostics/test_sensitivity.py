@@ -131,7 +131,7 @@ def test_the_model_is_left_as_it_was_and_dropout_is_off():
         (
             SequenceModel(CNN(2, width=3), "max", 2),
             Batch(torch.zeros(4, 8, dtype=torch.long), None, torch.zeros(4, dtype=torch.long)),
-            "token ids can be changed by no small step",
+            "token ids cannot be changed by a small step",
         ),
     ],
 )

@@ -125,7 +125,7 @@ def quantized() -> nn.Module:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (quantized, "lstm is quantized, and cannot be taken apart; measure what it was made from"),
+        (quantized, "lstm is quantized, and cannot be taken apart; measure the module it was made from"),
         (lambda: torch.jit.script(nn.Linear(2, 2)), "the model is TorchScript, and cannot be taken apart"),
     ],
 )
@@ -148,7 +148,7 @@ class OneByOne(Plain):
 
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [(Silent, "LSTM is not called as a module, but its weights are used"), (OneByOne, "runs 1 sequences")],
+    [(Silent, "LSTM is not called as a module, although its weights are used"), (OneByOne, "runs 1 sequences")],
 )
 def test_what_is_not_measured_is_said_and_the_input_is_right(kind, message):
     with pytest.warns(UserWarning, match=message):

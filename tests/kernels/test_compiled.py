@@ -112,7 +112,7 @@ def test_without_numba_all_works_in_torchs_loops_and_says_so_once(tmp_path):
     found, said = ended(start(tmp_path, "RNN,GRU", code=NO_NUMBA + TRAIN.replace('"numba" in sys.modules', "False")))
     assert found["bits"] == torchs["bits"]
     assert said.count("\n") == 1
-    assert said.startswith("gradreach: note: recurrent layers run in torch's own loops, which are slower: ")
+    assert said.startswith("gradreach: note: recurrent layers use torch's slower loops: ")
     assert "numba" in said
 
 

@@ -123,12 +123,12 @@ def test_a_run_without_blocks_keeps_its_identity() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        (m.Transformer, {}, r"Transformer consists of residual blocks of its own; set model\.block=none"),
-        (m.TCN, {}, "TCN consists of residual blocks"),
+        (m.Transformer, {}, r"Transformer already consists of residual blocks; set model\.block=none"),
+        (m.TCN, {}, "TCN already consists of residual blocks"),
         (m.Identity, {}, "Identity has no layers"),
         (m.MLP, {}, "MLP has no layers"),
         (m.KimCNN, {}, "KimCNN has no layers"),
-        (m.CNN, {}, r"CNN dilates a layer by its place .*set model\.dilation_base=1"),
+        (m.CNN, {}, r"CNN dilates layers by their depth, .*set model\.dilation_base=1"),
         (m.CNN, {"width_multiples": [1, 2, 1], "layers": 3}, r"blocks are equal; set model\.width_multiples=null"),
         (m.CNN, {"kernel_sizes": [5, 3], "layers": 2}, r"blocks are equal; set model\.kernel_sizes=null"),
         (m.CNN, {"dilation_base": 1, "stride": 2}, "CNN turns 40 steps into 20, .*stride=1"),

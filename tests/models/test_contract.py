@@ -155,7 +155,7 @@ class Unknown(Mine):
 @pytest.mark.parametrize(
     ("constructor", "message"),
     [
-        (Untyped, r"Untyped: its argument width has no type to check against; write it as width: PositiveInt$"),
+        (Untyped, r"Untyped: its argument width has no type annotation; write it as width: PositiveInt$"),
         (Unknown, r"Unknown: its constructor cannot be read \(name 'Nowhere' is not defined\)$"),
         (made, "must be a class$"),
         (3.14, "^_target_=3.14: must be a class$"),

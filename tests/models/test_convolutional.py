@@ -251,8 +251,8 @@ def test_a_time_cnn_keeps_the_length_of_short_series_alone() -> None:
     [
         ({"width_multiples": (1, 2)}, r"width_multiples=\[1, 2\]: has 2 entries for 4 layers; set model\.layers=2"),
         ({"kernel_sizes": (3,)}, r"kernel_sizes=\[3\]: has 1 entries for 4 layers"),
-        ({"kernel_sizes": (8, 5), "layers": 2}, r"the last is that of kernel_size=3; set kernel_size=5"),
-        ({"kernel_sizes": (8, 3), "layers": 2, "first_kernel_size": 5}, "first_kernel_size=5 sets the first"),
+        ({"kernel_sizes": (8, 5), "layers": 2}, r"the last must equal kernel_size=3; set kernel_size=5"),
+        ({"kernel_sizes": (8, 3), "layers": 2, "first_kernel_size": 5}, "first_kernel_size=5 also sets the first"),
     ],
 )
 def test_sizes_of_layers_that_contradict_others_are_refused(sizes: dict[str, Any], message: str) -> None:

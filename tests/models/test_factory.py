@@ -142,11 +142,11 @@ def test_match_params_draws_no_random_numbers() -> None:
             "^model: too large, [\\d,]+ parameters; choose sizes that give at most 1,000,000,000$",
         ),
         (lambda: build(m.LSTM, {}, TAGS, readout="last"), "readout=each_step"),
-        (lambda: build(m.LSTM, {}, SERIES, readout="each_step"), "one answer a sequence"),
+        (lambda: build(m.LSTM, {}, SERIES, readout="each_step"), "one answer per sequence"),
         (lambda: build(m.CNN, {"stride": 2}, TAGS, readout="each_step"), "30 steps into 2"),
-        (lambda: build(m.CNN, {}, TEXT, readout="flatten"), "many lengths"),
-        (lambda: build(m.MLP, {}, TEXT, readout="flatten"), "shares them"),
-        (lambda: build(m.LocallyConnected, {}, TEXT, readout="max"), "shares them"),
+        (lambda: build(m.CNN, {}, TEXT, readout="flatten"), "several lengths"),
+        (lambda: build(m.MLP, {}, TEXT, readout="flatten"), "shares weights over time"),
+        (lambda: build(m.LocallyConnected, {}, TEXT, readout="max"), "shares weights over time"),
         (lambda: build(m.CNN, {"padding": "none", "layers": 6}, SERIES, readout="max"), "seq_len=40: too short"),
         *(
             (
@@ -200,14 +200,14 @@ def note(kind: Any, readout: str = "last", **settings: Any) -> str | None:
         (m.CNN, {"padding": "causal"}, r"CNN sees 31 of 40 steps, steps 10 to 40"),
         (m.CNN, {"padding": "causal", "stride": 3, "layers": 1}, r"sees 3 of 40 steps, steps 38 to 40"),
         (m.CNN, {"padding": "causal", "stride": 4, "layers": 1}, r"sees 3 of 40 steps, steps 35 to 37"),
-        (m.CNN, {"padding": 9, "layers": 1}, r"sees 0 of 40 steps\. readout"),
-        (m.CNN, {"layers": 9}, "CNN is not causal here: its last state can depend on all 40 steps, but as one"),
+        (m.CNN, {"padding": 9, "layers": 1}, r"sees 0 of 40 steps; readout"),
+        (m.CNN, {"layers": 9}, "CNN is not causal here: its last state depends on all 40 steps, but as seen"),
         (m.TCN, {"layers": 3}, r"TCN sees 29 of 40 steps, steps 12 to 40"),
         (m.KimCNN, {}, r"KimCNN sees 3 of 40 steps, steps 38 to 40"),
-        (m.Identity, {}, r"Identity sees 1 of 40 steps, step 40\. readout"),
-        (m.GRU, {"bidirectional": True}, r"forward half has read all 40 steps, the backward half only the last\. "),
-        (m.GRU, {"bidirectional": True, "layers": 2}, r"backward half only the last of what the layer below gives\. "),
-        (m.Transformer, {}, "can depend on all 40 steps, but as one position's view"),
+        (m.Identity, {}, r"Identity sees 1 of 40 steps, step 40; readout"),
+        (m.GRU, {"bidirectional": True}, r"forward half has read all 40 steps, the backward half only the last; "),
+        (m.GRU, {"bidirectional": True, "layers": 2}, r"backward half only the last of what the layer below gives; "),
+        (m.Transformer, {}, "depends on all 40 steps, but as seen from one position"),
     ],
 )
 def test_a_last_state_that_does_not_sum_up_the_sequence_gets_a_note(
@@ -219,7 +219,7 @@ def test_a_last_state_that_does_not_sum_up_the_sequence_gets_a_note(
 
 
 def test_answers_at_every_step_that_see_only_their_neighbourhood_get_a_note() -> None:
-    for layers, message in [(3, "an answer of TCN sees 29 neighbouring steps of 30; .*more layers"), (4, "^None$")]:
+    for layers, message in [(3, "each answer of TCN sees 29 neighbouring steps of 30; .*more layers"), (4, "^None$")]:
         model = build(m.TCN, {"layers": layers}, TAGS, readout="each_step")
         assert re.search(message, str(caveat(model, TAGS)))
     assert caveat(build(m.LSTM, {}, TAGS, readout="each_step"), TAGS) is None

@@ -111,7 +111,7 @@ def test_a_model_with_pretrained_vectors_can_be_made_without_memory() -> None:
     with torch.device("meta"):
         model = build(GRU, {"width": 1}, shape, readout="last", match_params=1_000, embedding_size=3)
     assert model.embedding.vectors.weight.shape == (5, 3)
-    with pytest.raises(ConfigError, match=r"embedding_size=4: .* have size 3; choose that or null"):
+    with pytest.raises(ConfigError, match=r"embedding_size=4: .* have size 3; choose that size or null"):
         build(GRU, {}, shape, readout="last", embedding_size=4)
 
 

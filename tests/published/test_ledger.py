@@ -198,7 +198,7 @@ def test_what_the_ledger_writes_is_what_it_checks(kept):
 def test_a_changed_cell_is_noticed(kept):
     path = kept / "published" / "mnist1d" / "cells.csv"
     path.write_text(path.read_text().replace("off by", "within; off by", 1))
-    assert ledger.stale(kept) == [f"{path}: not what the records give"]
+    assert ledger.stale(kept) == [f"{path}: differs from what the records give"]
 
 
 def test_an_absent_page_and_a_strange_file_are_noticed(kept):
@@ -212,7 +212,7 @@ def test_an_absent_page_and_a_strange_file_are_noticed(kept):
 
 def test_the_folder_of_a_paper_that_is_no_more_is_noticed(kept):
     (kept / "published" / "retracted").mkdir()
-    assert ledger.stale(kept) == [f"{kept / 'published' / 'retracted'}: no such paper any more, delete it"]
+    assert ledger.stale(kept) == [f"{kept / 'published' / 'retracted'}: its paper no longer exists: delete it"]
 
 
 def test_every_cell_and_every_miss_is_printed(kept):
@@ -231,7 +231,7 @@ def test_runs_that_a_paper_plans_no_more_leave_its_table_when_it_is_made_anew(ke
     path = kept / "published" / "mnist1d" / "runs.csv"
     stray = {**next(rows_of(read_runs(path))), "run_id": "0" * 16}
     write_runs(path, as_frame([*rows_of(read_runs(path)), stray]))
-    assert ledger.stale(kept) == [f"{path}: not what the records give"]
+    assert ledger.stale(kept) == [f"{path}: differs from what the records give"]
     ledger.rebuild(kept)
     assert len(read_runs(path)) == 80
 
@@ -259,7 +259,7 @@ def test_a_cell_that_there_is_not_is_named_with_those_there_are(tmp_path):
 
 
 def test_the_pages_of_the_ledger_are_not_those_of_a_study(kept):
-    with pytest.raises(ConfigError, match=r"holds published numbers beside ours.*gradreach reproduce mnist1d"):
+    with pytest.raises(ConfigError, match=r"holds published numbers, not studies.*gradreach reproduce mnist1d"):
         build("mnist1d", kept / "published")
 
 
@@ -285,7 +285,7 @@ def test_cells_are_listed_with_what_each_costs_and_the_line_of_the_cheapest(tmp_
 
 
 def test_a_cell_that_is_given_as_a_setting_is_answered_with_the_option_that_chooses_it(tmp_path):
-    with pytest.raises(ConfigError, match=r"reproduce=cnn: .*; choose a cell by --cells cnn"):
+    with pytest.raises(ConfigError, match=r"reproduce=cnn: .*; choose a cell with --cells cnn"):
         ledger.reproduce("mnist1d", None, ["cnn"], tmp_path, CONF, False, print)
 
 

@@ -41,13 +41,16 @@ def test_a_paper_can_be_run_and_leaves_the_seeds_of_studies_alone(name):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (paper(published="many"), "published.cells.cnn.published=many: must be a number as printed"),
+        (paper(published="many"), "published.cells.cnn.published=many: must be a number, as printed in the paper"),
         (paper(published="nan"), "published.cells.cnn.published=nan: must be a finite number"),
         (paper(publishd=1), "published.cells.cnn.publishd: there is no such setting"),
         (paper(spread=-1), "published.cells.cnn.spread=-1: must be greater than or equal to 0"),
-        (paper(runs=[92.0, 93.0]), "must have the mean that is published, 92.3, and has 92.5"),
-        (paper(runs=[92.0, 92.6], n=3), "published.cells.cnn.runs=[92.0, 92.6]: must be as many as n says, 3"),
-        (paper(not_run="x", not_comparable="y"), "published.cells.cnn.not_run=x: must not stand beside not_comparable"),
+        (paper(runs=[92.0, 93.0]), "must have the published mean, 92.3, but has 92.5"),
+        (paper(runs=[92.0, 92.6], n=3), "published.cells.cnn.runs=[92.0, 92.6]: must have n = 3 entries"),
+        (
+            paper(not_run="x", not_comparable="y"),
+            "published.cells.cnn.not_run=x: must not be combined with not_comparable",
+        ),
         ({**paper(), "source": "his thesis"}, "published.source=his thesis: must be a DOI"),
         ({**PAPER, "cells": {}}, "published.cells={}: must"),
         (PAPER, "published.cells: this setting is missing"),
@@ -71,7 +74,7 @@ def test_what_cannot_be_is_refused_in_one_line(values, message):
             {"published": {"compute": {"x": {"function": "henon_exponents", "arguments": {"c": 1}}}}},
             "published.compute.x.arguments={c: 1}: not those of henon_exponents",
         ),
-        ({"published": {"compute": {"cnn": {"function": "henon_exponents"}}}}, "cnn is both computed and swept"),
+        ({"published": {"compute": {"cnn": {"function": "henon_exponents"}}}}, "cnn is both computed and trained"),
     ],
 )
 def test_a_file_that_names_what_there_is_not_is_refused(change, message, tmp_path):
@@ -103,7 +106,9 @@ def test_what_is_published_is_no_part_of_a_runs_identity(composed):
 
 
 def test_a_paper_without_training_is_no_sweep(composed):
-    with pytest.raises(ConfigError, match="published=clark2026: none of its cells is trained; gradreach reproduce"):
+    with pytest.raises(
+        ConfigError, match="published=clark2026: it has no cell that needs training; run gradreach reproduce"
+    ):
         parse(plain(composed("published=clark2026")))
 
 

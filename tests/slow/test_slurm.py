@@ -109,7 +109,7 @@ def test_a_cancelled_array_stays_cancelled_and_ends_its_sweep_in_one_line(sweep)
     code, said = going.end()
     assert code == 130
     assert said.count("cancelled") == 1
-    assert f"cancelled, and not submitted again: {SEEDS} runs, SLURM job {array}\n{STOPPED}" in said
+    assert f"cancelled and not resubmitted: {SEEDS} runs, SLURM job {array}\n{STOPPED}" in said
     assert set(going.jobs().values()) == {"CANCELLED"}
     assert len(going.jobs()) == SEEDS
     assert "running" not in going.statuses()
@@ -122,7 +122,7 @@ def test_of_a_job_that_is_cancelled_the_others_know_nothing(sweep):
     subprocess.run(["scancel", cancelled], check=True)
     code, said = going.end()
     assert code == 130
-    assert f"cancelled, and not submitted again: 1 run, SLURM job {cancelled}\n" in said
+    assert f"cancelled and not resubmitted: 1 run, SLURM job {cancelled}\n" in said
     assert [state for job_id, state in going.jobs().items() if job_id != cancelled] == ["COMPLETED"] * (SEEDS - 1)
     assert going.statuses() == ["finished"] * (SEEDS - 1)
 

@@ -138,7 +138,7 @@ def test_a_sweep_over_two_machines_gives_the_bytes_of_an_undisturbed_one(half, m
     assert (code, len(launched)) == (0, 5)
     said = capsys.readouterr().out
     assert "sweep: 8 runs, 3 already done, 5 to do" in said
-    assert "3 of them committed, made by this code" in said
+    assert "3 of them are committed, made by this code" in said
     assert "8 runs: 8 finished" in said
     second.build()
 
@@ -268,7 +268,9 @@ def test_a_line_without_a_name_finds_what_any_table_holds_and_a_single_run_says_
     assert len(second.sweep()[1]) == 5
     committed = read_runs(second.results / "digits" / "runs.csv")
     done = committed["run_id"][committed["status"] == "finished"].iloc[0]
-    assert "runs.csv, made by this code (finished); done here too" in committed_note(second.results, done)
+    assert "runs.csv already has this run, made by this code (finished); it is run here as well" in committed_note(
+        second.results, done
+    )
     assert committed_note(second.results, second.store.run_ids()[0]) is None
     assert committed_note(second.results, "0" * 16) is None
 
@@ -299,7 +301,7 @@ def test_status_tells_apart_what_is_done_here_elsewhere_and_by_other_code(half, 
     show(frame, made_by_other_code(jobs))
     said = capsys.readouterr().out
     assert "8 runs: 4 finished, 4 missing" in said
-    assert "in the committed table, made by this code: 3 of them" in said
+    assert "from the committed table, made elsewhere by this code: 3 of them" in said
     assert "other code" not in said
     assert "time spent in runs: 3 min 00 s" in said
     assert "core-hours left: 0.0" in said

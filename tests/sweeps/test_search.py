@@ -246,7 +246,7 @@ def test_where_nothing_finishes_the_table_is_not_empty_and_the_exit_code_tells(s
         here.search()
     assert left.value.code == 1
     assert [trial["state"] for trial in here.trials()] == ["diverged"] * 10
-    assert "no trial has finished; their records say why" in capsys.readouterr().out
+    assert "no trial has finished; see their records for the reasons" in capsys.readouterr().out
 
 
 def test_a_score_that_is_no_number_is_no_best(searched, monkeypatch):
@@ -292,7 +292,7 @@ def test_what_is_proposed_twice_is_run_once(searched, capsys):
         ({"optimizer.lr": "choice(0.1, nan)"}, [], "optimizer.lr=nan: must be"),
         ({"threads": "choice(1, 2)"}, [], "threads=1,2: cannot be swept"),
         ({"task": "digits,adding"}, [], "task=digits,adding: cannot be compared: task=digits by accuracy and task=add"),
-        ({"model.width": "choice(4, 8)"}, ["+prune=[0.5]"], r"prune=\[0.5\]: a search sets it itself"),
+        ({"model.width": "choice(4, 8)"}, ["+prune=[0.5]"], r"prune=\[0.5\]: is set by the search"),
     ],
 )
 def test_a_space_that_cannot_be_is_refused_before_anything_is_started_or_written(
@@ -313,7 +313,7 @@ def test_a_space_that_cannot_be_is_refused_before_anything_is_started_or_written
     [
         ("n_trials", "many", "must be a valid integer"),
         ("n_trials", 0, "must be greater than 0"),
-        ("n_trials", True, "must be a number, not a truth value"),
+        ("n_trials", True, "must be a number, not true or false"),
         ("n_jobs", -1, "must be greater than 0"),
         ("n_jobs", 1.5, "must be a valid integer"),
         ("startup_trials", None, "must be a valid integer"),
@@ -384,9 +384,9 @@ def test_a_lock_that_a_killed_search_left_on_its_study_holds_nobody_up(searched)
 def test_another_space_or_seed_begins_beside_the_study_that_is_there(searched, capsys):
     here = searched()
     first = here.search()
-    assert "a new one begins beside it" not in capsys.readouterr().err
+    assert "a new search starts beside it" not in capsys.readouterr().err
     here.search(seed=1)
-    assert capsys.readouterr().err.count("a new one begins beside it") == 1
+    assert capsys.readouterr().err.count("a new search starts beside it") == 1
     assert len(here.studies()) == 2
     assert here.search() == first
     assert capsys.readouterr().err == ""
@@ -399,7 +399,9 @@ def test_two_searches_do_not_write_one_study(searched, monkeypatch):
     run = Searched.outcome
 
     def outcome(self, job):
-        with pytest.raises(ConfigError, match="another search is running there; wait for it, or give another folder"):
+        with pytest.raises(
+            ConfigError, match="another search is running there; wait until it ends, or give another folder"
+        ):
             here.search()
         return run(self, job)
 
@@ -494,7 +496,7 @@ def test_what_is_wrong_on_the_command_line_is_one_line_and_no_files(run_py, word
 def test_a_device_that_this_machine_does_not_have_is_refused_before_anything_is_written(searched, tmp_path):
     given = SearchSettings.checked({**SETTINGS, "folder": str(tmp_path / "searches")})
     there = searched("a", "device=cuda:99")
-    with pytest.raises(ConfigError, match=r"^device=cuda:99: not on this machine"):
+    with pytest.raises(ConfigError, match=r"^device=cuda:99: this machine has no such device"):
         search(read_space(SPACE, ()), given, there.compose, there.launch, here=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -513,5 +515,5 @@ def test_a_search_whose_jobs_are_cancelled_stops(searched, capsys):
     assert left.value.code == 130
     assert asked == [3]
     said = capsys.readouterr().out
-    assert f"cancelled, and not submitted again: 3 runs, SLURM job 7_0\n{STOPPED}\n" in said
+    assert f"cancelled and not resubmitted: 3 runs, SLURM job 7_0\n{STOPPED}\n" in said
     assert [trial["state"] for trial in here.trials()] == ["waiting"] * 3

@@ -41,12 +41,12 @@ def test_a_space_is_written_in_hydras_grammar_of_sweeps(text, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("interval(1, 0)", "an interval goes from a number to one at least as large"),
-        ("interval(0, inf)", "an interval goes from a number to one at least as large"),
-        ("interval(nan, 1)", "an interval goes from a number to one at least as large"),
-        ("tag(log, interval(0, 1))", "a logarithm needs numbers above 0"),
-        ("tag(lg, interval(1, 2))", "a tag may be log, of an interval"),
-        ("tag(log, choice(1, 2))", "a tag may be log, of an interval"),
+        ("interval(1, 0)", "an interval must go from a number to one at least as large"),
+        ("interval(0, inf)", "an interval must go from a number to one at least as large"),
+        ("interval(nan, 1)", "an interval must go from a number to one at least as large"),
+        ("tag(log, interval(0, 1))", "a logarithmic interval needs numbers above 0"),
+        ("tag(lg, interval(1, 2))", "the only tag is log, for an interval"),
+        ("tag(log, choice(1, 2))", "the only tag is log, for an interval"),
         ("range(0, 0)", "has no values"),
         ("range(0, 5, 0)", "has no values"),
         ("range(0, inf)", "has no values"),
@@ -70,7 +70,7 @@ def test_the_command_line_wins_whatever_it_puts_before_a_key():
     assert space == Space(
         {"model.width": Interval(1, 8, step=1)}, ["++optimizer.lr=0.5", "seed=3", "+search=training", "~task.values"]
     )
-    with pytest.raises(ConfigError, match=r"^hydra.sweeper.params: nothing is left to search: every setting has a val"):
+    with pytest.raises(ConfigError, match=r"^hydra.sweeper.params: nothing to search: every setting has a single val"):
         read_space(params, ["optimizer.lr=0.5", "model.width=1"])
 
 

@@ -101,7 +101,7 @@ def test_every_key_that_varies_is_a_column_and_part_of_the_name(jobs, tmp_path, 
 def test_the_time_left_is_told_in_core_hours_and_what_is_unknown_is_said(jobs, monkeypatch, capsys):
     planned = jobs([[f"model={model}", f"seed={seed}"] for model in ("rnn", "lstm") for seed in (0, 1)])
     show(survey(planned))
-    assert "core-hours left: not known, no run like them has finished" in capsys.readouterr().out
+    assert "core-hours left: unknown, no similar run has finished" in capsys.readouterr().out
     write(planned[0], "finished", seconds=7200.0)
     frame = survey(planned)
     show(frame)

@@ -216,7 +216,7 @@ def test_runs_whose_jobs_are_cancelled_are_left_when_all_others_are_done(jobs, s
         carry_out(jobs, store, launch)
     assert launched == [[f"seed={seed}" for seed in range(4)], ["seed=2"]]
     assert [store.status(job.run.run_id) for job in jobs] == ["missing", "finished", "finished", "finished"]
-    assert capsys.readouterr().out.count("cancelled, and not submitted again: 1 run, SLURM job 7_0\n") == 1
+    assert capsys.readouterr().out.count("cancelled and not resubmitted: 1 run, SLURM job 7_0\n") == 1
 
 
 def test_a_run_that_another_sweep_is_at_is_left_to_it(jobs, store):
@@ -425,7 +425,7 @@ CANNOT = "cannot be swept: it does not affect results; give one value"
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], "sweep: it has no runs, because a key is swept over no values, such as seed=range"),
+        ([], "sweep: has no runs, because a key has no values, such as seed=range"),
         ([["threads=1"], ["threads=2"]], f"threads=1,2: {CANNOT}"),
         (
             [["results_dir=a"], ["results_dir=b"]],

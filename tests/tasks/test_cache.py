@@ -179,7 +179,7 @@ def test_what_takes_long_is_told_once_and_what_is_quick_is_not(capfd):
     assert list(progress(range(3), "reading a.csv")) == [0, 1, 2]
     assert capfd.readouterr() == ("", "")
     assert list(progress(range(3), "reading a.csv", patience=0)) == [0, 1, 2]
-    told = f"gradreach: reading a.csv, once: the result is kept in {cache_folder()}\n"
+    told = f"gradreach: reading a.csv, only once: the result is cached in {cache_folder()}\n"
     assert capfd.readouterr() == ("", told)
 
 
@@ -239,5 +239,5 @@ def test_a_disk_that_takes_no_more_is_told_of(source, monkeypatch, capfd):
 
     monkeypatch.setattr("gradreach.tasks.cache.write_atomically", full)
     assert Prepared("t", {}, [source], Maker()).arrays()["x"].tolist() == [0, 1, 2, 3, 4]
-    told = f"gradreach: note: {cache_folder()}: No space left on device: prepared data are not kept, but rebuilt "
+    told = f"gradreach: note: {cache_folder()}: No space left on device: prepared data are not cached, but rebuilt "
     assert capfd.readouterr().err == f"{told}each time; make room or set GRADREACH_CACHE_DIR\n"

@@ -49,14 +49,14 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("kind", [*HOSTILE, "no facts", "facts of another kind", "packed", "no array"])
+@pytest.mark.parametrize("kind", [*HOSTILE, "no facts", "facts of the wrong type", "packed", "no array"])
 def test_a_whole_cache_that_is_none_of_ours_is_made_anew(kind):
     path = Prepared("t", {}, [], make_arrays).path
     with np.load(path) as file:
         members = dict(file)
     if kind == "no facts":
         del members["facts"]
-    elif kind == "facts of another kind":
+    elif kind == "facts of the wrong type":
         members["facts"] = np.array(json.dumps([[1], {}]))
     save = np.savez_compressed if kind == "packed" else np.savez
     with path.open("wb") as file:

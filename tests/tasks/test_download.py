@@ -48,7 +48,7 @@ def test_what_is_there_is_not_downloaded(tmp_path):
 def test_what_only_looks_downloads_nothing_and_says_that_data_are_absent(far, tmp_path):
     (far / "right").write_bytes(b"right")
     asked = tmp_path / "file", [(far / "right").as_uri()], md5(b"right")
-    with without_download(), pytest.raises(ConfigError, match="data are absent"):
+    with without_download(), pytest.raises(ConfigError, match="the data are missing"):
         fetch(*asked)
     assert fetch(*asked).read_bytes() == b"right"
 
@@ -250,9 +250,9 @@ def test_imdb_is_read_from_lines(small_imdb, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([], "holds 0 reviews, the published set 4; delete or replace it (task.train_size draws fewer)"),
-        ([{"label": 0, "text": "x"}] * 3, "holds 3 reviews, the published set 4"),
-        ([{"label": 0, "text": "x"}] * 5, "holds 5 reviews, the published set 4"),
+        ([], "has 0 reviews; the published set has 4; delete or replace it (task.train_size draws fewer)"),
+        ([{"label": 0, "text": "x"}] * 3, "has 3 reviews; the published set has 4"),
+        ([{"label": 0, "text": "x"}] * 5, "has 5 reviews; the published set has 4"),
         ([{"label": 0, "text": 5}], 'line 1 must be {"label": 0 or 1, "text": ...}'),
         ([{"label": 0, "text": "x"}, {"label": -1, "text": "x"}], "line 2 must be"),
         ([{"label": "positive", "text": "x"}], "line 1 must be"),

@@ -136,19 +136,19 @@ def test_lengths_are_part_of_the_identity_only_where_they_are_set(configured):
 
 REFUSED = {
     "task.train_lengths=[2,20] seq_len=30": r"seq_len=30: task.train_lengths=\[2,20\] says .* 20 steps; set seq_len=20",
-    "task.train_lengths=[20,2] seq_len=20": r"task.train_lengths=\[20, ?2\]: must be the shortest and the longest",
+    "task.train_lengths=[20,2] seq_len=20": r"task.train_lengths=\[20, ?2\]: must be \[shortest, longest\]",
     "task.train_lengths=[2] seq_len=20": "task.train_lengths=.*: must .*at least 2 items",
     "task.test_lengths=[40,20]": r"task.test_lengths=\[40, ?20\]: must ascend; write \[20,40\]",
     "task.test_lengths=[]": "task.test_lengths=.*: must .*at least 1 item",
     "task.test_lengths=[0,20]": "task.test_lengths.*greater than or equal to 1",
     "task.symbols=3 task.values=2 task.test_lengths=[2]": r"task.test_lengths=\[2\]: with 2 steps Recall needs",
-    "task.test_lengths=[40] model.readout=flatten": "model.readout=flatten: .* sequences of many lengths",
-    "task.test_lengths=[40] model=mlp": "model: MLP has weights for every step and this task has sequences of many",
+    "task.test_lengths=[40] model.readout=flatten": "model.readout=flatten: .* sequences of several lengths",
+    "task.test_lengths=[40] model=mlp": "model: MLP has weights for every step, but this task has sequences of several",
     "task.test_lengths=[40] model=locally_connected kernel_size=3": "model: LocallyConnected has weights for every",
     "task.train_lengths=[2,64] model=cnn kernel_size=3 model.padding=none": "model: CNN would give no state for",
     "task.test_lengths=[1000000] model=transformer": r"task.test_lengths=1000000: its 2,000 examples take \de",
     "task.test_lengths=[40,30000] model=transformer task.test_size=9": "task.test_lengths=30000: the gradient through",
-    "task.train_lengths=[2,64] trainer.overfit_batches=2": "trainer.overfit_batches=2: learns from the same batches",
+    "task.train_lengths=[2,64] trainer.overfit_batches=2": "trainer.overfit_batches=2: repeats the same batches",
 }
 
 

@@ -209,7 +209,7 @@ def test_of_a_long_series_that_part_is_given_which_is_asked_for(tmp_path):
     ("rows", "head", "says"),
     [
         (series(), "@problemName x\n", "line 2 stands before @data"),
-        ([], HEAD, "there is no series"),
+        ([], HEAD, "this file has no series"),
         (["1,2:3,4:up", "1,2:down"], HEAD, "line 8 has 1 channels"),
         (["1,2:3:up"], HEAD, "line 7: its channels have different lengths"),
         (["1,2:sideways"], HEAD, "line 7: class 'sideways' is not one of up, down"),
@@ -251,7 +251,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
             TimeSeriesFile(file=one, test_file=test_file).prepare(tmp_path)
     with pytest.raises(ConfigError, match="there is no file"):
         TimeSeriesFile(file="absent.ts").prepare(tmp_path)
-    with pytest.raises(ConfigError, match="nothing is left"):
+    with pytest.raises(ConfigError, match="nothing is left for training"):
         TimeSeriesFile(file=one, validation_share=0.5, test_share=0.5)
 
 
@@ -315,7 +315,7 @@ def test_a_class_of_the_test_that_training_lacks_is_named_with_its_line(tmp_path
     first = write(tmp_path / "a.ts", series(20), head)
     second = write(tmp_path / "b.ts", [*series(4), "1,2:1,2:left"], head)
     with pytest.raises(
-        ConfigError, match=r"b\.ts: line 11: class 'left' does not occur in training \(a\.ts\); take it out"
+        ConfigError, match=r"b\.ts: line 11: class 'left' does not occur in training \(a\.ts\); remove it"
     ):
         TimeSeriesFile(file=first, test_file=second).prepare(tmp_path)
 
@@ -329,10 +329,10 @@ def test_series_of_the_users_own_test_that_are_learned_from_are_told(tmp_path, c
     shared = sum(x.numpy().tobytes() in learned for x in splits.test.x)
     assert task.facts()["also_in_training"] == {"validation": 0, "test": shared}
     assert task.facts()["also_in_test"] + shared == 11
-    told = f"series that also stand in training: {shared} of test; they count as if they were new: take them out of one"
+    told = f"series that are also in training: {shared} of test; they count as if they were new: remove them from one"
     assert capfd.readouterr().err == f"gradreach: note: {told} file\n"
     with pytest.raises(
-        ConfigError, match=r"for the validation split \(the test holds 8 that it had\); use a larger file"
+        ConfigError, match=r"for the validation split \(8 of them also stand in the test\); use a larger file"
     ):
         TimeSeriesFile(file=files["file"], test_file=files["file"]).prepare(tmp_path)
 
@@ -352,10 +352,12 @@ def test_stretched_series_all_have_the_same_length(tmp_path):
     assert (task.shape.length, task.shape.variable_length) == (9, False)
     assert splits.train.lengths is None
     short = [f"{i},2,3:{'up' if i % 2 else 'down'}" for i in range(20)]
-    with pytest.raises(ConfigError, match=r"short.ts: a series has 3 steps, a cubic spline needs 4; set task.stretch"):
+    with pytest.raises(
+        ConfigError, match=r"short.ts: a series has 3 steps, but a cubic spline needs 4; set task.stretch"
+    ):
         TimeSeriesFile(file=write(tmp_path / "short.ts", short), seq_len=9, stretch=True).splits(tmp_path)
     missing = [f"{i},?,3,4:{'up' if i % 2 else 'down'}" for i in range(20)]
-    with pytest.raises(ConfigError, match=r"missing.ts: a series has values missing"):
+    with pytest.raises(ConfigError, match=r"missing.ts: a series has missing values"):
         TimeSeriesFile(file=write(tmp_path / "missing.ts", missing), seq_len=9, stretch=True).splits(tmp_path)
     with pytest.raises(ConfigError, match=r"task.keep=head: has no effect with task.stretch"):
         TimeSeriesFile(file="x.ts", stretch=True, keep="head")

@@ -129,28 +129,32 @@ def test_ucrs_own_files_are_read(tmp_path, packed):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.tsv", "1 2 3\n", "line 1 has no values after a class; split them by tabs"),
+        ("a.tsv", "1 2 3\n", "line 1 has no values after a class; separate them with tabs"),
         ("a.tsv", "1\t2\t\n", "line 1: '' is not a number"),
         ("a.tsv", "\t2\t3\n", "line 1 has no values after a class"),
-        ("a.tsv", "", "there is no series"),
+        ("a.tsv", "", "this file has no series"),
         ("a.ts", "1\t2\t3\n", "line 1 stands before @data; is this a .ts file? (UCR's own are named .tsv)"),
         ("a.ts", HEAD + "1,1_0:up\n", "line 4: '1_0' is not a number"),
         ("a.tsv", "1\t2\t1_000\n", "line 1: '1_000' is not a number"),
-        ("a.ts", f"@dimensions 3\n{HEAD}1,2:3,4:up\n", "line 5 has 2 channels, by line 1 (@dimensions) it must have 3"),
+        (
+            "a.ts",
+            f"@dimensions 3\n{HEAD}1,2:3,4:up\n",
+            "line 5 has 2 channels, but by line 1 (@dimensions) it must have 3",
+        ),
         (
             "a.ts",
             f"@univariate true\n{HEAD}1,2:3,4:up\n",
-            "line 5 has 2 channels, by line 1 (@univariate) it must have 1",
+            "line 5 has 2 channels, but by line 1 (@univariate) it must have 1",
         ),
         (
             "a.ts",
             f"@equalLength true\n@seriesLength 5\n{HEAD}1,2,3,4,5:up\n1,2:up\n",
-            "line 7 has 2 steps, by line 2 (@serieslength) it must have 5; correct the series, or the head",
+            "line 7 has 2 steps, but by line 2 (@serieslength) it must have 5; correct the series, or the header",
         ),
         (
             "a.ts",
             f"@equalLength true\n{HEAD}1,2,3:up\n1,2:up\n",
-            "line 6 has 2 steps, by line 5 (@equallength) it must have 3",
+            "line 6 has 2 steps, but by line 5 (@equallength) it must have 3",
         ),
         ("a.ts", VALUES + "1,2:0.5\n", "line 2: these series have no classes; use task=ts_values"),
     ],
@@ -200,7 +204,7 @@ def test_values_are_predicted_in_units_of_their_spread_in_training(tmp_path, tab
         (["1,2:nan", "1,3:1"], VALUES, "'nan' is not a value; write a finite number"),
         (["1,2:1_000", "1,3:1"], VALUES, "'1_000' is not a value"),
         (["1,2:1e39", "1,3:1"], VALUES, "'1e39' is not a value"),
-        ([f"{i},2:4" for i in range(30)], VALUES, "training values are 4; there must be at least two different ones"),
+        ([f"{i},2:4" for i in range(30)], VALUES, "training values are 4; at least two different values are needed"),
     ],
 )
 def test_what_is_wrong_with_values_is_said_in_one_line(tmp_path, rows, head, says):
@@ -228,8 +232,8 @@ def test_folds_test_on_every_series_once_and_never_choose_on_one_that_is_tested(
     ("settings", "says"),
     [
         ({"fold": 10}, "task.fold=10: must be below task.folds=10; choose 0 to 9"),
-        ({"folds": 5}, "task.folds=5: has no effect without a task.fold; leave out task.folds"),
-        ({"fold": 1, "test_file": "b.ts"}, "task.fold=1: the test is given by task.test_file"),
+        ({"folds": 5}, "task.folds=5: has no effect without a task.fold; remove task.folds"),
+        ({"fold": 1, "test_file": "b.ts"}, "task.fold=1: task.test_file already gives the test"),
         ({"fold": 1, "test_share": 0.3}, "task.test_share=0.3: has no effect with a task.fold"),
         ({"test_share": 0.3, "test_file": "b.ts"}, "task.test_share=0.3: has no effect with a task.test_file"),
     ],

@@ -46,8 +46,7 @@ def test_all_training_examples_have_one_name(tmp_path, data_dir):
             with pytest.raises(ConfigError) as refused:
                 kind(**settings, train_size=too_many).prepare(folder)
             assert str(refused.value) == (
-                f"task.train_size={too_many}: there are {size:,} training examples to draw from; choose fewer, or null "
-                f"for all"
+                f"task.train_size={too_many}: there are only {size:,} training examples; choose fewer, or null for all"
             )
         fewer = kind(**settings, train_size=size - 1)
         assert len(fewer.splits(folder).train) == size - 1
@@ -55,11 +54,9 @@ def test_all_training_examples_have_one_name(tmp_path, data_dir):
 
 def test_all_training_signals_have_one_name(tmp_path, data_dir):
     for kind, folder, size in ((MNIST1D, tmp_path, 3601), (MNIST, data_dir, 50_001)):
-        with pytest.raises(ConfigError, match=f"there are {size:,} training examples to draw from; choose fewer"):
+        with pytest.raises(ConfigError, match=f"there are only {size:,} training examples; choose fewer"):
             kind(train_size=size).prepare(folder)
-        with pytest.raises(
-            ConfigError, match="training has 10 classes, and needs an example of each; choose 10 or more"
-        ):
+        with pytest.raises(ConfigError, match="training needs an example of each of its 10 classes; choose 10 or more"):
             kind(train_size=9).prepare(folder)
 
 

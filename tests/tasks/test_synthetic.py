@@ -362,7 +362,7 @@ def test_motifs_whose_order_is_asked_never_overlap():
         (lambda: Recall(seq_len=1, symbols=2), "seq_len=1: Recall needs task.symbols=2"),
         (lambda: Recall(symbols=8, values=8), "choose 2 to 1024"),
         (lambda: Recall(values=1), "choose 2 to 1024"),
-        (lambda: Recall(seq_len=5), "too few for 13,000 examples"),
+        (lambda: Recall(seq_len=5), "too few for 13,000 different examples"),
         (lambda: Copy(seq_len=20), "choose 21 or more"),
         (lambda: Copy(symbols=2), "only 64 different strings"),
         (lambda: TemporalOrder(seq_len=9), "choose 10 or more"),
@@ -370,7 +370,10 @@ def test_motifs_whose_order_is_asked_never_overlap():
         (lambda: Adding(seq_len=3, variant="hochreiter"), "choose 4 or more"),
         (lambda: Parity(seq_len=6), "only 64 different inputs"),
         (lambda: MQAR(seq_len=15), "seq_len=15: MQAR needs task.pairs=4 pairs of two steps"),
-        (lambda: MQAR(vocabulary=9), "task.pairs=4, task.vocabulary=9: there are 3 different keys; choose at most 3"),
+        (
+            lambda: MQAR(vocabulary=9),
+            "task.pairs=4, task.vocabulary=9: there are only 3 different keys; choose at most 3",
+        ),
         (lambda: MQAR(vocabulary=20, pairs=2), "only 6,480 different lists of 2 pairs, too few for 13,000"),
         (lambda: SelectiveCopy(seq_len=31), "choose 32 or more"),
         (lambda: SelectiveCopy(seq_len=5, symbols=2), "only 588 different inputs"),
@@ -382,7 +385,7 @@ def test_motifs_whose_order_is_asked_never_overlap():
         (lambda: Motif(motifs=9), "choose 9 or more"),
         (lambda: Motif(motifs=1), "choose 2 or more"),
         (lambda: Motif(noise=0), "task.noise=0"),
-        (lambda: Motif(noise=1e-50, seq_len=24), "task.noise=1e-50: equal examples"),
+        (lambda: Motif(noise=1e-50, seq_len=24), "task.noise=1e-50: training and test would share examples"),
         (lambda: Position(noise=1e-7), "task.noise=1e-07"),
         (lambda: Position(seq_len=15), "choose 16 or more"),
     ],
@@ -424,7 +427,7 @@ class OneInput(Parity):
 
 
 def test_a_task_that_yields_nothing_new_is_refused_and_not_drawn_for_ever():
-    with pytest.raises(ConfigError, match=r"seq_len=64: OneInput yields no more different inputs, and 1,999 examples"):
+    with pytest.raises(ConfigError, match=r"seq_len=64: OneInput yields no more different inputs, but 1,999 examples"):
         OneInput().splits(NOWHERE)
 
 

@@ -432,8 +432,8 @@ def test_texts_of_the_users_own_test_that_are_learned_from_are_told(tmp_path, ca
     assert [len(split) for split in task.splits(tmp_path)] == [20, 5, 5]
     assert task.facts()["also_in_test"] == 1
     assert task.facts()["also_in_training"] == {"validation": 4, "test": 3}
-    told = "texts that also stand in training: 4 of validation, 3 of test; they count as if they were new"
-    assert capfd.readouterr().err == f"gradreach: note: {told}: take them out of one file\n"
+    told = "texts that are also in training: 4 of validation, 3 of test; they count as if they were new"
+    assert capfd.readouterr().err == f"gradreach: note: {told}: remove them from one file\n"
     alone = TextFile(file="a.csv", validation_share=0.2)
     alone.prepare(tmp_path)
     assert alone.facts()["also_in_training"] == {"validation": 0, "test": 0}

@@ -51,7 +51,7 @@ def test_a_column_may_be_named_by_its_number_with_a_header_too(tmp_path):
         ({"delimiter": ";"}, "task.text_column=text: a.csv has no such column; choose from label,text"),
         (
             {"format": "lines", "header": False},
-            "task.header=false: has no effect in format lines; leave out task.header",
+            "task.header=false: has no effect in format lines; remove task.header",
         ),
         ({"format": "jsonl", "delimiter": ";"}, "task.delimiter=;: has no effect in format jsonl"),
         ({"format": "lines", "text_column": "x"}, "task.text_column=x: has no effect in format lines: the class is"),

@@ -86,8 +86,8 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
     ("name", "content", "settings", "says"),
     [
         ("a.csv", b"", {}, "a.csv: the file is empty"),
-        ("a.csv", b"label,text\n", {}, "a.csv: there is no text"),
-        ("a.jsonl", b"", {}, "a.jsonl: there is no text"),
+        ("a.csv", b"label,text\n", {}, "a.csv: this file has no texts"),
+        ("a.jsonl", b"", {}, "a.jsonl: this file has no texts"),
         (
             "a.csv",
             b"class,text\n1,x\n",
@@ -108,12 +108,12 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
         ),
         ("a.csv", b"label,text\n1,a,b\n", {}, "a.csv: line 2 has 3 fields, the header has 2"),
         ("a.csv", b"label,text\n1,x\n,y\n", {}, "a.csv: line 3: column 'label' is empty"),
-        ("a.csv", b"label,text\n1,x\n0.5,y\n", {}, "a.csv: line 3: column 'label' holds a decimal number (0.5)"),
+        ("a.csv", b"label,text\n1,x\n0.5,y\n", {}, "a.csv: line 3: column 'label' has a decimal number (0.5)"),
         (
             "a.jsonl",
             b'{"label": 1.0, "text": "x"}\n',
             {},
-            "a.jsonl: line 1: column 'label' holds a decimal number (1.0)",
+            "a.jsonl: line 1: column 'label' has a decimal number (1.0)",
         ),
         ("a.csv", b"label,text\n" + b"1,x\n" * 20, {}, "a.csv: all 20 texts are of class '1'"),
         ("a.csv", b"label,text\n1,x\n1,\xe9t\xe9\n", {}, "a.csv: line 3 is not utf-8 (byte 0xe9); set task.encoding"),
@@ -125,7 +125,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
         ("a.jsonl", b'{"label": null, "text": "x"}\n', {}, "a.jsonl: line 1: 'label' is not a class but null"),
         ("a.jsonl", b'{"label": 1}\n', {}, "task.text_column=text: a.jsonl, line 1 has no such key; choose from label"),
         ("a.jsonl", b"[1]\n", {}, "a.jsonl: line 1 is not a JSON object"),
-        ("a.dat", b"label,text\n", {}, "task.format=auto: a.dat does not tell its format"),
+        ("a.dat", b"label,text\n", {}, "task.format=auto: a.dat does not show its format"),
         ("a.csv.gz", b"no gzip", {}, "a.csv.gz: cannot be read"),
         ("a.csv.xz", b"no xz", {}, "a.csv.xz: cannot be read"),
         ("a.csv", b"label,text\n1,x\n0,y\n", {}, "a.csv: no texts are left for the validation split"),
@@ -134,7 +134,7 @@ def test_a_file_of_nothing_but_empty_texts_works(tmp_path):
             "a.csv",
             b"label,text\n" + b"".join(b"%d,x\n" % i for i in range(1001)),
             {},
-            "a.csv: column 'label' holds 1,001 different values",
+            "a.csv: column 'label' has 1,001 different values",
         ),
     ],
 )
@@ -156,7 +156,7 @@ def test_a_label_that_training_lacks_is_named_with_its_line(tmp_path):
 def test_a_test_that_holds_all_of_validation_is_named_as_the_reason(tmp_path):
     (tmp_path / "a.csv").write_text(csv_of(ROWS))
     with pytest.raises(
-        ConfigError, match=r"left for the validation split \(the test holds 4 that it had\); use a larger file"
+        ConfigError, match=r"left for the validation split \(4 of them also stand in the test\); use a larger file"
     ):
         TextFile(file="a.csv", test_file="a.csv").prepare(tmp_path)
 
@@ -167,7 +167,7 @@ def test_files_that_are_not_there_are_named_by_their_setting(tmp_path):
         TextFile(file="absent.csv").prepare(tmp_path)
     with pytest.raises(ConfigError, match=r"task\.test_file=absent\.csv"):
         TextFile(file="train.csv", test_file="absent.csv").prepare(tmp_path)
-    with pytest.raises(ConfigError, match=r"task\.file: say which file"):
+    with pytest.raises(ConfigError, match=r"task\.file: name a file"):
         TextFile(file="???").prepare(tmp_path)
     with pytest.raises(ConfigError, match="is a folder"):
         TextFile(file=str(tmp_path)).prepare(tmp_path)
@@ -206,23 +206,23 @@ def test_capitals_in_the_name_of_a_file_change_nothing(tmp_path, name):
 @pytest.mark.parametrize(
     ("content", "settings", "says"),
     [
-        ('label,text\n0,x\n"0,5",y\n', {}, "a.csv: line 3: column 'label' holds a decimal number (0,5), not a class"),
-        ("label,text\n1_0.5,x\n", {}, "a.csv: line 2: column 'label' holds a decimal number (1_0.5), not a class"),
+        ('label,text\n0,x\n"0,5",y\n', {}, "a.csv: line 3: column 'label' has a decimal number (0,5), not a class"),
+        ("label,text\n1_0.5,x\n", {}, "a.csv: line 2: column 'label' has a decimal number (1_0.5), not a class"),
         (
             "0.5 x\n",
             {"format": "lines"},
-            "a.csv: line 1: the first word holds a decimal number (0.5), not a class; write whole numbers or names, or "
+            "a.csv: line 1: the first word has a decimal number (0.5), not a class; write whole numbers or names, or "
             "set task.format",
         ),
         (
             "".join(f"{i} x\n" for i in range(1001)),
             {"format": "lines"},
-            "a.csv: the first word holds 1,001 different values; more than 1000 are not classes; set task.format",
+            "a.csv: the first word has 1,001 different values; at most 1000 classes are allowed; set task.format",
         ),
         ("label,text,label\n1,x,2\n", {}, "task.label_column=label: a.csv has 2 columns of this name; rename one"),
         ("text,text,label\n1,x,2\n", {}, "task.text_column=text: a.csv has 2 columns of this name; rename one"),
-        ("label;text\n1;x\n", {}, "choose from label;text; set \"task.delimiter=';'\" if that stands between"),
-        ("label\ttext\n1\tx\n", {}, "; set task.delimiter=tab if that stands between its columns"),
+        ("label;text\n1;x\n", {}, "choose from label;text; set \"task.delimiter=';'\" if that separates"),
+        ("label\ttext\n1\tx\n", {}, "; set task.delimiter=tab if that separates its columns"),
         ("1,x\n0,y\n", {}, "choose from 1, x; set task.header=false if its first line is not a header"),
         (
             "\0l\0a\0b\0e\0l",
@@ -244,7 +244,9 @@ def test_what_else_is_wrong_with_a_file_is_said_in_one_line(tmp_path, content, s
 @pytest.mark.parametrize("file", ["~nosuchuser/x.csv", "x" * 300 + ".csv", "a\0b.csv", "a.csv/b.csv"])
 def test_a_path_that_cannot_be_is_refused_in_one_line(tmp_path, file):
     (tmp_path / "a.csv").write_text("label,text\n")
-    with pytest.raises(ConfigError, match=r"^task\.file=.*; give an absolute path, or one below data_dir$") as refused:
+    with pytest.raises(
+        ConfigError, match=r"^task\.file=.*; give an absolute path, or one relative to data_dir$"
+    ) as refused:
         TextFile(file=file).prepare(tmp_path)
     assert "\n" not in str(refused.value)
 

@@ -116,13 +116,13 @@ def test_reading_them_prints_nothing_and_leaves_certificates_checked(folder, cap
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("good 1 2 3\nbad 1 2\n", "v.txt: line 2 holds 2 numbers, those before 3"),
-        ("good 1 2 3\nfilm\n", "v.txt: line 2 holds 0 numbers"),
-        ("good 1 2\n", "v.txt: line 1 holds 2 numbers; a line of vectors is a word and 3 numbers or more"),
-        ("good 1 2 three\n", "v.txt: line 1: the vector of 'good' holds something that is not a finite number"),
-        ("good 1 2 nan\n", "v.txt: line 1: the vector of 'good' holds something that is not a finite number"),
-        ("le 1 2 3\nla 1 2 3\n", "task.vectors=v.txt: holds none of the"),
-        ("", "task.vectors=v.txt: holds none of the"),
+        ("good 1 2 3\nbad 1 2\n", "v.txt: line 2 has 2 numbers, those before 3"),
+        ("good 1 2 3\nfilm\n", "v.txt: line 2 has 0 numbers"),
+        ("good 1 2\n", "v.txt: line 1 has 2 numbers; each line must be a word and 3 or more numbers"),
+        ("good 1 2 three\n", "v.txt: line 1: the vector of 'good' has a value that is not a finite number"),
+        ("good 1 2 nan\n", "v.txt: line 1: the vector of 'good' has a value that is not a finite number"),
+        ("le 1 2 3\nla 1 2 3\n", "task.vectors=v.txt: has vectors for none of the"),
+        ("", "task.vectors=v.txt: has vectors for none of the"),
     ],
 )
 def test_vectors_that_cannot_be_used_are_refused_in_one_line(folder, content, says):

@@ -129,7 +129,9 @@ def test_a_server_that_knows_no_views_is_told_in_one_line(results, reached, monk
     monkeypatch.setattr(*fails, fail)
     with pytest.raises(ConfigError) as refused:
         publish("quickstart", results, "gradreach", entity, "http://there", dry_run=False)
-    expected = "http://there: does not take the dashboard (Cannot query field 'allViews'); --dry-run writes it as JSON"
+    expected = (
+        "http://there: rejects the dashboard (Cannot query field 'allViews'); use --dry-run, which writes it as JSON"
+    )
     assert str(refused.value) == expected
     assert reached == [("http://there", "gradreach dashboard")]
 
@@ -192,10 +194,10 @@ def test_a_second_call_renews_what_the_first_created(results, monkeypatch):
 
 
 def test_an_experiment_without_runs_or_tables_is_refused(tmp_path, results):
-    with pytest.raises(ConfigError, match=r"no runs yet; python run\.py -m experiment=other"):
+    with pytest.raises(ConfigError, match=r"no runs yet; make some with python run\.py -m experiment=other"):
         Dashboard.of("other", tmp_path, "", "p")
     (results / "quickstart" / "README.md").unlink()
-    with pytest.raises(ConfigError, match="no tables yet; gradreach tables quickstart"):
+    with pytest.raises(ConfigError, match="no tables yet; build them with gradreach tables quickstart"):
         Dashboard.of("quickstart", results, "", "p")
 
 

@@ -123,9 +123,9 @@ def test_what_is_not_heeded_is_said_once(do, monkeypatch, tmp_path, capsys):
     assert not (tmp_path / "elsewhere").exists()
     do("seed=1")
     assert capsys.readouterr().err.splitlines() == [
-        "gradreach: note: WANDB_DIR is ignored: W&B's files stand beside the records, in <results_dir>/wandb",
-        "gradreach: note: WANDB_RUN_ID is ignored: a run's id is its identity",
-        "gradreach: note: WANDB_MODE=online is ignored: tracking=offline; tracking=online sends",
+        "gradreach: note: WANDB_DIR is ignored: W&B's files are stored beside the records, in <results_dir>/wandb",
+        "gradreach: note: WANDB_RUN_ID is ignored: a run's W&B id is its run id",
+        "gradreach: note: WANDB_MODE=online is ignored, since tracking=offline; set tracking=online",
     ]
 
 

@@ -233,7 +233,7 @@ def test_an_error_of_w_and_b_loses_nothing(do, monkeypatch, capsys, method):
     monkeypatch.setattr(wandb.Run, method, fail)
     broken, run, results = do("model=rnn")
     told = capsys.readouterr().err
-    assert "gradreach: tracking stops here; the run continues and is recorded: [Errno 28] No space left" in told
+    assert "gradreach: tracking stops; the run continues and is recorded: [Errno 28] No space left" in told
     assert told.count("\n") == 1
     monkeypatch.undo()
     time.sleep(1.1)  # W&B names folders by the second
@@ -255,7 +255,7 @@ def test_w_and_bs_own_process_may_be_killed_and_the_next_run_is_tracked_again(do
     record, _, _ = do("model=rnn", tell=kill_core)
     assert killed == [True]
     assert record["status"] == "finished"
-    assert "tracking stops here" in capsys.readouterr().err
+    assert "tracking stops; the run continues" in capsys.readouterr().err
     again, run, results = do("model=rnn", "seed=1")
     assert again["status"] == "finished"
     assert inspect(*logs(results, run.run_id))["exit"] == 0

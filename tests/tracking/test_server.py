@@ -231,9 +231,9 @@ def test_a_server_that_dies_in_mid_run_costs_nothing_and_gets_the_rest_later(do,
         )
         assert record["status"] == "finished"
         told = capsys.readouterr().err
-        assert "the server has not received everything; 'gradreach sync' sends the rest" in told
+        assert "the server has not received everything; send the rest with 'gradreach sync'" in told
         assert told.count("\n") == 1
-        assert record["untracked"] == "the server has not received everything; 'gradreach sync' sends the rest"
+        assert record["untracked"] == "the server has not received everything; send the rest with 'gradreach sync'"
         (log,) = logs(results, run.run_id)
         assert not marker(log).exists()
         assert len(RecordStore(results / "runs").read_profile(run.run_id)["lag"]) > 0
@@ -353,11 +353,11 @@ def test_a_server_that_is_not_well_is_no_refused_key(answering, capsys, code, te
 @pytest.mark.parametrize("code", [401, 403])
 def test_a_refused_key_is_one_though_other_servers_are_not_well(answering, code):
     settings = TrackingSettings(mode="online", project="p", entity=None, base_url=answering(code))
-    with pytest.raises(ConfigError, match=r"W&B rejects the key \("):
+    with pytest.raises(ConfigError, match=r"W&B rejects the API key \("):
         mode_now(settings)
 
 
-@pytest.mark.parametrize(("code", "reason"), [(503, "does not answer (503"), (401, "W&B rejects the key")])
+@pytest.mark.parametrize(("code", "reason"), [(503, "does not answer (503"), (401, "W&B rejects the API key")])
 def test_a_server_that_fails_when_workers_have_started_is_no_loss(do, answering, capsys, code, reason):
     record, run, results = do("model=rnn", "tracking=online", f"tracking.base_url={answering(code)}")
     assert record["status"] == "finished"
@@ -388,14 +388,14 @@ def test_a_server_that_does_not_take_a_run_up_is_no_loss(do, monkeypatch, capsys
 def test_a_wrong_key_is_refused_in_one_line_before_anything_starts(run_py, tmp_path, refusing, mode):
     done = run_py(*mode, "model=rnn", "tracking=online", f"tracking.base_url={refusing}", *SMALL)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("gradreach: tracking=online: W&B rejects the key (")
-    assert "permission denied); 'wandb login' or WANDB_API_KEY sets it; tracking=offline needs none" in done.stderr
+    assert done.stderr.startswith("gradreach: tracking=online: W&B rejects the API key (")
+    assert "permission denied); run 'wandb login' or set WANDB_API_KEY; tracking=offline needs no key" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.glob("results/runs/*/record.json"))
     key_is_nowhere(tmp_path, done.stderr)
 
 
-@pytest.mark.parametrize(("key", "reason"), [("", "there is no key for http"), ("short", "has 5")])
+@pytest.mark.parametrize(("key", "reason"), [("", "there is no API key for http"), ("short", "has 5")])
 def test_a_missing_or_malformed_key_is_refused_and_nobody_is_asked(refusing, monkeypatch, key, reason):
     monkeypatch.setenv("WANDB_API_KEY", key)
     monkeypatch.setenv("NETRC", os.devnull)
@@ -487,7 +487,7 @@ def test_runs_are_rebuilt_from_their_records_and_none_is_doubled(do, by_place, m
     assert by_place.lines() == before + lines
     assert sync(results, [untracked.run_id], 2, by_place.url, OURS)
     assert "the server has every recorded run" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match=r"^nobody: no runs of it in .*, and no run of that id"):
+    with pytest.raises(ConfigError, match=r"^nobody: .*has no runs of this experiment and no run with this id"):
         sync(results, ["nobody"], 2, by_place.url, OURS)
 
 

@@ -235,7 +235,7 @@ def test_a_length_at_which_the_loss_is_no_number_has_no_score_and_counts_as_dive
     assert done["test/accuracy/20"] > 0
     assert math.isnan(done["test/loss/30"])
     assert math.isnan(done["test/accuracy/30"])
-    assert run.warnings == ["the test loss at 30 steps is nan: that length counts as diverged"]
+    assert run.warnings == ["the test loss at 30 steps is nan; this length counts as diverged"]
     rows = by_test_length(pd.DataFrame([{"status": "finished", "task.test_lengths": "[20, 30]", **done}]))
     assert rows["status"].tolist() == ["finished", "diverged"]
 

@@ -109,7 +109,7 @@ def test_padded_sequences_come_as_three_tensors():
     module.model.register_forward_pre_hook(lambda _, inputs: given.append(inputs[1]))
     fit(module, train=loader, max_epochs=1, limit_val_batches=0)
     assert torch.equal(torch.cat(given), lengths)
-    with pytest.raises(TypeError, match=r"a batch of type dict: give Batch, \(x, target\)"):
+    with pytest.raises(TypeError, match=r"a batch of type dict: must be Batch, \(x, target\)"):
         module.training_step({"x": TRAIN.x}, 0)
 
 
@@ -165,7 +165,9 @@ def test_a_schedule_ends_with_the_last_step_that_the_trainer_expects(accumulate)
 
 
 def test_a_schedule_without_an_end_is_refused():
-    with pytest.raises(ValueError, match="schedule=cosine: needs an end; give the Trainer max_epochs or max_steps"):
+    with pytest.raises(
+        ValueError, match="schedule=cosine: needs the length of training; give the Trainer max_epochs or max_steps"
+    ):
         fit(make_module(COSINE), max_epochs=-1)
 
 

@@ -269,17 +269,17 @@ def test_what_is_not_used_is_no_part_of_the_identity(configured):
     [
         (
             "optimizer.warmup=1.0",
-            "optimizer.warmup=1.0: must be a number of steps such as 2000, 0 for none, or a share",
+            "optimizer.warmup=1.0: must be a number of steps such as 2000, 0 for none, or a fraction",
         ),
         ("optimizer.warmup=-1", "optimizer.warmup=-1: must be a number of steps"),
         ("optimizer.warmup=true", "optimizer.warmup=true: must be a number of steps"),
         (
             "optimizer.schedule=plateau optimizer.warmup=5",
-            "a plateau is waited for from the first epoch on; set warmup=0",
+            "schedule=plateau has no warm-up; set warmup=0",
         ),
         (
             "optimizer.min_lr=0.001",
-            "optimizer.min_lr=0.001, optimizer.schedule=constant: a constant rate never gets there",
+            "optimizer.min_lr=0.001, optimizer.schedule=constant: a constant rate never reaches it",
         ),
         ("optimizer.schedule=cosine optimizer.min_lr=0.01", "optimizer.min_lr=0.01, optimizer.lr=0.01: must be below"),
         (
@@ -292,9 +292,9 @@ def test_what_is_not_used_is_no_part_of_the_identity(configured):
         ),
         ("optimizer.schedule=plateau optimizer.factor=1", "optimizer.factor=1: must be less than 1"),
         ("optimizer.schedule=plateau optimizer.patience=0", "optimizer.patience=0: must be greater than 0"),
-        ("optimizer.decay=weights", "optimizer.decay=weights, optimizer.weight_decay=0.0: nothing decays; choose a"),
+        ("optimizer.decay=weights", "optimizer.decay=weights, optimizer.weight_decay=0.0: has no effect; choose a"),
         ("optimizer.decay=none", "optimizer.decay=none: must be 'all' or 'weights'"),
-        ("trainer.epochs=null", "trainer.epochs=null, trainer.max_steps=null: training would never end; give one of"),
+        ("trainer.epochs=null", "trainer.epochs=null, trainer.max_steps=null: training would never end; set one of"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(configured, line, message):
@@ -322,6 +322,6 @@ def test_what_is_measured_by_epochs_is_bounded_where_steps_are_the_budget(config
     line += ["trainer.epochs=null", "trainer.max_steps=7", "diagnostics.examples=8"]
     check(*configured(*line, "diagnostics.profile=3"))
     with pytest.raises(
-        ConfigError, match=r"diagnostics\.profile=4: means the same as ends, all there is; choose ends or at"
+        ConfigError, match=r"diagnostics\.profile=4: means the same as ends, which is all there is; choose ends or at"
     ):
         check(*configured(*line, "diagnostics.profile=4"))

@@ -286,7 +286,7 @@ def test_equal_settings_have_one_identity(configured):
         ("trainer.limit_val_batches=0", "trainer.limit_val_batches=0: must be null (all)"),
         ("trainer.limit_test_batches=true", "trainer.limit_test_batches=true: must be null (all)"),
         ("trainer.fast_dev_run=3", "trainer.fast_dev_run=3: must be a valid boolean"),
-        (STOPPING + "0.9", "trainer.stop_when=0.9: must be null, or one bound on a figure of training or validation"),
+        (STOPPING + "0.9", "trainer.stop_when=0.9: must be null, or one bound on a training or validation metric"),
         (STOPPING + "{train/accuracy: 99}", "must be null, or one bound"),
         (STOPPING + "{test/accuracy: 0.9}", "must be null, or one bound"),
         (STOPPING + "{steps: 0}", "must be null, or one bound"),
@@ -332,7 +332,7 @@ def test_to_wait_for_a_figure_that_the_task_does_not_have_is_refused(configured,
 
 
 def test_a_precision_that_a_device_does_not_have_is_refused():
-    with pytest.raises(ConfigError, match="16-mixed: not on device=cpu; choose bf16-mixed"):
+    with pytest.raises(ConfigError, match="16-mixed: not supported on device=cpu; choose bf16-mixed"):
         check_device("cpu", "16-mixed")
 
 

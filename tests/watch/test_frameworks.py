@@ -33,7 +33,7 @@ def test_two_processes_train_as_they_would_without(tmp_path, loss):
         assert found["with"][1] == "start,epoch 1,epoch 2"
     else:
         assert found["with"][1] == ""  # no process measures alone what all compute
-        assert "asks the other processes (allgather_), and one process measures alone; pass loss=" in ran.stderr
+        assert "talks to other processes (allgather_), but one process measures alone; pass loss=" in ran.stderr
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

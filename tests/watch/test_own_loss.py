@@ -105,7 +105,7 @@ class Holds(Module):
 
 @pytest.mark.parametrize("kind", [Starts, Casts, Holds])
 def test_code_that_names_float32_is_measured(kind, probe):
-    with pytest.warns(UserWarning, match="^gradreach: what the model gives is computed in float32") as said:
+    with pytest.warns(UserWarning, match="^gradreach: the model's output is computed in float32") as said:
         found = medians(kind(), probe)
     np.testing.assert_allclose(found, medians(Module(), probe), atol=1e-5)
     assert len(said) == 1

@@ -106,10 +106,10 @@ def test_channels_may_come_first():
 @pytest.mark.parametrize(
     ("model", "probe", "why"),
     [
-        (Model(gru()), (X.transpose(0, 1), TARGET), r"it holds \(11, 4, 3\), \(4,\); .* say layout='LNC'"),
+        (Model(gru()), (X.transpose(0, 1), TARGET), r"it has \(11, 4, 3\), \(4,\); .* pass layout='LNC'"),
         (Model(convolution()), (X.transpose(1, 2), TARGET), "layer, an nn.Conv1d, takes it as it is, .* layout='NCL'"),
-        (Model(gru()), (X[:0], TARGET[:0]), "it holds no example; 16 do"),
-        (Model(gru()), None, r"it holds no tensor \(NoneType\); pass a batch"),
+        (Model(gru()), (X[:0], TARGET[:0]), "it has no examples; 16 are enough"),
+        (Model(gru()), None, r"it has no tensor \(NoneType\); pass a batch"),
     ],
 )
 def test_a_probe_that_would_be_misread_is_refused(model, probe, why):

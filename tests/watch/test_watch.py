@@ -226,7 +226,7 @@ def test_a_gradient_that_hardly_reaches_back_is_told_of_once(probe):
 @pytest.mark.parametrize(
     ("module", "probe", "why"),
     [
-        (Module(), torch.randn(4), "probe: it holds (4,); pass a batch with sequences"),
+        (Module(), torch.randn(4), "probe: it has (4,); pass a batch with sequences"),
         (
             Module(),
             {"input_ids": torch.ones(2, 5).long(), "attention_mask": torch.tensor([[0, 1, 1, 1, 1]] * 2)},
@@ -275,9 +275,9 @@ def scripted():
         (
             NoLoss(),
             None,
-            "training_step gives no loss of the probe; pass a probe as",
+            "training_step gives no loss for the probe; pass a probe as",
         ),
-        (Module(), coupled, r"the loss has shape \(\); it must give one value an example, \(6,\)"),
+        (Module(), coupled, r"the loss has shape \(\); it must give one value per example, \(6,\)"),
         (meta(), None, "has no weights yet"),
         (scripted(), own_loss, "TorchScript"),
     ],
@@ -292,7 +292,7 @@ def test_what_cannot_be_measured_is_one_line_and_training_goes_on(probe, module,
 
 def test_a_bad_probe_does_not_end_a_training():
     callback = GradientReach(torch.randn(4))
-    with pytest.warns(UserWarning, match="^gradreach: not measured: probe: it holds"):
+    with pytest.warns(UserWarning, match="^gradreach: not measured: probe: it has"):
         train([callback])
     assert callback.profile.empty
 

@@ -1,4 +1,4 @@
-"""What columns of the run table are called, in which unit, with how many digits, and which end of them is good."""
+"""Names, units, digits and the better direction of the run table's columns."""
 
 import math
 import re
@@ -15,15 +15,15 @@ Best = Literal["max", "min"]
 
 @dataclass(frozen=True)
 class Column:
-    """How people read a column of the run table.
+    """How a column of the run table is shown to people.
 
-    - ``words``: what it is called.
-    - ``unit``: of what is shown; columns in ``%`` and ``points`` hold fractions and are shown times 100.
-    - ``digits``: behind the point.
-    - ``best``: which end is good; None where neither is.
-    - ``needs``: another column and the least it must be for the number to mean anything.
-    - ``bounds``: what the shown numbers cannot leave; None: as the unit says.
-    - ``compute``: makes the column from the run table; None for one that the run table has.
+    - ``words``: its name for people.
+    - ``unit``: of the shown values; columns in ``%`` and ``points`` hold fractions and are shown times 100.
+    - ``digits``: after the decimal point.
+    - ``best``: which end is better; None if neither is.
+    - ``needs``: another column and the minimum it must have for the number to be meaningful.
+    - ``bounds``: bounds of the shown values; None: those of the unit.
+    - ``compute``: computes the column from the run table; None if the run table has it.
     """
 
     words: str
@@ -36,7 +36,7 @@ class Column:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """What the shown numbers cannot leave."""
+        """Bounds of the shown values."""
         if self.bounds is not None:
             return self.bounds
         if self.unit in ("%", "points"):
@@ -45,14 +45,14 @@ class Column:
 
     @property
     def worst(self) -> float:
-        """What a run that diverged counts as; NaN where neither end is bad."""
+        """The value that a diverged run counts as; NaN if neither end is bad."""
         if self.best is None:
             return math.nan
         return self.limits[0] if self.best == "max" else self.limits[1]
 
     @property
     def scale(self) -> float:
-        """By what values are multiplied where people read them."""
+        """The factor by which values are multiplied when they are shown."""
         return 100.0 if self.unit in ("%", "points") else 1.0
 
     @property
@@ -71,11 +71,11 @@ def column(
     """Declare a column of a study's own, for ``derive``.
 
     Args:
-        compute: returns the column, given the run table; columns derived before it are there.
-        words: what people call it; by default its name.
-        unit: ``%`` or ``points`` for fractions, which are then shown times 100; else any, or none.
-        digits: behind the point; by default one for fractions, else three.
-        best: which end is good.
+        compute: returns the column, given the run table with the columns derived before it.
+        words: its name for people; by default the column's name.
+        unit: ``%`` or ``points`` for fractions, which are then shown times 100; otherwise any, or none.
+        digits: after the decimal point; by default one for fractions, otherwise three.
+        best: which end is better.
 
     >>> gap = column(lambda runs: runs["train/accuracy"] - runs["test/accuracy"], "training − test accuracy", "points")
     >>> gap.label, gap.scale, gap.digits
@@ -138,7 +138,7 @@ EXPONENTIAL = 0.9
 
 
 def column_of(name: str, derived: Mapping[str, Column]) -> Column:
-    """Return how a column is read: as declared by the study, as known here, or else by its name.
+    """Return how a column is shown: as declared by the study, as known here, or by its name.
 
     >>> column_of("test/accuracy", {}).label
     'test accuracy (%)'

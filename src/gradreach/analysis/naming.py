@@ -1,4 +1,4 @@
-"""What architectures, columns and cells of an experiment are called, and how keys are written."""
+"""Names of an experiment's architectures, columns and cells, and how keys are written."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +39,7 @@ def _part(value: object, form: str) -> str:
 
 
 def plain(value: Any) -> str:
-    """Return a key as text; what is missing is a dash, and a whole number has no point, whatever pandas made of it."""
+    """Return a key as text: a dash if it is missing, whole numbers without a decimal point even as floats."""
     if pd.isna(value):
         return "–"
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""The order in which people expect rows: numbers by their size, names by the alphabet, numbers within names too."""
+"""The order in which people expect rows: numbers by size, names alphabetically, also numbers within names."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
 def in_order(runs: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
-    """Return runs sorted by some columns; what has none comes first, ties stay as they are.
+    """Return runs sorted by some columns; missing values come first, ties keep their order.
 
     >>> runs = pd.DataFrame({"architecture": ["rnn width 1024", "rnn width 256", "gru"]})
     >>> in_order(runs, ["architecture"])["architecture"].tolist()
@@ -29,7 +29,7 @@ def _rank(values: pd.Series) -> pd.Series:
 
 
 def natural(value: Any) -> list[tuple[int, Any]]:
-    """Return what values of any kind are sorted by: numbers by their size, also those that stand in words.
+    """Return a sort key for values of any kind: numbers by size, also within words.
 
     >>> sorted(["auto", "10", "1e-05", "0.001", "cnn k=15", "cnn k=3"], key=natural)
     ['1e-05', '0.001', '10', 'auto', 'cnn k=3', 'cnn k=15']

@@ -1,4 +1,4 @@
-"""What tables, figures and rules are given."""
+"""The input of tables, figures and rules."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -18,16 +18,16 @@ from gradreach.run_table.profiles import curves_of
 from gradreach.run_table.times import COLUMNS
 
 Where = Mapping[str, Any]
-"""Which runs are meant: a value, or a list of values, for columns of the run table; None means that there is none.
+"""Selects runs: a value, or a list of values, for columns of the run table; None means no value.
 
 ``test_length`` is one of these columns where runs have ``task.test_lengths``: see ``by_test_length``.
 """
 
 PENDING = (MISSING, "running", "interrupted")
-"""Runs that have not been tried to the end."""
+"""Statuses of runs that have not ended."""
 
 LONG = ("profiles", "history", "decoding", "examples")
-"""Tables beside that of the runs."""
+"""Tables beside the run table."""
 
 
 def _nothing() -> pd.DataFrame:
@@ -40,17 +40,17 @@ def _no_times() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Results:
-    """The runs of an experiment, and what was measured in them; docs/results.md tells every column.
+    """The runs of an experiment and their measurements; docs/results.md explains every column.
 
-    - ``runs``: one row a planned run, those not done included; ``architecture`` names what differs between models.
+    - ``runs``: one row per planned run, finished or not; ``architecture`` names what differs between models.
     - ``read_profiles``, ``read_history``, ``read_decoding``, ``read_examples``: called when these tables are first
       asked for, which is never where no table, figure or rule needs them. What was asked for is committed beside the
       results.
     - ``read_curves``: returns ``curves``; without it they are taken from the profiles.
-    - ``derived``: how columns are read that a study has added.
-    - ``times``: what ``gradreach time`` has taken, a row a network and round; no rows where it was not called.
+    - ``derived``: how to show columns that a study has added.
+    - ``times``: measured by ``gradreach time``, one row per network and round; empty if it was not run.
     - ``name``: of the experiment.
-    - ``level``: α, what the interval of a part of a claim may miss.
+    - ``level``: α, the error level of a part's interval.
 
     Made-up results, for a test:
 
@@ -71,7 +71,7 @@ class Results:
     name: str = ""
 
     def where(self, meant: Where | pd.Series) -> "Results":
-        """Return the results of some of the runs; the long tables are read once for all, and count as asked for here.
+        """Return the results of some of the runs; they share the long tables, which are read once.
 
         Args:
             meant: a value, or a list of values, for columns of the run table; or a mask, which may be of more runs.
@@ -81,7 +81,7 @@ class Results:
         return self.reordered(selected(self.along(meant).runs, meant))
 
     def along(self, keys: Iterable[str]) -> "Results":
-        """Return the results with a row for each run and test length, where ``test_length`` is among some keys."""
+        """Return the results with one row per run and test length if ``test_length`` is among the keys."""
         if TEST_LENGTH not in keys or TEST_LENGTH in self.runs:
             return self
         return self.reordered(by_test_length(self.runs))
@@ -96,7 +96,7 @@ class Results:
         return replace(self.reordered(self.runs), level=level)
 
     def column(self, name: str) -> Column:
-        """Return how a column is read: its words, unit and digits."""
+        """Return how a column is shown: its name, unit and digits."""
         return column_of(name, self.derived)
 
     @cached_property
@@ -123,7 +123,7 @@ class Results:
 
     @cached_property
     def decoding(self) -> pd.DataFrame:
-        """What a linear map reads from states, one row for each run, stage, layer, part, position and what is read."""
+        """Linear decoding of states, one row per run, stage, layer, part, position and decoded quantity."""
         return self.read_decoding()
 
     @cached_property
@@ -133,17 +133,17 @@ class Results:
 
     @property
     def finished(self) -> pd.DataFrame:
-        """The rows of ``runs`` that came to an end."""
+        """The rows of ``runs`` that finished."""
         return self.runs[self.runs["status"] == "finished"]
 
     @property
     def to_do(self) -> int:
-        """How many runs have not ended; one that failed has told nothing, and is to be done again."""
+        """How many runs have not ended; a failed run says nothing and has to be repeated."""
         return int(self.runs["status"].isin((*PENDING, "failed")).sum())
 
     @property
     def ended(self) -> pd.DataFrame:
-        """The rows of ``runs`` that came to an end or diverged: a run that diverged counts as the worst there is."""
+        """The rows of ``runs`` that finished or diverged: a diverged run counts as the worst possible."""
         return self.runs[self.runs["status"].isin(SETTLED)]
 
     def asked(self, table: str) -> bool:
@@ -161,12 +161,12 @@ def has(runs: pd.DataFrame, column: str) -> pd.Series:
     """
     if column not in runs or (column.count("/") and runs[column].isna().all()):
         known = [str(name) for name in runs if ("/" in str(name)) == ("/" in column) and runs[name].notna().any()]
-        raise ConfigError(column, allowed="no run has it", choices=known)
+        raise ConfigError(column, allowed="no run has this column", choices=known)
     return runs[column]
 
 
 def selected(runs: pd.DataFrame, where: Where) -> pd.DataFrame:
-    """Return the runs that ``where`` means, of whatever status: a value, or a list of values, for columns.
+    """Return the runs selected by ``where``, of any status: a value, or a list of values, for columns.
 
     Raises:
         ConfigError: there is no such column; the message suggests one.

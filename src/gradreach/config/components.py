@@ -1,4 +1,4 @@
-"""What a configuration constructs: classes by their dotted names, arguments checked against their signatures."""
+"""Components of a configuration: classes by dotted name, arguments checked against their signatures."""
 
 import inspect
 import pkgutil
@@ -11,7 +11,7 @@ from gradreach.errors import ConfigError
 
 
 class Settings(BaseModel):
-    """A group of settings; unknown ones are refused."""
+    """A group of settings; unknown settings are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -28,7 +28,7 @@ class Target(BaseModel):
         return dict(self.model_extra or {})
 
     def make(self, **defaults: Any) -> Any:
-        """Make the object; what is not configured may have a default."""
+        """Construct the object; arguments that are not configured may have defaults."""
         return resolve(self.target)(**{**defaults, **self.arguments()})
 
 
@@ -58,9 +58,9 @@ def resolve(target: str, setting: str = "_target_") -> Any:
 
 @cache
 def loose_signature_of(constructor: Any) -> type[BaseModel]:
-    """Make a schema of the arguments of a class that is not ours: those are checked whose annotation can be.
+    """Make a schema of the arguments of a foreign class: arguments with a usable annotation are checked.
 
-    A default of None stands for a type of its own, as it does for most who write one.
+    A default of None allows None, whatever the annotation.
     """
     try:
         hints = get_type_hints(constructor.__init__)
@@ -79,7 +79,7 @@ def loose_signature_of(constructor: Any) -> type[BaseModel]:
 
 
 def _known(kind: Any) -> Any:
-    """Return an annotation that pydantic can check; Any for another."""
+    """Return an annotation if pydantic can check it, otherwise Any."""
     try:
         TypeAdapter(kind)
     except PydanticUserError:
@@ -92,7 +92,7 @@ def signature_of(constructor: type, setting: str = "_target_") -> type[BaseModel
     """Make a schema of a constructor's keyword-only arguments from their annotations and defaults.
 
     Raises:
-        ConfigError: it is not a class, or one of its arguments has no annotation that is known; ``setting`` named it.
+        ConfigError: it is not a class, or an argument lacks a usable annotation; ``setting`` named it.
     """
     if not inspect.isclass(constructor):
         raise ConfigError(setting, str(constructor), "must be a class")
@@ -107,6 +107,6 @@ def signature_of(constructor: type, setting: str = "_target_") -> type[BaseModel
         if parameter.kind is parameter.KEYWORD_ONLY:
             if argument not in hints:
                 hint = f"write it as {argument}: PositiveInt"
-                raise ConfigError(setting, name, f"its argument {argument} has no type to check against", hint)
+                raise ConfigError(setting, name, f"its argument {argument} has no type annotation", hint)
             fields[argument] = (hints[argument], ... if parameter.default is parameter.empty else parameter.default)
     return create_model(constructor.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)

@@ -1,4 +1,4 @@
-"""What Hydra composed -> a run and its environment; impossible settings are rejected here."""
+"""Hydra's composed configuration -> a run and its environment; impossible settings are rejected here."""
 
 import inspect
 import json
@@ -33,7 +33,7 @@ LOOPS = {"gradreach.models.RNN", "gradreach.models.GRU"}
 
 
 def plain(composed: DictConfig) -> dict[str, Any]:
-    """Return what Hydra composed as plain values, interpolations resolved, without Hydra's own part."""
+    """Return Hydra's composed configuration as plain values, interpolations resolved, without Hydra's own part."""
     own = composed
     if "hydra" in composed:
         own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
@@ -46,7 +46,7 @@ def parse(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     """Check a composed configuration (plain values, interpolations resolved).
 
     Raises:
-        ConfigError: naming the first setting that is unknown or cannot be.
+        ConfigError: naming the first unknown or invalid setting.
     """
     run, environment = _groups(composed)
     model = _with_checked_arguments("model", run.model)
@@ -74,7 +74,7 @@ def parts(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     """Check a composed configuration but for the arguments of its components, which takes their classes.
 
     Raises:
-        ConfigError: naming the first setting that is unknown or cannot be.
+        ConfigError: naming the first unknown or invalid setting.
     """
     run, environment = _groups(composed)
     known = {"model": _without_unused(run.model), "task": _without_unused(run.task)}
@@ -90,14 +90,14 @@ def _groups(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
     _part(Axes, composed)
     if "kernels" in (composed.get("trainer") or {}):
         given = composed["trainer"]["kernels"]
-        raise ConfigError("trainer.kernels", given, "follows from kernels", "set kernels=torch")
+        raise ConfigError("trainer.kernels", given, "is set by kernels", "set kernels=torch")
     run, environment = settled(_part(RunConfig, composed)), _part(RunEnvironment, composed)
     run.optimizer.check()
     run.trainer.check()
     if environment.published is not None and not environment.published.trains:
         name = environment.experiment
-        hint = f"gradreach reproduce {name} computes what can be computed"
-        raise ConfigError("published", name, "none of its cells is trained", hint)
+        hint = f"run gradreach reproduce {name}, which computes its cells"
+        raise ConfigError("published", name, "it has no cell that needs training", hint)
     trainer = run.trainer.model_copy(update={"kernels": _kernels(_part(Kernels, composed).kernels, run, environment)})
     return run.model_copy(update={"trainer": trainer}), environment
 
@@ -120,15 +120,17 @@ def _kernels(asked: str, run: RunConfig, environment: RunEnvironment) -> str:
     compiled = target in LOOPS if own else getattr(resolve(target, "model._target_"), "compiled", False)
     if asked == "torch" or not compiled:
         return "torch"
-    instead = "kernels=torch takes torch's own layers, kernels=auto chooses"
+    instead = "set kernels=torch for torch's own layers, or kernels=auto"
     if environment.device != "cpu" or run.trainer.precision != "32-true":
         if asked == "compiled":
             here = {"device": environment.device, "trainer.precision": run.trainer.precision}
-            raise ConfigError("kernels", asked, "only on device=cpu in trainer.precision=32-true", instead, others=here)
+            raise ConfigError(
+                "kernels", asked, "works only with device=cpu and trainer.precision=32-true", instead, others=here
+            )
         return "torch"
     if find_spec("numba") is None:
         if asked == "compiled":
-            raise ConfigError("kernels", asked, "needs numba", f"pip install numba; {instead}")
+            raise ConfigError("kernels", asked, "needs numba", f"pip install numba, or {instead}")
         advise("kernels=auto: numba is not installed, so recurrent layers use torch's slower loops (pip install numba)")
         return "torch"
     return "compiled"

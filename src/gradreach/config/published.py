@@ -1,4 +1,4 @@
-"""A published table, from ``conf/published/<name>.yaml``: its source, its cells, and what belongs to them."""
+"""A published table, from ``conf/published/<name>.yaml``: its source and its cells."""
 
 from decimal import Decimal, InvalidOperation
 from math import isfinite
@@ -18,23 +18,23 @@ from gradreach.config.components import Settings
 
 PER_CENT = "%"
 POINTS = 2.0
-"""How far from its middle an interval of accuracies may reach, at most, for "within" to be said of it."""
+"""The largest half-width of an interval of accuracies, in points, for the outcome "within"."""
 SHARE = 0.2
-"""The same of any other number: this share of its distance to chance, or to zero where it has none."""
+"""The same for other numbers: this share of the distance to chance, or to zero if there is no chance level."""
 
 
 def _printed(value: str | int | float) -> str:
     try:
         number = Decimal(str(value))
     except InvalidOperation:
-        raise ValueError("must be a number as printed") from None
+        raise ValueError("must be a number, as printed in the paper") from None
     if not number.is_finite():
         raise ValueError("must be a finite number")
     return str(value)
 
 
 def half_digit(printed: object) -> float:
-    """Return half a unit of the last digit of a printed number: by so much it may have been rounded.
+    """Return half a unit of a printed number's last digit: its largest rounding error.
 
     >>> half_digit("0.0204"), half_digit(92.3), half_digit("5.3e-5")
     (5e-05, 0.05, 5e-07)
@@ -69,22 +69,22 @@ class Computation(Settings):
 
 
 class Cell(Settings):
-    """One published number, and what is to stand beside it.
+    """One published number, and what it is compared with.
 
-    - ``dataset``, ``model``: for people.
+    - ``dataset``, ``model``: names for people.
     - ``metric``: the column of the run table that is compared, or what a computation calls it; ``test/accuracy/*`` is
       the mean over the test lengths of a run.
     - ``published``: the number, with the digits that it is printed with.
-    - ``spread``, ``ddof``: the standard deviation that they give, and whether it divides by n − 1 (1) or by n (0).
-    - ``n``: of how many runs of theirs the number is the mean; ``runs``: each of them, where they give them.
-    - ``chance``: what is had without learning; what a run that diverged or failed counts for.
+    - ``spread``, ``ddof``: the published standard deviation, and whether it divides by n − 1 (1) or by n (0).
+    - ``n``: how many of their runs the number averages; ``runs``: each of them, if published.
+    - ``chance``: the value without learning, which diverged and failed runs count as.
     - ``unit``: of the published number; ``%`` turns our accuracies into per cent.
-    - ``factor``: what ours is multiplied by, where theirs is a mean over more.
+    - ``factor``: multiplies our number, for example if theirs is a mean over more.
     - ``zero``: what is taken off ours before that: with 0.5 and a factor of 2, accuracies of two classes are scaled so
       that chance is 0 and all right is 1.
     - ``widest``: instead of what ``POINTS`` and ``SHARE`` allow: less, never more.
     - ``part``: of ``hydra.sweeper.parts`` or of ``compute``; by default that of the cell's own name.
-    - ``minutes``: what it costs on one core, reckoned.
+    - ``minutes``: its estimated cost on one core.
     - ``deviations``: from their protocol, beside those of the whole paper, each with its reason.
     - ``not_comparable``, ``not_run``: why no runs are planned: never, or not yet.
     """
@@ -125,23 +125,23 @@ class Cell(Settings):
 
     @property
     def allowed(self) -> float:
-        """How far from its middle an interval may reach for "within" to be said."""
+        """The largest half-width of an interval for the outcome "within"."""
         points = POINTS / 100 * self.scale
         most = points if self.is_accuracy else SHARE * abs(self.value - (self.chance or 0.0))
         return min(most, self.widest or most)
 
     @property
     def scale(self) -> float:
-        """What our numbers are multiplied by to stand beside the published one."""
+        """The factor that brings our numbers to the unit of the published one."""
         return self.factor * (100.0 if self.unit == PER_CENT else 1.0)
 
     def ours(self, measured: float) -> float:
-        """Return what we measured as it stands beside the published number."""
+        """Return our measurement in the unit of the published number."""
         return (measured - self.zero) * self.scale
 
     @property
     def planned(self) -> bool:
-        """Whether it is to be run or computed."""
+        """Whether it has to be run or computed."""
         return self.not_comparable is None and self.not_run is None
 
     @field_validator("runs")
@@ -151,21 +151,21 @@ class Cell(Settings):
             raise ValueError("must be finite")
         mean, printed = sum(runs) / len(runs) if runs else 0.0, info.data.get("published")
         if runs and printed is not None and abs(mean - float(printed)) > half_digit(printed) * (1 + 1e-9):
-            raise ValueError(f"must have the mean that is published, {printed}, and has {mean:g}")
+            raise ValueError(f"must have the published mean, {printed}, but has {mean:g}")
         if runs and info.data.get("n") not in (None, len(runs)):
-            raise ValueError(f"must be as many as n says, {info.data['n']}")
+            raise ValueError(f"must have n = {info.data['n']} entries")
         return runs
 
     @field_validator("not_run")
     @classmethod
     def _is_one_of_two(cls, why: str | None, info: ValidationInfo) -> str | None:
         if why is not None and info.data.get("not_comparable") is not None:
-            raise ValueError("must not stand beside not_comparable")
+            raise ValueError("must not be combined with not_comparable")
         return why
 
 
 class Paper(Settings):
-    """A paper with numbers that are redone: ``published`` in ``conf/published/<name>.yaml``.
+    """A paper whose numbers are reproduced: ``published`` in ``conf/published/<name>.yaml``.
 
     - ``where``: in which table, figure or file of theirs the numbers stand.
     - ``deviations``: from their protocol, of all cells, each with its reason.
@@ -189,5 +189,5 @@ class Paper(Settings):
 
     @property
     def trains(self) -> bool:
-        """Whether a cell is planned that takes training."""
+        """Whether a planned cell needs training."""
         return any(cell.planned and self.part_of(name) not in self.compute for name, cell in self.cells.items())

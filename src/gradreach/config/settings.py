@@ -26,15 +26,15 @@ from gradreach.errors import ConfigError
 from gradreach.schedule import MOST, Schedule, checked_schedule
 
 ROUND = 10_000
-"""Examples of a made-on-demand task: so long an epoch is where nothing else is known of it."""
+"""Training examples of a generated task by default: the length of an epoch if nothing else is known."""
 IDENTITY_VERSION = 3
-"""Raised when a change of the code makes equal configurations yield other numbers.
+"""Incremented when a code change makes equal configurations give different numbers.
 
 Version 3 is open until release 0.2.0: until then what it stands for may change without another number.
 """
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-# far beyond what anybody waits for: what is larger by mistake is refused, and is not another name for all there is
+# far beyond any use: larger values are mistakes, and must not become another name for "all"
 Count = Annotated[int, Field(gt=0, le=MOST)]
 Examples = Annotated[int, Field(gt=0, le=100_000_000)]
 
@@ -80,7 +80,7 @@ def _is_empty(value: object) -> bool:
 
 
 class ModelSettings(Component):
-    """An encoder, and what stands before and after it."""
+    """An encoder, and what comes before and after it."""
 
     readout: Literal["last", "mean", "max", "attention", "flatten", "each_step"]
     head_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -96,12 +96,12 @@ class ModelSettings(Component):
     layer_defaults: Literal["torch", "keras"] = Field(default="torch", exclude_if=_is_torch)
 
     def ends(self) -> dict[str, Any]:
-        """Return all that is not an argument of the encoder."""
+        """Return all settings that are not arguments of the encoder."""
         return self.model_dump(include=set(ModelSettings.model_fields) - set(Component.model_fields))
 
 
 def checked_warmup(value: object) -> object:
-    """Return a length of warm-up if it is one; 1.0 is not: as a share it would be all, as a number one step.
+    """Return a valid warm-up; 1.0 is invalid: as a fraction it would be all steps, as a number one step.
 
     Raises:
         ValueError: it is not.
@@ -110,7 +110,9 @@ def checked_warmup(value: object) -> object:
     share = isinstance(value, float) and 0 <= value < 1
     if number or share:
         return value or 0
-    raise ValueError("must be a number of steps such as 2000, 0 for none, or a share of all below 1 such as 0.1")
+    raise ValueError(
+        "must be a number of steps such as 2000, 0 for none, or a fraction of all steps below 1 such as 0.1"
+    )
 
 
 Warmup = Annotated[int | float, BeforeValidator(checked_warmup)]
@@ -118,13 +120,13 @@ HALF, PATIENCE = 0.5, 50
 
 
 class OptimizerSettings(Settings):
-    """How the weights are moved.
+    """How the weights are updated.
 
-    - ``decay``: what weight decay is of: ``all`` parameters, or ``weights``, without vectors, as of
-      biases and norms, and without what makes eigenvalues.
+    - ``decay``: what weight decay applies to: ``all`` parameters, or ``weights``: not vectors, such as biases and
+      norms, nor the parameters of eigenvalues.
     - ``schedule``: ``cosine`` falls to ``min_lr`` at the last step; ``plateau`` multiplies the rate by ``factor`` after
       ``patience`` epochs none of which had a lower training loss, down to ``min_lr``.
-    - ``warmup``: in this many steps, or this share of all, the rate first rises in a line; cosine begins after it.
+    - ``warmup``: in this many steps, or this fraction of all, the rate first rises linearly; cosine begins after it.
     """
 
     name: Literal["adam", "adamw", "rmsprop", "sgd", "adadelta"]
@@ -140,11 +142,11 @@ class OptimizerSettings(Settings):
 
     @property
     def moves(self) -> bool:
-        """Whether the rate changes in the course of training."""
+        """Whether the learning rate changes during training."""
         return self.schedule != "constant" or self.warmup > 0
 
     def check(self) -> None:
-        """Refuse what has no effect beside another setting, or cannot be.
+        """Refuse settings that are invalid, or have no effect beside another one.
 
         Raises:
             ConfigError: naming the setting, and the other one.
@@ -155,15 +157,15 @@ class OptimizerSettings(Settings):
             raise ConfigError(f"optimizer.{setting}", getattr(self, setting), why, hint, others=named)
 
         if self.decay != "all" and not self.weight_decay:
-            refuse("decay", "nothing decays", "choose a weight_decay, or decay=all", weight_decay=self.weight_decay)
+            refuse("decay", "has no effect", "choose a weight_decay, or decay=all", weight_decay=self.weight_decay)
         if self.min_lr >= self.lr:
-            refuse("min_lr", "must be below the rate itself", "choose a smaller one", lr=self.lr)
+            refuse("min_lr", "must be below the learning rate", "choose a smaller one", lr=self.lr)
         if self.schedule == "constant" and self.min_lr:
             refuse(
-                "min_lr", "a constant rate never gets there", "choose schedule=cosine or plateau", schedule="constant"
+                "min_lr", "a constant rate never reaches it", "choose schedule=cosine or plateau", schedule="constant"
             )
         if self.schedule == "plateau" and self.warmup:
-            refuse("warmup", "a plateau is waited for from the first epoch on", "set warmup=0", schedule="plateau")
+            refuse("warmup", "schedule=plateau has no warm-up", "set warmup=0", schedule="plateau")
         for setting, usual in (("factor", HALF), ("patience", PATIENCE)):
             if self.schedule != "plateau" and getattr(self, setting) != usual:
                 hint = f"choose schedule=plateau, or {setting}={usual}"
@@ -171,7 +173,7 @@ class OptimizerSettings(Settings):
 
 
 def checked_limit(value: object) -> object:
-    """Return a limit of batches if it is one; 1.0 is not: of Lightning it means all, of our numbers one.
+    """Return a valid limit of batches; 1.0 is invalid: Lightning reads it as all, we would read it as one.
 
     Raises:
         ValueError: it is not.
@@ -180,14 +182,14 @@ def checked_limit(value: object) -> object:
     share = isinstance(value, float) and 0 < value < 1
     if value is None or number or share:
         return value
-    raise ValueError("must be null (all), a number of batches such as 10, or a share below 1 such as 0.1")
+    raise ValueError("must be null (all), a number of batches such as 10, or a fraction below 1 such as 0.1")
 
 
 STOPPING = re.compile("(train|val)/(loss|accuracy|mse)")
 
 
 def checked_stop(value: object) -> object:
-    """Return when training stops if that can be, bounds as floats.
+    """Return a valid stopping condition, bounds as floats.
 
     Raises:
         ValueError: it cannot.
@@ -202,7 +204,7 @@ def checked_stop(value: object) -> object:
             if STOPPING.fullmatch(str(name)) and (bound <= 1 or not str(name).endswith("accuracy")):
                 return {name: float(bound)}
     raise ValueError(
-        "must be null, or one bound on a figure of training or validation, or on steps: {train/accuracy: 0.99}, "
+        "must be null, or one bound on a training or validation metric, or on steps: {train/accuracy: 0.99}, "
         "{val/mse: 0.01}, {steps: 5000}"
     )
 
@@ -212,19 +214,19 @@ StopBound = Annotated[dict[str, int | float] | None, BeforeValidator(checked_sto
 
 
 class TrainerSettings(Settings):
-    """How long, in what portions, and what is kept; named as in Lightning's Trainer where it has the setting.
+    """Length of training, batches, and what is kept; named as in Lightning's Trainer where it has the setting.
 
-    What is kept changes no number, so it is not part of the identity.
+    Settings that only keep files do not change numbers, so they are not part of the identity.
 
     - ``epochs``: None: as many as ``max_steps`` take.
     - ``max_steps``: ends training, and a schedule, however many epochs there are.
-    - ``stop_when``: ends training with the epoch in which a figure reaches its bound, or at a step; schedules go by
-      the budget all the same.
+    - ``stop_when``: ends training with the epoch in which a figure reaches its bound, or at a step; schedules still
+      follow the budget.
     - ``select``: which epoch's weights are tested: of the best validation score, the last, or of the lowest training
       loss (its mean over the epoch, dropout included), as Keras's checkpoints with ``monitor="loss"``.
     - ``overfit_batches``: learn from this many batches of the training split, and choose by them.
     - ``gradient_horizon``: the largest lag to which a loss is sent back, in steps from the last one; None: all.
-    - ``kernels``: what recurrent layers run through; what ``kernels=auto`` comes to for this model on this machine.
+    - ``kernels``: the implementation of recurrent layers that ``kernels=auto`` resolves to for this model and machine.
     """
 
     epochs: Count | None
@@ -248,13 +250,13 @@ class TrainerSettings(Settings):
     keep_weights: bool = Field(default=False, exclude=True)
 
     def check(self) -> None:
-        """Refuse a training without an end.
+        """Refuse training without an end.
 
         Raises:
             ConfigError: naming both settings that could end it.
         """
         if self.epochs is None and self.max_steps is None:
-            endless, hint = "training would never end", "give one of them a number"
+            endless, hint = "training would never end", "set one of them"
             raise ConfigError("trainer.epochs", "null", endless, hint, others={"trainer.max_steps": "null"})
 
     @property
@@ -269,7 +271,7 @@ When = Annotated[Schedule, BeforeValidator(checked_schedule)]
 
 
 class DiagnosticsSettings(Settings):
-    """What is measured of gradient and states, when, on how many examples.
+    """What is measured of gradients and states, when, and on how many examples.
 
     - ``own``: when quantities of somebody else's are measured, by the dotted names of their functions.
     """
@@ -297,7 +299,7 @@ class DiagnosticsSettings(Settings):
 
 
 class RunConfig(Settings):
-    """All that can change what a run yields, and nothing else: this is what its identity is made of."""
+    """Everything that can change a run's results, and nothing else: its identity is computed from this."""
 
     task: Component
     model: ModelSettings
@@ -323,7 +325,7 @@ class RunConfig(Settings):
 
     @property
     def label(self) -> str:
-        """Say which configuration this is, for people, without its seed."""
+        """Describe the configuration for people, without its seed."""
         parts = [self.model.name, self.task.name]
         if (seq_len := self.task.arguments().get("seq_len")) is not None:
             parts.append(f"T={seq_len}")
@@ -333,7 +335,7 @@ class RunConfig(Settings):
 
 
 RESERVED = {"quick", "published", "runs", "wandb", "searches", "logs", "jobs"}
-"""Folders of results that are not experiments."""
+"""Names of results folders that are not experiments."""
 
 
 def checked_name(name: str) -> str:
@@ -345,7 +347,7 @@ def checked_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]{0,127}", name):
         raise ValueError("must be made of letters, digits, '_', '-' and '.', and not begin with '-' or '.'")
     if name in RESERVED:
-        raise ValueError(f"must not be one of {', '.join(sorted(RESERVED))}, which are other results folders")
+        raise ValueError(f"must not be one of {', '.join(sorted(RESERVED))}, which are reserved results folders")
     return name
 
 
@@ -353,10 +355,11 @@ ExperimentName = Annotated[str, AfterValidator(checked_name)]
 
 
 class RunEnvironment(Settings):
-    """Where and how a run is done: nothing here can change what it yields.
+    """Where and how a run is executed: nothing here can change its results.
 
-    - ``published``: the paper whose numbers the runs are to stand beside; see ``conf/published``.
-    - ``prune``: set by a search: of each epoch the worst validation score with which the run is not left, interrupted.
+    - ``published``: the paper whose numbers the runs are compared with; see ``conf/published``.
+    - ``prune``: set by a search: for each epoch, the worst validation score with which the run goes on; otherwise it is
+      interrupted.
     """
 
     experiment: ExperimentName | None
@@ -381,7 +384,7 @@ class Axes(Settings):
 
 
 class Kernels(Settings):
-    """What recurrent layers are to run through; ``TrainerSettings.kernels`` is what that comes to."""
+    """The requested implementation of recurrent layers; ``TrainerSettings.kernels`` is the resolved one."""
 
     kernels: Literal["auto", "compiled", "torch"] = "auto"
 

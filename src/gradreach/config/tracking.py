@@ -1,4 +1,4 @@
-"""What is sent to W&B, and where: our settings, and W&B's own environment variables."""
+"""What is sent to W&B, and where: our settings and W&B's environment variables."""
 
 import os
 from typing import Annotated, Literal
@@ -8,17 +8,17 @@ from pydantic import BeforeValidator, Field
 from gradreach.config.components import Settings
 
 ADDRESS = r"^https?://[^/?#\s:@]+"
-AN_ADDRESS = "an address that begins with http:// or https://, and a host"
+AN_ADDRESS = "a URL: http:// or https:// and a host"
 NAME = r"^[^/\\#?%:\s]{1,128}$"
-A_NAME = "1 to 128 characters, none of which is a space or / \\ # ? % or :"
+A_NAME = "1 to 128 characters, without spaces and / \\ # ? % :"
 MODES = ("online", "offline", "disabled", "dryrun", "run", "shared")
-"""What ``WANDB_MODE`` may say."""
+"""Allowed values of ``WANDB_MODE``."""
 
 Tag = Annotated[str, Field(min_length=1, max_length=64, coerce_numbers_to_str=True)]
 
 
 def as_environment_says(mode: object) -> object:
-    """Return the mode that ``WANDB_MODE`` and ``WANDB_DISABLED`` leave: they can only make it quieter."""
+    """Return the mode under ``WANDB_MODE`` and ``WANDB_DISABLED``: they can only reduce tracking."""
     said = os.environ.get("WANDB_MODE", "").lower()
     if said == "disabled" or os.environ.get("WANDB_DISABLED", "").lower() in ("1", "true", "yes", "on"):
         return "off"
@@ -48,19 +48,19 @@ Text = Annotated[str | None, Field(coerce_numbers_to_str=True)]
 
 
 class TrackingSettings(Settings):
-    """What W&B is told, and where; of entity and base_url null leaves the choice to W&B's own environment.
+    """What is sent to W&B, and where; if entity or base_url is null, W&B's own environment decides.
 
-    There is no setting for a key: wandb alone reads it.
+    There is no setting for the API key: only wandb reads it.
 
     - ``tags``: beside experiment, task and model.
     - ``group``, ``name``, ``job_type``: instead of the configuration without its seed, of what the run is, of "train".
-    - ``notes``: what W&B shows above the run.
+    - ``notes``: text that W&B shows above the run.
     """
 
     mode: Annotated[Literal["offline", "online", "off"], BeforeValidator(as_environment_says)]
     project: Annotated[
         str,
-        Field(pattern=r"^[^/\\#?%:]{1,128}$", description="1 to 128 characters, none of which is / \\ # ? % or :"),
+        Field(pattern=r"^[^/\\#?%:]{1,128}$", description="1 to 128 characters, without / \\ # ? % :"),
         said_by("WANDB_PROJECT", "gradreach"),
     ]
     entity: str | None = Field(pattern=NAME, description=A_NAME)

@@ -20,11 +20,11 @@ NUMBER = re.compile(r"[-+]?((0|[1-9][0-9_]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]
 
 
 SMALLEST, LARGEST = 1e-30, 1e30
-"""The sizes that numbers but zero may have: float32 holds both, and their neighbours."""
+"""The range of nonzero numbers: float32 holds both ends and their neighbours."""
 
 
 def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
-    """Validate values, or raise a ConfigError about the first that is wrong."""
+    """Validate values, or raise a ConfigError about the first wrong one."""
     try:
         found = settings.model_validate(dict(values))
     except ValidationError as error:
@@ -34,7 +34,7 @@ def checked(settings: type[Model], values: Mapping[str, Any], prefix: str = "") 
 
 
 def settled(group: Model, prefix: str = "") -> Model:
-    """Return a group with the numbers that are meant, so that each has one identity.
+    """Return a group with normalized numbers, so that equal settings have one identity.
 
     They have 12 digits: 0.30000000000000004, from a range, is 0.3; and minus zero is zero.
 
@@ -58,7 +58,7 @@ def _settled(value: Any, key: str) -> Any:
         case float() if not math.isfinite(value):
             raise ConfigError(key, value, "must be a finite number")
         case float() if value and not SMALLEST <= abs(value) <= LARGEST:
-            raise ConfigError(key, value, f"must be 0, or of a size between {SMALLEST:g} and {LARGEST:g}")
+            raise ConfigError(key, value, f"must be 0, or between {SMALLEST:g} and {LARGEST:g} in size")
         case float():
             return meant if str(meant := float(f"{value:.12g}") + 0.0) != str(value) else value
         case Mapping():
@@ -70,7 +70,7 @@ def _settled(value: Any, key: str) -> Any:
 
 
 def _refuse_look_alikes(value: object, given: object, key: str) -> None:
-    """Refuse what is taken for what it is not, and so another identity: true or the text 010 for a number, bytes."""
+    """Refuse values that pydantic would convert, changing the identity: true or the text 010 for a number, bytes."""
     match value, given:
         case BaseModel(), Mapping():
             for attribute, field in type(value).model_fields.items():
@@ -86,15 +86,15 @@ def _refuse_look_alikes(value: object, given: object, key: str) -> None:
         case bool(), _:
             pass
         case ((str() | Path()), _) if not UNICODE.fullmatch(str(value)):
-            raise ConfigError(key, value, "must be text without null or broken characters")
+            raise ConfigError(key, value, "must be text without null or invalid characters")
         case ((int() | float()), bool()):
-            raise ConfigError(key, given, "must be a number, not a truth value")
+            raise ConfigError(key, given, "must be a number, not true or false")
         case ((int() | float()), str()) if not NUMBER.fullmatch(given):
             raise ConfigError(key, given, "must be a number", "write it in decimal, without leading zeros or spaces")
 
 
 def _first_mistake(settings: type[BaseModel], error: ValidationError, prefix: str) -> ConfigError:
-    """Say what is wrong with the first setting that cannot be, in all the forms that it may have."""
+    """Describe the error of the first invalid setting, with all its allowed forms."""
     errors = error.errors()
     group, path = _place(settings, errors[0]["loc"])
     key, given = ".".join([*filter(None, [prefix]), *path]), errors[0]["input"]
@@ -131,10 +131,10 @@ def _names(group: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def _demand(mistake: ErrorDetails, field: FieldInfo | None) -> str:
-    """Return what a setting must do or be: in the words of its field where pydantic has only a pattern."""
+    """Return what a setting must be: in the words of its field if pydantic has only a pattern."""
     if mistake["type"] == "string_pattern_mismatch" and field is not None and field.description:
         return f"be {field.description}"
     if mistake["type"] == "int_parsing_size":
-        return "be a number of fewer digits"
+        return "be a number with fewer digits"
     message = re.sub(r"^(Value error, must|\w+ should) ", "", mistake["msg"])
     return message.replace("Input is not", "be").partition(" for <class")[0]

@@ -1,4 +1,4 @@
-"""What the gradient does, measured exactly, on any model; independent of trainers and trackers.
+"""Exact measurements of the gradient, on any model; independent of trainers and trackers.
 
 All examples measure a classifier of sequences, which needs nothing of gradreach::
 

@@ -1,8 +1,8 @@
-"""Which step of the model's input each step of a layer reads: models reverse, shift, sort and subsample their input.
+"""Maps a layer's steps to the steps of the model's input: models reverse, shift, sort and subsample their input.
 
-The graph of autograd tells it. A layer's input is a function of the model's; where a single step of the one depends on
-a single step of the other, the gradient of ``Σ_t t · x_t`` is ``t`` times that of ``Σ_t x_t``, so that their ratio is
-the number of the step. So it is with the number of the example.
+The autograd graph shows the mapping. A layer's input is a function of the model's; where a single step of the one
+depends on a single step of the other, the gradient of ``Σ_t t · x_t`` is ``t`` times that of ``Σ_t x_t``, so their
+ratio is the number of the step. The same holds for the number of the example.
 """
 
 import warnings
@@ -15,7 +15,7 @@ from torch import Tensor
 from gradreach.diagnostics.taps import Cut
 
 NEAR = {torch.float64: 1e-6, torch.float32: 1e-2}
-"""How far from a whole number a number of steps may be by rounding."""
+"""How far rounding may move a number of steps from a whole number."""
 
 
 class Span(NamedTuple):
@@ -59,7 +59,7 @@ class Places(NamedTuple):
 
 
 def spans_of(chains: Sequence[Sequence[Cut]], x: Tensor | None, lengths: Tensor, columns: int) -> list[Span | None]:
-    """Return the span of every layer; None, with a warning, where its steps are none of time.
+    """Return the span of every layer; None, with a warning, if its steps are not time steps.
 
     Args:
         chains: the cuts of every layer, in the order in which they ran.
@@ -68,7 +68,7 @@ def spans_of(chains: Sequence[Sequence[Cut]], x: Tensor | None, lengths: Tensor,
         columns: how many steps it has with its padding.
 
     Raises:
-        ValueError: a layer sees other steps than the model, and nobody says which of them are valid.
+        ValueError: a layer sees other steps than the model, and it is unknown which of them are valid.
     """
     everyone = torch.arange(len(lengths), device=lengths.device)
     whole = Span(lengths - 1, lengths, everyone, "forward", aligned=True)
@@ -95,22 +95,22 @@ def _span(chain: Sequence[Cut], sources: Sequence[Source], lengths: Tensor, colu
     apart = (places.step - places.step.round()).abs() + (places.column - places.column.round()).abs()
     if bool((known & ((apart > near) | (places.spread.abs() > near * steps))).any()):
         if _varies(places.column, known, near) and not _varies(places.step, known, near):
-            return _unmeasured(cut, "it runs along the examples, not along time (see batch_first)")
+            return _unmeasured(cut, "it runs over the examples, not over time (see batch_first)")
         if padded and steps == columns:
             _check_trend(cut, places.step, known, span)
         return _by_rule(cut, steps, lengths, columns)  # steps are mixed, as by a convolution
     step, column = places.step.round(), places.column.round()
     if _varies(column, known, 0):
-        return _unmeasured(cut, "it runs along the examples, not along time (see batch_first)")
+        return _unmeasured(cut, "it runs over the examples, not over time (see batch_first)")
     order = _order(column, known)
     if order is None:
-        return _unmeasured(cut, "it does not read every example once")
+        return _unmeasured(cut, "it does not read each example exactly once")
     for sign in (1, -1):
         first = step - sign * at
         if not _varies(first, known, 0):
             return _in_order(cut, span, order, _each(first, known), sign, steps, bool((known.sum(0) > 1).any()))
     if steps == columns:
-        turned = "it reads the input's steps in another order than they come in"
+        turned = "it reads the input's steps in a different order"
         if padded:
             return _unmeasured(cut, f"{turned}, padding among them")
         _warn(cut, f"{turned}; its lags count back along the order in which it reads them")
@@ -118,7 +118,7 @@ def _span(chain: Sequence[Cut], sources: Sequence[Source], lengths: Tensor, colu
 
 
 def _read(chain: Sequence[Cut], source: Source) -> tuple[Span, Places] | None:
-    """Return where a layer reads a source; None where it does not."""
+    """Return where a layer reads a source; None if it does not."""
     leaves = list(source.leaves)
     if not any(cut.x.requires_grad for cut in chain):
         return None
@@ -165,7 +165,7 @@ def _in_order(cut: Cut, source: Span, order: Tensor, first: Tensor, sign: int, s
     count = torch.empty_like(source.number).scatter(0, order, count)
     if cut.lengths is not None:
         if bool(((end - count >= 0) & (count > 0) & (cut.lengths > 0)).any()):
-            _warn(cut, "the packed sequences that it is given begin with padding")
+            _warn(cut, "its packed sequences begin with padding")
         aligned = aligned and torch.equal(cut.lengths, count)
         end, count = cut.lengths - 1, cut.lengths
     turned = (source.direction == "backward") != (sign < 0)
@@ -174,7 +174,7 @@ def _in_order(cut: Cut, source: Span, order: Tensor, first: Tensor, sign: int, s
 
 
 def _by_rule(cut: Cut, steps: int, lengths: Tensor, columns: int) -> Span:
-    """Return the span of a layer that is taken to read step t of example b at step t of column b."""
+    """Return the span of a layer assumed to read step t of example b at step t of column b."""
     everyone = torch.arange(len(lengths), device=lengths.device)
     if cut.lengths is not None:
         aligned = torch.equal(cut.lengths, lengths)
@@ -182,7 +182,7 @@ def _by_rule(cut: Cut, steps: int, lengths: Tensor, columns: int) -> Span:
     if steps != columns:
         if bool((lengths != columns).any()):
             raise ValueError(
-                f"{cut.layer}: it sees {steps} steps of an input of {columns}, and nobody says which are valid; "
+                f"{cut.layer}: it sees {steps} steps of an input of {columns}, and it is unknown which are valid; "
                 "pass it a PackedSequence"
             )
         lengths = torch.full_like(lengths, steps)
@@ -192,7 +192,7 @@ def _by_rule(cut: Cut, steps: int, lengths: Tensor, columns: int) -> Span:
 
 
 def _check_trend(cut: Cut, step: Tensor, known: Tensor, source: Span) -> None:
-    """Warn where steps that are mixed lie nearer to another order than to the one they are taken to have."""
+    """Warn if mixed steps lie nearer to another order than to the assumed one."""
     at = torch.arange(len(step), device=step.device).unsqueeze(1)
     last, ago = len(step) - 1, source.end - at
     orders = {"right": at + 0 * ago, "left": last - ago, "turned": last - at + 0 * ago, "each turned": ago}
@@ -202,13 +202,13 @@ def _check_trend(cut: Cut, step: Tensor, known: Tensor, source: Span) -> None:
     if off[best] < off[taken] / 2 and off[best] <= len(step) / 10:
         _warn(
             cut,
-            "it seems to read the input turned or shifted, so that its lags may count from the wrong steps; hand it "
+            "it seems to read the input reversed or shifted, so its lags may count from the wrong steps; pass it "
             "a PackedSequence, or measure sequences without padding",
         )
 
 
 def _order(column: Tensor, known: Tensor) -> Tensor | None:
-    """Return to which column of the layer each column of the source goes; None where two go to one."""
+    """Return the column of the layer for each column of the source; None if two share one."""
     found = _each(column, known)
     there = known.any(0)
     if len(found[there].unique()) != int(there.sum()):
@@ -221,7 +221,7 @@ def _order(column: Tensor, known: Tensor) -> Tensor | None:
 
 
 def _each(values: Tensor, known: Tensor) -> Tensor:
-    """Return the one value that each column has where it is known, whole; where none is, the middle of the others."""
+    """Return the single known value of each column, as a whole number; for unknown columns the median of the others."""
     one = values.masked_fill(~known, -torch.inf).amax(0)
     there = known.any(0)
     middle = one[there].median() if bool(there.any()) else one.new_zeros(())
@@ -229,7 +229,7 @@ def _each(values: Tensor, known: Tensor) -> Tensor:
 
 
 def _varies(values: Tensor, known: Tensor, near: float) -> bool:
-    """Whether a column has values that differ."""
+    """Whether the values of a column differ."""
     high, low = values.masked_fill(~known, -torch.inf).amax(0), values.masked_fill(~known, torch.inf).amin(0)
     return bool((high - low > near).any())
 

@@ -20,9 +20,9 @@ def bptt_terms(layer: LayerTrace) -> dict[str, Tensor]:
     """Return the terms of ``dL/dW = Σ_k (∂⁺s_k/∂W)ᵀ λ_k`` by the lag of k, summed over examples.
 
     Returns:
-        Of torch's layers ``W_x`` (``weight_ih``) and ``W_s`` (``weight_hh``), of others all parameters by their
-        names; each ``(lags, *shape)``. Their sum over lags is the gradient of the summed loss. Terms below 10^-308 are
-        zero here; ``bptt_shares`` knows them.
+        For torch's layers ``W_x`` (``weight_ih``) and ``W_s`` (``weight_hh``), for others all parameters by name; each
+        ``(lags, *shape)``. Their sum over lags is the gradient of the summed loss. Terms below 10^-308 are zero here;
+        ``bptt_shares`` knows them.
 
     >>> layer = trace(model, batch, loss).layers[0]
     >>> terms = bptt_terms(layer)
@@ -36,13 +36,13 @@ def bptt_terms(layer: LayerTrace) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def bptt_shares(layer: LayerTrace) -> pd.DataFrame:
-    """Say which share of the gradient with respect to each weight each lag contributes.
+    """Return the share of each weight's gradient that each lag contributes.
 
     Returns:
         Columns ``layer, direction, weight, lag, share, log10_norm``, weights named as in ``bptt_terms``. ``share`` is
-        the term's component along the whole gradient, divided by that gradient's norm: shares sum to 1, and one is
-        negative where its lag pulls against the others; NaN where the whole gradient is zero, up to rounding.
-        ``log10_norm`` is the norm of the term itself, of the loss summed over examples.
+        the term's component along the whole gradient, divided by that gradient's norm: shares sum to 1, and a negative
+        one works against the others; NaN if the whole gradient is zero, up to rounding. ``log10_norm`` is the norm of
+        the term itself, of the loss summed over examples.
 
     >>> layer = trace(model, batch, loss).layers[0]
     >>> shares = bptt_shares(layer).groupby("weight")["share"].sum()
@@ -86,5 +86,5 @@ def _terms_by_lag(layer: LayerTrace) -> Iterator[tuple[dict[str, Tensor], Tensor
 
 
 def _finite_max(logs: Tensor) -> Tensor:
-    """Return the largest finite value; of none, the least there is, so that nothing is scaled up by it."""
+    """Return the largest finite value; if there is none, the smallest float, so that nothing is scaled up."""
     return torch.cat([logs[logs.isfinite()], logs.new_full((1,), torch.finfo(logs.dtype).min)]).amax()

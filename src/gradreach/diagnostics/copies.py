@@ -1,4 +1,4 @@
-"""A copy of a model to measure, which shares nothing with it, and a context for computing without side effects."""
+"""Copies a model for measuring, sharing nothing with it, and computes without side effects."""
 
 import copy
 import random
@@ -19,7 +19,7 @@ from gradreach.system.machine import exactly
 Memo = dict[int, Any]
 HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
-"""They see the gradient of training, or clip it; what is measured is none of theirs."""
+"""Hooks that see or clip the training gradient; they do not apply to measurements."""
 TRACKERS = ("wandb",)
 """Packages whose hooks only log."""
 
@@ -36,10 +36,10 @@ def copy_of(model: nn.Module, dtype: torch.dtype) -> nn.Module:
         if isinstance(module, torch.jit.ScriptModule) or ".quantized." in type(module).__module__:
             kind = "TorchScript" if isinstance(module, torch.jit.ScriptModule) else "quantized"
             raise ValueError(
-                f"{name or 'the model'} is {kind}, and cannot be taken apart; measure what it was made from"
+                f"{name or 'the model'} is {kind}, and cannot be taken apart; measure the module it was made from"
             )
         if any(weight.is_meta or nn.parameter.is_lazy(weight) for weight in module.parameters(recurse=False)):
-            raise ValueError(f"{name or 'the model'} has no weights yet; measure it when it has been initialized")
+            raise ValueError(f"{name or 'the model'} has no weights yet; measure it after its initialization")
     memo: Memo = {}
     try:
         memo.update((id(tensor), tensor.detach().clone()) for tensor in _computed(model))
@@ -58,7 +58,7 @@ def copy_of(model: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def _computed(model: nn.Module) -> Iterator[Tensor]:
-    """Find tensors that autograd gave and a module keeps, such as the last loss, which ``deepcopy`` refuses."""
+    """Find tensors of the autograd graph that a module keeps, such as the last loss, which ``deepcopy`` refuses."""
     seen: set[int] = set()
 
     def within(part: Any) -> Iterator[Tensor]:
@@ -75,7 +75,7 @@ def _computed(model: nn.Module) -> Iterator[Tensor]:
 
 
 def _let_go(module: nn.Module, memo: Memo) -> None:
-    """Take from a copied module what would act on the original: ``deepcopy`` leaves functions as they are."""
+    """Remove from a copied module what would act on the original: ``deepcopy`` does not copy functions."""
     own = vars(module)
     own.pop("_compiled_call_impl", None)  # what module.compile() leaves
     for name, value in own.items():
@@ -92,13 +92,13 @@ def _let_go(module: nn.Module, memo: Memo) -> None:
 
 
 def _twin(function: Callable[..., Any], memo: Memo) -> Callable[..., Any]:
-    """Return a function that holds copies of what another one holds; of a compiled one the original's."""
+    """Return a function with copies of the objects that another one holds; for a compiled one, of the original."""
     original = getattr(function, "_torchdynamo_orig_callable", None)
     if original is not None:
         return _twin(copy.deepcopy(original, memo), memo)
     if not isinstance(function, FunctionType) or not (function.__closure__ or function.__defaults__):
         return function
-    if id(function) in memo:  # it holds itself
+    if id(function) in memo:  # it refers to itself
         known: Callable[..., Any] = memo[id(function)]
         return known
     cells = tuple(CellType() for _ in function.__closure__ or ())
@@ -111,7 +111,7 @@ def _twin(function: Callable[..., Any], memo: Memo) -> Callable[..., Any]:
         try:
             return _twin(value, memo) if isinstance(value, FunctionType) else copy.deepcopy(value, memo)
         except Exception:
-            return value  # a trainer, a connection: not for the model to change
+            return value  # a trainer or a connection, which the model does not change
 
     twin.__defaults__ = tuple(held(value) for value in function.__defaults__ or ()) or None
     for cell, given in zip(cells, function.__closure__ or (), strict=True):
@@ -121,7 +121,7 @@ def _twin(function: Callable[..., Any], memo: Memo) -> Callable[..., Any]:
 
 
 class Alone(TorchDispatchMode):
-    """Lets nothing be sent to other processes: they are not measuring, and would take it for something else."""
+    """Blocks communication with other processes: they are not measuring, and would misread it."""
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
@@ -129,15 +129,15 @@ class Alone(TorchDispatchMode):
         """Compute anything else."""
         if "c10d" in operation.namespace:
             raise NotMeasured(
-                f"the model or its loss asks the other processes ({operation.__name__.partition('.')[0]}), and one "
-                "process measures alone; pass loss=, a function (model, probe) -> (batch,) that does not"
+                f"the model or its loss talks to other processes ({operation.__name__.partition('.')[0]}), but "
+                "one process measures alone; pass loss=, a function (model, probe) -> (batch,) that does not"
             )
         return operation(*arguments, **(options or {}))
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Compute with gradients and denormal numbers wherever we are called from; random numbers stay as they were.
+    """Compute with gradients and denormal numbers wherever called from; the random state is preserved.
 
     cuDNN is left out: it takes no gradient through a recurrent layer in evaluation, which the probe is in.
     """

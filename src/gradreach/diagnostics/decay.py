@@ -1,4 +1,4 @@
-"""One number for a profile: how fast it decays, and how far it reaches."""
+"""Summarizes a profile: how fast it decays, and how far it reaches."""
 
 import math
 from collections.abc import Callable
@@ -12,17 +12,17 @@ REACH_THRESHOLD = 0.01
 
 
 ROUNDING = 1e-12
-"""A curve that varies by no more than this share is constant: steps of float64 add up to so much."""
+"""A curve that varies by no more than this share is constant: float64 rounding adds up to that much."""
 
 CURVE = ("stage", "layer", "direction", "quantity")
-"""What tells the curves of a profile apart."""
+"""Columns that identify a curve of a profile."""
 
 
 class Decay(NamedTuple):
     """A straight line through ``ln ‖λ‖`` against lag.
 
-    - ``factor``: what one step multiplies the norm by.
-    - ``half_life``: steps in which the norm halves; infinite where it does not decay.
+    - ``factor``: by which one step multiplies the norm.
+    - ``half_life``: steps in which the norm halves; infinite if it does not decay.
     - ``r2``: how much of the curve the line explains; a curve that is not exponential has no half-life.
     - ``first``, ``last``: the lags between which the line was fitted.
 
@@ -42,12 +42,12 @@ def decay(curve: pd.DataFrame, first: int = 1, last: int | None = None) -> Decay
 
     Args:
         curve: the rows of one layer and quantity of a profile, or a whole profile.
-        first: the smallest lag that counts.
+        first: the smallest lag of the fit.
         last: the largest; default all.
 
     Returns:
-        The fit over the lags with a finite norm; NaN with fewer than three of them. Of several curves a table of such,
-        a line for each.
+        The fit over the lags with a finite norm; NaN with fewer than three of them. For several curves a table with one
+        row each.
 
     >>> curve = pd.DataFrame({"lag": [1, 2, 3, 4], "median": [0, -1, -2, -3]})  # a tenth is left after each step
     >>> round(decay(curve).factor, 6), decay(curve).r2
@@ -94,8 +94,8 @@ def reach(curve: pd.DataFrame, threshold: float = REACH_THRESHOLD) -> float | pd
         threshold: the share that counts as arrived, above 0.
 
     Returns:
-        A lag; the longest lag of the curve means "at least so far". NaN where the norm is not a number, where there
-        is no lag 1, or where no gradient arrives anywhere. Of several curves a value for each.
+        A lag; the longest lag of the curve means "at least so far". NaN if the norm is not a number, if there is no lag
+        1, or if no gradient arrives anywhere. For several curves one value each.
 
     Raises:
         ValueError: the threshold is not above 0.
@@ -106,7 +106,7 @@ def reach(curve: pd.DataFrame, threshold: float = REACH_THRESHOLD) -> float | pd
     True
     """
     if not threshold > 0:
-        raise ValueError(f"threshold={threshold}: it must be above 0; every gradient is at least that")
+        raise ValueError(f"threshold={threshold}: must be above 0, since every gradient is at least 0")
     reached: float | pd.Series = _of_each(curve, lambda lags, medians: _reach(lags, medians, threshold))
     return reached
 
@@ -119,7 +119,7 @@ def _reach(lags: np.ndarray, medians: np.ndarray, threshold: float = REACH_THRES
 
 
 def figures(profile: pd.DataFrame) -> dict[str, float]:
-    """Summarise a profile in few scalars.
+    """Summarize a profile in a few scalars.
 
     Returns:
         ``reach``, ``half_life``, ``r2`` of the fit, ``decay`` (factor of one step) and ``log10_norm`` at lag 1 under
@@ -143,7 +143,7 @@ def figures(profile: pd.DataFrame) -> dict[str, float]:
 def figures_by_curve(profile: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:
     """Return ``reach``, ``half_life``, ``r2``, ``decay`` and ``log10_norm`` of each layer, direction and quantity."""
     check_profile(profile, "layer", "direction", "quantity", "lag", "median", "nonfinite")
-    rows: dict[tuple[str, str, str], list[int]] = {}  # by hand: grouping by pandas takes longer than all the rest
+    rows: dict[tuple[str, str, str], list[int]] = {}  # by hand: grouping by pandas takes longer than everything else
     for row, key in enumerate(zip(*(profile[name] for name in ("layer", "direction", "quantity")), strict=True)):
         rows.setdefault(key, []).append(row)
     all_lags, all_medians = (profile[name].to_numpy(float) for name in ("lag", "median"))
@@ -162,10 +162,10 @@ def figures_by_curve(profile: pd.DataFrame) -> dict[tuple[str, str, str], dict[s
 
 
 def check_profile(profile: object, *columns: str) -> None:
-    """Refuse what is not a profile.
+    """Check that the argument is a profile.
 
     Raises:
-        TypeError: saying what it is.
+        TypeError: it is something else.
     """
     missing = [name for name in columns if not isinstance(profile, pd.DataFrame) or name not in profile]
     if missing:
@@ -174,14 +174,14 @@ def check_profile(profile: object, *columns: str) -> None:
 
 
 def curve_names(kinds: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return what tells the figures of several layers and directions apart: ``1``, ``2_backward``, or nothing."""
+    """Return suffixes for the names of several layers and directions: ``1``, ``2_backward``, or nothing."""
     layers = list(dict.fromkeys(layer for layer, _ in kinds))
     numbers = {layer: str(i) if len(layers) > 1 else "" for i, layer in enumerate(layers, start=1)}
     return {kind: numbers[kind[0]] + ("_backward" if kind[1] == "backward" else "") for kind in kinds}
 
 
 def _of_each(profile: pd.DataFrame, measure: Callable[[np.ndarray, np.ndarray], Any]) -> Any:
-    """Measure lags and medians: of one curve the value itself, of several one for each.
+    """Apply a function of lags and medians: for one curve return the value itself, for several one value each.
 
     Raises:
         TypeError: it is not a profile.
@@ -189,7 +189,7 @@ def _of_each(profile: pd.DataFrame, measure: Callable[[np.ndarray, np.ndarray], 
     """
     check_profile(profile, "lag", "median")
     if profile.empty:
-        raise ValueError("a profile of 0 curves: the layer or quantity that was chosen is not in it")
+        raise ValueError("the profile has no curves: the chosen layer or quantity is not in it")
 
     def of(curve: pd.DataFrame) -> Any:
         curve = curve.sort_values("lag")

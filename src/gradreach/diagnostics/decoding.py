@@ -1,8 +1,8 @@
 """Linear decoding: how much of the past, and of the target, a linear map reads from a recurrent layer's states.
 
-What a state holds and what a linear map finds in it are not the same: this is about what lies open to whatever reads
-the state next, a matrix of weights. Source: G. Alain and Y. Bengio, Understanding intermediate layers using linear
-classifier probes, 2016; here by ridge regression, which has a closed form.
+A state can hold more than a linear map finds in it: this measures what is accessible to the next weight matrix. Source:
+G. Alain and Y. Bengio, Understanding intermediate layers using linear classifier probes, 2016; here by ridge
+regression, which has a closed form.
 """
 
 import math
@@ -23,14 +23,14 @@ from gradreach.diagnostics.taps import Cut, chains_of, split_recurrent, steps_of
 from gradreach.diagnostics.trace import check_model
 
 DECODED = 1024
-"""This many examples of a run's validation split are read: a map from 32 numbers takes hundreds, and a test as many."""
+"""The validation examples used per run: a map from 32 numbers needs hundreds for fitting, and as many for testing."""
 LEAST = 32
-"""With fewer examples than these in a half nothing is fitted."""
+"""With fewer examples than this in a half nothing is fitted."""
 POSITIONS = tuple(eighth / 8 for eighth in range(1, 9))
-"""Where along its way an example's states are read: shares of its own length."""
+"""Positions at which states are read, as shares of an example's own length."""
 LAGS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 STRENGTHS = tuple(10.0**k for k in range(-6, 4))
-"""Of the ridge, among which the fitted half chooses; the largest leaves almost nothing but the mean."""
+"""Ridge strengths, chosen on the fitted half; the largest leaves almost nothing but the mean."""
 COLUMNS = ["layer", "direction", "quantity", "of", "position", "lag", "r2", "n"]
 CHUNK = 128
 
@@ -38,12 +38,12 @@ CHUNK = 128
 def linear_decoding(
     model: nn.Module, batch: Batch, positions: Sequence[float] = POSITIONS, lags: Sequence[int] = LAGS
 ) -> pd.DataFrame:
-    """Fit a linear map from the states to what was, and to what is wanted, and see how well it does on other examples.
+    """Fit linear maps from states to past inputs and to the target, and test them on other examples.
 
     Args:
         model: called as ``model(x)``, or ``model(x, lengths)`` where the batch has lengths; it is copied. All layers
             that ``trace`` measures are decoded.
-        batch: hundreds of examples, in no order that matters: every second one is fitted, the others test.
+        batch: hundreds of examples in random order: every second one is used for fitting, the others for testing.
         positions: at which steps, as shares of each example's own length in (0, 1]; rounded up to whole steps.
         lags: how many steps back, as the layer runs.
 
@@ -52,9 +52,9 @@ def linear_decoding(
         decoded: ``of`` is ``input`` (the model's input ``lag`` steps before, token ids as one-hot vectors; only lags
         that some example reaches, and none where the layer sees other steps than the model does) or ``target`` (classes
         as one-hot vectors; where each step has one, that of the last that counts; ``lag`` NaN). ``r2`` is
-        ``1 − Σ‖y − ŷ‖² / Σ‖y − ȳ‖²`` over the ``n`` examples that test, ȳ the mean of the fitted: 1 is perfect, 0 as
-        good as knowing nothing, less is worse. NaN with fewer than 32 examples in a half, where nothing differs
-        between those that test, and where a state is not a number.
+        ``1 − Σ‖y − ŷ‖² / Σ‖y − ȳ‖²`` over the ``n`` examples that test, ȳ the mean of the fitted: 1 is perfect, 0 no
+        better than the mean, less is worse. NaN with fewer than 32 examples in a half, if all test examples are equal,
+        or if a state is not a number.
 
     >>> batch = Batch(torch.randn(256, 20, 1), None, torch.arange(256) % 2)
     >>> read = linear_decoding(model, batch, positions=[1.0], lags=[0, 10])
@@ -107,7 +107,7 @@ class Decoder:
             self.others = (tests - middle) / spread @ right.T
 
     def test(self, wanted: Tensor) -> tuple[float, int]:
-        """Return R² of what is wanted, ``(examples, outputs)``, float64, and how many examples tested it."""
+        """Return R² for targets ``(examples, outputs)``, float64, and the number of test examples."""
         if not self.able or not bool(wanted.isfinite().all()) or bool((wanted[1::2] == wanted[1]).all()):
             return math.nan, self.tested
         mean = wanted[::2].mean(0)
@@ -118,7 +118,7 @@ class Decoder:
         return 1 - missed / float(others.square().sum()), self.tested
 
     def _strength(self, y: Tensor, along: Tensor) -> float:
-        """Choose the strength. Of the residuals their lengths do, so that many outputs (words) cost little."""
+        """Choose the strength. The lengths of the residuals are enough, so that many outputs (words) cost little."""
         kept = self.sizes**2 / (self.sizes**2 + self.n * torch.tensor(STRENGTHS, dtype=y.dtype).unsqueeze(1))
         part = self.left * kept.unsqueeze(1)  # (strengths, n, size)
         fit = 2 * y @ along.T - part @ (along @ along.T)
@@ -129,7 +129,7 @@ class Decoder:
 
 
 def decoding_figures(table: pd.DataFrame) -> dict[str, float]:
-    """Summarise in two figures for each part of each layer's state.
+    """Summarize in two numbers for each part of each layer's state.
 
     Returns:
         ``h.decoded_inputs``: the mean R² of past inputs, over positions and lags; ``h.decoded_target``: that of the
@@ -166,7 +166,7 @@ class _Layer:
 
 
 def _layers(model: nn.Module, batch: Batch, positions: Sequence[float]) -> list[_Layer]:
-    """Run a copy of the model forward, some examples at a time: of all their states few are kept."""
+    """Run a copy of the model forward, a few examples at a time, and keep only the needed states."""
     chunks = []
     with undisturbed():
         probe = copy_of(model, torch.float32)
@@ -207,7 +207,7 @@ def _joined(chunks: Sequence[_Layer]) -> _Layer:
 
 
 def _target_of(batch: Batch) -> Tensor:
-    """Return what each example is to be answered with, ``(examples, outputs)``."""
+    """Return the target of each example, ``(examples, outputs)``."""
     target = batch.target.cpu()
     if target.dim() == 2:
         last = ((target != IGNORED) * torch.arange(target.shape[1])).argmax(1)

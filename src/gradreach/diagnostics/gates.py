@@ -1,4 +1,4 @@
-"""What the gates do: how open they are, how many are saturated, and what memory they imply."""
+"""Gate statistics: how open gates are, how many are saturated, and which memory they imply."""
 
 import math
 
@@ -8,9 +8,9 @@ import pandas as pd
 from gradreach.diagnostics.trace import LayerTrace, check_layer
 
 CLOSED, OPEN = 0.1, 0.9
-"""Below the one or above the other a gate counts as saturated."""
+"""Below the first or above the second value a gate counts as saturated."""
 COUPLED = 0.1
-"""Within this of 0, i + f − 1 counts as that of coupled gates."""
+"""Within this distance from 0, i + f − 1 counts as coupled gates."""
 BINS = 20
 
 
@@ -19,10 +19,10 @@ def gate_statistics(layer: LayerTrace) -> pd.DataFrame:
 
     Returns:
         Columns ``layer, direction, gate, mean, closed, open, half_life``: the mean; the shares below 0.1 and above 0.9;
-        for the gate that weighs the old state the half-life ``ln ½ / ln mean`` that it alone would imply (0 where it
-        is shut, infinite where it never lets go), else NaN.
-        All NaN where one value is. An LSTM has a line ``notes`` too, the factor tanh'(c_t) · f_t of the founding notes;
-        so has the simplified cell that they derive it for, there (1 − s_t²) · f_t.
+        for the gate that weighs the old state the half-life ``ln ½ / ln mean`` that it alone would imply (0 if closed,
+        infinite if fully open), otherwise NaN. All NaN if one value is. An LSTM has a line ``notes`` too, the factor
+        tanh'(c_t) · f_t of the founding notes; so has the simplified cell that they derive it for, there (1 − s_t²) ·
+        f_t.
 
     >>> table = gate_statistics(trace(model, batch, loss).layers[0])
     >>> table["gate"].tolist()
@@ -57,7 +57,7 @@ def gate_histograms(layer: LayerTrace, bins: int = BINS) -> pd.DataFrame:
 
 
 def gate_coupling(layer: LayerTrace) -> pd.DataFrame:
-    """Say how near the input gate i is to what the forget gate f lets go: i + f − 1 is 0 where one gate does for both.
+    """Measure how close the input gate i is to 1 − f, f the forget gate: i + f − 1 is 0 if a single gate would do.
 
     Returns:
         Columns ``layer, direction, q10, median, q90, coupled, correlation``, over examples, valid steps and units: of

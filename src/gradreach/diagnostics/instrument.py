@@ -1,4 +1,4 @@
-"""What is measured when: each quantity has its own schedule, and one pass of the probe serves all."""
+"""Measures on schedule: each quantity has its own schedule, and one pass of the probe serves all."""
 
 import copy
 import math
@@ -28,20 +28,20 @@ from gradreach.system.machine import exactly
 
 Tables = dict[str, pd.DataFrame]
 Measured = tuple[dict[str, float], Tables]
-"""Few scalars, and tables, by name."""
+"""A few scalars, and tables, by name."""
 NEEDS = ("layers", "gates", "batch")
 
 
 class Instrument:
     """Measures one model, on one probe, through training.
 
-    - ``model``: what is trained; it is looked at, not touched.
+    - ``model``: the trained model, which is not changed.
     - ``probe``, ``loss``: see ``trace``; or a ``Probe``, which knows its losses.
-    - ``schedules``: when each quantity is measured; those that are not named are not.
+    - ``schedules``: when each quantity is measured; others are not measured.
     - ``exponents``: how many Lyapunov exponents.
-    - ``decoded``: what linear decoding is fitted and tested on, hundreds of examples; the probe if it is not given.
+    - ``decoded``: hundreds of examples to fit and test linear decoding on; by default the probe.
 
-    ``tables`` holds what was measured, by name, each with a column ``stage``; ``seconds`` what it cost.
+    ``tables`` holds the measurements by name, each with a column ``stage``; ``seconds`` their cost.
 
     >>> instrument = Instrument(model, batch, loss, {"profile": "ends", "gates": 5})
     >>> found = instrument.measure("start")
@@ -74,14 +74,14 @@ class Instrument:
         self.seconds = 0.0
 
     def measure(self, stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
-        """Measure what is due.
+        """Measure the quantities that are due.
 
         Args:
-            stage: what the moment is called in the tables.
+            stage: the name of this moment in the tables.
             passed: how many epochs and how many training steps; None at the start and at the end.
 
         Returns:
-            Few scalars, such as ``h.half_life``; none where nothing is due.
+            A few scalars, such as ``h.half_life``; empty if nothing is due.
         """
         scheduled = {name: schedule for name, schedule in self.schedules.items() if schedule is not None}
         now = [name for name, schedule in scheduled.items() if passed is None or due(schedule, *passed)]
@@ -152,7 +152,7 @@ def _lyapunov(instrument: Instrument, traced: Trace) -> Measured:
 
 
 def _median(values: Tensor) -> Tensor:
-    """Return the median over examples; NaN where one of them is, or where there are none."""
+    """Return the median over examples; NaN if one of them is, or if there are none."""
     return values.median(0)[0] if len(values) else values.new_full(values.shape[1:], math.nan)
 
 
@@ -203,14 +203,14 @@ def _sensitivity(instrument: Instrument, traced: Trace) -> Measured:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What an instrument can measure.
+    """A quantity that an instrument can measure.
 
     - ``measure``: ``(instrument, traced) -> (scalars, tables)``.
-    - ``needs``: without what there is nothing to measure, and nothing is said: ``layers`` that are recurrent,
+    - ``needs``: what it requires; without it, it is silently skipped: ``layers`` that are recurrent,
       ``gates``, or a ``batch`` with its targets, which ``decoded`` is; None: it can always be measured.
 
     Raises:
-        ValueError: it needs what no instrument knows.
+        ValueError: its requirement is unknown.
 
     >>> Quantity(lambda instrument, traced: ({"layers": len(traced.layers)}, {})).needs is None
     True
@@ -224,7 +224,7 @@ class Quantity:
             raise ValueError(f"needs={self.needs}: choose from {', '.join(NEEDS)}, or None")
 
     def fits(self, instrument: Instrument, traced: Trace) -> bool:
-        """Return whether there is what it needs."""
+        """Return whether its requirement is met."""
         if self.needs == "gates":
             return any(layer.steps.gates for layer in traced.layers)
         return bool(self.needs is None or traced.layers) and (self.needs != "batch" or instrument.decoded is not None)
@@ -241,11 +241,11 @@ QUANTITIES: dict[str, Quantity] = {
     "decoding": Quantity(_decoding, "batch"),
     "sensitivity": Quantity(_sensitivity),
 }
-"""What an instrument can measure, by its name in ``conf/diagnostics/``; ``register`` adds one."""
+"""All quantities, by their names in ``conf/diagnostics/``; ``register`` adds one."""
 
 
 def register(name: str, quantity: Quantity) -> None:
-    """Let instruments measure a quantity of your own, by its name.
+    """Add your own quantity, under a name.
 
     Raises:
         ValueError: another quantity has the name.
@@ -255,4 +255,4 @@ def register(name: str, quantity: Quantity) -> None:
     {'recurrent': 1}
     """
     if QUANTITIES.setdefault(name, quantity).measure is not quantity.measure:
-        raise ValueError(f"{name}: there is a quantity of this name already; choose another")
+        raise ValueError(f"{name}: a quantity with this name already exists; choose another name")

@@ -1,4 +1,4 @@
-"""What single steps do to the gradient, and their Jacobians."""
+"""Single steps' effect on the gradient, and their Jacobians."""
 
 import math
 
@@ -19,8 +19,8 @@ def omega(layer: LayerTrace) -> Tensor:
     """Return Pascanu's Ω of each example, ``(batch,)``: ``Σ_t (‖J_tᵀ λ_t‖ / ‖λ_t‖ − 1)²`` over its valid steps.
 
     The first step is left out: behind it there is no state that training could use; so is one at which no gradient
-    arrives. NaN where none is left, and where one growth is not a number. Source: R. Pascanu, T. Mikolov and Y. Bengio,
-    On the difficulty of training recurrent neural networks, 2013, equation 9.
+    arrives. NaN if no step is left, or if one growth factor is not a number. Source: R. Pascanu, T. Mikolov and Y.
+    Bengio, On the difficulty of training recurrent neural networks, 2013, equation 9.
 
     >>> bool((omega(trace(model, batch, loss).layers[0]) > 0).all())  # 0: every step keeps the gradient's norm
     True
@@ -34,12 +34,12 @@ def omega(layer: LayerTrace) -> Tensor:
 
 
 def step_factors(layer: LayerTrace) -> pd.DataFrame:
-    """Say what each step does to the gradient's norm, in the columns of a profile (log10 of factors).
+    """Measure how each step changes the gradient's norm, in the columns of a profile (log10 of factors).
 
     ``step`` is ``‖J_tᵀ λ_t‖ / ‖λ_t‖``. For an LSTM also the factors of the cell path alone, for the gradient that
     ``c.retain_grad()`` shows, ``dc_t/dc_{t-1} = diag(f_t) + A diag(o_{t-1} (1 − tanh² c_{t-1}))``: ``direct`` of the
     first term (the forget gate), ``indirect`` of the second (through h and the gates), ``cell`` of their sum.
-    What is not defined counts in no ``n``: a step at which no gradient arrives, the cell path of an example's first.
+    Undefined values do not count in ``n``: a step without gradient, and the cell path of an example's first step.
 
     >>> factors = step_factors(trace(model, batch, loss).layers[0])
     >>> factors["quantity"].unique().tolist()
@@ -65,7 +65,7 @@ def cell_jacobian(steps: LSTMSteps, t: int) -> tuple[Tensor, Tensor]:
 
     Raises:
         TypeError: they are not the steps of an LSTM.
-        ValueError: t is not a step with another before it.
+        ValueError: step t has no previous step.
 
     >>> steps = trace(model, batch, loss).layers[0].steps
     >>> direct, indirect = cell_jacobian(steps, t=5)
@@ -75,7 +75,7 @@ def cell_jacobian(steps: LSTMSteps, t: int) -> tuple[Tensor, Tensor]:
     if not isinstance(steps, LSTMSteps):
         raise TypeError(f"steps must be those of a traced nn.LSTM, layer.steps, not a {type(steps).__name__}")
     if not 1 <= t < steps.length:
-        raise ValueError(f"t={t}: choose a step that has one before it, 1 to {steps.length - 1}")
+        raise ValueError(f"t={t}: choose a step with a previous one, 1 to {steps.length - 1}")
     identity = torch.eye(steps.parts["c"], dtype=torch.float64, device=steps.device)
     rows = identity.unsqueeze(1).expand(-1, steps.batch, -1)
     direct, indirect = _cell_pull(steps, t, rows)
@@ -107,8 +107,8 @@ def _cell_factors(layer: LayerTrace, steps: LSTMSteps) -> tuple[dict[str, Tensor
 def recurrent_matrices(model: nn.Module) -> pd.DataFrame:
     """Return spectral radius and largest singular value of every recurrent matrix of torch's layers, by gate.
 
-    Columns ``layer, direction, block, spectral_radius, largest_singular_value``. Only of a network without gates does
-    the spectral radius say what the gradient does, and only near the origin.
+    Columns ``layer, direction, block, spectral_radius, largest_singular_value``. The spectral radius describes the
+    gradient only for networks without gates, and only near the origin.
 
     >>> recurrent_matrices(model)["block"].tolist()
     ['i', 'f', 'g', 'o']

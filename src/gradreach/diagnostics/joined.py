@@ -1,4 +1,4 @@
-"""Traces of single examples put side by side: as if all had been traced at once."""
+"""Joins traces of single examples, as if all had been traced at once."""
 
 from collections.abc import Sequence
 
@@ -50,14 +50,14 @@ def joined(traces: Sequence[Trace]) -> Trace:
     """Put traces of single examples side by side.
 
     Raises:
-        ValueError: they have not the same layers, or not the same number of steps.
+        ValueError: their layers or numbers of steps differ.
     """
     first = traces[0]
     kinds = [(trace.names, list(trace.outputs), trace.input.log.shape[0]) for trace in traces]
     lengths = [[layer.steps.length for layer in trace.layers] for trace in traces]
     if any(kind != kinds[0] for kind in kinds) or any(length != lengths[0] for length in lengths):
         raise ValueError(
-            "taken one by one, the examples of the probe run through other layers, or other numbers of steps"
+            "measured one by one, the examples of the probe differ in the layers or the number of steps they use"
         )
     layers = tuple(_joined_layer(members) for members in zip(*(trace.layers for trace in traces), strict=True))
     outputs = {name: torch.cat([trace.outputs[name] for trace in traces], 1) for name in first.outputs}

@@ -1,7 +1,7 @@
-"""Layers without a recurrence: their output at each step is in the autograd graph, and so is its gradient.
+"""Layers without a recurrence: their output at each step, and its gradient, are in the autograd graph.
 
-Attention blocks, convolutions, state-space layers and mixers have no state that is carried on. The gradient of the loss
-by their output at a step is the total one already; nothing has to be cut.
+Attention blocks, convolutions, state-space layers and mixers carry no state from step to step. The gradient of the loss
+with respect to their output at a step is already the total one; nothing has to be cut.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ BY_STEP = (
     nn.RMSNorm,
     *(getattr(nn, name) for name in ("ReLU", "GELU", "SiLU", "Tanh", "Sigmoid", "ELU", "LeakyReLU", "Softplus")),
 )
-"""Modules of torch's that do the same at each step: through none does a gradient reach back."""
+"""Torch modules that act on each step alone: no gradient reaches back through them."""
 CONTAINERS = (nn.ModuleList, nn.Sequential)
 
 
@@ -30,7 +30,7 @@ NLC, NCL, LNC = (1, 0, 2), (2, 0, 1), (0, 1, 2)
 
 
 class Output(NamedTuple):
-    """What a layer gave, a node of the graph, and where its time, examples and width stand."""
+    """A layer's output, its node in the graph, and its axes of time, examples and width."""
 
     layer: str
     values: Tensor
@@ -42,14 +42,14 @@ class Output(NamedTuple):
 
 
 class Outputs:
-    """Collects what the layers of a model without a recurrence give, while the model is called.
+    """Collects the outputs of a model's layers without a recurrence while the model is called.
 
     - ``asked``: names of the modules to look at; None: the blocks of the model, which are the members of its outermost
       lists, or where it has none the innermost modules that give something at each step.
     - ``batch``, ``length``: of the probe. A convolution that gives fewer steps, and what comes after it, has its own.
 
     Raises:
-        ValueError: a module that is asked for does not exist.
+        ValueError: a requested module does not exist.
     """
 
     def __init__(self, model: nn.Module, asked: Sequence[str] | None, batch: int, length: int) -> None:
@@ -65,17 +65,17 @@ class Outputs:
             self.modules[name].register_forward_hook(self._hook(name))
 
     def chosen(self) -> list[Output]:
-        """Return what the layers gave, in the order in which they ran.
+        """Return the layers' outputs, in the order in which they ran.
 
         Raises:
-            ValueError: a module that was asked for gave nothing at each step of the probe.
+            ValueError: a requested module has no output at each step of the probe.
         """
         names = {output.layer.split("#")[0] for output in self.found}
         if self.asked is not None:
             silent = [name for name in self.asked if name not in names]
             if silent:
                 raise ValueError(
-                    f"{silent[0]}: it gives no tensor ({self.batch}, {self.lengths[0]}, width) of the probe that the "
+                    f"{silent[0]}: it gives no tensor ({self.batch}, {self.lengths[0]}, width) for the probe that the "
                     "loss depends on; choose another module"
                 )
             return self.found
@@ -105,7 +105,7 @@ class Outputs:
         return keep
 
     def _axes_of(self, module: nn.Module, shape: Sequence[int]) -> tuple[int, int, int] | None:
-        """Return where time, examples and width stand; of several ways that fit by what kind of module it is."""
+        """Return the axes of time, examples and width; if several fit, the kind of module decides."""
         parts = [*module.modules()]
         convolution = any(isinstance(part, nn.Conv1d) for part in parts)
         order = [NCL, NLC, LNC] if convolution else [NLC, NCL, LNC]

@@ -13,7 +13,7 @@ TOTAL = "total"
 
 
 def gradient_norms(model: nn.Module) -> dict[str, float]:
-    """Return the norm of the present gradient w.r.t. each parameter, each layer and, as ``total``, all; in float64.
+    """Return the current gradient's norm for each parameter, each layer and, as ``total``, all; in float64.
 
     A gradient that is not finite gives a norm that is not finite; a parameter without one counts as zero.
 
@@ -28,11 +28,11 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
 
 
 class GradientNorms:
-    """Collects the norms of the gradient step by step, on the device, so that no step waits.
+    """Collects gradient norms step by step on the device, so that no step has to wait.
 
     - ``model``: whose parameters they are.
-    - ``clip_norm``: the total norm above which a step counts as clipped; infinite where nothing is.
-    - ``total``: the norm of the latest step's gradient with respect to all parameters; None where it had none.
+    - ``clip_norm``: the total norm above which a step counts as clipped; infinite if nothing is clipped.
+    - ``total``: the norm of the latest step's gradient with respect to all parameters; None if there was no gradient.
 
     >>> network = nn.Linear(2, 1, bias=False)
     >>> norms = GradientNorms(network, clip_norm=1.0)
@@ -50,7 +50,7 @@ class GradientNorms:
         self.total: Tensor | None = None
 
     def add(self) -> None:
-        """Count the present gradients of one step."""
+        """Add the current gradients as one step."""
         self.total = None
         there = {i: p.grad for i, p in enumerate(self.parameters.values()) if p.grad is not None}
         if not there:
@@ -73,7 +73,7 @@ class GradientNorms:
         return {**single, **whole, TOTAL: _joined(list(norms))}
 
     def take(self) -> tuple[dict[str, float], pd.DataFrame]:
-        """Summarise the steps since the last time, and reset.
+        """Summarize the steps since the last call, and reset.
 
         Returns:
             Of the total ``norm`` (mean over steps with a finite one), ``clip_rate``, and ``nonfinite`` (how many steps

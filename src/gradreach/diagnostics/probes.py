@@ -1,4 +1,4 @@
-"""What a model is measured on: examples, and each one's own loss."""
+"""Probes: the examples a model is measured on, and each one's own loss."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -14,11 +14,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class NotMeasured(ValueError):
-    """What stands in the way, and what to do about it; raised while a model is called."""
+    """Why something cannot be measured, and what to do; raised while a model is called."""
 
 
 class Probe(ABC):
-    """Examples, and what is asked of a model about them.
+    """Examples, and the loss of a model on them.
 
     - ``x``: floating ``(batch, length, channels)``, or token ids ``(batch, length)``.
     - ``lengths``: ``(batch,)`` valid steps, or None where all are.
@@ -85,10 +85,10 @@ def examples_of(batch: Batch, loss: Loss | None) -> Examples:
 
 
 def check_batch(batch: Any) -> None:
-    """Refuse what is not a batch.
+    """Check that the argument is a batch.
 
     Raises:
-        ValueError: saying what it is, and what to pass.
+        ValueError: it is not; the message says what to pass.
     """
     if not isinstance(batch, Batch) or not isinstance(batch.lengths, Tensor | None):
         found = f"Batch whose lengths are {batch.lengths!r}" if isinstance(batch, Batch) else type(batch).__name__
@@ -99,7 +99,7 @@ def lengths_of(batch: Batch | Probe) -> Tensor:
     """Return how many steps of each example are valid, ``(batch,)``.
 
     Raises:
-        ValueError: it is fewer than none, or more than there are.
+        ValueError: a length is negative, or larger than the number of steps.
     """
     examples, columns = batch.x.shape[:2]
     if batch.lengths is None:
@@ -119,5 +119,5 @@ def cast_to(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def device_of(model: nn.Module, x: Tensor) -> torch.device:
-    """Return where a model computes: where its first weight lies, or of one without weights where its input does."""
+    """Return a model's device: that of its first weight, or without weights that of its input."""
     return next((parameter.device for parameter in model.parameters()), x.device)

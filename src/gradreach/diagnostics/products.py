@@ -1,4 +1,4 @@
-"""The product of step Jacobians: Lyapunov exponents and singular values, also where it has lost rank."""
+"""The product of step Jacobians: Lyapunov exponents and singular values, even if it has lost rank."""
 
 import math
 
@@ -10,7 +10,7 @@ from gradreach.diagnostics.trace import LayerTrace, check_layer
 
 EPSILON = torch.finfo(torch.float64).eps
 ROTATIONS = 50
-"""Times that every pair of rows is turned, at most; some ten are enough."""
+"""The most sweeps of rotations over all pairs of rows; about ten are enough."""
 
 
 @torch.no_grad()
@@ -23,14 +23,14 @@ def lyapunov_spectrum(layer: LayerTrace, k: int | None = None, transient: int | 
     Args:
         layer: one of ``trace(model, batch, loss).layers``; its valid steps are used.
         k: how many; default all.
-        transient: steps that only turn the vectors, uncounted; default a tenth.
+        transient: initial steps that only align the vectors and do not count; default a tenth.
 
     Returns:
-        NaN for an example without steps to count. −inf where the product loses a direction altogether: as many
-        exponents are finite as the product of all steps has rank in float64.
+        NaN for an example without steps to count. −inf if the product loses a direction: the number of finite exponents
+        is the rank of the product of all steps in float64.
 
     Raises:
-        TypeError: what is passed is not a traced layer.
+        TypeError: the argument is not a traced layer.
         ValueError: k is not between 1 and the size of the state.
 
     >>> layer = trace(model, batch, loss).layers[0]
@@ -93,7 +93,7 @@ def log10_condition_number(exponents: Tensor, steps: int | Tensor) -> Tensor:
 
 @torch.no_grad()
 def product_singular_values(layer: LayerTrace | Steps) -> Tensor:
-    """Return ``ln σ_i`` of ``J_T … J_1``, ``(batch, size)``, also where no float could hold them. For small widths.
+    """Return ``ln σ_i`` of ``J_T … J_1``, ``(batch, size)``, even if no float could hold σ_i. For small widths.
 
     QR decompositions through its factors make it a triangle whose rows are graded by size (source: G. W. Stewart, On
     graded QR decompositions of products of matrices, 1995); each is kept as a direction and the logarithm of its
@@ -106,7 +106,7 @@ def product_singular_values(layer: LayerTrace | Steps) -> Tensor:
         The largest first; −inf beyond the product's rank in float64; NaN where a Jacobian holds what is not a number.
 
     Raises:
-        TypeError: what is passed is neither.
+        TypeError: the argument is neither.
 
     >>> layer = trace(nn.Sequential(nn.RNN(1, 2, batch_first=True), Last()), batch, loss).layers[0]
     >>> product_singular_values(layer).shape
@@ -134,7 +134,7 @@ def product_singular_values(layer: LayerTrace | Steps) -> Tensor:
 
 
 def _start(steps: Steps, k: int) -> Tensor:
-    """Return k orthonormal columns, the same for every example, that stand askew to whatever a layer does."""
+    """Return k random orthonormal columns, the same for every example."""
     generator = torch.Generator().manual_seed(0)
     q, _ = torch.linalg.qr(torch.randn(steps.size, k, generator=generator, dtype=torch.float64))
     columns: Tensor = q.to(steps.device)

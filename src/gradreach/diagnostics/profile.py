@@ -1,4 +1,4 @@
-"""The gradient profile: how large the loss's gradient is, step by step back from where the loss reads."""
+"""The gradient profile: the size of the loss gradient, step by step back from the step that the loss reads."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def gradient_profile(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dt
     Args:
         model: called as ``model(x)``, or ``model(x, lengths)`` where the batch has lengths. Every ``nn.RNN``,
             ``nn.LSTM`` and ``nn.GRU`` within is measured, layer by layer; every ``Stepwise`` layer; and the input of
-            any model. It is copied, so nothing of it changes.
+            any model. It is copied, so it does not change.
         batch: the probe, ``(x, lengths, target)``.
         loss: ``(output, target) -> (batch,)``, each example's loss, not their mean.
         dtype: what the forward pass computes in, float32 or float64.
@@ -70,7 +70,7 @@ def profile_of(traced: Trace) -> pd.DataFrame:
 
 
 def as_profile(curves: Sequence[Mapping[str, np.ndarray]]) -> pd.DataFrame:
-    """Put curves below each other."""
+    """Concatenate curves."""
     return pd.DataFrame({column: np.concatenate([curve[column] for curve in curves]) for column in COLUMNS})
 
 

@@ -1,4 +1,4 @@
-"""What a unit of a convolutional network can see, and what it uses."""
+"""Receptive fields: what a unit of a convolutional network can see, and what it uses."""
 
 import math
 from bisect import bisect_left
@@ -22,7 +22,7 @@ OTHERS: Any = (
 
 
 class Window(NamedTuple):
-    """One layer of a stack: how many steps it sees, how far it moves, how far apart they are.
+    """One layer of a stack: kernel size, stride and dilation.
 
     >>> Window(kernel_size=3, dilation=4)
     Window(kernel_size=3, stride=1, dilation=4)
@@ -66,15 +66,15 @@ def windows_of(stack: nn.Module) -> list[Window]:
     for module in stack.modules():
         if isinstance(module, OTHERS):
             raise ValueError(
-                f"{type(module).__name__}: a receptive field cannot be counted through it; measured_receptive_field can"
+                f"{type(module).__name__}: its receptive field cannot be calculated; use measured_receptive_field"
             )
     # a convolution of one step changes no field, so a shortcut of such may run beside the others
     wide = [module for module in layers if isinstance(module, nn.Conv1d) and _one(module.kernel_size) > 1]
     for one, after in pairwise(wide):
         if after.in_channels != one.out_channels:
             raise ValueError(
-                f"{one} and {after} do not follow each other: measured_receptive_field goes through both, or pass "
-                "the layers of one path"
+                f"{one} and {after} do not follow each other: use measured_receptive_field, or pass "
+                "the layers of one path only"
             )
     if not layers:
         raise ValueError(
@@ -84,15 +84,15 @@ def windows_of(stack: nn.Module) -> list[Window]:
 
 
 def measured_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at: int | None = None) -> int:
-    """Return over how many steps of the input one output depends on it, through whatever there is in between.
+    """Return the number of input steps that one output depends on, through any layers.
 
-    Skip connections, parallel branches, transposed convolutions: nothing has to be known of them. A step that is not a
-    number makes all outputs that depend on it none, whatever the weights are and whichever unit is dead.
+    It works for skip connections, parallel branches and transposed convolutions: an input step of NaN makes all outputs
+    that depend on it NaN, whatever the weights are and even if units are dead.
 
     Args:
         encode: ``(batch, length, d_in) -> (batch, length', d_out)``, in evaluation mode; in float64, since some kernels
             of float32 mix steps that do not depend on each other.
-        x: one example is looked at; its length bounds what can be seen.
+        x: only one example is used; its length bounds the result.
         at: the output's step, a negative one from the end; default the middle one.
 
     Returns:
@@ -115,7 +115,7 @@ def measured_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at: 
         at = _checked_step(at, output.shape[1])
         there = output[:, at].isnan().any(1).nonzero().flatten()
     if not len(there):
-        raise ValueError(f"output {at} depends on no step of the input: it has no receptive field")
+        raise ValueError(f"output {at} does not depend on the input: it has no receptive field")
     return int(there[-1] - there[0]) + 1
 
 
@@ -143,22 +143,21 @@ class EffectiveField(NamedTuple):
         return math.sqrt(self.variance)
 
     def beyond(self, field: int) -> bool:
-        """Whether it reaches farther than a theoretical receptive field: then one of the two is wrong."""
+        """Whether it extends beyond a theoretical receptive field: then one of the two is wrong."""
         return self.extent > field
 
 
 def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at: int | None = None) -> EffectiveField:
-    """Measure what the outputs of one step depend on.
+    """Measure which input steps the outputs of one step depend on.
 
     Args:
-        encode: ``(batch, length, d_in) -> (batch, length', d_out)``; in evaluation mode, so that it draws nothing.
-        x: floating inputs; the wider the batch, the smoother.
+        encode: ``(batch, length, d_in) -> (batch, length', d_out)``; in evaluation mode, without randomness.
+        x: floating inputs; a larger batch gives a smoother result.
         at: the output's step, a negative one from the end; default the middle one.
 
     Raises:
         TypeError: ``encode`` is not a function that gives a tensor of three dimensions, or x no such tensor of floats.
-        ValueError: there is no such step; or no gradient arrives at the input (or none that is a number): there is no
-            field to speak of.
+        ValueError: there is no such step; or no finite gradient arrives at the input, so there is no field.
 
     >>> convolution = nn.Conv1d(1, 4, kernel_size=5, padding=2)
     >>> field = effective_receptive_field(lambda x: convolution(x.mT).mT, torch.randn(8, 20, 1))
@@ -175,9 +174,7 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
         centre = _centre(encode, x, length, at)
     total = float(norms.sum())
     if not (math.isfinite(total) and total > 0):
-        raise ValueError(
-            f"the gradient of output {at} by the input sums to {total}: no receptive field can be read from it"
-        )
+        raise ValueError(f"the gradient of output {at} w.r.t. the input sums to {total}, so it has no receptive field")
     offsets = torch.arange(x.shape[1], dtype=torch.float64) - centre
     weights = (norms / total).cpu()
     centroid = float(weights @ offsets)
@@ -189,7 +186,7 @@ def effective_receptive_field(encode: Callable[[Tensor], Tensor], x: Tensor, at:
 
 def _check_encode(encode: object, x: object) -> None:
     if not (callable(encode) and isinstance(x, Tensor) and x.is_floating_point() and x.dim() == 3):
-        raise TypeError("pass a function, and floating inputs (batch, length, d_in) that it maps to its outputs")
+        raise TypeError("pass a function and floating-point inputs (batch, length, d_in) for it")
 
 
 def _checked_output(output: object) -> Tensor:
@@ -203,7 +200,7 @@ def _checked_step(at: int | None, outputs: int) -> int:
     """Return the number of an output's step, from the start."""
     at = outputs // 2 if at is None else at
     if not -outputs <= at < outputs:
-        raise ValueError(f"at={at}: there are {outputs} outputs; choose 0 to {outputs - 1}")
+        raise ValueError(f"at={at}: there are only {outputs} outputs; choose 0 to {outputs - 1}")
     return at % outputs
 
 
@@ -242,7 +239,7 @@ def _centre(encode: Callable[[Tensor], Tensor], x: Tensor, outputs: int, at: int
 
 
 def touched(x: Tensor, outputs: Tensor) -> Tensor:
-    """Return the gradient of the sum of outputs by the input: with uniform kernels, how often each step is touched.
+    """Return the gradient of the sum of outputs w.r.t. the input: with uniform kernels, how often each step is used.
 
     >>> x = torch.ones(4, requires_grad=True)
     >>> touched(x, x.unfold(0, 2, 1).sum(1))  # three windows of two

@@ -1,4 +1,4 @@
-"""What is known without the instrument: closed forms, sixty digits, our own Jacobians, and the deviation from them.
+"""Deviations of the instrument from independent references: closed forms, sixty digits, separate Jacobians.
 
 Every function measures something with an independently known truth, and returns the largest disagreement: relative
 where the number is above 1, else absolute. They draw from seed 0, take no settings, and are computed once.
@@ -78,7 +78,7 @@ def powers_of_a_rectifier() -> float:
 
 
 def constant_gate(kind: type[nn.LSTM] | type[nn.GRU], bias: float) -> float:
-    """(c) An LSTM that hears only its bias multiplies by f = σ(bias), a GRU by z: how far a step is off."""
+    """(c) An LSTM that reads only its bias multiplies by f = σ(bias), a GRU by z: the error of one step."""
     layer = kind(1, WIDTH, batch_first=True)
     set_all(layer, weight_hh_l0=0, weight_ih_l0=0, bias_hh_l0=0, bias_ih_l0=0)
     nn.init.constant_(weights(layer, "bias_ih_l0").detach()[WIDTH : 2 * WIDTH], bias)
@@ -245,13 +245,13 @@ def traced(layer: nn.Module, batch: Batch) -> LayerTrace:
 
 
 def profile(layer: nn.Module, batch: Batch, quantity: str = "h") -> list[float]:
-    """Return log10 of the norm by lag, as the instrument has it."""
+    """Return log10 of the norm by lag, measured by the instrument."""
     found = profile_of(trace(layer, batch, last))
     return found.loc[found["quantity"] == quantity, "median"].tolist()
 
 
 def exponents(layer: nn.Module, batch: Batch, transient: int | None = 0) -> list[float]:
-    """Return all exponents, as the instrument has them."""
+    """Return all exponents, measured by the instrument."""
     return lyapunov_spectrum(traced(layer, batch), transient=transient)[0].tolist()
 
 

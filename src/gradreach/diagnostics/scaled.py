@@ -1,6 +1,6 @@
 """Vectors of any magnitude: a direction, and the logarithm of its length.
 
-A gradient that has shrunk to 10^-500 is no floating-point number, but its direction is, and so is its logarithm.
+A gradient of norm 10^-500 is not representable as a float, but its direction and its logarithm are.
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 BUCKETS = {torch.float64: 200 * math.log(10), torch.float32: 20 * math.log(10)}
-"""What range may go through autograd at once; float64 has 308 orders of magnitude on either side of 1, float32 38."""
+"""The range for one pass through autograd; float64 has 308 orders of magnitude on either side of 1, float32 38."""
 
 
 class Scaled(NamedTuple):

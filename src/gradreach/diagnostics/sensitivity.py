@@ -1,9 +1,9 @@
 """Sensitivity: how far features move under a small change of the input.
 
-Distances between features say nothing by themselves, as a network may scale them as it likes: they are told in units of
-the mean distance between different examples. Sources: A. Azulay and Y. Weiss, Why do deep convolutional networks
-generalize so poorly to small image transformations?, 2019; R. Zhang, Making convolutional networks shift-invariant
-again, 2019.
+Distances between features mean nothing by themselves, since a network can scale features freely: they are given in
+units of the mean distance between different examples. Sources: A. Azulay and Y. Weiss, Why do deep convolutional
+networks generalize so poorly to small image transformations?, 2019; R. Zhang, Making convolutional networks
+shift-invariant again, 2019.
 """
 
 import math
@@ -20,7 +20,7 @@ from gradreach.diagnostics.probes import check_batch, device_of
 from gradreach.diagnostics.trace import check_model
 
 NOISES = (0.01, 0.05, 0.1, 0.25)
-"""Standard deviations of what is added, in units of that of the input."""
+"""Standard deviations of the added noise, in units of the input's."""
 PARTS = ("embedding", "encoder", "readout")
 SEED = 0
 """Of the noise: the same before and after training, and for every network that is given the same input."""
@@ -41,7 +41,7 @@ def sensitivity(model: nn.Module, batch: Batch, noises: Sequence[float] = NOISES
         ``noise``): its ``size`` (a step, or the standard deviation), and ``moved``: the mean over the ``n`` examples of
         ``‖f(x′) − f(x)‖``, ÷ the mean of ``‖f(x) − f(y)‖`` over all pairs of examples. 1 is as far as another example,
         NaN where all examples give the same. A shift turns each example by one step to the right, and its last step
-        comes first. What is padding counts nowhere.
+        comes first. Padding never counts.
 
     Raises:
         ValueError: the model has no such parts; the batch has token ids, or fewer than two examples.
@@ -57,9 +57,9 @@ def sensitivity(model: nn.Module, batch: Batch, noises: Sequence[float] = NOISES
     if not has_parts(model):
         raise ValueError(f"sensitivity needs a model with {', '.join(PARTS)}, as those of gradreach.models have")
     if not batch.x.is_floating_point():
-        raise ValueError("sensitivity is of inputs that are numbers; token ids can be changed by no small step")
+        raise ValueError("sensitivity needs numeric inputs; token ids cannot be changed by a small step")
     if len(batch) < 2:
-        raise ValueError("sensitivity needs at least two examples, to be told in units of their distance")
+        raise ValueError("sensitivity needs at least two examples: their distance is its unit")
     with undisturbed(), torch.no_grad():
         probe = copy_of(model, torch.float64)
         x, lengths, _ = batch.to(device_of(probe, batch.x), torch.float64)
@@ -74,7 +74,7 @@ def sensitivity(model: nn.Module, batch: Batch, noises: Sequence[float] = NOISES
 
 
 def has_parts(model: Any) -> bool:
-    """Return whether a model has the parts that are looked at."""
+    """Return whether a model has the measured parts."""
     return all(hasattr(model, name) for name in PARTS)
 
 

@@ -1,4 +1,4 @@
-"""A recurrent layer, step by step: its states are known, and each step can be run backwards.
+"""A recurrent layer, step by step: all states are known, and each step can be run backwards.
 
 A fused layer does not show ``λ_t = dL/ds_t``: its output's own gradient is only the immediate part. But all its
 states are known after the forward pass, so the gates of all steps follow in one matrix product, and
@@ -42,7 +42,7 @@ class Steps(ABC):
     - ``states``: all of them, ``(length, batch, size)``.
     - ``previous``: what each step's weights read of the state before it, ``(length, batch, ...)``.
     - ``parts``: the state's parts and their sizes, ``h`` first; ``size`` is their sum.
-    - ``gates``: what lies between 0 and 1, by name, each ``(length, batch, width)``.
+    - ``gates``: values between 0 and 1, by name, each ``(length, batch, width)``.
     - ``memory_gate``: the one that weighs the old state, where there is one.
     """
 
@@ -103,7 +103,7 @@ class Step(NamedTuple):
 
 
 class Adjoints(NamedTuple):
-    """Total derivatives of the loss by a layer's states.
+    """Total derivatives of the loss with respect to a layer's states.
 
     - ``state``: ``(length, batch, size)``; ``initial``: by the state before the first step, ``(batch, size)``.
     - ``inner``: what arrives at the preactivations, ``(length, batch, inner)``.
@@ -140,7 +140,7 @@ def adjoints(steps: Steps, immediate: Scaled) -> Adjoints:
 
 
 def _between_seeds(steps: Steps, times: range, start: Scaled) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-    """Go back through steps to whose states the loss adds nothing of its own.
+    """Go back through steps at which the loss adds no immediate gradient.
 
     Returns:
         Directions, logarithms, what arrived inside, and growth, each with time running forwards; then what has become
@@ -165,7 +165,7 @@ def _between_seeds(steps: Steps, times: range, start: Scaled) -> tuple[tuple[Ten
 
 
 def in_time(parts: Sequence[Adjoints]) -> Adjoints:
-    """Put the adjoints of stretches of a layer's steps one after the other."""
+    """Concatenate the adjoints of consecutive segments of a layer's steps."""
     first = parts[0]
     if len(parts) == 1:
         return first

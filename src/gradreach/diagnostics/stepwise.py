@@ -1,4 +1,4 @@
-"""The interface for every other recurrent layer: it states how it takes a single step."""
+"""The interface for every other recurrent layer, which defines a single step."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,7 +12,7 @@ State = Tensor | tuple[Tensor, ...]
 
 @runtime_checkable
 class Stepwise(Protocol):
-    """What a recurrent layer of one's own must have to be measured, beside ``forward(x (batch, length, d_in))``.
+    """What your own recurrent layer needs to be measured, beside ``forward(x (batch, length, d_in))``.
 
     Its output at t must be the first part of the state that step t gives, or what ``output`` makes of it, where it
     has a method ``output(x_t, state) -> (batch, d_out)``. Where it has a method ``gates(x_t, state)``, a dictionary of
@@ -49,7 +49,7 @@ class CellSteps(Steps):
     - ``x``: ``(length, batch, d_in)``.
 
     Raises:
-        ValueError: the layer says that it is elementwise, and is not.
+        ValueError: the layer claims to be elementwise but is not.
     """
 
     def __init__(self, cell: nn.Module, x: Tensor) -> None:
@@ -147,7 +147,7 @@ class CellSteps(Steps):
         slopes = self._pull_back(self.all_steps, ones)[0]
         weights = torch.linspace(1, 2, self.size, dtype=ones.dtype, device=ones.device).expand_as(ones)
         if not torch.allclose(self._pull_back(self.all_steps, weights)[0], weights * slopes, equal_nan=True):
-            raise ValueError(f"{type(self.cell).__name__} says elementwise = True, and its state is mixed in a step")
+            raise ValueError(f"{type(self.cell).__name__} says elementwise = True, but its step mixes the state")
         of_steps: Tensor = slopes.unflatten(0, (self.length, self.batch))
         return of_steps.unbind()
 
@@ -162,7 +162,7 @@ class CellSteps(Steps):
 
 
 def is_stepwise(module: nn.Module) -> bool:
-    """Whether a layer can be taken step by step."""
+    """Whether a layer can be run step by step."""
     return isinstance(module, Stepwise)
 
 

@@ -56,7 +56,7 @@ class Cut:
 
 
 def chains_of(cuts: list[Cut]) -> list[list[int]]:
-    """Return the numbers of the cuts of each layer, and warn of what looks like a loop but is not a known one."""
+    """Return the cuts of each layer, and warn about calls that look like a loop but do not pass on the state."""
     chains: dict[tuple[str, str], list[int]] = {}
     for number, cut in enumerate(cuts):
         chains.setdefault((cut.layer, cut.direction), []).append(number)
@@ -74,8 +74,8 @@ def chains_of(cuts: list[Cut]) -> list[list[int]]:
         single = len(starts) > 2 and all(cut.steps.length == 1 for cut in every)
         if carried or single:
             warnings.warn(
-                f"{label or 'the model'}: it is called {len(starts)} times, not from the state in which it ended; each "
-                "call is measured as a layer of its own. Call it once with the whole sequence, or hand its state on.",
+                f"{label or 'the model'}: it is called {len(starts)} times, each time not from its last state; every "
+                "call is measured as its own layer. Call it once with the whole sequence, or pass on its state.",
                 stacklevel=2,
             )
     return list(chains.values())
@@ -105,21 +105,21 @@ def split_recurrent(model: nn.Module) -> list[Cut]:
                 module.forward = _split_torch(module, name, cuts)
                 module.requires_grad_()  # which the cuts do not need, but tells whether its weights are used elsewhere
             elif not inside:
-                _not_measured(name, module, "has a forward of its own, which only it knows")
+                _not_measured(name, module, "has its own forward, which the instrument does not know")
         elif isinstance(module, nn.RNNCellBase) and not inside:
-            _not_measured(name, module, "is one step of a loop that only its owner knows")
+            _not_measured(name, module, "is one step of a loop that the instrument does not know")
     return cuts
 
 
 def warn_of_silent(model: nn.Module, cuts: Sequence[Cut], loss: Tensor) -> None:
-    """Warn of layers of torch's whose weights the loss depends on, though they left no cut: called as functions."""
+    """Warn about torch layers that left no cut although the loss depends on their weights: called as functions."""
     ran = {cut.layer.split("#")[0] for cut in cuts}
     for name, module in model.named_modules():
         if isinstance(module, nn.RNNBase) and "forward" in vars(module) and not ran & {name, f"{name}.0"}:
             weights = [weight for weight in module.parameters() if weight.requires_grad]
             used = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True) if weights else ()
             if any(gradient is not None for gradient in used):
-                _not_measured(name, module, "is not called as a module, but its weights are used")
+                _not_measured(name, module, "is not called as a module, although its weights are used")
 
 
 def _not_measured(name: str, module: nn.Module, why: str) -> None:
@@ -195,7 +195,7 @@ def _split_own(module: nn.Module, name: str, cuts: list[Cut]) -> Callable[..., A
                 cuts.append(Cut(_name_of_call(name, direction, cuts, ()), direction, steps, turned, (), states, None))
                 return output
         warnings.warn(
-            f"{name}: what {type(module).__name__}.forward gives is not the states of its step(); its adjoints are "
+            f"{name}: what {type(module).__name__}.forward returns are not the states of its step(); its adjoints are "
             "not measured. Let it give a tensor (batch, length, d_out) alone, and a method output(x_t, state) say what "
             "that is where it is not the state.",
             stacklevel=2,
@@ -206,7 +206,7 @@ def _split_own(module: nn.Module, name: str, cuts: list[Cut]) -> Callable[..., A
 
 
 def _direction(module: nn.Module, which: str) -> str:
-    """Return the way a layer runs; one that is handed turned sequences has ``runs_backward`` set."""
+    """Return the direction of a layer; one that is given reversed sequences has ``runs_backward`` set."""
     return "backward" if getattr(module, "runs_backward", False) else which
 
 
@@ -256,7 +256,7 @@ def _turn(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def _name_of_call(label: str, direction: str, cuts: list[Cut], start: tuple[Tensor, ...]) -> str:
-    """Tell the calls of a module that is called more than once apart; one that goes on from the last has its name."""
+    """Number the calls of a module that is called more than once; a call that continues the last one keeps its name."""
     calls = [cut for cut in cuts if cut.direction == direction and cut.layer.split("#")[0] == label]
     if calls and start and calls[-1].ends_in(start):
         return calls[-1].layer

@@ -9,7 +9,7 @@ from gradreach.diagnostics.steps import Step, Steps, Weights
 
 
 class TorchSteps(Steps):
-    """What they have in common: all preactivations from known states, in one product.
+    """Base class: all preactivations from known states, in one matrix product.
 
     - ``x``: ``(length, batch, d_in)``; ``h``: the states that the layer gave; ``initial``: those before the first.
     """

@@ -21,11 +21,11 @@ SUPPORTED = (torch.float32, torch.float64)
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """What is known of one direction of one layer. Time comes first and runs as the layer runs.
+    """The trace of one direction of one layer. Time comes first and runs as the layer runs.
 
     - ``end``: ``(batch,)`` the step at which an example's run ends, from which lags are counted. Examples stand as the
       layer has them: in another order where the model sorts them before.
-    - ``count``: ``(batch,)`` how many valid steps there are up to that one.
+    - ``count``: ``(batch,)`` number of valid steps up to that one.
 
     >>> layer = trace(model, batch, loss).layers[0]
     >>> norms, valid = layer.by_lag(layer.adjoints.state.log_norm())
@@ -54,7 +54,7 @@ class LayerTrace:
 
 @dataclass(frozen=True)
 class Trace:
-    """What is known of a model's gradient.
+    """The trace of a model's gradient.
 
     - ``layers``: recurrent ones, in the order in which they ran.
     - ``input``: ``dL/dx_t`` (of token ids: by the embedding's output), ``(length, batch, d_in)``.
@@ -93,7 +93,7 @@ class Trace:
 def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch.float64) -> Trace:
     """Run a copy of the model once forward and once back.
 
-    Of the model nothing changes: no weight, no mode, no gradient, no random state.
+    The model does not change: no weight, mode, gradient or random state.
 
     Args:
         model: called as ``model(x)``, or ``model(x, lengths)`` where the batch has lengths.
@@ -103,9 +103,9 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
         dtype: what the forward pass computes in, float32 or float64; what comes after is float64.
 
     Raises:
-        TypeError: where the model is not a module, or the loss not a function.
-        ValueError: where the loss is not one value an example, or depends on no input and no state; where there is
-            nothing to measure by.
+        TypeError: the model is not a module, or the loss is not a function.
+        ValueError: the loss is not one value per example, or depends on no input and no state; or no input can be
+            measured.
 
     >>> traced = trace(model, batch, loss)
     >>> [(layer.layer, layer.steps.parts) for layer in traced.layers]
@@ -120,7 +120,7 @@ def trace(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype = torch
 def trace_probe(
     model: nn.Module, probe: Probe, dtype: torch.dtype = torch.float64, layers: Sequence[str] | None = None
 ) -> Trace:
-    """Do what ``trace`` does, with a probe of any kind.
+    """Trace a model as ``trace`` does, with a probe of any kind.
 
     Args:
         model: a module that the probe knows how to call.
@@ -133,7 +133,7 @@ def trace_probe(
     """
     if dtype not in SUPPORTED:
         raise ValueError(
-            f"dtype={dtype}: too coarse for gradients over many steps; choose torch.float32 or torch.float64"
+            f"dtype={dtype}: not precise enough for gradients over many steps; choose torch.float32 or torch.float64"
         )
     with undisturbed():
         copied = copy_of(model, dtype)
@@ -151,14 +151,14 @@ def trace_probe(
         losses = probe.losses(copied, x)
         if not inputs:
             raise ValueError(
-                f"x holds {x.dtype}, and no nn.Embedding of the model is given it as it is: nothing to measure by"
+                f"x holds {x.dtype}, but no nn.Embedding of the model reads it directly: there is no input to measure"
             )
         if losses.shape != (examples,):
             raise ValueError(
-                f"the loss has shape {tuple(losses.shape)}; it must give one value an example, ({examples},)"
+                f"the loss has shape {tuple(losses.shape)}; it must give one value per example, ({examples},)"
             )
         if not losses.requires_grad:
-            raise ValueError("the loss depends neither on the input nor on any state: it has no gradient to measure")
+            raise ValueError("the loss depends neither on the input nor on any state: there is no gradient to measure")
         warn_of_silent(copied, cuts, losses.sum())
         given = outputs.chosen()
         by_x, measured, by_output = _backward(losses.sum(), inputs[0], cuts, [output.values for output in given])
@@ -182,7 +182,7 @@ def _by_step(by_x: Scaled) -> Scaled:
 def _backward(
     loss: Tensor, x: Tensor, cuts: list[Cut], outputs: list[Tensor]
 ) -> tuple[Scaled, list[Adjoints], list[Tensor]]:
-    """Go back from cut to cut, the last first; between them goes autograd, within them the adjoint recursion."""
+    """Go back from cut to cut, last first: autograd between cuts, the adjoint recursion within them."""
     leaves = [x, *(cut.states for cut in cuts)]
     arrived: list[Scaled | None] = [None] * len(leaves)
     at_outputs = [torch.zeros_like(values, dtype=torch.float64) for values in outputs]
@@ -226,17 +226,17 @@ def _by_lag(values: Tensor, end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]
 
 
 def check_layer(layer: object) -> None:
-    """Refuse what is not a traced layer.
+    """Check that the argument is a traced layer.
 
     Raises:
-        TypeError: saying what it is, and how to get one.
+        TypeError: it is not; the message says how to get one.
     """
     if not isinstance(layer, LayerTrace):
         raise TypeError(f"layer must be one of trace(model, batch, loss).layers, not a {type(layer).__name__}")
 
 
 def check_model(model: object) -> None:
-    """Refuse what is not a model.
+    """Check that the argument is a model.
 
     Raises:
         TypeError: saying what it is.
@@ -258,8 +258,8 @@ def _watch_embeddings(probe: nn.Module, ids: Tensor, found: list[Tensor]) -> Non
             found.append((output.transpose(0, 1) if time_first else output).detach().requires_grad_())
         elif givers[0] != name:
             raise NotMeasured(
-                f"{givers[0]} and {name} both embed the token ids: there is no one input to measure by; put both in "
-                "one embedding whose vectors are theirs side by side"
+                f"{givers[0]} and {name} both embed the token ids, so the input is ambiguous; combine both in "
+                "one embedding with their vectors side by side"
             )
         return found[0].transpose(0, 1) if time_first else found[0]
 

@@ -1,4 +1,4 @@
-"""Tensors as the loops take them: arrays of the same memory."""
+"""Tensors as arrays on the same memory, as the loops take them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ class Inputs(NamedTuple):
 
 
 class Needed(NamedTuple):
-    """By which of them gradients are needed."""
+    """Which of them need gradients."""
 
     x: bool
     start: bool
@@ -33,7 +33,7 @@ class Needed(NamedTuple):
 
 
 def array(tensor: Tensor) -> Any:
-    """Return an array of the same numbers: of the same memory where that is contiguous."""
+    """Return an array of the same numbers, on the same memory if that is contiguous."""
     return tensor.contiguous().numpy(force=True)
 
 

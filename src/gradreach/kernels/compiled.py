@@ -1,4 +1,4 @@
-"""The loops, compiled at their first use or taken from numba's cache; what can go wrong with that."""
+"""The loops, compiled at first use or read from numba's cache, and what can go wrong with that."""
 
 from collections.abc import Callable
 from functools import cache
@@ -17,7 +17,7 @@ NOT_KEPT = (
 
 
 def installed() -> bool:
-    """Return whether numba is installed; nothing is imported to know it."""
+    """Return whether numba is installed, without importing it."""
     return find_spec("numba") is not None
 
 
@@ -41,11 +41,11 @@ def compile_all(*kinds: str) -> None:
 
 @cache
 def usable(kind: str) -> bool:
-    """Return whether the loops of this kind can be had; say once why not. The forward one is compiled for it."""
+    """Return whether loops of this kind are available; warn once if not. The forward one is compiled for it."""
     try:
         loop(LOOPS[kind][0])
     except Exception as error:
-        advise(f"recurrent layers run in torch's own loops, which are slower: {first_line(error)}")
+        advise(f"recurrent layers use torch's slower loops: {first_line(error)}")
         return False
     return True
 
@@ -75,7 +75,7 @@ def loop(name: str) -> Loop:
 
 
 def _dispatcher(name: str, *, cache: bool) -> Any:
-    """Return what numba makes of a loop before it compiles it."""
+    """Return numba's dispatcher of a loop, not compiled yet."""
     from numba import njit
 
     from gradreach.kernels import loops

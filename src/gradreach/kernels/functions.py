@@ -1,4 +1,4 @@
-"""What autograd sees of the compiled loops: one function, with the gradients with respect to all that a layer is given.
+"""The compiled loops as an autograd function, with gradients with respect to all inputs of a layer.
 
 Second derivatives, gradients in batches, and those of a layer whose states were written to after it gave them, are
 those of torch's own layer, computed again.

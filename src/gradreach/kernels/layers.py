@@ -1,4 +1,4 @@
-"""``nn.RNN`` and ``nn.GRU`` whose forward pass runs in compiled loops where these do and pay."""
+"""``nn.RNN`` and ``nn.GRU`` that use compiled loops where these work and are faster."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from gradreach.kernels.suitability import all_plain, possible, suitable
 
 
 class RNN(nn.RNN):
-    """``nn.RNN`` in all but its speed."""
+    """``nn.RNN``, only faster."""
 
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:  # noqa: A002  # torch's name of it
         """Return what ``nn.RNN`` returns: the states, and the last of them."""
@@ -20,7 +20,7 @@ class RNN(nn.RNN):
 
 
 class GRU(nn.GRU):
-    """``nn.GRU`` in all but its speed."""
+    """``nn.GRU``, only faster."""
 
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:  # noqa: A002  # torch's name of it
         """Return what ``nn.GRU`` returns: the states, and the last of them."""
@@ -32,7 +32,7 @@ OURS: dict[type[nn.Module], type[RNN] | type[GRU]] = {nn.RNN: RNN, nn.GRU: GRU}
 
 
 def accelerate(model: nn.Module) -> int:
-    """Let the ``nn.RNN`` and ``nn.GRU`` of a model run in compiled loops, where these do and pay.
+    """Let a model's ``nn.RNN`` and ``nn.GRU`` use compiled loops where these work and are faster.
 
     Each becomes a subclass of the same name that overrides ``forward`` alone: weights, state dict and hooks are as
     they were.
@@ -57,7 +57,7 @@ def accelerate(model: nn.Module) -> int:
 
 
 def _inputs(layer: nn.RNNBase, x: Any, start: Tensor | None) -> Inputs | None:
-    """Return what the loops take of a call; None where torch's own path takes it."""
+    """Return the loops' arguments for a call; None if torch's own path handles it."""
     if not suitable(layer, x, start):
         return None
     biases = (layer.bias_ih_l0, layer.bias_hh_l0) if layer.bias else (None, None)

@@ -1,4 +1,4 @@
-"""Where the compiled loops are used: what they can do, and do faster than torch. Everything else is torch's.
+"""Where the compiled loops are used: for what they support and do faster than torch. Torch does the rest.
 
 The private names of torch that it takes to see who else looks at a call are in this file alone.
 """
@@ -13,7 +13,7 @@ from torch.nn import Parameter
 
 MODES = ("RNN_TANH", "RNN_RELU", "GRU")
 WIDEST = 128
-"""Up to which width the loops pay. Times faster than torch, forward and backward, one thread, batch 16 and 64:
+"""The largest width for the loops. Times faster than torch, forward and backward, one thread, batch 16 and 64:
 
     width   RNN             GRU
        32   4.8–6.1  3.4    5.3–6.6  2.8–3.8
@@ -27,12 +27,12 @@ loops chosen by a measurement, a run would not repeat.
 
 
 def possible(layer: nn.RNNBase) -> bool:
-    """Return whether a layer is one that the loops can run: one layer, one direction, of a width at which they pay."""
+    """Return whether the loops can run a layer: one layer, one direction, of a width at which they are faster."""
     return layer.mode in MODES and layer.num_layers == 1 and not layer.bidirectional and layer.hidden_size <= WIDEST
 
 
 def suitable(layer: nn.RNNBase, x: object, start: object) -> bool:
-    """Return whether the loops run this call; what is wrong with its arguments is torch's to say."""
+    """Return whether the loops run this call; torch reports errors in its arguments."""
     if _observed() or not (possible(layer) and _plain(x) and x.dim() == 3 and x.numel() > 0):
         return False
     batch = x.shape[0 if layer.batch_first else 1]
@@ -42,7 +42,7 @@ def suitable(layer: nn.RNNBase, x: object, start: object) -> bool:
 
 
 def all_plain(tensors: Iterable[Tensor | None]) -> bool:
-    """Return whether all that is given is what the loops read."""
+    """Return whether the loops can read all arguments."""
     return all(tensor is None or _plain(tensor) for tensor in tensors)
 
 

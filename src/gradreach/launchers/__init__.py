@@ -1,1 +1,1 @@
-"""Where the runs of a sweep are done."""
+"""Launchers: where the runs of a sweep are executed."""

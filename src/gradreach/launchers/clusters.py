@@ -1,4 +1,4 @@
-"""Launchers for clusters, which wait for all jobs of a sweep, whatever becomes of one of them.
+"""Launchers for clusters, which wait for all jobs of a sweep, even if one of them dies.
 
 They rest on Hydra's own plugins for Ray and submitit, whose waiting ends with the first job that dies: on a cluster the
 others then go on unseen, and a local Ray takes them down with it. Here a job that died is a failed return.
@@ -23,7 +23,7 @@ from gradreach.launchers import slurm
 from gradreach.system.interruption import at_once
 
 ANSWER_SECONDS = 60.0
-"""How long a cluster may take to take us in."""
+"""How long a cluster may take to answer."""
 
 
 class RayLauncher(Launcher):
@@ -37,12 +37,12 @@ class RayLauncher(Launcher):
         self.init, self.remote = init, remote
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take up what Hydra knows of the sweep."""
+        """Store Hydra's settings of the sweep."""
         need("ray", "hydra_plugins.hydra_ray_launcher", extra="ray")
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Run all jobs; return when the last has ended. SIGTERM and Ctrl-C let them save what they have, and stop.
+        """Run all jobs; return when the last has ended. On SIGTERM and Ctrl-C they save their state and stop.
 
         Raises:
             ConfigError: the cluster that ``init`` names does not answer.
@@ -53,7 +53,7 @@ class RayLauncher(Launcher):
         if not ray.is_initialized():
             with at_once():  # Ray puts handlers of its own in place of a sweep's; here they are put back
                 ray.init(**where(self.init))
-        composer = Composer(self.hydra_context.config_loader, self.config)  # workers would read all files for each job
+        composer = Composer(self.hydra_context.config_loader, self.config)  # else workers read all files for each job
         state = Singleton.get_state()
         tasks: list[Any] = []
         with at_once():
@@ -105,7 +105,7 @@ def where(init: DictConfig) -> dict[str, Any]:
 
 
 class SubmititLauncher(Launcher):
-    """Runs are jobs of SLURM, or, to try that out, processes of this machine.
+    """Runs are SLURM jobs or, for testing, processes of this machine.
 
     - ``cluster``: ``slurm`` or ``local``.
     - ``runs_per_job``: how many runs a job does, one after the other.
@@ -116,10 +116,10 @@ class SubmititLauncher(Launcher):
         self.cluster, self.runs_per_job, self.parameters = cluster, runs_per_job, parameters
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take up what Hydra knows of the sweep.
+        """Store Hydra's settings of the sweep.
 
         Raises:
-            ConfigError: ``runs_per_job`` cannot be, or a package is missing.
+            ConfigError: ``runs_per_job`` is invalid, or a package is missing.
         """
         if type(self.runs_per_job) is not int or self.runs_per_job < 1:
             raise ConfigError("hydra.launcher.runs_per_job", self.runs_per_job, "must be a number of runs, 1 or more")
@@ -130,7 +130,7 @@ class SubmititLauncher(Launcher):
         self.job.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Submit all jobs; return when the last has ended. SIGTERM and Ctrl-C take them back."""
+        """Submit all jobs; return when the last has ended. SIGTERM and Ctrl-C cancel them."""
         import submitit
         from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 
@@ -163,7 +163,7 @@ class SubmititLauncher(Launcher):
 
 
 class Several:
-    """What a job does: several runs, one after the other.
+    """A job: several runs, one after the other.
 
     - ``one``: does one of them.
     """
@@ -196,7 +196,7 @@ def _do_here(executor: Any, function: Several, jobs: Sequence[Sequence[Any]]) ->
 
 
 def caught(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a call returns, or the exception that it raises."""
+    """Return a call's result, or the exception that it raises."""
     try:
         return call(*arguments)
     except Exception as error:
@@ -204,7 +204,7 @@ def caught(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def as_return(overrides: Sequence[str], end: JobReturn | Exception) -> JobReturn:
-    """Return what became of a job; of one that died a failed return, which raises when its value is asked for."""
+    """Return a job's result; for one that died a failed return, which raises when its value is read."""
     if isinstance(end, JobReturn):
         return end
     failed = JobReturn(overrides)
@@ -214,7 +214,7 @@ def as_return(overrides: Sequence[str], end: JobReturn | Exception) -> JobReturn
 
 
 def need(*modules: str, extra: str) -> None:
-    """Refuse where optional packages are not installed, without the time it takes to import them.
+    """Check that optional packages are installed, without importing them.
 
     Raises:
         ConfigError: naming the first that is absent, and the extra that brings it.
@@ -223,4 +223,4 @@ def need(*modules: str, extra: str) -> None:
         if find_spec(module) is None:
             package = module.removeprefix("hydra_plugins.")
             hint = f"pip install 'gradreach[{extra}]'"
-            raise ConfigError(package, allowed="is required here, but not installed", hint=hint)
+            raise ConfigError(package, allowed="is needed but not installed", hint=hint)

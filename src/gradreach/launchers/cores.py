@@ -1,4 +1,4 @@
-"""A launcher for this machine: a process a core, each of which stays for the next run."""
+"""A launcher for this machine: one process per core, reused for the next run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from gradreach.system.interruption import not_inherited
 
 
 class CoresLauncher(Launcher):
-    """Every run in one of several processes; like Hydra's own launcher for joblib, but for what lies between two runs.
+    """Executes runs in several processes, like Hydra's own joblib launcher, but with less overhead between runs.
 
     That one rereads all files of the configuration for every run, in the worker. Here the sweep composes, which has
     read them.
@@ -29,9 +29,9 @@ class CoresLauncher(Launcher):
         self.working = False
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take up what Hydra knows of the sweep."""
+        """Store Hydra's settings of the sweep."""
         if type(self.n_jobs) is not int or self.n_jobs < -1 or self.n_jobs == 0:
-            allowed = "must be a number of processes, or -1: one for each core"
+            allowed = "must be a number of processes, or -1 for one per core"
             raise ConfigError("hydra.launcher.n_jobs", self.n_jobs, allowed)
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
@@ -55,7 +55,7 @@ class CoresLauncher(Launcher):
         return ended
 
     def close(self) -> None:
-        """End the workers, which hold nothing that is not written; to leave on their own takes them two seconds."""
+        """Kill the workers, which hold no unsaved data; ending by themselves takes them two seconds."""
         if not self.working:
             return
         from joblib.externals.loky import get_reusable_executor
@@ -64,7 +64,7 @@ class CoresLauncher(Launcher):
 
 
 def _do(config: DictConfig, context: HydraContext, task_function: TaskFunction, state: Any) -> JobReturn:
-    """Do one run, in a worker."""
+    """Execute one run, in a worker."""
     setup_globals()
     Singleton.set_state(state)
     HydraConfig.instance().set_config(config)

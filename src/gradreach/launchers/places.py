@@ -1,4 +1,4 @@
-"""Where a launcher does runs, as far as a sweep must know it."""
+"""Where a launcher executes runs, as far as a sweep has to know."""
 
 from hydra.plugins.launcher import Launcher
 
@@ -8,7 +8,7 @@ from gradreach.launchers.cores import CoresLauncher
 
 
 def is_here(launcher: Launcher) -> bool:
-    """Return whether runs are done on this machine, which then must have what they need; of strangers nobody knows."""
+    """Return whether runs are executed on this machine, which then must have what they need; unknown launchers: no."""
     if isinstance(launcher, RayLauncher):
         return address_in(launcher.init) == "local"
     if isinstance(launcher, SubmititLauncher):

@@ -1,6 +1,6 @@
-"""Jobs of SLURM: submitted as arrays that it takes, watched until each has ended, taken back when a sweep is stopped.
+"""SLURM jobs: submitted as arrays, watched until each has ended, cancelled when a sweep is stopped.
 
-What has become of a job its state says, and nothing else: a job that is put into the queue again leaves a result first.
+Only a job's state tells what happened to it: a requeued job leaves a result before it has ended.
 """
 
 import re
@@ -14,11 +14,11 @@ from typing import Any
 from gradreach.system.interruption import at_once, deferred
 
 POLL_SECONDS, LONGEST_SECONDS = 2.0, 30.0
-"""How long it takes from one look at the queue to the next: at first, and where nothing happens for long."""
+"""Time between two queries of the queue: at first, and when nothing has happened for long."""
 GRACE_SECONDS = 10.0
 """How much later than the queue a shared file system may show what a job wrote."""
 ANSWER_SECONDS = 60.0
-"""How long one of SLURM's commands may take."""
+"""Time limit of one SLURM command."""
 DEFAULT_ARRAY = 1001
 """SLURM's own ``MaxArraySize``."""
 CANCELLED, FORGOTTEN = "CANCELLED", "FORGOTTEN"
@@ -26,11 +26,11 @@ ENDED = {
     *(CANCELLED, "COMPLETED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY"),
     *("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "DEADLINE", FORGOTTEN),
 }
-"""The states that a job does not leave; one that is put into the queue again is pending."""
+"""Final states of a job; a requeued job is pending."""
 
 
 class Cancelled(RuntimeError):
-    """Somebody has cancelled a job, and does not want it again; the message is the job's name."""
+    """Somebody has cancelled a job, so it is not resubmitted; the message is the job's name."""
 
 
 def jobs_line(job_ids: Collection[str]) -> str:
@@ -44,7 +44,7 @@ def jobs_line(job_ids: Collection[str]) -> str:
 
 
 def do_all(executor: Any, function: Any, calls: Sequence[Any], parallel: int) -> list[Any]:
-    """Call a function with each argument in a job of its own; return when the last has ended.
+    """Call a function with each argument in its own job; return when the last has ended.
 
     SIGTERM and Ctrl-C take all jobs out of the queue, also those that were being submitted.
 
@@ -55,7 +55,7 @@ def do_all(executor: Any, function: Any, calls: Sequence[Any], parallel: int) ->
         parallel: how many jobs run at the same time, at most.
 
     Returns:
-        For each call what it returned, or the exception that says why it did not.
+        For each call its result, or the exception that prevented it.
 
     Raises:
         KeyboardInterrupt: the process was asked to stop; the jobs are on their way out.
@@ -83,13 +83,13 @@ def _submit(executor: Any, function: Any, calls: Sequence[Any], parallel: int, j
     executor.update_parameters(slurm_array_parallelism=max(1, parallel // len(arrays)))
     for array in arrays:
         try:
-            with deferred():  # what has been submitted must be known when it is to be taken back
+            with deferred():  # submitted jobs must be known for cancelling them
                 jobs += executor.map_array(function, array)
                 _tidy_submission(executor.folder, jobs[-1])
         except Exception as error:
             if not jobs:
                 raise
-            return error  # those that have been submitted go on
+            return error  # submitted jobs continue
     return None
 
 
@@ -150,7 +150,7 @@ def _result(job: Any, state: str) -> Any:
     deadline = time.monotonic() + GRACE_SECONDS
     while not job.paths.result_pickle.exists():
         if time.monotonic() >= deadline:
-            return RuntimeError(f"SLURM job {job.job_id} ended as {state}; what it printed: {job.paths.stderr}")
+            return RuntimeError(f"SLURM job {job.job_id} ended as {state}; its output: {job.paths.stderr}")
         time.sleep(POLL_SECONDS)
     try:
         result = job.result()
@@ -161,7 +161,7 @@ def _result(job: Any, state: str) -> Any:
 
 
 def _take_back(jobs: Sequence[Any]) -> None:
-    """Take jobs out of the queue; those that run are told to stop, and save what they have."""
+    """Cancel jobs; running ones are asked to stop, and save their state."""
     arrays = sorted({job.job_id.partition("_")[0] for job in jobs})
     if not arrays:
         return
@@ -173,7 +173,7 @@ def _take_back(jobs: Sequence[Any]) -> None:
 
 
 def _tidy(job: Any) -> None:
-    """Remove the files of a job that has nothing more to say: on a cluster their number is often limited."""
+    """Remove the files of a finished job: on a cluster their number is often limited."""
     paths = job.paths
     for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The look and the name of one thing, the same wherever people see it."""
+"""The look and the name of each model, task and axis: the same everywhere."""
 
 from gradreach.look.colours import SHADES, palette_css
 from gradreach.look.looks import FAMILIES, Look, look_of, looks_of

@@ -1,4 +1,4 @@
-"""The colours there are: shades of a few hues, each with a lighter form for dark pages.
+"""All colours: shades of a few hues, each with a lighter form for dark pages.
 
 Hues belong to families: ``r`` recurrent, ``l`` LSTM and ``g`` GRU, ``c`` convolutional, ``s`` linear recurrences and
 state spaces, ``a`` attention, ``d`` networks without memory; ``u`` is for what is not an architecture, ``n`` for
@@ -43,7 +43,7 @@ SHADES = {
 """Each shade on paper and on a dark page."""
 
 RAMP = tuple(light for name, (light, _) in SHADES.items() if name[0] == "n")
-"""For groups that one number tells apart, from small to large: both hue and lightness grow."""
+"""For groups that differ in one number, from small to large: both hue and lightness change."""
 
 
 def palette_css() -> str:

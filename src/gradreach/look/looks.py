@@ -1,4 +1,4 @@
-"""The look of one thing: its colour, dash and marker, the same in every figure, page and dashboard.
+"""Colour, dash and marker of each thing, the same in every figure, page and dashboard.
 
 The family of a model is its hue; a model, and each variant, is a shade with a dash and a marker of its own. Tasks,
 gates, stages and a user's own names have hues beside those of the families.
@@ -129,7 +129,7 @@ class Look:
 
 
 def look_of(name: str) -> Look:
-    """Return the look of a thing: always the same, whatever stands beside it.
+    """Return the look of a thing: always the same, whatever else is shown.
 
     >>> look_of("lstm b=1").name, look_of("lstm b=1").family
     ('LSTM, forget bias 1', 'gated')
@@ -162,7 +162,7 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
 
 
 def _candidates(name: str) -> Iterator[Look]:
-    """Give the looks that a name may have, the best first: enough for any chart."""
+    """Yield the looks that a name may have, the best first: enough for any chart."""
     model, variant = model_of(name)
     family, slots = _MODELS[model] if model else ("", OTHER)
     own, others = 0 if model else _hash(name) % len(OTHER), len(slots) - 1

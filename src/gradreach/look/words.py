@@ -1,4 +1,4 @@
-"""What people call models, tasks, axes and what stands in panels; run tables and CSV files keep the keys."""
+"""Display names of models, tasks, axes and panels; run tables and CSV files keep the keys."""
 
 import re
 from typing import Any
@@ -31,7 +31,7 @@ MODELS = {
     "bag": "bag of words",
     "fasttext": "fastText",
 }
-"""A model's name in ``conf/model``, and that of the literature."""
+"""Display names of the models in ``conf/model``."""
 
 TASKS = {
     "adding": "adding",
@@ -79,7 +79,7 @@ VARIANTS = (
     (r"\bchrono\b", "chrono"),
     (r"\b(orthogonal|identity)\b", r"\1"),
 )
-"""What a study writes behind a model to tell variants apart, and how people read it."""
+"""Suffixes that studies use for variants of a model, and their display form."""
 
 ALIASES = {
     "Kim's network": "kim_cnn",
@@ -105,7 +105,7 @@ def model_of(name: str) -> tuple[str, str]:
 
 
 def display_name(value: Any) -> str:
-    """Return what people call an architecture, a task or a setting made of both; what is not known stays as it is.
+    """Return the display name of an architecture, a task or a combination; unknown words stay unchanged.
 
     >>> display_name("lstm b=1"), display_name("rnn orthogonal gain 2"), display_name("mnist1d, 100")
     ('LSTM, forget bias 1', 'RNN, orthogonal × 2', 'MNIST-1D, 100')
@@ -131,7 +131,7 @@ def _variant(text: str) -> str:
 
 
 def axis_label(key: str) -> str:
-    """Return what a column is called along an axis, with its unit.
+    """Return a column's axis label, with its unit.
 
     >>> axis_label("seq_len"), axis_label("task.train_size"), axis_label("model.d_state")
     ('sequence length (steps)', 'training examples', 'd state')
@@ -151,7 +151,7 @@ def without_unit(label: str) -> str:
 
 
 def panel_title(key: str, value: str) -> str:
-    """Return what stands above the panel of one value of a column.
+    """Return the title of the panel for one value of a column.
 
     >>> panel_title("seq_len", "40"), panel_title("task", "mnist1d"), panel_title("kernel_size", "3")
     ('sequence length 40', 'MNIST-1D', 'kernel size 3')

@@ -1,4 +1,4 @@
-"""Blocks as of a Transformer, with any encoder in the place of attention."""
+"""Transformer blocks with any encoder in place of attention."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class Block(nn.Module):
 
     - ``mixer``: an encoder from ``width`` features, which keeps the length; where it gives another size (the two
       directions of a recurrent layer), a linear map leads back.
-    - ``expansion``: units inside the perceptron, in multiples of ``width``; 0: there is none.
+    - ``expansion``: units inside the perceptron, in multiples of ``width``; 0: no perceptron.
     - ``dropout``: share of what each of the two adds that is set to zero in training.
     """
 
@@ -50,7 +50,7 @@ class PreNorm(Encoder):
     (``encoder.layers.0.mixer.layers.0``), or what a block without a recurrence gives (``encoder.layers.0``).
 
     - ``d_in``: size of one step of the input.
-    - ``mixers``: what the blocks are made round, each an encoder from and to a size of ``width``.
+    - ``mixers``: the encoders inside the blocks, each from and to a size of ``width``.
     - ``width``, ``expansion``, ``dropout``: of a block.
     """
 
@@ -76,8 +76,8 @@ class PreNorm(Encoder):
         return self.normalize(x), lengths
 
     def limit_gradient(self, steps: int) -> None:
-        """Refuse to: a block hands on the states of all steps."""
-        raise ConfigError(HORIZON, steps, "needs the layers of a recurrent model by themselves", "set model.block=none")
+        """Not supported: a block passes on the states of all steps."""
+        raise ConfigError(HORIZON, steps, "needs a recurrent model's layers without blocks", "set model.block=none")
 
     def multiply_adds(self, length: int) -> int:
         """Count those of the mixers, and of all other matrices."""
@@ -101,12 +101,12 @@ class PreNorm(Encoder):
 
     @property
     def mixers(self) -> list[Encoder]:
-        """What the blocks are made round."""
+        """The encoders inside the blocks."""
         return [layer.mixer for layer in self.layers if isinstance(layer, Block)]
 
 
 def prenorm(kind: type[Encoder], d_in: int, arguments: Mapping[str, Any], expansion: int, length: int) -> PreNorm:
-    """Make blocks round the layers of an encoder, each of which is one of a single layer.
+    """Build blocks around the layers of an encoder, each of which becomes a one-layer encoder.
 
     Args:
         kind: the encoder's class.
@@ -116,7 +116,7 @@ def prenorm(kind: type[Encoder], d_in: int, arguments: Mapping[str, Any], expans
         length: of the sequences.
 
     Raises:
-        ConfigError: no blocks can be made of it.
+        ConfigError: blocks cannot be built from it.
 
     >>> encoder = prenorm(GRU, 1, {"width": 8, "layers": 2}, expansion=4, length=20)
     >>> encoder(torch.zeros(4, 20, 1), None)[0].shape, [type(layer.mixer).__name__ for layer in encoder.layers]
@@ -126,16 +126,16 @@ def prenorm(kind: type[Encoder], d_in: int, arguments: Mapping[str, Any], expans
     settings = {name: each.default for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
     settings |= arguments
     if getattr(kind, "residual", False):
-        raise _refused(kind, "consists of residual blocks of its own")
+        raise _refused(kind, "already consists of residual blocks")
     if getattr(kind, "fixed_length", False) or not {"width", "layers"} <= settings.keys():
-        raise _refused(kind, "has no layers of one width, round each of which a block could be made")
+        raise _refused(kind, "has no layers of one width to build blocks around")
     for name in ("width_multiples", "kernel_sizes"):
         if settings.get(name) is not None:
             raise _refused(
-                kind, f"has layers that differ by model.{name}, but all blocks are equal", f"set model.{name}=null"
+                kind, f"has layers that differ in model.{name}, but all blocks are equal", f"set model.{name}=null"
             )
     if settings.get("dilation_base", 1) != 1 and settings["layers"] > 1:
-        place = "dilates a layer by its place in a stack, and each block has a stack of its own"
+        place = "dilates layers by their depth, but each block has a stack of its own"
         raise _refused(kind, place, "set model.dilation_base=1")
     width, layers, dropout = settings["width"], settings["layers"], settings.get("dropout", 0.0)
     single = {**arguments, "layers": 1} | ({"dropout": 0.0} if "dropout" in settings else {})

@@ -1,4 +1,4 @@
-"""Recurrent layers of our own: those for which torch has no fused kernel.
+"""Our own recurrent layers, for which torch has no fused kernel.
 
 A layer is a step function and a loop. What depends on the input alone is computed for all steps at once
 (``prepare``); the loop does the rest (``advance``). ``step`` is both, for one step.
@@ -41,7 +41,7 @@ class Cell(nn.Module, ABC):
         """Take one step, from the prepared input ``(batch, size)`` and the state before it."""
 
     def opened(self, prepared: Tensor, state: State) -> dict[str, Tensor]:
-        """Return what lies between 0 and 1 in a step, ``(batch, width)`` each, by name; nothing where nothing does."""
+        """Return the gates of a step, values from 0 to 1, ``(batch, width)`` each, by name; empty if there are none."""
         return {}
 
     def gates(self, x: Tensor, state: State) -> dict[str, Tensor]:
@@ -174,7 +174,7 @@ class LSTMAsPrinted(NotesCell):
                                            o = σ(W_xo x_j + W_ho h_{j-1} + b_o)
         z = tanh(W_xz x_j + W_xz h_{j-1} + b_z) = tanh(W_xz (x_j + h_{j-1}) + b_z)
 
-    That is not an LSTM: its candidate cannot weigh input and state apart. The state is ``(h, c)``.
+    That is not an LSTM: its candidate cannot weigh input and state separately. The state is ``(h, c)``.
     """
 
     memory_gate = "f"
@@ -219,8 +219,8 @@ class GRUAsPrinted(NotesCell):
         s_j = (1 − z) ∘ x_{j-1} + z ∘ s̃_j                  z = σ(W_xz x_j + W_sz s_{j-1})
         s̃_j = tanh(W_x x_j + W_xg (r ∘ s_{j-1}))           r = σ(W_xr x_j + W_sr s_{j-1})
 
-    That is not a GRU: nothing is carried on unchanged, so the state is remembered only through tanh and gates. There
-    are no biases in print, so there are none here; ``x_0 = 0``; the state is ``(s_j, x_j)``.
+    That is not a GRU: no part of the state is passed on unchanged, so it is remembered only through tanh and gates.
+    There are no biases in print, so there are none here; ``x_0 = 0``; the state is ``(s_j, x_j)``.
     """
 
     def __init__(self, d_in: int, width: int) -> None:
@@ -255,7 +255,7 @@ class GRUAsPrinted(NotesCell):
 
 
 class IndRNNCell(Cell):
-    """Every unit hears only itself: ``h_t = f(W x_t + b + u ∘ h_{t-1})``.
+    """Every unit is connected only to itself: ``h_t = f(W x_t + b + u ∘ h_{t-1})``.
 
     Source: S. Li et al., Independently recurrent neural network, 2018, eq. 2; u is drawn from U(0, 1) as there, W and b
     as torch's linear layers.

@@ -1,4 +1,4 @@
-"""What an encoder must have and do: those that people bring are held to it before anything is trained."""
+"""The contract of an encoder: users' own encoders are checked against it before any training."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def make_encoder(kind: type[Encoder], sizes: Sequence[int], arguments: Mapping[s
         arguments: all others, by name.
 
     Raises:
-        ConfigError: it is not an encoder, cannot be made, or does not state what an encoder states.
+        ConfigError: it is not an encoder, cannot be constructed, or lacks an attribute of encoders.
     """
     _check_class(kind)
     try:
@@ -55,12 +55,12 @@ def make_encoder(kind: type[Encoder], sizes: Sequence[int], arguments: Mapping[s
 
 
 def try_encoder(encoder: Encoder, d_in: int, length: int, padded: bool) -> None:
-    """Let an encoder that is not ours, on the device ``meta``, encode two sequences of this length.
+    """Let a user's encoder, on the device ``meta``, encode two sequences of this length.
 
-    What only that device cannot do is passed over.
+    Operations that only that device does not support are ignored.
 
     Raises:
-        ConfigError: it fails, or gives what is not as it says.
+        ConfigError: it fails, or its output contradicts its attributes.
     """
     kind = type(encoder)
     if _is_ours(kind) or next(encoder.parameters(), torch.empty(0)).device.type != "meta":

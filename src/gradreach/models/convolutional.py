@@ -88,7 +88,7 @@ def padding_widths(padding: Padding, kernel_size: int, dilation: int = 1) -> tup
 
 
 def pad(x: Tensor, left: int, right: int, lengths: Tensor | None, *, circular: bool) -> Tensor:
-    """Pad ``x (batch, channels, length)`` with zeros, or with each sequence's own other end."""
+    """Pad ``x (batch, channels, length)`` with zeros, or circularly with each sequence's own other end."""
     if not circular:
         return F.pad(x, (left, right)) if left or right else x
     _, channels, length = x.shape
@@ -100,7 +100,7 @@ def pad(x: Tensor, left: int, right: int, lengths: Tensor | None, *, circular: b
 
 
 def short_convolution(x: Tensor, layer: nn.Conv1d) -> Tensor:
-    """Convolve each channel of ``x (batch, length, channels)`` by itself with what lies before; no step is added.
+    """Causal depthwise convolution of ``x (batch, length, channels)``; the length stays the same.
 
     Such a convolution stands before today's linear recurrences and is a part of their layer: its weights are used
     without calling it, so that it has no curve of its own beside the recurrence's.
@@ -110,12 +110,12 @@ def short_convolution(x: Tensor, layer: nn.Conv1d) -> Tensor:
 
 
 def _without_state(x: Tensor, missing: int) -> tuple[Tensor, Tensor]:
-    """Lengthen what no window fits into, so that there is one position, and it is not valid."""
+    """Pad sequences that are too short for a window, so that there is one, invalid position."""
     return F.pad(x, (0, missing)), torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
 
 
 class Layer(nn.Module):
-    """Bottleneck, convolution, normalisation, nonlinearity, pooling; see ``CNN`` for what they can be."""
+    """Bottleneck, convolution, normalisation, nonlinearity, pooling; see ``CNN`` for the options."""
 
     def __init__(
         self,
@@ -214,9 +214,9 @@ class CNN(Encoder):
     - ``layers``: how many.
     - ``kernel_size``: steps that one unit sees of the layer below; with the paddings ``same`` and ``circular`` an even
       one sees one more on the right where its dilation is odd, and as many on both sides where it is even.
-    - ``first_kernel_size``: that of the lowest layer; None: as the others.
+    - ``first_kernel_size``: that of the lowest layer; None: the same as the others.
     - ``stride``: steps from one unit to the next, in every layer.
-    - ``dilation_base``: layer i (from 0) looks at every ``dilation_base**i``-th step; 1 is not a dilation.
+    - ``dilation_base``: layer i (from 0) looks at every ``dilation_base**i``-th step; 1: no dilation.
     - ``padding``: ``none``, ``same``, ``full``, ``causal``, ``circular``, or a number of zeros on both sides.
     - ``nonlinearity``: after every convolution.
     - ``normalization``: before it: over the channels of each step (``layer``), or over batch and time (``batch``).
@@ -262,10 +262,10 @@ class CNN(Encoder):
             self.kernels["first_kernel_size"] = first_kernel_size
         if kernel_sizes is not None:
             if first_kernel_size is not None:
-                first = f"first_kernel_size={first_kernel_size} sets the first of these too"
+                first = f"first_kernel_size={first_kernel_size} also sets the first of these"
                 raise ConfigError("model.kernel_sizes", list(kernel_sizes), first, "choose one")
             if kernel_sizes[-1] != kernel_size:  # else runs that differ in kernel_size alone would be the same
-                other = f"the last is that of kernel_size={kernel_size}"
+                other = f"the last must equal kernel_size={kernel_size}"
                 raise ConfigError(
                     "model.kernel_sizes", list(kernel_sizes), other, f"set kernel_size={kernel_sizes[-1]}"
                 )
@@ -285,7 +285,7 @@ class CNN(Encoder):
 
     @property
     def stack(self) -> Sequence[Layer]:
-        """The layers, for what a module list does not tell."""
+        """The layers, with their own type."""
         return cast(Sequence[Layer], self.layers)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -377,8 +377,8 @@ def dilations(base: int, layers: int) -> list[int]:
         raise ConfigError(
             "model.layers",
             layers,
-            f"the highest would look at every {base}^{layers - 1}-th step",
-            "choose so few that it is at most every 2^20-th",
+            f"the top layer would look at every {base}^{layers - 1}-th step",
+            "choose fewer layers: at most every 2^20-th step",
         )
     return [base**i for i in range(layers)]
 

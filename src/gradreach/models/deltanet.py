@@ -1,4 +1,4 @@
-"""DeltaNet: a linear recurrence whose state is a matrix that is corrected, key by key."""
+"""DeltaNet: a linear recurrence whose matrix state is corrected key by key."""
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +60,7 @@ class DeltaRule(Cell):
         return q.unflatten(-1, (self.heads, self.size)), k, v, beta.unflatten(-1, (self.steps, self.heads))
 
     def opened(self, prepared: Tensor, state: State) -> dict[str, Tensor]:
-        """Return how much of each correction is made: β, of ``signed`` half of it."""
+        """Return the share of each correction that is made: β, with ``signed`` half of it."""
         return {"write": prepared[..., -self.steps * self.heads :] / self.largest}
 
     def advance(self, prepared: Tensor, state: State) -> Tensor:

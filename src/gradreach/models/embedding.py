@@ -1,4 +1,4 @@
-"""What stands before the encoder: token ids or steps of a series become vectors."""
+"""Embeddings: token ids or steps of a series become vectors before the encoder."""
 
 from typing import Literal
 
@@ -10,10 +10,10 @@ from gradreach.errors import ConfigError
 from gradreach.models.initialization import pretrained_start, scaled_start
 
 PADDING_ID = 0
-"""The token that stands beyond the end of a text."""
+"""The padding token, beyond the end of a text."""
 
 TOKEN_SIZE = 100
-"""Size of the vector of a token where no other is chosen."""
+"""Default size of a token's vector."""
 
 BUCKETS = 100_003
 """Vectors that all runs of one length share. A prime, so that ids which differ by a round number do not meet."""
@@ -63,7 +63,7 @@ class TokenEmbedding(nn.Module):
     - ``size``: of a vector.
     - ``frozen``: whether training leaves the vectors as they are.
     - ``pretrained``: the initial vectors, ``(vocabulary, size)``; None: N(0, std²).
-    - ``std``: 1 is what torch does.
+    - ``std``: of the initial vectors; torch's default is 1.
     - ``ngrams``: how many tokens the longest run has; 1: tokens alone.
     """
 
@@ -89,7 +89,7 @@ class TokenEmbedding(nn.Module):
 
     @property
     def steps(self) -> int:
-        """How many tokens what stands at a step tells of: its own, and those before it."""
+        """How many tokens the vector at a step depends on: its own, and those before it."""
         return 1 if self.ngrams is None else self.ngrams.longest
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class TokenEmbedding(nn.Module):
         return vectors if self.ngrams is None else vectors + self.ngrams(x)
 
     def multiply_adds(self, length: int) -> int:
-        """Looking up needs none."""
+        """A lookup needs no multiply-adds."""
         return 0
 
 
@@ -117,7 +117,7 @@ class Projection(nn.Linear):
 
 
 class Bare(nn.Identity):
-    """Nothing: the encoder sees the steps of the series as they are."""
+    """The identity: the encoder sees the steps of the series unchanged."""
 
     steps = 1
 
@@ -138,7 +138,7 @@ def make_embedding(
     std: float = 1.0,
     ngrams: int = 1,
 ) -> Embedding:
-    """Make what fits an input.
+    """Build the embedding for an input.
 
     Args:
         channels: size of one step of a floating input.
@@ -154,7 +154,7 @@ def make_embedding(
     """
     if vocabulary is None:
         if ngrams > 1:
-            without = "this task has no tokens that could stand together"
+            without = "this task has no tokens to form n-grams"
             raise ConfigError("model.embedding_ngrams", ngrams, without, "choose 1")
         if kind == "frozen":
             without = "this task has no tokens to look up"
@@ -164,7 +164,7 @@ def make_embedding(
         given = pretrained.shape[1]
         if size not in (None, given):
             other = f"the pretrained vectors of this task have size {given}"
-            raise ConfigError("model.embedding_size", size, other, "choose that or null")
+            raise ConfigError("model.embedding_size", size, other, "choose that size or null")
         size = given
     return TokenEmbedding(
         vocabulary, size or TOKEN_SIZE, frozen=kind == "frozen", pretrained=pretrained, std=std, ngrams=ngrams

@@ -1,4 +1,4 @@
-"""What every encoder does and says of itself."""
+"""The interface of every encoder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from gradreach.errors import ConfigError
 
 LARGEST_SIZE = 65_536
 Size = Annotated[int, Field(gt=0, le=LARGEST_SIZE)]
-"""A width, a kernel, a stride: beyond this nothing here could be trained."""
+"""The largest width, kernel or stride: larger models could not be trained here."""
 Depth = Annotated[int, Field(gt=0, le=128)]
-"""How many layers: each is made before a run starts, to see that it can be."""
+"""The most layers: all are constructed before a run starts."""
 Share = Annotated[float, Field(ge=0, lt=1)]
-"""What dropout sets to zero."""
+"""The share of values that dropout sets to zero."""
 
 
 HORIZON = "trainer.gradient_horizon"
@@ -36,7 +36,7 @@ class Encoder(nn.Module, ABC):
     - ``kernels``: sizes of its kernels by the settings that give them; none is larger than the input.
     - ``fixed_length``: whether its weights are made for one length, which the constructor then takes as its second
       argument; such an encoder takes no padded sequences.
-    - ``compiled``: whether it has layers that ``gradreach.kernels`` has compiled loops for (``nn.RNN``, ``nn.GRU``).
+    - ``compiled``: whether ``gradreach.kernels`` has compiled loops for its layers (``nn.RNN``, ``nn.GRU``).
     - ``width_divisor``: the name of a setting that must divide the width, where there is one.
     - ``residual``: whether its layers are blocks with a path around them, which ``model.block`` does not make twice.
 
@@ -65,10 +65,10 @@ class Encoder(nn.Module, ABC):
         """
 
     def limit_gradient(self, horizon: int) -> None:
-        """Send no gradient further back than to this lag, counted from the last step of a sequence, in training.
+        """In training, send no gradient further back than to this lag, counted from the last step of a sequence.
 
         Raises:
-            ConfigError: it cannot.
+            ConfigError: it does not support this.
         """
         hint = "choose model=rnn, lstm or gru"
         raise ConfigError(HORIZON, horizon, "needs layers of nn.RNN, nn.LSTM or nn.GRU", hint)
@@ -111,7 +111,7 @@ class Encoder(nn.Module, ABC):
             raise ConfigError(
                 "seq_len",
                 length,
-                f"too short, {type(self).__name__} would give no state",
+                f"too short: {type(self).__name__} would give no state",
                 "choose a longer one, or a smaller kernel_size, stride or pool_size, or padding=same",
             )
 

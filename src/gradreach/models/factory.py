@@ -1,4 +1,4 @@
-"""A model that fits a task: what goes together is put together, what cannot is refused with the reason."""
+"""Builds a model that fits a task; combinations that cannot work are rejected with the reason."""
 
 import math
 from bisect import bisect_left
@@ -19,7 +19,7 @@ from gradreach.models.recurrent import Recurrent
 from gradreach.tasks.task import Shape
 
 LARGEST = 10**9
-"""Parameters of a model that is compared with others here."""
+"""The most parameters of a model."""
 
 
 def build(
@@ -43,9 +43,9 @@ def build(
     Args:
         kind: the encoder's class.
         arguments: of its constructor, without sizes of the input.
-        shape: what the task gives and wants.
+        shape: of the task's inputs and outputs.
         readout: a name in ``READOUTS``.
-        head_dropout: share of what the head sees that is set to zero in training.
+        head_dropout: share of the head's input that is set to zero in training.
         head_max_norm: Euclidean norm to which the weights of each output are scaled down; None: they are free.
         embedding: whether the vectors of tokens are trained.
         embedding_size: of a token's vector, or of the projection of a series; None: that of the task's pretrained
@@ -108,8 +108,8 @@ def build(
     if getattr(kind, "fixed_length", False) and (shape.variable_length or shape.lengths):
         raise ConfigError(
             "model",
-            allowed=f"{kind.__name__} has weights for every step and this task has sequences of many lengths",
-            hint="choose a model that shares them, such as model=cnn or model=lstm",
+            allowed=f"{kind.__name__} has weights for every step, but this task has sequences of several lengths",
+            hint="choose a model that shares weights over time, such as model=cnn or model=lstm",
         )
     if block == "none" and block_expansion != 4:
         raise ConfigError("model.block_expansion", block_expansion, "there are no blocks", "set model.block=prenorm")
@@ -128,7 +128,7 @@ def build(
 
 
 def caveat(model: SequenceModel, shape: Shape) -> str | None:
-    """Return what should be known of a model that works, but perhaps not as meant; None: nothing.
+    """Return a caveat about a model that works, but perhaps not as intended; None if there is none.
 
     >>> shape = Shape(channels=1, length=64, outputs=10)
     >>> print(caveat(build(LSTM, {}, shape, readout="last"), shape))
@@ -142,8 +142,8 @@ def caveat(model: SequenceModel, shape: Shape) -> str | None:
     reach = model.receptive_field
     if model.readout_name == "each_step" and reach is not None and reach < length:
         return (
-            f"model.readout=each_step: an answer of {kind} sees {reach} neighbouring steps of {length}; where the task "
-            "asks for what lies further off, choose more layers or a larger kernel_size"
+            f"model.readout=each_step: each answer of {kind} sees {reach} neighbouring steps of {length}; if the task "
+            "needs more, choose more layers or a larger kernel_size"
         )
     if model.readout_name != "last" or encoder.output_length(length) == 1:
         return None
@@ -159,8 +159,8 @@ def caveat(model: SequenceModel, shape: Shape) -> str | None:
             f"half only the last{below}"
         )
     else:
-        told = f"{kind} is not causal here: its last state can depend on all {length} steps, but as one position's view"
-    return f"model.readout=last: {told}. readout=mean, max or attention would use all states"
+        told = f"{kind} is not causal here: its last state depends on all {length} steps, but as seen from one position"
+    return f"model.readout=last: {told}; readout=mean, max or attention would use all states"
 
 
 def _steps(first: int, last: int) -> str:
@@ -168,13 +168,13 @@ def _steps(first: int, last: int) -> str:
 
 
 def _check_lengths(encoder: Encoder, shortest: int, longest: int) -> None:
-    """Refuse lengths that an encoder cannot take; a kernel may be larger than the shortest sequence."""
+    """Refuse lengths that an encoder does not support; a kernel may be larger than the shortest sequence."""
     kind = type(encoder).__name__
     if encoder.output_length(shortest) < 1:
         wrong = (
-            f"{kind} would give no state for {shortest} steps, the fewest of task.train_lengths and task.test_lengths"
+            f"{kind} would give no state for {shortest} steps, the smallest of task.train_lengths and task.test_lengths"
         )
-        raise ConfigError("model", allowed=wrong, hint="choose longer ones, or padding=same")
+        raise ConfigError("model", allowed=wrong, hint="choose longer sequences, or padding=same")
     try:
         encoder.check_length(longest)
     except ConfigError as error:
@@ -183,10 +183,10 @@ def _check_lengths(encoder: Encoder, shortest: int, longest: int) -> None:
 
 def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:
     if shape.per_step and readout != "each_step":
-        answered = "this task is answered at every step"
+        answered = "this task has one answer per step"
         raise ConfigError("model.readout", readout, answered, "set model.readout=each_step")
     if readout == "each_step" and not shape.per_step:
-        answered = "this task has one answer a sequence"
+        answered = "this task has one answer per sequence"
         raise ConfigError("model.readout", readout, answered, "choose last, mean, max, attention or flatten")
     steps = encoder.output_length(shape.length)
     if readout == "each_step" and steps != shape.length:
@@ -200,7 +200,7 @@ def _check_readout(encoder: Encoder, readout: str, shape: Shape) -> None:
         raise ConfigError(
             "model.readout",
             readout,
-            "has a weight for every step and this task has sequences of many lengths",
+            "has a weight for every step, but this task has sequences of several lengths",
             "choose last, mean, max or attention",
         )
 
@@ -212,7 +212,7 @@ def _matched_width(
     d_in: int,
     target: int,
 ) -> int:
-    """Return the width at which the number of parameters is nearest to the target; of two as near the smaller.
+    """Return the width at which the number of parameters is nearest to the target; for ties the smaller one.
 
     The number grows with the width, but that some encoders do without a map of their input where it has that width
     already. So this one width is looked at by itself, and the search goes through the others.

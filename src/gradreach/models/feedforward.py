@@ -1,4 +1,4 @@
-"""Networks that treat time as so many inputs: what sharing and sparsity are measured against."""
+"""Networks that treat time steps as separate inputs: baselines for weight sharing and sparsity."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ from gradreach.models.initialization import uniform_by_fan_in
 
 
 class Identity(Encoder):
-    """Nothing: the readout sees the input itself.
+    """The identity: the readout sees the input itself.
 
     With the readout ``flatten`` the model is linear (``model=linear``; for classes logistic regression, D. R. Cox,
     1958), with ``mean`` over embedded words a bag of embeddings (``model=bag``), and with vectors of
@@ -37,7 +37,7 @@ class Identity(Encoder):
 
 
 class MLP(Encoder):
-    """A multilayer perceptron on all steps side by side; what it gives is one state, ``(batch, 1, width)``.
+    """A multilayer perceptron on all steps, concatenated; its output is one state, ``(batch, 1, width)``.
 
     Source: D. E. Rumelhart, G. E. Hinton and R. J. Williams, Learning representations by back-propagating errors, 1986.
 
@@ -132,7 +132,7 @@ class Unshared(nn.Module):
 
 
 class LocallyConnected(Encoder):
-    """Layers that look at a window like a convolution, but share no weights between positions.
+    """Layers with local windows like a convolution, but without weight sharing between positions.
 
     Source: Y. LeCun, Generalization and network design strategies, 1989.
 

@@ -1,14 +1,14 @@
-"""A horizon for the gradient: no loss is sent further back than k steps from where it reads.
+"""A horizon for the gradient: no gradient goes further back than k steps from the step that the loss reads.
 
 The horizon k is the largest lag that the gradient may reach, where a lag counts steps back from the step that is read,
-as in profiles and in ``reach``. So lags 0 to k, which are k + 1 steps, get their whole gradient, and lag k + 1 gets
+as in profiles and in ``reach``. So lags 0 to k, which are k + 1 steps, get the full gradient, and lag k + 1 gets
 exactly none: a cue d steps before the answer is learned from where d ≤ k. The first of T steps is at lag T − 1, so that
 k = T − 1 would cut nothing.
 
-The steps before are run without a graph, and the state that they end in is taken as given: truncated backpropagation
-through time (source: R. J. Williams and J. Peng, 1990), counted from the end of every sequence. What is computed does
-not change, what is learned from does. Nor does it change what later steps may learn to do with that state: they can
-read a cue from it that no weight was taught to put there.
+Earlier steps run without a graph, and their last state is a constant: truncated backpropagation
+through time (source: R. J. Williams and J. Peng, 1990), counted from the end of every sequence. The forward pass does
+not change, only the gradient does. Later steps can still learn to use that state: they can read a cue from it that no
+weight was trained to store.
 """
 
 from collections.abc import Iterable
@@ -22,11 +22,11 @@ State = Tensor | tuple[Tensor, Tensor]
 def near_states(
     layers: Iterable[nn.Module], between: nn.Module, x: Tensor, lengths: Tensor | None, horizon: int
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the states within the horizon of every sequence, which know of those before but send them no gradient.
+    """Return the states within the horizon of every sequence, which depend on earlier ones but send them no gradient.
 
     Args:
         layers: ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU`` with ``batch_first``, one above the other.
-        between: what the states of a layer go through on their way to the next.
+        between: applied to the states of a layer before the next one.
         x: ``(batch, length, d_in)``.
         lengths: valid steps, ``(batch,)``; None: all.
         horizon: the largest lag that gets a gradient.
@@ -47,7 +47,7 @@ def near_states(
 
 
 def _from(start: Tensor, x: Tensor, number: int) -> Tensor:
-    """Return this many steps of each sequence from its start on; beyond its end stands what is never read."""
+    """Return this many steps of each sequence from a start on; values beyond its end are never read."""
     steps = start.unsqueeze(1) + torch.arange(min(number, x.shape[1]), device=x.device)
     index = steps.clamp(max=x.shape[1] - 1).unsqueeze(2)
     return x.gather(1, index.expand(-1, -1, x.shape[2]))

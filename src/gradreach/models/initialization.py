@@ -1,4 +1,4 @@
-"""How weights are initialized where we do it ourselves; layers of torch keep torch's initialization otherwise."""
+"""Our own initializations; otherwise torch layers keep torch's."""
 
 import math
 
@@ -26,7 +26,7 @@ def scaled_start(embedding: nn.Embedding, std: float) -> None:
 
 @torch.no_grad()
 def pretrained_start(embedding: nn.Embedding, vectors: Tensor) -> None:
-    """Take over vectors ``(tokens, size)``; that of padding stays zero."""
+    """Copy vectors ``(tokens, size)``; that of padding stays zero."""
     embedding.weight.copy_(vectors)
     if embedding.padding_idx is not None:
         embedding.weight[embedding.padding_idx] = 0
@@ -36,7 +36,7 @@ def pretrained_start(embedding: nn.Embedding, vectors: Tensor) -> None:
 def recurrent_start(layer: nn.RNNBase, kind: str, gain: float) -> None:
     """Initialize an ``nn.RNN``: ``default`` is torch's, U(±1/√width).
 
-    ``orthogonal`` draws the recurrent matrix anew (Saxe et al., 2014) and leaves the rest; ``identity`` sets it to the
+    ``orthogonal`` redraws the recurrent matrix (Saxe et al., 2014) and keeps the rest; ``identity`` sets it to the
     identity, biases to zero, and draws the input weights from N(0, 0.001²) (Le, Jaitly and Hinton, 2015). Whichever it
     is, the recurrent matrix is then multiplied by the gain.
     """
@@ -127,7 +127,7 @@ def mamba_start(log_a: Tensor, step_bias: Tensor) -> None:
 
 @torch.no_grad()
 def keras_defaults(model: nn.Module) -> None:
-    """Give linear layers, convolutions and norms the defaults of Keras in the place of torch's.
+    """Give linear layers, convolutions and norms Keras's defaults instead of torch's.
 
     Weights are drawn from U(±√(6 / (fan-in + fan-out))) (X. Glorot and Y. Bengio, 2010, eq. 16), biases are zero,
     norms add 0.001 to a variance, and batch normalisation keeps 0.99 of its running statistics.

@@ -1,4 +1,4 @@
-"""Where steps are answered, only those that have a target are: the others cost no logit."""
+"""For tasks with an answer per step, computes logits only at steps with a target."""
 
 from torch import Tensor, nn
 
@@ -29,7 +29,7 @@ def answers(model: nn.Module, x: Tensor, lengths: Tensor | None, target: Tensor)
 
 
 class LabelledExamples(Examples):
-    """A probe of one of our models: its loss is the same, and so are the gradients, from fewer logits."""
+    """A probe for our own models: the same loss and gradients from fewer logits."""
 
     def answers(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         """Answer the steps that have a target."""

@@ -15,7 +15,7 @@ from gradreach.models.recurrent import Recurrent
 from gradreach.models.scan import Eigenvalues
 
 CHUNK = 8
-"""Steps whose states are in memory at once; of all others only every eighth is kept."""
+"""Steps per chunk, whose states are in memory at once; otherwise only the state before each chunk is kept."""
 
 
 class SelectiveScan(torch.autograd.Function):
@@ -102,7 +102,7 @@ class SelectiveSSM(Cell):
 
     - ``d_in``: channels d.
     - ``states``: n.
-    - ``rank``: numbers that the step sizes of all channels are made of.
+    - ``rank``: of the projection that gives the step sizes of all channels.
     - ``eigenvalues``: ``signed``: ``2 exp(Δ A) − 1`` takes the place of ``exp(Δ A)`` (R. Grazzi et al., 2025, §4).
     """
 

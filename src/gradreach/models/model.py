@@ -19,8 +19,8 @@ class SequenceModel(nn.Module):
     - ``readout``: a name in ``READOUTS``.
     - ``outputs``: how many numbers the head gives.
     - ``length``: of the sequences; only ``flatten`` needs it.
-    - ``embedding``: token ids or steps to what the encoder takes; None: steps as they are.
-    - ``dropout``: share of what the head sees that is set to zero in training.
+    - ``embedding``: from token ids or steps to the encoder's input; None: steps unchanged.
+    - ``dropout``: share of the head's input that is set to zero in training.
     - ``max_norm``: the weights of each output are scaled down to this Euclidean norm (Hinton et al., 2012; in Kim's
       CNN after every step, here before every use, so that the function is the same); None: they are free.
 
@@ -72,10 +72,10 @@ class SequenceModel(nn.Module):
     def limit_gradient(self, horizon: int) -> None:
         """Send no gradient further back than to this lag, counted from the last step of a sequence, in training.
 
-        In evaluation, and so for the diagnostics, the whole gradient is there.
+        In evaluation, and so for the diagnostics, the full gradient is available.
 
         Raises:
-            ConfigError: the encoder cannot, or more than the last step is read.
+            ConfigError: the encoder does not support it, or the readout uses more than the last step.
 
         >>> model = SequenceModel(LSTM(1, width=16), "last", outputs=10)
         >>> model.limit_gradient(5)
@@ -91,7 +91,7 @@ class SequenceModel(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers training moves."""
+        """The number of trainable parameters."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     @property

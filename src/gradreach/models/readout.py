@@ -1,4 +1,4 @@
-"""From the states of all steps to what the head sees. A sequence without any step reads as zero."""
+"""Readouts: from the states of all steps to the input of the head. A sequence without any step reads as zero."""
 
 import torch
 from torch import Tensor, nn
@@ -114,4 +114,4 @@ READOUTS: dict[str, type[Readout]] = {
     "flatten": Flatten,
     "each_step": EachStep,
 }
-"""How states become what the head sees, by the name in ``model.readout``."""
+"""The readouts, by their name in ``model.readout``."""

@@ -22,10 +22,10 @@ Bias = Annotated[float, Field(ge=-1000, le=1000)]
 
 
 class Recurrent(Encoder):
-    """Layers of one kind, each a module of its own: a fused stack would hide its inner states.
+    """Layers of one kind, each its own module: a fused stack would hide its inner states.
 
-    Padding stands on the right, so a state of the past never depends on it; a layer that runs backwards starts at
-    each sequence's own last valid step.
+    Padding is on the right, so forward states never depend on it; a backward layer starts at each sequence's own last
+    valid step.
 
     - ``d_in``: size of one step of the input.
     - ``width``: size of the state ``h``, in each direction.
@@ -84,13 +84,13 @@ class Recurrent(Encoder):
         """Send no gradient further back than to this lag, counted from the last step of a sequence, in training.
 
         Raises:
-            ConfigError: its layers are none of torch's, or it reads the end first.
+            ConfigError: its layers are not torch's, or it reads the end first.
         """
         if not all(isinstance(layer, nn.RNNBase) for layer in self.layers):
             super().limit_gradient(horizon)
         if self.backward_layers:
             hint = "set model.bidirectional=false"
-            raise ConfigError(HORIZON, horizon, "is meaningless for states that read the end first", hint)
+            raise ConfigError(HORIZON, horizon, "cannot be used with layers that read the end first", hint)
         self.horizon = horizon
 
     def multiply_adds(self, length: int) -> int:
@@ -104,7 +104,7 @@ def _states(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Turn the valid steps of each sequence round; padding stays where it is."""
+    """Reverse the valid steps of each sequence; padding stays in place."""
     if lengths is None:
         return x.flip(1)
     steps = torch.arange(x.shape[1], device=x.device)
@@ -120,7 +120,7 @@ class RNN(Recurrent):
 
     - ``nonlinearity``: f.
     - ``start``: the initialization of the recurrent matrix.
-    - ``start_gain``: what the recurrent matrix is multiplied by then; well above 1 gradients explode.
+    - ``start_gain``: then multiplies the recurrent matrix; well above 1 gradients explode.
     """
 
     compiled = True
@@ -161,7 +161,7 @@ class LSTM(Recurrent):
     whose parameters have their rows in the order i, f, g, o.
 
     - ``forget_bias``: initial bias of the forget gate; None: torch's initialization, about 0.
-    - ``chrono``: the longest time to be bridged, in steps, over which the initial biases spread memory; None: off.
+    - ``chrono``: the longest time to bridge, in steps, over which the initial biases spread memory; None: off.
     """
 
     def __init__(
@@ -257,7 +257,7 @@ class GRU(Recurrent):
 
 
 class IndRNN(Recurrent):
-    """Layers of units that hear only themselves; see ``IndRNNCell``.
+    """Layers of units connected only to themselves; see ``IndRNNCell``.
 
     - ``nonlinearity``: of every unit.
     """

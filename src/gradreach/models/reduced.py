@@ -1,4 +1,4 @@
-"""Recurrent layers with a gate less: what an LSTM is without its input gate, and a GRU without its reset gate."""
+"""Recurrent layers with one gate less: an LSTM without an input gate, and a GRU without a reset gate."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from gradreach.models.initialization import forget_bias_start, uniform_by_fan_in
 
 
 class Reduced(Cell):
-    """What both have in common: parameters named and started as in torch's layers, with ``rows`` times the width."""
+    """Base class: parameters named and initialized as in torch's layers, with ``rows`` times the width."""
 
     rows: int
 
@@ -31,7 +31,7 @@ class Reduced(Cell):
 
 
 class CoupledLSTM(Reduced):
-    """An LSTM that takes in as much as it forgets: its input gate is ``1 − f``.
+    """An LSTM with coupled gates: its input gate is ``1 − f``.
 
     ::
 

@@ -1,4 +1,4 @@
-"""Linear recurrences, all steps at once, and the recurrent layers that consist of one."""
+"""Linear recurrences, computed for all steps at once, and the recurrent layers built from them."""
 
 from typing import Literal
 
@@ -20,7 +20,7 @@ state-tracking in linear RNNs through negative eigenvalues, 2025, theorem 1.
 def scan(a: Tensor, b: Tensor) -> Tensor:
     """Solve ``h_t = a_t ∘ h_{t-1} + b_t`` with ``h_0 = 0`` for all t in ⌈log2 length⌉ parallel passes.
 
-    Nothing is divided and no logarithm is taken, so it is as exact as the loop for any ``|a| ≤ 1``, zero included.
+    Without divisions and logarithms it is as exact as the loop for any ``|a| ≤ 1``, zero included.
     Source: W. D. Hillis and G. L. Steele, Data parallel algorithms, 1986.
 
     Args:

@@ -47,7 +47,7 @@ class NotesCNN(Encoder):
 
 
 class KimCNN(Encoder):
-    """Convolutions of several widths side by side, ReLU; with the readout ``max`` it is Kim's.
+    """Convolutions of several widths side by side, with ReLU; with the readout ``max`` it is Kim's CNN.
 
     Source: Y. Kim, Convolutional neural networks for sentence classification, 2014. The zero padding keeps the
     length, so that all widths give as many steps. Dropout and max-norm belong to the head (``head_dropout``,

@@ -1,1 +1,1 @@
-"""A ledger of published numbers beside ours, cell by cell: ``gradreach reproduce``, ``results/published``."""
+"""A ledger of published numbers and ours, cell by cell: ``gradreach reproduce``, ``results/published``."""

@@ -24,9 +24,9 @@ LOST = ("diverged", "failed")
 
 @dataclass(frozen=True)
 class Found:
-    """A paper beside what was found.
+    """A paper and what was found.
 
-    - ``runs``: all runs that its cells ask for, those not done included; None where none was ever planned.
+    - ``runs``: all runs of its cells, finished or not; None if none was ever planned.
     - ``draws``: its draws, one row a number.
     - ``outcomes``: of each cell, in the order of the file.
     """
@@ -38,10 +38,10 @@ class Found:
 
 
 def find(redone: Redone, results_dir: Path) -> Found:
-    """Return what there is of a paper's cells.
+    """Return a paper's cells with their results so far.
 
     Raises:
-        ConfigError: a table was changed by hand; or a cell asks for a metric that its finished runs have not.
+        ConfigError: a table was changed by hand; or a cell needs a metric that its finished runs lack.
     """
     runs, draws = runs_of(redone, results_dir), read_draws(draws_file(results_dir, redone.name))
     outcomes = {
@@ -53,8 +53,8 @@ def find(redone: Redone, results_dir: Path) -> Found:
 def runs_of(redone: Redone, results_dir: Path) -> pd.DataFrame | None:
     """Return one row a run of all parts: raw records first, then what is committed.
 
-    Of a part some of whose runs have raw records, committed rows count that the same code made, as everywhere; parts
-    are apart, for the cells of a paper are done over many versions of the code.
+    For a part with some raw records, committed rows count if the same code made them, as everywhere; parts are
+    independent, since the cells of a paper are run by many versions of the code.
     """
     folder = results_dir / "published"
     path = run_table(folder, redone.name)
@@ -98,7 +98,7 @@ def _of_draws(redone: Redone, name: str, cell: Cell, part: str, draws: pd.DataFr
 
 
 def _of_runs(name: str, cell: Cell, runs: pd.DataFrame) -> Measured:
-    """Return the mean of each seed; one of whose runs a part is still to come does not count yet."""
+    """Return the mean of each seed; a seed with missing runs does not count yet."""
     values, lost = [], 0
     for _, some in runs.groupby("seed"):
         if some["status"].isin(LOST).any():
@@ -107,7 +107,9 @@ def _of_runs(name: str, cell: Cell, runs: pd.DataFrame) -> Measured:
             columns = _columns(some, cell.metric)
             if not columns or some[columns].isna().any(axis=None):
                 choices = [str(column) for column in some if some[column].notna().all() and "/" in str(column)]
-                raise ConfigError(f"published.cells.{name}.metric", cell.metric, "its runs do not have it", "", choices)
+                raise ConfigError(
+                    f"published.cells.{name}.metric", cell.metric, "its runs do not have this metric", "", choices
+                )
             values.append(cell.ours(float(some[columns].to_numpy(float).mean())))
     return Measured(values, int(runs["seed"].nunique()), lost)
 

@@ -18,16 +18,16 @@ from gradreach.system.files import write_text
 from gradreach.system.provenance import code_digest
 
 COLUMNS = ("part", "seed", "quantity", "value", "seconds", "computation", "code")
-RESTORE = "restore it, or delete it and compute again"
+RESTORE = "restore it, or delete it and compute it again"
 
 
 def draws_file(results_dir: Path, name: str) -> Path:
-    """Return where the draws of a paper stand."""
+    """Return the path of a paper's draws."""
     return results_dir / "published" / name / "draws.csv"
 
 
 def identity(computation: Computation) -> str:
-    """Return what a computation is known by: 16 hexadecimal digits of its function and its arguments."""
+    """Return the identity of a computation: 16 hexadecimal digits from its function and arguments."""
     said = json.dumps([computation.function, computation.arguments], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
@@ -48,7 +48,7 @@ def read_draws(path: Path) -> pd.DataFrame:
     check_seal(path, path.read_bytes(), RESTORE)
     frame = read_csv(path).drop(columns="checksum")
     if tuple(frame) != COLUMNS:
-        raise ConfigError(path, allowed="does not have the columns of draws", hint=RESTORE)
+        raise ConfigError(path, allowed="lacks columns of a table of draws", hint=RESTORE)
     return frame
 
 
@@ -63,20 +63,20 @@ def draws_of(redone: Redone, frame: pd.DataFrame, part: str) -> pd.DataFrame:
 def draw(
     redone: Redone, parts: Sequence[str], results_dir: Path, *, force: bool = False, tell: Callable[[str], None]
 ) -> int:
-    """Do the draws of parts that are missing; each is on the disk before the next begins.
+    """Compute missing draws; each is saved before the next begins.
 
     Args:
         redone: the paper.
         parts: of its computations.
         results_dir: where results are.
-        force: do those again that there are.
-        tell: is told of each in a line.
+        force: repeat existing draws.
+        tell: called with one line per draw.
 
     Returns:
-        How many were done.
+        The number of new draws.
 
     Raises:
-        ConfigError: another process draws for the same paper.
+        ConfigError: another process is computing draws of the same paper.
     """
     if not parts:
         return 0

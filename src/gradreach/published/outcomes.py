@@ -11,16 +11,16 @@ from gradreach.config.published import PER_CENT, Cell
 from gradreach.rounding import number
 
 LEVEL = 0.95
-"""What an interval covers, of one cell by itself: of twenty cells that are alike one lies beside it by chance."""
+"""The coverage of each cell's interval: of twenty cells that agree, one lies outside by chance."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What there is of a cell.
+    """The results of a cell so far.
 
     - ``values``: one a seed, in the unit of the published number.
-    - ``planned``: how many there are to be.
-    - ``lost``: how many seeds gave none, because a run diverged or failed.
+    - ``planned``: how many are planned.
+    - ``lost``: how many seeds have none, because a run diverged or failed.
     - ``fixed``: whether nothing is drawn, so that one value is all.
     """
 
@@ -32,7 +32,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a cell: ``words`` begin with ``within``, ``off by``, ``too wide to tell``, ``not``."""
+    """The outcome of a cell: ``words`` begin with ``within``, ``off by``, ``too wide to tell``, ``not``."""
 
     words: str
     ours: float = math.nan
@@ -42,20 +42,20 @@ class Outcome:
 
     @property
     def kind(self) -> str:
-        """The outcome without what is particular to the cell."""
+        """The outcome without the details of the cell."""
         kinds = ("within", "off by", "too wide to tell", "not comparable", "not run")
         return next(kind for kind in kinds if self.words.startswith(kind))
 
 
 def prediction_interval(values: Sequence[float], further: int = 1, level: float = LEVEL) -> tuple[float, float]:
-    """Return where the mean of this many further runs lies, if it is of the same normal distribution.
+    """Return the prediction interval of the mean of further runs from the same normal distribution.
 
     ``m ± t(n − 1) s √(1/further + 1/n)`` (source: G. J. Hahn and W. Q. Meeker, Statistical Intervals, 1991).
 
     Args:
         values: of our runs; two at least.
         further: of how many runs of theirs the published number is the mean.
-        level: how often the interval holds it.
+        level: the coverage.
 
     >>> low, high = prediction_interval([91.0, 92.0, 93.0], further=1)
     >>> round(low, 2), round(high, 2)
@@ -86,10 +86,10 @@ def indistinguishable(values: Sequence[float], theirs: Sequence[float], level: f
 
 
 def judge(cell: Cell, measured: Measured) -> Outcome:
-    """Return what comes of a cell.
+    """Return the outcome of a cell.
 
     A seed whose run diverged or failed counts as chance; of a cell without a chance level "within" is not said then.
-    Before all planned seeds have ended nothing is said, lest a cell be looked at until it agrees.
+    There is no outcome before all planned seeds have ended, so that nobody adds seeds until a cell agrees.
     """
     if cell.not_comparable is not None:
         return Outcome(f"not comparable: {cell.not_comparable}")
@@ -113,7 +113,7 @@ def judge(cell: Cell, measured: Measured) -> Outcome:
 
 
 def interval(cell: Cell, values: Sequence[float]) -> tuple[float, float]:
-    """Return where the published number should lie, by what they tell of it."""
+    """Return the interval in which the published number should lie, from the published details."""
     if len(cell.runs) > 1:
         return indistinguishable(values, cell.runs)
     return prediction_interval(values, cell.n or 1)

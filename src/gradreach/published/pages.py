@@ -111,7 +111,7 @@ def table(found: Found) -> pd.DataFrame:
 
 
 def published_text(cell: Cell) -> str:
-    """Return a published number with all that they tell of it.
+    """Return a published number with its published details.
 
     >>> published_text(Cell(dataset="x", model="y", metric="z", published=92.7, spread=1.1, n=10, unit="%"))
     '92.7 ± 1.1 % (n = 10)'
@@ -141,7 +141,7 @@ def _like(cell: Cell, value: float) -> str:
 
 
 def cheapest_of(found: Found) -> str | None:
-    """Return the cell that costs least of those not done, or of all if they are done; None: none can be run."""
+    """Return the cheapest cell not yet run, or of all if all have been; None if none can be run."""
     cells = found.redone.paper.cells
     planned = [name for name in cells if cells[name].planned]
     left = [name for name in planned if found.outcomes[name].kind == "not run"] or planned
@@ -161,7 +161,7 @@ def _redo(found: Found) -> str:
 
 
 def _differences(paper: Paper) -> list[str]:
-    """Return what differs from the protocol of all cells, then of single ones, those that share it together."""
+    """Return deviations from the protocol: of all cells first, then of groups of cells that share one."""
     own: dict[str, list[str]] = {}
     for name, cell in paper.cells.items():
         for each in cell.deviations:

@@ -1,4 +1,4 @@
-"""``conf/published/<name>.yaml``: the papers, and the runs that each of their parts is."""
+"""``conf/published/<name>.yaml``: the papers, and the runs of each of their parts."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ FIRST_SEED = 20
 
 @dataclass(frozen=True)
 class Redone:
-    """A paper, and how it is redone.
+    """A paper, and how it is reproduced.
 
     - ``name``: of its file.
     - ``parts``: names of the grids of its sweep.
@@ -35,7 +35,7 @@ class Redone:
 
     @cached_property
     def runs(self) -> dict[str, list[RunConfig]]:
-        """The runs of each part that a cell is made of; composing them takes Hydra a second or more."""
+        """The runs of each part that cells need; composing them takes Hydra a second or more."""
         if not self.paper.trains:
             return {}
         with reading([f"published={self.name}"], self.conf_dir) as (loader, master, of_runs):
@@ -58,7 +58,7 @@ class Redone:
 
 
 def papers(conf_dir: Path) -> list[str]:
-    """Return the names of all papers that are redone."""
+    """Return the names of all papers."""
     return sorted(path.stem for path in (conf_dir / "published").glob("*.yaml"))
 
 
@@ -66,7 +66,7 @@ def load(name: str, conf_dir: Path) -> Redone:
     """Read a paper's file.
 
     Raises:
-        ConfigError: there is none; it cannot be read; or a cell names what there is not.
+        ConfigError: it does not exist or cannot be read, or a cell names something that does not exist.
     """
     path = conf_dir / "published" / f"{name}.yaml"
     if name not in papers(conf_dir):
@@ -83,14 +83,14 @@ def load(name: str, conf_dir: Path) -> Redone:
     if values.get("experiment") != name:
         raise ConfigError(path, allowed=f"must say experiment: {name}", hint="its results go to a folder of that name")
     if paper.trains and values.get("results_dir") != "results/published":
-        raise ConfigError(path, allowed="must say results_dir: results/published", hint="the ledger looks there")
+        raise ConfigError(path, allowed="must say results_dir: results/published", hint="the ledger reads that folder")
     return found
 
 
 def _check_parts(found: Redone, path: Path) -> None:
     paper = found.paper
     if both := sorted(paper.compute.keys() & set(found.parts)):
-        raise ConfigError(path, allowed=f"{both[0]} is both computed and swept", hint="give them different names")
+        raise ConfigError(path, allowed=f"{both[0]} is both computed and trained", hint="give them different names")
     for name, cell in paper.cells.items():
         part = paper.part_of(name)
         if cell.planned and part not in paper.compute and part not in found.parts:
@@ -101,7 +101,7 @@ def _check_parts(found: Redone, path: Path) -> None:
 
 
 def _check_call(key: str, function: str, arguments: Mapping[str, Any]) -> None:
-    """See that a function is one of ours and takes these arguments."""
+    """Check that a function is one of ours and takes these arguments."""
     from gradreach.published.computations import FUNCTIONS
 
     if function not in FUNCTIONS:

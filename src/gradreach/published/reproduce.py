@@ -1,4 +1,4 @@
-"""``gradreach reproduce``: runs or draws what is missing of a paper, and rebuilds the ledger."""
+"""``gradreach reproduce``: runs or computes a paper's missing cells, and rebuilds the ledger."""
 
 import os
 import subprocess
@@ -34,21 +34,21 @@ def reproduce(
     force: bool,
     tell: Callable[[str], None],
 ) -> tuple[Found, int]:
-    """Run what is missing of a paper, or of some of its cells, and rebuild its pages.
+    """Run a paper's missing cells, or some of them, and rebuild its pages.
 
-    What is trained is the sweep ``python run.py -m published=<name>``, without the parts that are not asked for.
+    Trained cells are the sweep ``python run.py -m published=<name>``, without the parts that are not needed.
 
     Args:
         name: of the paper.
         cells: names; None: all.
-        overrides: further words for ``run.py``, such as ``data_dir=…``.
+        overrides: further overrides for ``run.py``, such as ``data_dir=…``.
         results_dir: where results are.
         conf_dir: beside it is ``run.py``.
-        force: do again what is done.
-        tell: is told of each draw in a line.
+        force: repeat finished runs.
+        tell: called with one line per draw.
 
     Returns:
-        What was found, and the exit code of the sweep.
+        The results, and the exit code of the sweep.
 
     Raises:
         ConfigError: there is no such paper, or no such cell.
@@ -60,7 +60,7 @@ def reproduce(
             raise ConfigError("--cells", cell, f"{name} has no such cell", choices=known)
     for word in overrides:
         if "=" not in word:
-            hint = f"choose a cell by --cells {word}" if word in known else "write it as data_dir=data"
+            hint = f"choose a cell with --cells {word}" if word in known else "write it as data_dir=data"
             raise ConfigError("reproduce", word, "not a setting with a value", hint)
     if minutes := sum(_left(find(redone, results_dir), known if force else None, cells)):
         tell(f"{name}: about {number(minutes, ',.2g')} minutes of one core; re-run the same command to resume.")
@@ -102,7 +102,7 @@ def all_of(conf_dir: Path = CONF) -> list[Redone]:
 
 
 def all_found(results_dir: Path, conf_dir: Path = CONF) -> list[Found]:
-    """Return what there is of every paper."""
+    """Return every paper with its results so far."""
     return [find(each, results_dir) for each in all_of(conf_dir)]
 
 
@@ -115,7 +115,7 @@ def rebuild(results_dir: Path, conf_dir: Path = CONF) -> None:
 
 
 def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
-    """Return a line for each file of the ledger that is not what the records give; nothing is written."""
+    """Return a line for each outdated file of the ledger; nothing is written."""
     folder = results_dir / "published"
     everything = all_found(results_dir, conf_dir)
     lines = _unlike(folder / "README.md", overview(everything))
@@ -128,15 +128,15 @@ def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
         lines += [f"{own / name}: no longer produced: delete it" for name in others if not name.startswith(".")]
     known = {found.redone.name for found in everything} | RESERVED
     strays = [path for path in folder.iterdir() if path.is_dir() and path.name not in known] if folder.is_dir() else []
-    lines += [f"{path}: no such paper any more, delete it" for path in strays if not path.name.startswith(".")]
+    lines += [f"{path}: its paper no longer exists: delete it" for path in strays if not path.name.startswith(".")]
     return sorted(lines)
 
 
 def _unlike(path: Path, made: str) -> list[str]:
     path = stored_at(path)
     if not path.is_file():
-        return [f"{path}: absent"]
-    return [] if read_table(path, RESTORE) == made.encode() else [f"{path}: not what the records give"]
+        return [f"{path}: missing"]
+    return [] if read_table(path, RESTORE) == made.encode() else [f"{path}: differs from what the records give"]
 
 
 def is_kept(results_dir: Path, conf_dir: Path = CONF) -> bool:
@@ -145,7 +145,7 @@ def is_kept(results_dir: Path, conf_dir: Path = CONF) -> bool:
 
 
 def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
-    """Return one row a paper: how its cells came out, and what the rest is reckoned to cost.
+    """Return one row per paper: the outcomes of its cells, and the estimated cost of the rest.
 
     Raises:
         ConfigError: there are no papers.
@@ -153,7 +153,7 @@ def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
     everything = all_found(results_dir, conf_dir)
     if not everything:
         raise ConfigError(
-            conf_dir / "published", allowed="no papers there", hint="docs/reproduce.md shows how to write one"
+            conf_dir / "published", allowed="there are no papers", hint="see docs/reproduce.md for how to write one"
         )
     frame = counts(everything)
     left = [sum(_left(found)) for found in everything]
@@ -163,7 +163,7 @@ def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
 
 
 def cells_and_costs(name: str, results_dir: Path, conf_dir: Path) -> tuple[pd.DataFrame, str]:
-    """Return one row a cell, with what it costs, and the line that does one of those that are left."""
+    """Return one row per cell, with its cost, and a command that runs one of the cells left."""
     found = find(load(name, conf_dir), results_dir)
     rows = table(found)[["cell", "data", "model"]]
     kinds = [outcome.kind for outcome in found.outcomes.values()]
@@ -174,12 +174,12 @@ def cells_and_costs(name: str, results_dir: Path, conf_dir: Path) -> tuple[pd.Da
 
 
 def _left(found: Found, again: Sequence[str] | None = None, asked: Sequence[str] | None = None) -> list[float]:
-    """Return the minutes of cells that are planned and not done; cells of one part cost once.
+    """Return the minutes of planned cells not yet run; cells of one part count once.
 
     Args:
         found: the paper.
-        again: cells that are done again though they are done.
-        asked: only of these; None: of all.
+        again: cells that are repeated.
+        asked: only these; None: all.
     """
     paper = found.redone.paper
     waiting = {

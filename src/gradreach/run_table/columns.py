@@ -59,7 +59,7 @@ OLDER = {
     for stage in ("start", "end")
     for old in ("nonfinite", "profile.nonfinite")
 }
-"""What metrics were called in records and run tables of older versions, and are called now."""
+"""Old and current names of metrics in records and run tables."""
 
 EXACT: dict[str, Any] = {} if int(pd.__version__.partition(".")[0]) > 2 else {"float_precision": "round_trip"}
 """Makes pandas 2 read every digit, which later ones do by themselves."""
@@ -75,7 +75,7 @@ def csv(frame: pd.DataFrame) -> str:
 
 
 def read_csv(file: Any, **options: Any) -> pd.DataFrame:
-    """Return a table that ``csv`` wrote, to the last digit; the options are pandas'.
+    """Read a table that ``csv`` wrote, exact to the last digit; the options are pandas'.
 
     >>> read_csv(io.StringIO("x\\n0.1\\n"))["x"].tolist()
     [0.1]
@@ -95,12 +95,12 @@ def _cells(values: pd.Series) -> list[Any]:
 
 
 COMPUTED = re.compile(r"'*[=+@\t\r-]")
-"""How texts begin that a spreadsheet would compute, and those that were made from such."""
+"""First characters of texts that a spreadsheet would evaluate, or that were escaped."""
 PLAIN_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def inert(text: str) -> str:
-    """Return a text with a ' before it if a spreadsheet would compute it; ``as_was`` undoes that.
+    """Return a text with a leading ' if a spreadsheet would evaluate it; ``as_was`` undoes that.
 
     >>> inert("=1+1"), inert("-1e-3"), inert("rnn"), as_was(inert("'=1"))
     ("'=1+1", '-1e-3', 'rnn', "'=1")
@@ -109,12 +109,12 @@ def inert(text: str) -> str:
 
 
 def as_was(text: str) -> str:
-    """Return what ``inert`` was given."""
+    """Undo ``inert``."""
     return text[1:] if text.startswith("'") and COMPUTED.match(text) else text
 
 
 def planned_row(config: Mapping[str, Any], run_id: str) -> dict[str, Any]:
-    """Return the row of a run of which nothing is known but its configuration."""
+    """Return the row of a run with only a configuration."""
     model, task = config["model"], config["task"]
     return {
         "run_id": run_id,
@@ -137,7 +137,7 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of a record: identity, axes, configuration, facts, metrics.
 
     Raises:
-        ConfigError: its configuration lacks what every run has.
+        ConfigError: its configuration is incomplete.
     """
     host = record.get("host") or {}
     facts = {name: record.get(name) for name in FACTS}
@@ -150,7 +150,7 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(
             f"run {record['run_id']}",
             allowed=f"its record has no valid run configuration ({type(error).__name__}: {error})",
-            hint="delete the record and do the run again",
+            hint="delete the record and run it again",
         ) from None
     return {
         **planned,

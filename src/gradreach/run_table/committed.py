@@ -34,7 +34,7 @@ from gradreach.run_table.seal import check_seal, has_seal, sealed
 from gradreach.system.provenance import code_digest
 
 RUNS = "runs.csv"
-RESTORE = "restore it, or delete it and sweep again: runs that have a record are not done again"
+RESTORE = "restore it, or delete it and sweep again: runs with a record are not repeated"
 
 
 def run_table(results_dir: Path, experiment: str) -> Path:
@@ -48,16 +48,16 @@ def run_tables(results_dir: Path) -> list[Path]:
 
 
 CONFIRMATORY = 100
-"""Seeds from here on decide; those below are pilots, from which rules, numbers of seeds and settings are learned."""
+"""Seeds from here on decide; those below are pilots, used to choose rules, numbers of seeds and settings."""
 ONCE = ("sweep", "rule")
 """Columns of a run table that have one cell, in the first row, beside its checksum."""
 
 
 def write_plan(environment: RunEnvironment, runs: Iterable[RunConfig], rule: Mapping[str, Any] | None = None) -> None:
-    """Write which runs an experiment consists of; what its table knows of them already is kept.
+    """Write the list of an experiment's runs, keeping what its table already has.
 
     So are runs that the present code has done and that this line does not ask for: a study may be made in parts, by
-    some of its seeds here and others there, and no part takes away what another has done. Of a published table that is
+    some of its seeds here and others there, and no part removes the results of another. Of a published table that is
     redone all rows are kept: its cells may be done one by one, over many versions of the code.
 
     Args:
@@ -139,7 +139,7 @@ def stored_plan(path: Path) -> dict[str, Any] | None:
 
 
 def outdated(path: Path) -> str | None:
-    """Say that an experiment asks for another sweep than its run table was planned from; None where that is not so."""
+    """Return a note if an experiment's sweep has changed since its run table was planned, otherwise None."""
     name = sweep_name(path)
     planned, today = stored_cells(path).get("sweep"), sweep_digest(name)
     if planned is None or today is None or planned == today:
@@ -167,7 +167,7 @@ def read_runs(path: Path) -> pd.DataFrame:
     """Read a run table that we wrote; one of an older version lacks columns, which are empty then.
 
     Raises:
-        ConfigError: it cannot be read, was changed by hand, names no run, or names one twice.
+        ConfigError: it cannot be read, was edited by hand, or has no runs or duplicates.
     """
     frame = _read(path).drop(columns=[*ONCE, "checksum"], errors="ignore")
     for old, name in OLDER.items():
@@ -207,14 +207,14 @@ def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Go through the rows of a run table, as plain values and None."""
+    """Yield the rows of a run table, as plain values and None."""
     columns = [values.astype(object).where(values.notna(), None).tolist() for _, values in frame.items()]
     for values in zip(*columns, strict=True):
         yield dict(zip(map(str, frame), values, strict=True))
 
 
 def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read columns of a run table, or all, and see that it is one."""
+    """Read columns of a run table, or all, and check its format."""
     data = read_table(path, RESTORE)
     _check_seal(path, data)
     try:
@@ -230,14 +230,14 @@ def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         raise ConfigError(path, allowed=f"cannot be read as a run table ({error})", hint=RESTORE) from None
     lacking = set(columns or ("run_id", "status", "model", "task")) - set(frame)
     if lacking:
-        not_one = f"not a run table, it lacks {', '.join(sorted(lacking))}"
+        not_one = f"is not a run table: it lacks {', '.join(sorted(lacking))}"
         raise ConfigError(path, allowed=not_one, hint=RESTORE)
     if frame.empty:
         raise ConfigError(path, allowed="names no run", hint=RESTORE)
     twice = frame["run_id"][frame["run_id"].duplicated()].unique().tolist()
     if twice:
-        repeated = f"names {len(twice)} runs twice, {twice[0]} among them"
-        raise ConfigError(path, allowed=repeated, hint="keep one row of each")
+        repeated = f"has {len(twice)} duplicate runs, such as {twice[0]}"
+        raise ConfigError(path, allowed=repeated, hint="keep one row for each")
     return frame
 
 
@@ -245,7 +245,9 @@ def _check_seal(path: Path, data: bytes) -> None:
     if has_seal(data):
         check_seal(path, data, RESTORE)
     else:
-        advise(f"{path}: has no checksum, as of an older gradreach; gradreach tables {path.parent.name} writes one")
+        advise(
+            f"{path}: has no checksum, since an older gradreach wrote it; gradreach tables {path.parent.name} adds one"
+        )
 
 
 def _read_column(name: str, held: pd.Series) -> Any:

@@ -1,4 +1,4 @@
-"""A cache of what was read from records, so that only changes are read again.
+"""A cache of records, so that only changes are read again.
 
     <results>/runs/.index/<code>/<table>/<checksum>.arrow   the rows of a table of up to a thousand runs
 
@@ -35,7 +35,7 @@ SETTLED_NS = 2_000_000_000
 """What was written within this many nanoseconds is read again: a second change may leave no other trace in so short a
 time, as clocks of file systems are coarse."""
 FORGOTTEN_SECONDS = 7 * 24 * 3600
-"""How long the index of other code stays that is not added to: another checkout may work on the same results."""
+"""How long an unused index of other code is kept: another checkout may work on the same results."""
 
 
 class Segment(NamedTuple):
@@ -66,7 +66,7 @@ def index_of(store: RecordStore) -> Path:
 def rows_of_runs(
     source: Source, table: str, run_ids: Iterable[str], make: Make, columns: Sequence[str] | None = None
 ) -> Iterator[pa.Table]:
-    """Go through the rows of runs in a table, a thousand runs or so at a time, in no particular order.
+    """Yield the rows of runs in a table, about a thousand runs at a time, in no particular order.
 
     Args:
         source: of records here an index is kept, others are read.
@@ -121,7 +121,7 @@ def _keep(store: RecordStore, folder: Path, runs: dict[str, Fingerprint], rows: 
 
 
 def _forget_old(indexes: Path) -> None:
-    """Delete what other code has kept and left alone since: it may read records otherwise, and so is of no use here."""
+    """Delete old indexes of other code, which may read records differently."""
     for folder in indexes.glob("*"):
         with suppress(OSError):
             if folder.stat().st_mtime < time.time() - FORGOTTEN_SECONDS:

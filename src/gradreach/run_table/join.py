@@ -17,15 +17,15 @@ from gradreach.run_table.compressed import read_table
 from gradreach.system.provenance import code_digest
 
 ENDED = (*SETTLED, "failed")
-"""What is taken over of runs that were done elsewhere; one that was interrupted there cannot go on here."""
+"""Statuses of runs that are taken over from elsewhere; a run interrupted there cannot resume here."""
 LONG = ("epochs", "max_steps", "batch_size", "accumulate_grad_batches")
-"""What tells how long training is, of ``trainer``."""
+"""The settings of ``trainer`` that determine the length of training."""
 NUMBERS = ("multiply_adds", *(f"trainer.{name}" for name in LONG), "seconds")
 KEPT = ("run_id", "status", "code", "model", "task", *NUMBERS)
 
 
 def join(rows: pd.DataFrame, raw: Iterable[Any], name: str) -> pd.Series:
-    """Return which committed rows count beside raw records, and say in one line how many others there are.
+    """Return which committed rows count beside raw records, and report in one line how many others exist.
 
     A row counts if it is of the present code; and where all raw records are of one older code, if it is of that: a
     change of the code takes no runs out of the tables of a finished study.
@@ -33,7 +33,7 @@ def join(rows: pd.DataFrame, raw: Iterable[Any], name: str) -> pd.Series:
     Args:
         rows: of committed run tables, of runs that have no raw record: ``status`` and ``code`` count.
         raw: the code of each raw record, None where it is not known.
-        name: what the rows are of, for that line.
+        name: of the rows, for that line.
     """
     known = set(raw)
     codes = {code_digest()} | (known if len(known) == 1 and None not in known else set())
@@ -70,7 +70,8 @@ def committed_runs(results_dir: Path, experiment: str | None = None) -> pd.DataF
         A frame with ``table``, the file, ``present``, whether the present code made it, and the columns ``KEPT``.
 
     Raises:
-        ConfigError: the table of the experiment cannot be used. One of several is left out with a note.
+        ConfigError: the experiment's table cannot be used. If all tables are read, an unusable one is skipped with a
+            note.
     """
     if experiment is None:
         tables = {path: _columns(path) for path in run_tables(results_dir)}
@@ -92,27 +93,29 @@ def done_elsewhere(results_dir: Path, experiment: str | None = None) -> dict[str
 
 
 def committed_note(results_dir: Path, run_id: str) -> str | None:
-    """Say that a single run, which is done here for its record, is committed; None where this code committed none."""
+    """Return a note that a single run about to be executed is already committed by this code, otherwise None."""
     if (results_dir / "runs" / run_id / "record.json").exists():
         return None
     for path in run_tables(results_dir):
         if run_id.encode() in read_table(path, RESTORE) and (rows := _columns(path)) is not None:
             mine = rows[(rows["run_id"] == run_id) & (rows["code"] == code_digest()) & rows["status"].isin(ENDED)]
             if len(mine):
-                return f"this run is committed in {path}, made by this code ({mine['status'].iloc[0]}); done here too"
+                return (
+                    f"{path} already has this run, made by this code ({mine['status'].iloc[0]}); it is run here as well"
+                )
     return None
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """Read what is needed of a table; numbers are of one kind in all, also where a table lacks them: so tables join."""
+    """Read the needed columns of a table, with the same types in all tables, so that they can be concatenated."""
     rows = read_columns(path, KEPT)
     return rows.assign(**{name: pd.to_numeric(rows[name], errors="coerce").astype(float) for name in NUMBERS})
 
 
 def _columns(path: Path) -> pd.DataFrame | None:
-    """Read what is needed of one of several tables; a note says why one is left out."""
+    """Read the needed columns of one of several tables; a note says why one is skipped."""
     try:
         return _read(path)
     except ConfigError as error:
-        advise(f"{error}; as it is, its runs do not count")
+        advise(f"{error}; until then its runs do not count")
         return None

@@ -1,4 +1,4 @@
-"""Long CSV files, in which the lines of runs that have not changed stay as they are.
+"""Long CSV files, in which the lines of unchanged runs are kept.
 
 A file of a hundred thousand runs has gigabytes. What is known of it is kept in the index of the records: its checksum,
 and of each run when its files were last written and how many bytes its lines have. While the file is the one that was
@@ -25,7 +25,7 @@ from gradreach.system.files import write_text
 
 OPTIONS = WriteOptions(include_header=False, quoting_style="none", batch_size=16384)
 BLOCK = 1 << 23
-"""How many bytes are copied at once."""
+"""The size of a copied block, in bytes."""
 
 
 class Known(NamedTuple):
@@ -36,7 +36,7 @@ class Known(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where lines are."""
+    """The place of lines in a file."""
 
     file: Any
     start: int
@@ -57,7 +57,7 @@ def write_lines(
         columns: of the file, ``run_id`` among them.
         wanted: of which runs, in their order, and when their files were last written.
         rows_of: reads the rows of some runs, in blocks; those of a run stand together.
-        state: what is known of the file stands there; None: all of it is rebuilt, and nothing is kept.
+        state: the file with this knowledge; None: everything is rebuilt, and nothing is remembered.
     """
     with ExitStack() as files:
         state = files.enter_context(_alone(state))
@@ -168,6 +168,6 @@ def _read(content: Sequence[Place]) -> Iterator[memoryview]:
         file.seek(start)
         while size:
             if not (read := file.readinto(block[:size])):
-                raise OSError("a file became shorter while its lines were copied; do it again")
+                raise OSError("a file was truncated while its lines were copied; try again")
             size -= read
             yield block[:read]

@@ -24,8 +24,8 @@ def load_runs(
 ) -> pd.DataFrame:
     """Return one row a run.
 
-    Without a raw record among the runs that are meant, the rows of committed run tables count as they stand. Beside raw
-    records those rows do that the same code made, so that a study may span machines; others are never mixed with them.
+    If none of the runs has a raw record, committed run tables count as they are. Beside raw records only rows made by
+    the same code count, so that a study can span machines; other rows are never mixed with them.
 
     Args:
         what: the name of an experiment: the runs that its last sweep planned, those not done included as ``missing``.
@@ -34,7 +34,7 @@ def load_runs(
         source: where raw records are, if not in ``<results_dir>/runs``; beside those of a server nothing counts.
 
     Raises:
-        ConfigError: there is neither such an experiment with runs, nor such a folder; or a run table cannot be used.
+        ConfigError: there is no such experiment with runs and no such folder, or a run table cannot be used.
 
     >>> runs = load_runs("quickstart")
     >>> runs["status"].unique().tolist(), runs["model"].nunique()
@@ -53,20 +53,20 @@ def load_runs(
         joined = list(rows_beside(runs, tables))
         return as_frame(chain(rows_of(runs), joined)) if joined else runs
     if source is not None:
-        hint = "'python run.py tracking=online' makes some"
-        raise ConfigError("--source", allowed="holds no run that gradreach made", hint=hint)
+        hint = "make some with 'python run.py tracking=online'"
+        raise ConfigError("--source", allowed="has no gradreach runs", hint=hint)
     if not tables:
         known = [path.parent.name for path in run_tables(Path(results_dir))]
         if what is not None and not folder.is_dir() and known:
-            neither = "neither an experiment that has runs nor a folder of results"
+            neither = "neither an experiment with runs nor a folder of results"
             raise ConfigError(what, allowed=neither, choices=known)
-        hint = "python run.py -m experiment=quickstart makes some"
-        raise ConfigError(folder.resolve(), allowed="no runs here", hint=hint)
+        hint = "make some with python run.py -m experiment=quickstart"
+        raise ConfigError(folder.resolve(), allowed="it has no runs", hint=hint)
     return as_frame({old["run_id"]: old for table in tables for old in rows_of(read_runs(table))}.values())
 
 
 def recorded(source: Source, run_ids: Sequence[str]) -> pa.Table:
-    """Return packed rows of those runs of which there is a record; whether one still goes on is looked up now."""
+    """Return packed rows of the runs with a record; whether one is still running is looked up now."""
     blocks = list(rows_of_runs(source, "runs", run_ids, partial(_read, source)))
     rows = pa.concat_tables(blocks or [packed([])], promote_options="default")
     states = rows["status"].to_pylist()
@@ -96,7 +96,7 @@ def _rows(source: Source, run_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def _planned(path: Path, source: Source | None, results_dir: Path) -> pd.DataFrame:
-    """Return the runs that an experiment planned: their raw records, or where there is none what is committed."""
+    """Return the runs that an experiment planned: from raw records, or if there is none, from committed rows."""
     planned = planned_ids(path)
     raw = recorded(source or local(results_dir), planned)
     absent = set(planned) - set(raw["run_id"].to_pylist())
@@ -115,12 +115,12 @@ def _planned(path: Path, source: Source | None, results_dir: Path) -> pd.DataFra
 
 
 def _unknown(old: Mapping[str, Any]) -> dict[str, Any]:
-    """Forget what a committed row says of a run that was not done here."""
+    """Remove the committed results of a run that was not executed here."""
     return {k: v for k, v in old.items() if k in AXES or k.startswith(GROUPS)} | {"status": MISSING}
 
 
 def disagreements(experiment: str, results_dir: Path, source: Source) -> tuple[int, list[str]]:
-    """Compare what a source and the records here tell of an experiment's runs.
+    """Compare an experiment's runs between a source and the records here.
 
     Returns:
         How many runs are in both, and a line for each value that both tell and that differs. Numbers may differ by

@@ -1,4 +1,4 @@
-"""What was measured within runs: gradient profiles, figures of every epoch, what states tell, which tests are right."""
+"""Measurements within runs: gradient profiles, metrics of every epoch, linear decoding, per-example test results."""
 
 import io
 import json
@@ -34,7 +34,7 @@ DECODING: dict[str, Any] = {
     "n": int,
 }
 EXAMPLES: dict[str, Any] = {"run_id": str, "n": int, "right": str}
-RESTORE = "restore it, or sweep again"
+RESTORE = "restore it, or run the sweep again"
 AT_ONCE = 1_000_000
 """How many lines are put into the form in which they are written."""
 DECIMALS = 4
@@ -117,7 +117,7 @@ def table_of(source: Source, run_id: str, name: str, kinds: Mapping[str, Any]) -
     odd = [column for column, is_text in there.items() if (columns[column].dtype.kind == "U") != is_text]
     if not lacking and not odd and len({len(values) for values in columns.values()}) == 1:
         return columns
-    why = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(odd) or 'columns'} of another kind"
+    why = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(odd) or 'columns'} of the wrong type"
     if isinstance(source, RecordStore):
         source.put_aside(run_id, f"its table {name} {why}")
     else:
@@ -128,7 +128,7 @@ def table_of(source: Source, run_id: str, name: str, kinds: Mapping[str, Any]) -
 def load_decoding(
     runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
 ) -> pd.DataFrame:
-    """Return what a linear map reads from the states of finished runs: ``linear_decoding`` by run and stage.
+    """Return the linear decoding of finished runs: ``linear_decoding`` by run and stage.
 
     The arguments are those of ``load_profiles``.
     """
@@ -149,10 +149,10 @@ def load_decoding(
 def load_examples(
     runs: pd.DataFrame, experiment: str | None = None, results_dir: Path | str = "results", source: Source | None = None
 ) -> pd.DataFrame:
-    """Return which examples of its test each finished run got right: ``run_id``, ``n`` and ``right``, one row a run.
+    """Return the test examples each finished run got right: ``run_id``, ``n`` and ``right``, one row per run.
 
     ``right`` has a bit for each of ``n`` examples, in the order of the test, as hexadecimal digits: see ``bits_of``.
-    The arguments are those of ``load_profiles``; runs of before this was recorded have no row.
+    The arguments are those of ``load_profiles``; older runs without this record have no row.
     """
     source = source or local(Path(results_dir))
     finished = runs.loc[runs["status"] == "finished", "run_id"].tolist()
@@ -171,7 +171,7 @@ def _hexadecimal(right: np.ndarray) -> str:
 
 
 def bits_of(right: str, n: int) -> np.ndarray:
-    """Return which of n examples are right, from hexadecimal digits.
+    """Return which of n examples were answered correctly, from hexadecimal digits.
 
     >>> bits_of("a0", 3)
     array([ True, False,  True])
@@ -200,9 +200,9 @@ def write_long(path: Path, frame: pd.DataFrame) -> str:
 
 
 def _write_lines(file: BinaryIO, frame: pd.DataFrame) -> None:
-    """Write millions of lines of CSV in seconds."""
+    """Write millions of CSV lines in seconds."""
     file.write((",".join(map(str, frame)) + "\n").encode())
-    for start in range(0, len(frame), AT_ONCE):  # or all of it would stand in memory twice
+    for start in range(0, len(frame), AT_ONCE):  # otherwise all of it would be in memory twice
         write_csv(Table.from_pandas(frame.iloc[start : start + AT_ONCE], preserve_index=False), file, OPTIONS)
 
 
@@ -210,7 +210,7 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
     """Write any frame as Parquet or CSV, by the ending of the name.
 
     Raises:
-        ConfigError: the name ends otherwise, or nothing can be written there.
+        ConfigError: the name has another ending, or the file cannot be written.
     """
     try:
         _write_frame(path, frame)
@@ -238,10 +238,10 @@ def committed_rows(
     run_ids: list[str],
     known: Mapping[str, Any] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Read what is committed of runs that have no record.
+    """Read committed measurements of runs without a record.
 
     Raises:
-        ConfigError: it was changed by hand, cannot be read, lacks columns, or is gone.
+        ConfigError: it was edited by hand, cannot be read, lacks columns, or is missing.
     """
     told = stored_digests(path.parent).get(path.name)
     path = stored_at(path)
@@ -260,14 +260,14 @@ def committed_rows(
     if lacking:
         raise ConfigError(path, allowed=f"lacks {', '.join(lacking)}", hint="restore it, or delete it")
     if path.exists() and committed.empty and run_ids:
-        advise(f"{path}: is empty, though {len(run_ids)} runs should be in it; figures of them show nothing")
+        advise(f"{path}: is empty, but should hold {len(run_ids)} runs; their figures show nothing")
     return committed[committed["run_id"].isin(run_ids)].reset_index(drop=True)
 
 
 def _parse(
     file: io.BytesIO | io.StringIO, name: Path | str, known: Mapping[str, Any] = MappingProxyType({})
 ) -> pd.DataFrame:
-    """Read what we wrote; errors call it by its name. Columns are numbers unless their kind is known.
+    """Read one of our files; errors mention its name. Columns are numbers unless their type is known.
 
     Raises:
         ConfigError: it cannot be read.

@@ -197,7 +197,7 @@ def _frame(tables: Iterable[pa.Table], run_ids: Sequence[str], names: Sequence[s
     for name in names[1:]:
         values = np.concatenate(parts.pop(name, [empty[name]]))[order]
         framed[name] = _categories(values, list(labels[name])) if name in labels else values
-    return pd.DataFrame(framed, copy=False)  # put together in blocks, it would be held twice
+    return pd.DataFrame(framed, copy=False)  # joined in blocks, it would be in memory twice
 
 
 def _order(runs: np.ndarray) -> Any:

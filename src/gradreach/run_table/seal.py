@@ -1,4 +1,4 @@
-"""Committed tables carry a checksum: one that was edited by hand is rejected."""
+"""Committed tables have a checksum: a table edited by hand is rejected."""
 
 import hashlib
 import re
@@ -29,12 +29,12 @@ def sealed(frame: pd.DataFrame, once: Mapping[str, str] | None = None) -> str:
 
 
 def has_seal(data: bytes) -> bool:
-    """Return whether a table says that it has a checksum."""
+    """Return whether a table has a checksum."""
     return data.partition(b"\n")[0].endswith(b",checksum")
 
 
 def check_seal(path: Path, data: bytes, hint: str) -> None:
-    """Refuse a table that is not as it was written.
+    """Refuse a table that was changed after it was written.
 
     Raises:
         ConfigError: its checksum is another; ``hint`` says what to do.

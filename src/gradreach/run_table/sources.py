@@ -1,4 +1,4 @@
-"""Where records can be: in files here, or on a W&B server."""
+"""Sources of records: files here, or a W&B server."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +10,10 @@ from gradreach.records import RecordStore
 
 
 class Source(Protocol):
-    """What tables need of whoever keeps records."""
+    """The interface of a source of records."""
 
     def run_ids(self) -> list[str]:
-        """Return the runs that there are records of, sorted."""
+        """Return the runs with records, sorted."""
 
     def read(self, run_id: str) -> dict[str, Any] | None:
         """Return a run's record, None where there is none."""

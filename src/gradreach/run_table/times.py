@@ -12,7 +12,7 @@ from gradreach.run_table.seal import check_seal, sealed
 from gradreach.system.files import write_text
 
 DIRECTIONS = ("forward", "backward", "step")
-"""Loss, its gradient, and the whole of a step: both, clipping, and moving the weights."""
+"""Loss, its gradient, and a whole step: both, clipping, and the weight update."""
 CLOCKS = ("cpu", "wall")
 COLUMNS = (
     "setting",
@@ -31,7 +31,7 @@ WITHOUT = ("model._target_", "model.name", "task._target_", "task.name", "task.s
 
 
 def times_table(results_dir: Path, experiment: str) -> Path:
-    """Return where an experiment's times stand."""
+    """Return the path of an experiment's times."""
     return results_dir / experiment / "times.csv"
 
 
@@ -41,7 +41,7 @@ def write_times(path: Path, times: pd.DataFrame) -> None:
 
 
 def read_times(path: Path) -> pd.DataFrame:
-    """Read times that we wrote; no rows where there are none.
+    """Read measured times; no rows if there are none.
 
     Raises:
         ConfigError: they were changed by hand, or are not times.
@@ -53,12 +53,12 @@ def read_times(path: Path) -> pd.DataFrame:
     check_seal(path, data, hint)
     frame = read_csv(io.BytesIO(data), dtype=dict.fromkeys(TEXTS, "object"))
     if lacking := [name for name in COLUMNS if name not in frame]:
-        raise ConfigError(path, allowed=f"no table of times, it lacks {', '.join(lacking)}", hint=hint)
+        raise ConfigError(path, allowed=f"is not a table of times: it lacks {', '.join(lacking)}", hint=hint)
     return frame[list(COLUMNS)]
 
 
 def step_settings(runs: pd.DataFrame) -> pd.Series:
-    """Return what decides how long a step of each run takes: model, task, size of a batch; not the seed, nor a rate.
+    """Return the settings that determine a step's time: model, task, batch size; not the seed, nor the learning rate.
 
     >>> step_settings(pd.DataFrame({"model": ["lstm"], "task": ["recall"], "seq_len": [20], "model.width": [32.0]}))[0]
     'model=lstm model.width=32 seq_len=20 task=recall'

@@ -15,7 +15,7 @@ from gradreach.rounding import score_text
 from gradreach.sweeps.plan import Job, varied
 
 ROWS, COLUMNS = 16, 6
-"""More than these make no small table; ``gradreach table`` makes any."""
+"""The largest small table; ``gradreach table`` prints any."""
 FOLLOWS_LENGTH = re.compile(r"\$\\?\{seq_len\\?\}")  # Hydra may have escaped the braces
 Score = tuple[str, float]
 """A metric, and its value on the test."""
@@ -31,7 +31,7 @@ def means_table(jobs: Sequence[Job], scores: Mapping[str, Score]) -> Table | Non
         scores: of the runs that have one, by their ids.
 
     Returns:
-        None where no run has a score, or the table would not be small.
+        None if no run has a score, or the table would be too large.
     """
     lengths = list(dict.fromkeys(length_of(job.run) for job in jobs))
     beside = lengths if 1 < len(lengths) <= COLUMNS else [None]
@@ -70,12 +70,12 @@ def configurations(jobs: Sequence[Job], with_length: bool) -> dict[str, str]:
 
 
 def length_of(run: RunConfig) -> Any:
-    """Return how long the sequences of a run are; None where its task says nothing of it."""
+    """Return the sequence length of a run; None if its task does not define one."""
     return run.task.arguments().get("seq_len")
 
 
 def cell(runs: Sequence[str], scores: Mapping[str, Score]) -> str:
-    """Write the mean score of some runs; a dash where none has one."""
+    """Return the mean score of some runs; a dash if none has one."""
     found = [scores[run_id] for run_id in runs if run_id in scores]
     if not found:
         return "–"

@@ -27,13 +27,12 @@ def studies(conf_dir: Path) -> list[str]:
 def overview(names: Sequence[str], overrides: Sequence[str], conf_dir: Path) -> pd.DataFrame:
     """Return one row a study: ``study``, ``planned``, ``done``, ``left``, ``seconds_left``, ``unknown``, ``error``.
 
-    Seconds are reckoned from a study's own runs, or where it has none from those of the others; of ``unknown`` runs
-    nothing can be said. Nothing is downloaded: where data are absent without which a study cannot be planned, that is
-    its ``error``.
+    Seconds are estimated from a study's own runs, or if it has none from other studies; for ``unknown`` runs there is
+    no estimate. Nothing is downloaded: if a study cannot be planned because data are missing, that is its ``error``.
 
     Args:
         names: of the studies.
-        overrides: what all of them are to be changed by, as on the command line of a sweep.
+        overrides: for all of them, as on the command line of a sweep.
         conf_dir: the folder of configurations.
     """
     from rich.console import Console
@@ -81,7 +80,7 @@ def show_overview(lines: pd.DataFrame) -> None:
         table.add_column(head, justify="right")
     table.add_column("core-hours left")
     lacking = lines.loc[lines["error"].notna(), "study"].tolist()
-    name = f"all but {', '.join(lacking)}" if lacking else "all"
+    name = f"all except {', '.join(lacking)}" if lacking else "all"
     total = {"study": name, "error": None, **lines[list(COUNTS)].sum().to_dict()}
     for line in [*lines.to_dict("records"), *([total] if len(lines) > 1 else [])]:
         left = core_hours(line["seconds_left"], int(line["left"]), int(line["unknown"]))

@@ -1,4 +1,4 @@
-"""What a sweep is to do: every job checked first, identical runs once, each with its own name."""
+"""Plans a sweep: checks every job first, keeps identical runs once, and names each run."""
 
 import re
 from collections import Counter
@@ -15,9 +15,9 @@ from gradreach.errors import ABSENT, ConfigError, advise, value_text
 from gradreach.models import caveat
 
 NAMED = {"model", "task", "seq_len", "task.seq_len", "kernel_size", "model.kernel_size", "seed", "experiment"}
-"""What a run's label, or what stands beside it, tells anyway."""
+"""Settings that a run's label already shows."""
 OWN = {"threads", "device"}
-"""In what the workplaces of two different runs may differ."""
+"""Settings of the environment in which two runs may differ."""
 SEED = re.compile(r"seed=(0|[1-9]\d*)")
 
 
@@ -25,8 +25,8 @@ SEED = re.compile(r"seed=(0|[1-9]\d*)")
 class Job:
     """One combination of a sweep.
 
-    - ``overrides``: what the launcher is given.
-    - ``cost``: multiply-adds of a sequence, times epochs: enough to tell long runs from short ones.
+    - ``overrides``: passed to the launcher.
+    - ``cost``: multiply-adds of a sequence, times epochs: enough to sort runs by their length.
     """
 
     overrides: Sequence[str]
@@ -44,7 +44,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
     """Compose and check all jobs; of identical runs the first is kept.
 
     Raises:
-        ConfigError: naming the first setting that cannot be; nothing has been started or written then.
+        ConfigError: naming the first invalid setting; nothing has been started or written then.
     """
     distinct: dict[str, Job] = {}
     multiply_adds: dict[str, int] = {}
@@ -55,14 +55,14 @@ def plan(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictC
         if (same := distinct.get(run_id := run.run_id)) is not None:
             _agree(_flat(same.environment, same.run), _flat(environment, run))
             continue
-        check_device(environment.device, run.trainer.precision, here=False)  # what is done elsewhere needs none here
-        if (group := run.group_id) not in multiply_adds:  # what differs in its seed alone fits as well
+        check_device(environment.device, run.trainer.precision, here=False)  # runs elsewhere need no device here
+        if (group := run.group_id) not in multiply_adds:  # runs that differ only in the seed fit as well
             task, model = check(run, environment)
             advise(caveat(model, task.shape))
             multiply_adds[group] = model.multiply_adds(task.shape.length)
         distinct[run_id] = Job(overrides, run, environment, multiply_adds[group] * run.trainer.passes)
     if not distinct:
-        empty = "it has no runs, because a key is swept over no values, such as seed=range(0,0)"
+        empty = "has no runs, because a key has no values, such as seed=range(0,0)"
         raise ConfigError("sweep", allowed=empty, hint="give it at least one value")
     return list(distinct.values())
 
@@ -93,7 +93,7 @@ def _follows_seed(composed: DictConfig) -> bool:
 
 
 def check_devices(jobs: Iterable[Job]) -> None:
-    """Refuse runs that are to be done on this machine, and need a device that it does not have.
+    """Refuse runs on this machine that need a device that it does not have.
 
     Raises:
         ConfigError: naming those that it has.
@@ -111,7 +111,7 @@ def _flat(environment: RunEnvironment, run: RunConfig | None = None) -> dict[str
 
 
 def _agree(one: dict[str, Any], other: dict[str, Any], apart: Collection[str] = ()) -> None:
-    """Refuse two values where only the first would be used, silently."""
+    """Refuse several values for a setting if only the first would be used."""
     for key, value in one.items():
         if value != other[key] and key not in apart:
             both = f"{value_text(value)},{value_text(other[key])}"
@@ -146,7 +146,7 @@ def _written(run: RunConfig, key: str, value: str) -> str:
 
 
 def labels(jobs: Sequence[Job]) -> dict[str, str]:
-    """Return by run what it is called within its sweep: its label, and what else is varied."""
+    """Return each run's name within its sweep: its label, and what else is varied."""
     by_run = varied(jobs)
     ends = Counter(key.rpartition(".")[2] for key in {key for values in by_run.values() for key in values})
 

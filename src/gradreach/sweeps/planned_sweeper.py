@@ -18,7 +18,7 @@ from gradreach.system.garbage import importing
 class PlannedSweeper(Sweeper):
     """All combinations, like Hydra's own; but every job is checked before the first starts.
 
-    Identical runs are done once, finished ones not again, and the launcher is given only what is left.
+    Identical runs are executed once, finished ones are not repeated, and the launcher gets only what is left.
 
     - ``params``: what an experiment sweeps; what the command line says of the same key wins.
     - ``parts``: where one grid does not say it, several by name: each is ``params`` and what it says
@@ -28,10 +28,10 @@ class PlannedSweeper(Sweeper):
     def __init__(
         self, params: Mapping[str, str] | None = None, parts: Mapping[str, Mapping[str, str]] | None = None
     ) -> None:
-        """Take nothing: what is swept is read from the configuration, see ``all_jobs``."""
+        """Ignore the arguments: the sweep is read from the configuration, see ``all_jobs``."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take up what Hydra knows of the sweep."""
+        """Store Hydra's settings of the sweep."""
         self.loader, self.master = hydra_context.config_loader, config
         self.runs = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config

@@ -47,14 +47,14 @@ class Proposals:
             self.known = [trial.params for trial in trials if trial.distributions == self.distributions]
             optuna.delete_study(study_name=name, storage=storage)
         elif studies:
-            report(f"note: the space or the settings differ from the search in {path}: a new one begins beside it")
+            report(f"note: the space or the settings differ from the search in {path}: a new search starts beside it")
         self.shown = optuna.create_study(study_name=name, storage=storage, direction=direction)
         self.shown.set_user_attr("metric", f"val/{metric}")
         self.told = optuna.create_study(direction=direction)
         self.asked: dict[int, Any] = {}
 
     def ask(self) -> tuple[int, dict[str, Value]]:
-        """Return the number of the next proposal, from 0, and its values by key."""
+        """Return the next proposal: its number, from 0, and its values by key."""
         number = len(self.told.trials)
         if number < len(self.known):
             self.told.enqueue_trial(self.known[number])
@@ -71,7 +71,7 @@ class Proposals:
             return TPESampler(n_startup_trials=self.startup, seed=seed, multivariate=True, constant_liar=True)
 
     def tell(self, number: int, state: str, score: float | None, scores: Mapping[int, float], **facts: str) -> None:
-        """Tell what a proposal came to.
+        """Report the result of a proposal to the sampler.
 
         Args:
             number: of the proposal.
@@ -79,7 +79,7 @@ class Proposals:
                 ``failed``, which says nothing of the values.
             score: of a finished run.
             scores: of its epochs.
-            facts: shown with it.
+            facts: stored with it.
         """
         from optuna.trial import TrialState
 
@@ -112,7 +112,7 @@ def opened(path: Path) -> "tuple[BaseStorage, dict[str, Any]]":
             place for n in count(1) if not os.path.lexists(place := path.with_name(f"{path.name}.damaged.{n}"))
         )
         path.rename(place)
-        report(f"{path}: cannot be read ({first_line(error)}); moved to {place}, the search starts over")
+        report(f"{path}: cannot be read ({first_line(error)}); moved to {place}; the search starts from the beginning")
         return _read(path)
 
 

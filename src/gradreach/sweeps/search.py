@@ -37,11 +37,11 @@ from gradreach.tracking import mode_now
 Compose = Callable[[Sequence[str]], DictConfig]
 Launch = Callable[[Sequence[Sequence[str]]], Any]
 SPARED = 0.25
-"""The first part of the epochs, in which no run is pruned: what learns slowly at first may be best in the end."""
+"""The first share of epochs, in which no run is pruned: a slow start may lead to the best end."""
 
 
 class SearchSettings(Settings):
-    """How a search goes.
+    """Settings of a search.
 
     - ``n_trials``: how many runs are proposed.
     - ``n_jobs``: how many are proposed, and run, at a time.
@@ -64,13 +64,13 @@ class SearchSettings(Settings):
         """Check values that Hydra composed.
 
         Raises:
-            ConfigError: one of them cannot be.
+            ConfigError: one of them is invalid.
         """
         return checked(cls, values, "hydra.sweeper")
 
 
 def search(space: Space, settings: SearchSettings, compose: Compose, launch: Launch, here: bool = False) -> None:
-    """Search, show how it goes, and exit with code 1 where a run has failed or none has finished.
+    """Search, show the progress, and exit with code 1 if a run has failed or none has finished.
 
     It stops and resumes as a sweep does: with exit code 128 and the signal, and by the same command.
 
@@ -92,7 +92,7 @@ def search(space: Space, settings: SearchSettings, compose: Compose, launch: Lau
         with going.store.claim(f"search-{place}", timeout=0), stopping(going.store, run_ids, driver, here):
             going.go(folder, run_ids)
     except filelock.Timeout:
-        hint = "wait for it, or give another folder"
+        hint = "wait until it ends, or give another folder"
         raise ConfigError("hydra.sweeper.folder", folder, "another search is running there", hint) from None
     except KeyboardInterrupt as asked:
         going.stop(folder)
@@ -202,7 +202,7 @@ class Search:
         return float(f"{middle - sign(self.metric) * abs(middle) * 1e-9:.12g}")
 
     def _judge(self, trial: Trial, unrecorded: Mapping[str, str] | None = None) -> None:
-        """Take up what has become of a trial; None: it may still go on."""
+        """Read the result of a trial; None if it may still be running."""
         if trial.job is None:
             return
         record = self.store.read(trial.run_id) or {}
@@ -238,7 +238,7 @@ class Search:
         self.console.print(text, markup=False)
 
     def stop(self, folder: Path) -> None:
-        """Say that the search was stopped, and write how far it has come."""
+        """Print that the search was stopped, and save its state."""
         for trial in self.trials:
             if trial.state == "waiting":
                 self._judge(trial)
@@ -247,7 +247,7 @@ class Search:
         self._say(STOPPED)
 
     def summarize(self, folder: Path) -> bool:
-        """Say what was best; return whether a run has failed or none has finished."""
+        """Print the best trial; return whether a run has failed or none has finished."""
         states = Counter(trial.state for trial in self.trials)
         finished = [trial for trial in self.trials if trial.score is not None]
         if set(states) != {"finished"}:
@@ -257,7 +257,7 @@ class Search:
             score = score_text(self.metric, best.score)
             self._say(f"best of {len(self.trials)}: validation {self.metric} {score}   {best}")
         else:
-            self._say("no trial has finished; their records say why")
+            self._say("no trial has finished; see their records for the reasons")
         self._say(f"  all trials: {folder / 'trials.csv'}")
         if states["failed"]:
             self._say("  re-run the same command to retry what failed")
@@ -265,16 +265,16 @@ class Search:
 
 
 def _metric(jobs: Sequence[Job]) -> str:
-    """Return by what all runs are scored.
+    """Return the metric by which all runs are scored.
 
     Raises:
-        ConfigError: not all by the same, or somebody else prunes them.
+        ConfigError: they have different metrics, or are pruned by something else.
     """
     tasks = {json.dumps(job.run.canonical()["task"], sort_keys=True): job for job in jobs}
     metrics = {check(job.run, job.environment)[0].metric: job.run.task.name for job in tasks.values()}
     if len(metrics) > 1:
         scored = " and ".join(f"task={task} by {metric}" for metric, task in metrics.items())
-        raise ConfigError("task", ",".join(metrics.values()), f"cannot be compared: {scored}", "give one of them")
+        raise ConfigError("task", ",".join(metrics.values()), f"cannot be compared: {scored}", "give only one of them")
     if (bounds := jobs[0].environment.prune) is not None:
-        raise ConfigError("prune", bounds, "a search sets it itself", "give hydra.sweeper.prune=median")
+        raise ConfigError("prune", bounds, "is set by the search", "give hydra.sweeper.prune=median")
     return next(iter(metrics))

@@ -18,7 +18,7 @@ from gradreach.launchers.cores import CoresLauncher
 from gradreach.launchers.places import is_here
 
 OLDEST = (4, 9)
-"""The oldest version of Optuna that is called rightly here."""
+"""The oldest supported version of Optuna."""
 
 
 class SearchSweeper(Sweeper):
@@ -32,7 +32,7 @@ class SearchSweeper(Sweeper):
         self.params, self.settings = params, settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take up what Hydra knows of the search."""
+        """Store Hydra's settings of the search."""
         need("optuna", extra="optuna")
         check_version(version("optuna"))
         self.loader, self.master = hydra_context.config_loader, config
@@ -41,7 +41,7 @@ class SearchSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search, and say what was best. Exits with code 1 where a run has failed, or none has finished."""
+        """Search, and print the best trial. Exits with code 1 if a run has failed, or none has finished."""
         from gradreach.sweeps.search import SearchSettings, search  # brings torch, which --help does without
         from gradreach.sweeps.space import read_space
 

@@ -1,4 +1,4 @@
-"""What a search chooses from, written in Hydra's own grammar of sweeps."""
+"""The space of a search, written in Hydra's sweep grammar."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Value = str | int | float
-"""Of a parameter: a number, or else the text that stands behind ``=`` on a command line."""
+"""A parameter's value: a number, or the text after ``=`` on a command line."""
 
 WITHIN = 0.382
 """How far within an interval it is looked whether a fraction may be given."""
@@ -35,7 +35,7 @@ class Choice:
         return self.values
 
     def distribution(self) -> "BaseDistribution":
-        """Return it as Optuna names it."""
+        """Return it as an Optuna distribution."""
         from optuna.distributions import CategoricalDistribution
 
         return CategoricalDistribution(self.values)
@@ -62,7 +62,7 @@ class Interval:
         return tuple(dict.fromkeys([self.low, self.high, *within]))
 
     def distribution(self) -> "BaseDistribution":
-        """Return it as Optuna names it."""
+        """Return it as an Optuna distribution."""
         from optuna.distributions import FloatDistribution, IntDistribution
 
         if isinstance(self.low, int) and isinstance(self.high, int):
@@ -115,9 +115,9 @@ def read_space(params: Mapping[str, Any], arguments: Sequence[str], loader: Any 
     last = {(override.key_or_group, override.package): override for override in parsed}.values()
     parameters = {each.get_key_element(): _parameter(each) for each in last if each.is_sweep_override()}
     if not parameters:
-        hint = "give one a space, such as optimizer.lr='interval(0.001, 0.1)'"
+        hint = "give a setting a search space, such as optimizer.lr='interval(0.001, 0.1)'"
         raise ConfigError(
-            "hydra.sweeper.params", allowed="nothing is left to search: every setting has a value", hint=hint
+            "hydra.sweeper.params", allowed="nothing to search: every setting has a single value", hint=hint
         )
     return Space(parameters, [str(each.input_line) for each in last if not each.is_sweep_override()])
 
@@ -127,16 +127,16 @@ def _parameter(override: Override) -> Choice | Interval:
     text = override.get_value_string()
     tags: set[str] = getattr(sweep, "tags", set())
     if tags - {"log"} or (tags and not override.is_interval_sweep()):
-        raise ConfigError(key, text, "a tag may be log, of an interval", "tag(log, interval(0.001, 0.1))")
+        raise ConfigError(key, text, "the only tag is log, for an interval", "tag(log, interval(0.001, 0.1))")
     if isinstance(sweep, IntervalSweep):
         assert sweep.start is not None
         assert sweep.end is not None
         low, high, log = sweep.start, sweep.end, "log" in tags
         if not (isfinite(low) and isfinite(high) and low <= high):
-            allowed = "an interval goes from a number to one at least as large"
+            allowed = "an interval must go from a number to one at least as large"
             raise ConfigError(key, text, allowed, "such as interval(0.001, 0.1)")
         if log and low <= 0:
-            raise ConfigError(key, text, "a logarithm needs numbers above 0", "begin the interval above 0")
+            raise ConfigError(key, text, "a logarithmic interval needs numbers above 0", "start the interval above 0")
         whole = isinstance(low, int) and isinstance(high, int)
         return Interval(low, high, log) if whole else Interval(float(low), float(high), log)
     found = _range(sweep) if isinstance(sweep, RangeSweep) else _choice(override)

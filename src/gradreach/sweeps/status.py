@@ -1,4 +1,4 @@
-"""The state of a sweep: done, here or elsewhere, failed, running, missing; time spent, and time left."""
+"""The state of a sweep: finished here or elsewhere, failed, running, missing; time spent, and time left."""
 
 import math
 import os
@@ -26,16 +26,16 @@ Compose = Callable[[Sequence[str]], DictConfig]
 AXES = ["model", "task", "seq_len", "kernel_size"]
 MEASURED = ["made", "seconds", "expected_seconds", "host", "process", "started", "error", "warnings"]
 BETWEEN = " | "
-"""What stands between the warnings of a run."""
+"""Separates the warnings of a run."""
 HERE, COMMITTED, OTHER = "here", "committed", "other code"
-"""Where what is known of a run comes from: a record here, or a committed table, by the present code or by other."""
+"""The source of a run's data: a record here, or a committed table, made by this code or by other code."""
 
 
 def planned(line: Sequence[str], conf_dir: Path) -> list[Job]:
-    """Return the runs that ``python run.py -m <line>`` would make; a bare name is an experiment.
+    """Return the runs of ``python run.py -m <line>``; a bare name is an experiment.
 
     Raises:
-        ConfigError: the folder has no configuration, or a setting cannot be.
+        ConfigError: the folder has no configuration, or a setting is invalid.
     """
     with composing(line, conf_dir) as (jobs, compose):
         return plan(jobs, compose)
@@ -54,7 +54,7 @@ def planned_rows(name: str, conf_dir: Path) -> pd.DataFrame:
 
 @contextmanager
 def composing(line: Sequence[str], conf_dir: Path) -> Iterator[tuple[Sequence[Sequence[str]], Compose]]:
-    """Give the overrides of each job that ``python run.py -m <line>`` would make, and what composes them.
+    """Yield the overrides of each job of ``python run.py -m <line>``, and the function that composes them.
 
     Raises:
         ConfigError: the folder has no configuration.
@@ -101,7 +101,7 @@ def survey(jobs: Sequence[Job]) -> pd.DataFrame:
 
 
 def standing(jobs: Sequence[Job]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return how each run of a sweep stands, and the runs by which the time of others is reckoned."""
+    """Return the state of each run of a sweep, and the runs from which the time of others is estimated."""
     store, committed = RecordStore(jobs[0].environment.results_dir / "runs"), committed_of(jobs)
     rows = {str(each["run_id"]): each for each in rows_of(committed)}
     frame = pd.DataFrame([_row(store, job, rows.get(job.run_id)) for job in jobs])
@@ -128,7 +128,7 @@ def made_by_other_code(jobs: Sequence[Job]) -> int:
 
 
 def costed(runs: pd.DataFrame) -> pd.DataFrame:
-    """Add to runs of a run table what each costs, in the unit of ``Job.cost``."""
+    """Add the cost of each run to a run table, in the unit of ``Job.cost``."""
     long = runs.reindex(columns=[f"trainer.{name}" for name in LONG]).astype(float)  # a table lacks what no run has set
     epochs, steps, examples, batches = (long[name] for name in long)
     passes = epochs.fillna(np.ceil(steps * examples * batches.fillna(1) / ROUND))  # as TrainerSettings.passes
@@ -147,7 +147,7 @@ def together(known: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def expected_seconds(runs: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
-    """Reckon how long runs take, from others; NaN where nothing is known.
+    """Estimate the time of runs from others; NaN if nothing is known.
 
     Args:
         runs: ``model``, ``task``, and ``cost``.
@@ -196,7 +196,7 @@ def _text(value: Any) -> str | None:
 
 
 def show(frame: pd.DataFrame, others: int = 0) -> None:
-    """Print the counts, what is done elsewhere, what is running where, and what went wrong.
+    """Print counts, runs finished elsewhere, running ones with their places, and errors.
 
     Args:
         frame: from ``survey``.
@@ -208,10 +208,10 @@ def show(frame: pd.DataFrame, others: int = 0) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
     console.print(f"[bold]{counted(len(frame))}[/bold]: {counts}")
     if committed := int((frame["made"] == COMMITTED).sum()):
-        console.print(f"  in the committed table, made by this code: {committed} of them, done elsewhere")
+        console.print(f"  from the committed table, made elsewhere by this code: {committed} of them")
     if others:
         console.print(f"  in the committed table, made by other code: {counted(others)}, not counted above")
-        console.print("  'gradreach tables' shows these as they are; a sweep re-runs them with this code")
+        console.print("  'gradreach tables' shows them as they are; a sweep re-runs them with this code")
     to_do = ~frame["status"].isin(SETTLED)
     left = frame["expected_seconds"].sum()
     spent, known = frame["seconds"].sum(), frame["expected_seconds"].notna().any()
@@ -227,20 +227,20 @@ def show(frame: pd.DataFrame, others: int = 0) -> None:
             f"  running      {run.run} · seed {run.seed}  on {run.host}, process {run.process}, since {run.started}"
         )
     for run in frame[frame["status"].isin(["failed", "diverged", "interrupted"])].itertuples():
-        error = str(run.error).splitlines()[0] if isinstance(run.error, str) else "its process is gone"
+        error = str(run.error).splitlines()[0] if isinstance(run.error, str) else "its process has died"
         console.print(f"  {run.status:<11}  {run.run} · seed {run.seed}: {error}", markup=False)
 
 
 def core_hours(seconds: float, left: int, unknown: int) -> str:
-    """Write what is left of a sweep, one core a run.
+    """Return the core-hours left of a sweep, at one core per run.
 
     Args:
-        seconds: what can be reckoned of it.
+        seconds: the estimated part.
         left: how many runs it is.
-        unknown: of how many of them nothing can be reckoned.
+        unknown: how many of them have no estimate.
     """
     if left and left == unknown:
-        return "not known, no run like them has finished"
+        return "unknown, no similar run has finished"
     hours = seconds / 3600
     return number(hours, ".1f" if hours >= 1 else ".2f") + (
         f", and {counted(unknown)} of unknown length" if unknown else ""

@@ -1,4 +1,4 @@
-"""What a sweep leaves beside its records: tables and figures of its experiment, shown in W&B."""
+"""Builds an experiment's tables and figures after a sweep, and shows them in W&B."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from gradreach.tracking.summary_run import ExperimentSummary, log_summary
 def summarize_sweep(environment: RunEnvironment, experiments_dir: Path = Path("experiments")) -> None:
     """Build an experiment's tables and figures from its records, and show them in W&B.
 
-    Whatever goes wrong is said in one line: the records are there, and ``gradreach tables`` makes the same of them.
+    Errors are reported in one line: the records exist, and ``gradreach tables`` builds the same from them.
     """
     if environment.experiment is None or environment.published is not None or environment.tracking.mode == "off":
         return

@@ -1,4 +1,4 @@
-"""A sweep: finished runs are not repeated, failed and killed ones are retried within reason, and all are reported."""
+"""A sweep: finished runs are not repeated, failed and killed ones are retried a few times, and all are reported."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ from gradreach.tracking.summary_run import is_summarized
 
 STOPPED = "stopped: finished runs are kept; re-run the same command to resume"
 ATTEMPTS = 3
-"""How often a run may end without a result before it is taken for the cause; the last time it is alone."""
+"""How often a run may end without a result before it counts as the cause; the last time it runs alone."""
 KILLED = f"its worker ended {ATTEMPTS} times without a result: killed from outside, or out of memory"
 
 
@@ -43,7 +43,7 @@ def sweep(
     here: bool = False,
     debugging: bool = False,
 ) -> None:
-    """Do what is left of a sweep, show how it goes, and exit with code 1 where a run is not done at the end.
+    """Execute the rest of a sweep, show its progress, and exit with code 1 if a run is unfinished at the end.
 
     Args:
         jobs: the overrides of each.
@@ -53,7 +53,7 @@ def sweep(
         debugging: whether it does in this process, where a debugger may have the terminal: nothing is drawn on it.
 
     Raises:
-        ConfigError: a setting cannot be; nothing has been started or written then.
+        ConfigError: a setting is invalid; nothing has been started or written then.
     """
     planned = plan(jobs, compose)
     environment = planned[0].environment
@@ -71,14 +71,14 @@ def sweep(
         from gradreach.analysis.study.planned_rule import rule_to_store
         from gradreach.run_table.committed import write_plan
 
-        judged = environment.published is None  # else it is of a paper, not of the study that may have the same name
+        judged = environment.published is None  # otherwise it belongs to a paper, not to a study of the same name
         write_plan(environment, runs, rule_to_store(environment.experiment, runs, done) if judged else None)
     code, unrecorded = 0, {}
     to_do = [job.run for job in left]
     run_ids, driver = [run.run_id for run in to_do], become_driver()
     with SweepDisplay(store, len(jobs), runs, to_do, labels(planned), not debugging) as display:
         if committed := elsewhere.keys() - set(run_ids):
-            display.note(f"  {len(committed)} of them committed, made by this code; force=true re-runs them here")
+            display.note(f"  {len(committed)} of them are committed, made by this code; force=true re-runs them here")
         try:
             with stopping(store, run_ids, driver, here):
                 unrecorded = do_all(left, store, launch, display.note)
@@ -106,21 +106,21 @@ def do_all(
     """Launch until every run has come to an end.
 
     A worker that is killed takes a whole launcher with it, so what had not ended is launched again. A run whose workers
-    are killed again and again is a suspect: it is launched alone when the others are done, so that none is condemned
-    for its company. A run for which there is no room on the disk is not tried again, nor one whose job was cancelled.
+    are killed repeatedly is a suspect: it is launched alone when the others are done, so that no innocent run fails
+    with it. A run that failed on a full disk, or whose job was cancelled, is not retried.
 
     Args:
         left: the runs.
         store: where they write.
         launch: starts some, by their overrides.
-        note: told what the launcher raises.
+        note: called with the launcher's exceptions.
         is_over: whether a run that has written its record has come to an end; None: where it has settled, or failed.
 
     Returns:
-        Why runs have no record that tells of their end.
+        Why runs have no final record.
 
     Raises:
-        KeyboardInterrupt: jobs were cancelled, and what else there was is done.
+        KeyboardInterrupt: jobs were cancelled, and all others are finished.
     """
     ended = is_over or (lambda run_id: store.status(run_id) in (*SETTLED, "failed"))
     waiting = {job.run_id: job for job in left}
@@ -164,7 +164,7 @@ def do_all(
             if deaths[run_id] == ATTEMPTS:
                 unrecorded |= _give_up(store, waiting.pop(run_id), errors.get(run_id, KILLED))
     if cancelled:
-        note(f"cancelled, and not submitted again: {counted(len(cancelled))}, {jobs_line(cancelled.values())}")
+        note(f"cancelled and not resubmitted: {counted(len(cancelled))}, {jobs_line(cancelled.values())}")
         raise KeyboardInterrupt
     return unrecorded | {run_id: errors.get(run_id, reason or "the launcher did not start it") for run_id in waiting}
 
@@ -172,7 +172,7 @@ def do_all(
 def _launch(launch: Callable[..., Any], ready: Mapping[str, Job]) -> tuple[dict[str, Exception], str | None]:
     """Launch some runs, and return what each raised outside its own record, and what the launcher itself raised."""
     try:
-        # what auto comes to is decided here, once: a worker that lacks numba must not make another run of it
+        # auto is resolved here, once: a worker without numba must not turn it into another run
         returned = launch([[*job.overrides, f"kernels={job.run.trainer.kernels}"] for job in ready.values()])
     except ConfigError:
         raise
@@ -187,7 +187,7 @@ def _line(error: Exception) -> str:
 
 
 def _give_up(store: RecordStore, job: Job, error: str) -> dict[str, str]:
-    """Record that a run takes its worker with it; return what could not be recorded."""
+    """Record that a run kills its worker; return an error if that could not be recorded."""
     record = store.read(job.run_id) or {"run_id": job.run_id, "config": job.run.canonical()}
     try:
         store.write({**record, "label": job.run.label, "status": "failed", "error": error})
@@ -274,7 +274,7 @@ def stopping(store: RecordStore, run_ids: Sequence[str], driver: str, here: bool
 
 
 def _wait_while(going: Callable[[], bool]) -> None:
-    """Wait for runs that have been asked to stop, as long as an epoch may take them."""
+    """Wait for runs that have been asked to stop, as long as an epoch may take."""
     deadline = time.monotonic() + GRACE_SECONDS + 5
     while going() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -289,7 +289,7 @@ def _running(store: RecordStore, run_ids: Sequence[str]) -> Iterator[Mapping[str
 
 
 def _workers(store: RecordStore, run_ids: Sequence[str], driver: str) -> set[int]:
-    """Return the processes of this machine, beside this one, that this sweep has started and that do a run of it."""
+    """Return other processes of this machine that were started by this sweep and execute one of its runs."""
     here = (host for host in _running(store, run_ids) if host["name"] == platform.node())
     workers = {host["process"] for host in here if host.get("driver") == driver}
     return {worker for worker in workers if worker != os.getpid() and alive(worker)}

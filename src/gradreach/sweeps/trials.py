@@ -13,11 +13,11 @@ from gradreach.system.files import write_text
 
 @dataclass
 class Trial:
-    """A proposal, and what has come of it.
+    """A proposal and its result.
 
     - ``number``: from 0; people count from 1.
     - ``values``: by key.
-    - ``job``: None where the values cannot work together.
+    - ``job``: None if the values cannot work together.
     - ``state``: ``waiting``, ``interrupted``, or one of what a sampler is told: see ``Proposals.tell``.
     - ``reason``: why it has no score.
     - ``score``: on validation, of a finished run; ``scores``: of its epochs.
@@ -33,7 +33,7 @@ class Trial:
 
     @property
     def run_id(self) -> str:
-        """Which run it is; empty where it has none."""
+        """The id of its run; empty if it has none."""
         return "" if self.job is None else self.job.run_id
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class Trial:
 
 
 def write_trials(folder: Path, trials: Sequence[Trial], metric: str) -> None:
-    """Write ``trials.csv``: a row a trial, whatever came of it. There is one at least."""
+    """Write ``trials.csv``: one row per trial, whatever its state. There must be at least one."""
     keys = list(trials[0].values)
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST = 2**31
-"""This many bytes a table may have, unpacked: a small archive may hold a large one."""
+"""The largest unpacked table in bytes: a small archive can hold a large one."""
 
 
 def packed(tables: "Mapping[str, pd.DataFrame]") -> bytes:
@@ -23,10 +23,10 @@ def packed(tables: "Mapping[str, pd.DataFrame]") -> bytes:
 
 
 def columns_of(data: bytes, table: str) -> dict[str, np.ndarray]:
-    """Return the columns of a table in an archive, empty where it is not in it.
+    """Return the columns of a table in an archive, empty if it is not there.
 
     Raises:
-        ValueError: it is not such an archive, its table is too large, or holds objects.
+        ValueError: it is not such an archive, or its table is too large or holds objects.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -61,12 +61,12 @@ def _kind(header: bytes) -> np.dtype:
     np.lib.format.read_magic(file)
     kind = np.lib.format.read_array_header_1_0(file)[2]
     if any(each.kind not in "biufU" for each in (kind[name] for name in kind.names or ())) or kind.hasobject:
-        raise ValueError(f"it holds {kind}, which is neither numbers nor text")
+        raise ValueError(f"it holds {kind}, not numbers or text")
     return kind
 
 
 def _structured(table: "pd.DataFrame") -> np.ndarray:
-    """Return a table as one array: read at once, which ten thousand runs notice."""
+    """Return a table as one array, which is faster to read for ten thousand runs."""
     # text is stored as fixed-width unicode: an array of Python objects would need a pickle
     columns = {str(name): table[name].to_numpy() for name in table}
     columns = {name: held.astype("U") if held.dtype == object else held for name, held in columns.items()}

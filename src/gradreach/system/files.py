@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whenever the process is killed."""
+"""Atomic writes: files are complete or absent, whenever the process is killed."""
 
 import errno
 import hashlib
@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to; what stands there is synced to the disk and then gets its own name.
+    """Yield a temporary path to write to; the file is synced to disk and then renamed.
 
     Args:
         path: where the file shall stand; its folder is made.
@@ -58,22 +58,22 @@ def write_text(path: Path, text: str) -> None:
 
 
 class Unreadable(ValueError):
-    """What stands there is no file, or too large a one; the message goes on behind its name."""
+    """The path is not a file, or the file is too large; the message continues after its name."""
 
 
 def read_file(path: Path, most: int) -> bytes:
     """Read a file whole.
 
     Args:
-        path: where it stands.
-        most: this many bytes it may have.
+        path: of the file.
+        most: its largest size in bytes.
 
     Raises:
         Unreadable: it is a folder, a pipe or a device, which might never end, a link to itself, or larger.
         OSError: it cannot be opened.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for somebody to write
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for a writer
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise Unreadable("is a link to itself") from None
@@ -91,7 +91,7 @@ def read_file(path: Path, most: int) -> bytes:
 
 
 def lockable(folder: Path) -> None:
-    """See that files of a folder can be locked: a file system of a network may answer that it has no locks.
+    """Check that files in a folder can be locked: a network file system may have no locks.
 
     Raises:
         OSError: they cannot.
@@ -121,14 +121,14 @@ def _sync(path: Path) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what processes that were killed while they wrote this file have left on this machine."""
+    """Remove temporary files left by killed processes of this machine that were writing this file."""
     for stale in path.parent.glob(f".{path.name}.{platform.node()}.*.tmp"):
         if not alive(int(stale.name.split(".")[-2])):
             stale.unlink(missing_ok=True)
 
 
 def alive(process: int) -> bool:
-    """Return whether a process of this machine runs."""
+    """Return whether a process of this machine is running."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Requests to stop: a signal is noted, and acted on where nothing is lost."""
+"""Requests to stop: a signal is stored, and handled where nothing is lost."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 GRACE_SECONDS = 20.0
-"""How long an epoch that is under way may go on after a signal; schedulers kill after 30 s and more."""
+"""How long a running epoch may continue after a signal; schedulers kill after 30 s or more."""
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 """The signals by which any process is asked to stop; one whose work ends with its terminal hears SIGHUP too."""
@@ -20,7 +20,7 @@ _asked_to_stop = False
 
 
 def asked_to_stop() -> bool:
-    """Return whether this process was, at any time: a worker begins no new run then."""
+    """Return whether this process was ever asked to stop: then a worker starts no new run."""
     return _asked_to_stop
 
 
@@ -30,7 +30,7 @@ def with_terminal() -> tuple[signal.Signals, ...]:
 
 
 def hung_up() -> signal.Handlers:
-    """Say what is still to be said to nobody, if the terminal is gone: to write to it would raise.
+    """Discard further output if the terminal is gone: writing to it would raise.
 
     Returns:
         How SIGHUP is to be handled from here on: a terminal and its shell both send it.
@@ -54,13 +54,13 @@ def exit_code(asked: KeyboardInterrupt) -> int:
 
 
 class Interrupted(RuntimeError):
-    """The process was asked to stop; what was done so far is kept."""
+    """The process was asked to stop; finished work is kept."""
 
 
 class Interruption:
     """Whether, when and by which signal the process was asked to stop.
 
-    A second signal does what it would have done without us; but a second SIGHUP nothing.
+    A second signal has its default effect, except SIGHUP, which is ignored.
     """
 
     def __init__(self) -> None:
@@ -70,13 +70,13 @@ class Interruption:
         self.handler: Any = None
 
     def install(self) -> None:
-        """Handle the signals from here on, also where somebody has put a handler before ours since."""
+        """Handle the signals from here on, even if another handler has been installed since."""
         if self.signal is None and self.previous:
             for number in self.previous:
                 signal.signal(number, self.note)
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Take the first signal; this is the handler."""
+        """Store the first signal; this is the handler."""
         global _asked_to_stop
         _asked_to_stop = True
         self.signal, self.since, self.handler = number, time.monotonic(), self.previous.get(number)
@@ -85,7 +85,7 @@ class Interruption:
         self.restore()
 
     def at_epoch_end(self) -> None:
-        """Leave here if asked to.
+        """Leave here if asked to stop.
 
         Raises:
             Interrupted: with the signal's name.
@@ -94,7 +94,7 @@ class Interruption:
             raise Interrupted(signal.Signals(self.signal).name)
 
     def within_epoch(self) -> None:
-        """Leave here only if the epoch's end is too far away.
+        """Leave here only if the end of the epoch is too far away.
 
         Raises:
             Interrupted: with the signal's name.
@@ -108,14 +108,14 @@ class Interruption:
             self.handler(self.signal, None)
 
     def restore(self) -> None:
-        """Give the signals back to whoever had them."""
+        """Restore the previous handlers."""
         for number, handler in self.previous.items():
             signal.signal(number, handler)
 
 
 @contextmanager
 def watched() -> Iterator[Interruption]:
-    """Note SIGTERM, SIGINT and SIGHUP instead of dying from them.
+    """Store SIGTERM, SIGINT and SIGHUP instead of dying from them.
 
     Off the main thread, where Python forbids it, do nothing.
     """
@@ -192,7 +192,7 @@ def deferred() -> Iterator[None]:
 
 @contextmanager
 def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let a handler have the signals within; off the main thread do nothing."""
+    """Install a signal handler within; off the main thread do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,8 +1,7 @@
-"""Machine settings for training: no denormal numbers, no more threads than given, memory that is kept.
+"""Machine settings for training: no denormal numbers, a limit on threads, memory that is kept.
 
-A gradient that vanishes passes 10^-38 on its way to nothing; arithmetic with such denormal numbers takes a processor
-many times as long. Where training happens they are zero; in the instrument, which measures how gradients vanish, they
-are numbers.
+A vanishing gradient passes 10^-38 on its way to zero; arithmetic with such denormal numbers is many times slower. Where
+training happens they are zero; in the instrument, which measures how gradients vanish, they are numbers.
 """
 
 import ctypes
@@ -15,12 +14,12 @@ import torch
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Names of ``malloc.h`` of the GNU C library."""
 KEPT_AHEAD = 64 * 2**20
-"""How many bytes are taken from the system at once."""
+"""How many bytes are requested from the system at once."""
 _ours = False
 
 
 def take_over() -> None:
-    """Say that this process is there for runs alone: what is set in it need not be as it was afterwards.
+    """Declare that this process only serves runs: its settings need not be restored.
 
     The C library then keeps what is freed, where it can be told to: the tensors of a step lie where those of the step
     before lay, and no memory is given back and asked for again, page by page.
@@ -37,7 +36,7 @@ def take_over() -> None:
 
 
 def flushes() -> bool:
-    """Return whether this thread takes denormal numbers for zero."""
+    """Return whether this thread flushes denormal numbers to zero."""
     return sys.float_info.min / 2 == 0
 
 

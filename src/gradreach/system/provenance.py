@@ -1,4 +1,4 @@
-"""Where a result comes from: code, packages, machine."""
+"""The provenance of a result: code, packages, machine."""
 
 import hashlib
 import os
@@ -36,16 +36,16 @@ def revision() -> str | None:
 
 
 CODE = ("src", "conf", "experiments", "requirements.lock")
-"""What of a project's folder is its code, beside the modules that lie in it (``run.py``)."""
+"""The parts of a project's folder that are its code, beside its top-level modules (``run.py``)."""
 NO_CODE = "conf/published/"
-"""What of it says nothing that a run's configuration does not: papers, whose notes are written after their runs."""
+"""Files that do not affect runs beyond their configuration: papers, whose notes are written after their runs."""
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def code_digest() -> str:
-    """Return a digest of the code that runs are done with: 12 hexadecimal digits.
+    """Return a digest of the code that executes runs: 12 hexadecimal digits.
 
-    It is made of the paths and the contents of all files of this package, and of the project's ``src``, ``conf``,
+    It covers the paths and the contents of all files of this package, and of the project's ``src``, ``conf``,
     ``experiments``, ``requirements.lock`` and ``run.py``. What lies elsewhere (results, docs, tests) or in
     ``conf/published`` does not change it, nor do caches, permissions, or the line endings of a checkout: two machines
     with the same code agree on it.
@@ -82,14 +82,14 @@ def _code_digest(project: Path) -> str:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Go through a file, or all files in a folder, without what is hidden and what tools leave there."""
+    """Yield a file, or all files in a folder, without hidden files and those that tools create."""
     if path.is_file():
         yield path
     for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if name != "__pycache__" and not name.endswith(".egg-info")]
         folders[:] = [name for name in folders if not name.startswith(".")]
         files = (Path(folder) / name for name in names if not name.startswith(".") and not name.endswith(".pyc"))
-        yield from (file for file in files if file.is_file())  # a link may lead nowhere
+        yield from (file for file in files if file.is_file())  # a link may be broken
 
 
 def _git(*arguments: str) -> str:
@@ -98,13 +98,13 @@ def _git(*arguments: str) -> str:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a result rests on."""
+    """Return the versions of Python and of the packages behind a result."""
     return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
 
 
 @cache
 def host() -> dict[str, str | int | None]:
-    """Return what machine this is."""
+    """Return a description of this machine."""
     return {
         "name": platform.node(),
         "system": platform.system(),

@@ -1,4 +1,4 @@
-"""Warnings of a run, kept with its results: in a sweep nobody sees what it prints."""
+"""Warnings of a run, kept with its results: in a sweep nobody sees its output."""
 
 import re
 import warnings
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 MOST = 20
-"""This many different warnings of a run are kept."""
+"""The most different warnings kept of a run."""
 LONGEST = 500
-"""Each is cut at this many characters."""
+"""The most characters of each."""
 NUMBERS = re.compile(r"\d+")
 
 

@@ -1,10 +1,10 @@
-"""Whose worker a process is: a sweep marks the processes that it starts, and stops no others."""
+"""Marks worker processes: a sweep marks the processes that it starts, and stops no others."""
 
 import os
 import secrets
 
 DRIVER = "GRADREACH_DRIVER"
-"""The variable by which the processes that a sweep starts know it."""
+"""The environment variable that tells processes which sweep started them."""
 
 
 _own: str | None = None
@@ -18,11 +18,11 @@ def become_driver() -> str:
 
 
 def is_driver() -> bool:
-    """Return whether a sweep is at work in this very process."""
+    """Return whether a sweep is running in this process."""
     return _own is not None and _own == os.environ.get(DRIVER)
 
 
 def worker() -> dict[str, str | int]:
-    """Return what a record says of the process that makes it: ``process``, and the ``driver`` of its sweep, if any."""
+    """Return a record's description of its process: ``process``, and the ``driver`` of its sweep, if any."""
     driver = os.environ.get(DRIVER)
     return {"process": os.getpid(), **({"driver": driver} if driver else {})}

@@ -1,4 +1,4 @@
-"""Tasks whose answers are in files: as names of classes, or as values."""
+"""Tasks with answers in files: names of classes, or values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -25,14 +25,14 @@ class Answers(NamedTuple):
     lines: Sequence[int]
 
     def take(self, index: Iterable[int]) -> "Answers":
-        """Return those that stand at an index."""
+        """Return those at an index."""
         index = list(index)
         return Answers([self.words[i] for i in index], self.path, [self.lines[i] for i in index])
 
 
 @dataclass(kw_only=True)
 class FileTask(Task):
-    """Say which class an example of a file is of.
+    """Classify examples of a file.
 
     ``prepare`` sets ``prepared``, whose facts hold what ``targets`` tells.
 
@@ -47,7 +47,7 @@ class FileTask(Task):
     fold = cast(int | None, None)
     folds = FOLDS
     examples = "examples"
-    """What messages call them."""
+    """Their name in messages."""
     prepared: Prepared = field(init=False, repr=False, compare=False)
 
     def splits(self, data_dir: Path) -> Splits:
@@ -69,7 +69,7 @@ class FileTask(Task):
             check_shares(drawn)
             return
         if "test" in own_files:
-            published = "the test is given by task.test_file"
+            published = "task.test_file already gives the test"
             raise ConfigError("task.fold", self.fold, published, "remove one of them")
         if self.fold >= self.folds:
             most = f"must be below task.folds={self.folds}"
@@ -77,14 +77,14 @@ class FileTask(Task):
         self.refuse_unused("with a task.fold", "test_share")
 
     def refuse_unused(self, why: str, *names: str) -> None:
-        """Refuse a setting that has another value than its default and no effect: one run has one identity."""
+        """Refuse a setting that is not the default but has no effect: one run has one identity."""
         defaults = {each.name: each.default for each in fields(self)}
         for name in names:
             if (value := getattr(self, name)) != defaults[name]:
-                raise ConfigError(f"task.{name}", value, f"has no effect {why}", f"leave out task.{name}")
+                raise ConfigError(f"task.{name}", value, f"has no effect {why}", f"remove task.{name}")
 
     def draw(self, answers: Mapping[str, Answers], keys: Sequence[bytes]) -> dict[str, np.ndarray]:
-        """Return which examples are each split's, by their number among those of all files, one after the other.
+        """Return the examples of each split, by their number among those of all files, in order.
 
         Args:
             answers: of the files there are, in the order of ``Splits``.
@@ -103,7 +103,7 @@ class FileTask(Task):
     def without_overlap(
         self, answers: Mapping[str, Answers], index: Mapping[str, np.ndarray], keys: Sequence[bytes]
     ) -> tuple[dict[str, np.ndarray], list[Answers], dict[str, Any]]:
-        """Take out of validation what the test holds.
+        """Remove test examples from validation.
 
         Args:
             answers, index: as for ``draw``.
@@ -125,17 +125,19 @@ class FileTask(Task):
             parts.append(answers[file].take(numbers - first[file]))
             if not len(numbers):
                 of = f", of {len(answers[file].words):,} with {len(set(keys)):,} different ones"
-                why = f" (the test holds {also_in_test} that it had)" if name == "validation" and also_in_test else of
+                why = (
+                    f" ({also_in_test} of them also stand in the test)" if name == "validation" and also_in_test else of
+                )
                 none_left = f"no {self.examples} are left for the {name} split{why}"
                 raise ConfigError(answers[file].path, allowed=none_left, hint="use a larger file or other shares")
         shared = {name: sum(keys[i] in learned for i in index[name]) for name in Splits._fields[1:]}
         return index, parts, {"also_in_test": also_in_test, "also_in_training": shared}
 
     def strata(self, answers: Answers) -> np.ndarray:
-        """Return what each drawn split has its share of: ``(n,)``."""
+        """Return the labels by which drawn splits are stratified: ``(n,)``."""
         if len(set(answers.words)) < 2:
             only = f"all {len(answers.words):,} {self.examples} are of class '{answers.words[0][:40]}'"
-            raise ConfigError(answers.path, allowed=only, hint="there must be at least two classes")
+            raise ConfigError(answers.path, allowed=only, hint="at least two classes are needed")
         return np.array(answers.words)
 
     def targets(self, parts: Sequence[Answers], named: Sequence[str] = ()) -> tuple[list[np.ndarray], dict[str, Any]]:
@@ -153,7 +155,7 @@ class FileTask(Task):
                     raise ConfigError(
                         part.path,
                         allowed=f"line {line}: class '{word[:40]}' does not occur in training ({parts[0].path.name})",
-                        hint="take it out, or add training examples of this class",
+                        hint="remove it, or add training examples of this class",
                     )
         number_of = {name: number for number, name in enumerate(classes)}
         numbers = [np.array([number_of[word] for word in part.words], dtype=np.int64) for part in parts]
@@ -179,7 +181,7 @@ class FileValues(ValueTask):
         scaled = [((some - mean) / (deviation or 1.0)).astype(np.float32) for some in values]
         if np.ptp(scaled[0]) == 0:
             same = f"all {len(values[0]):,} training values are {mean:g}"
-            raise ConfigError(parts[0].path, allowed=same, hint="there must be at least two different ones")
+            raise ConfigError(parts[0].path, allowed=same, hint="at least two different values are needed")
         return scaled, {"outputs": 1, "value_mean": mean, "value_std": deviation}
 
 

@@ -1,4 +1,4 @@
-"""The score of a linear model: a network below it is badly configured."""
+"""The score of a linear model: a network that scores lower is badly configured."""
 
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 MOST_SERIES = 10_000
-"""Of more series this many are drawn: logistic regression on all of their steps is slow."""
+"""At most this many series are used: logistic regression on all of their steps is slow."""
 
 
 class Baseline(NamedTuple):
-    """What a linear model that was fitted to the training split reaches.
+    """The score of a linear model fitted to the training split.
 
     - ``name``: which model.
     - ``validation``, ``test``: accuracies, or mean squared errors.
@@ -85,7 +85,7 @@ def _flat(batch: Batch) -> np.ndarray:
 
 
 def _spelled(batch: Batch) -> list[str]:
-    """Write the token ids of every text; one without a token is that of padding alone."""
+    """Return the token ids of every text as words; a text without tokens is only padding."""
     lengths = [batch.x.shape[1]] * len(batch) if batch.lengths is None else batch.lengths.tolist()
     rows = zip(batch.x.tolist(), lengths, strict=True)
     return [" ".join(map(str, ids[:length])) or "0" for ids, length in rows]

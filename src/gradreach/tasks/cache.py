@@ -1,4 +1,4 @@
-"""Prepared data: made once, cached, and never read unless complete."""
+"""Prepared data: computed once, cached, and never read unless complete."""
 
 import hashlib
 import json
@@ -31,19 +31,19 @@ Item = TypeVar("Item")
 
 
 def cache_folder() -> Path:
-    """Return where prepared data are kept: ``$GRADREACH_CACHE_DIR``, else the user's own cache folder."""
+    """Return the folder of prepared data: ``$GRADREACH_CACHE_DIR``, otherwise the user's own cache folder."""
     if own := os.environ.get("GRADREACH_CACHE_DIR"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gradreach"
 
 
 class Prepared:
-    """Arrays and facts that files and settings determine, made on first use.
+    """Arrays and facts that follow from files and settings, computed on first use.
 
     They are kept in one npz file (no pickled objects) that is named by a hash of all that shaped it: the task, its
-    settings, the content of its files, our code and the packages it uses. It is written whole or not at all, and made
-    again where it is damaged. It is mapped into memory, so that it may be larger than that and all processes of a
-    machine share it. Where the cache cannot be written, nothing is kept, and a note says so.
+    settings, the content of its files, our code and the packages it uses. It is written atomically, and rebuilt if it
+    is damaged. It is mapped into memory, so that it may be larger than that and all processes of a machine share it.
+    Where the cache cannot be written, nothing is kept, and a note says so.
 
     - ``task``: its name, for the file's name and for what is told while it is made.
     - ``settings``: plain values.
@@ -66,7 +66,7 @@ class Prepared:
         self.facts: dict[str, Any] = self._make_and_keep() if facts is None else facts
 
     def arrays(self) -> Arrays:
-        """Return the arrays; what is written into them does not reach the file."""
+        """Return the arrays; changes to them do not reach the file."""
         if self._arrays is None:
             self._arrays = _intact(map_arrays, self.path)
         if self._arrays is None:
@@ -86,7 +86,7 @@ class Prepared:
                 self._arrays = map_arrays(self.path)
             except OSError as error:  # a cache is a convenience
                 advise(
-                    f"{self.path.parent}: {error.strerror or error}: prepared data are not kept, but rebuilt each "
+                    f"{self.path.parent}: {error.strerror or error}: prepared data are not cached, but rebuilt each "
                     f"time; make room or set GRADREACH_CACHE_DIR"
                 )
         return facts
@@ -118,14 +118,14 @@ def _place(file: IO[bytes], member: zipfile.ZipInfo) -> tuple[np.dtype[Any], tup
     header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
     shape, by_column, dtype = header[np.lib.format.read_magic(file)[0]](file)
     if dtype.kind not in NUMBERS_AND_TEXT:  # an object would be a memory address, which is meaningless
-        raise ValueError(f"{member.filename}: may not hold {dtype}")
+        raise ValueError(f"{member.filename}: must not hold {dtype}")
     if file.tell() - begin + math.prod(shape) * dtype.itemsize != member.file_size:
         raise ValueError(f"{member.filename}: {shape} of {dtype} do not take {member.file_size} bytes")
     return dtype, shape, "F" if by_column else "C", file.tell()
 
 
 def _checked(path: Path) -> None:
-    """Raise an exception where a file is not one of ours, whole."""
+    """Raise an exception if a file is incomplete or not ours."""
     state = path.stat()
     if not stat.S_ISREG(state.st_mode):  # a pipe would be waited for
         raise ValueError(f"{path}: not a file")
@@ -137,7 +137,7 @@ def _check(path: Path, size: int, changed: int) -> None:
     """Compare all checksums; once in a process while size and time of change stay."""
     with zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError(f"{path}: is packed, which ours are not")  # and may be any size unpacked
+            raise ValueError(f"{path}: is compressed, unlike ours")  # and may be any size unpacked
         if archive.testzip() is not None:
             raise zipfile.BadZipFile(path)
 
@@ -147,7 +147,7 @@ def _facts(path: Path) -> dict[str, Any]:
     with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         facts = json.loads(str(file[FACTS]))[0]
     if not isinstance(facts, dict):
-        raise ValueError(f"{path}: holds no facts")
+        raise ValueError(f"{path}: has no facts")
     return facts
 
 
@@ -166,7 +166,7 @@ def _intact(part: Callable[[Path], Read], path: Path) -> Read | None:
 
 @contextmanager
 def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Keep other processes from making the same; where no lock can be made, they may."""
+    """Keep other processes from computing the same; without locks they may."""
     lock = filelock.FileLock(path.with_suffix(".lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,6 +221,6 @@ def progress(items: Iterable[Item], what: str, total: int | None = None, patienc
     start, silent = time.monotonic(), True
     for item in items:
         if silent and time.monotonic() - start >= patience:
-            console.print(f"gradreach: {what}, once: the result is kept in {cache_folder()}", soft_wrap=True)
+            console.print(f"gradreach: {what}, only once: the result is cached in {cache_folder()}", soft_wrap=True)
             silent = False
         yield item

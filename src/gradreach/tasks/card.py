@@ -1,4 +1,4 @@
-"""What a person should know about a task before using it."""
+"""The card of a task: what a person should know before using it."""
 
 import inspect
 from pathlib import Path
@@ -50,13 +50,13 @@ def card(task: Task, data_dir: Path) -> str:
 
 
 def _prose(docstring: str) -> str:
-    """Return what stands before the list of arguments, for any terminal and with plain quotes around code."""
+    """Return the text before the list of arguments, for any terminal, with plain quotes around code."""
     paragraphs = docstring.replace("``", "'").split("\n\n- ")[0].split("\n\n")
     return "\n".join(fill(" ".join(paragraph.split()), NARROW) for paragraph in paragraphs)
 
 
 def _baseline(task: Task, splits: Splits) -> str:
-    """Say what a linear model reaches on the test split, and of how many examples where it is not all."""
+    """Describe a linear model's score on the test split, and the number of examples if not all were used."""
     found = linear_baseline(task, splits)
     if found is None:
         return "none is fitted to a task of steps"
@@ -112,7 +112,7 @@ def _sample(task: Task, part: Batch, i: int) -> str:
 
 
 def _shown(text: str, columns: int) -> str:
-    """Return a text that takes no more columns of a terminal: a Chinese character takes two."""
+    """Return a text cut to a number of terminal columns: a Chinese character takes two."""
     from rich.cells import cell_len, set_cell_size
 
     text = "".join(character if character.isprintable() else "�" for character in text)

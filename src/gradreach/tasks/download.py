@@ -26,7 +26,7 @@ _OFFLINE = ContextVar("offline", default=False)
 
 @contextmanager
 def without_download() -> Iterator[None]:
-    """See that nothing is downloaded within, as by what only looks; data that are absent are an error then."""
+    """Forbid downloads within, for commands that only look; then missing data are an error."""
     token = _OFFLINE.set(True)
     try:
         yield
@@ -43,23 +43,25 @@ def fetch(
     of: Callable[[bytes], bytes] = bytes,
     get: Callable[[str], bytes] | None = None,
 ) -> Path:
-    """Return a file, downloaded where it is absent; what is there is ``verified`` by whoever reads it.
+    """Return a file, downloaded if it is missing; an existing file is ``verified`` when it is read.
 
     Args:
-        target: where it stands, or shall stand.
-        urls: where it can be had; tried in order.
+        target: its path.
+        urls: its addresses, tried in order.
         digest: ``md5:...`` or ``sha256:...``.
         unpack: makes the file's content of the downloaded bytes.
         of: makes of the file's content what the digest is of.
-        get: ``download``, or what does the same.
+        get: ``download``, or a replacement.
 
     Raises:
-        ConfigError: no address gave a file with this digest, or nothing is to be downloaded.
+        ConfigError: no address gave a file with this digest, or downloads are forbidden.
     """
     if target.exists():
         return target
     if _OFFLINE.get():
-        raise ConfigError(target, allowed="data are absent", hint="a run downloads them, or put them there")
+        raise ConfigError(
+            target, allowed="the data are missing", hint="start a run, which downloads them, or put them there"
+        )
     reasons = []
     for url in urls:
         try:
@@ -80,7 +82,7 @@ def fetch(
     raise ConfigError(
         target,
         allowed=f"there is no such file, and it could not be downloaded ({'; '.join(reasons)})",
-        hint=f"put it there, or set data_dir to the folder that holds {target.parent.name}/{target.name}",
+        hint=f"put it there, or set data_dir to the folder with {target.parent.name}/{target.name}",
     )
 
 
@@ -100,7 +102,7 @@ def hash_of(content: bytes, digest: str) -> str:
 
 
 def verified(path: Path, digest: str, of: Callable[[bytes], bytes] = bytes) -> bytes:
-    """Return a file's content if it is the one that is meant.
+    """Return a file's content if it is the expected one.
 
     Args:
         path: where it stands.
@@ -125,7 +127,7 @@ def verified(path: Path, digest: str, of: Callable[[bytes], bytes] = bytes) -> b
 
 
 def download(url: str) -> bytes:
-    """Return what an address gives; a bar shows how far it is."""
+    """Return the content of an address; a bar shows the progress."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""IMDB: film reviews by their judgement."""
+"""IMDB: sentiment of film reviews."""
 
 import io
 import json
@@ -58,7 +58,7 @@ class IMDB(TextTask):
                 if len(part) != self.size:
                     raise ConfigError(
                         path,
-                        allowed=f"holds {len(part):,} reviews, the published set {self.size:,}",
+                        allowed=f"has {len(part):,} reviews; the published set has {self.size:,}",
                         hint="delete or replace it (task.train_size draws fewer)",
                     )
         train, test = (

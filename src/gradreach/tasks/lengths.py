@@ -1,6 +1,6 @@
 """Length as an axis: training on a range of lengths, tests at chosen lengths.
 
-No sequence is padded for it: every batch has one length.
+No sequence is padded: every batch has one length.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,14 +38,14 @@ def check_lengths(
         at: makes the task at one length.
 
     Raises:
-        ConfigError: lengths cannot be, or would be another name of the same run.
+        ConfigError: lengths are invalid, or would give the same run another name.
     """
     low, high = train or (seq_len, seq_len)
     if train is not None and not low < high:
-        hint = f"choose such as [1,{max(2, high)}]; for one length leave it out and set seq_len"
-        raise ConfigError("task.train_lengths", train, "must be the shortest and the longest", hint)
+        hint = f"choose a range such as [1,{max(2, high)}]; for a single length set only seq_len"
+        raise ConfigError("task.train_lengths", train, "must be [shortest, longest]", hint)
     if seq_len != high:
-        longest = f"task.train_lengths=[{low},{high}] says that training's longest sequence has {high} steps"
+        longest = f"task.train_lengths=[{low},{high}] says that the longest training sequence has {high} steps"
         raise ConfigError("seq_len", seq_len, longest, f"set seq_len={high}")
     tested = test or []
     if tested != sorted(set(tested)):

@@ -39,7 +39,7 @@ class Recall(Symbolic):
             raise ConfigError(
                 "task.values",
                 self.values,
-                "values ** symbols is the number of classes",
+                "there are values ** symbols classes",
                 f"choose 2 to {MOST_CLASSES}",
                 others={"task.symbols": self.symbols},
             )
@@ -164,7 +164,7 @@ class Adding(ValueTask, Synthetic):
     variant: Literal["halves", "anywhere", "hochreiter"] = "halves"
 
     def __post_init__(self) -> None:
-        self._check_length(4 if self.variant == "hochreiter" else 2, "room for two marks")
+        self._check_length(4 if self.variant == "hochreiter" else 2, "enough steps for two marks")
         self.shape = Shape(channels=2, length=self.seq_len, outputs=1)
 
     def draw(self, generator: np.random.Generator, n: int, part: Part) -> tuple[np.ndarray, np.ndarray]:

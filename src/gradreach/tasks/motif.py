@@ -43,7 +43,7 @@ class InNoise(Synthetic):
             raise ConfigError(
                 "task.noise",
                 self.noise,
-                "equal examples would stand in training and test",
+                "training and test would share examples",
                 f"choose {LEAST_NOISE:g} or more",
             )
 
@@ -105,7 +105,7 @@ class Motif(InNoise):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.motifs < 2:
-            raise ConfigError("task.motifs", self.motifs, "choose 2 or more, for each is a class")
+            raise ConfigError("task.motifs", self.motifs, "choose 2 or more: each motif is a class")
         inside, outside = self.starts(self.train_region), self.starts(self.test_region)
         self.regions: dict[Part, np.ndarray] = {"train": inside, "validation": inside, "test": outside}
         self.shape = Shape(channels=1, length=self.seq_len, outputs=self.motifs)
@@ -127,7 +127,7 @@ class Position(InNoise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_length(2 * self.motif_length, f"room for two motifs of {self.motif_length} steps")
+        self._check_length(2 * self.motif_length, f"enough steps for two motifs of {self.motif_length} steps")
         self.shape = Shape(channels=1, length=self.seq_len, outputs=2)
 
     def classes(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The user's own files, line by line: errors name file and line."""
+"""Reads the user's own files line by line: errors name file and line."""
 
 import codecs
 import gzip
@@ -29,15 +29,15 @@ UNREADABLE = (
     zlib.error,
     zipfile.BadZipFile,
 )
-"""What a damaged file is answered with."""
+"""Exceptions of damaged files."""
 LONGEST_LINE = 20_000_000
-"""Characters. A longer line is not text by a person, and would fill the memory."""
+"""The most characters per line: a longer line is not text by a person, and would fill the memory."""
 SHORT_LINE = 20
 """Characters that a shorter line counts as: it takes as long to read."""
 MOST_UNPACKED = 100_000_000
 MOST_PACKING = 50
-"""What unpacks to more than both, characters and times its size, was made to fill a memory."""
-PATHS = "give an absolute path, or one below data_dir"
+"""A file that unpacks to more than both, characters and times its size, was made to fill a memory."""
+PATHS = "give an absolute path, or one relative to data_dir"
 
 
 def locate(setting: str, file: str, data_dir: Path) -> Path:
@@ -47,7 +47,7 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
         ConfigError: there is no such file.
     """
     if file == "???":
-        raise ConfigError(setting, allowed="say which file", hint=PATHS)
+        raise ConfigError(setting, allowed="name a file", hint=PATHS)
     try:
         path = data_dir / Path(file).expanduser()
         path.stat()
@@ -61,12 +61,12 @@ def locate(setting: str, file: str, data_dir: Path) -> Path:
     if not path.is_file():
         raise ConfigError(setting, file, f"there is no file {path.absolute()}", PATHS)
     if not os.access(path, os.R_OK):
-        raise ConfigError(setting, file, f"you are not allowed to read {path.absolute()}", "change its permissions")
+        raise ConfigError(setting, file, f"you have no permission to read {path.absolute()}", "change its permissions")
     return path
 
 
 def as_number(word: str) -> float:
-    """Return the number that a word of a file is; Python's own 1_000 is not one.
+    """Parse a number in a file; Python's 1_000 is not accepted.
 
     Raises:
         ValueError: it is not a number.
@@ -83,9 +83,9 @@ def suffix_of(path: Path) -> str:
 
 
 def advise_of_overlap(what: str, also_in_training: Mapping[str, int]) -> None:
-    """Say once how many examples of the user's own validation or test are learned from, if any are."""
+    """Warn once how many examples of the user's own validation or test are also in training, if any."""
     found = ", ".join(f"{count:,} of {split}" for split, count in also_in_training.items() if count)
-    note = f"{what} that also stand in training: {found}; they count as if they were new: take them out of one file"
+    note = f"{what} that are also in training: {found}; they count as if they were new: remove them from one file"
     advise(note if found else None)
 
 
@@ -98,14 +98,14 @@ def lines(
     member: str | None = None,
     strict: bool = True,
 ) -> Iterator[Iterator[str]]:
-    """Give the lines of a file, packed by gzip or xz or not, without a byte order mark; close it at the end.
+    """Yield the lines of a file, plain or compressed by gzip or xz, without a byte order mark; close it at the end.
 
     Args:
         path: where it is.
         encoding: of its text.
-        remedy: what to do where that is wrong.
+        remedy: what to do if that is wrong.
         member: of a zip archive, what is read in it.
-        strict: whether bytes that cannot be decoded are refused; else they become lone surrogates.
+        strict: whether bytes that cannot be decoded are rejected; otherwise they become lone surrogates.
 
     Raises:
         ConfigError: it cannot be unpacked, or a line cannot be decoded.
@@ -135,7 +135,7 @@ def _lines(path: Path, encoding: str, remedy: str, member: str | None, strict: b
 
 
 def _check_line(path: Path, number: int, line: str, encoding: str | None, remedy: str) -> None:
-    """Refuse what is not a line of text; without an encoding bytes that could not be decoded may be in it."""
+    """Check that a line is text; without an encoding it may have bytes that could not be decoded."""
     if len(line) >= LONGEST_LINE:
         long = f"line {number} is longer than {LONGEST_LINE:,} characters"
         raise ConfigError(path, allowed=long, hint="is this a text file?")

@@ -50,7 +50,7 @@ class MQAR(Synthetic):
             raise ConfigError(
                 "task.pairs",
                 self.pairs,
-                f"there are {self.keys:,} different keys",
+                f"there are only {self.keys:,} different keys",
                 f"choose at most {self.keys}, or a larger vocabulary",
                 others={"task.vocabulary": self.vocabulary},
             )

@@ -14,7 +14,7 @@ Format = Literal["auto", "csv", "tsv", "jsonl", "lines"]
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 TABLES = ("csv", "tsv")
 SEPARATORS = {sign: f"\"task.delimiter='{sign}'\"" for sign in ";|,"} | {"\t": "task.delimiter=tab"}
-"""What may stand between columns, and the word that says so."""
+"""Separators of columns, and their names."""
 Row = tuple[int, str, str]
 """Where it ends, the text, the answer."""
 
@@ -39,12 +39,12 @@ class Layout:
         """Return the format of a file."""
         kind = self.format if self.format != "auto" else FORMATS.get(suffix_of(path))
         if kind is None:
-            unclear = f"{path.name} does not tell its format"
+            unclear = f"{path.name} does not show its format"
             raise ConfigError("task.format", "auto", unclear, "set task.format=csv, tsv, jsonl or lines")
         return kind
 
     def answer_place(self, path: Path) -> tuple[str, str]:
-        """Return where the answer stands, and the setting that says so."""
+        """Return the column of the answer, and the setting that names it."""
         if self.of(path) == "lines":
             return "the first word", "task.format"
         named = f"'{self.label_column}'" if isinstance(self.label_column, str) else self.label_column
@@ -90,7 +90,7 @@ class Layout:
                 begins = rows.line_num + 1
         except csv.Error as error:
             broken = f"the row that begins in line {begins} cannot be read ({error})"
-            raise ConfigError(path, allowed=broken, hint="is a quote left open?") from None
+            raise ConfigError(path, allowed=broken, hint="is there an unclosed quote?") from None
         if not width:
             begin = "it must begin with a line of column names" if self.header else ""
             raise ConfigError(path, allowed="the file is empty", hint=begin)
@@ -99,7 +99,9 @@ class Layout:
         text, label = (self._column(path, setting, first) for setting in ("text_column", "label_column"))
         if text == label:
             both = {"task.label_column": self.label_column}
-            raise ConfigError("task.text_column", self.text_column, "is the same column", "choose two", others=both)
+            raise ConfigError(
+                "task.text_column", self.text_column, "is the same column", "choose two different columns", others=both
+            )
         return text, label
 
     def _column(self, path: Path, setting: str, first: list[str]) -> int:
@@ -121,10 +123,10 @@ class Layout:
         return first.index(name)
 
     def _hint(self, first: list[str]) -> str:
-        """Return what the first line of a table makes likely, where it lacks a column."""
+        """Return a hint from the first line of a table that lacks a column."""
         if len(first) == 1:
             other = next((word for sign, word in SEPARATORS.items() if sign in first[0]), None)
-            return "" if other is None else f"set {other} if that stands between its columns"
+            return "" if other is None else f"set {other} if that separates its columns"
         return "set task.header=false if its first line is not a header; columns then have numbers"
 
     def _from_objects(self, path: Path, source: Iterator[str]) -> Iterator[Row]:

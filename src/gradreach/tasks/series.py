@@ -40,7 +40,7 @@ class Series(NamedTuple):
 
 
 def read_series(path: Path, max_rows: int, answer: Answer = "class") -> Series:
-    """Read a file of labelled series, this many at most.
+    """Read a file of labelled series, up to a limit.
 
     A ``.ts`` file has a head of lines that begin with ``@``, then one series a line: its channels split by ``:``, their
     values by ``,``, the class or value last. A ``.tsv`` file has no head and one channel: the class or value first,
@@ -61,7 +61,7 @@ def read_series(path: Path, max_rows: int, answer: Answer = "class") -> Series:
             if len(found.series) == max_rows:
                 raise ConfigError(
                     path,
-                    allowed=f"more than task.max_rows={max_rows:,} series, and all are held in memory",
+                    allowed=f"more than task.max_rows={max_rows:,} series, all of which are held in memory",
                     hint="take a sample of the file, or raise task.max_rows",
                 )
             channels, label = _from_table(path, number, line) if table else _from_ts(path, number, line)
@@ -75,7 +75,7 @@ def read_series(path: Path, max_rows: int, answer: Answer = "class") -> Series:
             found.lines.append(number)
             found = found._replace(padded=found.padded + (len(one) < len(channels)))
     if not found.series:
-        raise ConfigError(path, allowed="there is no series in this file", hint="is it complete?")
+        raise ConfigError(path, allowed="this file has no series", hint="is it complete?")
     return found
 
 
@@ -118,7 +118,7 @@ def _head(path: Path, numbered: Iterator[tuple[int, str]], answer: Answer) -> Cl
 
 
 def _check_claims(path: Path, number: int, series: np.ndarray, claims: Claims) -> None:
-    """Refuse a series that is not what the head says of all; its length counts as written, with what is padding."""
+    """Refuse a series that contradicts the header; its length includes padding."""
     length, channels = series.shape
     for claim, (line, (said, *_)) in claims.items():
         match claim, said:
@@ -133,8 +133,8 @@ def _check_claims(path: Path, number: int, series: np.ndarray, claims: Claims) -
             case _:
                 continue
         if not holds:
-            told = f"line {number} has {found}, by line {line} ({claim}) it must have {said}"
-            raise ConfigError(path, allowed=told, hint="correct the series, or the head")
+            told = f"line {number} has {found}, but by line {line} ({claim}) it must have {said}"
+            raise ConfigError(path, allowed=told, hint="correct the series, or the header")
 
 
 def _from_ts(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
@@ -145,14 +145,14 @@ def _from_ts(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
     values = [list(_values(path, number, channel.split(",") if channel.strip() else [])) for channel in channels]
     if len({len(channel) for channel in values}) > 1:
         different = f"line {number}: its channels have different lengths"
-        raise ConfigError(path, allowed=different, hint="end the shorter ones with ?: such values are missing")
+        raise ConfigError(path, allowed=different, hint="fill the shorter ones with ?, which means missing")
     return np.array(values, dtype=np.float64).T, label.strip()
 
 
 def _from_table(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
     label, *words = line.split("\t")
     if not label.strip() or not words:
-        raise ConfigError(path, allowed=f"line {number} has no values after a class", hint="split them by tabs")
+        raise ConfigError(path, allowed=f"line {number} has no values after a class", hint="separate them with tabs")
     return np.array([list(_values(path, number, words))], dtype=np.float64).T, label.strip()
 
 
@@ -178,8 +178,8 @@ def _check_row(path: Path, number: int, series: np.ndarray, label: str, before: 
     if before.series and series.shape[1] != before.series[0].shape[1]:
         raise ConfigError(
             path,
-            allowed=f"line {number} has {series.shape[1]} channels, those before have {before.series[0].shape[1]}",
-            hint="all series must have the same",
+            allowed=f"line {number} has {series.shape[1]} channels, earlier lines have {before.series[0].shape[1]}",
+            hint="all series must have the same number",
         )
     if before.classes and label not in before.classes:
         unknown = f"line {number}: class '{label[:40]}' is not one of {', '.join(before.classes[:20])}"

@@ -1,4 +1,4 @@
-"""Splits that we make ourselves, where a data set comes without."""
+"""Our own splits, for data sets without published ones."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -24,10 +24,10 @@ Folds = Annotated[int, Field(ge=2, le=1000, exclude_if=lambda value: value == FO
 
 
 def check_shares(shares: Mapping[str, float]) -> None:
-    """Refuse shares of one file, by split, that leave nothing to train on."""
+    """Refuse shares of one file, by split, that leave nothing for training."""
     if sum(shares.values()) >= 1:
         (first, value), *others = ((f"task.{name}_share", share) for name, share in shares.items())
-        rest, hint = "nothing is left to train on", "choose shares that sum to less than 1"
+        rest, hint = "nothing is left for training", "choose shares that sum to less than 1"
         raise ConfigError(first, value, rest, hint, others=dict(others))
 
 
@@ -86,12 +86,12 @@ def grouped_split(labels: np.ndarray, keys: Sequence[bytes], shares: Sequence[fl
 
 
 def keys_of_given(whole: Sequence[bytes], given: Sequence[bytes]) -> list[bytes]:
-    """Return a key for each example that equals another's where a model is given the same.
+    """Return a key for each example; keys are equal if a model gets the same input.
 
     Args:
         whole: keys of the examples as their files have them. They set the order of the keys, and so what is drawn: a
             split changes only where what is equal does.
-        given: keys of what is made of them.
+        given: keys of the inputs prepared from them.
     """
     least: dict[bytes, bytes] = {}
     for one, made in zip(whole, given, strict=True):
@@ -121,10 +121,10 @@ def check_train_size(size: int | None, labels: np.ndarray) -> None:
     """Refuse to draw all training examples or more, which is another name for null, or fewer than there are classes."""
     classes = len(np.unique(labels))
     if size is not None and size >= len(labels):
-        has = f"there are {len(labels):,} training examples to draw from"
+        has = f"there are only {len(labels):,} training examples"
         raise ConfigError("task.train_size", size, has, "choose fewer, or null for all")
     if size is not None and size < classes:
-        needs = f"training has {classes} classes, and needs an example of each"
+        needs = f"training needs an example of each of its {classes} classes"
         raise ConfigError("task.train_size", size, needs, f"choose {classes} or more")
 
 

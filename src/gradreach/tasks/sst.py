@@ -1,4 +1,4 @@
-"""The Stanford Sentiment Treebank: sentences of film reviews by their judgement."""
+"""The Stanford Sentiment Treebank: sentiment of sentences from film reviews."""
 
 import io
 import re
@@ -16,7 +16,7 @@ from gradreach.tasks.tokens import torchtext
 
 @dataclass(kw_only=True)
 class SST(TextTask):
-    """Say how a sentence of a film review judges: 2 classes, or 5 from very negative to very positive.
+    """Say how positive a sentence of a film review is: 2 classes, or 5 from very negative to very positive.
 
     11,855 sentences in English, 19 words long in the mean, split as published; with 2 classes neutral ones are left out
     (6,920 / 872 / 1,821). Files as torchtext wants them: ``sst/trees/{train,dev,test}.txt`` below ``data_dir``,

@@ -1,4 +1,4 @@
-"""What generated tasks share."""
+"""The base of generated tasks."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ ENOUGH = 64
 """Two symbols in this many places make more strings than any size."""
 LONGER_OR_FEWER = "choose a longer seq_len or a smaller task.train_size"
 OF_LENGTHS = 2_000_000
-"""From here on are the streams of the data seed of which each draws examples of one length."""
+"""The first of the data seed's streams that draw examples of one length each."""
 LEARNED, TESTED, PROBED = range(OF_LENGTHS + len(PARTS), OF_LENGTHS + len(PARTS) + 3)
 BLOCK = 500_000
 """Steps that are drawn at once for a test length: what it takes does not grow with the length."""
@@ -51,7 +51,7 @@ class Synthetic(Task):
     test_lengths: TestLengths = None
 
     of_one_length = False
-    """Whether it is another task at one of its lengths."""
+    """Whether it uses several lengths."""
 
     @property
     def may_repeat(self) -> bool:
@@ -74,7 +74,7 @@ class Synthetic(Task):
         """
 
     def prepare(self, data_dir: Path) -> None:
-        """Refuse sizes that no memory holds, and lengths that cannot be."""
+        """Refuse sizes that exceed any memory, and invalid lengths."""
         part, size = max(self.sizes.items(), key=lambda each: each[1])
         check_memory(sum(self.sizes.values()), self.seq_len, self.shape.channels, others={f"task.{part}_size": size})
         if self.train_lengths or self.test_lengths:
@@ -160,7 +160,7 @@ class Synthetic(Task):
                 raise ConfigError(
                     "seq_len",
                     self.seq_len,
-                    f"{type(self).__name__} yields no more different inputs, and {missing:,} examples of {part} are "
+                    f"{type(self).__name__} yields no more different inputs, but {missing:,} examples of {part} are "
                     "missing",
                     LONGER_OR_FEWER,
                 )
@@ -180,7 +180,7 @@ class Synthetic(Task):
             raise ConfigError("seq_len", self.seq_len, needs, f"choose {least} or more")
 
     def _check_variety(self, symbols: int, steps: int, times: int = 1) -> None:
-        """Refuse sizes for which there are not enough different inputs; twice as many make drawing them fast.
+        """Refuse sizes with too few different inputs; twice as many are needed for fast drawing.
 
         There are ``times · symbols ** steps`` of them; more steps than count are not counted, which would take long.
         """
@@ -193,7 +193,7 @@ class Synthetic(Task):
                 "seq_len",
                 self.seq_len,
                 f"{type(self).__name__} has only {inputs:,} different inputs of this length, too few for {wanted:,} "
-                "examples none of which are equal",
+                "different examples",
                 LONGER_OR_FEWER,
             )
 

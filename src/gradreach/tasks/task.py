@@ -1,4 +1,4 @@
-"""What every task states."""
+"""The interface of every task."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ MOST_BYTES = 2**36
 
 
 class Splits(NamedTuple):
-    """The examples to learn from, to choose by, and to report once."""
+    """The examples for training, for validation, and for the test."""
 
     train: Batch
     validation: Batch
@@ -33,7 +33,7 @@ class Splits(NamedTuple):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a model must take and give.
+    """The inputs and outputs of a model for a task.
 
     - ``channels``: size of one step of a floating input; 1 for tokens.
     - ``length``: the largest number of steps of training.
@@ -87,7 +87,7 @@ class Task(ABC):
 
     @property
     def judged_by_class(self) -> bool:
-        """Whether answers are classes, judged as ``score`` does here: then macro F1 and balanced accuracy are told."""
+        """Whether answers are classes scored by ``score`` here: then macro F1 and balanced accuracy are reported."""
         return self.metric == "accuracy" and type(self).score is Task.score
 
     def settings(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Task(ABC):
         return {each.name: getattr(self, each.name) for each in fields(self) if each.init}
 
     def prepare(self, data_dir: Path) -> None:  # noqa: B027  # most tasks know all from their settings
-        """Learn from the files what only they tell, first of all ``shape``; safe to call again.
+        """Read what only the files define, above all ``shape``; safe to call again.
 
         Raises:
             ConfigError: a file is missing or cannot be used.
@@ -106,7 +106,7 @@ class Task(ABC):
         """Return all examples as whole tensors; ``data_dir`` is where data sets lie."""
 
     def facts(self) -> dict[str, Any]:
-        """Return what else a record should tell of the data; known after ``prepare``."""
+        """Return further facts about the data for the record; known after ``prepare``."""
         return {}
 
     def classes(self) -> list[str]:
@@ -191,7 +191,7 @@ def splits_of(arrays: Mapping[str, np.ndarray]) -> Splits:
 def check_memory(
     examples: int, length: int, channels: int, setting: str = "seq_len", others: Mapping[str, int] | None = None
 ) -> None:
-    """Refuse inputs that need more memory than machines have; four bytes a number.
+    """Refuse inputs that need more memory than machines have, at four bytes per number.
 
     Args:
         examples, length, channels: how many there are, of how many steps, and of how many numbers each of these.
@@ -203,7 +203,7 @@ def check_memory(
     """
     if (size := 4 * examples * length * channels) > MOST_BYTES:
         needs = f"{examples:,} examples of {length:,} steps need {size / 2**30:,.0f} GiB"
-        hint = f"choose less: at most {MOST_BYTES / 2**30:.0f} GiB are taken"
+        hint = f"choose less: the limit is {MOST_BYTES / 2**30:.0f} GiB"
         raise ConfigError(setting, length, needs, hint, others=others or {})
 
 

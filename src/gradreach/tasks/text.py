@@ -33,11 +33,11 @@ class Texts(NamedTuple):
 
 @dataclass(kw_only=True)
 class TextTask(FileTask):
-    """Say which class a text is of.
+    """Classify texts.
 
-    Token 0 is padding, token 1 any that the vocabulary lacks. The vocabulary is made of the training split alone.
-    Equal texts are those of which a model is given the same tokens: after cutting, whether the vocabulary knows them or
-    not. Validation never holds what the test holds: where a set comes so, it is taken out of validation.
+    Token 0 is padding, token 1 any that the vocabulary lacks. The vocabulary comes from the training split only.
+    Texts are equal if a model gets the same tokens, after cutting, known to the vocabulary or not. Validation never
+    holds test texts: published overlaps are removed from validation.
 
     - ``seq_len``: longer texts are cut; ``keep`` says whether their ``head``, ``tail`` or ``both`` ends stay.
     - ``tokens``: ``basic_english`` (torchtext: lower case, punctuation apart), ``whitespace``, or ``characters``: what
@@ -68,21 +68,21 @@ class TextTask(FileTask):
 
     @abstractmethod
     def files(self, data_dir: Path) -> list[Path]:
-        """Return the files that the set is read from, downloaded where they are absent."""
+        """Return the files of the data set, downloaded if they are missing."""
 
     @abstractmethod
     def read(self, files: list[Path]) -> tuple[Texts, Texts | None, Texts | None]:
         """Return training, validation and test texts; None for a split that is to be drawn from training."""
 
     def shaping(self, files: list[Path]) -> dict[str, Any]:
-        """Return the settings that shape what is made of the files."""
+        """Return the settings that affect the prepared data."""
         settings = self.settings() | {"validation_share": self.validation_share, "test_share": self.test_share}
         if self.vectors is None:
             del settings["vector_std"]
         return settings
 
     def prepare(self, data_dir: Path) -> None:
-        """Read and encode the texts, where that is not kept already."""
+        """Read and encode the texts, unless they are cached."""
         files = self.files(data_dir)
         pretrained = None if self.vectors is None else locate_vectors(self.vectors, data_dir)
         shaping = files if pretrained is None else [*files, pretrained]

@@ -20,7 +20,7 @@ from gradreach.tasks.text import Texts, TextTask
 MOST_CLASSES = 1000
 ENCODING = "set task.encoding to the file's own, such as latin-1 or gb18030"
 DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " "}
-"""What is hard to type, by what may be typed for it."""
+"""Separators that are hard to type, by name."""
 DECIMAL = re.compile(r"[-+]?((\d[\d_]*[.,][\d_]*|[.,]\d[\d_]*)(e[-+]?\d+)?|\d+e[-+]?\d+|nan|inf)", re.IGNORECASE)
 
 
@@ -29,7 +29,7 @@ Column = Annotated[int, Field(ge=1, le=10_000)] | str
 
 @dataclass(kw_only=True)
 class TextFile(TextTask):
-    """Say which class a text is of; texts from files of your own, also packed (``.gz``, ``.xz``).
+    """Classify texts from your own files, plain or compressed (``.gz``, ``.xz``).
 
     Paths are absolute, or below ``data_dir``. Texts of length 0 are kept.
 
@@ -75,7 +75,7 @@ class TextFile(TextTask):
             raise ConfigError(
                 "task.text_column",
                 self.text_column,
-                "a text is not its own class",
+                "the text column cannot also be the class",
                 "choose two columns",
                 others={"task.label_column": self.label_column},
             )
@@ -84,7 +84,7 @@ class TextFile(TextTask):
         delimiter = self.layout.delimiter
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
             one = "must be one character, and neither a quote nor a line break"
-            raise ConfigError("task.delimiter", self.delimiter, one, "choose ';' or '|', or tab or space")
+            raise ConfigError("task.delimiter", self.delimiter, one, "choose ';', '|', tab or space")
 
     @property
     def layout(self) -> Layout:
@@ -106,7 +106,7 @@ class TextFile(TextTask):
         return paths
 
     def shaping(self, files: list[Path]) -> dict[str, Any]:
-        """Return the settings that shape what is made of the files: what their names tell, not the names."""
+        """Return the settings that affect the prepared data: what the file names imply, not the names."""
         settings = super().shaping(files)
         del settings["max_rows"]
         given = {name: file is not None for name, file in self._given().items()}
@@ -134,7 +134,7 @@ class TextFile(TextTask):
                 if len(texts) == self.max_rows:
                     raise ConfigError(
                         path,
-                        allowed=f"more than task.max_rows={self.max_rows:,} rows, and all are held in memory",
+                        allowed=f"more than task.max_rows={self.max_rows:,} rows, all of which are held in memory",
                         hint="take a sample of the file, or raise task.max_rows",
                     )
                 if not label:
@@ -145,7 +145,7 @@ class TextFile(TextTask):
                 labels.append(intern(label))
                 numbers.append(number)
         if not texts:
-            raise ConfigError(path, allowed="there is no text in this file", hint="is it complete?")
+            raise ConfigError(path, allowed="this file has no texts", hint="is it complete?")
         self._check_labels(path, labels)
         return Texts(texts, labels, path, numbers)
 
@@ -154,7 +154,7 @@ class TextFile(TextTask):
             column, setting = self.layout.answer_place(path)
             raise ConfigError(
                 path,
-                allowed=f"line {number}: {column} holds a decimal number ({label[:40]}), not a class",
+                allowed=f"line {number}: {column} has a decimal number ({label[:40]}), not a class",
                 hint=f"write whole numbers or names, or set {setting}; task=text_values predicts values",
             )
 
@@ -163,7 +163,7 @@ class TextFile(TextTask):
             column, setting = self.layout.answer_place(path)
             raise ConfigError(
                 path,
-                allowed=f"{column} holds {count:,} different values; more than {MOST_CLASSES} are not classes",
+                allowed=f"{column} has {count:,} different values; at most {MOST_CLASSES} classes are allowed",
                 hint=f"set {setting}",
             )
 

@@ -1,4 +1,4 @@
-"""What torchtext 0.6.0 does for us: cutting texts into tokens, and a vocabulary of them."""
+"""Uses torchtext 0.6.0 to split texts into tokens and build a vocabulary."""
 
 import warnings
 from array import array
@@ -17,7 +17,7 @@ DROPPED = str.maketrans("", "", ";:")
 
 @cache
 def torchtext() -> Any:
-    """Import torchtext, which is archived and may warn of it, only where texts are read."""
+    """Import torchtext, which is archived and may warn about that, only when texts are read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import torchtext.data

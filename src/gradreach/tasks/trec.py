@@ -1,4 +1,4 @@
-"""TREC: questions by what they ask for."""
+"""TREC: classes of questions."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -27,7 +27,7 @@ Criterion = Annotated[Kind, Field(exclude_if=lambda criterion: criterion == "cro
 
 @dataclass(kw_only=True)
 class TimeSeriesFile(FileTask):
-    """Say which class a series is of; series from ``.ts`` and ``.tsv`` files, several channels, different lengths.
+    """Classify series from ``.ts`` and ``.tsv`` files, with several channels and different lengths.
 
     The formats of the UCR and UEA archives (A. Bagnall et al., The UEA multivariate time series classification
     archive, 2018). ``.ts``: lines with ``@`` are the head; then one series a line, its channels split by ``:``, the
@@ -73,7 +73,7 @@ class TimeSeriesFile(FileTask):
             self.refuse_unused("with task.stretch", "keep")
 
     def prepare(self, data_dir: Path) -> None:
-        """Read the files, where what they hold is not kept already."""
+        """Read the files, unless their content is cached."""
         paths = [locate("task.file", self.file, data_dir)]
         if self.test_file is not None:
             paths.append(locate("task.test_file", self.test_file, data_dir))
@@ -110,8 +110,8 @@ class TimeSeriesFile(FileTask):
         whole = [one for each in read for one in each.series]
         channels = [each.series[0].shape[1] for each in read]
         if len(set(channels)) > 1:
-            different = f"its series have {channels[1]} channels, those of {paths[0].name} have {channels[0]}"
-            raise ConfigError(paths[1], allowed=different, hint="give files of the same set")
+            different = f"its series have {channels[1]} channels, but those of {paths[0].name} have {channels[0]}"
+            raise ConfigError(paths[1], allowed=different, hint="give files of the same data set")
         if self.stretch:
             cut, too_long = [stretched(one, self.seq_len, answers["train"].path) for one in whole], 0
         else:
@@ -196,7 +196,9 @@ def stretched(series: np.ndarray, length: int, path: Path) -> np.ndarray:
     """
     steps = len(series)
     if steps < 4 or np.isnan(series).any():
-        wrong = "a series has values missing" if steps >= 4 else f"a series has {steps} steps, a cubic spline needs 4"
+        wrong = (
+            "a series has missing values" if steps >= 4 else f"a series has {steps} steps, but a cubic spline needs 4"
+        )
         raise ConfigError("task.stretch", True, f"{path.name}: {wrong}", "set task.stretch=false")
     spline = make_interp_spline(np.arange(steps), series, k=3)
     values: np.ndarray = spline(np.linspace(0, steps - 1, length))

@@ -1,4 +1,4 @@
-"""Pretrained word vectors: torchtext's ``Vectors``, given only what has been checked."""
+"""Pretrained word vectors: torchtext's ``Vectors``, given only checked files."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ noise. (Kim, 2014, draws from U(±0.25), whose standard deviation is 0.14.)"""
 
 SETTING = "task.vectors"
 SMALLEST = 3
-"""The least size that torchtext can tell from a heading."""
+"""The smallest vector size that torchtext can distinguish from a heading."""
 GLOVE = re.compile(r"glove\.(6B|42B|840B|twitter\.27B)\.\d+d")
 DIGESTS = {
     "6B": "sha256:617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
@@ -78,8 +78,8 @@ def read_vectors(vectors: str, path: Path, words: Sequence[str], std: float, see
             raise ConfigError(
                 SETTING,
                 vectors,
-                f"holds none of the {len(words):,} tokens of training",
-                "choose vectors of this language and of such tokens",
+                f"has vectors for none of the {len(words):,} training tokens",
+                "choose vectors for this language and tokenization",
             )
         with _undisturbed():
             found = torchtext().vocab.Vectors(str(wanted), cache=folder)
@@ -102,13 +102,13 @@ def _lines_of(vectors: str, path: Path, words: set[str]) -> Iterator[bytes]:
                 before = f", those before {size}" if size else ""
                 raise ConfigError(
                     path,
-                    allowed=f"line {number} holds {len(values)} numbers{before}",
-                    hint=f"a line of vectors is a word and {SMALLEST} numbers or more, with single spaces between",
+                    allowed=f"line {number} has {len(values)} numbers{before}",
+                    hint=f"each line must be a word and {SMALLEST} or more numbers, separated by single spaces",
                 )
             size = len(values)
             if word in words:
                 if not all(map(_is_number, values)):
-                    wrong = f"line {number}: the vector of '{word}' holds something that is not a finite number"
+                    wrong = f"line {number}: the vector of '{word}' has a value that is not a finite number"
                     raise ConfigError(path, allowed=wrong)
                 yield " ".join([word, *values, "\n"]).encode("utf-8", "surrogateescape")
 

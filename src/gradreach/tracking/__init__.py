@@ -1,4 +1,4 @@
-"""What is reported of a run in progress."""
+"""Tracking: what is reported about a run in progress."""
 
 from gradreach.tracking.replay import replay_to_agent
 from gradreach.tracking.server import mode_now

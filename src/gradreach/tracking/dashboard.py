@@ -1,4 +1,4 @@
-"""A W&B dashboard by code: a saved view of an experiment's runs, and a report with its tables and figures."""
+"""A W&B dashboard from code: a saved view of an experiment's runs, and a report with its tables and figures."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def those(run_ids: list[str]) -> expr.Or:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """What a dashboard is made of: the runs that an experiment consists of, and the page it has led to.
+    """The content of a dashboard: an experiment's runs, and its page.
 
     - ``architectures``: of the runs.
     - ``metric``: what is scored, ``accuracy`` or ``mse``.
@@ -52,10 +52,12 @@ class Dashboard:
         """
         table, page = run_table(results_dir, experiment), results_dir / experiment / "README.md"
         if not table.exists():
-            hint = f"python run.py -m experiment={experiment} makes them"
+            hint = f"make some with python run.py -m experiment={experiment}"
             raise ConfigError(experiment, allowed="no runs yet", hint=hint)
         if not page.exists():
-            raise ConfigError(experiment, allowed="no tables yet", hint=f"gradreach tables {experiment} makes them")
+            raise ConfigError(
+                experiment, allowed="no tables yet", hint=f"build them with gradreach tables {experiment}"
+            )
         runs = read_runs(table)
         metrics = runs["metric"].dropna().tolist() if "metric" in runs else []
         return cls(
@@ -150,7 +152,7 @@ class Dashboard:
         )
 
     def marker(self) -> str:
-        """Return what tells the report of this experiment from others, so that it is renewed and not doubled."""
+        """Return the mark of this experiment's report, so that it is updated and not duplicated."""
         return f"Made by 'gradreach dashboard {self.experiment}', which renews it."
 
     def _figure(self, name: str) -> wr.PanelGrid:
@@ -175,7 +177,7 @@ class Dashboard:
         }
 
     def save(self) -> list[str]:
-        """Create view and report on the server, or renew those of an earlier call; return their pages."""
+        """Create or update view and report on the server; return their pages."""
         import wandb
         from wandb_workspaces.workspaces import internal
 

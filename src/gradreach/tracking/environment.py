@@ -7,11 +7,11 @@ from gradreach.config.tracking import A_NAME, ADDRESS, AN_ADDRESS, MODES, NAME, 
 from gradreach.errors import ConfigError, advise
 
 NOT_HEEDED = {
-    "WANDB_DIR": "W&B's files stand beside the records, in <results_dir>/wandb",
-    "WANDB_RUN_ID": "a run's id is its identity",
+    "WANDB_DIR": "W&B's files are stored beside the records, in <results_dir>/wandb",
+    "WANDB_RUN_ID": "a run's W&B id is its run id",
     "WANDB_SWEEP_ID": "an agent sets WANDB_RUN_ID too; the run joins no sweep",
 }
-"""What changes nothing, and why; below an agent only the first."""
+"""Variables without effect, and why; below an agent only the first."""
 
 
 def below_agent() -> bool:
@@ -20,7 +20,7 @@ def below_agent() -> bool:
 
 
 def check_environment(tracking: TrackingSettings) -> None:
-    """Refuse what wandb would refuse once a run, where our settings leave it to the environment.
+    """Refuse values from the environment that wandb would refuse in every run.
 
     Raises:
         ConfigError: naming the variable.
@@ -35,12 +35,12 @@ def check_environment(tracking: TrackingSettings) -> None:
 
 
 def heed_environment(mode: str) -> None:
-    """Say what is ignored; before wandb reads it, forget what would take a run's id and project."""
+    """Report ignored variables, and remove those that would replace a run's id and project."""
     quiet = set() if not below_agent() else {"WANDB_RUN_ID", "WANDB_SWEEP_ID"}
     for name, why in NOT_HEEDED.items():
         if os.environ.get(name) and name not in quiet:
             advise(f"{name} is ignored: {why}")
     if os.environ.get("WANDB_MODE", "").lower() == "online" and mode != "online":
-        advise(f"WANDB_MODE=online is ignored: tracking={mode}; tracking=online sends")
+        advise(f"WANDB_MODE=online is ignored, since tracking={mode}; set tracking=online")
     if not below_agent():
         os.environ.pop("WANDB_SWEEP_ID", None)

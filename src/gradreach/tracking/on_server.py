@@ -73,7 +73,7 @@ def runs_there(place: str, filters: Mapping[str, Any], lazy: bool = True) -> lis
     except ValueError:  # it is not there: what is sent first makes it
         return []
     except Exception as error:
-        raise ConfigError(place, allowed=f"the server does not list its runs ({first_line(error)})") from None
+        raise ConfigError(place, allowed=f"the server's runs cannot be listed ({first_line(error)})") from None
 
 
 def own_place(project: str, entity: str | None) -> str:
@@ -87,4 +87,6 @@ def own_place(project: str, entity: str | None) -> str:
     try:
         return f"{entity or wandb.Api().default_entity}/{project}"
     except Exception as error:
-        raise ConfigError("entity", allowed=f"the server names none ({first_line(error)})", hint="--entity") from None
+        raise ConfigError(
+            "entity", allowed=f"the server does not name your default entity ({first_line(error)})", hint="--entity"
+        ) from None

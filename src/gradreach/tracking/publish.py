@@ -31,7 +31,7 @@ def publish(
     try:
         check_server(url, "gradreach dashboard")
     except Unreachable as error:
-        raise replace(error, hint="--dry-run needs no server") from None
+        raise replace(error, hint="use --dry-run, which needs no server") from None
     import wandb
 
     try:
@@ -41,7 +41,7 @@ def publish(
     except ConfigError:
         raise
     except Exception as error:  # the libraries have no common one for what a server does not know, takes or answers
-        refused = f"does not take the dashboard ({first_line(error)})"
-        raise ConfigError(url, allowed=refused, hint="--dry-run writes it as JSON") from error
+        refused = f"rejects the dashboard ({first_line(error)})"
+        raise ConfigError(url, allowed=refused, hint="use --dry-run, which writes it as JSON") from error
     for name, page in zip(("view", "report"), pages, strict=True):
         print(f"{name:<7} {page}")

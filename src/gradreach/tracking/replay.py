@@ -1,4 +1,4 @@
-"""A run logged from its record, as it was, or would have been, while running."""
+"""Logs a run from its record, as during the run."""
 
 import csv
 import io
@@ -16,12 +16,12 @@ from gradreach.tracking.tracker import Tracker, track
 
 
 def replay(record: Mapping[str, Any], store: RecordStore, tracker: Tracker) -> None:
-    """Tell a tracker what the record of a run says, moment by moment.
+    """Send the record of a run to a tracker, moment by moment.
 
     Args:
         record: of a run that is not under way.
         store: where its history and its profiles stand.
-        tracker: who is told.
+        tracker: the receiver.
     """
     run_id = str(record["run_id"])
     metrics = {name: float(value) for name, value in (record.get("metrics") or {}).items()}

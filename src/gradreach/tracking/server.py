@@ -1,4 +1,4 @@
-"""W&B's server: whether it answers, and takes the key, before a run depends on it."""
+"""W&B's server: checks that it answers and accepts the API key before a run depends on it."""
 
 import http.client
 import io
@@ -18,11 +18,11 @@ from gradreach.errors import ConfigError, advise, first_line
 from gradreach.tracking.environment import check_environment, heed_environment
 
 ANSWER_SECONDS = 5
-"""How long a server may take to answer; ``WANDB_HTTP_TIMEOUT`` says another number."""
+"""How long a server may take to answer; ``WANDB_HTTP_TIMEOUT`` overrides it."""
 QUESTION = json.dumps({"query": "query { viewer { id } }"}).encode()
 """What any W&B server answers, with or without a key."""
 ABOUT_KEYS = (400, 401, 403)
-"""Codes by which a server says that it is well, and wants a key."""
+"""Status codes of a healthy server that wants a key."""
 
 
 class Unreachable(ConfigError):
@@ -108,7 +108,7 @@ def check_key(url: str, asked_by: str) -> None:
     """
     import wandb
 
-    remedy = "'wandb login' or WANDB_API_KEY sets it; tracking=offline needs none"
+    remedy = "run 'wandb login' or set WANDB_API_KEY; tracking=offline needs no key"
     try:
         with redirect_stderr(io.StringIO()):
             known = wandb.login(verify=True, prompt=False)
@@ -117,6 +117,6 @@ def check_key(url: str, asked_by: str) -> None:
         silent = unreachable(url) or (reason if reason.endswith("in time") else None)  # wandb names no other sign of it
         if silent is not None:
             raise Unreachable(url, allowed=f"does not answer ({silent})") from None
-        raise ConfigError(asked_by, allowed=f"W&B rejects the key ({reason})", hint=remedy) from None
+        raise ConfigError(asked_by, allowed=f"W&B rejects the API key ({reason})", hint=remedy) from None
     if not known:
-        raise ConfigError(asked_by, allowed=f"there is no key for {url}", hint=remedy)
+        raise ConfigError(asked_by, allowed=f"there is no API key for {url}", hint=remedy)

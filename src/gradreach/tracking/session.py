@@ -67,7 +67,7 @@ def begin(tracking: TrackingSettings, results_dir: Path, goes_on: bool = True, *
 
 @contextmanager
 def undone(folder: Path) -> Iterator[None]:
-    """Leave nothing of a W&B run that could not be begun: neither its files, nor wandb's process.
+    """Clean up a W&B run that could not be started: its files and wandb's process.
 
     The process would still hold its id, and what is told of a second run of that id would go to the first, and be lost.
     """
@@ -92,7 +92,7 @@ def end(run: "wandb.Run", exit_code: int) -> None:
         with redirect_stderr(io.StringIO()):  # wandb would say in two lines what we say in one
             run.finish(exit_code)
     except TimeoutError:
-        raise TimeoutError("the server has not received everything; 'gradreach sync' sends the rest") from None
+        raise TimeoutError("the server has not received everything; send the rest with 'gradreach sync'") from None
     if went_well(Path(run.settings.log_internal)):
         if not run.offline:
             Path(f"{run.settings.sync_file}.synced").touch()  # as ``wandb sync`` does

@@ -1,4 +1,4 @@
-"""Send to W&B what was tracked offline, or what a server lacks."""
+"""Sends W&B what was tracked offline, or what a server lacks."""
 
 import io
 import os
@@ -93,8 +93,10 @@ def runs_of(results_dir: Path, what: Sequence[str]) -> set[str] | None:
         elif store.stamp(name):
             wanted.add(name)
         else:
-            hint = f"python run.py -m experiment={name} makes some"
-            raise ConfigError(name, allowed=f"no runs of it in {results_dir}, and no run of that id", hint=hint)
+            hint = f"make some with python run.py -m experiment={name}"
+            raise ConfigError(
+                name, allowed=f"{results_dir} has no runs of this experiment and no run with this id", hint=hint
+            )
     return wanted if what else None
 
 
@@ -105,7 +107,7 @@ def sync(
     base_url: str | None,
     from_records: TrackingSettings | None = None,
 ) -> bool:
-    """Send all that waits, and say what was sent: what the server says that it has.
+    """Send all waiting runs, and report what was sent, according to the server.
 
     Killed and started again it goes on with what is left: a run counts as sent once the server has got all of it, and
     what is sent twice until then takes the place of what was there.
@@ -193,7 +195,7 @@ def _asked(runs: Sequence[UnsentRun], said: str, store: RecordStore) -> list[str
     try:
         lacking = missing_lines(said, wanted)
     except ConfigError as error:
-        return [f"{error}: sent is what wandb says"]
+        return [f"{error}: what was sent is known only from wandb's own output"]
     for one in runs:
         if one.wandb_id in lacking:
             marker(one.newest).unlink(missing_ok=True)
@@ -231,13 +233,13 @@ def _own_log(results_dir: Path) -> Iterator[None]:
 def _alone(results_dir: Path) -> Iterator[None]:
     folder = results_dir / "wandb"
     if not folder.is_dir():
-        raise ConfigError(folder, allowed="nothing was tracked here", hint="python run.py makes runs")
+        raise ConfigError(folder, allowed="nothing was tracked here", hint="make runs with python run.py")
     try:
         with filelock.FileLock(folder / ".sync.lock", timeout=0):
             yield
     except filelock.Timeout:
-        busy = "another gradreach sync is sending from here"
-        raise ConfigError(folder, allowed=busy, hint="wait for it") from None
+        busy = "another gradreach sync is sending from this folder"
+        raise ConfigError(folder, allowed=busy, hint="wait until it ends") from None
 
 
 def _send(left: Sequence[UnsentRun], url: str, parallel: int, console: Console) -> str:

@@ -1,4 +1,4 @@
-"""What a run reports while it runs, to W&B or to nobody."""
+"""Trackers: receive a run's reports, for W&B or for nobody."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,11 +46,11 @@ class Listener(Tracker, Protocol):
         """End; the exit code says whether the run raised."""
 
     def abandon(self) -> None:
-        """Let go of what a failure has left behind; must not raise."""
+        """Clean up after a failure; must not raise."""
 
 
 class FailSafeTracker:
-    """Passes on to another tracker until that fails; then says so in one line, and the run goes on without.
+    """Forwards to another tracker until that fails; then says so in one line, and the run continues without tracking.
 
     A run's record never depends on who listens.
 
@@ -90,7 +90,7 @@ class FailSafeTracker:
             yield
         except Exception as error:
             self.trouble = reason(error)
-            report(f"tracking stops here; the run continues and is recorded: {self.trouble}")
+            report(f"tracking stops; the run continues and is recorded: {self.trouble}")
             if self.listener is not None:
                 self.listener.abandon()
             self.listener = None

@@ -1,4 +1,4 @@
-"""What W&B's files and our summary runs are called."""
+"""Names of W&B's files and of our summary runs."""
 
 from pathlib import Path
 

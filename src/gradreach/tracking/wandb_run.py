@@ -116,7 +116,7 @@ class WandbRun:
         if profile is not None:
             from gradreach.drawing import as_image, draw_run_profile
 
-            drawn = profile[profile["quantity"] != "y"]  # a panel a layer would take longer than a short training
+            drawn = profile[profile["quantity"] != "y"]  # one panel per layer would take longer than a short training
             picture = wandb.Image(as_image(draw_run_profile(drawn)))
             _give_file(self.run, "gradient/profile", picture, self.last["step"] + 1)
             row["gradient/profile"] = picture
@@ -172,7 +172,7 @@ def tell_table(run: "wandb.Run", name: str, frame: pd.DataFrame) -> None:
 
     It is a file of the run and no artifact: for one of these wandb waits for its server, and leaves a copy here.
     """
-    wandb.Table.MAX_ROWS = wandb.Table.MAX_ARTIFACT_ROWS  # of a longer one it would drop the end without a word
+    wandb.Table.MAX_ROWS = wandb.Table.MAX_ARTIFACT_ROWS  # it would silently drop the end of a longer one
     table = wandb.Table(columns=[*map(str, frame)], allow_mixed_types=True)
     table.data = frame.to_numpy(dtype=object).tolist()  # given at once, wandb would look at every cell's type
     _give_file(run, name, table, "summary")

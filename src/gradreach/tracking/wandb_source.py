@@ -19,7 +19,7 @@ STATES = {"running": "running", "finished": "finished", "crashed": "interrupted"
 
 
 class WandbSource:
-    """The runs of a project as records, as far as W&B was told of them.
+    """The runs of a project as records, as far as W&B has them.
 
     Args:
         project: ``entity/project``.
@@ -127,5 +127,5 @@ def open_source(name: str | None) -> WandbSource | None:
         return None
     kind, _, where = name.partition(":")
     if kind != "wandb" or where.count("/") != 1:
-        raise ConfigError("source", name, "must be wandb:entity/project, or left out for the records here")
+        raise ConfigError("source", name, "must be wandb:entity/project; leave it out to read the records here")
     return WandbSource(where)

@@ -1,4 +1,4 @@
-"""What a killed run resumes from."""
+"""Checkpoints, from which a killed run resumes."""
 
 import zipfile
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from gradreach.training.stopping import Interruptible
 
 @dataclass(frozen=True)
 class Saving:
-    """When a run saves what it needs to go on.
+    """When a run saves a checkpoint.
 
     - ``after``: seconds; a shorter run is not saved.
     - ``keep``: save after the last epoch too.
@@ -48,7 +48,7 @@ class Resume(Checkpoint):
         self.stop = False
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        """Put the random generator where it was, when all others have drawn what they draw at the start."""
+        """Restore the random generator after everything else has drawn its initial numbers."""
         if self.random_state is not None:
             torch.set_rng_state(self.random_state)
             trainer.should_stop = self.stop
@@ -73,7 +73,7 @@ class Resume(Checkpoint):
 
 
 def flaw(run: Run, model: nn.Module) -> str | None:
-    """Return why a run cannot go on from its checkpoint; None where it can.
+    """Return why a run cannot resume from its checkpoint; None if it can.
 
     Every bit is looked at: torch writes a checksum with each tensor, but does not compare it when it reads.
 
@@ -85,14 +85,14 @@ def flaw(run: Run, model: nn.Module) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             if (name := archive.testzip()) is not None:
-                return f"{name} in it is damaged"
+                return f"its {name} is damaged"
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         return f"it cannot be read ({type(error).__name__})"
     expected = {f"model.{name}": value.shape for name, value in model.state_dict().items()}
     try:
         if {name: value.shape for name, value in saved["state_dict"].items()} != expected:
-            return "its weights are those of another model"
+            return "its weights belong to another model"
         own = {callback: saved["callbacks"][callback.__name__] for callback in (Resume, BestWeights)}
         known = Resume(run, Interruptible(run.interruption)).state_dict()
         same = (

@@ -1,4 +1,4 @@
-"""What happens with the figures of an epoch at its end."""
+"""Callbacks on the metrics at the end of an epoch."""
 
 import math
 import time
@@ -24,7 +24,7 @@ class AfterEpoch(Checkpoint):
 
 
 class History(AfterEpoch):
-    """Tells the row of every epoch to whoever listens to the run."""
+    """Sends the row of every epoch to the run's listeners."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -42,7 +42,7 @@ class History(AfterEpoch):
 
 
 class Progress(Callback):
-    """Tells within epochs how far training is, a few times a second.
+    """Reports progress within epochs, a few times a second.
 
     - ``watch``: is told.
     """
@@ -101,7 +101,7 @@ class BestWeights(AfterEpoch):
         self.weights: dict[str, torch.Tensor] = {}
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        """Keep the weights if no epoch before was as good, or if the last are asked for."""
+        """Keep the weights if no earlier epoch was as good, or if the last ones are wanted."""
         metric, figures = module.task.metric, module.figures
         if f"val/{metric}" not in figures:
             return

@@ -1,4 +1,4 @@
-"""Train on one split, choose on another, report the third once."""
+"""Trains on one split, selects on another, and reports the third once."""
 
 from dataclasses import dataclass
 
@@ -32,15 +32,15 @@ EVERY_STEP = (
 
 @dataclass(frozen=True)
 class Fit:
-    """What training yielded.
+    """The result of training.
 
     - ``figures``: ``train/*`` and ``val/*`` of the chosen epoch, ``test/*`` of its weights; at each of the task's test
       lengths ``test/accuracy/160``, ``test/loss/160``.
     - ``best_epoch``: the chosen epoch, from 1.
     - ``seconds``: time spent in training and validation, without what was measured in between.
-    - ``steps``: how often the weights were moved.
+    - ``steps``: the number of optimizer steps.
 
-    Which examples of the test are right, in its order, is the run's table ``examples``; of values there is none.
+    The run's table ``examples`` holds which test examples are right, in order; for values there is none.
     """
 
     figures: dict[str, float]
@@ -138,7 +138,7 @@ def make_callbacks(run: Run, own: list[Callback], best: BestWeights) -> list[Cal
     for callback in callbacks:
         for hook in EVERY_STEP:
             if getattr(type(callback), hook) is getattr(Callback, hook) and hook not in vars(callback):
-                setattr(callback, hook, None)  # Lightning calls what can be called, forty times a step
+                setattr(callback, hook, None)  # Lightning calls every hook that exists, forty times a step
     return callbacks
 
 

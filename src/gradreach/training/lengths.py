@@ -67,5 +67,5 @@ def at_test_lengths(run: Run, trainer: Trainer, module: TrainingModule) -> None:
         module.test_length = length
         trainer.test(module, loader, verbose=False)
         if not math.isfinite(loss := module.figures[f"test/loss/{length}"]):
-            run.warnings.append(f"the test loss at {length} steps is {loss}: that length counts as diverged")
+            run.warnings.append(f"the test loss at {length} steps is {loss}; this length counts as diverged")
     module.test_length = None

@@ -1,4 +1,4 @@
-"""What Lightning trains: a model, a task's loss, and the epoch's figures."""
+"""The LightningModule: a model, a task's loss, and the epoch's metrics."""
 
 import inspect
 import math
@@ -46,7 +46,7 @@ class TrainingModule(LightningModule):
     ``test/*`` after a test; of classes also ``val/f1`` and ``val/balanced_accuracy``. ``figures`` holds those of the
     epoch to the last bit, which logged values are not.
 
-    - ``optimizer``: how the weights are moved. A schedule ends with ``trainer.estimated_stepping_batches``; where the
+    - ``optimizer``: how the weights are updated. A schedule ends with ``trainer.estimated_stepping_batches``; where the
       rate moves, ``optimizer/lr`` is logged too.
     - ``clip_norm``: gradients with a larger total norm are scaled down to it; None leaves them. The Trainer's
       ``gradient_clip_val`` wins.
@@ -180,7 +180,7 @@ class TrainingModule(LightningModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_train_epoch_start(self) -> None:
-        """Forget the epoch before, and tell a loader that draws its own order which this is, also where a run goes on.
+        """Reset the epoch's sums, and tell a loader that draws its own order the epoch, also in a resumed run.
 
         Lightning tells it to the samplers of a ``DataLoader`` alone.
         """
@@ -234,13 +234,13 @@ class TrainingModule(LightningModule):
         figures = {f"{stage}/{name}{end}": mean.value() for name, mean in self.means[stage].items()}
         if stage in self.class_scores and not at_length:
             figures |= {f"{stage}/{name}": value for name, value in self.class_scores[stage].values().items()}
-        if stage == "test" and not math.isfinite(figures[f"test/loss{end}"]):  # of no numbers none is the largest
+        if stage == "test" and not math.isfinite(figures[f"test/loss{end}"]):  # without numbers there is no largest
             figures |= dict.fromkeys(set(figures) - {f"test/loss{end}"}, math.nan)
         self.figures.update(figures)
         self.log_dict(figures, batch_size=1)
 
 
-# Lightning looks at it before every step; to rebuild it takes as long as to move the weights
+# Lightning reads it before every step; rebuilding it takes as long as the optimizer step
 TrainingModule.training_step.__signature__ = inspect.signature(TrainingModule.training_step)  # type: ignore[attr-defined]
 
 
@@ -260,4 +260,4 @@ def as_batch(batch: Any) -> Batch:
             return Batch(x, None, target)
         case (x, lengths, target):
             return Batch(x, lengths, target)
-    raise TypeError(f"a batch of type {type(batch).__name__}: give Batch, (x, target) or (x, lengths, target)")
+    raise TypeError(f"a batch of type {type(batch).__name__}: must be Batch, (x, target) or (x, lengths, target)")

@@ -1,4 +1,4 @@
-"""How weights are updated: optimizers and schedules by name."""
+"""Optimizers and schedules, by name."""
 
 import math
 from typing import Any
@@ -18,8 +18,8 @@ def make_optimizer(settings: OptimizerSettings, model: nn.Module, fused: bool = 
     """Make an optimizer, with a fused kernel where torch has one.
 
     Args:
-        settings: which, and how fast.
-        model: what it moves.
+        settings: which, and its rates.
+        model: whose parameters are updated.
         fused: false where gradients come scaled: a fused kernel unscales them itself, after they were clipped.
     """
     parameters: Any = model.parameters() if settings.decay == "all" else by_decay(model)
@@ -64,7 +64,7 @@ def by_decay(model: nn.Module) -> list[dict[str, Any]]:
 def make_schedule(
     settings: OptimizerSettings, optimizer: torch.optim.Optimizer, steps: float = math.inf
 ) -> LRScheduler | None:
-    """Make a schedule with one learning rate a step; None: it does not change by the step.
+    """Make a schedule with one learning rate per step; None if the rate does not change by the step.
 
     Of step k, from 0, of a warm-up of W it is ``lr · (k + 1) / W``; after it ``cosine`` gives, with u the share of the
     rest that is over, ``min_lr + (lr − min_lr) (1 + cos πu) / 2``.
@@ -76,12 +76,12 @@ def make_schedule(
 
     Raises:
         ConfigError: the warm-up leaves no step.
-        ValueError: it needs an end, and has none.
+        ValueError: it needs the length of training, which is unknown.
     """
     rising, falls = settings.warmup, settings.schedule == "cosine"
     if steps == math.inf and (falls or isinstance(rising, float)):
         what = "schedule=cosine" if falls else f"warmup={rising}"
-        raise ValueError(f"{what}: needs an end; give the Trainer max_epochs or max_steps")
+        raise ValueError(f"{what}: needs the length of training; give the Trainer max_epochs or max_steps")
     rising = max(1, int(rising * steps)) if isinstance(rising, float) else rising
     if rising and rising >= steps:
         there = "is 1 step" if steps == 1 else f"are {steps} steps"

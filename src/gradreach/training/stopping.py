@@ -1,4 +1,4 @@
-"""Why training may end before its epochs are over."""
+"""Reasons to end training early."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +32,7 @@ class StopAtStep(Callback):
 
 
 class StopWhen(AfterEpoch):
-    """Ends training with the epoch in which a figure reaches its bound: accuracy from below, loss and error from above.
+    """Ends training with the epoch in which a metric reaches its bound: accuracy from below, loss and error from above.
 
     - ``figure``: ``train/accuracy``, ``val/mse``, …
     """
@@ -50,7 +50,7 @@ class StopWhen(AfterEpoch):
 
 
 class Interruptible(AfterEpoch):
-    """Leaves training where the process was asked to stop: after an epoch, whose checkpoint comes between.
+    """Leaves training when the process was asked to stop: after an epoch and its checkpoint.
 
     Where an epoch, or a test, takes too long to wait for its end, it is left within.
 

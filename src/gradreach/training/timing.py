@@ -1,4 +1,4 @@
-"""The time of a training step: several configurations side by side in one process, so that what slows one slows all."""
+"""Times training steps: several configurations side by side in one process, so that what slows one slows all."""
 
 import gc
 import itertools
@@ -50,7 +50,7 @@ class Steps:
         self.batches = list(itertools.islice(itertools.cycle(itertools.islice(batches, STEPS)), STEPS))
 
     def take(self) -> dict[str, float]:
-        """Take all steps.
+        """Run all steps.
 
         Returns:
             Mean seconds a step: ``forward_cpu``, ``backward_cpu``, ``step_cpu``, and ``..._wall``.

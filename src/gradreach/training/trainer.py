@@ -1,4 +1,4 @@
-"""A Trainer that does nothing but train."""
+"""A Lightning Trainer that only trains."""
 
 import inspect
 import logging
@@ -17,13 +17,13 @@ from gradreach.batch import limited
 from gradreach.config import resolve
 from gradreach.run_state import Run
 
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which devices there are is no news
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # the list of devices is not news
 
 NOTHING = nullcontext()
 
 
 class NoProfiler(PassThroughProfiler):
-    """Measures nothing, without a generator for each of the hundred times a step that Lightning asks it to."""
+    """A profiler that does nothing: Lightning calls it a hundred times per step."""
 
     def profile(self, action_name: str) -> Any:
         """Return a context that does nothing."""
@@ -58,7 +58,7 @@ def make_trainer(run: Run, callbacks: list[Callback], loggers: list[Logger], bat
         callbacks=callbacks,
         profiler=NoProfiler(),
         default_root_dir=run.store.folder(run.config.run_id),
-        plugins=[LightningEnvironment()],  # one process: not what Lightning would make of a SLURM job's variables
+        plugins=[LightningEnvironment()],  # one process, whatever Lightning would infer from a SLURM job's variables
     )
 
 
@@ -79,7 +79,7 @@ def make_loggers(run: Run) -> list[Logger]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Lightning's advice on worker processes and on srun to itself: we use neither."""
+    """Silence Lightning's advice on worker processes and on srun: we use neither."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         warnings.filterwarnings("ignore", category=PossibleUserWarning)

@@ -1,4 +1,4 @@
-"""How far back the gradient reaches in anyone's training: Lightning, Hugging Face, plain loops.
+"""How far back the gradient reaches in your own training: Lightning, Hugging Face, plain loops.
 
 from gradreach.watch import GradientReach
 
@@ -35,7 +35,7 @@ NEEDS = {"GradientReach": ("lightning", "pytorch-lightning"), "GradientReachCall
 
 
 def __getattr__(name: str) -> Any:
-    """Return a callback, which brings the library that it is for."""
+    """Import a callback, together with the library it is for."""
     if name not in NEEDS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, package = NEEDS[name]

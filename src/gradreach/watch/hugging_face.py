@@ -12,14 +12,14 @@ from gradreach.watch.watcher import Watcher, schedule_of
 class GradientReachCallback(TrainerCallback):  # type: ignore[misc]  # an extra
     """Measures how far back the gradient reaches, through a training by Hugging Face's Trainer.
 
-    What is measured goes through the trainer's own ``log``, so that it stands wherever its figures do.
+    Measurements go through the trainer's own ``log``, so that they appear wherever its metrics do.
 
     - ``trainer``: to which it is added: ``trainer.add_callback(GradientReachCallback(trainer, probe))``.
-    - ``probe``: a batch as the model takes it, with ``labels``; 16 examples do.
+    - ``probe``: a batch as the model takes it, with ``labels``; 16 examples are enough.
     - ``every``: ``epoch``, a number of epochs, or of steps such as ``"200 steps"``.
     - ``options``: see ``Watcher``.
 
-    ``profile`` holds all that was measured.
+    ``profile`` holds all measurements.
     """
 
     def __init__(self, trainer: Trainer, probe: Any, every: Schedule = "epoch", **options: Any) -> None:
@@ -29,11 +29,11 @@ class GradientReachCallback(TrainerCallback):  # type: ignore[misc]  # an extra
 
     @property
     def profile(self) -> pd.DataFrame:
-        """What ``gradient_profile`` gives, of every measurement so far, with a column ``stage``."""
+        """The ``gradient_profile`` of every measurement so far, with a column ``stage``."""
         return self.watcher.profile
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Look at the model as it is before its first step."""
+        """Measure the model before its first step."""
         self._take(state, "start")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:

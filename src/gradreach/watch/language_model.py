@@ -14,15 +14,15 @@ from gradreach.watch.probe import AnyProbe
 def reach_of(model: nn.Module, ids: Tensor, layers: list[str] | None = None) -> pd.DataFrame:
     """Measure the gradient of the last token's prediction, by lag, at every layer of a causal language model.
 
-    The loss of each text is the cross-entropy of the token that the model holds most likely after the last one.
+    The loss of each text is the cross-entropy of the most likely next token.
 
     Args:
         model: called as ``model(ids)``; gives logits ``(batch, length, tokens)``, or an output with ``logits``.
         ids: ``(batch, length)`` token ids, without padding.
-        layers: modules whose output is looked at; None: the blocks of the model.
+        layers: modules whose output is measured; None: the blocks of the model.
 
     Returns:
-        The columns of ``profile_of``; ``reach`` of it says how many tokens back one per cent is left.
+        The columns of ``profile_of``; its ``reach`` is the number of tokens back at which one per cent is left.
 
     Raises:
         ValueError: ids are not ids, or the model gives no logits.
@@ -39,7 +39,7 @@ def reach_of(model: nn.Module, ids: Tensor, layers: list[str] | None = None) -> 
     True
     """
     if not isinstance(ids, Tensor) or ids.dim() != 2 or ids.is_floating_point():
-        raise ValueError("ids: pass token ids (batch, length), integers")
+        raise ValueError("ids: pass integer token ids (batch, length)")
     return profile_of(trace_probe(model, AnyProbe(ids, _surprise), layers=layers))
 
 

@@ -22,7 +22,7 @@ else:
 
 
 MOST_DRAWN = 8
-"""How many layers a picture shows."""
+"""The most layers in a picture."""
 
 
 class Moments(Callback):
@@ -60,17 +60,17 @@ class Moments(Callback):
 
 
 class GradientReach(Moments):
-    """Measures how far back the gradient reaches, through the training of any LightningModule.
+    """Measures during training how far back the gradient of any LightningModule reaches.
 
     Logs by the module's own loggers ``gradient/reach/<layer>``, ``gradient/half_life/<layer>``, ``gradient/nonfinite``,
     and at the end a picture and a table to W&B, a picture to TensorBoard. Weights, random numbers and modes stay as
     they are: a copy is measured, of which nothing is logged. With several processes the first one measures.
 
-    - ``probe``: a batch as the module's ``training_step`` takes it; 16 examples do.
+    - ``probe``: a batch as the module's ``training_step`` takes it; 16 examples are enough.
     - ``every``: ``epoch``, a number of epochs, or of steps such as ``"200 steps"``.
     - ``quantities``, ``loss``, ``lengths``, ``layers``, ``least``, ``layout``: see ``Watcher``.
 
-    ``profile`` holds all that was measured; ``watcher`` is what measures.
+    ``profile`` holds all measurements; ``watcher`` does the measuring.
 
     Raises:
         ValueError: ``every`` is not a schedule.
@@ -97,16 +97,16 @@ class GradientReach(Moments):
 
     @property
     def profile(self) -> pd.DataFrame:
-        """What ``gradient_profile`` gives, of every measurement so far, with a column ``stage``."""
+        """The ``gradient_profile`` of every measurement so far, with a column ``stage``."""
         return pd.DataFrame() if self.watcher is None else self.watcher.profile
 
     def on_train_start(self, trainer: "Trainer", module: "LightningModule") -> None:
-        """Look at the module as it is before its first step."""
+        """Measure the module before its first step."""
         super().on_train_start(trainer, module)
         if not trainer.is_global_zero:
             return
         if not _is_a(trainer.strategy, "SingleDeviceStrategy", "DDPStrategy"):
-            tell(f"not measured: no process of {type(trainer.strategy).__name__} holds all weights; use ddp")
+            tell(f"not measured: with {type(trainer.strategy).__name__} no process holds all weights; use ddp")
             return
         try:
             self.watcher = Watcher(module, *self.asked)
@@ -139,7 +139,7 @@ class GradientReach(Moments):
 
 
 def _show(trainer: "Trainer", profile: pd.DataFrame) -> None:
-    """Give a picture, and to W&B a table, to the loggers that take them."""
+    """Send a picture, and to W&B a table, to the loggers that accept them."""
     boards: list[Any] = [logger for logger in trainer.loggers if _is_a(logger, "WandbLogger")]
     sheets: list[Any] = [logger for logger in trainer.loggers if _is_a(logger, "TensorBoardLogger")]
     for logger in boards:

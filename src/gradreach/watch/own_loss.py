@@ -13,11 +13,11 @@ from gradreach.errors import first_line
 from gradreach.watch.probe import HAND_OVER, OwnLoss
 
 CLOSE = {torch.float64: 1e-9, torch.float32: 1e-5}
-"""How far the loss of a batch may be from the mean of its examples', as a share, by rounding."""
+"""How far rounding may move the loss of a batch from the mean of its examples' losses, as a share."""
 
 
 class Silent:
-    """Stands in for a logger: whatever is asked of it, nothing happens."""
+    """Replaces a logger and ignores every call."""
 
     def __getattr__(self, name: str) -> "Silent":
         if name.startswith("__"):
@@ -30,7 +30,7 @@ class Silent:
 
 
 class Glimpse:
-    """Stands in for the trainer of a copied module: its numbers and words can be read, nothing else.
+    """Replaces the trainer of a copied module: only its numbers and texts can be read.
 
     - ``trainer``: the trainer of the original.
     """
@@ -80,10 +80,10 @@ def of_output(model: nn.Module, probe: Any) -> Tensor:
 
 
 def own_loss_of(model: nn.Module, probe: Any) -> OwnLoss:
-    """Return what gives the loss of a batch.
+    """Return the function that gives the loss of a batch.
 
     Raises:
-        ValueError: the model has nothing that does.
+        ValueError: the model has no such function.
     """
     if callable(getattr(model, "training_step", None)):
         return partial(of_training_step, model)
@@ -95,7 +95,7 @@ def own_loss_of(model: nn.Module, probe: Any) -> OwnLoss:
 def _loss_in(given: Any, whose: str) -> Tensor:
     loss = given.get("loss") if isinstance(given, Mapping) else getattr(given, "loss", given)
     if not isinstance(loss, Tensor) or loss.numel() != 1:
-        raise NotMeasured(f"{whose} gives no loss of the probe; {HAND_OVER}")
+        raise NotMeasured(f"{whose} gives no loss for the probe; {HAND_OVER}")
     return loss.reshape(1)
 
 

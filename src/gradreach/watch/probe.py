@@ -1,4 +1,4 @@
-"""Examples in whatever form a training step takes them, and each example's own loss."""
+"""Examples in any form that a training step takes, and each example's own loss."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,14 +14,14 @@ from gradreach.watch.nested import mapped, shape_of, tensors
 OwnLoss = Callable[[nn.Module, Any], Tensor]
 """``(model, probe) -> (batch,)``: each example's own loss, not their mean."""
 INPUTS = ("input_ids", "inputs_embeds", "input_values", "inputs", "x")
-"""What the input is called in a mapping; where none of them is there, it is the first tensor that can be one."""
+"""Names of the input in a mapping; without any of them, the first suitable tensor is the input."""
 MASK = "attention_mask"
 HAND_OVER = (
     "pass a probe as the training step takes it, or loss=, a function (model, probe) -> (batch,) of each "
     "example's own loss"
 )
 LAYOUTS = {"NLC": "batch, length, channels", "LNC": "length, batch, channels", "NCL": "batch, channels, length"}
-"""In what order the axes of the sequences stand, in the letters of torch's documentation."""
+"""Orders of the axes of sequences, in the letters of torch's documentation."""
 
 
 class AnyProbe(Probe):
@@ -56,7 +56,7 @@ class AnyProbe(Probe):
         else:
             _check_first_axis(data, found)
         if not len(found):
-            raise ValueError("probe: it holds no example; 16 do")
+            raise ValueError("probe: it has no examples; 16 are enough")
         self.flat = found.dim() == 2 and found.is_floating_point()
         self.x = found.unsqueeze(-1) if self.flat else found
         self.lengths = _lengths_by_mask(data) if lengths is None else lengths
@@ -71,7 +71,7 @@ class AnyProbe(Probe):
         return AnyProbe(moved, self.own_loss, lengths, self.reduction, self.layout)
 
     def losses(self, model: nn.Module, x: Tensor) -> Tensor:
-        """Call what gives the losses.
+        """Compute the losses.
 
         Raises:
             ValueError: it gives none, or a convolution runs along the channels.
@@ -135,7 +135,7 @@ def _input_of(data: Any) -> Any:
                     return part
     shapes = ", ".join(map(shape_of, tensors(data))) or f"no tensor ({type(data).__name__})"
     raise ValueError(
-        f"probe: it holds {shapes}; pass a batch with sequences, floating (batch, length[, channels]) or token "
+        f"probe: it has {shapes}; pass a batch with sequences, floating (batch, length[, channels]) or token "
         "ids (batch, length), as the training step takes it"
     )
 
@@ -156,7 +156,7 @@ def _check_first_axis(data: Any, found: Tensor) -> None:
     sizes = {len(part) for part in tensors(data) if isinstance(part, Tensor) and part.dim() and part is not found}
     if sizes and len(found) not in sizes and found.shape[1] in sizes:
         raise ValueError(
-            f"probe: it holds {', '.join(map(shape_of, tensors(data)))}; where time comes first, say layout='LNC'"
+            f"probe: it has {', '.join(map(shape_of, tensors(data)))}; if time comes first, pass layout='LNC'"
         )
 
 
@@ -166,8 +166,8 @@ def _watch_convolutions(model: nn.Module, given: Tensor) -> None:
     def check(name: str, taken: Any) -> None:
         if isinstance(taken, Tensor) and taken.shape == given.shape and torch.equal(taken, given):
             raise NotMeasured(
-                f"probe: {name}, an nn.Conv1d, takes it as it is, {tuple(given.shape)}; where channels come before "
-                "time, say layout='NCL'"
+                f"probe: {name}, an nn.Conv1d, takes it as it is, {tuple(given.shape)}; if channels come before "
+                "time, pass layout='NCL'"
             )
 
     if given.dim() == 3:

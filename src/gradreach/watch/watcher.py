@@ -36,17 +36,17 @@ def schedule_of(every: Schedule) -> Schedule:
 
 
 class Watcher(Instrument):
-    """Measures one model on one probe, as often as it is asked.
+    """Measures one model on one probe, whenever called.
 
-    - ``model``: what is trained; a copy of it is looked at, nothing of it changes.
-    - ``probe``: a batch as the model's training step takes it; 16 examples do.
+    - ``model``: the trained model; a copy is measured, so it does not change.
+    - ``probe``: a batch as the model's training step takes it; 16 examples are enough.
     - ``loss``: ``(model, probe) -> (batch,)``, each example's own loss; None: by the module's own ``training_step``, or
       the ``loss`` of a Hugging Face model's output.
     - ``quantities``: names of ``gradreach.diagnostics.QUANTITIES``.
-    - ``every``: a schedule, for who asks with ``passed``; ``epoch`` is 1.
+    - ``every``: a schedule, used with ``passed``; ``epoch`` is 1.
     - ``lengths``: ``(batch,)`` valid steps of the probe where it is padded and has no ``attention_mask``.
-    - ``layers``: of which modules without a recurrence the output is looked at; None: of the blocks that are found.
-    - ``least``: tell of layers whose gradient reaches less than this share of the sequence; None: of none.
+    - ``layers``: modules without a recurrence whose output is measured; None: the detected blocks.
+    - ``least``: warn about layers whose gradient reaches less than this share of the sequence; None: never.
     - ``layout``: of the probe's sequences: ``NLC`` (batch, length, channels), ``LNC`` or ``NCL``.
 
     ``tables`` and ``seconds`` are as of the instrument.
@@ -78,7 +78,7 @@ class Watcher(Instrument):
     ) -> None:
         check_model(model)
         if "decoding" in quantities:
-            raise ValueError("quantities: decoding needs hundreds of labelled examples; take linear_decoding for it")
+            raise ValueError("quantities: decoding needs hundreds of labelled examples; use linear_decoding for it")
         self.one_by_one: bool | None = False if loss is not None else None
         self.layers, self.least, self.dtype = layers, least, torch.float64
         self.told: set[str] = set()
@@ -102,7 +102,7 @@ class Watcher(Instrument):
                 self.dtype = torch.float64
                 raise error from None
             why = first_line(error.__cause__ or error)
-            self._tell(f"what the model gives is computed in float32, its gradient in float64 ({why})")
+            self._tell(f"the model's output is computed in float32, its gradient in float64 ({why})")
             return traced
 
     def _traced(self) -> Trace:
@@ -114,15 +114,15 @@ class Watcher(Instrument):
         return joined([trace_probe(self.model, one, self.dtype, self.layers) for one in every])
 
     def measure(self, stage: str, passed: tuple[float, int] | None = None) -> dict[str, float]:
-        """Measure what is due, and tell in one line of what cannot be measured: training goes on.
+        """Measure what is due; report in one line what cannot be measured: training continues.
 
         Args:
             stage: what the moment is called in the tables, such as ``epoch 3``.
-            passed: how many epochs and training steps; None measures whatever the schedule says.
+            passed: finished epochs and training steps; None ignores the schedule and measures.
 
         Returns:
-            Few scalars: ``gradient/reach/<layer>``, ``gradient/half_life/<layer>``, ``gradient/lyapunov/<layer>``,
-            ``gradient/gate_<gate>/<layer>``, ``gradient/nonfinite``; none where nothing is due.
+            A few scalars: ``gradient/reach/<layer>``, ``gradient/half_life/<layer>``, ``gradient/lyapunov/<layer>``,
+            ``gradient/gate_<gate>/<layer>``, ``gradient/nonfinite``; empty if nothing is due.
         """
         try:
             found = super().measure(stage, passed)
@@ -133,7 +133,7 @@ class Watcher(Instrument):
 
     @property
     def profile(self) -> pd.DataFrame:
-        """What ``gradient_profile`` gives, of every measurement so far, with a column ``stage``."""
+        """The ``gradient_profile`` of every measurement so far, with a column ``stage``."""
         frames = self.tables.get("profile", [])
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
@@ -154,14 +154,14 @@ class Watcher(Instrument):
         self.one_by_one = kind is None
         if self.one_by_one:
             self._tell(
-                "the loss of the probe is not the mean of its examples' own (weights by length, random numbers, "
-                f"examples that it couples?): each of {len(probe)} is measured alone; where an example alone has no "
+                "the loss of the probe is not the mean of its examples' losses (weights by length, random numbers, "
+                f"coupled examples?): each of {len(probe)} is measured alone; if a single example has no "
                 "loss, pass loss=, a function (model, probe) -> (batch,)"
             )
         return kind
 
     def _by_layer(self, stage: str) -> dict[str, float]:
-        """Return the figures of the last measurement by layer, and tell where the gradient hardly reaches back."""
+        """Return the metrics of the last measurement by layer, and warn where the gradient hardly reaches back."""
         last = {name: frames[-1] for name, frames in self.tables.items()}
         named: dict[str, float] = {}
         if "profile" in last:
@@ -180,7 +180,7 @@ class Watcher(Instrument):
         return named
 
     def _place(self, layer: Any, way: Any) -> str:
-        """Return what a layer is called in logs; the model itself has no name."""
+        """Return a layer's name in logs; the model itself has no name."""
         return (layer or type(self.model).__name__) + (".backward" if way == "backward" else "")
 
     def _tell_of_short(self, stage: str, profile: pd.DataFrame, named: Mapping[str, float]) -> None:
@@ -191,7 +191,7 @@ class Watcher(Instrument):
         if most.keys() == {"input"}:
             self._tell(
                 "no layer has an output at each step of the probe: only the gradient w.r.t. the input is measured; "
-                "name modules that do by layers="
+                "name modules that do with layers="
             )
         for place, steps in most.items():
             reached = named.get(f"gradient/reach/{place}", math.nan)
@@ -201,7 +201,7 @@ class Watcher(Instrument):
                 self.told.add(place)
                 self._tell(
                     f"{stage}: through {place} the gradient reaches {reached:.0f} of {steps} steps back "
-                    f"({100 * reached / steps:.0f} %); what came before teaches it almost nothing"
+                    f"({100 * reached / steps:.0f} %); earlier steps have almost no influence on learning"
                 )
 
     def _tell(self, what: str) -> None:
@@ -211,7 +211,7 @@ class Watcher(Instrument):
 
 
 def tell(what: str) -> None:
-    """Say something in one line, without a line of code below it; training goes on."""
+    """Warn in one line, without a line of code below it; training continues."""
     warnings.warn_explicit(f"gradreach: {what}", UserWarning, "watch", 1)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of whole experiments: each takes results and the name of its files, and returns what it drew."""
+"""Figures of whole experiments: each function takes results and a file name, and returns what it drew."""
 
 from gradreach.analysis.figures.against_known import against_known
 from gradreach.analysis.figures.costs import metric_by_cost

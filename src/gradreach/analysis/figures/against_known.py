@@ -1,4 +1,4 @@
-"""By how much a measured number is off the one that is known."""
+"""How far a measured number is from the known one."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from gradreach.rounding import number
 def against_known(
     results: Results, stem: Path, *, measured: str = "gradient/start/h.decay", threshold: float | None = None
 ) -> Figure:
-    """Draw by how many per cent the measured factor of one step is off ``factor/known``: a line for each layer.
+    """Draw the error of the measured factor per step, in per cent of ``factor/known``: one line per layer.
 
     The axis is linear within the threshold and logarithmic beyond it, so that rounding and a real difference both show.
 

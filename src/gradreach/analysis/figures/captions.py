@@ -1,4 +1,4 @@
-"""How to read each kind of figure: a fixed paragraph, so that whoever has read one can read all."""
+"""How to read each kind of figure: a fixed paragraph, so that a reader of one figure can read all."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,43 +29,36 @@ ONE_LENGTH = "Where runs have several lengths, one is shown: the head says which
 READING: dict[Callable[..., Any], str] = {
     metric_against: "Each line is named where it ends; names joined by = share one line.",
     half_life_and_reach: (
-        "Half-life: the steps in which the gradient's norm halves, where it decays as an exponential does (R² at least 0.9); "
-        "reach: the largest lag with at least 1 % of the norm at lag 1. Dotted: the longest lag there is; a reach that touches "
-        "it means at least so far."
+        "Half-life: the steps in which the gradient's norm halves, if its decay is exponential (R² at least 0.9); "
+        "reach: the largest lag with at least 1 % of the norm at lag 1. Dotted: the longest possible lag; a reach on that line is a lower bound."
     ),
     gradient_by_lag: (
         "The norm of each example's own gradient against lag, steps back from the last one, divided by the norm at lag 1: left "
-        "before training, right at the best-validation checkpoint. Thin: the median example of every seed (of more than "
-        "20, a band holds the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. Reach is the largest lag "
-        "at which a curve is not below the line at 1 %. Where the norm at lag 1 is exactly zero, a curve is divided by its "
+        "before training, right at the best-validation checkpoint. Thin: the median example of every seed (with more than 20 seeds, a band shows the middle 80 %); thick: the median of the seeds. Exact zeros leave gaps. Reach is the largest lag at which a curve is at or above the line at 1 %. Where the norm at lag 1 is exactly zero, a curve is divided by its "
         "largest norm instead. Inputs where a line is far below 1 % have almost no influence on what is learned at that moment."
     ),
     gradient_through_training: (
-        "From left to right training proceeds, from bottom to top lags grow. Bright: the gradient's norm is that at lag 1 "
+        "Training runs from left to right, lag from bottom to top. Bright: the gradient's norm is that at lag 1 "
         "(where that is zero, the largest), or more; each step of the scale is a factor of ten; darkest: a millionth or less. "
         f"A dot: the reach, the largest lag with at least 1 %. Hatched: exactly zero, or not measured. Medians over examples and seeds. {ONE_LENGTH}"
     ),
     reach_and_score: (
         "Left: the norm of each example's own gradient against lag, steps back from the last one, divided by the norm "
-        "at lag 1 (where that is exactly zero, by its largest); the median of the seeds' median examples. Right: what each run "
-        "scored against its reach, the largest lag at which its own curve is not below the line at 1 %, as a share of the "
-        "longest lag there is: at 1 the gradient reaches the first step."
+        "at lag 1 (where that is exactly zero, by its largest); the median of the seeds' median examples. Right: each run's score against its reach, the largest lag at which its own curve is at or above the line at 1 %, as a share of the longest possible lag: at 1 the gradient reaches the first step."
     ),
     learning_curves: ("Thin: every seed; thick: the median of those that are still running."),
     gates_through_training: (
         "Thin: every seed; thick: their median; epoch 0 is before training. Left the mean of the gate that weighs the old "
-        "state; then the shares of values below 0.1 and above 0.9, over examples, steps and units. A gate that is saturated "
-        f"stands near 1 in one of the two. {ONE_LENGTH}"
+        "state; then the shares of values below 0.1 and above 0.9, over examples, steps and units. A saturated gate "
+        f"has one of the two near 1. {ONE_LENGTH}"
     ),
     metric_by_cost: (
         f"Further left is cheaper. The line and the rings are the Pareto front: what beats all that is cheaper by "
-        "its whole interval; costs that differ by less than 1 % are equal. Groups that are not complete do not count for it. Times are of whatever machine made the runs, with others beside them. "
+        "its whole interval; costs that differ by less than 1 % are equal. Incomplete groups are left out of it. Times depend on the machine, and on what else ran on it. "
         f"{ONE_LENGTH}"
     ),
     decoding_by_lag: (
-        "How much a linear map reads from the hidden state and from the cell, dotted before training and "
-        "solid at the best-validation checkpoint, on examples that it was not fitted to: left of the inputs some steps "
-        "back, right of the target, by how much of the sequence has passed. 1 is perfect, 0 as good as knowing nothing."
+        "R² of a linear map from the hidden state and from the cell, on held-out examples; dotted: before training, solid: at the best-validation checkpoint. Left: the inputs some steps back; right: the target, by how much of the sequence has passed. 1 is perfect, 0 no better than the mean."
     ),
     critical_difference: (
         "Each model stands at its mean rank over the tasks; left is best. A thick bar joins those without a significant difference: "
@@ -75,17 +68,16 @@ READING: dict[Callable[..., Any], str] = {
     dots: "Mean of the seeds with its 95 % interval (Student's t); small points are seeds.",
     gate_shares: "Distribution of a gate's values: below 0.1, in between, above 0.9; mean over seeds.",
     against_known: (
-        "Each line is one layer: by how many per cent the factor by which a step back multiplies the gradient is off the "
-        "known one, as measured; large: mean of the seeds. A true instrument stays within the band, where the axis is linear; "
+        "Each line is one layer: the error, in per cent, of the measured factor by which a step back multiplies the gradient; large: mean of the seeds. An accurate instrument stays within the band, where the axis is linear; "
         "beyond it the axis is logarithmic."
     ),
 }
 KINDS = {draw.__name__: draw for draw in READING}
-"""The pictures that there are, by their names."""
+"""All kinds of figures, by name."""
 
 
 def explained(caption: str, picture: Picture) -> str:
-    """Return a caption with how those marks of a picture are read that only some have, where it does not tell yet."""
+    """Return a caption completed with the reading of marks that only some figures have."""
     panels = [axes for axes in picture.axes if axes.get_label() != "<colorbar>"]
     lines = [line for axes in panels for line in axes.get_lines()]
     said = {
@@ -131,7 +123,7 @@ def _crossed(line: Line2D) -> bool:
 
 
 def _level(line: Line2D) -> bool:
-    """Return whether a line across a panel tells of runs; chance tells of none."""
+    """Return whether a line across a panel shows runs; the chance level does not."""
     across = line.axes is not None and line.get_transform() == line.axes.get_yaxis_transform(which="grid")
     return across and str(line.get_gid() or "").startswith(TIP) and not is_reference(line)
 

@@ -1,4 +1,4 @@
-"""What all figures share: which runs make a point, how complete it is, how it is drawn and described."""
+"""What all figures share: the runs behind a point, how complete it is, how it is drawn and described."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -21,24 +21,24 @@ from gradreach.rounding import number
 from gradreach.run_table.lengths import TEST_LENGTH
 
 ONE_PER_CENT = "1 %"
-"""What the line where reach ends is called."""
+"""The name of the line at which reach ends."""
 THIN: Any = {"linewidth": 0.6, "alpha": 0.45, "zorder": 1.9}
 """How the curve of one seed is drawn: below all medians."""
 TIP = "tip: "
-"""What the ids of those parts of a figure begin with that tell their values where the reader points at them."""
+"""The prefix of ids of figure parts that show their values when the reader points at them."""
 LONELY = "h"
-"""How a value between two gaps of a curve is drawn: at its size a dot, which nothing else is drawn as."""
+"""The marker of a value between two gaps of a curve; nothing else uses it."""
 TRAINED = "lengths of training"
 THRESHOLD = "threshold"
 HEAD = "head"
 """The id of the line above all panels."""
 HEAD_HEIGHT = 0.25
-"""Of that line, in inches."""
+"""Its height in inches."""
 COUNT = 7.5
-"""The size in points of counts that stand above points, and of nothing else."""
+"""The font size of counts above points; nothing else uses it."""
 STAGES = {"start": "before training", "end": "after training"}
 FEW = 10
-"""Up to this many seeds are drawn one by one beside their mean."""
+"""Up to this many seeds are drawn individually beside their mean."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Point:
     - ``values``: of each run that has one.
     - ``states``: how many of the planned runs are finished, diverged, failed, missing.
     - ``run_ids``: of the finished ones.
-    - ``solved``: how many of the runs solved their task; None where the study does not ask.
+    - ``solved``: how many of the runs solved their task; None if the study does not define it.
     - ``centre``: whether it is a ``mean`` or a ``median``.
-    - ``survivors``: how many finished runs have a value, where the measure means nothing for the others.
+    - ``survivors``: how many finished runs have a value, if the measure is meaningless for the others.
     """
 
     value: float
@@ -66,12 +66,12 @@ class Point:
 
     @property
     def valid(self) -> int:
-        """How many runs the value rests on."""
+        """The number of runs behind the value."""
         return len(self.values)
 
     @property
     def planned(self) -> int:
-        """How many runs there should be."""
+        """The number of planned runs."""
         return sum(self.states.values())
 
     @property
@@ -81,7 +81,7 @@ class Point:
 
     @property
     def count(self) -> str:
-        """How many of the runs solved their task, as in ``4/5``, or have a value at all, where not all or none do."""
+        """How many of the runs solved their task, as ``4/5``, or have a value; empty if all or none do."""
         if self.survivors is not None and self.survivors < self.planned:
             return f"n = {self.survivors}"
         return "" if self.solved in (None, 0, self.planned) else f"{self.solved}/{self.planned}"
@@ -98,7 +98,7 @@ class Point:
 
 
 def point(runs: pd.DataFrame, measure: Measure, *, median: bool = False) -> Point:
-    """Return what a group of runs says of a measure; values that are not finite lower ``valid``.
+    """Summarize a measure over a group of runs; values that are not finite lower ``valid``.
 
     The interval ends where the measure does. That of a median is by order statistics; it needs six values.
     """
@@ -114,7 +114,7 @@ def point(runs: pd.DataFrame, measure: Measure, *, median: bool = False) -> Poin
 
 
 def _possible(measure: Measure, runs: pd.DataFrame) -> tuple[float, float]:
-    """Return the least and the greatest value that a measure can have."""
+    """Return the smallest and the largest value that a measure can have."""
     if measure.metric.endswith("accuracy"):
         return 0, measure.scale
     if measure.metric.endswith(".reach"):
@@ -124,7 +124,7 @@ def _possible(measure: Measure, runs: pd.DataFrame) -> tuple[float, float]:
 
 
 def counted(states: dict[str, int]) -> str:
-    """Say how many runs are what: ``2 finished, 1 diverged``."""
+    """Count runs by status: ``2 finished, 1 diverged``."""
     order = sorted(states, key=lambda state: (state != "finished", state))
     return ", ".join(f"{states[state]} {state}" for state in order)
 
@@ -155,22 +155,22 @@ def series_of(runs: pd.DataFrame, by: str) -> dict[Hashable, Series]:
 
 
 def opacity(runs: pd.DataFrame) -> float:
-    """Return how opaque a group's line is: pale where runs are lacking."""
+    """Return the opacity of a group's line: pale if runs are missing."""
     return 1.0 if (runs["status"] == "finished").all() else PALE + 0.2
 
 
 def tell(artist: Artist, text: str) -> None:
-    """Let a part of a figure tell its value in the report."""
+    """Make a part of a figure show its value in the report."""
     artist.set_gid(TIP + text)
 
 
 def is_reference(line: Line2D) -> bool:
-    """Return whether a line is there to compare with: chance, a threshold, the whole sequence; no series is black."""
+    """Return whether a line is a reference (chance, a threshold, the whole sequence): no series is black."""
     return line.get_color() == INK
 
 
 def draw_point(axes: Axes, x: float, y: Point, look: Look, name: str) -> None:
-    """Draw value and interval; hollow and pale where runs are lacking, a cross at the foot where there is no value.
+    """Draw value and interval; hollow and pale if runs are missing, a cross at the bottom if there is no value.
 
     Above it stands how many runs solved their task, or how many have a value, where not all do.
     """
@@ -194,7 +194,7 @@ def draw_point(axes: Axes, x: float, y: Point, look: Look, name: str) -> None:
 
 
 def draw_few(axes: Axes, x: float, y: Point, look: Look) -> None:
-    """Draw each seed as a small point, where they are few: a mean between two heaps is like neither."""
+    """Draw each seed as a small point if there are few: a mean between two clusters is like neither."""
     if 1 < y.valid <= FEW:
         axes.plot([x] * y.valid, y.values, ".", color=look.color, markersize=4, alpha=0.45, zorder=3)
 
@@ -236,7 +236,7 @@ def draw_line(axes: Axes, x: Sequence[float], points: Sequence[Point], series: S
 
 
 def of_one_length(runs: pd.DataFrame, seq_len: int | None) -> tuple[pd.DataFrame, str]:
-    """Return the runs of one length, the longest if none is named, and which it is; no word where there is but one."""
+    """Return the runs of one length, by default the longest, and a note on which it is, empty if there is only one."""
     lengths = sorted(runs["seq_len"].dropna().unique())
     if not lengths:
         return runs, ""
@@ -254,11 +254,11 @@ def head(figure: Figure, text: str) -> None:
 
 
 Threshold = float | Mapping[str, float] | None
-"""A value that a rule compares with, or several by what they are called."""
+"""The threshold of a rule, or several by name."""
 
 
 def draw_threshold(axes: Axes, threshold: Threshold, *, upright: bool = False) -> None:
-    """Draw the values that a rule compares with: across the panel, or upright where values lie along the x axis."""
+    """Draw a rule's thresholds: across the panel, or vertical if values lie along the x axis."""
     if threshold is None:
         return
     lines = threshold if isinstance(threshold, Mapping) else {THRESHOLD: threshold}

@@ -1,4 +1,4 @@
-"""What a metric costs."""
+"""A metric against its cost."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ from gradreach.look import without_unit
 from gradreach.rounding import number
 
 ALIKE = 1.01
-"""Costs whose ratio is not above this are equal."""
+"""Costs with at most this ratio count as equal."""
 
 COSTS = {
     "parameters": "parameters",
@@ -47,9 +47,9 @@ def metric_by_cost(
     by: str = "architecture",
     seq_len: int | None = None,
 ) -> Figure:
-    """Draw a measure against what it costs, a panel for each cost, and mark the Pareto front.
+    """Draw a measure against its costs, one panel per cost, and mark the Pareto front.
 
-    A point is on the front where it beats all that is cheaper by its whole interval: a step line, its points ringed.
+    A point is on the front if its whole interval beats everything cheaper: a step line with ringed points.
     Groups that are not complete are drawn, but do not make the front.
 
     Args:

@@ -27,7 +27,7 @@ def critical_difference(
     """Draw the mean rank of each group over many tasks (Demšar 2006): left is best.
 
     A thick bar joins those that do not differ significantly: their mean ranks are closer than the critical difference
-    (Nemenyi, 5 %), whose length stands above. A group without a finished run in a task ranks last there.
+    (Nemenyi, 5 %), whose length stands above. A group without a finished run in a task ranks last in it.
 
     Args:
         results: what is drawn.

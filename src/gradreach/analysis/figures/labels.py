@@ -1,4 +1,4 @@
-"""Lines are named where they end: no legend to look up, and no colour to remember."""
+"""Lines are labelled at their ends, so that nobody has to look up a legend."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from gradreach.drawing import INK, figure_of
 SMALL = 8
 """Size of a label, in points."""
 TIE = 0.004
-"""Lines that are nowhere further apart, as a share of the height of the panel, are one to the eye."""
+"""Lines that are nowhere further apart than this share of the panel's height look like one."""
 
 
 def label_lines(figure: Figure) -> None:
@@ -102,7 +102,7 @@ def _seen(path: np.ndarray) -> np.ndarray:
 
 
 def _end(path: np.ndarray) -> np.ndarray | None:
-    """Return the last place of a line that is seen: one that leaves its panel is named where it does."""
+    """Return the last visible place of a line: a line that leaves its panel is labelled there."""
     inside = path[_seen(path)]
     return inside[-1] if len(inside) else path[-1] if len(path) else None
 
@@ -123,7 +123,7 @@ def _rows(figure: Figure) -> int:
 
 
 def _has_values(axes: Axes, line: Line2D) -> bool:
-    """Return whether a line shows what was measured, and is not there for comparison, or to say that nothing is."""
+    """Return whether a line shows measurements, and is not a reference or a note that nothing was measured."""
     own = line.get_transform().contains_branch_seperately(axes.transData)[1]  # the spelling is matplotlib's
     return own and bool(np.isfinite(line.get_ydata()).any()) and not is_reference(line)
 

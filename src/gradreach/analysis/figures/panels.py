@@ -1,4 +1,4 @@
-"""Which panels a figure has: one for each value of a key, and more where one would hold more lines than can be read."""
+"""The panels of a figure: one per value of a key, split where one would have too many lines to read."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from gradreach.drawing import PANEL, WIDE, Inches
 from gradreach.look import FAMILIES, model_of, panel_title
 
 MOST = 5
-"""This many series stand in one panel."""
+"""The most series in one panel."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Layout:
         return {1: WIDE, 2: (PANEL[0] + 0.8, PANEL[1])}.get(self.columns, (3.4, 2.8))
 
     def fill(self, drawn: Sequence[Axes]) -> Iterator[tuple[Axes, Panel]]:
-        """Give each panel its title, and take away those of which there are no runs, unless there are none at all."""
+        """Give each panel its title, and remove those without runs, unless all are."""
         lonely = all(panel.runs.empty for panel in self.panels)
         for axes, panel in zip(drawn, self.panels, strict=False):
             if panel.runs.empty and not lonely:
@@ -120,7 +120,7 @@ def panels_of(runs: pd.DataFrame, key: str | None) -> list[tuple[str, pd.DataFra
 
 
 def grid(count: int) -> tuple[int, int]:
-    """Return rows and columns for this many panels: as few columns as leave no hole, two where there are many."""
+    """Return rows and columns for this many panels: as few columns as leave no gap, two for many panels."""
     columns = 3 if count == 3 else min(count, 2)
     return -(-count // columns), columns
 

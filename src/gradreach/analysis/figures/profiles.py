@@ -31,7 +31,7 @@ from gradreach.analysis.results import Results
 from gradreach.drawing import INK, PANEL, epoch_of, figure_of, save_figure
 
 FLOOR = 1e-12
-"""The smallest share that pictures show."""
+"""The smallest share that figures show."""
 GRADIENT_BY = {"x": "input", "h": "hidden state", "c": "cell"}
 MANY = 20
 """More seeds than these are drawn as a band."""
@@ -49,7 +49,7 @@ def gradient_by_lag(
     """Draw gradient norm against lag: before training on the left, after it on the right, a row for each panel.
 
     A thin line is the median example of a seed, a thick one the median of the seeds, relative to the norm at lag 1.
-    Of more than 20 seeds a band shows the middle 80 %. Reach is the largest lag that is not below the line at 1 %.
+    With more than 20 seeds a band shows the middle 80 %. Reach is the largest lag at or above the line at 1 %.
 
     Args:
         results: what is drawn.
@@ -180,7 +180,7 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, series: Series, alpha: float = 
 
 
 def draw_heat_map(axes: Axes, values: pd.DataFrame) -> ScalarMappable:
-    """Draw lag × epoch, the farthest 1 % of every epoch as a dot, and return what a colour bar is made of."""
+    """Draw lag × epoch, the farthest 1 % of every epoch as a dot, and return the image for a colour bar."""
     epochs, lags = values.columns.to_numpy(float), values.index.to_numpy(float)
     shown = np.ma.masked_invalid(values.to_numpy(float))
     middles = (epochs[1:] + epochs[:-1]) / 2

@@ -1,4 +1,4 @@
-"""The question of the project in one picture: how far gradients reach, and what was learned."""
+"""The project's question in one figure: how far gradients reach, and what was learned."""
 
 from collections import Counter
 from collections.abc import Hashable, Mapping
@@ -34,7 +34,7 @@ SIZE = (4.4, 3.0)
 LOWEST = 1e-4
 """The smallest share that is shown: reach ends at a hundred times as much."""
 HEAP = 10
-"""This many points on one place are counted in words."""
+"""From this many points in one place on, their number is written."""
 NEAR = 0.15
 """Lines that leave the panel nearer to each other than this share of its width have names in one column."""
 

@@ -11,7 +11,7 @@ from gradreach.rounding import number
 
 
 def log_scale(*panels: Axes) -> None:
-    """Make the vertical axis logarithmic, where there is anything that has a logarithm."""
+    """Make the vertical axis logarithmic if any value has a logarithm."""
     low = min(axes.dataLim.minposy for axes in panels)
     if math.isfinite(low):
         for axes in panels:

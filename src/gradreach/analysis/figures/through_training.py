@@ -1,4 +1,4 @@
-"""What happens from epoch to epoch."""
+"""Metrics and gates through training."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ GATES = {
     "z": "update gate (weighs the old state)",
     "notes": "the notes' tanh'·f",
 }
-"""What the gates of ``gradreach.diagnostics.gate_statistics`` are called."""
+"""Names of the gates of ``gradreach.diagnostics.gate_statistics``."""
 SHARES = {"mean": "mean of the memory gate", "closed": "share below 0.1", "open": "share above 0.9"}
 
 
@@ -120,7 +120,7 @@ def gates_through_training(
     seq_len: int | None = None,
     layer: str = "",
 ) -> Figure:
-    """Draw what the gates do from epoch to epoch: a row for each architecture with gates, a colour a gate.
+    """Draw the gates epoch by epoch: one row per gated architecture, one colour per gate.
 
     Thin lines are seeds, thick ones their median; epoch 0 is before training. Needs ``diagnostics.gates=1``.
 

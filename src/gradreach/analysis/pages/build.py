@@ -69,11 +69,11 @@ def build(
     """
     plan = run_table(results_dir, name)
     if is_published(plan):
-        hint = f"gradreach reproduce {name} makes its page"
-        raise ConfigError(results_dir, allowed="holds published numbers beside ours, and no studies", hint=hint)
+        hint = f"gradreach reproduce {name} builds its page"
+        raise ConfigError(results_dir, allowed="holds published numbers, not studies", hint=hint)
     if not plan.exists() or Path(name).name != name:
         load_study(name, experiments_dir)
-        hint = f"python run.py -m experiment={name} makes them"
+        hint = f"make some with python run.py -m experiment={name}"
         raise ConfigError(name, allowed="no runs yet", hint=hint)
     everything = load_runs(name, results_dir, source)
     study = load_study(name, experiments_dir, everything)
@@ -134,7 +134,7 @@ def build(
 
 
 def _remove_former(folder: Path, made: set[str]) -> None:
-    """Remove tables and figures that an earlier build has written and that a study shows no longer."""
+    """Remove tables and figures of an earlier build that the study no longer shows."""
     try:
         former = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):  # of none, or of one that cannot be read, nothing is known
@@ -145,7 +145,7 @@ def _remove_former(folder: Path, made: set[str]) -> None:
 
 
 def caveats_of(study: Study, runs: pd.DataFrame, plan: Path) -> tuple[str, ...]:
-    """Return what a sceptical reader has to know; what was changed after runs is told of the full form alone."""
+    """Return what a sceptical reader has to know; changes after runs are listed only for the full form."""
     changed = [f"Changed after runs had been seen: {each}" for each in study.changed] if not is_quick(plan) else []
     said = (budget(runs, study.choose), *study.caveats, *changed, one_draw(runs, bool(study.example_parts)))
     return tuple(each for each in said if each)
@@ -166,19 +166,19 @@ def built_experiments(results_dir: Path) -> list[str]:
     if not names:
         where = results_dir.resolve()
         if RecordStore(results_dir / "runs").run_ids():
-            hint = f"'gradreach table --results-dir {results_dir}' shows them"
-            raise ConfigError(where, allowed="its runs belong to no experiment", hint=hint)
-        hint = "python run.py -m experiment=quickstart makes some"
-        raise ConfigError(where, allowed="no results here", hint=hint)
+            hint = f"show them with 'gradreach table --results-dir {results_dir}'"
+            raise ConfigError(where, allowed="none of its runs belongs to an experiment", hint=hint)
+        hint = "make some with python run.py -m experiment=quickstart"
+        raise ConfigError(where, allowed="it has no results", hint=hint)
     return names
 
 
 def differences(there: Path, made: Path) -> list[str]:
-    """Compare what stands there with what was made, byte for byte; of a compressed table its CSV."""
+    """Compare the existing files with the new ones, byte for byte; of a compressed table its CSV."""
     old, new = ({path.name for path in folder.iterdir()} if folder.is_dir() else set() for folder in (there, made))
     changed = [name for name in old & new if _content(there / name) != _content(made / name)]
-    lines = [f"{there / name}: not what the records give" for name in changed]
-    lines += [f"{there / name}: absent" for name in new - old]
+    lines = [f"{there / name}: differs from what the records give" for name in changed]
+    lines += [f"{there / name}: missing" for name in new - old]
     lines += [f"{there / name}: no longer produced: delete it" for name in old - new]
     return sorted(lines)
 
@@ -188,7 +188,7 @@ def _content(path: Path) -> bytes:
 
 
 def check_metrics(study: Study, runs: pd.DataFrame) -> None:
-    """See that tables show what is there; as long as runs are to come, so may metrics.
+    """Check that tables show existing metrics; while runs are still to come, a metric may be missing.
 
     Raises:
         ConfigError: naming the metric and those that exist.

@@ -1,4 +1,4 @@
-"""What was rebuilt of an experiment, and every sentence that pages, report and terminal say of it."""
+"""A rebuilt experiment, and every sentence about it in pages, report and terminal."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,16 +49,16 @@ class Built:
 
     @property
     def outdated_answer(self) -> str:
-        """Why the answer that was written is not printed; empty where it is, or where there is none."""
+        """Why the written answer is not printed; empty if it is, or if there is none."""
         written, found = self.study.answer, outcomes(self.verdict)
         if written is None or (found and written.outcomes == found) or (not found and not written.outcomes):
             return ""
         return (
-            f"{self.name}: its answer was written for “{written.outcomes}”, the parts came out “{found}”; write it "
-            f"again, with outcomes={found!r}"
+            f"{self.name}: its answer was written for “{written.outcomes}”, but the parts came out “{found}”; rewrite "
+            f"it, with outcomes={found!r}"
         )
 
     @property
     def parts(self) -> list[Verdict]:
-        """The parts of the verdict, by their whole names."""
+        """The parts of the verdict, by their full names."""
         return [] if self.verdict is None else [leaf for leaf in named_leaves(self.verdict) if leaf.name]

@@ -1,4 +1,4 @@
-"""How complete a sweep is, by what code, and what chance is."""
+"""How complete a sweep is, which code ran it, and the chance level."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from gradreach.rounding import number
 
 
 def state_line(runs: pd.DataFrame) -> str:
-    """Say how many of the planned runs are there."""
+    """Say how many of the planned runs exist."""
     states = runs["status"].value_counts()
     finished = int(states.get("finished", 0))
     others = ", ".join(f"{count} {state}" for state, count in sorted(states.items()) if state != "finished")
@@ -40,7 +40,7 @@ def _known(runs: pd.DataFrame, column: str) -> pd.Series:
 
 
 def chance_line(runs: pd.DataFrame) -> str:
-    """Say the chance level of every task; from where to where it lies where it depends on the data drawn."""
+    """State the chance level of every task, as a range if it depends on the drawn data."""
     known = runs.dropna(subset=["chance"]) if "chance" in runs else runs.iloc[:0]
     parts = []
     for task, group in known.groupby("task"):

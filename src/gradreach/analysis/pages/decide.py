@@ -31,17 +31,18 @@ from gradreach.run_table.load import load_runs
 from gradreach.run_table.measurements import load_examples
 
 READING = (
-    "Seeds needed: with this many, the part comes out as pilots point, with a probability of 80 % at its last look if "
-    "runs that decide are like them. Planned: seeds of this part, which may be fewer than the sweep's. Supported from, "
-    "refuted from: the truths nearest to the threshold at which these find so with that probability (of “within”, the "
-    "largest that still is). By simulation: means from a normal law with the pilots' mean and spread; signed ranks by "
-    "resampling pilots, smoothed, where there are six, else from a normal law, as the table says; differences of "
-    "shares from two independent sides, the second with the pilots' share. Of few pilots all of it is rough."
+    "Seeds needed: with this many, the part comes out as the pilots point, with a probability of 80 % at its last "
+    "look, if deciding runs are like them. Planned: seeds of this part, which may be fewer than the sweep's. "
+    "Supported from, refuted from: the true values nearest to the threshold that these seeds detect with that "
+    "probability (of “within”, the largest that still is). By simulation: means from a normal distribution with "
+    "the pilots' mean and spread; signed ranks by resampling pilots, smoothed, if there are six, otherwise from a "
+    "normal distribution, as the table says; differences of shares from two independent sides, the second with "
+    "the pilots' share. With few pilots all of it is rough."
 )
 
 
 def study_of(claim: str, experiments_dir: Path) -> tuple[str, Study]:
-    """Return the study that is called so, or that has a claim of this number.
+    """Return the study with this name, or with a claim of this number.
 
     Raises:
         ConfigError: there is none, or it makes no claim.
@@ -56,14 +57,14 @@ def study_of(claim: str, experiments_dir: Path) -> tuple[str, Study]:
             raise ConfigError(claim, allowed="there is no such claim or experiment", choices=[*ids, *names])
         found = ids[claim]
     if found[1].claim is None:
-        raise ConfigError(claim, allowed="makes no claim, so there is nothing to decide")
+        raise ConfigError(claim, allowed="it makes no claim, so there is nothing to decide")
     return found
 
 
 def decide(
     claim: str, results_dir: Path, experiments_dir: Path, plan: Callable[[str], pd.DataFrame]
 ) -> tuple[str, Looks, pd.DataFrame]:
-    """Say of every part how many seeds it needs, and what the planned ones can find.
+    """State for every part how many seeds it needs, and what the planned ones can detect.
 
     Args:
         claim: its number, or the name of its experiment.
@@ -142,7 +143,7 @@ def _row(name: str, part: Part, results: Results, looks: Looks, planned: int) ->
 
 
 _DRAWN = {"mean": "normal", "ranks": "normal", "share": "binomial", "share difference": "two sides", "examples": "both"}
-"""From which law sweeps are made up, by outcome class."""
+"""The distribution from which sweeps are simulated, by outcome class."""
 
 
 def _pointed(threshold: Threshold, value: float) -> str:

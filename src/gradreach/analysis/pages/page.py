@@ -1,4 +1,4 @@
-"""The page of an experiment: question, answer, picture, parts, caveats; then the rest, folded."""
+"""The page of an experiment: question, answer, figure, parts, caveats; then the rest, folded."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ def _figure(built: Built, name: str) -> list[str]:
 
 
 def _claim(built: Built) -> Iterator[str]:
-    """Say what was asked, by whom, what was expected, and how each part came out."""
+    """State what was asked, by whom, what was expected, and how each part came out."""
     study, verdict, claim = built.study, built.verdict, built.study.claim
     if claim is None or verdict is None:
         if study.about:
@@ -63,13 +63,13 @@ def _claim(built: Built) -> Iterator[str]:
         yield markdown(parts_table(built)).rstrip() if any(map(_is_measured, built.parts)) else ""
         yield unmeasured(built)
         if any(leaf.why.startswith(PILOTS) for leaf in built.parts):
-            yield "Pilot seeds, those below 100, decide nothing; what they would say stands beside."
+            yield "Pilot seeds (below 100) decide nothing; what they would say is shown beside."
         yield from folded("What each part measures, and its test", markdown(measured(built)).rstrip())
         yield from folded("The rule of the verdict", without_tags(built.rule))
 
 
 def _head(claim: Claim) -> str:
-    """Return what a claim is called: its number and where it stands, its source, or that it is our own."""
+    """Return a claim's label: its number and place, its source, or that it is our own."""
     section = f", §{claim.section}" if claim.section else ""
     where = f"{claim.source}{section}" if claim.source else ""
     return f"{', '.join(filter(None, (claim.id, where))) or 'Claim'}."
@@ -96,7 +96,7 @@ def _is_measured(leaf: Verdict) -> bool:
 
 
 def unmeasured(built: Built) -> str:
-    """Say of how many parts there is no number yet, and why; nothing where all have one."""
+    """Say how many parts have no number yet, and why; empty if all have one."""
     why = Counter(leaf.why or leaf.state for leaf in built.parts if not _is_measured(leaf))
     told = "; ".join(f"{count} × {said}" if len(why) > 1 else said for said, count in why.items())
     has = "part has" if why.total() == 1 else "parts have"
@@ -104,13 +104,13 @@ def unmeasured(built: Built) -> str:
 
 
 def told_of_arithmetic(leaf: Verdict) -> str:
-    """Return what was calculated, as a cell."""
+    """Return the result of a calculation as a cell."""
     said = leaf.sentence.removeprefix("Arithmetic: ").removesuffix(".")
     return f"{said[:1].upper()}{said[1:]}"
 
 
 def measured(built: Built) -> pd.DataFrame:
-    """Return what the number of each part is of, by which test, and of how many seeds or pairs."""
+    """Return what each part's number measures, its test, and its number of seeds or pairs."""
     rows = []
     for leaf in built.parts:
         if (effect := leaf.effect) is not None:
@@ -120,14 +120,14 @@ def measured(built: Built) -> pd.DataFrame:
 
 
 def folded(title: str, *inside: str) -> Iterator[str]:
-    """Give what a reader opens who wants it."""
+    """Yield the folded sections."""
     yield f"<details><summary>{title}</summary>"
     yield from filter(None, inside)
     yield "</details>"
 
 
 def _tables(built: Built) -> Iterator[str]:
-    """Give the tables, folded, one quantity each; how all are read is said before, learning rates stand last."""
+    """Yield the tables, folded, one quantity each; how to read them comes first, learning rates come last."""
     views = sorted(built.views, key=lambda view: view.table.name == RATES)
     if not views:
         return
@@ -144,7 +144,7 @@ def _tables(built: Built) -> Iterator[str]:
 
 
 def _general(views: Sequence[View]) -> list[str]:
-    """Return the sentences by which several tables are read, or every one of means."""
+    """Return the sentences on how to read several tables, or every table of means."""
     told = Counter(said for view in views if isinstance(view.table, Table) for said in view.table.general)
     return [said for i, (said, many) in enumerate(told.items()) if many > 1 or i == 0]
 
@@ -165,7 +165,7 @@ def _method(built: Built) -> Iterator[str]:
     names = [stored_at(built.folder / f"{table}.csv").name for table in made_of]
     files = " and ".join(f"[{name}]({name})" for name in names)
     yield (
-        f"The sweep is `python run.py -m experiment={built.name}`; this page is made of {files} by "
+        f"The sweep is `python run.py -m experiment={built.name}`; this page is built from {files} by "
         f"`gradreach tables {built.name}`."
     )
 

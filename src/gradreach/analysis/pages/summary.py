@@ -86,7 +86,7 @@ def stored_summary(name: str, folders: Sequence[Path]) -> Mapping[str, Any]:
         hint = f"gradreach tables {name} rebuilds it"
         raise ConfigError(path, allowed=f"cannot be read ({error})", hint=hint) from None
     if "question" not in stored:
-        advise(f"{path}: is of an older version; gradreach tables {name} rewrites it")
+        advise(f"{path}: was written by an older version; gradreach tables {name} rewrites it")
         return {}
     return stored
 

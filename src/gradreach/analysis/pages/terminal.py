@@ -1,4 +1,4 @@
-"""What the commands print."""
+"""The output of the commands."""
 
 import tempfile
 import traceback
@@ -68,7 +68,7 @@ def experiment(built: Built) -> None:
 
 @contextmanager
 def progress(what: str, number: int) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how much of something is done, and give what is told of it."""
+    """Show progress on a terminal while yielding the items."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=number)
@@ -83,7 +83,7 @@ def frame(rows: pd.DataFrame, keys: Sequence[str]) -> None:
 
 
 def decide(claim: str, results_dir: Path, experiments_dir: Path, plan: Callable[[str], pd.DataFrame]) -> None:
-    """Print what pilots say of a plan."""
+    """Print what pilots say about a plan."""
     name, looks, rows = decided(claim, results_dir, experiments_dir, plan)
     console = Console(highlight=False, markup=False)
     numbers = ", ".join(str(len(seeds)) for seeds in looks.seeds)
@@ -96,20 +96,18 @@ def decide(claim: str, results_dir: Path, experiments_dir: Path, plan: Callable[
 
 
 def agreement(name: str, results_dir: Path, source: Source) -> bool:
-    """Say whether records elsewhere and those here tell the same of the same runs."""
+    """Report whether records elsewhere and those here agree on their common runs."""
     both, lines = disagreements(name, results_dir, source)
     for line in lines[:20]:
         print(line)
     more = ", the first 20 above" * (len(lines) > 20)
     verdict = f"{len(lines)} values differ{more}" if lines else "they agree"
-    print(
-        f"{name}: {both} runs are both there and here: {verdict}" if both else f"{name}: none of the runs is here too"
-    )
+    print(f"{name}: {both} runs are in both places: {verdict}" if both else f"{name}: none of the runs there is here")
     return not lines
 
 
 def report(sections: Sequence[Section], results_dir: Path, experiments_dir: Path = EXPERIMENTS) -> None:
-    """Write the page of all studies of the project, and say where it is."""
+    """Write the report on all studies of the project, and print its path."""
     path = results_dir / REPORT
     _write_report(sections, path, experiments_dir)
     print(f"Everything on one page ({number(path.stat().st_size / 1e6, '.1f')} MB), for any browser: {path}")
@@ -122,13 +120,13 @@ def _write_report(sections: Sequence[Section], path: Path, experiments_dir: Path
 
 
 def unrun(done: Collection[str], experiments_dir: Path = EXPERIMENTS) -> dict[str, Study]:
-    """Return the studies of the project that are not among these names; one that cannot be read is said in one line."""
+    """Return the project's studies that are not among these names; report unreadable ones in one line each."""
     names = [name for name in of_project(known_studies(experiments_dir), experiments_dir) if name not in done]
     return dict(one_by_one(names, lambda name: load_study(name, experiments_dir), []))
 
 
 def overview(results_dir: Path, experiments_dir: Path = EXPERIMENTS) -> None:
-    """Write the ledger and the findings, which are of the whole project, and say where they are."""
+    """Write the ledger and the findings of the whole project, and print their paths."""
     for name, made in _of_all([results_dir], experiments_dir).items():
         write_text(results_dir / name, made)
     print(f"\nAll experiments and verdicts: {results_dir}/README.md")
@@ -149,12 +147,12 @@ T = TypeVar("T")
 
 
 def one_by_one(names: Iterable[str], do: Callable[[str], T], failed: list[str]) -> Iterator[tuple[str, T]]:
-    """Do something for each name; what goes wrong with one is said in one line, and stops no other.
+    """Do something for each name; an error is reported in one line and does not stop the others.
 
     Args:
         names: of experiments.
-        do: what is done.
-        failed: is told the names with which something went wrong.
+        do: what to do.
+        failed: collects the names for which something went wrong.
 
     Raises:
         Exception: whatever went wrong, where ``HYDRA_FULL_ERROR=1`` asks for the whole stack trace.
@@ -172,7 +170,7 @@ def one_by_one(names: Iterable[str], do: Callable[[str], T], failed: list[str]) 
 
 
 def _told(name: str, error: Exception) -> ConfigError | str:
-    """Say what went wrong with an experiment, and where in its file."""
+    """Report what went wrong with an experiment, and where in its file."""
     if isinstance(error, ConfigError):
         return error if name in str(error) else f"{name}: {error}"
     frames = traceback.extract_tb(error.__traceback__)
@@ -182,7 +180,7 @@ def _told(name: str, error: Exception) -> ConfigError | str:
 
 
 def check(names: Sequence[str], results_dir: Path, whole: bool, experiments_dir: Path = EXPERIMENTS) -> int:
-    """Say which files are not what the records give, or are made by nothing any more.
+    """Report files that differ from what the records give, or that are no longer produced.
 
     Args:
         names: of experiments.
@@ -222,11 +220,11 @@ def check(names: Sequence[str], results_dir: Path, whole: bool, experiments_dir:
 
 
 def _unlike(path: Path, made: bytes) -> list[str]:
-    return [] if path.is_file() and path.read_bytes() == made else [f"{path}: not what the experiments give"]
+    return [] if path.is_file() and path.read_bytes() == made else [f"{path}: differs from what the experiments give"]
 
 
 def table(asked: Table, runs: pd.DataFrame, form: str) -> None:
-    """Print a table that was asked for once."""
+    """Print an ad-hoc table."""
     view = make(asked, Results(runs))
     advise(mixture_line(runs) or None)
     runs = runs.drop_duplicates("run_id")  # of several test lengths each has several rows

@@ -10,10 +10,10 @@ from gradreach.analysis.stats.statistics import LEVEL, Interval
 
 
 class Spread(NamedTuple):
-    """Variances of a difference that is measured for each seed on each example.
+    """Variances of a difference measured for each seed on each example.
 
-    - ``seeds``, ``examples``: between the means of seeds, and of examples, were there very many of the other.
-    - ``rest``: of what neither says: a seed that does well on one example and not on another.
+    - ``seeds``, ``examples``: between the means of seeds, and of examples, in the limit of very many of the other.
+    - ``rest``: the interaction: a seed that does well on one example and not on another.
     """
 
     seeds: float
@@ -26,16 +26,16 @@ def example_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
 
     What a paired bootstrap that resamples both seeds and examples estimates (A. Owen 2007, The pigeonhole bootstrap;
     of examples alone R. Dror et al. 2018, of what a seed draws X. Bouthillier et al. 2021) is here in closed form: the
-    variance is that of the seeds' means ÷ seeds + that of the examples' means ÷ examples. Chance that is shared by
-    neither is in both, so that the interval is wide rather than narrow. Its ends are Student's t, with degrees of
-    freedom by F. Satterthwaite (1946): a percentile of six resampled seeds is too near at the levels that parts and
-    looks share. Of examples two are added, one that either network alone gets right (D. Bonett and R. Price 2012), as
-    normal theory fails where nearly all examples come out alike.
+    variance is that of the seeds' means ÷ seeds + that of the examples' means ÷ examples. The interaction counts in
+    both, so that the interval is wide rather than narrow. Its ends are Student's t, with degrees of freedom by F.
+    Satterthwaite (1946): a percentile of six resampled seeds is too near at the levels that parts and looks share. Of
+    examples two are added, one that either network alone gets right (D. Bonett and R. Price 2012), as normal theory
+    fails if nearly all examples have the same outcome.
 
     Args:
         values: ``(seeds, examples)``, 1 where the first network alone is right, −1 where the second is, else 0. A seed
             with NaN is absent.
-        level: 1 minus the coverage that is asked for.
+        level: 1 minus the wanted coverage.
 
     Returns:
         ``n`` is the number of seeds; the ends are NaN of fewer than two seeds, or of fewer than two examples.
@@ -63,7 +63,7 @@ def accuracy_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
 
     Args:
         values: ``(seeds, examples)``, 1 where it is right, 0 where not. A seed with NaN is absent.
-        level: 1 minus the coverage that is asked for.
+        level: 1 minus the wanted coverage.
 
     >>> values = np.ones((6, 100))
     >>> values[:, :4] = 0  # always the same four
@@ -85,7 +85,7 @@ def interval_of(
         of_seeds: the variance of the seeds' means.
         of_examples: that of the examples' means.
         shape: how many seeds and examples.
-        level: 1 minus the coverage that is asked for.
+        level: 1 minus the wanted coverage.
     """
     seeds, examples = shape
     total = examples + 2  # with one that is won and one that is lost
@@ -124,7 +124,7 @@ def drawn_interval(
 
     Args:
         values: of the runs, as for ``example_interval``.
-        level: 1 minus the coverage that is asked for.
+        level: 1 minus the wanted coverage.
         seeds: how many.
         rng: where the draws come from.
         truth: the mean that they are drawn from; by default that of the runs.

@@ -1,4 +1,4 @@
-"""One seed is one draw: the mean of its runs, or none if one of them has no number."""
+"""One seed is one draw: the mean of its runs, or NaN if one of them has no number."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ def draws(
 ) -> pd.Series:
     """Return the mean of each seed.
 
-    A seed of which a run has no number has none either: the mean of what happens to be there would be of something
-    else for each seed. Runs that need not count are left out, as those of which a study says what they need.
+    A seed with a run without a number has none either: means over different runs would not be comparable between seeds.
+    Runs that do not count are left out, such as those that lack what the study needs.
 
     Args:
         values: one a run; NaN where it has no number, as it failed, or diverged where neither end is worse.

@@ -1,4 +1,4 @@
-"""Outcome classes: what kind of numbers a part of a claim rests on, and so its interval, declared before the runs.
+"""Outcome classes: the kind of numbers behind a part of a claim, which determines its interval; declared before runs.
 
 Each interval holds what it estimates with at least the probability 1 − α, of numbers of its class: Student's t of
 means that are near normal, signed ranks of differences of any symmetric kind, exact binomial of solved or not, both
@@ -20,7 +20,7 @@ from gradreach.analysis.stats.statistics import LEVEL, Interval, estimate, finit
 from gradreach.rounding import number
 
 WORST = 1e300
-"""What an infinite difference counts as while it is averaged: a run that diverged is worse than any that did not."""
+"""The value of an infinite difference in averages: a diverged run is worse than any other."""
 
 
 class Outcome(NamedTuple):
@@ -156,11 +156,11 @@ def _signed_rank_cdf(n: int) -> np.ndarray:
 
 
 def share_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
-    """Return the share of what is true, with its exact binomial interval (source: Clopper and Pearson 1934).
+    """Return the share of true values, with its exact binomial interval (source: Clopper and Pearson 1934).
 
     Args:
-        values: 1 where it is true, 0 where not.
-        level: 1 minus the coverage that is asked for.
+        values: 1 for true, 0 for false.
+        level: 1 minus the wanted coverage.
 
     Raises:
         ValueError: a value is neither.
@@ -171,7 +171,7 @@ def share_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -
     """
     values = finite(values)
     if len(strange := values[~np.isin(values, (0.0, 1.0))]):
-        raise ValueError(f"a share is of what is true or not (1 or 0), not of {number(strange[0], 'g')}")
+        raise ValueError(f"a share takes only values of 0 and 1, not {number(strange[0], 'g')}")
     n = len(values)
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
@@ -180,14 +180,14 @@ def share_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -
 
 
 def share_difference_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
-    """Return by how much more pairs of runs one side has of what is true, with an exact interval.
+    """Return the difference between the shares of true values on both sides of pairs, with an exact interval.
 
     The share of pairs in which only the first is true, minus that in which only the second is; either has an exact
     interval at half the level, so that both hold at once.
 
     Args:
         values: of each pair 1, 0 or −1.
-        level: 1 minus the coverage that is asked for.
+        level: 1 minus the wanted coverage.
 
     >>> found = share_difference_interval([1] * 10 + [0, 0])
     >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
@@ -208,7 +208,7 @@ def _clopper_pearson(k: int, n: int, level: float) -> tuple[float, float]:
 
 
 def extent(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
-    """Return from where to where values lie that are fixed by what was built, whatever the seed: no test is needed.
+    """Return the range of values that do not depend on the seed, such as parameter counts: no test is needed.
 
     >>> extent([160, 160])
     Interval(value=160.0, low=160.0, high=160.0, n=2)
@@ -243,4 +243,4 @@ OUTCOMES = {
     ),
     "rounds": Outcome("signed ranks, over rounds", "pseudomedian", signed_rank_interval, _alike(WORST, -WORST, 0)),
 }
-"""What a part may declare that it rests on."""
+"""The outcome classes that a part may declare."""

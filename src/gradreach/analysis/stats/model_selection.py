@@ -1,4 +1,4 @@
-"""Fair comparisons: of the settings tried for each model, the best in validation stands for it."""
+"""Fair comparisons: each model is represented by the tried setting with the best validation score."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ CHOSEN = {"chosen": True}
 def choose(
     runs: pd.DataFrame, by: Sequence[str], setting: str = "optimizer.lr", metric: str | None = None
 ) -> pd.DataFrame:
-    """Choose a setting for each group, by the mean of its validation metric over seeds; the test decides nothing.
+    """Choose a setting for each group by its mean validation metric over seeds; test metrics are never used.
 
     A run without a number (diverged, failed) counts as the worst there is in its group. As long as runs are to come,
     the choice is that of those that are there.
@@ -40,7 +40,7 @@ def choose(
 
 
 def _score(runs: pd.DataFrame, metric: str | None) -> pd.Series:
-    """Return what validation says of each run, higher is better."""
+    """Return each run's validation score, higher is better."""
     if metric is not None:
         return runs[metric].astype(float)
     score = pd.Series(np.nan, index=runs.index)

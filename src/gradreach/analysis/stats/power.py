@@ -1,4 +1,4 @@
-"""How many seeds a rule needs, and what it can find with those it has: by simulation, from pilots."""
+"""How many seeds a rule needs, and what it can detect with those it has: by simulation, from pilots."""
 
 import math
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from gradreach.analysis.stats.intervals import OUTCOMES, signed_rank_interval
 from gradreach.analysis.stats.statistics import Interval, finite
 
 POWER = 0.8
-"""With what probability a rule is to decide."""
+"""The probability with which a rule should decide."""
 SWEEPS = 400
-"""How many sweeps are made up for each number of seeds."""
+"""How many sweeps are simulated for each number of seeds."""
 MOST = 400
-"""Seeds; what needs more is not planned."""
+"""The most seeds to consider."""
 ENOUGH = 6
 """Pilots that are drawn from themselves, where their class says nothing of their law."""
 
@@ -31,7 +31,7 @@ def power(
     truth: float | None = None,
     reference: float = 0.5,
 ) -> float:
-    """Return how often this many seeds decide, drawn as pilots were.
+    """Return how often this many seeds decide, simulated from the pilots.
 
     Means are drawn from a normal distribution that has the pilots' mean and spread, and so are ranks of fewer than six
     pilots; of more, from the pilots themselves, moved and smoothed (source: B. Silverman and G. Young 1987). What is
@@ -62,7 +62,7 @@ def power(
 
 
 def resampled(outcome: str, draws: np.ndarray) -> bool:
-    """Return whether sweeps are made up of the pilots themselves."""
+    """Return whether sweeps are resampled from the pilots themselves."""
     return outcome == "ranks" and len(finite(draws)) >= ENOUGH
 
 

@@ -1,7 +1,7 @@
-"""What can be said from few seeds. Random draws use a given generator, so that results repeat.
+"""Statistics for few seeds. Random draws use a given generator, so that results repeat.
 
 A value that is not finite counts as absent wherever numbers are averaged, and lowers ``n``, which tables show beside
-every number. Where it is asked whether something was solved, it counts as not solved.
+every number. When asking whether a task was solved, it counts as not solved.
 """
 
 import math
@@ -16,7 +16,7 @@ LEVEL = 0.05
 """Of significance; intervals cover 95 %."""
 RESAMPLES = 2000
 ENUMERABLE = 200_000
-"""This many arrangements are gone through one by one; with more, scipy's approximation does."""
+"""Up to this many arrangements are enumerated; beyond that scipy's approximation is used."""
 
 
 class Estimate(NamedTuple):
@@ -131,7 +131,7 @@ def bootstrap(
 
 
 def paired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> Comparison:
-    """Compare pairs by Wilcoxon's signed ranks, exactly where there are few; ties share ranks, equal pairs drop out.
+    """Compare pairs by Wilcoxon's signed ranks, exactly for few pairs; ties share ranks, equal pairs are dropped.
 
     Below six pairs that differ p cannot reach 0.05, whatever the values, and there is no test.
 
@@ -153,7 +153,7 @@ def paired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
 
 
 def unpaired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> Comparison:
-    """Compare two groups by Mann and Whitney's ranks, exactly where there are few; ties share ranks.
+    """Compare two groups by Mann and Whitney's ranks, exactly for small groups; ties share ranks.
 
     Where p cannot reach 0.05, as with three against three, there is no test.
 
@@ -233,8 +233,7 @@ def normalised_score(metric: np.ndarray, chance: float | np.ndarray, best: float
 def longest_solved(lengths: Sequence[int], solved: np.ndarray, generator: np.random.Generator) -> Interval:
     """Return the longest length solved, as the median over seeds, with its bootstrap interval.
 
-    A seed's longest length is that up to which it has solved this and every shorter one; 0 where not even the
-    shortest.
+    A seed's longest length is the largest one up to which it solved every length; 0 if not even the shortest.
 
     Args:
         lengths: in ascending order.
@@ -253,7 +252,7 @@ def longest_solved(lengths: Sequence[int], solved: np.ndarray, generator: np.ran
 
 
 class Ranks(NamedTuple):
-    """Who is ahead over many tasks (Demšar 2006).
+    """Mean ranks over many tasks (Demšar 2006).
 
     - ``mean``: the mean rank of each competitor; 1 is best.
     - ``p``: Friedman's, that all are equal.

@@ -13,14 +13,14 @@ from gradreach.analysis.stats.statistics import LEVEL, Interval
 from gradreach.rounding import number, with_interval
 
 State = Literal["supported", "refuted", "no room", "open", "supported in part", "refuted in part"]
-"""What comes out of a part: the first four. A claim may come out in part too, and never has no room."""
+"""Outcomes; the first four are those of a part. A claim may also come out in part, and never has no room."""
 
 UNITS = {"times": "×"}
 """Units that have a sign."""
 LOPSIDED = "far from symmetric"
-"""What is said of an effect whose mean and median lie far apart."""
+"""The note on an effect whose mean and median lie far apart."""
 DECIDED = ("supported", "refuted")
-"""Outcomes of a part that say something of the world."""
+"""Outcomes of a part that say something about the world."""
 
 READING = (
     "A part is supported where its whole interval lies as its threshold says, and refuted where it lies beyond. It has "
@@ -39,7 +39,7 @@ READING = (
 
 
 class Effect(NamedTuple):
-    """A number that a verdict rests on.
+    """The number behind a verdict.
 
     - ``label``: what it is, for people.
     - ``value``, ``low``, ``high``: estimate and interval; NaN or infinite where there are too few runs for one.
@@ -75,7 +75,7 @@ class Effect(NamedTuple):
 
     @property
     def alike(self) -> bool:
-        """Whether the interval has no width to speak of: of what is arithmetic, or identical in all runs."""
+        """Whether the interval has practically no width: arithmetic, or identical in all runs."""
         return math.isclose(self.low, self.high, rel_tol=1e-3)
 
     @property
@@ -94,7 +94,7 @@ class Effect(NamedTuple):
 
     @property
     def number(self) -> str:
-        """The number with its interval in brackets; as short as it goes."""
+        """The number with its interval in brackets, as short as possible."""
         if self.n == 0:
             return "–"
         unit = f" {UNITS.get(self.unit, self.unit)}" if self.unit else ""
@@ -104,7 +104,7 @@ class Effect(NamedTuple):
 
     @property
     def what(self) -> str:
-        """What the number is of, without the runs that it was measured in."""
+        """What the number measures, without the runs behind it."""
         return self.label.partition(" (")[0].partition(", ")[0]
 
     def with_other(self, other: Interval, values: Sequence[float] | np.ndarray) -> "Effect":
@@ -118,7 +118,7 @@ class Effect(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the records say of a claim, or of a part of one.
+    """What the records say about a claim, or a part of it.
 
     - ``state``: what came out.
     - ``effect``: what it rests on; None where only ``parts`` have one, or nothing was measured.
@@ -127,7 +127,7 @@ class Verdict:
     - ``name``: of the part of a claim that it is on.
     - ``threshold``: what its effect was compared with; empty of what has parts, or is arithmetic.
     - ``why``: it is open, or has no room.
-    - ``aside``: whether it is a question of our own beside the claim, which does not count in the claim's state.
+    - ``aside``: whether it is our own question beside the claim, which does not count in the claim's state.
     - ``margin``: how far the interval stays from the threshold, relative to it; NaN where that is not known.
     """
 
@@ -143,7 +143,7 @@ class Verdict:
 
     @property
     def leaves(self) -> tuple["Verdict", ...]:
-        """The parts that have no parts; itself where it has none."""
+        """The parts without parts of their own; itself if it has none."""
         return tuple(leaf for part in self.parts for leaf in part.leaves) or (self,)
 
     @property
@@ -153,7 +153,7 @@ class Verdict:
 
     @property
     def counted(self) -> tuple["Verdict", ...]:
-        """The leaves that its state is made of: of a claim all but its asides."""
+        """The leaves that decide its state: of a claim all but its asides."""
         return tuple(leaf for leaf in self.leaves if leaf.aside == self.aside)
 
     @property
@@ -253,7 +253,7 @@ def effect_of(
 
 
 def combine(parts: Sequence[Verdict], sentence: str = "") -> Verdict:
-    """Return one verdict of several.
+    """Combine several verdicts into one.
 
     Supported or refuted where all are; refuted in part as soon as one is, wholly or in part; else supported in part
     where one is; else open: one that has no room is not support. Asides do not count, but among themselves.

@@ -1,1 +1,1 @@
-"""A study, declared: from its parts follow rule, verdict, tables, captions and the page."""
+"""A declared study: its rule, verdict, tables, captions and page follow from its parts."""

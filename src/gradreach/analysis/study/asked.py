@@ -1,4 +1,4 @@
-"""Columns that a study shows, and what differs from how they are read everywhere."""
+"""Columns that a study shows, and where their presentation differs from the default."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ from gradreach.analysis.tables.specification import Measure
 
 @dataclass(frozen=True)
 class Asked:
-    """A column that a table or a picture shows, and what differs from how it is read everywhere."""
+    """A column of a table or figure, and where its presentation differs from the default."""
 
     column: str
     label: str = ""
@@ -21,7 +21,7 @@ class Asked:
     needs: tuple[str, float] | None = None
 
     def measure(self, results: Results, short: bool = False) -> Measure:
-        """Return it with words, unit and digits."""
+        """Return the column with its name, unit and digits."""
         known = results.column(self.column)
         label = self.label or (known.words or self.column if short else known.label or self.column)
         digits = known.digits if self.digits is None else self.digits
@@ -40,19 +40,19 @@ def measure(
     best: Best | Literal["known"] | None = "known",
     needs: tuple[str, float] | None = None,
 ) -> Asked:
-    """Name a column that a table or a picture shows; ``table("test/accuracy")`` needs none of this.
+    """Name a column of a table or figure; ``table("test/accuracy")`` needs none of this.
 
     Args:
         column: of the run table, or the study's own.
-        label: what it is called; by default its words.
-        line: tells columns of one row apart that stand below each other.
-        digits: behind the point; by default what suits the column.
-        best: which end is marked where it beats every other; ``known``: as the column is known; None: neither.
-        needs: another column and the least it must be for the number to mean anything.
+        label: its name for people; by default the column's.
+        line: distinguishes columns that are shown below each other in one row.
+        digits: after the decimal point; by default what suits the column.
+        best: which end is marked if it beats all others; ``known``: the column's own; None: neither.
+        needs: another column and the minimum it must have for the number to be meaningful.
     """
     return Asked(column, label, line, digits, best, needs)
 
 
 def file_stem(column: str) -> str:
-    """Return what files of a column are called: the last part of its name."""
+    """Return the file name for a column: the last part of its name."""
     return plain(column.rpartition("/")[2].rpartition(".")[2])

@@ -1,4 +1,4 @@
-"""What a page says about its runs automatically: budget, learning rates tried, seeds, sizes."""
+"""What every page says about its runs: budget, learning rates tried, seeds, sizes."""
 
 import re
 
@@ -9,11 +9,11 @@ from gradreach.analysis.study.selection import listed
 from gradreach.rounding import number
 
 FEW = 4
-"""This many values are told one by one, more by their range."""
+"""Up to this many values are listed, more are given as a range."""
 
 
 def budget(runs: pd.DataFrame, setting: str = "") -> str:
-    """Say what every run was given, and how large the networks are.
+    """Describe the budget of the runs, and the size of the networks.
 
     Args:
         runs: the run table.
@@ -49,7 +49,7 @@ def _of(runs: pd.DataFrame, name: str, words: str, *, count: bool = False) -> st
 
 
 def one_draw(runs: pd.DataFrame, by_example: bool = False) -> str:
-    """Say what intervals are over, where all seeds share their data.
+    """State what intervals cover if all seeds share their data.
 
     Args:
         runs: the run table.

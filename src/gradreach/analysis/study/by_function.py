@@ -1,4 +1,4 @@
-"""A number that a function computes from the results, where no other word fits."""
+"""A number that a function computes from the results, if no other declaration fits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Computed(Quantity):
 
     @property
     def words(self) -> str:
-        """The first line of what the function says of itself."""
+        """The first line of the function's docstring."""
         return (self.compute.__doc__ or self.compute.__name__).strip().splitlines()[0].rstrip(".")
 
     def check(self, results: Results, part: str) -> None:
-        """Nothing is known of a function before it is called."""
+        """Nothing is known about a function before it is called."""
 
     def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
         """Call the function."""
@@ -30,10 +30,10 @@ class Computed(Quantity):
 
 
 def by_function(compute: Callable[[Results], Effect], outcome: str = "mean") -> Computed:
-    """Declare a number that a function computes from the results, where no other word fits.
+    """Declare a number that a function computes from the results, if no other declaration fits.
 
     Args:
         compute: returns the effect, with an interval that covers ``1 − results.level``.
-        outcome: what kind of numbers it rests on, see ``value``.
+        outcome: the class of its numbers, see ``value``.
     """
     return Computed(compute, outcome)

@@ -19,7 +19,7 @@ from gradreach.errors import ConfigError
 from gradreach.run_table.measurements import bits_of
 
 BY_EXAMPLE = "test/accuracy"
-"""What alone is known example by example."""
+"""The only metric that is recorded example by example."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Comparison(OfRuns):
         super().__post_init__()
         plain = self.metric == BY_EXAMPLE and self.paired_by == ("seed",) and not self.ratio and not keys_of(self.over)
         if self.outcome == "examples" and not plain:
-            allowed = f"is of {BY_EXAMPLE}, in pairs of one seed"
+            allowed = f"works only for {BY_EXAMPLE}, in pairs of one seed"
             raise ConfigError("outcome", self.outcome, allowed, "leave out ratio=, paired_by= and over=")
 
     def _sides(self) -> tuple[Where, ...]:
@@ -45,7 +45,7 @@ class Comparison(OfRuns):
         return [*keys_of(self.over), *(key for key in self.paired_by if key != "seed")]
 
     def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
-        """Return what its outcome class makes of the differences of pairs, or of the logarithms of their ratios."""
+        """Return the outcome class's effect for the differences of pairs, or for the logarithms of their ratios."""
         first, second = (self._cells(results, side, part) for side in self._sides())
         pairs = self._paired(first, second, results)
         column = results.column(self.metric)
@@ -94,8 +94,8 @@ class Comparison(OfRuns):
         pairs = first.merge(second, on="seed", suffixes=("_a", "_b"))
         sizes = sorted({len(known[run_id]) for run_id in (*pairs["run_id_a"], *pairs["run_id_b"]) if run_id in known})
         if len(sizes) > 1:
-            wrong = f"compares tests of {listed(map(str, sizes))} examples"
-            raise ConfigError(f"outcome of {self.words}", self.outcome, wrong, "choose runs of one test")
+            wrong = f"compares test sets of {listed(map(str, sizes))} examples"
+            raise ConfigError(f"outcome of {self.words}", self.outcome, wrong, "choose runs with one test set")
         values = np.full((2, len(pairs), *(sizes or [1])), math.nan)
         for side, of_side in zip("ab", values, strict=True):
             for i, (run_id, status) in enumerate(zip(pairs[f"run_id_{side}"], pairs[f"status_{side}"], strict=True)):
@@ -146,18 +146,18 @@ def compare(
 ) -> Comparison:
     """Declare by how much ``a`` exceeds ``b`` in a metric.
 
-    Pairs share their seed and what ``over=`` names; one without a partner does not count. The arguments that are not
-    told here are those of ``value``.
+    Pairs share their seed and the settings in ``over=``; a run without a partner does not count. For arguments not
+    explained here see ``value``.
 
     Args:
-        metric: a column of the run table, or one of the study's own.
+        metric: a column of the run table, or of the study itself.
         a: which runs are compared.
-        b: with which.
-        where: what both sides share.
-        over: settings over which the pairs of a seed count with their mean.
-        each: settings of which every value makes a part of its own.
-        ratio: a ÷ b by their logarithms, for what is positive and spans magnitudes; else a − b.
-        paired_by: what two runs share that are compared with each other.
+        b: the runs they are compared with.
+        where: conditions for both sides.
+        over: settings over which the pairs of a seed are averaged.
+        each: settings each of whose values becomes its own part.
+        ratio: a ÷ b by logarithms, for positive metrics that span magnitudes; otherwise a − b.
+        paired_by: what the two runs of a pair share.
         needs: see ``value``.
         label: see ``value``.
         beside: see ``value``.

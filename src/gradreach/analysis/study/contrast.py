@@ -1,4 +1,4 @@
-"""The difference of two columns of the same runs, for a part to rest on."""
+"""The difference of two columns of the same runs, as the quantity of a part."""
 
 import math
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from gradreach.analysis.study.value import Value, value
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast(Value):
-    """By how much a run's metric exceeds another of its columns; runs of one seed count with their mean."""
+    """How much a run's metric exceeds another of its columns; runs of one seed count with their mean."""
 
     reference: str
 
     def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
-        """Return what its outcome class makes of one difference a seed; none has room where the reference is full."""
+        """Return the effect for one difference per seed; there is no room if the reference is at its bound."""
         column = results.column(self.metric)
         low, high = column.limits
         unit = "points" if column.unit == "%" else column.unit
@@ -58,16 +58,16 @@ class Contrast(Value):
 
 
 def contrast(metric: str, reference: str, a: str | Where, *, label: str, **options: Any) -> Contrast:
-    """Declare by how much one column of each run exceeds another, such as R² from c that from h.
+    """Declare how much one column of each run exceeds another, such as R² from c over R² from h.
 
-    There is no room for it where the reference is as good as it can be.
+    There is no room if the reference is as good as possible.
 
     Args:
         metric: a column of the run table, or one of the study's own.
         reference: the column that is subtracted.
         a: which runs.
         label: what it is called.
-        options: those of ``value``; ``outcome`` is ``ranks`` where nothing else is said.
+        options: those of ``value``; ``outcome`` is ``ranks`` by default.
 
     >>> contrast("val/accuracy", "test/accuracy", "mlp", label="lost").above(5).rule
     'lost: above 5'

@@ -1,4 +1,4 @@
-"""What a named sweep means: its question, the claim it tests, and what is shown."""
+"""What a named sweep means: its question, the claim it tests, and what it shows."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,20 +22,20 @@ from gradreach.analysis.tables.rates import chosen_rates
 from gradreach.errors import ConfigError
 
 FILES = ("runs", *LONG, "times")
-"""What a page is made of stands in files of these names."""
+"""File names reserved for a page's own data."""
 Shown = TableOf | FigureOf | ComputedOf
 """What a study shows."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What is put to the test, and its parts.
+    """What is tested, and its parts.
 
     - ``text``: the claim, in English.
     - ``title``: the claim in ten words or fewer, where ``text`` has more; for lists.
     - ``source``: who makes it; empty for a question of one's own.
     - ``original``: its own words, where they are in another language.
-    - ``expect``, ``expect_source``: what is to be expected before the runs, and who says so.
+    - ``expect``, ``expect_source``: the expectation before the runs, and its source.
     - ``parts``: by their names, ``compare(...)``, ``value(...)`` or ``share(...)``, ended by ``.above(x)``,
       ``.below(x)`` or ``.within(x)``; ``arithmetic(...)``; or a mapping of such, which is one part.
     - ``asides``: questions of our own beside its words, declared as parts are. They share its error and have a row,
@@ -57,17 +57,19 @@ class Claim:
     def __post_init__(self) -> None:
         if not self.parts:
             hint = "give parts={name: part}"
-            raise ConfigError(f"claim “{self.text}”", allowed="has no part that could decide it", hint=hint)
+            raise ConfigError(f"claim “{self.text}”", allowed="has no parts, so nothing can decide it", hint=hint)
         for name in self.asides.keys() & self.parts.keys():
-            raise ConfigError(f"aside “{name}”", allowed="is a part of the claim too", hint="give it another name")
+            raise ConfigError(
+                f"aside “{name}”", allowed="is also the name of a part of the claim", hint="give it another name"
+            )
         for name, part in leaves_of({**self.parts, **self.asides}).items():
             if not hasattr(part, "judge"):
                 hint = "end it by .above(x), .below(x) or .within(x)"
-                raise ConfigError(f"part “{name}”", allowed="is compared with nothing", hint=hint)
+                raise ConfigError(f"part “{name}”", allowed="has no threshold", hint=hint)
 
     @property
     def short(self) -> str:
-        """The claim where there is room for one line."""
+        """The claim in one line."""
         return self.title or self.text
 
 
@@ -78,7 +80,7 @@ class Answer:
     - ``text``: the line; or a function of the results that makes it, where it has numbers.
     - ``outcomes``: of the parts in their order, ``"supported, 2 refuted"``; empty where there is no claim, or no run.
 
-    Where the parts came out otherwise, pages print a sentence that is made of them instead.
+    If the parts came out differently, pages print a sentence built from them instead.
     """
 
     text: str | Callable[[Results], str]
@@ -86,7 +88,7 @@ class Answer:
 
 
 def outcomes(verdict: Verdict | None) -> str:
-    """Return how the parts came out, in their order: what an answer is written for.
+    """Return the outcomes of the parts in order: what an answer is written for.
 
     >>> from gradreach.analysis.stats.verdict import combine_named
     >>> states = ["supported", "open", "open", "supported"]
@@ -103,22 +105,22 @@ def outcomes(verdict: Verdict | None) -> str:
 class Study:
     """``experiments/<name>.py`` holds one, as ``STUDY``.
 
-    - ``question``: what it is about, in one line; the head of its page.
-    - ``about``: what a reader has to know to understand the question.
-    - ``answer``: written after the verdict; without one, pages say what came out of the parts.
-    - ``claim``: what it puts to the test, where it does.
+    - ``question``: what it asks, in one line; the title of its page.
+    - ``about``: what a reader needs to understand the question.
+    - ``answer``: written after the verdict; without one, pages list the outcomes of the parts.
+    - ``claim``: the claim it tests, if any.
     - ``architecture``: how runs are named: columns and how they are written, ``{"model.forget_bias": "b={:g}"}``, or
       ``{"trainer.epochs": {60: "60 epochs"}}`` for single values, after the model; or a function of the run table.
     - ``derive``: columns of its own, by their names: ``column(function, words, unit)``, or a function alone.
     - ``solved``: when a run has solved its task: at least this accuracy in per cent, at most this error, by the
       metric, such as ``{"val/accuracy": 90}``; makes a column ``solved``.
-    - ``choose``: a setting chosen by validation, for each combination of all other settings.
+    - ``choose``: a setting chosen by validation, for each combination of the other settings.
     - ``show``: ``table(...)``, ``figure(...)``, ``computed(...)``, ``effects(...)``.
     - ``profiles``: of which runs gradient profiles, and what states tell, are committed because a figure shows them; of
       those whose setting was chosen.
-    - ``caveats``: what a sceptical reader has to know. Budget, seeds, rates and sizes are told anyway.
-    - ``changed``: what was changed after runs had been seen; told of the full form alone.
-    - ``looks``: with how many seeds results will be looked at, in ascending order; none: once, with all of them.
+    - ``caveats``: what a sceptical reader has to know. Budget, seeds, rates and sizes are always stated.
+    - ``changed``: what was changed after runs had been seen; shown for the full form only.
+    - ``looks``: after how many seeds results are looked at, in ascending order; none: once, with all of them.
 
     Raises:
         ConfigError: two tables, or two figures, have one name; a table has that of a file of runs; looks do not ascend.
@@ -140,7 +142,7 @@ class Study:
 
     def __post_init__(self) -> None:
         if list(self.looks) != sorted({each for each in self.looks if each > 0}):
-            raise ConfigError("looks", list(self.looks), "must be numbers of seeds that ascend", "such as [12, 18, 24]")
+            raise ConfigError("looks", list(self.looks), "must be ascending numbers of seeds", "such as [12, 18, 24]")
         for kind, shown in (("figures", self.pictures), ("tables", self.tables)):
             twice = [name for name, count in Counter(each.name for each in shown).items() if count > 1]
             if twice:
@@ -148,29 +150,29 @@ class Study:
         for each in self.tables:
             if each.name in FILES:
                 raise ConfigError(
-                    self.question, allowed=f"a table may not be called {each.name}", hint="give it another name="
+                    self.question, allowed=f"a table cannot be named {each.name}", hint="give it another name="
                 )
 
     @property
     def columns(self) -> dict[str, Column]:
-        """The columns that it adds."""
+        """The columns it adds."""
         return {
             name: each if isinstance(each, Column) else Column(name, compute=each) for name, each in self.derive.items()
         }
 
     @property
     def pictures(self) -> list[FigureOf]:
-        """What is drawn."""
+        """Its figures."""
         return [each for each in self.show if isinstance(each, FigureOf)]
 
     @property
     def tables(self) -> list[Any]:
-        """What is tabulated."""
+        """Its tables."""
         return [each for each in self.show if not isinstance(each, FigureOf)]
 
     @property
     def parts(self) -> Parts:
-        """The parts of its claim, and its asides: all that is tested; none where it has none."""
+        """The parts of its claim and its asides: everything that is tested."""
         return {} if self.claim is None else {**self.claim.parts, **self.claim.asides}
 
     @property
@@ -195,11 +197,11 @@ class Study:
         return runs[runs.index.isin([row for side in sides for row in results.where(side).runs.index])]
 
     def of_chosen(self, results: Results) -> Results:
-        """Return the results that tables, figures and parts are of."""
+        """Return the results for tables, figures and parts."""
         return results.where(CHOSEN) if self.choose else results
 
     def views(self, results: Results) -> tuple[View, ...]:
-        """Make the tables; where settings were chosen, the last one says where they lie in their grid."""
+        """Build the tables; if settings were chosen, the last one shows where they lie in their grid."""
         chosen = self.of_chosen(results)
         views = [make(*each.view_of(chosen)) for each in self.tables]
         if self.choose and (results.runs["tried"] > 1).any():

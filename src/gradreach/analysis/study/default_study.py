@@ -18,11 +18,11 @@ TWICE = ("task.seq_len", "model.kernel_size", "trainer.kernels")
 """Settings that the axes tell already, or that follow from the model."""
 REACH = "gradient/end/x.reach"
 SHOWN = 12
-"""This many values of an axis are told one by one."""
+"""Up to this many values of an axis are listed."""
 
 
 def default_study(name: str, runs: pd.DataFrame) -> Study:
-    """Return what every sweep is worth: which axes it has, a table and a picture of each metric, and of the reach."""
+    """Return the default study of a sweep: its axes, and a table and a figure of each metric and of the reach."""
     axes = axes_of(runs)
     numeric = [key for key in axes if key not in ("task", "model", "seed") and _has_places(runs[key])]
     x = next(iter(numeric), None)
@@ -51,7 +51,7 @@ def default_study(name: str, runs: pd.DataFrame) -> Study:
             )
     return Study(
         question=f"What came out of the sweep “{name}”?",
-        about=f"There is no experiments/{name}.py that says what this sweep is to show: here is what every sweep has. "
+        about=f"No experiments/{name}.py says what this sweep is for, so this page shows what every sweep has. "
         f"Swept: {'; '.join(f'{key} {_values(runs, key)}' for key in axes) or 'nothing'}.",
         architecture=names,
         show=show,
@@ -61,7 +61,7 @@ def default_study(name: str, runs: pd.DataFrame) -> Study:
 def axes_of(runs: pd.DataFrame) -> list[str]:
     """Return the settings that were swept, the seed among them.
 
-    What differs only as models and tasks do was not: an LSTM has no kernel size, and a CNN no forget bias.
+    Settings that only follow from model or task do not count: an LSTM has no kernel size, a CNN no forget bias.
     """
     own = [key for key in swept(runs) if key not in TWICE]
     alike = runs.groupby(["task", "model"], dropna=False)
@@ -70,13 +70,13 @@ def axes_of(runs: pd.DataFrame) -> list[str]:
 
 
 def metrics_of(runs: pd.DataFrame) -> list[str]:
-    """Return what was measured on the test split, and how far the gradient reaches, as far as there is anything."""
+    """Return what was measured on the test split, and the reach of the gradient, as far as it exists."""
     there = [key for key in ("test/accuracy", "test/mse", REACH) if key in runs and runs[key].notna().any()]
     return there or ["test/accuracy"]
 
 
 def _has_places(values: pd.Series) -> bool:
-    """Return whether an axis of numbers can show more than one place."""
+    """Return whether a numeric axis has more than one value."""
     known = values.dropna()
     return bool(pd.api.types.is_numeric_dtype(values)) and values.dtype != "boolean" and len(known.unique()) > 1
 

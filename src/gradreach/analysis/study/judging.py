@@ -1,4 +1,4 @@
-"""A verdict, look by look: what has been decided stays so, and pilots decide nothing."""
+"""A verdict, look by look: decided parts stay decided, and pilots decide nothing."""
 
 from dataclasses import replace
 
@@ -10,10 +10,10 @@ from gradreach.analysis.study.looks import Looks, looks_of
 from gradreach.analysis.study.parts import SPANS, Part, judge_parts, leaves_of
 
 PILOTS = "pilot seeds"
-"""Why what rests on seeds below 100 is open."""
+"""Why parts that rest on seeds below 100 are open."""
 DECIDED = ("supported", "refuted", "no room")
 SEEDLESS = [OUTCOMES[name].words for name in ("fixed", "rounds")]
-"""Tests of what is the same whatever the seed."""
+"""Tests for values that do not depend on the seed."""
 
 
 def looks_at(study: Study, results: Results, seeds: list[int]) -> Looks:
@@ -30,7 +30,7 @@ def looks_at(study: Study, results: Results, seeds: list[int]) -> Looks:
 def judged(study: Study, results: Results, looks: Looks) -> Verdict | None:
     """Judge a claim at every look whose runs have all been done; None where there is no claim.
 
-    A part is decided at the first look at which it can be. Nothing is said of a look before it is complete.
+    A part is decided at the first look at which it can be. A look is not judged before it is complete.
     """
     if study.claim is None:
         return None
@@ -66,7 +66,7 @@ def _kept(before: Verdict, now: Verdict) -> Verdict:
 
 
 def _waiting(verdict: Verdict, left: str) -> Verdict:
-    """Say of what is open that another look is to come."""
+    """Add to open parts that another look is still to come."""
     if verdict.parts:
         return combine_named({part.name: _waiting(part, left) for part in verdict.parts})
     if verdict.state in DECIDED:
@@ -75,7 +75,7 @@ def _waiting(verdict: Verdict, left: str) -> Verdict:
 
 
 def _pilot(verdict: Verdict) -> Verdict:
-    """Open what rests on pilot seeds, and say what they point to."""
+    """Mark parts that rest on pilot seeds as open, and say what they point to."""
     if verdict.parts:
         return combine_named({part.name: _pilot(part) for part in verdict.parts})
     if verdict.effect is None or verdict.effect.test in SEEDLESS or not verdict.effect.n:

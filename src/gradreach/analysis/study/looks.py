@@ -1,4 +1,4 @@
-"""When a claim is decided: after which seeds, and how sure each of its parts must be then."""
+"""When a claim is decided: after which seeds, and at which error level for each part."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,5 +63,5 @@ def looks_of(parts: int, numbers: Sequence[int], seeds: Iterable[int]) -> Looks:
     numbers = list(numbers) or [len(planned)]
     if numbers[-1] != len(planned):
         hint = f"plan seeds {CONFIRMATORY} to {CONFIRMATORY + numbers[-1] - 1}, or end looks by {len(planned)}"
-        raise ConfigError("looks", numbers, f"must end by the number of planned seeds, {len(planned)}", hint)
+        raise ConfigError("looks", numbers, f"must end with the number of planned seeds, {len(planned)}", hint)
     return Looks(parts, tuple(tuple(planned[:number]) for number in numbers), tuple(numbers))

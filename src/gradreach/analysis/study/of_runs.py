@@ -1,4 +1,4 @@
-"""What quantities of runs share: which runs, their values, and the interval of one value per seed."""
+"""What all quantities of runs share: the selected runs, their values, and the interval over one value per seed."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -21,12 +21,12 @@ from gradreach.rounding import number
 BEFORE = "gradient/start/"
 """What is measured before training: a run that diverges later has measured it all the same."""
 Beside = Mapping[str, "Quantity | Callable[[Results], Any]"]
-"""What stands in brackets beside a number, by what it is called: a quantity, or a function of the results."""
+"""What is shown in brackets beside a number, by name: a quantity, or a function of the results."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OfRuns(Quantity):
-    """A number of a metric of some runs, by the words that ``value`` tells."""
+    """A number computed from a metric of some runs; ``value`` explains the arguments."""
 
     metric: str
     a: Where
@@ -50,19 +50,19 @@ class OfRuns(Quantity):
 
     @property
     def sides(self) -> tuple[Where, ...]:
-        """Which runs it is of, of each side."""
+        """The selected runs of each side."""
         return tuple(map(self._meant, self._sides()))
 
     @property
     def _keys(self) -> list[str]:
-        """What tells the runs of one seed apart."""
+        """The settings that distinguish the runs of one seed."""
         return list(keys_of(self.over))
 
     def _along(self, results: Results) -> Results:
         return results.along([*keys_of(self.over), *keys_of(self.each), *(key for side in self.sides for key in side)])
 
     def check(self, results: Results, part: str) -> None:
-        """See before the runs that every selector means one configuration a seed; none at all is worth a note."""
+        """Check before the runs that every selector means one configuration per seed; warn if it selects none."""
         results = self._along(results)
         for _, each in self.split(results) or [({}, self)]:
             assert isinstance(each, OfRuns)
@@ -73,7 +73,7 @@ class OfRuns(Quantity):
                 check_closed(results, meant, each._keys, part)
                 check_even(results, meant, each._keys, part)
                 if results.where(meant).runs.empty:
-                    advise(f"part “{part}”: the sweep has no run of {in_words(meant)}, so nothing decides it")
+                    advise(f"part “{part}”: the sweep has no run with {in_words(meant)}, so nothing decides it")
 
     def split(self, results: Results) -> list[tuple[Where, Quantity]]:
         """Return one quantity for each value of ``each=``, and which; none where there is none."""
@@ -109,7 +109,7 @@ class OfRuns(Quantity):
         return runs.assign(value=values, counts=measure.counts(runs) | (runs["status"] != "finished"))
 
     def _possible(self, results: Results) -> tuple[float, float]:
-        """Return what the metric cannot leave in the runs that are meant."""
+        """Return the bounds of the metric in the selected runs."""
         runs = self._along(results).where(self._meant(self.a)).runs
         return possible(self.metric, results.column(self.metric).limits, runs)
 
@@ -118,7 +118,7 @@ class OfRuns(Quantity):
         return self.shown(OUTCOMES[self.outcome].of_side(self.scaled(values), level))
 
     def _effect(self, values: np.ndarray, unit: str, limits: tuple[float, float], level: float) -> Effect:
-        """Return the interval of one value a seed, by the outcome class, cut at what is possible."""
+        """Return the interval over one value per seed, by the outcome class, cut at the bounds of the metric."""
         outcome = OUTCOMES[self.outcome]
         found = self.shown(outcome.interval(self.scaled(values), level))
         effect = Effect("", *found, unit, level, len(values) - found.n, outcome.words)
@@ -129,14 +129,14 @@ class OfRuns(Quantity):
         return effect._replace(low=max(found.low, limits[0]), high=min(found.high, limits[1]))
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
-        """Return the values that are there, one a seed, as the outcome class counts them."""
+        """Return the existing values, one per seed, as the outcome class counts them."""
         values = values[~(np.isnan(values) if values.ndim == 1 else np.isnan(values).any(1))]
         if not self.outcome.startswith("share"):
             return values
         counted = values / OUTCOMES[self.outcome].scale
         if not np.isin(counted, (-1.0, 0.0, 1.0)).all():
-            hint = "choose each= in place of over=, or outcome='mean'"
-            raise ConfigError(f"outcome of {self.words}", self.outcome, "is of runs that are true or not", hint)
+            hint = "use each= instead of over=, or outcome='mean'"
+            raise ConfigError(f"outcome of {self.words}", self.outcome, "needs a column of true and false", hint)
         return counted
 
     def _labelled(self, effect: Effect, results: Results) -> Effect:
@@ -149,7 +149,7 @@ class OfRuns(Quantity):
         return effect._replace(label=f"{label} ({beside})" if beside else label)
 
     def _taken(self, over: str) -> str:
-        """Say what is made of the runs of a seed."""
+        """Say how the runs of a seed are combined."""
         return f"mean over {over}"
 
     def _selection(self) -> str:
@@ -157,7 +157,7 @@ class OfRuns(Quantity):
 
     @property
     def words(self) -> str:
-        """What it is called: its label, or the metric and of which runs."""
+        """Its name: its label, or the metric and the selected runs."""
         return self.label or f"{self.metric}, {self._selection()}"
 
 

@@ -1,4 +1,4 @@
-"""Pictures that a study shows. How they are read follows from their kind."""
+"""Figures that a study shows. How to read them follows from their kind."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from gradreach.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class FigureOf:
-    """A picture, as a study declares it."""
+    """A figure, as a study declares it."""
 
     name: str
     draw: Callable[..., Picture]
@@ -29,7 +29,7 @@ class FigureOf:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def figure(self, results: Results) -> Figure:
-        """Return the picture, to be drawn of the runs that it is of."""
+        """Return the figure, ready to be drawn from its runs."""
         options = dict(self.options)
         if isinstance(asked := options.get("measure"), str | Asked):
             options["measure"] = (Asked(asked) if isinstance(asked, str) else asked).measure(results)
@@ -63,14 +63,14 @@ def figure(
     where: Where | None = None,
     **options: Any,
 ) -> FigureOf:
-    """Declare a picture of the runs whose setting was chosen.
+    """Declare a figure of the runs whose setting was chosen.
 
     Args:
         kind: one of docs/figures.md, such as ``metric_against``; or a function that is given the results and the name
             of the files without their ending, and returns what it drew.
-        name: of its files; by default what it measures, else its kind.
-        about: what is special about this one, before how its kind is read.
-        caption: all of it, instead.
+        name: of its files; by default what it measures, otherwise its kind.
+        about: what is special about this figure, before the reading of its kind.
+        caption: the whole caption instead.
         where: which runs.
         options: of the kind; ``measure`` is a column, or ``measure(...)``.
 
@@ -91,8 +91,8 @@ def figure(
     else:
         draw = kind
         if not caption:
-            needs = "a picture of your own needs a caption"
-            raise ConfigError(f"figure {kind.__name__}", allowed=needs, hint="say how it is read")
+            needs = "a figure of your own needs a caption"
+            raise ConfigError(f"figure {kind.__name__}", allowed=needs, hint="explain how to read it")
     asked = options.get("measure", "test/accuracy" if kind in ("metric_against", "dots") else None)
     stem = (
         file_stem(asked.column if isinstance(asked, Asked) else asked) if asked else getattr(draw, "__name__", "figure")

@@ -1,4 +1,4 @@
-"""Tables that a study shows: of means, of quantities, or computed by a function. Captions and readings follow."""
+"""Tables that a study shows: means, quantities, or computed by a function. Captions and readings follow from them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,7 +107,7 @@ def table(
         measures: columns of the run table, or ``measure(...)`` of them.
         name: of its files; by default what its first column measures.
         caption: what it shows; by default the words of its columns and of ``where``.
-        note: what else a reader needs; how cells are read is said anyway.
+        note: what else a reader needs; how to read cells is always stated.
         rows: a key, or several.
         columns: a key, or several; none: one column a measure.
         lines: what lines of one row are called.
@@ -161,16 +161,16 @@ def computed(
 
     Args:
         name: of its files.
-        compute: given the results of the chosen runs, returns the table; what is text stands as it is.
+        compute: given the results of the chosen runs, returns the table; text is shown unchanged.
         caption: what it shows.
-        note: how it is read.
-        digits: significant ones of its numbers.
+        note: how to read it.
+        digits: significant digits of its numbers.
     """
     return ComputedOf(name=name, compute=compute, caption=caption, note=note, digits=digits)
 
 
 def how_found(quantities: Iterable[Quantity]) -> str:
-    """Say by their outcome classes how effects were found, and what an interval tells.
+    """Describe by outcome class how effects were found, and what their intervals mean.
 
     >>> from gradreach.study import compare, share
     >>> how_found([compare("test/accuracy", "lstm", "rnn")])
@@ -194,13 +194,13 @@ LEFT_OUT = "seeds left out"
 
 
 def effects(name: str, quantities: Mapping[str, Quantity], caption: str, note: str = "") -> ComputedOf:
-    """Declare a table of quantities that decide nothing: value, 95 % interval, and n, a row each.
+    """Declare a table of quantities that decide nothing: value, 95 % interval, and n, one row each.
 
     Args:
         name: of its files.
-        quantities: by what they are called; ``each=`` makes a row of every value.
+        quantities: by name; ``each=`` makes one row per value.
         caption: what it shows.
-        note: how else it is read; by which test its intervals are found is said anyway.
+        note: how else to read it; the test behind its intervals is always stated.
     """
 
     def compute(results: Results) -> pd.DataFrame:

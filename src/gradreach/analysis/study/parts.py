@@ -16,9 +16,9 @@ from gradreach.analysis.study.selection import in_words
 from gradreach.rounding import number
 
 FEWEST = 3
-"""Seeds from which a mean has an interval that is worth its name."""
+"""The fewest seeds for a meaningful interval of a mean."""
 MANY = 1000
-"""Seeds: what needs more is never decided."""
+"""The most seeds: a part that needs more is never decided."""
 TINY = 1e-3
 """Thresholds below are shown with two digits."""
 NOTHING = "no runs to compare"
@@ -27,7 +27,7 @@ MEDIAN = "the median's interval by signs alone"
 
 
 class Threshold(NamedTuple):
-    """What a quantity is compared with.
+    """The threshold of a part: what its quantity is compared with.
 
     >>> str(Threshold("within", 2))
     'within ±2'
@@ -41,7 +41,7 @@ class Threshold(NamedTuple):
 
     @property
     def rounded(self) -> str:
-        """It with two digits of what is tiny: the rounding of a computer is no round number.
+        """The threshold, with two digits if it is tiny: machine precision is not a round number.
 
         >>> Threshold("below", 1.1920929e-5).rounded
         'below 1.2e−05'
@@ -50,7 +50,7 @@ class Threshold(NamedTuple):
         return str(self._replace(at=round(self.at, 1 - math.floor(math.log10(abs(self.at))))) if tiny else self)
 
     def judge(self, effect: Effect) -> tuple[State, str]:
-        """Return what the whole interval says, and why it says nothing where that is so."""
+        """Return what the whole interval decides, or why it decides nothing."""
         if effect.full:
             return "no room", effect.full
         if effect.n == 0:
@@ -68,7 +68,7 @@ class Threshold(NamedTuple):
         return state, ""
 
     def margin(self, effect: Effect) -> float:
-        """Return how far the interval stays from the threshold, relative to it; to the value, where that is zero.
+        """Return the interval's distance from the threshold, relative to the threshold, or if zero to the value.
 
         NaN where there is no interval; of one that holds the threshold, how far its nearer end is from it.
 
@@ -81,7 +81,7 @@ class Threshold(NamedTuple):
         return float(distance / scale) if scale else math.nan
 
     def _says(self, low: float, high: float) -> State:
-        """Return what an interval with these ends says."""
+        """Return what an interval with these ends decides."""
         at = self.at
         if self.kind == "within":
             supported, refuted = -at < low and high < at, low > at or high < -at
@@ -104,13 +104,13 @@ class Quantity(ABC):
         return Part(self, Threshold("below", threshold))
 
     def within(self, threshold: float) -> "Part":
-        """Claim that it lies between minus a threshold and it; refuted where it lies beyond."""
+        """Claim that it lies between plus and minus a threshold; refuted if it lies beyond."""
         return Part(self, Threshold("within", threshold))
 
     @property
     @abstractmethod
     def words(self) -> str:
-        """What it is, before anything is known of the runs."""
+        """Its description, before anything is known about the runs."""
 
     @abstractmethod
     def of(self, results: Results, part: str = "", threshold: "Threshold | None" = None) -> Effect:
@@ -127,7 +127,7 @@ class Quantity(ABC):
 
     @abstractmethod
     def check(self, results: Results, part: str) -> None:
-        """See before the runs that it means one configuration a seed.
+        """Check before the runs that it selects one configuration per seed.
 
         Raises:
             ConfigError: it leaves a setting open that is swept.
@@ -141,15 +141,15 @@ class Quantity(ABC):
     @property
     @abstractmethod
     def outcome(self) -> str:
-        """Its outcome class, one of ``OUTCOMES``: by which test it decides."""
+        """Its outcome class, one of ``OUTCOMES``, which determines its test."""
 
     @property
     def sides(self) -> "tuple[Where, ...]":
-        """Which runs it is of, of each side; none where that is not known before it is computed."""
+        """The selected runs of each side; empty if they are unknown before it is computed."""
         return ()
 
     def nothing(self, results: Results) -> str:
-        """Say why there is nothing that it could rest on, where there is nothing."""
+        """Say why it has no data, if it has none."""
         return NOTHING
 
     def split(self, results: Results) -> "list[tuple[Where, Quantity]]":
@@ -159,14 +159,14 @@ class Quantity(ABC):
 
 @dataclass(frozen=True)
 class Part:
-    """A quantity and what is claimed of it."""
+    """A quantity and what is claimed about it."""
 
     quantity: Quantity
     threshold: Threshold
 
     @property
     def rule(self) -> str:
-        """The part in words: supported where the whole interval lies so, refuted where it lies beyond."""
+        """The part in words: supported if the whole interval lies so, refuted if it lies beyond."""
         return f"{self.quantity.words}: {self.threshold}"
 
     def judge(self, results: Results, name: str = "") -> Verdict:
@@ -190,11 +190,11 @@ class Part:
         return Verdict(state, effect, sentence, threshold=words, why=why, margin=margin)
 
     def number(self, results: Results) -> int:
-        """Return how many tests it takes: one for every value of ``each=``, none of what is fixed."""
+        """Return its number of tests: one per value of ``each=``, none for fixed values."""
         return 0 if self.quantity.outcome == "fixed" else len(self.quantity.split(results)) or 1
 
     def least(self, level: float) -> int:
-        """Return with how many seeds some outcome supports it at a level."""
+        """Return the number of seeds with which some outcome supports it at a level."""
         outcome = OUTCOMES[self.quantity.outcome]
         if outcome.extremes is None:
             return 1 if self.quantity.outcome == "fixed" else FEWEST
@@ -209,7 +209,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What needs no run: true or false by calculation."""
+    """A part that needs no run: true or false by calculation."""
 
     holds: Callable[[], bool]
     words: str
@@ -228,7 +228,7 @@ def arithmetic(holds: Callable[[], bool], words: str) -> Arithmetic:
     """Declare a part that needs no run.
 
     Args:
-        holds: whether it is so.
+        holds: whether it is true.
         words: why, in a sentence.
 
     >>> arithmetic(lambda: 3 * 4 < 4 * 4, "A GRU has three matrices, an LSTM four.").judge(None).state

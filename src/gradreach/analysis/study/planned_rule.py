@@ -20,7 +20,7 @@ from gradreach.run_table.committed import CONFIRMATORY
 def rule_to_store(
     name: str, runs: Collection[RunConfig], done: Collection[str], folder: Path = EXPERIMENTS
 ) -> dict[str, Any] | None:
-    """Check a sweep's study against the runs that are planned, and return what is stored of its rule.
+    """Check a sweep's study against the planned runs, and return what is stored of its rule.
 
     Args:
         name: of the sweep.
@@ -47,7 +47,7 @@ def rule_to_store(
 
 
 def check_parts(study: Study, planned: Results) -> None:
-    """See that every part of a claim means one configuration a seed, and can be decided by the runs that are planned.
+    """Check that every part of a claim means one configuration per seed, and can be decided by the planned runs.
 
     Raises:
         ConfigError: naming the part, the setting that it leaves open, and what to say instead; or the number of seeds
@@ -67,13 +67,13 @@ def check_parts(study: Study, planned: Results) -> None:
         first = min(len(seeds.intersection(looks.seeds[0])) for seeds in every)
         if 0 < first < (least := part.least(looks.level)):
             shared = f"of {looks.parts} that share 5 % at looks: {len(looks.seeds)}"
-            wrong = f"no outcome of {first} seeds at the first look could support it, {shared}"
+            wrong = f"no outcome with {first} seeds at the first look could support it, {shared}"
             hint = f"look first at {least} seeds or more" if least < MANY else "choose another threshold"
             raise ConfigError(f"part “{name}”", part.rule, wrong, hint)
 
 
 def seeds_of(quantity: Quantity, planned: Results) -> set[int]:
-    """Return the seeds that a part rests on, those that all its sides have; of a function all that there are.
+    """Return the seeds of a part: those that all its sides have; for a function all seeds.
 
     Args:
         quantity: of the part.

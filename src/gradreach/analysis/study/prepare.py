@@ -1,4 +1,4 @@
-"""The run table as a study sees it: architectures named, columns added, what was solved and what was chosen."""
+"""The run table as a study sees it: named architectures, added columns, solved runs and chosen settings."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from gradreach.run_table.columns import FACTS, architectures
 Architecture = Mapping[str, str | Mapping[object, str]] | Callable[[pd.DataFrame], pd.Series]
 ORDER = ("task", "architecture", "seq_len", "kernel_size")
 CHOICE = "choice"
-"""The column that tells runs apart which a setting is chosen for."""
+"""The column that separates the groups for which a setting is chosen."""
 
 
 def prepare(
@@ -26,7 +26,7 @@ def prepare(
     solved: Mapping[str, float],
     setting: str,
 ) -> pd.DataFrame:
-    """Return the run table with what a study adds, in an order that people expect.
+    """Return the run table with a study's additions, in the order that people expect.
 
     Raises:
         ConfigError: a function asks for a column that does not exist, or the setting was not part of any run.
@@ -58,7 +58,7 @@ def _names(runs: pd.DataFrame, architecture: Architecture) -> pd.Series:
 
 
 def _derived(runs: pd.DataFrame, name: str, column: Column) -> pd.DataFrame:
-    """Add a column; one that rests on what no run has measured yet is left out."""
+    """Add a column, unless it needs something that no run has measured yet."""
     assert column.compute is not None
     try:
         return runs.assign(**{name: column.compute(runs)})

@@ -1,4 +1,4 @@
-"""Whether a comparison has room: at a bound of what is possible, or at chance, nothing can come of it."""
+"""Whether a comparison has room: at a bound of the metric, or at chance, it cannot be decided."""
 
 import math
 
@@ -10,15 +10,15 @@ from gradreach.analysis.study.parts import Threshold
 from gradreach.rounding import number
 
 NEAR_CHANCE = 0.1
-"""Of an error: the share of that of chance by which a model must be below it to have learned anything."""
+"""The share by which an error must be below that of chance to show that a model has learned."""
 
 
 def no_room(column: Column, threshold: Threshold, first: Interval, reference: Interval, chance: float) -> str:
-    """Say why ``first`` − ``reference`` could not come out as it is asked; empty where it could.
+    """Say why ``first`` − ``reference`` could not come out as claimed; empty if it could.
 
     Args:
-        column: what is compared.
-        threshold: with what; its size is the margin.
+        column: the compared metric.
+        threshold: of the part; its size is the margin.
         first: interval of the side that is compared.
         reference: of the side that it is compared with.
         chance: the level of chance as it is shown; NaN where there is none.

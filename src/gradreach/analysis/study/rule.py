@@ -28,7 +28,7 @@ ASIDE = (
 
 
 def rule_words(looks: Looks, asides: bool = False) -> str:
-    """Say by which rule a claim is decided.
+    """Describe the rule by which a claim is decided.
 
     Args:
         looks: how many parts share the error, and when.
@@ -44,7 +44,7 @@ def rule_words(looks: Looks, asides: bool = False) -> str:
 
 
 def digest_of(study: Study) -> str:
-    """Return a digest of what decides: parts with their thresholds, the columns and choices they rest on, and looks.
+    """Return a digest of what decides: parts with thresholds, the columns and choices they use, and looks.
 
     Words for people (names of parts, labels, what stands beside a number) do not count; of a function its code does,
     and the values that it takes from outside.
@@ -140,7 +140,7 @@ def _names(code: CodeType) -> set[str]:
 
 
 def stored_rule(study: Study, stored: Mapping[str, Any] | None, seeds: list[int]) -> str:
-    """Say what the digest shows that was stored when the sweep was first planned.
+    """Say what the digest stored when the sweep was first planned shows.
 
     Args:
         study: as it is today.

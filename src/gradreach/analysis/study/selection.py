@@ -1,4 +1,4 @@
-"""Which runs a selector means, what it leaves open, and how it is put in words."""
+"""Which runs a selector means, which settings it leaves open, and how to express it in words."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from gradreach.run_table.columns import GROUPS
 from gradreach.run_table.lengths import TEST_LENGTH
 
 SILENT = ("model", "architecture")
-"""Columns whose values speak for themselves."""
+"""Columns whose values are shown without the column's name."""
 AXES = ("task", "model", "seq_len", "kernel_size", TEST_LENGTH)
 NO_SETTING = ("diagnostics.",)
 TWICE = (".name", "._target_")
-"""Settings that the axes tell already."""
+"""Settings that the axes already show."""
 
 Over = str | Iterable[str] | Mapping[str, Any] | None
-"""Columns, or columns with the values that are meant."""
+"""Columns, or columns with the selected values."""
 
 
 def selector(meant: str | Where) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def swept(runs: pd.DataFrame) -> list[str]:
 
 
 def check_closed(results: Results, meant: Where, cells: Iterable[str], part: str) -> None:
-    """See that a selector means one configuration in every cell.
+    """Check that a selector means one configuration in every cell.
 
     Raises:
         ConfigError: it leaves a setting open that was swept.
@@ -70,13 +70,13 @@ def check_closed(results: Results, meant: Where, cells: Iterable[str], part: str
         values = ", ".join(sorted(plain(value) for value in runs[name].unique()))
         raise ConfigError(
             f"part “{part}”",
-            allowed=f"{in_words(meant) or 'all runs'} leaves {name} open ({values})",
-            hint=f"say over={name!r} (its mean per seed) or each={name!r} (one part a value), or choose by where=",
+            allowed=f"{in_words(meant) or 'all runs'}: {name} is not fixed ({values})",
+            hint=f"give over={name!r} (mean per seed) or each={name!r} (one part per value), or fix it with where=",
         )
 
 
 def check_even(results: Results, meant: Where, cells: Sequence[str], part: str) -> None:
-    """See before the runs that every seed has a run in the same cells, so that all seeds are means of the same.
+    """Check before the runs that every seed has runs in the same cells, so that the means of all seeds are comparable.
 
     Raises:
         ConfigError: naming a seed that lacks one.
@@ -87,12 +87,12 @@ def check_even(results: Results, meant: Where, cells: Sequence[str], part: str) 
     sizes = runs.groupby("seed").size()
     if len(short := sizes[sizes < sizes.max()]):
         wrong = f"seed {short.index[0]} has {short.iloc[0]} of {sizes.max()} combinations of {listed(cells)}"
-        hint = f"plan all for every seed, or say each={cells[0]!r} in place of over="
+        hint = f"plan all of them for every seed, or give each={cells[0]!r} instead of over="
         raise ConfigError(f"part “{part}”", allowed=wrong, hint=hint)
 
 
 def in_words(meant: Where) -> str:
-    """Put a selector in words.
+    """Express a selector in words.
 
     >>> in_words({"model": "lstm", "seq_len": [100, 200]})
     'lstm, seq_len 100 and 200'
@@ -113,7 +113,7 @@ def _one(column: str, value: Any) -> str:
 
 
 def listed(words: Iterable[str]) -> str:
-    """Join words as people do.
+    """Join words into a list for people.
 
     >>> listed(["a", "b", "c"])
     'a, b and c'

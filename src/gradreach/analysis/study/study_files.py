@@ -38,7 +38,7 @@ def load_study(name: str, folder: Path = EXPERIMENTS, runs: pd.DataFrame | None 
     Args:
         name: of its sweep.
         folder: where studies are.
-        runs: what was run, if anything: a sweep without a study then has that which shows what there is.
+        runs: the runs, if any: a sweep with runs but without a study gets the default study.
 
     Raises:
         ConfigError: there is no such study and nothing was run, or its file cannot be used.
@@ -55,7 +55,7 @@ def load_study(name: str, folder: Path = EXPERIMENTS, runs: pd.DataFrame | None 
         if known:
             raise ConfigError(name, allowed="there is no such experiment", choices=known)
         absent = f"there is no such experiment in {folder.resolve()}"
-        raise ConfigError(name, allowed=absent, hint="call gradreach from the project's folder")
+        raise ConfigError(name, allowed=absent, hint="run gradreach in the project's folder")
     spec = importlib.util.spec_from_file_location(f"experiments.{name}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -67,7 +67,7 @@ def load_study(name: str, folder: Path = EXPERIMENTS, runs: pd.DataFrame | None 
         raise ConfigError(path, allowed=str(error)) from None
     except Exception as error:
         why = f"{type(error).__name__}: {first_line(error)}"
-        raise ConfigError(path, allowed=f"cannot be read ({why})", hint="fix it, or move it away") from error
+        raise ConfigError(path, allowed=f"cannot be read ({why})", hint="fix or move the file") from error
     study = getattr(module, "STUDY", None)
     if not isinstance(study, Study):
         hint = "write STUDY = Study(question=…), as docs/experiments.md shows"

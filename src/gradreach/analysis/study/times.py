@@ -1,4 +1,4 @@
-"""What a part on speed rests on: times that ``gradreach time`` measured side by side, in one process."""
+"""The times behind a part on speed, measured by ``gradreach time`` side by side in one process."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ Direction = Literal["forward", "backward", "step"]
 
 @dataclass(frozen=True, kw_only=True)
 class TimeRatio(Comparison):
-    """How many times as long a step of one side takes as one of the other, round by round."""
+    """The ratio of two step times, round by round."""
 
     kernels: Literal["torch", "compiled"] = "torch"
     clock: Literal["cpu", "wall"] = "cpu"
@@ -26,7 +26,7 @@ class TimeRatio(Comparison):
 
     @property
     def _keys(self) -> list[str]:
-        """What tells the runs of one seed apart: nothing, a network is timed once."""
+        """Nothing distinguishes the runs of one seed: a network is timed once."""
         return []
 
     def timed(self, results: Results, part: str) -> list[pd.DataFrame]:
@@ -40,8 +40,8 @@ class TimeRatio(Comparison):
         return [results.where(self._meant(side)).runs for side in self._sides()]
 
     def nothing(self, results: Results) -> str:
-        """Say how there would be times."""
-        return f"not timed, run gradreach time {results.name}"
+        """Say how to measure the times."""
+        return f"not timed: run gradreach time {results.name}"
 
     def _cells(self, results: Results, side: Where, part: str) -> pd.DataFrame:
         """Return the times of one side: a row a round; of a network without compiled loops those of torch's layers."""
@@ -73,7 +73,7 @@ def time_ratio(
     label: str = "",
     beside: Beside | None = None,
 ) -> TimeRatio:
-    """Declare how many times as long ``a`` takes as ``b`` on a CPU, one thread, in seconds of the processor.
+    """Declare the time of ``a`` ÷ the time of ``b`` on a CPU, with one thread, in processor seconds.
 
     ``gradreach time`` measures all that the parts of a claim compare so, in turn, in one process; a pair is a round.
     Seeds and learning rates make no difference to it, so the first run of either side stands for all.
@@ -87,8 +87,8 @@ def time_ratio(
         clock: ``cpu``, seconds of the processor, which other work on the machine disturbs least; or ``wall``.
         where: what both sides share.
         each: settings of which every value makes a part of its own.
-        label: what it is called.
-        beside: what else is told beside the number.
+        label: its name for people.
+        beside: what else is shown beside the number.
 
     >>> time_ratio("gru", "lstm", direction="forward", where={"task": "recall"}).below(1).rule
     'time/forward, gru ÷ lstm, recall: below 1'

@@ -1,4 +1,4 @@
-"""The mean of a metric over seeds, or the share of runs of which a column is true."""
+"""The mean of a metric over seeds, or the share of runs for which a column is true."""
 
 import math
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from gradreach.rounding import number
 class Value(OfRuns):
     """The mean of a metric over seeds; runs of one seed count with their mean, or by whether it is at least so much.
 
-    A seed counts where all of its runs have a number.
+    A seed counts if all of its runs have a number.
     """
 
     least: float | None = None
@@ -29,13 +29,13 @@ class Value(OfRuns):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.least is not None and not (self.outcome == "share" and keys_of(self.over)):
-            allowed = "is of a share, over several runs of a seed"
-            raise ConfigError("least", self.least, allowed, "say share(..., over=)")
+            allowed = "works only for a share over several runs per seed"
+            raise ConfigError("least", self.least, allowed, "write share(..., over=)")
         if self.outcome == "examples":
-            raise ConfigError("outcome", self.outcome, "is of two networks on one test set", "say compare(...)")
+            raise ConfigError("outcome", self.outcome, "compares two networks on one test set", "write compare(...)")
 
     def of(self, results: Results, part: str = "", threshold: Threshold | None = None) -> Effect:
-        """Return what its outcome class makes of one value a seed."""
+        """Return the outcome class's effect for one value per seed."""
         column = results.column(self.metric)
         values = self.draws(results, part)
         return self._labelled(self._effect(values, column.unit, self._possible(results), results.level), results)
@@ -76,18 +76,18 @@ def value(
     """Declare the mean of a metric over seeds.
 
     Args:
-        metric: a column of the run table, or one of the study's own.
-        a: which runs: an architecture, or values for columns.
-        where: more of the same, as where several parts share it.
+        metric: a column of the run table, or of the study itself.
+        a: the runs: an architecture, or values for columns.
+        where: further conditions, for example those that several parts share.
         over: settings over whose values each seed counts with its mean: ``"seq_len"``, or ``{"seq_len": [100, 200]}``.
-        each: settings of which every value makes a part of its own.
-        needs: another column and the least it must be for a run's number to count, as R² for a half-life.
+        each: settings each of whose values becomes its own part.
+        needs: another column and the minimum it must have for a run's number to count, such as R² for a half-life.
         label: what it is called; by default the words of the metric and of the selector.
-        beside: what else is told beside the number, by what it is called.
+        beside: what else is shown beside the number, by name.
         outcome: what kind of numbers they are, one of ``OUTCOMES``, and so the test: ``mean`` of such as are near
             normal, by Student's t; ``ranks``, symmetric about their middle; ``share``, true or not; ``fixed`` by what
             is built, such as the number of parameters.
-        least: of ``share`` with ``over``: a seed counts as true where the column is so in at least that share of its
+        least: for ``share`` with ``over``: a seed counts as true if the column is true in at least this share of its
             runs, in per cent. Runs of one seed are not independent draws; seeds are.
 
     >>> value("gradient/start/h.decay", "rnn", over="seq_len").below(0.9).rule
@@ -108,10 +108,10 @@ def value(
 
 
 def share(column: str, a: str | Where, **options: Any) -> Value:
-    """Declare the share of runs, in per cent, of which a column is true, with its exact binomial interval.
+    """Declare the share of runs, in per cent, for which a column is true, with its exact binomial interval.
 
-    The options are those of ``value``. With ``over=`` and ``least=`` it is the share of seeds at which at least that
-    share of the runs is so.
+    The options are those of ``value``. With ``over=`` and ``least=`` it is the share of seeds for which the column is
+    true in at least this share of the runs.
 
     >>> share("solved", {"model": "lstm"}, where={"seq_len": 100}).above(50).rule
     'solved, seq_len 100, lstm: above 50'

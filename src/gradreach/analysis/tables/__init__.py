@@ -1,1 +1,1 @@
-"""Specified, aggregated, laid out, written in several formats."""
+"""Tables: specified, aggregated, laid out, written in several formats."""

@@ -17,11 +17,11 @@ from gradreach.errors import ConfigError, advise, value_text
 from gradreach.run_table.columns import GROUPS, in_words
 
 MIXED = (
-    "Cells mix runs of different settings ({settings}): those of one seed count with their mean; --rows, --columns or "
-    "--where tell them apart."
+    "Cells mix runs of different settings ({settings}): runs of one seed count with their mean; separate them "
+    "with --rows, --columns or --where."
 )
 DEFAULT = ("model", "seq_len")
-"""The keys of rows and columns that are not said."""
+"""The default keys of rows and columns."""
 PER_CENT = ("accuracy", "closed", "open")
 
 
@@ -32,17 +32,17 @@ def table(
     values: Sequence[str],
     best: Literal["max", "min"] | None = None,
 ) -> Table:
-    """Check what is asked for against the runs there are, and say what keys do not vary.
+    """Check a request against the existing runs, and warn about keys that do not vary.
 
     Raises:
         ConfigError: there are no runs, a key or a metric is named twice or does not exist, a metric is not a number, or
             the best is asked for among cells that mix settings.
     """
     if runs.empty:
-        hint = "python run.py makes some, --where may leave none"
-        raise ConfigError("table", allowed="there are no runs to make one of", hint=hint)
+        hint = "make some with python run.py, or relax --where"
+        raise ConfigError("table", allowed="there are no runs to show", hint=hint)
     if not rows:
-        raise ConfigError("rows", allowed="empty", hint="name a key or several, such as --rows model,kernel_size")
+        raise ConfigError("rows", allowed="empty", hint="name one or more keys, such as --rows model,kernel_size")
     asked = Counter([*rows, *columns, *values])
     twice = [name for name, count in asked.items() if count > 1]
     if twice:
@@ -60,8 +60,8 @@ def table(
             raise ConfigError(value, allowed="is text, not a number", hint="give it to --rows or --columns")
     settings = mixed(runs, [*rows, *columns])
     if settings and best:
-        mix = f"cells mix runs of different settings ({settings}), whose best means nothing"
-        raise ConfigError("best", best, mix, "tell them apart by --rows, --columns or --where")
+        mix = f"cells mix runs of different settings ({settings}), so no best can be marked"
+        raise ConfigError("best", best, mix, "separate them with --rows, --columns or --where")
     return Table(
         "table",
         f"{', '.join(values)} of {runs['run_id'].nunique()} runs.",
@@ -73,7 +73,7 @@ def table(
 
 
 def mixed(runs: pd.DataFrame, keys: Sequence[str]) -> str:
-    """Name the settings that vary within a cell, the first few of them; empty where only the seed does."""
+    """Name the first few settings that vary within a cell; empty if only the seed does."""
     settings = ["task", "model", *(key for key in map(str, runs) if key.startswith(GROUPS) and "._" not in key)]
     cells = in_words(runs[[*dict.fromkeys([*settings, *keys])]]).groupby(list(keys), sort=False)
     values = cells[[key for key in settings if key not in keys]].nunique()
@@ -83,7 +83,7 @@ def mixed(runs: pd.DataFrame, keys: Sequence[str]) -> str:
 
 
 def _measure(runs: pd.DataFrame, value: str, best: Literal["max", "min"] | None) -> Measure:
-    """Show shares in per cent, others with as many digits as tell them apart."""
+    """Show shares in per cent, other values with as many digits as distinguish them."""
     if value.endswith(PER_CENT):
         return Measure(value, f"{value} %", scale=100, best=best, limits=(0.0, 100.0))
     numbers = runs[value].to_numpy(dtype=float, na_value=np.nan)
@@ -93,7 +93,7 @@ def _measure(runs: pd.DataFrame, value: str, best: Literal["max", "min"] | None)
 
 
 def keys_of(rows: str | None, columns: str | None) -> tuple[list[str], list[str]]:
-    """Return the keys of rows and of columns; where one is not said, it is by default what the other leaves.
+    """Return the keys of rows and of columns; by default those that the other leaves.
 
     >>> keys_of(None, None), keys_of("seq_len", None), keys_of(None, "model")
     ((['model'], ['seq_len']), (['seq_len'], []), (['seq_len'], ['model']))
@@ -108,7 +108,7 @@ def keys_of(rows: str | None, columns: str | None) -> tuple[list[str], list[str]
 
 
 def narrowed(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
-    """Return the runs that ``key=value`` or ``key=value,value`` mean; values as on the command line of a run.
+    """Return the runs selected by ``key=value`` or ``key=value,value``, with values as on a run's command line.
 
     Raises:
         ConfigError: a condition is malformed, its key does not exist, or no run has the value.
@@ -125,7 +125,7 @@ def narrowed(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
 
 
 def _meant(key: str, text: str, known: Mapping[str, Any]) -> Any:
-    """Return the value that a text means: 1e-2 is 0.01, True is true."""
+    """Return the value of a text: 1e-2 is 0.01, True is true."""
     for each in (text, text.lower()):
         if each in known:
             return known[each]

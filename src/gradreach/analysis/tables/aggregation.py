@@ -1,4 +1,4 @@
-"""Runs -> estimates by group, and which of a column's groups is best."""
+"""Runs -> estimates by group, and the best group of each column."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from gradreach.analysis.stats.statistics import LEVEL, Comparison, estimate, hol
 from gradreach.analysis.tables.specification import Measure, Table
 
 COUNTED = ("failed", "diverged", "interrupted", "running")
-"""What a cell tells of runs that have no number; those that are missing stand in the state of the sweep."""
+"""Statuses that a cell reports for runs without a number; missing runs are part of the sweep's state."""
 
 
 def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def summarize(runs: pd.DataFrame, table: Table) -> pd.DataFrame:
 def _against_best(
     summary: pd.DataFrame, values: Sequence[pd.Series], table: Table
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Test the best of every column against the others of it, and correct for all these tests."""
+    """Test the best of every column against the column's others, and correct for all these tests."""
     good = {measure.label: measure.best for measure in table.measures}
     tests: dict[int, Comparison] = {}
     best_of: dict[int, list[int]] = {}
@@ -93,9 +93,9 @@ def compare_runs(a: pd.Series, b: pd.Series, family: int = 1) -> Comparison:
     Args:
         a: one value a seed, which is the index.
         b: the others.
-        family: how many tests it is one of. Pairs need about six seeds for one test, one more whenever these double:
-            with fewer, p could not stay below 0.05 once it is corrected, and the groups are compared as independent,
-            which is on the safe side where seeds do what they are shared for.
+        family: the number of tests to correct for. Pairs need about six seeds for one test, one more whenever these
+            double: with fewer, p could not stay below 0.05 once it is corrected, and the groups are compared as
+            independent, which is on the safe side where seeds do what they are shared for.
     """
     shared = a.dropna().index.intersection(b.dropna().index)
     if 2 / 2 ** len(shared) <= LEVEL / family:
@@ -104,7 +104,7 @@ def compare_runs(a: pd.Series, b: pd.Series, family: int = 1) -> Comparison:
 
 
 def _cut(end: float, least: float, most: float) -> float:
-    """Return the end of an interval, cut at what is possible; NaN where there is none."""
+    """Return the end of an interval, cut at the bounds of the measure; NaN if there is none."""
     return end if math.isnan(end) else min(max(end, least), most)
 
 
@@ -120,7 +120,7 @@ def _draws(measure: Measure, runs: pd.DataFrame) -> pd.Series:
 
 
 def _chance(finished: pd.DataFrame, measure: Measure) -> float:
-    """Return the chance level of what chance is told for: accuracy, or mean squared error."""
+    """Return the chance level, if the measure has one: accuracy, or mean squared error."""
     told_for = set(finished["metric"].dropna()) if "metric" in finished else set()
     if told_for and told_for != {measure.metric.rpartition("/")[2]}:
         return math.nan
@@ -137,6 +137,6 @@ def _absent(finished: pd.DataFrame, metric: str) -> bool:
 
 
 def only(values: pd.Series) -> float:
-    """Return the value that is the only one there, NaN where there is none, or several."""
+    """Return the only value; NaN if there is none, or several."""
     known = values.dropna().unique()
     return float(known[0]) if len(known) == 1 else math.nan

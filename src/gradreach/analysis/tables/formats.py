@@ -52,7 +52,7 @@ SIGNS = str.maketrans(LATEX)
 TAG = re.compile(r"<(?=[A-Za-z/!?])")
 CODE = re.compile(r"`([^`]+)`")
 FOLDED = 32
-"""In a narrow terminal cells of more characters than these are folded, shorter ones are not."""
+"""In a narrow terminal, cells with more characters than this are folded."""
 
 
 def markdown(text: pd.DataFrame, marked: np.ndarray | None = None) -> str:
@@ -152,7 +152,7 @@ def terminal(text: pd.DataFrame, marked: np.ndarray, keys: Sequence[str], width:
 
 
 def _across(columns: Iterable[str], widths: Mapping[str, int]) -> int:
-    """Return how wide a table is: each column has a space on either side, and a line behind."""
+    """Return the width of a table: each column has a space on either side, and a line after it."""
     return 1 + sum(widths[name] + 3 for name in columns)
 
 

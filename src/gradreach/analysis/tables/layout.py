@@ -17,11 +17,11 @@ from gradreach.analysis.tables.specification import Computed, Measure, Table
 from gradreach.rounding import number, with_interval
 
 ENDS = ("estimate", "95 % from", "to")
-"""What effects are told in; people read them in one column."""
+"""The columns of an effect, which people see as one column."""
 HEADS = {"tried": "learning rates tried"}
-"""What people read above a key."""
+"""Column headings of keys."""
 LEAST_PARTED, MOST_PARTED = 1000, 10**7
-"""From where to where numbers have thousands separators; beyond, floats are powers of ten."""
+"""The range in which numbers have thousands separators; beyond it floats are powers of ten."""
 Key = tuple[Any, ...]  # the values of a table's keys: those of a row, or of a column
 
 
@@ -87,7 +87,7 @@ def with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_quantity(view: View) -> list[tuple[str, pd.DataFrame, np.ndarray]]:
-    """Return a table in parts that show one quantity each: what it is with its unit, the table, which cells are best.
+    """Split a table into parts of one quantity each: its name and unit, the table, its best cells.
 
     One of which every column shows another quantity stays whole, as does a computed one.
     """
@@ -157,7 +157,7 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
 
 
 def _chance_beside(group: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
-    """Return the chance level of a row with its unit, which differs between rows where their tasks' metrics do."""
+    """Return the chance level of a row with its unit, which depends on the metric of the row's task."""
     known = group.dropna(subset=["chance"])
     if known.empty:
         return ""
@@ -179,7 +179,7 @@ def _chance_below(
 
 
 def _notes(summary: pd.DataFrame, table: Table, bold: bool) -> str:
-    """Say what the marks mean if there are any, and where n is too small for a test."""
+    """Explain the marks, if there are any, and where n is too small for a test."""
     if summary.empty or not any(measure.best for measure in table.measures):
         return ""
     kinds = sorted(set(summary["test"]) - {"", TOO_SMALL, "no pair differs"})
@@ -196,7 +196,7 @@ def _sorted_keys(summary: pd.DataFrame, keys: Sequence[str]) -> list[Key]:
 
 
 def head_of(label: str, keys: Iterable[str], values: Iterable[Any]) -> str:
-    """Return the head of the column in which a measure of a group stands."""
+    """Return the heading of the column for a group's measure."""
     return ", ".join([label, *(f"{key} {plain(value)}" for key, value in zip(keys, values, strict=True))])
 
 

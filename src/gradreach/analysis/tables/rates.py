@@ -30,7 +30,7 @@ def chosen_rates(by: Sequence[str], setting: str = RATE) -> Computed:
 def places_in_grid(results: Results, by: Sequence[str], setting: str) -> pd.DataFrame:
     """Count, for each architecture and grid, how many choices are the lowest rate of the grid, and the highest.
 
-    A setting of which no run has finished has chosen nothing yet; one that tried a single rate had no choice.
+    A setting without a finished run has no chosen rate yet; one with a single rate had no choice.
     """
     found: dict[tuple[str, str], list[str]] = {}
     for _, group in results.runs.groupby(list(by), dropna=False, sort=False):
@@ -46,7 +46,7 @@ def places_in_grid(results: Results, by: Sequence[str], setting: str) -> pd.Data
 
 
 def _place(group: pd.DataFrame, setting: str) -> str:
-    """Return where the chosen rate lies in its grid; nothing where there was no choice, or no run."""
+    """Return where the chosen rate lies in its grid; None if there was no choice, or no run."""
     finished = group.loc[group["chosen"] & (group["status"] == "finished"), setting]
     low, high = group[setting].min(), group[setting].max()
     if finished.empty or low == high:

@@ -21,14 +21,14 @@ class Measure:
     """One number of a run, as a table shows it.
 
     - ``metric``: its column in the run table.
-    - ``label``: what readers call it.
-    - ``line``: tells measures of one group apart that stand below each other.
-    - ``digits``: behind the point.
+    - ``label``: its name for readers.
+    - ``line``: distinguishes measures of one group that are shown below each other.
+    - ``digits``: after the decimal point.
     - ``scale``: 100 for per cent.
-    - ``needs``: another column and the least it must be for the number to mean anything.
-    - ``best``: which end is good; the best of a column is marked where it beats every other.
-    - ``unit``: of what is shown, where the label does not tell it.
-    - ``limits``: what the shown numbers cannot leave.
+    - ``needs``: another column and the minimum it must have for the number to be meaningful.
+    - ``best``: which end is better; the best of a column is marked if it beats all others.
+    - ``unit``: of the shown values, if the label does not contain it.
+    - ``limits``: bounds of the shown values.
     """
 
     metric: str
@@ -54,7 +54,7 @@ class Measure:
         return values
 
     def scored(self, runs: pd.DataFrame) -> bool:
-        """Return whether the measure is what the runs are scored by, on any split."""
+        """Return whether the measure is the runs' score, on any split."""
         split, _, metric = self.metric.partition("/")
         return split in ("test", "val") and "metric" in runs and bool((runs["metric"] == metric).any())
 
@@ -65,7 +65,7 @@ class Measure:
         return np.asarray(numbers(runs, self.needs[0]) >= self.needs[1])
 
     def possible(self, runs: pd.DataFrame) -> tuple[float, float]:
-        """Return what the measure of some runs cannot leave."""
+        """Return the bounds of the measure for some runs."""
         return possible(self.metric, self.limits, runs)
 
 
@@ -90,7 +90,7 @@ class Table:
 
     - ``name``: of its files.
     - ``caption``: what it shows.
-    - ``reading``: how its cells are read.
+    - ``reading``: how to read its cells.
     - ``measures``: side by side, but for their lines.
     - ``rows``, ``columns``: a key of the run table, or several; no columns: one column a measure.
     - ``lines``: what the lines of a group are called.

@@ -104,7 +104,7 @@ def main_picture(section: Section, hero: tuple[Section, Picture] | None) -> Pict
 
 
 def folded(section: Section, hero: tuple[Section, Picture] | None) -> str:
-    """Say what of an experiment is folded."""
+    """Say which parts of an experiment are folded."""
     own = hero is not None and hero[0] is section
     more = len(section.pictures) - (main_picture(section, hero) is not None) - own
     counts = ((more, "more figure"), (len(section.grids), "table"))
@@ -133,7 +133,7 @@ def spans(verdict: Verdict | None) -> Markup:
 
 
 def spoken(verdict: Verdict) -> str:
-    """Return in words what the signs of a verdict show."""
+    """Return the signs of a verdict in words."""
     return ", ".join(f"{count} {state}" for state, count in Counter(_states(verdict)).items())
 
 
@@ -143,7 +143,7 @@ def _states(verdict: Verdict) -> Iterator[str]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people say it."""
+    """Return a duration as people write it."""
     if seconds < 120:
         return f"{number(seconds, '.0f')} s"
     return f"{number(seconds / 60, '.0f')} min" if seconds < 7200 else f"{number(seconds / 3600, '.1f')} h"

@@ -1,4 +1,4 @@
-"""What the page says of one experiment, ready for the template."""
+"""The report's section on one experiment, ready for the template."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ STATES = ("finished", "diverged", "failed", "interrupted", "running", "missing")
 AXES = ("task", "model", "seq_len", "kernel_size", "seed")
 GROUPS = ("task.", "model.", "optimizer.", "trainer.")
 TWICE = (".name", "._target_", ".seq_len", ".kernel_size")
-"""Settings that the axes tell already."""
+"""Settings that the axes already show."""
 TOLD = ("task", "optimizer.name", "optimizer.lr", "trainer.epochs", "trainer.batch_size")
-"""Settings that are told even where they do not vary."""
+"""Settings that are shown even if they do not vary."""
 LETTERS = 8
 """Of a run's id that the page shows; more where these do not tell all runs apart."""
 HERO = "hero"
@@ -127,7 +127,7 @@ class Section:
 
 
 def section_of(built: Built) -> Section:
-    """Return what the page says of an experiment."""
+    """Return the report's section on an experiment."""
     runs = built.results.runs
     states = runs["status"].value_counts()
     ids = list(dict.fromkeys(map(str, runs["run_id"])))
@@ -180,7 +180,7 @@ def shortened(ids: Sequence[str]) -> list[str]:
 
 
 def method(runs: pd.DataFrame) -> dict[str, str]:
-    """Return what was swept, then what was held fixed, in the words of the configuration."""
+    """Return what was swept, then what was fixed, in the words of the configuration."""
     swept, fixed = {}, {}
     for column in map(str, runs):
         values = distinct(runs, column) if column in AXES or column.startswith(GROUPS) else []
@@ -196,7 +196,7 @@ def method(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def coverage(sections: Sequence[Section]) -> Grid:
-    """Return how much of every experiment there is, and what it cost."""
+    """Return how complete every experiment is, and its cost."""
     states = [state for state in STATES if any(state in section.counts for section in sections)]
     rows = []
     for section in sections:
@@ -224,7 +224,7 @@ def as_grid(view: View, numbers: Mapping[str, int]) -> Grid:
 
 
 def grounds_of(view: View, numbers: Mapping[str, int]) -> dict[tuple[int, str], tuple[str, str]]:
-    """Return what every cell tells besides, and what it rests on, by its line and its column."""
+    """Return each cell's details and its runs, by row and column."""
     table, grounds = view.table, {}
     assert isinstance(table, Table)
     if view.numbers.empty:
@@ -238,7 +238,7 @@ def grounds_of(view: View, numbers: Mapping[str, int]) -> dict[tuple[int, str], 
 
 
 def told(cell: Mapping[Any, Any]) -> str:
-    """Say of a cell what it does not show: more digits, and how widely runs are spread."""
+    """Describe what a cell does not show: more digits, and the spread of its runs."""
     parts = [f"mean {number(cell['mean'], '.5g')}"] if math.isfinite(cell["mean"]) else []
     return ", ".join(parts + [f"sd {number(cell['sd'], '.3g')}"] * math.isfinite(cell["sd"]))
 

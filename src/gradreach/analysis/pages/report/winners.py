@@ -1,4 +1,4 @@
-"""Who wins: for each task the study that compares most models by one protocol, and what each of them scores there."""
+"""Who wins: for each task, the study that compares most models with one protocol, and their scores."""
 
 import math
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ from gradreach.run_table.committed import CONFIRMATORY
 
 VARIANT = "variant"
 UNDECIDED = f"{PILOTS}: not decided"
-"""What is said where nothing but pilots ran: nobody is ahead."""
+"""The finding if only pilots ran: nobody is ahead."""
 PROTOCOL = ("task.", "seq_len", "trainer.epochs", "trainer.batch_size")
-"""How settings begin that have to be the same for all models of a contest."""
+"""Prefixes of settings that must be the same for all models of a contest."""
 
 
 @dataclass(frozen=True)

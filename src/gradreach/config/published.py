@@ -1,5 +1,6 @@
 """A published table, from ``conf/published/<name>.yaml``: its source, its cells, and what belongs to them."""
 
+from collections.abc import Collection
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Annotated, Any
@@ -164,12 +165,28 @@ class Cell(Settings):
         return why
 
 
+class Trial(Settings):
+    """A cell once more with one thing changed, to explain a miss; it is no cell, and counts as none.
+
+    - ``cell``: whose number it stands beside.
+    - ``tried``: what is changed.
+    - ``metric``, ``part``, ``minutes``: as of a cell; by default its metric, and the part of the trial's own name.
+    """
+
+    cell: Name
+    tried: Text
+    metric: Text | None = None
+    part: Name | None = None
+    minutes: NonNegativeFloat | None = None
+
+
 class Paper(Settings):
     """A paper with numbers that are redone: ``published`` in ``conf/published/<name>.yaml``.
 
     - ``where``: in which table, figure or file of theirs the numbers stand.
     - ``deviations``: from their protocol, of all cells, each with its reason.
     - ``notes``: what else was found, such as why one is missed.
+    - ``trials``: what was tried to explain misses.
     """
 
     title: Text
@@ -182,12 +199,43 @@ class Paper(Settings):
     notes: list[Text] = Field(default=[])
     compute: dict[Name, Computation] = Field(default={})
     cells: Annotated[dict[Name, Cell], Field(min_length=1)]
+    trials: dict[Name, Trial] = Field(default={})
 
-    def part_of(self, cell: str) -> str:
-        """Return the part that a cell's numbers come from."""
-        return self.cells[cell].part or cell
+    @property
+    def tried(self) -> dict[str, Cell]:
+        """The trials, each as the cell that it is a variant of."""
+        return {
+            name: self.cells[trial.cell].model_copy(
+                update={
+                    "metric": trial.metric or self.cells[trial.cell].metric,
+                    "part": trial.part or name,
+                    "minutes": trial.minutes,
+                }
+            )
+            for name, trial in self.trials.items()
+        }
+
+    def asked(self, cells: Collection[str] | None = None) -> dict[str, Cell]:
+        """Return cells by name, all or some, with the trials of them."""
+        own = {name: cell for name, cell in self.cells.items() if cells is None or name in cells}
+        return own | {name: cell for name, cell in self.tried.items() if self.trials[name].cell in own}
+
+    def part_of(self, name: str) -> str:
+        """Return the part that the numbers of a cell or of a trial come from."""
+        return (self.cells[name] if name in self.cells else self.trials[name]).part or name
 
     @property
     def trains(self) -> bool:
         """Whether a cell is planned that takes training."""
-        return any(cell.planned and self.part_of(name) not in self.compute for name, cell in self.cells.items())
+        return any(cell.planned and self.part_of(name) not in self.compute for name, cell in self.asked().items())
+
+    @field_validator("trials")
+    @classmethod
+    def _are_of_cells(cls, trials: dict[str, Trial], info: ValidationInfo) -> dict[str, Trial]:
+        cells = info.data.get("cells", {})
+        for name, trial in trials.items():
+            if cells and trial.cell not in cells:
+                raise ValueError(f"{name}: there is no cell {trial.cell}")
+            if name in cells:
+                raise ValueError(f"{name} is the name of a cell")
+        return trials

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from decimal import Decimal, InvalidOperation
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -77,6 +77,8 @@ class Cell(Settings):
       the mean over the test lengths of a run.
     - ``published``: the number, with the digits that it is printed with.
     - ``spread``, ``ddof``: the standard deviation that they give, and whether it divides by n − 1 (1) or by n (0).
+    - ``origin``: where the number is from: ``printed`` by the authors; a ``formula`` of theirs; or what their ``code``
+      gives where it is run.
     - ``n``: of how many runs of theirs the number is the mean; ``runs``: each of them, where they give them.
     - ``chance``: what is had without learning; what a run that diverged or failed counts for.
     - ``unit``: of the published number; ``%`` turns our accuracies into per cent.
@@ -94,6 +96,7 @@ class Cell(Settings):
     model: Text
     metric: Text
     published: Printed
+    origin: Literal["printed", "formula", "code"] = "printed"
     spread: NonNegativeFloat | None = None
     ddof: Annotated[int, Field(ge=0, le=1)] = 1
     n: PositiveInt | None = None
@@ -186,6 +189,7 @@ class Paper(Settings):
     - ``where``: in which table, figure or file of theirs the numbers stand.
     - ``deviations``: from their protocol, of all cells, each with its reason.
     - ``notes``: what else was found, such as why one is missed.
+    - ``files``: data that are not downloaded: the path below ``data_dir``, and where to get it.
     - ``trials``: what was tried to explain misses.
     """
 
@@ -200,6 +204,7 @@ class Paper(Settings):
     compute: dict[Name, Computation] = Field(default={})
     cells: Annotated[dict[Name, Cell], Field(min_length=1)]
     trials: dict[Name, Trial] = Field(default={})
+    files: dict[Text, Text] = Field(default={})
 
     @property
     def tried(self) -> dict[str, Cell]:

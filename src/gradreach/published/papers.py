@@ -44,11 +44,11 @@ class Redone:
             return {part: [run for _, run, _ in configured(own, compose)] for part, own in wanted.items()}
 
     def trained(self, cells: Sequence[str] | None = None) -> list[str]:
-        """Return the parts that planned cells and their trials take from training, each once; of all, or of some."""
+        """Return the parts that planned cells and their trials take from training, each once."""
         return self._parts(cells, lambda part: part not in self.paper.compute)
 
     def computed(self, cells: Sequence[str] | None = None) -> list[str]:
-        """Return the parts that planned cells and their trials take from computations, each once; of all, or of some."""
+        """Return the parts that planned cells and their trials take from computations, each once."""
         return self._parts(cells, lambda part: part in self.paper.compute)
 
     def _parts(self, cells: Sequence[str] | None, of_kind: Any) -> list[str]:

@@ -6,8 +6,8 @@ from gradreach.published.draws import draws_of, identity
 from gradreach.rounding import number
 
 LEGEND = (
-    "Core-minutes, of all seeds together: measured, on the machine that did them; after ≈ estimated, from timed steps "
-    "where the network is here. Cells of one part cost once."
+    "Core-minutes are of all seeds together: measured, by the clock, beside whatever else the machine did; after ≈ "
+    "estimated, from timed steps where the network is here. Cells of one part cost once."
 )
 
 

@@ -22,7 +22,8 @@ READING = (
     "ended; seeds whose runs diverged or failed count as chance. Of twenty cells that agree one is off by chance. What "
     "is computed once (n = 1), because nothing is drawn, must agree in every digit that is given. *(formula)*, "
     "*(code)*: the number is printed nowhere; a formula of the authors gives it, or their program when it is run. "
-    "Cells of one paper may share draws, as its page says, and are no independent evidence then."
+    "Cells of one paper may share draws, as its page says, and are no independent evidence then. What "
+    "a cell that is not run would cost is an estimate."
 )
 
 

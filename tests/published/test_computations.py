@@ -113,3 +113,4 @@ def test_the_trial_of_mnist1d_takes_its_batches_in_the_order_of_the_file():
         optimizer.step()
     right = (scores(arrays["x_test"]).argmax(1) == arrays["y_test"]).double().mean()
     assert found == {"accuracy": pytest.approx(float(right)), "accuracy_1": pytest.approx(float(right))}
+    assert FUNCTIONS["mnist1d_gru"](20, steps=1, shuffled=True) != found

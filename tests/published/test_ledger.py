@@ -353,7 +353,7 @@ def test_a_trial_stands_beside_the_cell_that_it_explains_and_counts_as_none(draw
     assert {name: outcome.words for name, outcome in found.outcomes.items()} == {"value": "off by −0.256"}
     assert found.trials["moved"].words == "off by +0.744"
     text = page(found)
-    assert "| value | all moved by one | 0.501 | 1.2450 [1.1732, 1.3168] | 10 | off by +0.744 | 0 |" in text
+    assert "| value | all moved by one | 0.501 | 1.2450 [1.1732, 1.3168] | 10 | off by +0.744 | < 0.1 |" in text
     assert list(cells_frame(found)["cell"]) == ["value"]
 
 

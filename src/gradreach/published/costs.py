@@ -19,7 +19,9 @@ def cost_text(found: Found, name: str) -> str:
         return _estimated(cell)
     part = paper.part_of(name)
     measured = _drawn(found, part) if part in paper.compute else _trained(found, part)
-    return _estimated(cell) if measured is None else number(measured / 60, ".2g" if measured < 600 else ",.0f")
+    if measured is None:
+        return _estimated(cell)
+    return "< 0.1" if measured < 6 else number(measured / 60, ".2g" if measured < 600 else ",.0f")
 
 
 def _estimated(cell: Cell) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -149,9 +150,9 @@ def ours_text(cell: Cell, outcome: Outcome) -> str:
 
 def _like(cell: Cell, value: float) -> str:
     if 0 < abs(value) < 1e-3:
-        return number(value, ".3g")
+        return number(value, f".{len(Decimal(cell.published).as_tuple().digits) + 1}g")
     digits = max(0, -round(math.log10(2 * cell.half_digit)))
-    return number(value, f".{min(digits + 1, 6)}f")
+    return number(value, f".{min(digits + 1, 10)}f")
 
 
 def cheapest_of(found: Found, asked: Collection[str] | None = None) -> str | None:

@@ -86,7 +86,12 @@ def _check_cells(redone: Redone, cells: Sequence[str] | None) -> None:
     for name in cells or ():
         _check_cell(redone, name)
         if not known[name].planned:
-            raise ConfigError("--cells", name, f"cannot be run: {_why_not(known[name])}", "leave it out")
+            raise ConfigError(
+                "--cells",
+                name,
+                f"cannot be run: {_why_not(known[name])}",
+                f"gradreach reproduce {redone.name} --list shows which can",
+            )
     if cells is None and not any(cell.planned for cell in known.values()):
         whys = "; ".join(dict.fromkeys(map(_why_not, known.values())))
         raise ConfigError(
@@ -195,7 +200,10 @@ def cells_and_costs(
     for cell in cells or ():
         _check_cell(found.redone, cell)
     rows = table(found)
-    rows["outcome"] = [outcome.kind for outcome in found.outcomes.values()]
+    rows["outcome"] = [
+        "cannot be run yet" if cell.not_run else found.outcomes[name].kind
+        for name, cell in found.redone.paper.cells.items()
+    ]
     listed = rows[rows["cell"].isin(cells)] if cells is not None else rows
     line = f"gradreach reproduce {name} --cells {cheapest}" if (cheapest := cheapest_of(found, cells)) else NONE_YET
     return listed[["cell", "data", "model", "outcome", "core-minutes"]].reset_index(drop=True), line

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -65,7 +66,14 @@ def check(run: RunConfig, environment: RunEnvironment) -> tuple[Task, SequenceMo
 
 def _task(run: RunConfig, environment: RunEnvironment) -> Task:
     task: Task = run.task.make()
-    task.prepare(environment.data_dir)
+    try:
+        task.prepare(environment.data_dir)
+    except ConfigError as error:
+        files = {} if environment.published is None else environment.published.files
+        if error.value not in files or (environment.data_dir / str(error.value)).exists():
+            raise
+        got = f"get it from {files[str(error.value)]}, or give the folder that has it: data_dir=…"
+        raise replace(error, hint=got) from None
     return task
 
 

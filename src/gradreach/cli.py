@@ -176,12 +176,12 @@ def reproduce(
         terminal.frame(ledger.standing(results_dir, conf_dir), ["paper"])
         print("To list a paper's cells and their costs: gradreach reproduce mnist1d --list")
         return
+    asked = None if cells is None else [cell for cell in cells.split(",") if cell]
     if only_list:
-        listed, line = ledger.cells_and_costs(paper, results_dir, conf_dir)
+        listed, line = ledger.cells_and_costs(paper, results_dir, conf_dir, asked)
         terminal.frame(listed, ["cell"])
         print(line)
         return
-    asked = None if cells is None else [cell for cell in cells.split(",") if cell]
     found, code = ledger.reproduce(
         paper, asked, overrides or [], results_dir, conf_dir, force, partial(print, flush=True)
     )

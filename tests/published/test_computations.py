@@ -1,6 +1,7 @@
 """The instrument's exponents and fields, against loops that share nothing with it."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from gradreach.published.computations import FUNCTIONS
 from gradreach.published.computations.spectra import along, drawn, mean_exponent, summary
+from gradreach.tasks import MNIST1D
 
 
 def by_a_plain_loop(weights, state, steps, turn):
@@ -87,3 +89,28 @@ def test_a_draw_depends_on_its_seed_alone():
     )
     assert one == again
     assert one != other
+
+
+def test_the_trial_of_mnist1d_takes_its_batches_in_the_order_of_the_file():
+    """Two steps: the first and the second hundred signals, from torch's initialization at that seed."""
+    task = MNIST1D()
+    task.prepare(Path())
+    arrays = {name: torch.from_numpy(array) for name, array in task.prepared.arrays().items()}
+    state = torch.get_rng_state()
+    found = FUNCTIONS["mnist1d_gru"](20, steps=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(20)
+    gru, linear = torch.nn.GRU(1, 6, batch_first=True, bidirectional=True), torch.nn.Linear(480, 10)
+    optimizer = torch.optim.Adam([*gru.parameters(), *linear.parameters()], lr=0.01)
+
+    def scores(x):
+        return linear(gru(x[:, :, None])[0].reshape(len(x), -1))
+
+    for first in (0, 100):
+        optimizer.zero_grad()
+        x, y = arrays["x"][first : first + 100], arrays["y"][first : first + 100]
+        torch.nn.functional.cross_entropy(scores(x), y).backward()
+        optimizer.step()
+    right = (scores(arrays["x_test"]).argmax(1) == arrays["y_test"]).double().mean()
+    assert found == {"accuracy": pytest.approx(float(right)), "accuracy_1": pytest.approx(float(right))}
+    assert FUNCTIONS["mnist1d_gru"](20, steps=1, shuffled=True) != found

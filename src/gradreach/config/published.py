@@ -1,8 +1,9 @@
 """A published table, from ``conf/published/<name>.yaml``: its source and its cells."""
 
+from collections.abc import Collection
 from decimal import Decimal, InvalidOperation
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -76,6 +77,8 @@ class Cell(Settings):
       the mean over the test lengths of a run.
     - ``published``: the number, with the digits that it is printed with.
     - ``spread``, ``ddof``: the published standard deviation, and whether it divides by n − 1 (1) or by n (0).
+    - ``origin``: where the number is from: ``printed`` by the authors; a ``formula`` of theirs; or what their ``code``
+      gives when it is run.
     - ``n``: how many of their runs the number averages; ``runs``: each of them, if published.
     - ``chance``: the value without learning, which diverged and failed runs count as.
     - ``unit``: of the published number; ``%`` turns our accuracies into per cent.
@@ -93,6 +96,7 @@ class Cell(Settings):
     model: Text
     metric: Text
     published: Printed
+    origin: Literal["printed", "formula", "code"] = "printed"
     spread: NonNegativeFloat | None = None
     ddof: Annotated[int, Field(ge=0, le=1)] = 1
     n: PositiveInt | None = None
@@ -164,12 +168,29 @@ class Cell(Settings):
         return why
 
 
+class Trial(Settings):
+    """A cell once more with one thing changed, to explain a miss; it is no cell, and counts as none.
+
+    - ``cell``: whose number it stands beside.
+    - ``tried``: what is changed.
+    - ``metric``, ``part``, ``minutes``: as of a cell; by default its metric, and the part of the trial's own name.
+    """
+
+    cell: Name
+    tried: Text
+    metric: Text | None = None
+    part: Name | None = None
+    minutes: NonNegativeFloat | None = None
+
+
 class Paper(Settings):
     """A paper whose numbers are reproduced: ``published`` in ``conf/published/<name>.yaml``.
 
     - ``where``: in which table, figure or file of theirs the numbers stand.
     - ``deviations``: from their protocol, of all cells, each with its reason.
     - ``notes``: what else was found, such as why one is missed.
+    - ``files``: data that are not downloaded: the path below ``data_dir``, and where to get it.
+    - ``trials``: what was tried to explain misses.
     """
 
     title: Text
@@ -182,12 +203,44 @@ class Paper(Settings):
     notes: list[Text] = Field(default=[])
     compute: dict[Name, Computation] = Field(default={})
     cells: Annotated[dict[Name, Cell], Field(min_length=1)]
+    trials: dict[Name, Trial] = Field(default={})
+    files: dict[Text, Text] = Field(default={})
 
-    def part_of(self, cell: str) -> str:
-        """Return the part that a cell's numbers come from."""
-        return self.cells[cell].part or cell
+    @property
+    def tried(self) -> dict[str, Cell]:
+        """The trials, each as the cell that it is a variant of."""
+        return {
+            name: self.cells[trial.cell].model_copy(
+                update={
+                    "metric": trial.metric or self.cells[trial.cell].metric,
+                    "part": trial.part or name,
+                    "minutes": trial.minutes,
+                }
+            )
+            for name, trial in self.trials.items()
+        }
+
+    def asked(self, cells: Collection[str] | None = None) -> dict[str, Cell]:
+        """Return cells by name, all or some, with the trials of them."""
+        own = {name: cell for name, cell in self.cells.items() if cells is None or name in cells}
+        return own | {name: cell for name, cell in self.tried.items() if self.trials[name].cell in own}
+
+    def part_of(self, name: str) -> str:
+        """Return the part that the numbers of a cell or of a trial come from."""
+        return (self.cells[name] if name in self.cells else self.trials[name]).part or name
 
     @property
     def trains(self) -> bool:
         """Whether a planned cell needs training."""
-        return any(cell.planned and self.part_of(name) not in self.compute for name, cell in self.cells.items())
+        return any(cell.planned and self.part_of(name) not in self.compute for name, cell in self.asked().items())
+
+    @field_validator("trials")
+    @classmethod
+    def _are_of_cells(cls, trials: dict[str, Trial], info: ValidationInfo) -> dict[str, Trial]:
+        cells = info.data.get("cells", {})
+        for name, trial in trials.items():
+            if cells and trial.cell not in cells:
+                raise ValueError(f"{name}: there is no cell {trial.cell}")
+            if name in cells:
+                raise ValueError(f"{name} is the name of a cell")
+        return trials

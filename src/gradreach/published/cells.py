@@ -29,12 +29,14 @@ class Found:
     - ``runs``: all runs of its cells, finished or not; None if none was ever planned.
     - ``draws``: its draws, one row a number.
     - ``outcomes``: of each cell, in the order of the file.
+    - ``trials``: of each trial, the same.
     """
 
     redone: Redone
     runs: pd.DataFrame | None
     draws: pd.DataFrame
     outcomes: Mapping[str, Outcome]
+    trials: Mapping[str, Outcome]
 
 
 def find(redone: Redone, results_dir: Path) -> Found:
@@ -45,9 +47,10 @@ def find(redone: Redone, results_dir: Path) -> Found:
     """
     runs, draws = runs_of(redone, results_dir), read_draws(draws_file(results_dir, redone.name))
     outcomes = {
-        name: judge(cell, _measured(redone, name, cell, runs, draws)) for name, cell in redone.paper.cells.items()
+        name: judge(cell, _measured(redone, name, cell, runs, draws)) for name, cell in redone.paper.asked().items()
     }
-    return Found(redone, runs, draws, outcomes)
+    trials = {name: outcomes.pop(name) for name in redone.paper.trials}
+    return Found(redone, runs, draws, outcomes, trials)
 
 
 def runs_of(redone: Redone, results_dir: Path) -> pd.DataFrame | None:

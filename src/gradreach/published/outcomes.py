@@ -109,7 +109,8 @@ def judge(cell: Cell, measured: Measured) -> Outcome:
         return Outcome(f"too wide to tell{told}", ours, n=1)
     low, high = (ours, ours) if measured.fixed else interval(cell, values)
     words = _agreement(cell, ours, low, high)
-    return Outcome(f"{words}{told}", ours, low, high, len(values))
+    origin = "" if cell.origin == "printed" else f" ({cell.origin})"
+    return Outcome(f"{words}{origin}{told}", ours, low, high, len(values))
 
 
 def interval(cell: Cell, values: Sequence[float]) -> tuple[float, float]:

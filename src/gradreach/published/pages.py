@@ -1,34 +1,25 @@
-"""The ledger as files: ``results/published/<name>/README.md`` and ``cells.csv``, and one page over all papers."""
+"""A paper of the ledger as files: ``results/published/<name>/README.md``, ``cells.csv`` and ``runs.csv``."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 
 from gradreach.analysis.tables.formats import markdown, without_tags
-from gradreach.config.published import POINTS, SHARE, Cell, Paper
+from gradreach.config.published import Cell, Paper
 from gradreach.published.cells import Found
+from gradreach.published.costs import LEGEND, cost_text
 from gradreach.published.draws import draws_of
-from gradreach.published.outcomes import LEVEL, Outcome
+from gradreach.published.outcomes import Outcome
 from gradreach.published.papers import FIRST_SEED
 from gradreach.rounding import number
 from gradreach.run_table.columns import csv
 from gradreach.run_table.committed import RUNS, run_table, stored_cells
 from gradreach.run_table.seal import sealed
 
-KINDS = ("within", "off by", "too wide to tell", "not comparable", "not run")
 NONE_YET = "None of its cells can be run yet."
-READING = (
-    f"*within*: the published number lies where {100 * LEVEL:g} % of further runs of ours would (where they give the "
-    "mean of several runs: of further means of as many; where they give the runs themselves: where Welch's test does "
-    f"not tell them from ours), and that interval reaches no farther than {POINTS:g} points from its middle, of other "
-    f"numbers than accuracies {100 * SHARE:g} % of the distance to chance (to zero where there is no chance). "
-    "*too wide to tell*: it reaches farther. *off by*: ours less theirs. Nothing is said before all planned seeds have "
-    "ended; seeds whose runs diverged or failed count as chance. Of twenty cells that agree one is off by chance. What "
-    "is computed once (n = 1), because nothing is drawn, must agree in every digit that is printed."
-)
 
 
 def files(found: Found, results_dir: Path) -> dict[str, str]:
@@ -70,11 +61,15 @@ def page(found: Found) -> str:
         f"{paper.authors}, {paper.year}; {'; '.join(links)}. The numbers: {paper.where}.",
         markdown(table(found)).rstrip(),
         "Ours: the mean over n seeds, [where the published number should lie if it is of the same kind]. What the "
-        "outcomes mean: [all papers](../README.md).",
+        f"outcomes mean: [all papers](../README.md). {LEGEND}",
         _redo(found),
     ]
+    if paper.files:
+        parts.append("\n".join(["Data that you get yourself, below `data_dir`:", "", *_files(paper)]))
     if told := _differences(paper):
         parts.append("\n".join(["## What differs from theirs", "", *told]))
+    if paper.trials:
+        parts += ["## What was tried", markdown(trials(found)).rstrip()]
     if paper.notes:
         parts.append("\n".join(["## Notes", "", *(f"- {note}" for note in paper.notes)]))
     if len(computed := _computed(found)):
@@ -105,6 +100,26 @@ def table(found: Found) -> pd.DataFrame:
                 "ours": ours_text(cell, outcome),
                 "n": str(outcome.n or ""),
                 "outcome": outcome.words,
+                "core-minutes": cost_text(found, name),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def trials(found: Found) -> pd.DataFrame:
+    """Return what was tried to explain misses, as people read it: the published number beside each trial."""
+    rows, cells = [], found.redone.paper.tried
+    for name, outcome in found.trials.items():
+        trial, cell = found.redone.paper.trials[name], cells[name]
+        rows.append(
+            {
+                "cell": trial.cell,
+                "tried": trial.tried,
+                "published": published_text(cell),
+                "ours then": ours_text(cell, outcome),
+                "n": str(outcome.n or ""),
+                "outcome": outcome.words,
+                "core-minutes": cost_text(found, name),
             }
         )
     return pd.DataFrame(rows)
@@ -135,15 +150,15 @@ def ours_text(cell: Cell, outcome: Outcome) -> str:
 
 def _like(cell: Cell, value: float) -> str:
     if 0 < abs(value) < 1e-3:
-        return number(value, ".3g")
+        return number(value, f".{len(Decimal(cell.published).as_tuple().digits) + 1}g")
     digits = max(0, -round(math.log10(2 * cell.half_digit)))
-    return number(value, f".{min(digits + 1, 6)}f")
+    return number(value, f".{min(digits + 1, 10)}f")
 
 
-def cheapest_of(found: Found) -> str | None:
-    """Return the cheapest cell not yet run, or of all if all have been; None if none can be run."""
+def cheapest_of(found: Found, asked: Collection[str] | None = None) -> str | None:
+    """Return the cheapest cell not yet run, of all or of some, or the cheapest if all have been; None: none can be run."""
     cells = found.redone.paper.cells
-    planned = [name for name in cells if cells[name].planned]
+    planned = [name for name in cells if cells[name].planned and (asked is None or name in asked)]
     left = [name for name in planned if found.outcomes[name].kind == "not run"] or planned
     return min(left, key=lambda name: cells[name].minutes or 0.0, default=None)
 
@@ -158,6 +173,10 @@ def _redo(found: Found) -> str:
     if found.redone.computed():
         lines.append(f"What is computed has seeds from {FIRST_SEED} on; `--force` draws again.")
     return " ".join(lines)
+
+
+def _files(paper: Paper) -> list[str]:
+    return [f"- `{path}`: {origin}" for path, origin in paper.files.items()]
 
 
 def _differences(paper: Paper) -> list[str]:
@@ -188,73 +207,3 @@ def _computed(found: Found) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
-
-
-def overview(everything: Sequence[Found]) -> str:
-    """Return ``results/published/README.md``: what came of every cell of every paper."""
-    kinds = Counter(outcome.kind for found in everything for outcome in found.outcomes.values())
-    cells, redone = kinds.total(), kinds.total() - kinds["not run"] - kinds["not comparable"]
-    parts = [
-        "# Published numbers beside ours",
-        f"{cells} published numbers, of which {redone} are redone so far, each by the protocol of its authors as far "
-        "as that is known; what differs is told on the page of each paper. Cells, seeds and settings are fixed in "
-        "`conf/published/` before the first run, no cell is dropped, and whatever comes out is printed.",
-        markdown(counts(everything)).rstrip(),
-        READING,
-        "`gradreach reproduce` lists the papers, `gradreach reproduce mnist1d` runs what is missing of one; "
-        "`gradreach tables` makes these pages from the records, and with `--check` says where they are not up to date.",
-    ]
-    misses = list(_rows(everything, ("off by",)))
-    if misses:
-        parts += ["## Every miss", markdown(pd.DataFrame(misses)).rstrip()]
-    parts += ["## All cells", markdown(pd.DataFrame(list(_rows(everything, KINDS)))).rstrip()]
-    return "\n\n".join(parts) + "\n"
-
-
-def counts(everything: Sequence[Found]) -> pd.DataFrame:
-    """Return how many cells of each paper came out how, and of all; one paper at least."""
-    rows = []
-    for found in everything:
-        kinds = Counter(outcome.kind for outcome in found.outcomes.values())
-        paper = found.redone.paper
-        rows.append(
-            {
-                "paper": f"[{found.redone.name}]({found.redone.name}/README.md)",
-                "by": f"{short(paper.authors)} {paper.year}",
-            }
-            | {"cells": str(len(found.outcomes))}
-            | {kind.removesuffix(" by"): str(kinds[kind] or "") for kind in KINDS}
-        )
-    whole = {key: str(sum(int(row[key] or 0) for row in rows)) for key in list(rows[0])[2:]}
-    return pd.DataFrame([*rows, {"paper": "all", "by": "", **whole}])
-
-
-def short(authors: str) -> str:
-    """Return the first author's family name, and that there are others.
-
-    >>> short("S. Bai, J. Z. Kolter and V. Koltun"), short("M. Hénon")
-    ('Bai et al.', 'Hénon')
-    """
-    first, others, _ = authors.replace(" and ", ", ").partition(", ")
-    return first.split(". ")[-1] + " et al." * bool(others)
-
-
-def _differs(count: int) -> str:
-    return f"in {count} {'way' if count == 1 else 'ways'}" if count else "in nothing known"
-
-
-def _rows(everything: Iterable[Found], kinds: Sequence[str]) -> Iterable[Mapping[str, str]]:
-    for found in everything:
-        for name, outcome in found.outcomes.items():
-            cell = found.redone.paper.cells[name]
-            if outcome.kind in kinds:
-                differs = len(found.redone.paper.deviations) + len(cell.deviations)
-                yield {
-                    "paper": f"[{found.redone.name}]({found.redone.name}/README.md)",
-                    "cell": name,
-                    "published": published_text(cell),
-                    "ours": ours_text(cell, outcome),
-                    "n": str(outcome.n or ""),
-                    "outcome": outcome.words,
-                    "differs from theirs": _differs(differs) if cell.planned else "",
-                }

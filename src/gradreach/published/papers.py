@@ -44,16 +44,15 @@ class Redone:
             return {part: [run for _, run, _ in configured(own, compose)] for part, own in wanted.items()}
 
     def trained(self, cells: Sequence[str] | None = None) -> list[str]:
-        """Return the parts that planned cells take from training, each once; of all cells, or of some."""
+        """Return the parts that planned cells and their trials take from training, each once."""
         return self._parts(cells, lambda part: part not in self.paper.compute)
 
     def computed(self, cells: Sequence[str] | None = None) -> list[str]:
-        """Return the parts that planned cells take from computations, each once; of all cells, or of some."""
+        """Return the parts that planned cells and their trials take from computations, each once."""
         return self._parts(cells, lambda part: part in self.paper.compute)
 
     def _parts(self, cells: Sequence[str] | None, of_kind: Any) -> list[str]:
-        names = self.paper.cells if cells is None else cells
-        planned = [self.paper.part_of(name) for name in names if self.paper.cells[name].planned]
+        planned = [self.paper.part_of(name) for name, cell in self.paper.asked(cells).items() if cell.planned]
         return [part for part in dict.fromkeys(planned) if of_kind(part)]
 
 
@@ -91,11 +90,11 @@ def _check_parts(found: Redone, path: Path) -> None:
     paper = found.paper
     if both := sorted(paper.compute.keys() & set(found.parts)):
         raise ConfigError(path, allowed=f"{both[0]} is both computed and trained", hint="give them different names")
-    for name, cell in paper.cells.items():
-        part = paper.part_of(name)
+    for name, cell in paper.asked().items():
+        part, kind = paper.part_of(name), "cells" if name in paper.cells else "trials"
         if cell.planned and part not in paper.compute and part not in found.parts:
             known = [*paper.compute, *found.parts]
-            raise ConfigError(f"published.cells.{name}.part", part, f"no such part in {path}", choices=known)
+            raise ConfigError(f"published.{kind}.{name}.part", part, f"no such part in {path}", choices=known)
     for name, computation in paper.compute.items():
         _check_call(f"published.compute.{name}", computation.function, computation.arguments)
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from gradreach.compose import quoted
+from gradreach.config.published import Cell
 from gradreach.config.settings import RESERVED
 from gradreach.errors import WHOLE_TRACES, ConfigError
 from gradreach.published.cells import Found, find
 from gradreach.published.draws import draw
-from gradreach.published.pages import NONE_YET, cheapest_of, counts, files, overview, table
+from gradreach.published.overview import counts, overview
+from gradreach.published.pages import NONE_YET, cheapest_of, files, table
 from gradreach.published.papers import Redone, load, papers
 from gradreach.rounding import number
 from gradreach.run_table.committed import RESTORE
@@ -51,18 +53,16 @@ def reproduce(
         The results, and the exit code of the sweep.
 
     Raises:
-        ConfigError: there is no such paper, or no such cell.
+        ConfigError: there is no such paper, or no such cell, or one that is asked for cannot be run.
     """
     redone = load(name, conf_dir)
     known = list(redone.paper.cells)
-    for cell in cells or ():
-        if cell not in known:
-            raise ConfigError("--cells", cell, f"{name} has no such cell", choices=known)
+    _check_cells(redone, cells)
     for word in overrides:
         if "=" not in word:
             hint = f"choose a cell with --cells {word}" if word in known else "write it as data_dir=data"
             raise ConfigError("reproduce", word, "not a setting with a value", hint)
-    if minutes := sum(_left(find(redone, results_dir), known if force else None, cells)):
+    if minutes := sum(_left(find(redone, results_dir), cells, again=force)):
         tell(f"{name}: about {number(minutes, ',.2g')} minutes of one core; re-run the same command to resume.")
     draw(redone, redone.computed(cells), results_dir, force=force, tell=tell)
     code = 0
@@ -78,6 +78,36 @@ def reproduce(
     write(found, results_dir)
     write_overview(everything, results_dir)
     return found, code
+
+
+def _check_cells(redone: Redone, cells: Sequence[str] | None) -> None:
+    """Refuse cells that there are not, and those of which no runs are planned."""
+    known = redone.paper.cells
+    if cells is not None and not cells:
+        raise ConfigError("--cells", "", "names no cell", choices=known)
+    for name in cells or ():
+        _check_cell(redone, name)
+        if not known[name].planned:
+            raise ConfigError(
+                "--cells",
+                name,
+                f"cannot be run: {_why_not(known[name])}",
+                f"gradreach reproduce {redone.name} --list shows which can",
+            )
+    if cells is None and not any(cell.planned for cell in known.values()):
+        whys = "; ".join(dict.fromkeys(map(_why_not, known.values())))
+        raise ConfigError(
+            "reproduce", redone.name, f"none of its cells can be run: {whys}", "gradreach reproduce lists papers"
+        )
+
+
+def _check_cell(redone: Redone, name: str) -> None:
+    if name not in redone.paper.cells:
+        raise ConfigError("--cells", name, f"{redone.name} has no such cell", choices=redone.paper.cells)
+
+
+def _why_not(cell: Cell) -> str:
+    return f"not comparable, {cell.not_comparable}" if cell.not_comparable else f"{cell.not_run}"
 
 
 def _environment() -> dict[str, str]:
@@ -162,31 +192,39 @@ def standing(results_dir: Path, conf_dir: Path) -> pd.DataFrame:
     return frame
 
 
-def cells_and_costs(name: str, results_dir: Path, conf_dir: Path) -> tuple[pd.DataFrame, str]:
-    """Return one row per cell, with its cost, and a command that runs one of the cells left."""
+def cells_and_costs(
+    name: str, results_dir: Path, conf_dir: Path, cells: Sequence[str] | None = None
+) -> tuple[pd.DataFrame, str]:
+    """Return one row per cell, with its cost, and a command that runs one of the cells left.
+
+    Raises:
+        ConfigError: there is no such paper, or no such cell.
+    """
     found = find(load(name, conf_dir), results_dir)
-    rows = table(found)[["cell", "data", "model"]]
-    kinds = [outcome.kind for outcome in found.outcomes.values()]
-    cells = found.redone.paper.cells
-    costs = ["" if cell.minutes is None or not cell.planned else number(cell.minutes, ",g") for cell in cells.values()]
-    line = f"gradreach reproduce {name} --cells {cheapest}" if (cheapest := cheapest_of(found)) else NONE_YET
-    return rows.assign(**{"outcome": kinds, "core-minutes": costs}), line
+    for cell in cells or ():
+        _check_cell(found.redone, cell)
+    rows = table(found)
+    rows["outcome"] = [
+        "cannot be run yet" if cell.not_run else found.outcomes[name].kind
+        for name, cell in found.redone.paper.cells.items()
+    ]
+    listed = rows[rows["cell"].isin(cells)] if cells is not None else rows
+    line = f"gradreach reproduce {name} --cells {cheapest}" if (cheapest := cheapest_of(found, cells)) else NONE_YET
+    return listed[["cell", "data", "model", "outcome", "core-minutes"]].reset_index(drop=True), line
 
 
-def _left(found: Found, again: Sequence[str] | None = None, asked: Sequence[str] | None = None) -> list[float]:
-    """Return the minutes of planned cells not yet run; cells of one part count once.
+def _left(found: Found, cells: Sequence[str] | None = None, *, again: bool = False) -> list[float]:
+    """Return the minutes of planned cells and trials not yet run; those of one part count once.
 
     Args:
         found: the paper.
-        again: cells that are repeated.
-        asked: only these; None: all.
+        cells: only these; None: all.
+        again: also those that have been run.
     """
-    paper = found.redone.paper
+    paper, outcomes = found.redone.paper, {**found.outcomes, **found.trials}
     waiting = {
         paper.part_of(name): cell.minutes or 0.0
-        for name, cell in paper.cells.items()
-        if cell.planned
-        and (asked is None or name in asked)
-        and (found.outcomes[name].kind == "not run" or name in (again or ()))
+        for name, cell in paper.asked(cells).items()
+        if cell.planned and (again or outcomes[name].kind == "not run")
     }
     return [float(minutes) for minutes in waiting.values()]

@@ -93,7 +93,7 @@ class OfRuns(Quantity):
         """Return a row a run of one side: its seed, where it stands in ``over``, its value, and whether it counts.
 
         A seed of which a run is still to come does not count yet. A run that failed has no value, and so its seed has
-        none; one that diverged counts as the worst there is, of what is measured after training has begun. One that lacks
+        none; one that diverged counts as the worst there is, unless the metric is from before training. One that lacks
         what it ``needs`` does not count.
         """
         meant, results = self._meant(side), self._along(results)

@@ -5,6 +5,7 @@ Each takes a seed and its arguments, by name, and returns numbers by name.
 
 from collections.abc import Callable
 
+from gradreach.published.computations.cyclic_batches import mnist1d_gru
 from gradreach.published.computations.maps import henon_exponents, saito_gradients
 from gradreach.published.computations.receptive_fields import random_kernels, tcn_receptive_field, uniform_kernels
 from gradreach.published.computations.spectra import chaotic_spectrum, spectrum_at_rest
@@ -14,6 +15,7 @@ FUNCTIONS: dict[str, Callable[..., dict[str, float]]] = {
     for function in (
         chaotic_spectrum,
         henon_exponents,
+        mnist1d_gru,
         random_kernels,
         saito_gradients,
         spectrum_at_rest,

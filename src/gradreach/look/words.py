@@ -57,7 +57,7 @@ TASKS = {
 
 AXES = {
     "seq_len": ("sequence length", "steps"),
-    "test_length": ("sequence length in the test", "steps"),
+    "test_length": ("test sequence length", "steps"),
     "kernel_size": ("kernel size", "steps"),
     "horizon": ("gradient horizon", "steps"),
     "T": ("T", "steps"),
@@ -67,6 +67,7 @@ AXES = {
     "lr": ("learning rate", ""),
     "epoch": ("epoch", ""),
     "lag": ("lag", "steps back from the last one"),
+    "tried": ("learning rates tried", ""),
 }
 """A column along an axis: its words and its unit."""
 
@@ -159,6 +160,6 @@ def panel_title(key: str, value: str) -> str:
     try:
         float(value.replace("−", "-"))
     except ValueError:
-        if value != "–":
+        if value not in ("–", "True", "False"):
             return display_name(value)
     return f"{without_unit(axis_label(key))} {value}"

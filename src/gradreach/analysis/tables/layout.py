@@ -14,12 +14,11 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import TOO_SMALL
 from gradreach.analysis.tables.aggregation import COUNTED, only, summarize
 from gradreach.analysis.tables.specification import Computed, Measure, Table
+from gradreach.look import axis_label, display_name, panel_title
 from gradreach.rounding import number, with_interval
 
 ENDS = ("estimate", "95 % from", "to")
 """What effects are told in; people read them in one column."""
-HEADS = {"tried": "learning rates tried"}
-"""What people read above a key."""
 LEAST_PARTED, MOST_PARTED = 1000, 10**7
 """From where to where numbers have thousands separators; beyond, floats are powers of ten."""
 Key = tuple[Any, ...]  # the values of a table's keys: those of a row, or of a column
@@ -47,7 +46,7 @@ class View:
     def keys(self) -> list[str]:
         """The columns that tell what a line is about."""
         table = self.table
-        names = [HEADS.get(key, key) for key in (*table.row_keys, table.lines)] if isinstance(table, Table) else []
+        names = [*map(axis_label, table.row_keys), table.lines] if isinstance(table, Table) else []
         return [name for name in names if name in self.text] or [str(self.text.columns[0])]
 
 
@@ -56,11 +55,18 @@ def make(table: Table | Computed, results: Results) -> View:
     if isinstance(table, Computed):
         numbers = table.compute(results)
         shown = with_intervals(numbers)
-        text = shown.apply(lambda column: column.map(lambda value: _significant(value, table.digits)))
+        text = _for_people(shown.apply(lambda column: column.map(lambda v: _significant(v, table.digits))), results)
         return View(table, numbers, text, np.zeros(text.shape, dtype=bool))
     numbers = told(summarize(results.runs, table), [*table.row_keys, table.lines])
     text, marked = wide(numbers, table)
     return View(table, numbers, text, marked, _notes(numbers, table, bool(marked.any())))
+
+
+def _for_people(text: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """Return a computed table whose columns that are keys of the run table are called, and read, as people do."""
+    keys = [name for name in map(str, text) if name in results.runs]
+    spoken = text.assign(**{name: text[name].map(display_name) for name in keys})
+    return spoken.rename(columns={name: axis_label(name) for name in keys})
 
 
 def told(summary: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -130,7 +136,7 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     sized = len(summary["parameters"].dropna().unique()) > 1
     lines, marks = [], []
     for key, group in summary.groupby([*table.row_keys, table.lines], sort=False, dropna=False):
-        line = {HEADS.get(name, name): plain(value) for name, value in zip(table.row_keys, key, strict=False)}
+        line = {axis_label(name): _key(value) for name, value in zip(table.row_keys, key, strict=False)}
         if sized:
             line["parameters"] = ", ".join(f"{int(p):,}" for p in sorted(group["parameters"].dropna().unique()))
         if beside:
@@ -156,6 +162,12 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     return text, np.array([[head in best for head in text] for best in marks])
 
 
+def _key(value: Any) -> str:
+    """Return a key of a row as people read it."""
+    parted = isinstance(value, int | np.integer) and value >= LEAST_PARTED
+    return f"{value:,}" if parted else display_name(plain(value))
+
+
 def _chance_beside(group: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
     """Return the chance level of a row with its unit, which differs between rows where their tasks' metrics do."""
     known = group.dropna(subset=["chance"])
@@ -169,7 +181,7 @@ def _chance_beside(group: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
 def _chance_below(
     summary: pd.DataFrame, table: Table, heads: Mapping[tuple[str, Key], str], measures: Mapping[str, Measure]
 ) -> dict[str, str]:
-    row = {HEADS.get(table.row_keys[0], table.row_keys[0]): "chance"}
+    row = {axis_label(table.row_keys[0]): "chance"}
     for (label, column), head in heads.items():
         mask = summary["measure"] == label
         for key, value in zip(table.column_keys, column, strict=True):
@@ -197,7 +209,7 @@ def _sorted_keys(summary: pd.DataFrame, keys: Sequence[str]) -> list[Key]:
 
 def head_of(label: str, keys: Iterable[str], values: Iterable[Any]) -> str:
     """Return the head of the column in which a measure of a group stands."""
-    return ", ".join([label, *(f"{key} {plain(value)}" for key, value in zip(keys, values, strict=True))])
+    return ", ".join([label, *(panel_title(key, plain(value)) for key, value in zip(keys, values, strict=True))])
 
 
 def _cell(cell: Mapping[Any, Any], measure: Measure) -> str:

@@ -2,7 +2,7 @@
 
 from gradreach.look.colours import INKS, SHADES, on_dark, palette_css
 from gradreach.look.looks import FAMILIES, Look, look_of, looks_of
-from gradreach.look.words import axis_label, display_name, model_of, panel_title, without_unit
+from gradreach.look.words import axis_label, display_name, model_of, panel_title, setting_name, without_unit
 
 __all__ = [
     "FAMILIES",
@@ -17,5 +17,6 @@ __all__ = [
     "on_dark",
     "palette_css",
     "panel_title",
+    "setting_name",
     "without_unit",
 ]

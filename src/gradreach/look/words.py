@@ -92,6 +92,9 @@ ALIASES = {
 }
 """Other words for models: they look the same, and keep their words."""
 
+SPEAKING = ("task", "model", "architecture")
+"""Columns whose values speak for themselves."""
+
 _MODEL = re.compile(rf"({'|'.join(sorted([*MODELS, *ALIASES], key=len, reverse=True))})(?=$|[ ,])")
 
 
@@ -151,6 +154,15 @@ def without_unit(label: str) -> str:
     return label.rpartition(" (")[0] or label
 
 
+def setting_name(key: str, value: str) -> str:
+    """Return what tells a group of runs apart, as a head or within a sentence: a column and its value.
+
+    >>> setting_name("seq_len", "40"), setting_name("task", "mnist1d"), setting_name("model.pooling", "max")
+    ('sequence length 40', 'MNIST-1D', 'pooling max')
+    """
+    return display_name(value) if key in SPEAKING else f"{without_unit(axis_label(key))} {value}"
+
+
 def panel_title(key: str, value: str) -> str:
     """Return what stands above the panel of one value of a column.
 
@@ -160,6 +172,6 @@ def panel_title(key: str, value: str) -> str:
     try:
         float(value.replace("−", "-"))
     except ValueError:
-        if value not in ("–", "True", "False"):
+        if value != "–":
             return display_name(value)
     return f"{without_unit(axis_label(key))} {value}"

@@ -14,7 +14,7 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import TOO_SMALL
 from gradreach.analysis.tables.aggregation import COUNTED, only, summarize
 from gradreach.analysis.tables.specification import Computed, Measure, Table
-from gradreach.look import axis_label, display_name, panel_title
+from gradreach.look import axis_label, display_name, setting_name
 from gradreach.rounding import number, with_interval
 
 ENDS = ("estimate", "95 % from", "to")
@@ -46,7 +46,7 @@ class View:
     def keys(self) -> list[str]:
         """The columns that tell what a line is about."""
         table = self.table
-        names = [*map(axis_label, table.row_keys), table.lines] if isinstance(table, Table) else []
+        names = [*heads_of(table.row_keys).values(), table.lines] if isinstance(table, Table) else []
         return [name for name in names if name in self.text] or [str(self.text.columns[0])]
 
 
@@ -134,9 +134,9 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     by_row = summary.groupby(table.row_keys, sort=False, dropna=False)["chance"].nunique().max() <= 1
     beside = by_row and len(summary["chance"].dropna().unique()) > 1
     sized = len(summary["parameters"].dropna().unique()) > 1
-    lines, marks = [], []
+    keys, lines, marks = heads_of(table.row_keys), [], []
     for key, group in summary.groupby([*table.row_keys, table.lines], sort=False, dropna=False):
-        line = {axis_label(name): _key(value) for name, value in zip(table.row_keys, key, strict=False)}
+        line = {head: _key(value) for head, value in zip(keys.values(), key, strict=False)}
         if sized:
             line["parameters"] = ", ".join(f"{int(p):,}" for p in sorted(group["parameters"].dropna().unique()))
         if beside:
@@ -181,7 +181,7 @@ def _chance_beside(group: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
 def _chance_below(
     summary: pd.DataFrame, table: Table, heads: Mapping[tuple[str, Key], str], measures: Mapping[str, Measure]
 ) -> dict[str, str]:
-    row = {axis_label(table.row_keys[0]): "chance"}
+    row = {next(iter(heads_of(table.row_keys).values())): "chance"}
     for (label, column), head in heads.items():
         mask = summary["measure"] == label
         for key, value in zip(table.column_keys, column, strict=True):
@@ -207,9 +207,15 @@ def _sorted_keys(summary: pd.DataFrame, keys: Sequence[str]) -> list[Key]:
     return list(distinct.itertuples(index=False, name=None))
 
 
+def heads_of(keys: Sequence[str]) -> dict[str, str]:
+    """Return what people read above keys of rows; those that would read alike keep their names."""
+    labels = {key: axis_label(key) for key in keys}
+    return {key: label if [*labels.values()].count(label) == 1 else key for key, label in labels.items()}
+
+
 def head_of(label: str, keys: Iterable[str], values: Iterable[Any]) -> str:
     """Return the head of the column in which a measure of a group stands."""
-    return ", ".join([label, *(panel_title(key, plain(value)) for key, value in zip(keys, values, strict=True))])
+    return ", ".join([label, *(setting_name(key, plain(value)) for key, value in zip(keys, values, strict=True))])
 
 
 def _cell(cell: Mapping[Any, Any], measure: Measure) -> str:

@@ -34,7 +34,7 @@ from gradreach.analysis.stats.statistics import estimate
 from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.tables.specification import Measure
 from gradreach.diagnostics import reach
-from gradreach.drawing import as_svg, figure_of, save_figure, save_svgs
+from gradreach.drawing import WIDE, as_svg, figure_of, save_figure, save_svgs
 from gradreach.look import SHADES, display_name, look_of
 from made_up import EPOCHS, results
 from project import PROJECT
@@ -167,6 +167,16 @@ def test_a_run_is_a_dot_at_its_share_of_the_longest_lag_and_lines_have_their_nam
     np.testing.assert_allclose(drawn, np.array(told, float))
     assert {text.get_text() for text in norms.texts} >= {"CNN", "LSTM"}
     assert "8 steps" in norms.get_title()
+
+
+def test_ranks_are_as_wide_as_a_phone_shows_and_no_name_is_cut_off(tmp_path):
+    data = results(models=("cnn", "gru", "lstm", "lstm b=1", "rnn orthogonal gain 2"), lengths=(8, 16))
+    drawn = critical_difference(data, tmp_path / "ranks", over=("seq_len",))
+    assert drawn.get_figwidth() <= WIDE[0]
+    drawn.canvas.draw()
+    boxes = [text.get_window_extent() for text in drawn.axes[0].texts]
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= drawn.bbox.x1
 
 
 def test_a_line_that_leaves_its_panel_early_is_named_at_its_foot_and_others_in_the_margin(tmp_path):

@@ -173,7 +173,7 @@ def test_ranks_are_as_wide_as_a_phone_shows_and_no_name_is_cut_off(tmp_path):
     data = results(models=("cnn", "gru", "lstm", "lstm b=1", "rnn orthogonal gain 2"), lengths=(8, 16))
     drawn = critical_difference(data, tmp_path / "ranks", over=("seq_len",))
     assert drawn.get_figwidth() <= WIDE[0]
-    drawn.canvas.draw()
+    drawing.as_image(drawn)
     boxes = [text.get_window_extent() for text in drawn.axes[0].texts]
     assert min(box.x0 for box in boxes) >= 0
     assert max(box.x1 for box in boxes) <= drawn.bbox.x1

@@ -31,7 +31,7 @@ def gradient(summary: str, words: str, caption: str) -> Any:
 GRADIENT = (
     "The gradient is each example's own: by the input, ‖dL/dx_t‖, or by the hidden state, ‖dL/dh_t‖ (the total "
     "derivative), before training (start) and of the best-validation checkpoint (end). Lag counts steps back from the "
-    "last one. Reach: the largest lag at which the norm is at least 1 % of that at lag 1, at most seq_len − 1; where the "
+    "last one. Reach: the largest lag at which the norm is at least 1 % of that at lag 1, at most the sequence length − 1; where the "
     "norm at lag 1 is exactly zero, as with max pooling, the largest lag at which any gradient arrives. From three seeds "
     "an interval is wide, and may exceed what is possible."
 )
@@ -39,7 +39,7 @@ GRADIENT = (
 STUDY = Study(
     question="Who still knows the digit at the end?",
     about=(
-        "A handwritten digit is read pixel by pixel, 64 steps, and followed by silence up to seq_len. How far back does "
+        "A handwritten digit is read pixel by pixel, 64 steps, and followed by silence up to the sequence length. How far back does "
         "the gradient of the loss reach, and what does that do to the accuracy?"
     ),
     show=[

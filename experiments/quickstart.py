@@ -95,7 +95,7 @@ STUDY = Study(
             caption="Reach of the gradient before and after training, in steps.",
             note=(
                 "Reach: the largest lag (steps back from the last one) at which the norm of the gradient with respect to the input, ‖dL/dx‖, is "
-                "at least 1 % of that at lag 1; at most seq_len − 1, where the cue stands."
+                "at least 1 % of that at lag 1; at most the sequence length − 1, where the cue stands."
             ),
         ),
         computed(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gradreach.study import Answer, Claim, Quantity, Study, compare, effects, figure, table
+from gradreach.study import Answer, Claim, Quantity, Study, compare, display_name, effects, figure, table
 
 ENDS = {"digits": (64, 192), "recall": (10, 80), "mnist": (64, 196)}
 """The shortest and the longest sequence of each task."""
@@ -65,7 +65,7 @@ STUDY = Study(
         effects(
             "gained",
             {
-                f"{task}, {short} to {long} steps": gained(task, each="architecture")
+                f"{display_name(task)}, {short} to {long} steps": gained(task, each="architecture")
                 for task, (short, long) in ENDS.items()
             },
             "Change of test accuracy, in points, from the shortest to the longest sequence of each task.",
@@ -74,7 +74,9 @@ STUDY = Study(
         effects(
             "at_the_longest",
             {
-                f"{a} − {b}": compare("test/accuracy", a, b, where={"longest": True}, each=["task", "seq_len"])
+                f"{display_name(a)} − {display_name(b)}": compare(
+                    "test/accuracy", a, b, where={"longest": True}, each=["task", "seq_len"]
+                )
                 for a, b in PAIRS
             },
             "Who is better at the longest sequence of each task, in points of test accuracy.",
@@ -85,8 +87,8 @@ STUDY = Study(
             table(
                 REACH,
                 name=f"reach_{task}",
-                caption=f"How many steps back the gradient with respect to the input reaches after training, {task}.",
-                note="The largest lag with at least 1 % of the norm at lag 1; at most seq_len − 1.",
+                caption=f"How many steps back the gradient with respect to the input reaches after training, {display_name(task)}.",
+                note="The largest lag with at least 1 % of the norm at lag 1; at most the sequence length − 1.",
                 columns="seq_len",
                 where={"task": task},
             )

@@ -88,7 +88,7 @@ def vanishing(starts: dict[str, str]) -> dict[str, Any]:
 
 GRADIENT = (
     "By the hidden state, ‖dL/dh_t‖ (the total derivative), each example's own, median of 16. Reach: the largest lag "
-    "with at least 1 % of the norm at lag 1; at most seq_len − 1. λ_1: the largest Lyapunov exponent. A TCN has no state."
+    "with at least 1 % of the norm at lag 1; at most the sequence length − 1. λ_1: the largest Lyapunov exponent. A TCN has no state."
 )
 
 STUDY = Study(

@@ -21,7 +21,7 @@ FACES: dict[str, tuple[str, ...] | None] = {
         *("Parity", "SelectiveCopy", "Shape"),
     ),
     "gradreach.look.looks": ("look_of", "looks_of"),
-    "gradreach.look.words": ("axis_label", "display_name", "model_of", "panel_title", "without_unit"),
+    "gradreach.look.words": ("axis_label", "display_name", "model_of", "panel_title", "setting_name", "without_unit"),
     "gradreach.analysis.figures.labels": ("spread",),
     "gradreach.analysis.figures.panels": ("split",),
     "gradreach.run_table.load": ("load_runs",),

@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL.Image import Image, fromarray
 
-from gradreach.look import Look, axis_label, look_of, looks_of
-from gradreach.system.files import write_atomically
+from gradreach.look import INKS, Look, axis_label, look_of, looks_of, on_dark
+from gradreach.system.files import write_atomically, write_text
 
-INK = "#000000"
+INK = INKS[0]
 """Of axes, texts and lines to compare with; no series has it. Pages show it in the colour of their text."""
 PALE = 0.35
 """The opacity of incomplete data."""
@@ -224,6 +224,13 @@ def as_svg(figure: Figure) -> str:
     with mpl.rc_context(STYLE):
         figure.savefig(file, format="svg", transparent=True, metadata=ANONYMOUS)
     return file.getvalue()
+
+
+def save_svgs(figure: Figure, stem: Path) -> None:
+    """Save a figure as ``<stem>.svg``, and in the shades of a dark page as ``<stem>-dark.svg``, on no background."""
+    light = as_svg(figure).replace("<svg ", f'<svg fill="{INK}" ', 1)  # of what matplotlib leaves to be black
+    write_text(stem.with_suffix(".svg"), light)
+    write_text(stem.with_name(f"{stem.name}-dark.svg"), on_dark(light))
 
 
 def _save(figure: Figure, suffix: str, metadata: Any, file: BinaryIO) -> None:

@@ -11,6 +11,8 @@ SHOWN = 6
 """Digits behind the point, beyond which numbers are written as powers of ten."""
 LARGE = 1e7
 """From where on they are, too."""
+TINY = 1e-3
+"""Thresholds below are shown with two digits."""
 FORM = re.compile(r"[+,]*(?:\.(\d+))?([fg%]?)")
 
 
@@ -73,6 +75,15 @@ def _end(end: float, form: str, last: bool) -> str:
     if math.isinf(end):
         return "−∞" if end < 0 else "∞"
     return number(end, ",g" if last else form)
+
+
+def threshold_text(at: float) -> str:
+    """Return a threshold as people read it: with two digits of what is tiny, such as the rounding of floats.
+
+    >>> threshold_text(1.1920929e-5), threshold_text(0.125)
+    ('1.2e−05', '0.125')
+    """
+    return number(float(at), ".2g" if abs(at) < TINY else "g")
 
 
 def score_text(metric: str, value: Any) -> str:

@@ -98,16 +98,16 @@ def test_a_half_finished_sweep_says_so(results):
 def test_a_cell_is_mean_and_interval_of_its_seeds(results):
     built = build("digits", results, EXPERIMENTS)
     half = stats.t.ppf(0.975, 2) * 10 / np.sqrt(3)  # 24.8: two digits of the error
-    line = built.views[0].text.set_index("architecture").loc["lstm"]
-    assert line["accuracy, seq_len 64"] == f"60 ± {half:.0f}"
+    line = built.views[0].text.set_index("architecture").loc["LSTM"]
+    assert line["accuracy, sequence length 64"] == f"60 ± {half:.0f}"
     assert "parameters" not in line  # all have as many
 
 
 def test_a_half_life_counts_only_where_the_curve_is_exponential(results):
     built = build("digits", results, EXPERIMENTS)
     frame = built.views[2].text
-    line = frame[(frame["architecture"] == "lstm") & (frame["gradient by"] == "input, end")].iloc[0]
-    assert line["half-life, seq_len 64"] == "1.0 (2/3)"
+    line = frame[(frame["architecture"] == "LSTM") & (frame["gradient by"] == "input, end")].iloc[0]
+    assert line["half-life, sequence length 64"] == "1.0 (2/3)"
 
 
 def test_latex_has_no_sign_that_latex_does_not_know(results):

@@ -104,7 +104,8 @@ def test_only_what_was_measured_at_a_length_stands_there():
 
 def test_tables_have_it_as_a_key():
     (view,) = (make_view(table("test/accuracy", columns="test_length")),)
-    assert [name for name in view.text if "test_length" in name] == [f"test accuracy, test_length {n}" for n in LENGTHS]
+    heads = [f"test accuracy, test sequence length {n}" for n in LENGTHS]
+    assert [name for name in view.text if "test sequence length" in name] == heads
     assert make_view(table("test/accuracy", rows=("architecture", "test_length"))).text.shape[0] == 6 + 1
     (narrow,) = view_cells(table("gradient/end/h.half_life", where={"test_length": 80}))
     assert narrow.startswith("1.0")

@@ -41,7 +41,7 @@ def test_a_setting_that_was_swept_tells_architectures_apart_or_is_the_axis():
     one_length = several[several["seq_len"] == 8].reset_index(drop=True)
     declared, prepared = shown(Results(one_length))
     assert set(prepared.runs["architecture"]) == {"cnn k=3", "lstm"}
-    assert next(view.text.columns[-1] for view in declared.views(prepared)).endswith("optimizer.lr 0.1")
+    assert next(view.text.columns[-1] for view in declared.views(prepared)).endswith("learning rate 0.1")
 
 
 STATES = {

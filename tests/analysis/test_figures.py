@@ -1,5 +1,6 @@
 """Figures show what they are given, say what is lacking, and are the same bytes every time."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -25,7 +26,7 @@ from gradreach.analysis.figures.captions import MEANS, READING, explained
 from gradreach.analysis.figures.common import Point
 from gradreach.analysis.figures.costs import pareto
 from gradreach.analysis.figures.dots import dots
-from gradreach.analysis.figures.labels import spread
+from gradreach.analysis.figures.labels import label_lines, spread
 from gradreach.analysis.figures.profiles import relative
 from gradreach.analysis.figures.shares import gate_shares
 from gradreach.analysis.results import Results
@@ -33,8 +34,8 @@ from gradreach.analysis.stats.statistics import estimate
 from gradreach.analysis.study.page_figures import figure
 from gradreach.analysis.tables.specification import Measure
 from gradreach.diagnostics import reach
-from gradreach.drawing import as_svg
-from gradreach.look import display_name, look_of
+from gradreach.drawing import WIDE, as_svg, figure_of, save_figure, save_svgs
+from gradreach.look import SHADES, display_name, look_of
 from made_up import EPOCHS, results
 from project import PROJECT
 
@@ -166,6 +167,42 @@ def test_a_run_is_a_dot_at_its_share_of_the_longest_lag_and_lines_have_their_nam
     np.testing.assert_allclose(drawn, np.array(told, float))
     assert {text.get_text() for text in norms.texts} >= {"CNN", "LSTM"}
     assert "8 steps" in norms.get_title()
+
+
+def test_ranks_are_as_wide_as_a_phone_shows_and_no_name_is_cut_off(tmp_path):
+    data = results(models=("cnn", "gru", "lstm", "lstm b=1", "rnn orthogonal gain 2"), lengths=(8, 16))
+    drawn = critical_difference(data, tmp_path / "ranks", over=("seq_len",))
+    assert drawn.get_figwidth() <= WIDE[0]
+    drawing.as_image(drawn)
+    boxes = [text.get_window_extent() for text in drawn.axes[0].texts]
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= drawn.bbox.x1
+
+
+def test_a_line_that_leaves_its_panel_early_is_named_at_its_foot_and_others_in_the_margin(tmp_path):
+    with save_figure(tmp_path / "lines") as (axes,):
+        axes.set(xlim=(0, 10), ylim=(0, 1))
+        for label, slope in (("gone first", -0.5), ("gone", -0.4), ("late", -0.12), ("stays", -0.05)):
+            axes.plot(np.linspace(0, 10, 101), 0.99 + slope * np.linspace(0, 10, 101), label=label)
+        label_lines(figure_of([axes]))
+    places = {text.get_text(): text.get_position() for text in axes.texts}
+    assert {name for name, (x, _) in places.items() if x == 1.05} == {"late", "stays"}
+    assert places["gone first"][0] == places["gone"][0] == pytest.approx(0.3, abs=0.02)  # beside the last to leave
+    assert places["gone first"][1] > places["gone"][1] > 0
+
+
+def test_the_head_of_a_page_has_a_form_for_dark_ones_of_the_same_lines_in_other_shades(tmp_path):
+    drawn = reach_and_score(results(models=("lstm",), lengths=(8,)), tmp_path / "hero")
+    save_svgs(drawn, tmp_path / "hero")
+    light, dark = (tmp_path.joinpath(f"hero{form}.svg").read_text() for form in ("", "-dark"))
+    look, (on_paper, on_dark_page) = look_of("lstm"), SHADES["l0"]
+    assert look.color == on_paper
+    assert on_paper in light
+    assert on_paper not in dark
+    assert on_dark_page in dark
+    assert 'fill="#000000"' in light
+    assert "#000000" not in dark
+    assert re.sub("#[0-9a-f]{6}", "", light) == re.sub("#[0-9a-f]{6}", "", dark)
 
 
 def test_the_heat_map_holds_a_row_a_lag_and_a_column_an_epoch(tmp_path):

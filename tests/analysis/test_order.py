@@ -15,6 +15,7 @@ from gradreach.analysis.study.page_tables import table as table_of
 from gradreach.analysis.tables import adhoc
 from gradreach.analysis.tables.layout import make
 from gradreach.errors import ConfigError
+from gradreach.look import axis_label, without_unit
 from gradreach.run_table.columns import as_frame
 from made_up import results
 
@@ -52,10 +53,11 @@ def test_rows_and_columns_ascend_whatever_the_run_ids(key):
         table_of("test/accuracy", rows=key).table(Results(runs)),
     ):
         view = make(asked, Results(runs))
-        assert view.text[key].tolist()[:-1] == short  # the last row is chance
+        assert view.text[axis_label(key)].tolist()[:-1] == short  # the last row is chance
         assert view.numbers[key].map(plain).tolist() == short
     beside = make(adhoc.table(runs, ["model"], [key], ["test/accuracy"]), Results(runs))
-    heads = [head.rpartition(f"{key} ")[2] for head in beside.text if key in head]
+    name = without_unit(axis_label(key))
+    heads = [head.rpartition(f"{name} ")[2] for head in beside.text if f"{name} " in head]
     assert heads == short
 
 

@@ -86,7 +86,7 @@ def test_accuracies_are_in_per_cent_and_their_differences_in_points():
     assert value("test/accuracy", LSTM, where={"seq_len": 50}).of(results()).unit == "%"
     gain = compare("test/accuracy", LSTM, RNN, where={"seq_len": 50}).of(results())
     assert (gain.value, gain.unit) == (pytest.approx(20), "points")
-    assert gain.label == "test accuracy, lstm − rnn, seq_len 50"
+    assert gain.label == "test accuracy, LSTM − RNN, sequence length 50"
 
 
 def test_over_takes_the_mean_of_each_seed():
@@ -204,7 +204,7 @@ def test_a_share_of_seeds_asks_each_of_them_for_so_many_of_its_runs():
     found = counted[90].of(solved)
     exact = stats.binomtest(11, 12).proportion_ci(method="exact")
     assert (found.low, found.high, found.n) == pytest.approx((100 * exact.low, 100 * exact.high, 12))
-    assert found.label.endswith("lstm, seeds with at least 90 % of their runs over seq_len")
+    assert found.label.endswith("LSTM, seeds with at least 90 % of their runs over sequence length")
     assert digest_of(of_part(counted[80].above(50))) != digest_of(of_part(counted[90].above(50)))
 
 
@@ -299,7 +299,7 @@ def test_a_part_says_its_number_with_its_interval_and_the_threshold():
     part = compare("test/accuracy", LSTM, RNN, where={"seq_len": 50}).above(5)
     verdict = part.judge(results(runs(seeds=range(6))))
     assert verdict.sentence == (
-        "test accuracy, lstm − rnn, seq_len 50: 20 points, identical in all runs; threshold: above 5 points."
+        "test accuracy, LSTM − RNN, sequence length 50: 20 points, identical in all runs; threshold: above 5 points."
     )
 
 
@@ -347,7 +347,7 @@ def test_a_column_of_what_no_run_has_measured_is_left_out():
     assert (found.value, found.unit, found.label) == (
         pytest.approx(46, abs=2),
         "points",
-        "gap, lstm, mean over seq_len",
+        "gap, LSTM, mean over sequence length",
     )
 
 
@@ -364,7 +364,7 @@ def test_some_of_the_results_share_the_tables_that_are_read_once():
 def test_tables_tell_units_choice_and_needs_by_themselves():
     found = results(runs(rates=(0.001, 0.01)), choose="optimizer.lr")
     shown, _ = table("test/accuracy", columns="seq_len", where=LSTM).view_of(found)
-    assert (shown.name, shown.caption) == ("accuracy", "Test accuracy in per cent, lstm.")
+    assert (shown.name, shown.caption) == ("accuracy", "Test accuracy in per cent, LSTM.")
     assert "Best in validation of 2 values for each; the test split was not used to choose." in shown.reading
     assert (shown.measures[0].scale, shown.measures[0].best) == (100, "max")
     halved, _ = table("gradient/start/h.half_life").view_of(found)

@@ -147,8 +147,8 @@ def test_a_number_leads_to_its_runs():
 def test_keys_may_be_several_missing_or_absent():
     some = runs(a=0.5, b=0.6).assign(kernel_size=lambda r: r["architecture"].map({"a": 3}).astype("Int64"))
     text = make(table(rows=("architecture", "kernel_size"), columns=()), Results(some)).text
-    assert list(text) == ["architecture", "kernel_size", "accuracy"]
-    assert text["kernel_size"].tolist() == ["3", "–", ""]
+    assert list(text) == ["architecture", "kernel size (steps)", "accuracy"]
+    assert text["kernel size (steps)"].tolist() == ["3", "–", ""]
 
 
 def test_a_computed_table_shows_what_is_computed():
@@ -178,7 +178,7 @@ def test_a_table_wider_than_the_terminal_stands_in_parts_that_lack_nothing():
     assert sum("a_long_name" in line for line in lines) == 2  # parts, each with its key
     for cell in view.text.iloc[:2].to_numpy().ravel():
         assert any(f" {cell} " in line for line in lines)  # whole, on one line
-    assert sum(line.count("seq_len") for line in lines) == 5
+    assert sum(line.count("sequence") for line in lines) == 5
     assert sum("a_long_name" in line for line in printed(view, 200)) == 1
 
 
@@ -217,7 +217,7 @@ def test_several_runs_of_one_seed_are_one_draw():
     assert cell["mean"] == pytest.approx(60.5)
     (alone,) = make(table(), Results(runs(2, a=0.6))).numbers.to_dict("records")
     assert (cell["ci95_low"], cell["ci95_high"]) == pytest.approx((alone["ci95_low"], alone["ci95_high"]))
-    assert make(table(), Results(twice[twice["seed"] == 0])).text.loc[0, "accuracy, seq_len 64"] == "60.0"
+    assert make(table(), Results(twice[twice["seed"] == 0])).text.loc[0, "accuracy, sequence length 64"] == "60.0"
 
 
 def test_a_seed_counts_with_the_runs_of_it_that_have_a_number():
@@ -267,7 +267,7 @@ def reaching(**reaches):
 
 def test_an_interval_ends_where_the_measure_does():
     view = make(table(REACH), reaching(lstm=[127, 127, 22]))
-    assert view.text["reach, seq_len 128"].tolist() == ["92 [0, 127]"]
+    assert view.text["reach, sequence length 128"].tolist() == ["92 [0, 127]"]
     assert view.numbers[["ci95_low", "ci95_high"]].to_numpy().tolist() == [[0, 127]]
 
 
@@ -280,8 +280,23 @@ def test_a_row_whose_runs_have_no_value_is_left_out_and_one_whose_runs_are_lost_
     results = reaching(lstm=[5, np.nan], rnn=[np.nan, np.nan], gru=[np.nan, np.nan])
     results.runs.loc[results.runs["architecture"] == "gru", "status"] = "diverged"
     text = make(table(REACH), results).text
-    told = text.set_index("architecture")["reach, seq_len 128"].to_dict()
-    assert told == {"gru": "– (2 diverged)", "lstm": "5 (1/2)"}
+    told = text.set_index("architecture")["reach, sequence length 128"].to_dict()
+    assert told == {"GRU": "– (2 diverged)", "LSTM": "5 (1/2)"}
+
+
+def test_people_read_names_and_csv_files_keep_keys():
+    some = runs(**{"lstm b=1": 0.9}).assign(task="mnist1d", seq_len=64, width=2000)
+    view = make(replace(table(), rows=("task", "architecture", "width")), Results(some))
+    assert list(view.text)[:3] == ["task", "architecture", "width (units)"]
+    assert view.text.iloc[0, :3].tolist() == ["MNIST-1D", "LSTM, forget bias 1", "2,000"]
+    assert view.text.columns[-1] == "accuracy, sequence length 64"
+    assert view.numbers[["task", "architecture", "width"]].iloc[0].tolist() == ["mnist1d", "lstm b=1", 2000]
+
+
+def test_keys_that_would_read_alike_keep_their_names():
+    some = runs(b=0.5).assign(**{"model.width": 3, "task.width": 4})
+    view = make(replace(table(), rows=("model.width", "task.width")), Results(some))
+    assert list(view.text)[:2] == ["model.width", "task.width"]
 
 
 def test_a_table_of_several_quantities_is_read_one_by_one():
@@ -290,8 +305,8 @@ def test_a_table_of_several_quantities_is_read_one_by_one():
     results.runs["test/accuracy"] = 0.5
     parts = by_quantity(make(table(*lines), results))
     assert [(title, list(text)) for title, text, _ in parts] == [
-        ("reach, start", ["architecture", "seq_len 128"]),
-        ("accuracy, start", ["architecture", "seq_len 128"]),
+        ("reach, start", ["architecture", "sequence length 128"]),
+        ("accuracy, start", ["architecture", "sequence length 128"]),
     ]
 
 

@@ -51,7 +51,7 @@ def test_a_comparison_is_paired_by_seed_and_a_run_that_diverged_counts_as_the_wo
     found = signed_rank_interval(difference.to_numpy())
     assert effect[1:5] == pytest.approx(tuple(found))
     assert (effect.n, effect.unit, effect.test, effect.absent) == (6, "points", "signed ranks", 0)
-    assert effect.label == "test accuracy, lstm − rnn"
+    assert effect.label == "test accuracy, LSTM − RNN"
 
 
 def test_differences_that_are_near_normal_have_a_t_interval(runs):

@@ -6,6 +6,9 @@ numbers. The shades were found by search: each has a contrast of 3:1 to its page
 for normal eyes, in deuteranopia, in grey (``tests/test_look.py``).
 """
 
+import re
+
+HEX = re.compile("#[0-9a-fA-F]{6}")
 SHADES = {
     "r0": ("#b84604", "#feaa88"),
     "r1": ("#3e0202", "#99554d"),
@@ -42,8 +45,17 @@ SHADES = {
 }
 """Each shade on paper and on a dark page."""
 
+INKS = ("#000000", "#e6edf3")
+"""Axes, texts and lines to compare with, on paper and on a dark page; no series has it."""
+
 RAMP = tuple(light for name, (light, _) in SHADES.items() if name[0] == "n")
 """For groups that differ in one number, from small to large: both hue and lightness change."""
+
+
+def on_dark(text: str) -> str:
+    """Return an SVG, or any text that names colours, with each shade in its form for a dark page."""
+    dark = dict([*SHADES.values(), INKS])
+    return HEX.sub(lambda found: dark.get(found[0].lower(), found[0]), text)
 
 
 def palette_css() -> str:

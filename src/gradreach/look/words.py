@@ -57,7 +57,7 @@ TASKS = {
 
 AXES = {
     "seq_len": ("sequence length", "steps"),
-    "test_length": ("sequence length in the test", "steps"),
+    "test_length": ("test sequence length", "steps"),
     "kernel_size": ("kernel size", "steps"),
     "horizon": ("gradient horizon", "steps"),
     "T": ("T", "steps"),
@@ -67,6 +67,7 @@ AXES = {
     "lr": ("learning rate", ""),
     "epoch": ("epoch", ""),
     "lag": ("lag", "steps back from the last one"),
+    "tried": ("learning rates tried", ""),
 }
 """A column along an axis: its words and its unit."""
 
@@ -90,6 +91,9 @@ ALIASES = {
     "dense": "mlp",
 }
 """Other words for models: they look the same, and keep their words."""
+
+SPEAKING = ("task", "model", "architecture")
+"""Columns whose values speak for themselves."""
 
 _MODEL = re.compile(rf"({'|'.join(sorted([*MODELS, *ALIASES], key=len, reverse=True))})(?=$|[ ,])")
 
@@ -148,6 +152,15 @@ def without_unit(label: str) -> str:
     'test accuracy'
     """
     return label.rpartition(" (")[0] or label
+
+
+def setting_name(key: str, value: str) -> str:
+    """Return what tells a group of runs apart, as a head or within a sentence: a column and its value.
+
+    >>> setting_name("seq_len", "40"), setting_name("task", "mnist1d"), setting_name("model.pooling", "max")
+    ('sequence length 40', 'MNIST-1D', 'pooling max')
+    """
+    return display_name(value) if key in SPEAKING else f"{without_unit(axis_label(key))} {value}"
 
 
 def panel_title(key: str, value: str) -> str:

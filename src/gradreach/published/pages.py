@@ -156,7 +156,7 @@ def _like(cell: Cell, value: float) -> str:
 
 
 def cheapest_of(found: Found, asked: Collection[str] | None = None) -> str | None:
-    """Return the cheapest cell not yet run, of all or of some, or the cheapest if all have been; None: none can be run."""
+    """Return the cheapest cell not yet run, of all or of some, or if none is left of all; None if none can be run."""
     cells = found.redone.paper.cells
     planned = [name for name in cells if cells[name].planned and (asked is None or name in asked)]
     left = [name for name in planned if found.outcomes[name].kind == "not run"] or planned

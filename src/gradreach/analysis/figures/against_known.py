@@ -10,7 +10,7 @@ from gradreach.analysis.figures.labels import SMALL
 from gradreach.analysis.results import Results
 from gradreach.drawing import INK, figure_of, save_figure
 from gradreach.look import display_name, look_of
-from gradreach.rounding import number
+from gradreach.rounding import number, threshold_text
 
 
 def against_known(
@@ -41,7 +41,7 @@ def against_known(
         if threshold is not None:
             axes.set_xscale("symlog", linthresh=threshold)
             band = axes.axvspan(-threshold, threshold, color=INK, alpha=0.12, linewidth=0, zorder=0)
-            words = f"threshold: ± {np.format_float_positional(threshold, precision=2, fractional=False)} %"
+            words = f"threshold: ± {threshold_text(threshold)} %"
             tell(band, words)
             axes.set_title(words, fontsize=SMALL)
         axes.set_yticks(range(len(groups)), [display_name(name) for name, _ in groups])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, NullFormatter
 
 from gradreach.analysis.figures.common import (
     Point,
@@ -19,7 +19,7 @@ from gradreach.analysis.figures.common import (
 )
 from gradreach.analysis.figures.labels import key_beside
 from gradreach.analysis.figures.panels import grid
-from gradreach.analysis.figures.scales import show_whole_range
+from gradreach.analysis.figures.scales import few_decades, show_whole_range
 from gradreach.analysis.figures.scores import ACCURACY, draw_chance
 from gradreach.analysis.results import Results
 from gradreach.analysis.tables.specification import Measure
@@ -87,7 +87,7 @@ def metric_by_cost(
             axes.set(xlabel=COSTS.get(cost, cost), ylabel=measure.label)
             if math.isfinite(axes.dataLim.minposx):
                 axes.set_xscale("log")
-                axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                few_decades(axes.xaxis, axes.dataLim.x1 / axes.dataLim.minposx)
                 axes.xaxis.set_major_formatter(EngFormatter(sep=""))
                 axes.xaxis.set_minor_formatter(NullFormatter())
             show_whole_range(axes, measure)

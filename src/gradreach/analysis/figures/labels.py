@@ -1,7 +1,7 @@
 """Lines are labelled at their ends, so that nobody has to look up a legend."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,10 +15,14 @@ SMALL = 8
 """Size of a label, in points."""
 TIE = 0.004
 """Lines that are nowhere further apart than this share of the panel's height look like one."""
+EARLY = 0.5
+"""Lines that leave their panel before this share of its width are labelled there, not at its far side."""
 
 
 def label_lines(figure: Figure) -> None:
     """Name every labelled line of every panel at its end, in the margin, and no two names on top of each other.
+
+    Those that fall out of their panel in its first half have their names at its foot, the last to leave lowest.
 
     Lines that lie on each other throughout share one label, joined by ``=``. What the caption explains (lengths of
     training), and lines to compare with that lie outside, have none. A labelled line without a value is named
@@ -82,8 +86,11 @@ def _label(axes: Axes) -> None:
     height = 0.7 * panel.get_figheight() / max(1, _rows(panel))
     sizes = [1.3 * SMALL / 72 / height * (1 + text.count("\n")) for text in texts]
     ends = [_end(path) for _, path in groups]
-    heights = spread([0.0 if end is None else float(np.clip(end[1], 0, 1)) for end in ends], sizes)
-    for (lines, _), text, end, at in zip(groups, texts, ends, heights, strict=True):
+    wanted = [(1.05, 0.0 if end is None else float(np.clip(end[1], 0, 1))) for end in ends]
+    left = {i: end[0] for i, (end, (_, path)) in enumerate(zip(ends, groups, strict=True)) if _falls_early(end, path)}
+    for i, x in left.items():
+        wanted[i] = (max(left.values()) + 0.05, -x)
+    for (lines, _), text, end, at in zip(groups, texts, ends, _apart(wanted, sizes), strict=True):
         look: Any = {"fontsize": SMALL, "color": INK, "va": "center", "ha": "left", "annotation_clip": False}
         arrow = None
         if end is not None:
@@ -91,9 +98,24 @@ def _label(axes: Axes) -> None:
             arrow = {"arrowstyle": "-", "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5), **stroke}
         place = (
             1.0 if end is None else float(np.clip(end[0], 0, 1)),
-            at if end is None else float(np.clip(end[1], 0, 1)),
+            at[1] if end is None else float(np.clip(end[1], 0, 1)),
         )
-        axes.annotate(text, place, (1.05, at), "axes fraction", "axes fraction", arrow, **look)
+        axes.annotate(text, place, at, "axes fraction", "axes fraction", arrow, **look)
+
+
+def _falls_early(end: np.ndarray | None, path: np.ndarray) -> TypeGuard[np.ndarray]:
+    """Return whether a line leaves through the foot of its panel in its first half."""
+    return end is not None and bool(end[0] < EARLY and path[-1][1] < 0)
+
+
+def _apart(wanted: Sequence[tuple[float, float]], sizes: Sequence[float]) -> list[tuple[float, float]]:
+    """Return places for names in columns: in none of them does one overlap another."""
+    placed = [*wanted]
+    for column in {x for x, _ in wanted}:
+        mine = [i for i, (x, _) in enumerate(wanted) if x == column]
+        for i, y in zip(mine, spread([wanted[i][1] for i in mine], [sizes[i] for i in mine]), strict=True):
+            placed[i] = (column, float(y))
+    return placed
 
 
 def _seen(path: np.ndarray) -> np.ndarray:

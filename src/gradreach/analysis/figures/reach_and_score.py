@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from gradreach.analysis.figures.common import (
     series_of,
     tell,
 )
-from gradreach.analysis.figures.labels import SMALL, label_lines
+from gradreach.analysis.figures.labels import label_lines
 from gradreach.analysis.figures.profiles import matrix, relative
 from gradreach.analysis.figures.scales import show_whole_range
 from gradreach.analysis.figures.scores import ACCURACY, draw_chance
@@ -35,8 +34,6 @@ LOWEST = 1e-4
 """The smallest share that is shown: reach ends at a hundred times as much."""
 HEAP = 10
 """From this many points in one place on, their number is written."""
-NEAR = 0.15
-"""Lines that leave the panel nearer to each other than this share of its width have names in one column."""
 
 
 def reach_and_score(
@@ -86,10 +83,9 @@ def mean_chance(runs: pd.DataFrame) -> pd.DataFrame:
 def draw_norms(
     axes: Axes, data: pd.DataFrame, runs: pd.DataFrame, by: str, stage: str, groups: Mapping[Hashable, Series]
 ) -> None:
-    """Draw a line for each group; one that leaves the panel before its end is named there."""
+    """Draw a line for each group."""
     axes.set(yscale="log", ylim=(LOWEST, 3))
     axes.axhline(0.01, color=INK, linewidth=0.8, label=ONE_PER_CENT)
-    left: dict[float, Series] = {}
     largest = 1.0
     for key, series in groups.items():
         some = runs[runs[by] == key]
@@ -99,35 +95,13 @@ def draw_norms(
         lags, middle = curves.index.to_numpy(float), np.median(10.0 ** relative(curves).to_numpy(float), 1)
         middle[(middle == 0) | ~np.isfinite(middle)] = np.nan
         largest = max(largest, np.nanmax(middle, initial=0))
-        shown = lags[middle >= LOWEST]
-        gone = len(shown) and shown.max() < lags.max()
-        if gone:
-            left[shown.max()] = series
-        look, label = series.look, "" if gone else series.label
-        line = draw_curve(axes, lags, middle, label, color=look.color)
+        look = series.look
+        line = draw_curve(axes, lags, middle, series.label, color=look.color)
         line.set(linestyle=look.linestyle, alpha=opacity(some))
         tell(line, f"{look.name}: the median of {curves.shape[1]} seeds")
     axes.set_ylim(top=3 * largest)
     if runs["seq_len"].notna().any():
         axes.set_xlim(0, runs["seq_len"].max() - 1)
-    name_where_they_leave(axes, left)
-
-
-def name_where_they_leave(axes: Axes, lines: Mapping[float, Series]) -> None:
-    """Name lines at the foot of the panel, to the right of the lags where they leave it; neighbours share a column."""
-    columns: list[list[float]] = []
-    for lag in sorted(lines):
-        if columns and lag - columns[-1][-1] < NEAR * axes.get_xlim()[1]:
-            columns[-1].append(lag)
-        else:
-            columns.append([lag])
-    for column in columns:
-        at = column[-1] / axes.get_xlim()[1] + 0.05
-        for i, lag in enumerate(reversed(column)):  # the last to leave at the foot
-            place = (lag / axes.get_xlim()[1], 0.0)
-            arrow = {"arrowstyle": "-", "color": lines[lag].look.color, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 0}
-            where: Any = {"xycoords": "axes fraction", "textcoords": "axes fraction", "va": "center", "fontsize": SMALL}
-            axes.annotate(lines[lag].label, place, (at, 0.05 + 0.08 * i), arrowprops=arrow, color=INK, **where)
 
 
 def draw_runs(

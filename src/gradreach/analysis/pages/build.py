@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradreach.analysis.figures.captions import explained
-from gradreach.analysis.pages.built import Built
+from gradreach.analysis.pages.built import HERO, Built
 from gradreach.analysis.pages.coverage import chance_line, mixture_line, state_line
 from gradreach.analysis.pages.page import page
 from gradreach.analysis.pages.summary import ENDINGS, summary
@@ -21,6 +21,7 @@ from gradreach.analysis.study.rule import rule_words, stored_rule
 from gradreach.analysis.study.study_files import load_study
 from gradreach.analysis.tables.formats import html, latex, markdown, without_tags
 from gradreach.analysis.tables.layout import View
+from gradreach.drawing import save_svgs
 from gradreach.errors import ConfigError, advise
 from gradreach.records import RecordStore
 from gradreach.run_table.columns import csv
@@ -109,6 +110,8 @@ def build(
         _write_view(folder, name, view, state)
     chosen, figures = study.of_chosen(results), study.figures(results)
     pictures = {figure.name: figure.draw(chosen, folder / figure.name) for figure in figures}
+    if HERO in pictures:
+        save_svgs(pictures[HERO], folder / HERO)
     captions = {figure.name: explained(figure.caption, pictures[figure.name]) for figure in figures}
     looks = looks_at(study, results, seeds)
     verdict, caveats = judged(study, results, looks), caveats_of(study, runs, plan)

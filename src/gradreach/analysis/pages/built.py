@@ -11,6 +11,9 @@ from gradreach.analysis.study.declaration import Study, outcomes
 from gradreach.analysis.study.parts import named_leaves
 from gradreach.analysis.tables.layout import View
 
+HERO = "hero"
+"""What the figure at the head of README and report is called, where a study draws one for it; it has SVG forms."""
+
 
 @dataclass(frozen=True)
 class Built:

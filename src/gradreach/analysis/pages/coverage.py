@@ -5,6 +5,7 @@ from collections import Counter
 import pandas as pd
 
 from gradreach.analysis.results import PENDING
+from gradreach.look import display_name
 from gradreach.rounding import number
 
 
@@ -50,5 +51,6 @@ def chance_line(runs: pd.DataFrame) -> str:
             for c in (group["chance"].min(), group["chance"].max())
         ]
         levels = "–".join(dict.fromkeys(ends))
-        parts.append(f"{task} mse {levels}" if by_value else f"{task} {levels} %")
+        name = display_name(task)
+        parts.append(f"{name} mse {levels}" if by_value else f"{name} {levels} %")
     return "Chance level: " + ", ".join(parts) + "." if parts else "Chance level: not known yet, no run has finished."

@@ -14,6 +14,7 @@ from gradreach.analysis.study.judging import PILOTS
 from gradreach.analysis.tables.formats import markdown, without_tags
 from gradreach.analysis.tables.layout import View, by_quantity
 from gradreach.analysis.tables.specification import Table
+from gradreach.look import display_name
 from gradreach.rounding import number
 from gradreach.run_table.compressed import stored_at
 
@@ -85,10 +86,20 @@ def parts_table(built: Built) -> pd.DataFrame:
         effect = leaf.effect
         said = effect.number if effect is not None else told_of_arithmetic(leaf)
         threshold = f"{effect.what} {leaf.threshold}".strip() if effect is not None else ""
-        named = f"{sign(leaf)} {'aside: ' * leaf.aside}{leaf.name}"
+        named = f"{sign(leaf)} {'aside: ' * leaf.aside}{named_for_people(leaf.name)}"
         outcome = f"{leaf.state}: {leaf.why}" if leaf.why else leaf.state
         rows.append({"part": named, "outcome": outcome, f"number{covers}": said, "threshold": threshold})
     return pd.DataFrame(rows)
+
+
+def named_for_people(name: str) -> str:
+    """Return the name of a part, by which code looks it up, as people read it: behind the colon may stand a key.
+
+    >>> named_for_people("the GRU is smaller: mnist1d")
+    'the GRU is smaller: MNIST-1D'
+    """
+    words, colon, key = name.rpartition(": ")
+    return f"{words}{colon}{display_name(key) if colon else key}"
 
 
 def _is_measured(leaf: Verdict) -> bool:
@@ -115,7 +126,7 @@ def measured(built: Built) -> pd.DataFrame:
     for leaf in built.parts:
         if (effect := leaf.effect) is not None:
             note = f"{effect.test}; {effect.note}" if effect.note else effect.test
-            rows.append({"part": leaf.name, "measured": effect.label, "test": note, "n": effect.n})
+            rows.append({"part": named_for_people(leaf.name), "measured": effect.label, "test": note, "n": effect.n})
     return pd.DataFrame(rows or [{"part": "by arithmetic"}])
 
 
@@ -171,5 +182,10 @@ def _method(built: Built) -> Iterator[str]:
 
 
 def heading(name: str) -> str:
-    """Return the name of a file as a heading."""
-    return name.replace("_", " ").capitalize()
+    """Return the name of a file as a heading.
+
+    >>> heading("accuracy_mnist1d"), heading("counts")
+    ('Accuracy MNIST-1D', 'Counts')
+    """
+    words = " ".join(map(display_name, name.split("_")))
+    return f"{words[:1].upper()}{words[1:]}"

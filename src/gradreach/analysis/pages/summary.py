@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradreach.analysis.pages.built import Built
+from gradreach.analysis.pages.built import HERO, Built
 from gradreach.analysis.stats.verdict import Effect, Verdict
 from gradreach.analysis.study.declaration import Study
 from gradreach.analysis.study.study_files import known_studies, load_study, of_project
 from gradreach.errors import ConfigError, advise
 
-ENDINGS = (".csv", ".html", ".md", ".tex", ".pdf", ".png")
-"""Of the files of a table, and of those of a figure."""
+ENDINGS = (".csv", ".html", ".md", ".tex", ".pdf", ".png", ".svg")
+"""Of the files of a table, and of those of a figure; SVG of one alone."""
 
 
 def summary(built: Built, checksums: Mapping[str, str]) -> dict[str, Any]:
@@ -49,7 +49,9 @@ def _files(built: Built) -> Iterator[str]:
     for view in built.views:
         yield from (f"{view.table.name}{ending}" for ending in ENDINGS[:4])
     for name in built.pictures:
-        yield from (f"{name}{ending}" for ending in ENDINGS[4:])
+        yield from (f"{name}{ending}" for ending in ENDINGS[4:6])
+    if HERO in built.pictures:
+        yield from (f"{HERO}.svg", f"{HERO}-dark.svg")
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

@@ -122,11 +122,11 @@ class Comparison(OfRuns):
             value, low, high = (float(np.exp(each)) for each in found[:3])
         return found._replace(value=value, low=low, high=high)
 
-    def _selection(self) -> str:
+    def _selection(self, *, keys: bool = True) -> str:
         a, b = self._meant(self.a), self._meant(self.b)
         common = {column: value for column, value in a.items() if column in b and b[column] == value}
-        sides = (in_words({k: v for k, v in side.items() if k not in common}) for side in (a, b))
-        return ", ".join(filter(None, ((" ÷ " if self.ratio else " − ").join(sides), in_words(common))))
+        sides = (in_words({k: v for k, v in side.items() if k not in common}, keys=keys) for side in (a, b))
+        return ", ".join(filter(None, ((" ÷ " if self.ratio else " − ").join(sides), in_words(common, keys=keys))))
 
 
 def compare(

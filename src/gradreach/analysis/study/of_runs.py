@@ -16,6 +16,7 @@ from gradreach.analysis.study.parts import Quantity
 from gradreach.analysis.study.selection import Over, check_closed, check_even, in_words, keys_of, listed, values_of
 from gradreach.analysis.tables.specification import Measure, possible
 from gradreach.errors import ConfigError, advise
+from gradreach.look import axis_label, display_name, without_unit
 from gradreach.rounding import number
 
 BEFORE = "gradient/start/"
@@ -142,18 +143,18 @@ class OfRuns(Quantity):
     def _labelled(self, effect: Effect, results: Results) -> Effect:
         column, label = results.column(self.metric), self.label
         if not label:
-            over = [name for name in keys_of(self.over) if name not in values_of(self.over)]
+            over = [without_unit(axis_label(k)) for k in keys_of(self.over) if k not in values_of(self.over)]
             taken = self._taken(listed(over)) if over else ""
-            label = ", ".join(filter(None, (column.words or self.metric, self._selection(), taken)))
-        beside = "; ".join(f"{words} {_said(each, results)}" for words, each in self.beside.items())
+            label = ", ".join(filter(None, (column.words or self.metric, self._selection(keys=False), taken)))
+        beside = "; ".join(f"{display_name(words)} {_said(each, results)}" for words, each in self.beside.items())
         return effect._replace(label=f"{label} ({beside})" if beside else label)
 
     def _taken(self, over: str) -> str:
         """Say how the runs of a seed are combined."""
         return f"mean over {over}"
 
-    def _selection(self) -> str:
-        return in_words(self._meant(self.a))
+    def _selection(self, *, keys: bool = True) -> str:
+        return in_words(self._meant(self.a), keys=keys)
 
     @property
     def words(self) -> str:

@@ -57,7 +57,7 @@ class TableOf:
         columns = {each.column: results.column(each.column) for each in self.asked}
         said = dict.fromkeys(_with_unit(name, column) for name, column in columns.items())
         words = listed(said)
-        return ", ".join(filter(None, (f"{words[:1].upper()}{words[1:]}", in_words(self.where)))) + "."
+        return ", ".join(filter(None, (f"{words[:1].upper()}{words[1:]}", in_words(self.where, keys=False)))) + "."
 
     def _needs(self, results: Results) -> str:
         needed = [need for each in self.asked if (need := each.measure(results).needs) is not None]

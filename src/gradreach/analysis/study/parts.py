@@ -13,14 +13,12 @@ from gradreach.analysis.stats.intervals import OUTCOMES
 from gradreach.analysis.stats.statistics import Interval
 from gradreach.analysis.stats.verdict import Effect, State, Verdict, as_aside, combine_named
 from gradreach.analysis.study.selection import in_words
-from gradreach.rounding import number
+from gradreach.rounding import number, threshold_text
 
 FEWEST = 3
 """The fewest seeds for a meaningful interval of a mean."""
 MANY = 1000
 """The most seeds: a part that needs more is never decided."""
-TINY = 1e-3
-"""Thresholds below are shown with two digits."""
 NOTHING = "no runs to compare"
 SPANS = "the interval contains the threshold"
 MEDIAN = "the median's interval by signs alone"
@@ -29,25 +27,15 @@ MEDIAN = "the median's interval by signs alone"
 class Threshold(NamedTuple):
     """The threshold of a part: what its quantity is compared with.
 
-    >>> str(Threshold("within", 2))
-    'within ±2'
+    >>> str(Threshold("within", 2)), str(Threshold("below", 1.1920929e-5))
+    ('within ±2', 'below 1.2e−05')
     """
 
     kind: Literal["above", "below", "within"]
     at: float
 
     def __str__(self) -> str:
-        return f"{self.kind} {'±' * (self.kind == 'within')}{number(self.at, 'g')}"
-
-    @property
-    def rounded(self) -> str:
-        """The threshold, with two digits if it is tiny: machine precision is not a round number.
-
-        >>> Threshold("below", 1.1920929e-5).rounded
-        'below 1.2e−05'
-        """
-        tiny = 0 < abs(self.at) < TINY
-        return str(self._replace(at=round(self.at, 1 - math.floor(math.log10(abs(self.at))))) if tiny else self)
+        return f"{self.kind} {'±' * (self.kind == 'within')}{threshold_text(self.at)}"
 
     def judge(self, effect: Effect) -> tuple[State, str]:
         """Return what the whole interval decides, or why it decides nothing."""
@@ -181,7 +169,7 @@ class Part:
             )
         effect = self.quantity.of(results, name, self.threshold)
         unit = effect.unit if effect.unit in ("%", "points", "steps") else ""
-        words = f"{self.threshold.rounded}{f' {unit}' if unit else ''}"
+        words = f"{self.threshold}{f' {unit}' if unit else ''}"
         state, why = self.threshold.judge(effect)
         if effect.n == 0:
             why = self.quantity.nothing(results)

@@ -8,6 +8,7 @@ import pandas as pd
 from gradreach.analysis.naming import plain
 from gradreach.analysis.results import Results, Where
 from gradreach.errors import ConfigError
+from gradreach.look import axis_label, display_name, without_unit
 from gradreach.run_table.columns import GROUPS
 from gradreach.run_table.lengths import TEST_LENGTH
 
@@ -91,25 +92,34 @@ def check_even(results: Results, meant: Where, cells: Sequence[str], part: str) 
         raise ConfigError(f"part “{part}”", allowed=wrong, hint=hint)
 
 
-def in_words(meant: Where) -> str:
+def in_words(meant: Where, *, keys: bool = True) -> str:
     """Express a selector in words.
+
+    Args:
+        meant: which runs.
+        keys: keep the names of columns and values, as for names of parts, which code looks up, and for errors; else
+            what people call them.
 
     >>> in_words({"model": "lstm", "seq_len": [100, 200]})
     'lstm, seq_len 100 and 200'
     >>> in_words({"solved": True, "model.forget_bias": None})
     'solved, no model.forget_bias'
+    >>> in_words({"architecture": "lstm b=1", "seq_len": 100, "task": "mnist1d"}, keys=False)
+    'LSTM, forget bias 1, sequence length 100, MNIST-1D'
     """
-    return ", ".join(_one(column, value) for column, value in meant.items())
+    return ", ".join(_one(column, value, keys) for column, value in meant.items())
 
 
-def _one(column: str, value: Any) -> str:
+def _one(column: str, value: Any, keys: bool) -> str:
+    name = column if keys else without_unit(axis_label(column))
     if value is None:
-        return f"no {column}"
+        return f"no {name}"
     if isinstance(value, bool):
-        return column if value else f"not {column}"
-    said = listed(plain(each) for each in value) if isinstance(value, list | tuple | set | range) else plain(value)
+        return name if value else f"not {name}"
+    several = isinstance(value, list | tuple | set | range)
+    said = listed(plain(each) if keys else display_name(plain(each)) for each in (value if several else [value]))
     texts = isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(each, str) for each in value))
-    return said if column in SILENT or (texts and column == "task") else f"{column} {said}"
+    return said if column in SILENT or (texts and column == "task") else f"{name} {said}"
 
 
 def listed(words: Iterable[str]) -> str:

@@ -14,12 +14,11 @@ from gradreach.analysis.results import Results
 from gradreach.analysis.stats.statistics import TOO_SMALL
 from gradreach.analysis.tables.aggregation import COUNTED, only, summarize
 from gradreach.analysis.tables.specification import Computed, Measure, Table
+from gradreach.look import axis_label, display_name, setting_name
 from gradreach.rounding import number, with_interval
 
 ENDS = ("estimate", "95 % from", "to")
 """The columns of an effect, which people see as one column."""
-HEADS = {"tried": "learning rates tried"}
-"""Column headings of keys."""
 LEAST_PARTED, MOST_PARTED = 1000, 10**7
 """The range in which numbers have thousands separators; beyond it floats are powers of ten."""
 Key = tuple[Any, ...]  # the values of a table's keys: those of a row, or of a column
@@ -47,7 +46,7 @@ class View:
     def keys(self) -> list[str]:
         """The columns that tell what a line is about."""
         table = self.table
-        names = [HEADS.get(key, key) for key in (*table.row_keys, table.lines)] if isinstance(table, Table) else []
+        names = [*heads_of(table.row_keys).values(), table.lines] if isinstance(table, Table) else []
         return [name for name in names if name in self.text] or [str(self.text.columns[0])]
 
 
@@ -56,11 +55,18 @@ def make(table: Table | Computed, results: Results) -> View:
     if isinstance(table, Computed):
         numbers = table.compute(results)
         shown = with_intervals(numbers)
-        text = shown.apply(lambda column: column.map(lambda value: _significant(value, table.digits)))
+        text = _for_people(shown.apply(lambda column: column.map(lambda v: _significant(v, table.digits))), results)
         return View(table, numbers, text, np.zeros(text.shape, dtype=bool))
     numbers = told(summarize(results.runs, table), [*table.row_keys, table.lines])
     text, marked = wide(numbers, table)
     return View(table, numbers, text, marked, _notes(numbers, table, bool(marked.any())))
+
+
+def _for_people(text: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """Return a computed table whose columns that are keys of the run table are called, and read, as people do."""
+    keys = [name for name in map(str, text) if name in results.runs]
+    spoken = text.assign(**{name: text[name].map(display_name) for name in keys})
+    return spoken.rename(columns={name: axis_label(name) for name in keys})
 
 
 def told(summary: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -128,9 +134,9 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     by_row = summary.groupby(table.row_keys, sort=False, dropna=False)["chance"].nunique().max() <= 1
     beside = by_row and len(summary["chance"].dropna().unique()) > 1
     sized = len(summary["parameters"].dropna().unique()) > 1
-    lines, marks = [], []
+    keys, lines, marks = heads_of(table.row_keys), [], []
     for key, group in summary.groupby([*table.row_keys, table.lines], sort=False, dropna=False):
-        line = {HEADS.get(name, name): plain(value) for name, value in zip(table.row_keys, key, strict=False)}
+        line = {head: _key(value) for head, value in zip(keys.values(), key, strict=False)}
         if sized:
             line["parameters"] = ", ".join(f"{int(p):,}" for p in sorted(group["parameters"].dropna().unique()))
         if beside:
@@ -156,6 +162,12 @@ def wide(summary: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, np.ndarray]
     return text, np.array([[head in best for head in text] for best in marks])
 
 
+def _key(value: Any) -> str:
+    """Return a key of a row as people read it."""
+    parted = isinstance(value, int | np.integer) and value >= LEAST_PARTED
+    return f"{value:,}" if parted else display_name(plain(value))
+
+
 def _chance_beside(group: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
     """Return the chance level of a row with its unit, which depends on the metric of the row's task."""
     known = group.dropna(subset=["chance"])
@@ -169,7 +181,7 @@ def _chance_beside(group: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
 def _chance_below(
     summary: pd.DataFrame, table: Table, heads: Mapping[tuple[str, Key], str], measures: Mapping[str, Measure]
 ) -> dict[str, str]:
-    row = {HEADS.get(table.row_keys[0], table.row_keys[0]): "chance"}
+    row = {next(iter(heads_of(table.row_keys).values())): "chance"}
     for (label, column), head in heads.items():
         mask = summary["measure"] == label
         for key, value in zip(table.column_keys, column, strict=True):
@@ -195,9 +207,15 @@ def _sorted_keys(summary: pd.DataFrame, keys: Sequence[str]) -> list[Key]:
     return list(distinct.itertuples(index=False, name=None))
 
 
+def heads_of(keys: Sequence[str]) -> dict[str, str]:
+    """Return what people read above keys of rows; those that would read alike keep their names."""
+    labels = {key: axis_label(key) for key in keys}
+    return {key: label if [*labels.values()].count(label) == 1 else key for key, label in labels.items()}
+
+
 def head_of(label: str, keys: Iterable[str], values: Iterable[Any]) -> str:
     """Return the heading of the column for a group's measure."""
-    return ", ".join([label, *(f"{key} {plain(value)}" for key, value in zip(keys, values, strict=True))])
+    return ", ".join([label, *(setting_name(key, plain(value)) for key, value in zip(keys, values, strict=True))])
 
 
 def _cell(cell: Mapping[Any, Any], measure: Measure) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from gradreach.analysis.naming import plain
-from gradreach.analysis.pages.built import Built
+from gradreach.analysis.pages.built import HERO, Built
 from gradreach.analysis.pages.page import heading, parts_table, unmeasured
 from gradreach.analysis.pages.report.svg import Drawing, inline_svg, ranges
 from gradreach.analysis.pages.report.winners import Contest, contests, scores
@@ -30,8 +30,6 @@ TOLD = ("task", "optimizer.name", "optimizer.lr", "trainer.epochs", "trainer.bat
 """Settings that are shown even if they do not vary."""
 LETTERS = 8
 """Of a run's id that the page shows; more where these do not tell all runs apart."""
-HERO = "hero"
-"""What the figure of the first screen is called, where a study draws one for it."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from gradreach.study import Answer, Claim, Quantity, Study, arithmetic, column, 
 STAGES = {"start": "before training", "end": "after training"}
 FACTORS = {"notes": "tanh'·f", "f": "forget gate", "i": "input gate"}
 SHARES = {"closed": "below 0.1", "open": "above 0.9"}
-STARTS = {"lstm": "torch's start", "lstm b=1": "forget bias 1", "lstm b=3": "forget bias 3"}
+STARTS = {"lstm": "torch's initialization", "lstm b=1": "forget bias 1", "lstm b=3": "forget bias 3"}
 TASKS = ("recall", "adding")
 
 

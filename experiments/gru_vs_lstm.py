@@ -15,6 +15,7 @@ from gradreach.study import (
     column,
     compare,
     computed,
+    display_name,
     effect_of,
     effects,
     figure,
@@ -65,7 +66,8 @@ def better_everywhere(name: str, other: str) -> Quantity:
         scores = scored.pivot_table(index="seed", columns=["architecture", "task"], values="score", dropna=False)
         scores = scores.reindex(columns=pd.MultiIndex.from_product([[name, other], CLASSES])).dropna()
         won = pd.DataFrame({task: scores[name, task] > scores[other, task] for task in CLASSES}).all(axis=1)
-        label = f"seeds at which {name} beats {other} on {' and '.join(CLASSES)}, examples {MANY}"
+        names, tasks = [display_name(each) for each in (name, other)], map(display_name, CLASSES)
+        label = f"seeds at which the {names[0]} beats the {names[1]} on {' and '.join(tasks)}, {MANY:,} examples"
         return effect_of(label, won.to_numpy(float), "%", results.level, outcome="share")
 
     return by_function(share_of_seeds, outcome="share")
@@ -127,7 +129,7 @@ STUDY = Study(
             f"the LSTM overfits more: of {FEW} examples fitted alike the GRU has the higher test accuracy": compare(
                 "test/accuracy", GRU, LSTM, where={"examples": FEW}, each=OF_CLASSES
             ).above(0),
-            f"better on both MNIST-1D and TREC at fewer than {AHEAD} % of the seeds is": {
+            f"at fewer than {AHEAD} % of the seeds MNIST-1D and TREC are both learned better by": {
                 "the GRU": better_everywhere(GRU, LSTM).below(AHEAD),
                 "the LSTM": better_everywhere(LSTM, GRU).below(AHEAD),
             },

@@ -10,6 +10,7 @@ from gradreach.study import (
     arithmetic,
     by_function,
     column,
+    display_name,
     effect_of,
     figure,
     table,
@@ -49,7 +50,7 @@ def gain_of_odd(task: str) -> Quantity:
         above = accuracy - (accuracy.shift(1, axis=1) + accuracy.shift(-1, axis=1)) / 2
         odd, even = (above[kernels].mean(axis=1, skipna=False) for kernels in ([3, 5, 7], [4, 6]))
         by_seed = ((odd - even) / 2).unstack("seed").mean(skipna=False)
-        label = f"accuracy, odd kernels − even ones, {task}"
+        label = f"accuracy, odd kernels − even ones, {display_name(task)}"
         return effect_of(label, 100 * by_seed.to_numpy(float), "points", results.level)
 
     return by_function(gain, outcome="mean")

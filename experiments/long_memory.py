@@ -70,7 +70,7 @@ def success(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-STARTS = {"lstm": "torch's start", "lstm b=1": "forget bias 1", "lstm chrono": "chrono"}
+STARTS = {"lstm": "torch's initialization", "lstm b=1": "forget bias 1", "lstm chrono": "chrono"}
 JUDGED = {"copy over 50 steps": {"task": "copy", "T": 50}, "adding over 100 steps": {"task": "adding", "T": 100}}
 
 STUDY = Study(

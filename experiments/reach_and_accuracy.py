@@ -5,7 +5,7 @@ import math
 import pandas as pd
 from scipy.stats import beta
 
-from gradreach.study import Answer, Claim, Results, Study, computed, figure, measure, share, table
+from gradreach.study import Answer, Claim, Results, Study, computed, display_name, figure, measure, share, table
 
 REACH = "gradient/end/x.reach"
 TASKS = {
@@ -87,13 +87,13 @@ STUDY = Study(
         expect_source="our own pilots (seeds 0 to 4; chrono on adding: 0 and 1)",
         parts={
             **{
-                f"networks that reach the cue solve {task} (3 in 4 of them, in more than half of the seeds)": share(
+                f"networks that reach the cue solve {display_name(task)} (3 in 4 of them, in more than half of the seeds)": share(
                     "solved", {"full": True}, where={"task": task, "seq_len": JUDGED}, over=NETWORKS, least=MOST
                 ).above(50)
                 for task in TASKS
             },
             **{
-                f"the others do not solve {task} (fewer than 1 in 10, in more than half of the seeds)": share(
+                f"the others do not solve {display_name(task)} (fewer than 1 in 10, in more than half of the seeds)": share(
                     "solved", {"full": False}, where={"task": task, "seq_len": JUDGED}, over=NETWORKS, least=FEW
                 ).below(50)
                 for task in TASKS

@@ -9,7 +9,7 @@ ENDS = {"digits": (64, 192), "recall": (10, 80), "mnist": (64, 196)}
 KEPT = 10
 """Points of accuracy."""
 JUDGED = {
-    "lstm": "an LSTM with torch's start",
+    "lstm": "an LSTM with torch's initialization",
     "lstm b=1": "an LSTM with forget bias 1",
     "lstm chrono": "an LSTM with chrono",
     "gru": "a GRU",

@@ -34,8 +34,8 @@ JUDGED = ((25, True), (40, True), (50, False), (75, False))
 """Lengths, and whether the RNN has solved the task, of which pilots had enough runs: it nearly always does up to 40."""
 RNNS = {
     "rnn": "an RNN",
-    "rnn orthogonal": "an RNN with an orthogonal start",
-    "rnn orthogonal gain 2": "an RNN with twice an orthogonal start",
+    "rnn orthogonal": "an RNN with an orthogonal initialization",
+    "rnn orthogonal gain 2": "an RNN with twice an orthogonal initialization",
 }
 GATED = {
     "lstm": "an LSTM",

@@ -26,13 +26,6 @@ WORDS = {
     r"\bnot heeded\b": "ignored",
 }
 """Old words, as prose uses them, and what to write."""
-PART_NAMES = {
-    "torch's start",
-    "an LSTM with torch's start",
-    "an RNN with an orthogonal start",
-    "an RNN with twice an orthogonal start",
-}
-"""Names of parts keep them: digests of rules that were stored before the runs cover names."""
 PAGES = ("*.md", "docs/*.md", "docs/*.jinja", "conf/**/*.yaml", "src/**/*.html", "src/**/*.jinja")
 CODE = ("src/**/*.py", "experiments/*.py", "docs/*.py", "docs/site/*.py")
 FILES = sorted({path for glob in (*PAGES, *CODE) for path in PROJECT.glob(glob) if ".zh." not in path.name})
@@ -55,9 +48,8 @@ def old_words(path: Path) -> list[str]:
     found = []
     for number, text in prose(path):
         plain = " ".join(re.sub(r"(`+)[^`]*\1", "", text).split())
-        if path.suffix != ".py" or plain not in PART_NAMES:
-            hits = ((re.search(old, plain, re.IGNORECASE), new) for old, new in WORDS.items())
-            found += [f"{path.relative_to(PROJECT)}:{number}: “{hit[0]}”: write {new}" for hit, new in hits if hit]
+        hits = ((re.search(old, plain, re.IGNORECASE), new) for old, new in WORDS.items())
+        found += [f"{path.relative_to(PROJECT)}:{number}: “{hit[0]}”: write {new}" for hit, new in hits if hit]
     return found
 
 
@@ -85,7 +77,7 @@ def test_an_old_word_is_found_and_the_new_one_named(name, text, write, tmp_path,
     ("name", "text"),
     [
         ("page.md", "`revision`, `gradient/start/h.reach`; a run starts, so many that none is left; there is no file."),
-        ("code.py", "NAMES = ['revision', \"torch's start\"]"),
+        ("code.py", "NAMES = ['revision']"),
     ],
 )
 def test_keys_and_other_meanings_are_left_alone(name, text, tmp_path, monkeypatch):

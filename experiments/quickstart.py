@@ -26,13 +26,13 @@ def agreement(results: Results) -> str:
     untrained = reaches_cue(runs, START).groupby(runs["seq_len"]).mean() > 0.5
     early = runs["seq_len"].map(untrained)
     counted = [
-        f"at {listed(some['seq_len'].unique())} steps{why} in {agree[some.index].sum()} of {len(some)} runs"
-        for some, why in ((runs[~early], ""), (runs[early], ", where most reach it untrained,"))
+        f"in {agree[some.index].sum()} of {len(some)} runs at {listed(some['seq_len'].unique())} steps{why}"
+        for some, why in ((runs[~early], ""), (runs[early], ", where most gradients reach it before training"))
         if len(some)
     ]
     said = (
-        f"A network learned the cue (≥ {LEARNED} % right) where, and only where, its gradient reached it: "
-        f"{', '.join(counted)}."
+        f"A network learned the cue (≥ {LEARNED} % right) where, and only where, its gradient reached it: this held "
+        f"{', and '.join(counted)}."
     )
     seeds = runs["seed"].nunique()
     pilots = "pilot " if (runs["seed"] < CONFIRMATORY).all() else ""
@@ -52,7 +52,7 @@ def _exceptions(odd: pd.DataFrame) -> str:
         f"({'reached' if run['full'] else 'not reached'}, {number(100 * run['test/accuracy'], '.0f')} % right)"
         for run in odd.to_dict("records")
     ]
-    return f"Not so: {'; '.join(named)}." if named else ""
+    return f"The exception{'s' * (len(named) > 1)}: {'; '.join(named)}." if named else ""
 
 
 def counts(results: Results) -> pd.DataFrame:

@@ -43,7 +43,7 @@ def test_the_readme_says_of_the_default_sweep_what_its_records_say() -> None:
     first_screen = read("README.md").partition("\n## ")[0]
     answer = json.loads(read("results/quickstart/summary.json"))["answer"]
     study = json.loads(read("results/reach_and_accuracy/summary.json"))["answer"]
-    decides = f"A demonstration; the study that decides is [C0](results/reach_and_accuracy/README.md). {study}"
+    decides = f"A demonstration. The study made to decide is [C0](results/reach_and_accuracy/README.md): {study}"
     assert re.findall(r"^\*([^*].*)\*$", first_screen, re.MULTILINE) == [answer, decides]
     (picture,) = re.findall(r'<img src="(.*?)" height="300"', first_screen)
     assert (PROJECT / picture).is_file()

@@ -16,7 +16,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from PIL.Image import Image, fromarray
+from PIL.Image import Dither, Image, fromarray
+from PIL.Image import open as open_image
 
 from gradreach.look import INKS, Look, axis_label, look_of, looks_of, on_dark
 from gradreach.system.files import write_atomically, write_text
@@ -51,7 +52,7 @@ PANEL: Inches = (3.6, 2.8)
 WIDE: Inches = (4.4, 3.0)
 """Of a panel with names in its margin: as wide as a phone shows without making its texts small."""
 
-TIMELESS: Any = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
+TIMELESS: Any = {"png": None, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 """Metadata that would otherwise contain the date and the matplotlib version."""
 
 ANONYMOUS: Any = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -234,4 +235,9 @@ def save_svgs(figure: Figure, stem: Path) -> None:
 
 
 def _save(figure: Figure, suffix: str, metadata: Any, file: BinaryIO) -> None:
-    figure.savefig(file, format=suffix, metadata=metadata)
+    if suffix != "png":
+        figure.savefig(file, format=suffix, metadata=metadata)
+        return
+    figure.savefig(drawn := io.BytesIO(), format=suffix, metadata=metadata)
+    with open_image(drawn) as image:  # lines and texts have few colours: a palette of 256 takes a third of the bytes
+        image.convert("RGB").quantize(256, dither=Dither.NONE).save(file, suffix, optimize=True)

@@ -46,7 +46,7 @@ def reach_and_score(
     by: str = "architecture",
     measure: Measure = ACCURACY,
 ) -> Figure:
-    """Draw gradient norm against lag at one length, and beside it reach ÷ (length − 1) against a score, a dot a run.
+    """Draw gradient norm against lag at one length; beside it reach ÷ (length − 1) against a score, one dot per run.
 
     Left, the median of the seeds' median examples, relative to that at lag 1. Right, all lengths: larger if longer.
 
@@ -69,7 +69,7 @@ def reach_and_score(
         draw_runs(right, results.finished, f"gradient/{stage}/{quantity}.reach", by, measure, groups)
         draw_chance(right, mean_chance(runs), measure)
         right.set(ylabel=measure.label, xlabel="reach ÷ (length − 1)", xlim=(-0.03, 1.05))
-        right.set_title("A dot a run, larger for longer sequences")
+        right.set_title("One dot per run, larger for longer sequences")
         show_whole_range(right, measure)
         label_lines(figure_of([left]))
     return figure_of([left])

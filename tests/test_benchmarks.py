@@ -66,7 +66,8 @@ def test_both_clocks_count_the_epochs_of_a_real_run_and_nothing_else(tmp_path):
     spent, first = epochs_of(run, environment)
     history = pd.read_csv(tmp_path / "runs" / run.run_id / "history.csv")
     assert first == history["val/loss"].iloc[0]
-    assert history["time/seconds"].iloc[-1] <= spent.wall < history["time/seconds"].iloc[-1] + 5  # on a busy machine
+    told = history["time/seconds"].iloc[-1]  # to a millisecond
+    assert told - 1e-3 <= spent.wall < told + 5  # on a busy machine
     assert 0 < spent.cpu < 2 * spent.wall
 
 

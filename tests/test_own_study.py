@@ -111,5 +111,5 @@ def test_a_part_that_leaves_a_swept_setting_open_is_refused_before_anything_runs
     refused = call("run.py", "-m", "experiment=mine", "tracking=off", "seed=7,8,9")
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
-    assert "part “more symbols are recalled”: lstm leaves seq_len open (10, 20); say over='seq_len'" in line
+    assert "part “more symbols are recalled”: lstm: seq_len is not fixed (10, 20); give over='seq_len'" in line
     assert tree(folder / "results") == kept

@@ -129,7 +129,7 @@ def test_a_record_of_a_newer_version_is_refused_and_left_alone(store, monkeypatc
     monkeypatch.setattr(records, "SCHEMA_VERSION", 99)
     store.write({"run_id": RUN, "config": {}, "status": "finished"})
     monkeypatch.undo()
-    with pytest.raises(ConfigError, match="schema_version=99 is of a newer gradreach"):
+    with pytest.raises(ConfigError, match="schema_version=99 was written by a newer gradreach"):
         store.read(RUN)
     assert (store.folder(RUN) / "record.json").exists()
 

@@ -70,7 +70,7 @@ def _task(run: RunConfig, environment: RunEnvironment) -> Task:
         task.prepare(environment.data_dir)
     except ConfigError as error:
         files = {} if environment.published is None else environment.published.files
-        if error.value not in files or (environment.data_dir / str(error.value)).exists():
+        if str(error.value) not in files or (environment.data_dir / str(error.value)).exists():
             raise
         got = f"get it from {files[str(error.value)]}, or give the folder that has it: data_dir=…"
         raise replace(error, hint=got) from None

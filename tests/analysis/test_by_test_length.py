@@ -78,7 +78,7 @@ def test_each_test_length_is_a_part_and_over_them_a_seed_counts_once():
 
 
 def test_runs_of_several_lengths_that_are_left_open_are_refused():
-    with pytest.raises(ConfigError, match="leaves test_length open"):
+    with pytest.raises(ConfigError, match="test_length is not fixed"):
         value("test/accuracy", "gru", where={"test_length": [20, 40]}).of(results())
 
 

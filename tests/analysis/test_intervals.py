@@ -109,7 +109,7 @@ def test_a_share_has_scipys_exact_interval(k, n, level):
 
 
 def test_a_share_is_of_what_is_true_or_not():
-    with pytest.raises(ValueError, match=r"not of 0\.5"):
+    with pytest.raises(ValueError, match=r"not 0\.5"):
         share_interval([0.5, 1])
 
 

@@ -244,7 +244,7 @@ def test_what_a_number_needs_is_seen_to():
 def test_a_selector_that_leaves_a_swept_setting_open_is_refused_with_what_to_say():
     frame = two_biases(runs(lengths=(50,)))
     with pytest.raises(
-        ConfigError, match=r"“p”: lstm leaves model\.forget_bias open \(1, –\); say over='model\.forget"
+        ConfigError, match=r"“p”: lstm: model\.forget_bias is not fixed \(1, –\); give over='model\.forget"
     ):
         value("test/accuracy", LSTM).of(results(frame), "p")
     both = value("test/accuracy", LSTM, over="model.forget_bias").of(results(frame))
@@ -255,7 +255,7 @@ def test_a_selector_that_leaves_a_swept_setting_open_is_refused_with_what_to_say
 def test_parts_are_checked_before_there_is_any_run():
     planned = runs(status="missing")[["run_id", "status", "model", "task", "seq_len", "kernel_size", "seed"]]
     opened = Study(question="?", claim=Claim("It is.", parts={"p": value("test/accuracy", "lstm").above(0)}))
-    with pytest.raises(ConfigError, match="leaves seq_len open"):
+    with pytest.raises(ConfigError, match="seq_len is not fixed"):
         check_parts(opened, Results(planned))
     closed = Claim("It is.", parts={"p": value("test/accuracy", "lstm", over="seq_len").above(0)})
     check_parts(Study(question="?", claim=closed), Results(planned))

@@ -107,7 +107,7 @@ def test_no_number_of_seeds_is_asked_for():
 
 def test_a_side_of_several_configurations_is_refused_before_anything_runs():
     frame = runs(seeds=(100, 101), status="missing")
-    with pytest.raises(ConfigError, match=r"leaves task open .*each='task'"):
+    with pytest.raises(ConfigError, match=r"task is not fixed .*each='task'"):
         check_parts(study(time_ratio("gru", "lstm").below(1)), Results(frame))
 
 

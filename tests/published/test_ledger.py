@@ -214,7 +214,7 @@ def test_an_absent_page_and_a_strange_file_are_noticed(kept):
     (kept / "published" / "drawn" / "README.md").unlink()
     (kept / "published" / "mnist1d" / "notes.txt").write_text("mine")
     assert ledger.stale(kept) == [
-        f"{kept / 'published' / 'drawn' / 'README.md'}: absent",
+        f"{kept / 'published' / 'drawn' / 'README.md'}: missing",
         f"{kept / 'published' / 'mnist1d' / 'notes.txt'}: no longer produced: delete it",
     ]
 

@@ -193,7 +193,7 @@ def test_a_study_that_cannot_be_planned_stops_no_other(project, capsys):
     show_overview(overview(["one", "two"], [], project / "conf"))
     said = " ".join(capsys.readouterr().out.split())
     assert "one – – – cannot be planned" in said
-    assert "two 2 0 2 not known" in said
+    assert "two 2 0 2 unknown" in said
     assert "one: seed=-1" in said
 
 

@@ -1,5 +1,6 @@
 """Texts: tokens, vocabulary, cutting, splits, and the sets of torchtext."""
 
+import hashlib
 import json
 import lzma
 import warnings
@@ -10,7 +11,6 @@ import pytest
 import torch
 
 from gradreach.errors import ConfigError
-from gradreach.system.files import digest
 from gradreach.tasks import IMDB, SST, TREC, TextFile
 from gradreach.tasks.sst import subtrees
 from gradreach.tasks.tokens import bare, encode, tokenizer
@@ -282,7 +282,9 @@ def test_the_share_that_a_set_states_is_no_setting_but_counts(tmp_path, monkeypa
         rows = [f"{'HUM' if i % 2 else 'NUM'}:ind text {i} of {name}\n" for i in range(40)]
         (tmp_path / "trec" / name).write_text("".join(rows))
     files = [tmp_path / "trec" / name for name in TREC.digests]
-    monkeypatch.setattr(TREC, "digests", {path.name: f"sha256:{digest(path)}" for path in files})
+    monkeypatch.setattr(
+        TREC, "digests", {path.name: f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files}
+    )
     for share in (0.1, 0.5):
         monkeypatch.setattr(TREC, "validation_share", share)
         assert len(TREC().splits(tmp_path).validation) == 40 * share
@@ -308,7 +310,9 @@ def test_sst_without_neutral_sentences_and_with_phrases_of_training_alone(tmp_pa
     (folder / "dev.txt").write_text("(3 (3 fine) (2 film))\n")
     (folder / "test.txt").write_text("(1 (1 dull) (2 film))\n")
     files = [folder / name for name in ("train.txt", "dev.txt", "test.txt")]
-    monkeypatch.setattr(SST, "digests", {path.name: f"sha256:{digest(path)}" for path in files})
+    monkeypatch.setattr(
+        SST, "digests", {path.name: f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files}
+    )
     two, phrases, five = (task.read(files) for task in (SST(), SST(phrases=True), SST(labels=5)))
     assert sorted(zip(two[0].texts, two[0].labels, strict=True)) == [
         ("very bad", "negative"),
@@ -400,7 +404,9 @@ def test_words_are_kept_whole_and_in_no_more_room_than_they_take(tmp_path):
 
 def test_fewer_training_texts_than_classes_are_refused(tmp_path):
     file = write(tmp_path / "a.csv", reviews())
-    with pytest.raises(ConfigError, match=r"task\.train_size=2: training has 3 classes.*; choose 3 or more"):
+    with pytest.raises(
+        ConfigError, match=r"task\.train_size=2: training needs an example of each of its 3 classes; choose 3 or more"
+    ):
         TextFile(file=file, train_size=2).prepare(tmp_path)
     assert TextFile(file=file, train_size=3).splits(tmp_path).train.target.sort().values.tolist() == [0, 1, 2]
 

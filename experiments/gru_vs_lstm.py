@@ -80,7 +80,7 @@ STUDY = Study(
         "the notes say of their gates: does an LSTM use its input and forget gate as one, and what is a reset gate worth?"
     ),
     answer=Answer(
-        "Smaller, yes; quicker, no: torch's GRU took longer on this CPU. The rest is open.",
+        "Smaller; torch's GRU not quicker on this CPU; rest open.",
         "6 supported, 6 refuted, 9 open",
     ),
     architecture={

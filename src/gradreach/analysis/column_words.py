@@ -100,9 +100,9 @@ FACTS = {
     "solved": Column("runs that solved the task", "%", 0, "max"),
 }
 TIMES = {
-    "time/forward": Column("processor time of a forward pass on a CPU", "s"),
-    "time/backward": Column("processor time of a backward pass on a CPU", "s"),
-    "time/step": Column("processor time of a training step on a CPU", "s"),
+    "time/forward": Column("CPU time, forward", "s"),
+    "time/backward": Column("CPU time, backward", "s"),
+    "time/step": Column("CPU time, a training step", "s"),
 }
 SUMMARIES: dict[str, tuple[str, str, int]] = {
     "decay": ("factor of one step", "", 3),

@@ -71,7 +71,7 @@ STUDY = Study(
         "Four patterns in noise stand either flush with an end of the sequence or in its middle third. Does padding "
         "help a convolutional network to tell those at the edge?"
     ),
-    answer=Answer("It keeps the size, yes; edges open.", "supported, 5 open"),
+    answer=Answer("Yes: the size is kept, and edges are seen better.", "6 supported"),
     architecture=lambda runs: "padding " + runs["model.padding"].astype(str),
     derive={"place": lambda runs: runs["task.train_region"]},
     choose="optimizer.lr",

@@ -23,7 +23,10 @@ STUDY = Study(
         "Is the pattern in the left or in the right half; does A come before B? What in a convolutional network can "
         "answer that: the zeros at the edge, the head, the depth?"
     ),
-    answer=Answer("Not decided yet: pilot seeds only.", "5 open"),
+    answer=Answer(
+        "Only without an edge and pooled over all time; then order is lost too.",
+        "supported, 2 refuted, supported, refuted",
+    ),
     architecture=names,
     derive={"question": lambda runs: runs["task.rule"].map({"half": HALF, "order": FIRST})},
     choose="optimizer.lr",

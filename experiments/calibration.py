@@ -46,7 +46,7 @@ STUDY = Study(
         "Layers for which the factor of one step back is known without any measurement. The "
         "instrument must find it twice: as the slope of the profile, and as the largest Lyapunov exponent."
     ),
-    answer=Answer("Yes: to rounding, and in two limits within their bounds.", "15 supported"),
+    answer=Answer("To rounding; two limits within bounds.", "15 supported"),
     architecture=names,
     derive={
         "factor/known": column(lambda runs: runs["architecture"].map(KNOWN), "known", digits=4),
@@ -61,7 +61,7 @@ STUDY = Study(
     claim=Claim(
         "The instrument reads true (all else rests on it).",
         id="C16",
-        title="The instrument reads true",
+        title="The instrument is exact",
         expect=(
             "A diagonal linear recurrence multiplies the gradient by |λ| a step, exactly; c times an orthogonal matrix has "
             "all exponents ln c."

@@ -40,7 +40,7 @@ STUDY = Study(
     claim=Claim(
         "These formulas are a GRU and an LSTM.",
         id="C13",
-        title="The printed cells are right",
+        title="Printed cells are right",
         section="5, 3",
         source="founding notes",
         original=(

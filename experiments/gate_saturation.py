@@ -48,7 +48,7 @@ STUDY = Study(
         "tanh'(x)·σ(x), derive it for a simplified cell, s_j = tanh(f ∘ s_{j−1} + i ∘ x), and say it of the LSTM, whose cell "
         "is multiplied by its forget gate alone. These are three questions."
     ),
-    answer=Answer("The printed curve never nears 1; gates open.", "refuted, 16 open"),
+    answer=Answer("Printed curve never near 1; gates open.", "refuted, 16 open"),
     architecture={"model.forget_bias": "b={:g}"},
     derive={"setting": column(lambda runs: runs["architecture"] + " · " + runs["task"])}
     | {
@@ -61,7 +61,7 @@ STUDY = Study(
     claim=Claim(
         "The factor of one step of an LSTM, tanh'·σ, is mostly 0 or 1.",
         id="C2",
-        title="A step's factor is mostly 0 or 1",
+        title="Step factors are 0 or 1",
         section="4.2",
         source="founding notes",
         original="LSTM与RNN区别就在于tanh变成了tanh'σ(x)，他的图像如下，大部分的数值要么0要么1",

@@ -74,7 +74,7 @@ STUDY = Study(
         "A GRU and an LSTM with chrono learn to recall a cue at the last step that their gradient reaches, and not one a step "
         "beyond.",
         id="C18",
-        title="Learned up to the gradient's end",
+        title="Horizon limits learning",
         expect=(
             "Truncated backpropagation learns nothing longer than its horizon unless a state happens to keep it: the first "
             "states of a network whose memory is long from initialization may do so."

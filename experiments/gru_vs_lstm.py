@@ -80,7 +80,7 @@ STUDY = Study(
         "the notes say of their gates: does an LSTM use its input and forget gate as one, and what is a reset gate worth?"
     ),
     answer=Answer(
-        "Smaller; torch's GRU not quicker on this CPU; rest open.",
+        "Smaller, not quicker here; rest open.",
         "6 supported, 6 refuted, 9 open",
     ),
     architecture={
@@ -98,7 +98,7 @@ STUDY = Study(
     claim=Claim(
         "A GRU is simpler and more efficient; an LSTM is flexible, and overfits more; neither is better throughout.",
         id="C5",
-        title="GRUs: simpler, quicker, less overfit",
+        title="GRUs: simpler, quicker",
         section="5",
         source="founding notes",
         original=(

@@ -118,7 +118,7 @@ STUDY = Study(
     claim=Claim(
         "The hidden state stores all information up to the present step; the cell stores what later steps may need.",
         id="C4",
-        title="Hidden state: past; cell: needs",
+        title="Hidden: past; cell: need",
         section="3",
         source="founding notes",
         original="hidden存储到当前时间步的所有信息，cell存储将来的时间步中可能需要的特定信息。",

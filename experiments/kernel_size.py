@@ -60,7 +60,7 @@ STUDY = Study(
     question="Odd and even kernels: where do they look, and how accurate are they?",
     about="Does an even kernel shift the view, does that cost accuracy, and which size is best?",
     answer=Answer(
-        "Only odd ones pad evenly, yes; shifts open.",
+        "Only odd ones pad evenly; shifts open.",
         "2 open, supported, 3 open",
     ),
     architecture=lambda runs: (runs["model.layers"].astype(str) + " layers").replace("1 layers", "1 layer"),
@@ -73,7 +73,7 @@ STUDY = Study(
     claim=Claim(
         "Kernels are of odd size, because even ones shift the centre and cannot be padded evenly.",
         id="C7",
-        title="Even kernels shift the centre",
+        title="Even kernels shift",
         section="1.3",
         source="founding notes",
         original="为什么卷积核都是奇数尺寸：保证像素点中心位置，避免位置信息偏移；填充边缘时能保证两边都能填充",

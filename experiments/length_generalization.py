@@ -42,7 +42,7 @@ STUDY = Study(
     claim=Claim(
         "A gradient path that was trained on short sequences extends to longer ones; whether the answer does is another matter.",
         id="C19",
-        title="A trained gradient path extends",
+        title="Gradient paths extend",
         expect=(
             "Recurrent networks keep their answers at lengths that they were not trained at, a Transformer with sinusoidal "
             "positions does not. How far the gradient reaches there nobody has measured. In our pilots that of a GRU and of Mamba "

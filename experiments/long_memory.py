@@ -87,7 +87,7 @@ STUDY = Study(
     claim=Claim(
         "The LSTM solves vanishing gradients, and catches long-range dependence.",
         id="C3",
-        title="LSTMs solve vanishing gradients",
+        title="LSTMs solve vanishing",
         section="3, 4",
         source="founding notes",
         original="LSTM解决的问题：梯度消失，使得 RNN 很难有效地训练；RNN 难以捕捉到长距离依赖信息",

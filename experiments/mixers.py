@@ -51,7 +51,7 @@ STUDY = Study(
         "At initialization Mamba's gradient reaches a few steps, DeltaNet's all; trained until they recall, both reach the cue. "
         "By content, delta rules and attention recall more than an LSTM.",
         id="C21",
-        title="Training carries mixers to the cue",
+        title="Mixers reach by training",
         expect=(
             "Nobody has measured it. In our pilots Mamba's gradient grew from 3 steps to all, and that of each network that learned "
             "recall reached the cue; a GRU and an LSTM without chrono learned nothing, and reached no farther than before. On MQAR "

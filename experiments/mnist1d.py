@@ -59,7 +59,7 @@ STUDY = Study(
     claim=Claim(
         "By the published protocol, our training gives the published accuracies of MNIST-1D.",
         id="C16b",
-        title="MNIST-1D comes out as published",
+        title="MNIST-1D reproduces",
         expect="31.5, 65.1, 92.3 and 89.1 %; with shuffled steps 31.5, 66.0, 58.7 and 53.3 %.",
         expect_source="S. Greydanus and D. Kobak 2020, the run that their notebook holds",
         parts={

@@ -71,14 +71,14 @@ STUDY = Study(
         "Four patterns in noise stand either flush with an end of the sequence or in its middle third. Does padding "
         "help a convolutional network to tell those at the edge?"
     ),
-    answer=Answer("Yes: the size is kept, and edges are seen better.", "6 supported"),
+    answer=Answer("Yes: size kept, edges seen better.", "6 supported"),
     architecture=lambda runs: "padding " + runs["model.padding"].astype(str),
     derive={"place": lambda runs: runs["task.train_region"]},
     choose="optimizer.lr",
     claim=Claim(
         "Padding keeps the size, and keeps the edges from being attended too little.",
         id="C6",
-        title="Padding keeps size, sees edges",
+        title="Padding: size and edges",
         section="1.3",
         source="founding notes",
         original="为什么需要padding：防止图像变小；防止边缘像素点关注过少",

@@ -21,7 +21,7 @@ STUDY = Study(
         f"{TRAINED} % of its training examples, and its last weights are tested: whichever then does better on the test "
         "has overfitted less."
     ),
-    answer=Answer("It saves parameters, yes; overfitting open.", "2 supported, 12 open"),
+    answer=Answer("Fewer parameters; overfitting open.", "2 supported, 12 open"),
     architecture=lambda runs: runs["model"].map(MODELS),
     derive={
         "at": lambda runs: runs["model.match_params"].isna().map({True: OUTPUT, False: SIZE}),
@@ -33,7 +33,7 @@ STUDY = Study(
     claim=Claim(
         "Sparse interaction and weight sharing save parameters and curb overfitting.",
         id="C8",
-        title="Sharing: smaller, less overfitting",
+        title="Sharing regularizes",
         section="1.3",
         source="founding notes",
         original="稀疏交互使得参数大量减少，过拟合情况也得到改善；权重共享能起到很好正则的作用",

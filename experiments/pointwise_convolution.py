@@ -83,7 +83,7 @@ STUDY = Study(
         "convolution with one more layer behind it: a 1×1 with and without a ReLU, or another of kernel 5."
     ),
     answer=Answer(
-        "They save parameters, yes; accuracy open.",
+        "Fewer parameters; accuracy open.",
         "4 supported, open, supported, 7 open",
     ),
     architecture=names,
@@ -93,7 +93,7 @@ STUDY = Study(
         "1×1 convolutions keep the size and change the channels, which saves parameters; they add non-linearity and "
         "mix channels.",
         id="C12",
-        title="1×1 kernels save parameters",
+        title="1×1 saves parameters",
         section="1.3",
         source="founding notes",
         original="1乘1卷积核的作用：特征图大小不变，但是通道数可以改变，减小参数量；增加非线性；实现跨通道的信息交互",

@@ -42,7 +42,7 @@ STUDY = Study(
         "the input moves, both measured by the mean distance between different examples: at 1 features pass a change on unchanged."
     ),
     answer=Answer(
-        "Pooling over all time absorbs shifts, windows a part of them; noise passes.",
+        "Absorbs shifts over all time, not noise.",
         "3 supported, 12 refuted, 2 supported, 4 refuted",
     ),
     architecture=names,
@@ -55,7 +55,7 @@ STUDY = Study(
     claim=Claim(
         "A convolution answers to small changes of its input; pooling does not, within its window.",
         id="C11",
-        title="Pooling absorbs small changes",
+        title="Pooling absorbs changes",
         section="1.3",
         source="founding notes",
         original="稳定性：卷积层——输入特征发生细微改变时，输出结果会改变；池化层——感受域内的细微变化不影响输出结果",

@@ -24,7 +24,7 @@ STUDY = Study(
         "answer that: the zeros at the edge, the head, the depth?"
     ),
     answer=Answer(
-        "Only without an edge and pooled over all time; then order is lost too.",
+        "Only without edges, pooled over time.",
         "supported, 2 refuted, supported, refuted",
     ),
     architecture=names,

@@ -77,7 +77,7 @@ STUDY = Study(
     claim=Claim(
         "A network has learned the cue where, and only where, its gradient reaches it.",
         id="C0",
-        title="Learned where gradients reach",
+        title="Learned where reached",
         expect=(
             "On recall nearly all networks with full reach, and next to none of the others. Where a task can be solved in "
             "part from what is near, or its cue does not stand at the first step, less sharply: of adding “reach it, so solve it” "

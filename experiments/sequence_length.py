@@ -45,7 +45,7 @@ STUDY = Study(
     claim=Claim(
         "Gated networks keep their accuracy as the sequence grows.",
         id="C15",
-        title="Gates stay accurate as length grows",
+        title="Gates keep accuracy",
         expect=(
             "With torch's initialization LSTM and GRU forget within tens of steps: they do not find the digit behind a long "
             "silence, nor a symbol behind many others. A forget bias, chrono, or an orthogonal initialization help. Convolutions "

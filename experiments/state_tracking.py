@@ -55,7 +55,7 @@ STUDY = Study(
     claim=Claim(
         "No recurrence with eigenvalues in [0, 1] counts parity beyond the lengths of training; with [−1, 1] the same one does.",
         id="C20",
-        title="Parity takes negative eigenvalues",
+        title="Parity needs [−1, 1]",
         expect=(
             "Parity, scaled accuracy on 40 to 256 bits after 20,000 steps: Mamba .000 and 1.000, DeltaNet .017 and 1.000, a "
             "Transformer .022. RNN and LSTM solve parity, modular arithmetic and cycle navigation at every length, a "

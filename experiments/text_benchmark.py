@@ -56,7 +56,7 @@ STUDY = Study(
     claim=Claim(
         "Convolutions extract local features; they do so from text.",
         id="C14",
-        title="CNNs find local text features",
+        title="CNNs find text features",
         section="1.2",
         source="founding notes",
         original="卷积层：参数共享、局部连接，利用平移不变性从全局特征图提取局部特征（对文本做卷积的例子）",

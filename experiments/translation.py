@@ -23,14 +23,14 @@ STUDY = Study(
         "In training one of four patterns stands in the left half of a noisy sequence; in the test it stands in the "
         "right half. Who still knows it?"
     ),
-    answer=Answer("Yes, the two together; sharing alone does not do it.", "4 supported, refuted, supported"),
+    answer=Answer("Yes, together; sharing alone: no.", "4 supported, refuted, supported"),
     architecture=names,
     derive={LOST: column(lambda runs: runs["val/accuracy"] - runs["test/accuracy"], "accuracy lost", "points")},
     choose="optimizer.lr",
     claim=Claim(
         "Translation invariance comes from parameter sharing and pooling.",
         id="C9",
-        title="Invariance: sharing and pooling",
+        title="Invariance: share, pool",
         section="1.3",
         source="founding notes",
         original="平移不变性是由于参数共享和池化所带来的",

@@ -121,7 +121,7 @@ STUDY = Study(
     claim=Claim(
         "The product of tanh' tends to 0, so gradients vanish where sequences are long.",
         id="C1",
-        title="Gradients of long sequences vanish",
+        title="Long gradients vanish",
         section="4.1",
         source="founding notes",
         original="由于tanh的累乘极限为0，则序列较长时梯度消失出现",

@@ -15,8 +15,10 @@ from gradreach.analysis.tables.formats import markdown
 from gradreach.rounding import rounded
 from gradreach.run_table.columns import csv
 
-LONGEST = 120
+LONGEST = 42
 """Characters of an answer that a line has room for; in place of a longer one, made of the parts, stands the state."""
+TITLE, NARROW = 24, 24
+"""Characters of a claim and of a key number: with these no line of the ledger breaks on a page of GitHub."""
 READING = f"""{LEGEND}: one sign a part, in brackets where settings differ; ◌×9: nine parts. The key number, with
 its interval at the part's level, is of the first part refuted, else supported; of its settings the one nearest its
 threshold. Pilot seeds (below 100) decide nothing."""
@@ -96,7 +98,8 @@ def key_number(verdict: Verdict | None) -> str:
     lead = verdict.lead if verdict is not None else None
     if lead is None or lead.effect is None or lead.state not in DECIDED:
         return ""
-    return f"{lead.effect.number} {lead.effect.what}"
+    told = f"{lead.effect.number} {lead.effect.what}"
+    return told if len(told) <= NARROW else lead.effect.number
 
 
 def machine_ledger(folders: Sequence[Path], experiments_dir: Path = Path("experiments")) -> str:

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 import pytest
 
-from gradreach.analysis.pages.ledger import LONGEST, TITLE, ledger, line, machine_ledger
+from gradreach.analysis.pages.ledger import ANSWER, TITLE, ledger, line, machine_ledger
 from gradreach.analysis.pages.signs import in_groups, sign, signs
 from gradreach.analysis.stats.verdict import Effect, Verdict, combine_named, stored_verdict
 from gradreach.analysis.study.declaration import outcomes
@@ -70,6 +70,11 @@ def test_the_key_number_is_of_what_was_refuted_and_of_nothing_that_is_open():
     assert line(summary(verdict=plain(combine_named({"x": OPEN}))))["key number"] == ""
 
 
+def test_an_answer_that_is_longer_than_those_of_the_project_is_shown_whole():
+    answer = "It gains with one kernel, loses with another, and stays with none."
+    assert line(summary(answer=answer))["in one line"] == answer
+
+
 def test_an_answer_that_nobody_has_written_is_the_state_where_it_is_long():
     assert line(summary(answer="Refuted: " + "it gains, " * 20))["in one line"] == "Refuted in part."
 
@@ -111,7 +116,7 @@ def test_every_claim_has_an_answer_in_plain_words_for_the_outcomes_of_its_record
     found = outcomes(stored["verdict"] and stored_verdict(stored["verdict"]))
     assert study.answer is not None
     assert study.answer.outcomes == found, f"write the answer again, with outcomes={found!r}"
-    assert len(study.answer.text) <= LONGEST
+    assert len(study.answer.text) <= ANSWER
     assert not re.search(r"[_=`]|\bC\d", study.answer.text), "an internal name"
     assert len(study.claim.short) <= TITLE
 

@@ -1,5 +1,6 @@
 """Measurements within runs: gradient profiles, metrics of every epoch, linear decoding, per-example test results."""
 
+import hashlib
 import io
 import json
 from collections import defaultdict
@@ -245,15 +246,16 @@ def committed_rows(
     """
     told = stored_digests(path.parent).get(path.name)
     path = stored_at(path)
-    if told is not None and not path.exists():
+    committed = pd.DataFrame(columns=columns)
+    if path.exists():
+        data = read_table(path, RESTORE)
+        if told is not None and hashlib.sha256(data).hexdigest() != told:
+            changed = "changed after it was written (checksum mismatch in summary.json)"
+            raise ConfigError(path, allowed=changed, hint=RESTORE)
+        committed = _parse(io.BytesIO(data), path, known)
+    elif told is not None:
         missing = "is missing and cannot be rebuilt: there are no raw runs"
         raise ConfigError(path, allowed=missing, hint=RESTORE)
-    if told is not None and path.exists() and table_digest(path) != told:
-        changed = "changed after it was written (checksum mismatch in summary.json)"
-        raise ConfigError(path, allowed=changed, hint=RESTORE)
-    committed = (
-        _parse(io.BytesIO(read_table(path, RESTORE)), path, known) if path.exists() else pd.DataFrame(columns=columns)
-    )
     if "quantity" in committed and "direction" not in committed:  # made before bidirectional layers were told apart
         committed.insert(3, "direction", "forward")
     lacking = [name for name in columns if name not in committed]

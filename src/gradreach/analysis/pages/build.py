@@ -80,7 +80,7 @@ def build(
     study = load_study(name, experiments_dir, everything)
     folder = (into or results_dir) / name
     write_runs(folder / RUNS, everything, stored_cells(plan))
-    plan = run_table(results_dir, name)
+    plan = run_table(results_dir, name)  # the size decides whether it is compressed
     advise(outdated(plan))
     stored = stored_plan(plan)
     seeds = planned_seeds(everything["seed"], stored)
@@ -179,15 +179,11 @@ def built_experiments(results_dir: Path) -> list[str]:
 def differences(there: Path, made: Path) -> list[str]:
     """Compare the existing files with the new ones, byte for byte; of a compressed table its CSV."""
     old, new = ({path.name for path in folder.iterdir()} if folder.is_dir() else set() for folder in (there, made))
-    changed = [name for name in old & new if _content(there / name) != _content(made / name)]
+    changed = [name for name in old & new if read_table(there / name, RESTORE) != read_table(made / name, RESTORE)]
     lines = [f"{there / name}: differs from what the records give" for name in changed]
     lines += [f"{there / name}: missing" for name in new - old]
     lines += [f"{there / name}: no longer produced: delete it" for name in old - new]
     return sorted(lines)
-
-
-def _content(path: Path) -> bytes:
-    return read_table(path, RESTORE) if path.suffix == ".gz" else path.read_bytes()
 
 
 def check_metrics(study: Study, runs: pd.DataFrame) -> None:

@@ -15,10 +15,10 @@ from gradreach.analysis.tables.formats import markdown
 from gradreach.rounding import rounded
 from gradreach.run_table.columns import csv
 
-LONGEST = 42
+LONGEST = 120
 """Characters of an answer that a line has room for; in place of a longer one, made of the parts, stands the state."""
-TITLE, NARROW = 24, 24
-"""Characters of a claim and of a key number: with these no line of the ledger breaks on a page of GitHub."""
+TITLE, ANSWER, NARROW = 24, 42, 24
+"""Characters of a claim, an answer and a key number: with these no line of the ledger breaks on a page of GitHub."""
 READING = f"""{LEGEND}: one sign a part, in brackets where settings differ; ◌×9: nine parts. The key number, with
 its interval at the part's level, is of the first part refuted, else supported; of its settings the one nearest its
 threshold. Pilot seeds (below 100) decide nothing."""

@@ -111,7 +111,7 @@ def test_what_the_lock_pins_can_be_installed_on_the_oldest_python_that_is_promis
             installed = distribution(name)
         except PackageNotFoundError:
             continue
-        bounds = Requirement(f"python{installed.metadata['Requires-Python'] or ''}").specifier
+        bounds = Requirement(f"python{installed.metadata.get('Requires-Python') or ''}").specifier
         if Version(installed.version) == version and Version(f"{OLDEST}.0") not in bounds:
             refused.append((name, str(bounds)))
     assert refused == []

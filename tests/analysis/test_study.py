@@ -1,6 +1,8 @@
 """A study: what its parts mean, what follows from them, and what is refused before anything is made of it."""
 
+import ast
 import math
+import sys
 from functools import partial
 
 import numpy as np
@@ -15,7 +17,7 @@ from gradreach.analysis.study.declaration import outcomes
 from gradreach.analysis.study.judging import judged, looks_at
 from gradreach.analysis.study.parts import Threshold, judge_parts, leaves_of
 from gradreach.analysis.study.planned_rule import check_parts
-from gradreach.analysis.study.rule import digest_of, stored_rule
+from gradreach.analysis.study.rule import _written, digest_of, stored_rule
 from gradreach.analysis.study.study_files import load_study, of_project
 from gradreach.errors import ConfigError
 from gradreach.study import (
@@ -469,6 +471,14 @@ def test_a_function_counts_by_its_code_and_not_by_its_comments():
 
     assert digest_of(study(by_function(one).above(0))) == digest_of(study(by_function(same()).above(0)))
     assert digest_of(study(by_function(one).above(0))) != digest_of(study(by_function(other()).above(0)))
+
+
+def test_a_digest_is_the_same_whatever_quotes_a_python_writes():
+    """From 3.12 on an f-string is written in quotes that stand within it; stored digests are of what 3.11 writes."""
+    source = """def name(a, b):\n    return f"{a!r:>{len(b)}} {', '.join(b)} {{it's}} {(1 if a else 2):.1f}\\n\""""
+    assert _written(source) == {1: [source]}
+    if sys.version_info < (3, 12):
+        assert ast.unparse(ast.parse(source)) == source
 
 
 BOUND, OTHERS = 5, {"a", "b"}

@@ -64,7 +64,7 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "threshold": verdict.threshold,
         "why": verdict.why,
         "aside": verdict.aside,
-        "margin": verdict.margin if math.isfinite(verdict.margin) else None,
+        "margin": verdict.margin,
     }
 
 

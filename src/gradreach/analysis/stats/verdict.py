@@ -128,7 +128,7 @@ class Verdict:
     - ``threshold``: what its effect was compared with; empty of what has parts, or is arithmetic.
     - ``why``: it is open, or has no room.
     - ``aside``: whether it is our own question beside the claim, which does not count in the claim's state.
-    - ``margin``: how far the interval stays from the threshold, relative to it; NaN where that is not known.
+    - ``margin``: how far the interval stays from the threshold, relative to it; None where that is not known.
     """
 
     state: State
@@ -139,7 +139,7 @@ class Verdict:
     threshold: str = ""
     why: str = ""
     aside: bool = False
-    margin: float = math.nan
+    margin: float | None = None
 
     @property
     def leaves(self) -> tuple["Verdict", ...]:
@@ -214,7 +214,7 @@ def _rank(leaf: Verdict) -> int:
 
 
 def _nearness(leaf: Verdict) -> float:
-    return math.inf if math.isnan(leaf.margin) else leaf.margin
+    return math.inf if leaf.margin is None else leaf.margin
 
 
 def stored_verdict(values: Mapping[str, Any]) -> Verdict:
@@ -223,8 +223,7 @@ def stored_verdict(values: Mapping[str, Any]) -> Verdict:
         key: math.nan if value is None else value for key, value in values["effect"].items()
     }
     effect, parts = Effect(**numbers) if numbers else None, tuple(map(stored_verdict, values["parts"]))
-    more = {key: values[key] for key in ("name", "threshold", "why", "aside") if key in values}
-    more["margin"] = math.nan if values.get("margin") is None else values["margin"]
+    more = {key: values[key] for key in ("name", "threshold", "why", "aside", "margin") if key in values}
     return Verdict(values["state"], effect, values["sentence"], parts, **more)
 
 

@@ -55,10 +55,10 @@ class Threshold(NamedTuple):
             return "open", f"{MEDIAN}, {ends}, contains the threshold"
         return state, ""
 
-    def margin(self, effect: Effect) -> float:
+    def margin(self, effect: Effect) -> float | None:
         """Return the interval's distance from the threshold, relative to the threshold, or if zero to the value.
 
-        NaN where there is no interval; of one that holds the threshold, how far its nearer end is from it.
+        None where there is no interval; of one that holds the threshold, how far its nearer end is from it.
 
         >>> Threshold("below", 10).margin(Effect("", 4, 3, 5, 6))
         0.5
@@ -66,7 +66,7 @@ class Threshold(NamedTuple):
         bounds = (self.at, -self.at) if self.kind == "within" else (self.at,)
         distance = min(abs(end - at) for end in (effect.low, effect.high) for at in bounds)
         scale = abs(self.at) or abs(effect.value)
-        return float(distance / scale) if scale else math.nan
+        return float(distance / scale) if scale and math.isfinite(distance) else None
 
     def _says(self, low: float, high: float) -> State:
         """Return what an interval with these ends decides."""

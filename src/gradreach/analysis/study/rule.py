@@ -108,8 +108,31 @@ def _written(source: str) -> dict[int, list[str]]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.Lambda):
             first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
-            found.setdefault(first, []).append(ast.unparse(_without_docstrings(node)))
+            found.setdefault(first, []).append(ast.unparse(_FStrings().visit(_without_docstrings(node))))
     return found
+
+
+class _FStrings(ast.NodeTransformer):
+    """Writes f-strings in quotes that stand nowhere within them, as Python 3.11 does; newer ones write others."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        """Return what ``ast.unparse`` writes as it is."""
+        inner = self._inner(node)
+        quotes = next((each for each in ("'", '"', '"""', "'''") if each not in inner), None)
+        return ast.Name(f"f{quotes}{inner}{quotes}") if quotes else node
+
+    def _inner(self, node: ast.AST) -> str:
+        if isinstance(node, ast.JoinedStr):
+            return "".join(map(self._inner, node.values))
+        if isinstance(node, ast.FormattedValue):
+            value = ast.unparse(self.visit(node.value))
+            if isinstance(node.value, ast.Lambda | ast.IfExp):
+                value = f"({value})"
+            conversion = f"!{chr(node.conversion)}" if node.conversion != -1 else ""
+            form = f":{self._inner(node.format_spec)}" if node.format_spec else ""
+            return f"{{{value}{conversion}{form}}}"
+        assert isinstance(node, ast.Constant)
+        return repr(node.value)[1:-1].replace("{", "{{").replace("}", "}}")
 
 
 def _without_docstrings(node: ast.AST) -> ast.AST:

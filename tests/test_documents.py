@@ -1,5 +1,6 @@
 """Every command line of README.md and of the docs works where its reader meets it: in a clone, after ``make sweep``."""
 
+import ast
 import json
 import lzma
 import os
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose
@@ -96,6 +98,14 @@ def commands(page: Path) -> list[str]:
     return [re.sub(r"\s+#.*", "", line) for line in found]
 
 
+PYTHON = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(
+        re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    )
+]
+
 LINES = list(dict.fromkeys(line for page in PAGES for line in commands(page)))
 
 
@@ -118,6 +128,13 @@ def test_every_line_is_run_or_stands_in_the_list_of_those_that_are_not() -> None
 def test_a_line_that_is_not_listed_is_run() -> None:
     assert not begins("python run.py model=lstm", NOT_RUN)
     assert not begins("gradreach tables quickstart", NOT_RUN, SLOW)
+
+
+@pytest.mark.parametrize("block", PYTHON)
+def test_what_a_page_imports_is_there(block: str) -> None:
+    for node in ast.walk(ast.parse(block)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "gradreach":
+            exec(ast.unparse(node), {})
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +189,14 @@ def test_a_line_that_reads_works_after_the_sweep(line: str, swept: Path, monkeyp
     monkeypatch.chdir(swept)
     answer = CliRunner().invoke(app, words(line, swept)[1:])
     assert answer.exit_code == 0, answer.output + str(answer.exception)
+
+
+def test_frames_are_read_as_the_page_of_results_says(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(swept)
+    (reads,) = [each.values[0] for each in PYTHON if each.id == "results.md-0"]
+    read: dict[str, Any] = {}
+    exec(reads, read)
+    assert all(len(read[name]) for name in ("runs", "profiles", "history"))
 
 
 def checked_before_the_start(line: str, folder: Path) -> None:

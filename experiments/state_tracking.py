@@ -40,7 +40,7 @@ STUDY = Study(
         "eigenvalues are all in [0, 1] cannot count it in finite precision; one with −1 among them can. The same network is "
         "trained with both ranges, from the same seeds and with the same budget."
     ),
-    answer=Answer("Not decided yet: pilot seeds only.", "8 open"),
+    answer=Answer("Mamba does with [−1, 1]; DeltaNet open.", "3 supported, open, 2 supported, open, refuted"),
     architecture=names,
     derive={
         f"counts_{length}": column(

@@ -57,7 +57,10 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("+model.wdith=3", "model.wdith: there is no such setting; did you mean width?"),
         ("+sed=3", "sed: there is no such setting; did you mean seed?"),
         ("trainer.epochs=1.5", "trainer.epochs=1.5"),
-        ("+optimizer.betas=[0.9,0.9]", "optimizer.betas: there is no such setting; choose from decay, factor, lr, m"),
+        (
+            "+optimizer.betas=[0.9,0.9]",
+            "optimizer.betas: there is no such setting; choose from alpha, decay, factor, lr, m",
+        ),
         (
             "+trainer.epoch=3",
             "trainer.epoch: there is no such setting; did you mean epochs? Choose from accumulate_",

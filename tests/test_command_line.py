@@ -59,7 +59,10 @@ def records(folder):
             ["experiment=pooling", "model.pooling=max"],
             "model.pooling: there is no such setting; choose from bidirectional, block, block_expansion, chrono",
         ),
-        (["+optimizer.betas=[0.9,0.9]"], "optimizer.betas: there is no such setting; choose from decay, factor, lr"),
+        (
+            ["+optimizer.betas=[0.9,0.9]"],
+            "optimizer.betas: there is no such setting; choose from alpha, decay, factor, lr",
+        ),
         (
             ["experiment=kernel_size_quick", "tracking=off"],
             "experiment=kernel_size_quick: is a sweep over model.layers, kernel_size, seed, task; without -m it would "

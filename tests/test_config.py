@@ -15,7 +15,7 @@ from gradreach import models
 from gradreach.assemble import check
 from gradreach.compose import compose
 from gradreach.config import RunConfig, checked, parse, plain
-from gradreach.config.parsing import LOOPS
+from gradreach.config.parsing import LOOPS, parts
 from gradreach.errors import ConfigError, advise, explain
 from project import PROJECT
 
@@ -57,7 +57,10 @@ def test_every_experiment_has_its_meaning(path, composed):
         ("+model.wdith=3", "model.wdith: there is no such setting; did you mean width?"),
         ("+sed=3", "sed: there is no such setting; did you mean seed?"),
         ("trainer.epochs=1.5", "trainer.epochs=1.5"),
-        ("+optimizer.betas=[0.9,0.9]", "optimizer.betas: there is no such setting; choose from decay, factor, lr, m"),
+        (
+            "+optimizer.betas=[0.9,0.9]",
+            "optimizer.betas: there is no such setting; choose from alpha, decay, factor, lr, m",
+        ),
         (
             "+trainer.epoch=3",
             "trainer.epoch: there is no such setting; did you mean epochs? Choose from accumulate_",
@@ -177,12 +180,18 @@ def test_a_gain_of_one_is_no_part_of_the_identity(configured):
     assert used.run_id != before.run_id
 
 
-@pytest.mark.parametrize("model", ["mingru", "minlstm"])
-def test_positive_eigenvalues_are_no_part_of_the_identity_of_what_had_no_others(configured, model):
-    before, used = configured(f"model={model}")[0], configured(f"model={model}", "model.eigenvalues=signed")[0]
-    assert "eigenvalues" not in before.canonical()["model"]
-    assert used.canonical()["model"]["eigenvalues"] == "signed"
+@pytest.mark.parametrize(
+    ("model", "setting", "value"),
+    [("mingru", "eigenvalues", "signed"), ("minlstm", "eigenvalues", "signed"), ("gru", "chrono", 9)],
+)
+def test_a_setting_that_others_always_had_is_part_of_the_identity_only_where_it_is_used(
+    configured, composed, model, setting, value
+):
+    before, used = configured(f"model={model}")[0], configured(f"model={model}", f"model.{setting}={value}")[0]
+    assert setting not in before.canonical()["model"]
+    assert used.canonical()["model"][setting] == value
     assert used.run_id != before.run_id
+    assert parts(plain(composed(f"model={model}")))[0].run_id == before.run_id  # known before its class is imported
 
 
 def test_sizes_of_layers_are_no_part_of_the_identity_of_a_cnn_without(configured):

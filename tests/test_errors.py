@@ -131,8 +131,8 @@ def test_a_real_terminal_of_eighty_columns_gets_whole_words(tmp_path):
     assert (done.returncode, done.stdout) == (2, b"")
     assert said == (
         "gradreach: optimizer.betas: there is no such setting\n"
-        "  choose from decay, factor, lr, min_lr, name, patience, schedule, warmup,\n"
-        "  weight_decay\n"
+        "  choose from alpha, decay, factor, lr, min_lr, monitor, name, patience,\n"
+        "  schedule, warmup, weight_decay\n"
     )
 
 

@@ -16,9 +16,10 @@ FACES: dict[str, tuple[str, ...] | None] = {
     "gradreach.watch": ("GradientReach", "Watcher", "reach_of", "watch"),
     "gradreach.kernels": ("accelerate",),
     "gradreach.models": ("Encoder", "SequenceModel", "build", "caveat", "output_length", "valid_steps"),
+    "gradreach.models.leaky": ("LeakyCell",),
     "gradreach.tasks": (
         *("MQAR", "Adding", "Batch", "Batches", "CycleNavigation", "Digits", "EvenPairs", "ModularArithmetic"),
-        *("Parity", "SelectiveCopy", "Shape"),
+        *("Parity", "SelectiveCopy", "Shape", "Warping"),
     ),
     "gradreach.look.looks": ("look_of", "looks_of"),
     "gradreach.look.words": ("axis_label", "display_name", "model_of", "panel_title", "setting_name", "without_unit"),

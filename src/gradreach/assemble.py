@@ -112,10 +112,14 @@ def _check_figures(run: RunConfig, task: Task) -> None:
 
 
 def _check_selection(run: RunConfig, task: Task) -> None:
-    """Refuse to choose an epoch by training examples."""
-    if run.trainer.select == "best" and not getattr(task, "hold_out", True):
-        wrong, others = "would choose by training examples", {"task.hold_out": False}
+    """Refuse to choose an epoch, or the learning rate, by training examples as if by others."""
+    if getattr(task, "hold_out", True):
+        return
+    wrong, others = "would choose by training examples", {"task.hold_out": False}
+    if run.trainer.select == "best":
         raise ConfigError("trainer.select", "best", wrong, "set trainer.select=last or train_loss", others=others)
+    if run.optimizer.monitor == "val":
+        raise ConfigError("optimizer.monitor", "val", wrong, "set optimizer.monitor=train", others=others)
 
 
 def _check_lengths(run: RunConfig, task: Task) -> None:

@@ -23,6 +23,7 @@ from gradreach.diagnostics import (
 )
 from gradreach.models import LRU, LSTM, IndRNN, MinGRU, MinLSTM, PrintedGRU, PrintedLSTM, SequenceModel
 from gradreach.models.cells import Cell, GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
+from gradreach.models.leaky import LeakyCell
 from gradreach.models.scan import LinearRecurrence, MinGRUCell, MinLSTMCell
 from gradreach.tasks import Batch
 
@@ -32,6 +33,7 @@ CELLS = {
     "gated tanh": lambda: GatedTanh(D, H),
     "lstm as printed": lambda: LSTMAsPrinted(D, H),
     "gru as printed": lambda: GRUAsPrinted(D, H),
+    "leaky_rnn": lambda: LeakyCell(D, H, chrono=4),
     "indrnn": lambda: IndRNNCell(D, H),
     "indrnn, tanh": lambda: IndRNNCell(D, H, "tanh"),
     "mingru": lambda: MinGRUCell(D, H),
@@ -127,6 +129,8 @@ def formulas(name: str, cell: Cell, x: Tensor, state: Tensor) -> dict[str, Tenso
         x = w["embed.weight"] @ x
         (xz, xr, _), (sz, sr, _) = w["weight_x"].chunk(3), w["weight_s"].chunk(3)
         return {"z": sigmoid(xz @ x + sz @ first), "r": sigmoid(xr @ x + sr @ first)}
+    if name == "leaky_rnn":
+        return {"keep": 1 - sigmoid(w["leak"])}
     if name == "mingru":
         z, _ = (w["from_input.weight"] @ x + w["from_input.bias"]).chunk(2)
         return {"keep": 1 - sigmoid(z)}

@@ -23,7 +23,7 @@ from gradreach.tasks import Batch, Shape
 CONF = Path(__file__).parents[2] / "conf"
 SERIES = Shape(channels=2, length=40, outputs=3)
 KINDS = [
-    *(m.RNN, m.LSTM, m.LSTMCoupled, m.GRU, m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU, m.IndRNN, m.MinGRU),
+    *(m.RNN, m.LSTM, m.LSTMCoupled, m.GRU, m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU, m.IndRNN, m.MinGRU, m.LeakyRNN),
     *(m.MinLSTM, m.LRU, m.S4D, m.Mamba, m.DeltaNet, m.CNN),
 ]
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gradreach.models.cells import Cell, GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
+from gradreach.models.leaky import LeakyCell
 from gradreach.models.reduced import CoupledLSTM, GRUWithoutReset
 from gradreach.models.scan import LinearRecurrence, MinGRUCell, MinLSTMCell, scan
 from gradreach.models.state_space import S4DKernel
@@ -137,6 +138,16 @@ def gru_as_printed(w: Weights, x: Tensor) -> Tensor:
     return torch.stack(states, 1)
 
 
+def leaky_rnn(w: Weights, x: Tensor) -> Tensor:
+    h, states = zeros(B, H), []
+    alpha = sigmoid(w["leak"])
+    for t in range(T):
+        n = tanh(x[:, t] @ w["weight_ih"].T + h @ w["weight_hh"].T + w["bias"])
+        h = alpha * n + (1 - alpha) * h
+        states.append(h)
+    return torch.stack(states, 1)
+
+
 def indrnn(w: Weights, x: Tensor, f: Callable = torch.relu) -> Tensor:
     h, states = zeros(B, H), []
     for t in range(T):
@@ -204,6 +215,7 @@ EQUATIONS: dict[str, tuple[Callable[[], nn.Module], Callable[[Weights, Tensor], 
     "gated_tanh": (lambda: GatedTanh(D, H), gated_tanh),
     "lstm_as_printed": (lambda: LSTMAsPrinted(D, H), lstm_as_printed),
     "gru_as_printed": (lambda: GRUAsPrinted(D, H), gru_as_printed),
+    "leaky_rnn": (lambda: LeakyCell(D, H, chrono=4), leaky_rnn),
     "indrnn": (lambda: IndRNNCell(D, H), indrnn),
     "indrnn tanh": (lambda: IndRNNCell(D, H, "tanh"), indrnn_tanh),
     "mingru": (lambda: MinGRUCell(D, H), mingru),

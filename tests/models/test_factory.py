@@ -20,7 +20,7 @@ TAGS = Shape(channels=1, length=30, outputs=8, vocabulary=10, per_step=True)
 
 WITH_WIDTH = [
     *(m.CNN, m.NotesCNN, m.KimCNN, m.TCN, m.RNN, m.LSTM, m.GRU, m.GatedTanhRNN, m.PrintedLSTM, m.PrintedGRU),
-    *(m.IndRNN, m.MinGRU, m.MinLSTM, m.LRU, m.Mamba, m.S4D, m.TimeCNN, m.MLP, m.LocallyConnected),
+    *(m.IndRNN, m.LeakyRNN, m.MinGRU, m.MinLSTM, m.LRU, m.Mamba, m.S4D, m.TimeCNN, m.MLP, m.LocallyConnected),
 ]
 
 

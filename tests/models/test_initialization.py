@@ -8,8 +8,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradreach.models import GRU, LRU, LSTM, RNN, S4D, IndRNN, LocallyConnected, LSTMCoupled, Mamba, initialization
+from gradreach.models import (
+    GRU,
+    LRU,
+    LSTM,
+    RNN,
+    S4D,
+    IndRNN,
+    LeakyRNN,
+    LocallyConnected,
+    LSTMCoupled,
+    Mamba,
+    initialization,
+)
 from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, LSTMAsPrinted
+from gradreach.models.leaky import LeakyCell
 from gradreach.models.reduced import CoupledLSTM, GRUWithoutReset
 
 
@@ -74,6 +87,34 @@ def test_chrono_spreads_memory_between_1_and_the_longest_time() -> None:
     assert 1 <= spans.min() < 3 < 97 < spans.max() <= 99
     assert torch.equal(bias[:500], -bias[500:1000])
     assert abs(spans.mean() - 50) < 5
+
+
+@pytest.mark.parametrize("reset", ["after", "before", "none"])
+def test_chrono_of_a_gru_spreads_what_its_update_gate_keeps_and_changes_nothing_else(reset: str) -> None:
+    torch.manual_seed(0)
+    plain = dict(GRU(4, width=500, reset=reset).layers[0].named_parameters())
+    torch.manual_seed(0)
+    found = dict(GRU(4, width=500, reset=reset, chrono=100).layers[0].named_parameters())
+    update = slice(500) if reset == "none" else slice(500, 1000)
+    of_input, of_state = (next(w for name, w in found.items() if f"bias_{of}" in name) for of in ("ih", "hh"))
+    spans = (of_input + of_state).detach()[update].exp()
+    assert 1 <= spans.min() < 3 < 97 < spans.max() <= 99
+    assert abs(spans.mean() - 50) < 5
+    for name, weights in found.items():
+        kept = torch.ones(len(weights), dtype=torch.bool)
+        kept[update] = "weight" in name
+        assert torch.equal(weights[kept], plain[name][kept]), name
+
+
+def test_a_leaky_network_forgets_in_two_steps_or_with_chrono_in_2_up_to_the_longest_time() -> None:
+    torch.manual_seed(0)
+    for name, weights in LeakyCell(400, 400).named_parameters():
+        assert_uniform(weights.detach(), -1 / 20, 1 / 20), name
+    plain, chrono = (
+        LeakyRNN(4, width=2000, chrono=longest).layers[0].leak.sigmoid().detach() for longest in (None, 100)
+    )
+    assert (plain - 0.5).abs().max() < 0.01
+    assert_uniform(1 / chrono, 2, 100)
 
 
 def assert_uniform(weights: Tensor, low: float, high: float) -> None:

@@ -26,6 +26,7 @@ from gradreach.tasks import (
     Recall,
     SelectiveCopy,
     TemporalOrder,
+    Warping,
 )
 
 NOWHERE = Path("there is no such folder")
@@ -44,6 +45,7 @@ TASKS = [
     MQAR(seq_len=30, train_lengths=[16, 30]),
     Parity(seq_len=30, per_step=True, train_lengths=[10, 30]),
     SelectiveCopy(seq_len=30, symbols=3, train_lengths=[10, 30]),
+    Warping(seq_len=30, max_warp=4, warp="variable", train_lengths=[10, 30]),
 ]
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
 

@@ -27,9 +27,11 @@ SETTINGS = [
     "task.power=1e300",
     "task.modulus=1000000000",
     "task.places=1000000000",
+    "task.characters=1000000000",
+    "task.max_warp=1000000000",
 ]
 MADE = ["recall", "adding", "copy", "temporal_order", "motif", "position", "parity", "digits", "mnist1d"]
-MADE += ["mqar", "selective_copy", "modular_arithmetic", "cycle_navigation", "even_pairs"]
+MADE += ["mqar", "selective_copy", "modular_arithmetic", "cycle_navigation", "even_pairs", "warping"]
 TOO_LARGE = [
     (task, setting)
     for task in MADE

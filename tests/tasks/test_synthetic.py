@@ -1,11 +1,13 @@
 """What every made-on-demand task is, and that its rule is what its targets follow."""
 
 import random
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chisquare
 
 from gradreach.errors import ConfigError
 from gradreach.tasks import (
@@ -22,6 +24,7 @@ from gradreach.tasks import (
     Recall,
     SelectiveCopy,
     TemporalOrder,
+    Warping,
 )
 
 NOWHERE = Path("there is no such folder")
@@ -44,6 +47,10 @@ TASKS = [
     ModularArithmetic(seq_len=21, modulus=3, **SIZES),
     CycleNavigation(seq_len=20, **SIZES),
     EvenPairs(seq_len=20, **SIZES),
+    Warping(seq_len=30, max_warp=3, **SIZES),
+    Warping(seq_len=30, warp="variable", max_warp=5, characters=4, **SIZES),
+    Warping(seq_len=30, max_warp=2, padded=True, **SIZES),
+    Warping(seq_len=30, warp="variable", max_warp=4, padded=True, **SIZES),
     Motif(seq_len=40, **SIZES),
     Motif(seq_len=40, train_region="left", test_region="right", **SIZES),
     Position(seq_len=40, **SIZES),
@@ -51,7 +58,7 @@ TASKS = [
 ]
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
 KINDS = [Recall, Copy, TemporalOrder, Adding, Parity, Motif, Position, MQAR]
-KINDS += [SelectiveCopy, ModularArithmetic, CycleNavigation, EvenPairs]
+KINDS += [SelectiveCopy, ModularArithmetic, CycleNavigation, EvenPairs, Warping]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 LENGTH = 32
 
@@ -88,6 +95,8 @@ def oracle(task, x):
         case EvenPairs():
             words = [task.sample(row, task.seq_len).replace(" ", "") for row in x]
             return torch.tensor([sum(word.count(pair) for pair in ("ab", "ba")) % 2 for word in words])
+        case Warping():
+            return torch.tensor([shown_before(row, task) for row in x.argmax(-1).tolist()])
         case Motif():
             return matches(task, x).amax(-1).argmax(-1)
         case Position():
@@ -102,6 +111,17 @@ def looked_up(row, task):
     shown = row[: 2 * task.pairs]
     value = dict(zip(shown[::2], shown[1::2], strict=True))
     return [IGNORED] * len(shown) + [value.get(token, IGNORED) for token in row[len(shown) :]]
+
+
+def shown_before(row, task):
+    """Say at each character which other one came before it; blanks between characters are not answered."""
+    blank = task.characters
+    present, before, answers = blank, blank, []
+    for symbol in row:
+        if symbol not in (blank, present):
+            before, present = present, symbol
+        answers.append(IGNORED if symbol == blank else before)
+    return answers
 
 
 def matches(task, x):
@@ -164,6 +184,8 @@ def test_chance_is_what_the_best_constant_answer_gets(task):
         (ModularArithmetic(test_size=10_000), 1 / 5, 0.02),
         (CycleNavigation(test_size=10_000), 1 / 5, 0.02),
         (EvenPairs(test_size=10_000), 1 / 2, 0.02),
+        (Warping(seq_len=100, max_warp=10), 1 / 10, 0.01),
+        (Warping(seq_len=500, max_warp=100, train_size=2000), 1 / 5, 1e-12),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -315,6 +337,42 @@ def test_an_expression_of_an_even_length_ends_with_a_blank():
     assert (x[0].tolist(), target.tolist()) == ([1, 5, 2, 7, 3, 8], [2])
 
 
+def runs_of(row):
+    """Return symbols and how many steps each lasts."""
+    return [(symbol, len(list(steps))) for symbol, steps in groupby(row)]
+
+
+def test_each_character_lasts_for_as_long_as_the_warp_says():
+    task = Warping(seq_len=100, max_warp=7, **SIZES)
+    rows = [runs_of(row) for row in task.splits(NOWHERE).train.x.argmax(-1).tolist()]
+    assert {tuple(steps for _, steps in row) for row in rows} == {(7,) * 14 + (2,)}
+    following = [(b - a) % 9 for row in rows for (a, _), (b, _) in pairwise(row)]
+    assert chisquare([following.count(gap) for gap in range(1, 9)]).pvalue > 0.001
+    assert chisquare([sum(row[0][0] == symbol for row in rows) for symbol in range(9)]).pvalue > 0.001
+
+
+def test_a_variable_warp_is_uniform_and_begins_anew_with_each_character():
+    x = Warping(seq_len=100, warp="variable", max_warp=5, **SIZES).splits(NOWHERE).train.x.argmax(-1)
+    lasts = [steps for row in x.tolist() for _, steps in runs_of(row)[:10]]
+    assert set(lasts) == {1, 2, 3, 4, 5}
+    assert chisquare([lasts.count(steps) for steps in range(1, 6)]).pvalue > 0.001
+    assert abs(np.corrcoef(lasts[::2], lasts[1::2])[0, 1]) < 0.03
+
+
+@pytest.mark.parametrize(("warp", "gaps"), [("uniform", {4}), ("variable", {1, 2, 3, 4})])
+def test_a_padded_character_stands_for_one_step_and_blanks_come_after_it(warp, gaps):
+    x = Warping(seq_len=60, warp=warp, max_warp=4, padded=True, **SIZES).splits(NOWHERE).train.x.argmax(-1)
+    assert (x[:, 0] < 9).all()
+    places = [(row < 9).nonzero().flatten() for row in x]
+    assert {int(gap) - 1 for place in places for gap in place.diff()} == gaps
+    assert all(place[-1] >= 60 - 5 for place in places)
+
+
+def test_inputs_of_few_and_long_characters_may_be_equal():
+    task = Warping(seq_len=500, max_warp=300, train_size=200, validation_size=50, test_size=50)
+    assert len(task.splits(NOWHERE).train.x.flatten(1).unique(dim=0)) <= 9 * 8
+
+
 def test_symbols_of_temporal_order_stand_where_the_paper_says():
     x = TemporalOrder(seq_len=40, **SIZES).splits(NOWHERE).train.x
     assert x[:, :, :2].any(-1).any(0).nonzero().flatten().tolist() == [*range(4, 9), *range(20, 25)]
@@ -380,6 +438,8 @@ def test_motifs_whose_order_is_asked_never_overlap():
         (lambda: ModularArithmetic(seq_len=8), "only 16,875 different inputs"),
         (lambda: CycleNavigation(seq_len=9), "only 19,683 different inputs"),
         (lambda: EvenPairs(seq_len=14), "only 16,384 different inputs"),
+        (lambda: Warping(seq_len=10), "seq_len=10: Warping needs a step more than the longest character, 10 with its"),
+        (lambda: Warping(seq_len=11, padded=True), "choose 12 or more"),
         (lambda: Motif(seq_len=15, train_region="left"), "region 'left'; choose 16 or more"),
         (lambda: Motif(seq_len=23, test_region="centre"), "choose 24 or more"),
         (lambda: Motif(motifs=9), "choose 9 or more"),
@@ -406,6 +466,8 @@ def test_what_cannot_be_is_refused_in_one_line(make, says):
         lambda: ModularArithmetic(seq_len=9),
         lambda: CycleNavigation(seq_len=10),
         lambda: EvenPairs(seq_len=15),
+        lambda: Warping(seq_len=11),
+        lambda: Warping(seq_len=12, warp="variable", padded=True),
         lambda: Adding(seq_len=2),
         lambda: Adding(seq_len=4, variant="hochreiter"),
         lambda: Motif(seq_len=16, train_region="left", test_region="right"),

@@ -81,9 +81,9 @@ def test_a_share_of_all_steps_is_that_many_and_one_at_least():
     assert rates_of(50, warmup=0.001, schedule="cosine") == rates_of(50, warmup=1, schedule="cosine")
 
 
-def keras(losses, patience, factor, floor):
+def keras(losses, patience, factor, floor, rate=LR):
     """Return the rate after each epoch, as ``keras.callbacks.ReduceLROnPlateau`` sets it."""
-    rate, best, wait, found = LR, math.inf, 0, []
+    best, wait, found = math.inf, 0, []
     for loss in losses:
         if loss < best - 1e-4:
             best, wait = loss, 0
@@ -153,6 +153,20 @@ def test_what_is_spared_does_not_decay():
     assert [parameter.unique().tolist() for parameter in model.parameters()] == [[pytest.approx(0.9)], [1], [1], [1]]
 
 
+@pytest.mark.parametrize("alpha", [0.99, 0.9])
+def test_rmsprop_keeps_as_much_of_the_mean_square_as_alpha_says(alpha):
+    model, gradients = nn.Linear(1, 1, bias=False), (0.5, -0.2, 0.3)
+    nn.init.zeros_(model.weight)
+    optimizer = make_optimizer(settings(name="rmsprop", lr=0.1, alpha=alpha), model)
+    x = squared = 0.0
+    for gradient in gradients:
+        model.weight.grad = torch.full((1, 1), gradient)
+        optimizer.step()
+        squared = alpha * squared + (1 - alpha) * gradient**2
+        x -= 0.1 * gradient / (math.sqrt(squared) + 1e-8)
+    assert model.weight.item() == pytest.approx(x, rel=1e-5)
+
+
 def test_adadelta_is_zeilers():
     model, gradients = nn.Linear(1, 1, bias=False), (0.5, -0.2, 0.3)
     nn.init.zeros_(model.weight)
@@ -185,6 +199,23 @@ def test_the_rate_after_each_epoch_stands_in_the_history_where_it_moves(do):
     _, history = do("optimizer.schedule=plateau", "optimizer.patience=1", "optimizer.lr=1e-7", "trainer.epochs=4")
     assert history["optimizer/lr"].tolist() == pytest.approx([1e-7, 1e-7, 5e-8, 2.5e-8], rel=1e-6)
     assert "optimizer/lr" not in do()[1]
+
+
+def test_a_plateau_is_of_the_loss_that_is_monitored(do):
+    plateau = ["optimizer.schedule=plateau", "optimizer.patience=1", "optimizer.lr=0.05", "trainer.epochs=12"]
+    found = {}
+    for monitor in ("train", "val"):
+        _, history = do(*plateau, f"optimizer.monitor={monitor}")
+        expected = keras(history[f"{monitor}/loss"].tolist(), 1, 0.5, 0.0, 0.05)
+        assert history["optimizer/lr"].tolist()[1:] == pytest.approx(expected[:-1], rel=1e-6)
+        found[monitor] = expected
+    assert found["train"] != found["val"]
+
+
+def test_a_plateau_of_validation_needs_one(configured):
+    task = ["task=mnist1d", "task.hold_out=false", "trainer.select=last", "optimizer.schedule=plateau"]
+    with pytest.raises(ConfigError, match=r"^optimizer\.monitor=val, task\.hold_out=false: would choose by training"):
+        check(*configured(*task, "optimizer.monitor=val"))
 
 
 @pytest.mark.parametrize("given", [["optimizer.warmup=0.5"], ["optimizer.warmup=4", "trainer.max_steps=10"]])
@@ -244,7 +275,7 @@ def test_a_run_that_was_interrupted_within_a_schedule_yields_the_same_bits(confi
 def test_what_is_not_used_is_no_part_of_the_identity(configured):
     usual = configured()[0]
     assert set(usual.canonical()["optimizer"]) == {"name", "lr", "weight_decay", "schedule"}
-    as_usual = ("warmup=0.0", "min_lr=0", "factor=0.5", "patience=50", "decay=all")
+    as_usual = ("warmup=0.0", "min_lr=0", "factor=0.5", "patience=50", "monitor=train", "decay=all", "alpha=0.99")
     assert configured(*(f"optimizer.{each}" for each in as_usual))[0].run_id == usual.run_id
     plateau = "optimizer.schedule=plateau"
     different = [
@@ -257,6 +288,9 @@ def test_what_is_not_used_is_no_part_of_the_identity(configured):
         [plateau],
         [plateau, "optimizer.factor=0.1"],
         [plateau, "optimizer.patience=5"],
+        [plateau, "optimizer.monitor=val"],
+        ["optimizer.name=rmsprop"],
+        ["optimizer.name=rmsprop", "optimizer.alpha=0.9"],
         ["optimizer=adadelta"],
         ["trainer.epochs=null", "trainer.max_steps=100"],
         ["trainer.max_steps=100"],
@@ -290,6 +324,9 @@ def test_what_is_not_used_is_no_part_of_the_identity(configured):
             "optimizer.schedule=cosine optimizer.patience=5",
             "optimizer.patience=5, optimizer.schedule=cosine: only schedule=plateau uses it",
         ),
+        ("optimizer.alpha=0.9", "optimizer.alpha=0.9, optimizer.name=adam: only rmsprop has it; choose name=rmsprop"),
+        ("optimizer.name=rmsprop optimizer.alpha=1", "optimizer.alpha=1: must be less than 1"),
+        ("optimizer.monitor=val", "optimizer.monitor=val, optimizer.schedule=constant: only schedule=plateau uses it"),
         ("optimizer.schedule=plateau optimizer.factor=1", "optimizer.factor=1: must be less than 1"),
         ("optimizer.schedule=plateau optimizer.patience=0", "optimizer.patience=0: must be greater than 0"),
         ("optimizer.decay=weights", "optimizer.decay=weights, optimizer.weight_decay=0.0: has no effect; choose a"),

@@ -26,8 +26,11 @@ UNUSED = {
     "criterion": "cross_entropy",
 }
 """Arguments of our components that are not used, and so in no identity (their ``exclude_if``), while they are so."""
-RANGED = {f"gradreach.models.{name}": {**UNUSED, "eigenvalues": "positive"} for name in ("MinGRU", "MinLSTM")}
-"""The same of the models that had no choice of eigenvalues at first; Mamba and DeltaNet always had."""
+LATER = {
+    "gradreach.models.GRU": {**UNUSED, "chrono": None},
+    **{f"gradreach.models.{name}": {**UNUSED, "eigenvalues": "positive"} for name in ("MinGRU", "MinLSTM")},
+}
+"""The same of the models that were without a setting at first which others always had."""
 LOOPS = {"gradreach.models.RNN", "gradreach.models.GRU"}
 """Our models for which there are compiled loops; of others their attribute ``compiled`` says so, which takes torch."""
 
@@ -104,7 +107,7 @@ def _groups(composed: Mapping[str, Any]) -> tuple[RunConfig, RunEnvironment]:
 
 def _without_unused(component: "SomeComponent") -> "SomeComponent":
     """Leave out what our own classes have in no identity, so that a run's is known before its classes are imported."""
-    given, unused = component.model_dump(by_alias=True), RANGED.get(component.target, UNUSED)
+    given, unused = component.model_dump(by_alias=True), LATER.get(component.target, UNUSED)
     kept = {name: value for name, value in given.items() if name not in unused or repr(value) != repr(unused[name])}
     return type(component).model_validate(kept) if component.target.startswith("gradreach.") else component
 

@@ -116,16 +116,18 @@ def checked_warmup(value: object) -> object:
 
 
 Warmup = Annotated[int | float, BeforeValidator(checked_warmup)]
-HALF, PATIENCE = 0.5, 50
+HALF, PATIENCE, ALPHA = 0.5, 50, 0.99
 
 
 class OptimizerSettings(Settings):
     """How the weights are updated.
 
+    - ``alpha``: how much of RMSprop's mean square is kept at each step.
     - ``decay``: what weight decay applies to: ``all`` parameters, or ``weights``: not vectors, such as biases and
       norms, nor the parameters of eigenvalues.
     - ``schedule``: ``cosine`` falls to ``min_lr`` at the last step; ``plateau`` multiplies the rate by ``factor`` after
-      ``patience`` epochs none of which had a lower training loss, down to ``min_lr``.
+      ``patience`` epochs none of which had a lower loss, down to ``min_lr``.
+    - ``monitor``: whose loss a plateau is of, ``train`` or ``val``.
     - ``warmup``: in this many steps, or this fraction of all, the rate first rises linearly; cosine begins after it.
     """
 
@@ -134,11 +136,13 @@ class OptimizerSettings(Settings):
     weight_decay: NonNegativeFloat
     schedule: Literal["constant", "cosine", "plateau"]
     # what came later and is not used is not part of the identity: runs of before it keep theirs
+    alpha: Annotated[float, Field(ge=0, lt=1)] = Field(default=ALPHA, exclude_if=lambda value: value == ALPHA)
     decay: Literal["all", "weights"] = Field(default="all", exclude_if=_is_all)
     warmup: Warmup = Field(default=0, exclude_if=_is_zero)
     min_lr: NonNegativeFloat = Field(default=0.0, exclude_if=_is_zero)
     factor: Annotated[float, Field(gt=0, lt=1)] = Field(default=HALF, exclude_if=lambda value: value == HALF)
     patience: Count = Field(default=PATIENCE, exclude_if=lambda value: value == PATIENCE)
+    monitor: Literal["train", "val"] = Field(default="train", exclude_if=lambda value: value == "train")
 
     @property
     def moves(self) -> bool:
@@ -156,6 +160,8 @@ class OptimizerSettings(Settings):
             named = {f"optimizer.{name}": value for name, value in others.items()}
             raise ConfigError(f"optimizer.{setting}", getattr(self, setting), why, hint, others=named)
 
+        if self.alpha != ALPHA and self.name != "rmsprop":
+            refuse("alpha", "only rmsprop has it", f"choose name=rmsprop, or alpha={ALPHA}", name=self.name)
         if self.decay != "all" and not self.weight_decay:
             refuse("decay", "has no effect", "choose a weight_decay, or decay=all", weight_decay=self.weight_decay)
         if self.min_lr >= self.lr:
@@ -166,7 +172,7 @@ class OptimizerSettings(Settings):
             )
         if self.schedule == "plateau" and self.warmup:
             refuse("warmup", "schedule=plateau has no warm-up", "set warmup=0", schedule="plateau")
-        for setting, usual in (("factor", HALF), ("patience", PATIENCE)):
+        for setting, usual in (("factor", HALF), ("patience", PATIENCE), ("monitor", "train")):
             if self.schedule != "plateau" and getattr(self, setting) != usual:
                 hint = f"choose schedule=plateau, or {setting}={usual}"
                 refuse(setting, "only schedule=plateau uses it", hint, schedule=self.schedule)

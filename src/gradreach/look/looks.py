@@ -28,6 +28,7 @@ FAMILIES: dict[str, dict[str, Slots]] = {
     "recurrent": {
         "rnn": (("r0", "-", "o"), ("r1", "--", "P"), ("r2", "-.", "X")),
         "indrnn": (("r2", "-", "p"), ("r0", "--", "D")),
+        "leaky_rnn": (("r1", "-", "v"), ("r1", "-.", "<")),
     },
     "gated": {
         "lstm": (("l0", "-", "s"), ("l1", "--", "D"), ("l2", "-.", "p"), ("l3", DOTTED, "d")),

@@ -6,6 +6,7 @@ from typing import Any
 MODELS = {
     "rnn": "RNN",
     "indrnn": "IndRNN",
+    "leaky_rnn": "leaky RNN",
     "lstm": "LSTM",
     "lstm_as_printed": "LSTM as printed",
     "lstm_coupled": "LSTM, coupled gates",
@@ -52,6 +53,7 @@ TASKS = {
     "sst": "SST",
     "temporal_order": "temporal order",
     "trec": "TREC",
+    "warping": "warping",
 }
 """The same for ``conf/task``."""
 

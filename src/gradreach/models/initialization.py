@@ -71,6 +71,22 @@ def chrono_start(layer: nn.RNNBase, longest: int) -> None:
     weights["bias_hh_l0"][: 2 * width] = 0.0
 
 
+@torch.no_grad()
+def chrono_update_start(of_input: Tensor, of_state: Tensor, update: slice, longest: int) -> None:
+    """The same for a GRU, whose update gate z weighs the old state: ``b_z = ln U(1, longest − 1)``, both biases added.
+
+    Source: Tallec and Ollivier, 2018, §2 on eq. 10, of the gate g = 1 − z.
+    """
+    of_input[update] = torch.empty_like(of_input[update]).uniform_(1, longest - 1).log()
+    of_state[update] = 0.0
+
+
+@torch.no_grad()
+def chrono_leak_start(leak: Tensor, longest: int) -> None:
+    """The same for a leaky network: α = σ(a) with ``a = −ln U(1, longest − 1)``, so that 1/α is from 2 to longest."""
+    leak.copy_(-torch.empty_like(leak).uniform_(1, longest - 1).log())
+
+
 def indrnn_start(recurrent: Tensor) -> None:
     """Draw the recurrent weights from U(0, 1) (S. Li et al., 2018)."""
     nn.init.uniform_(recurrent, 0, 1)

@@ -11,7 +11,8 @@ from gradreach.errors import ConfigError
 from gradreach.models.cells import GatedTanh, GRUAsPrinted, GRUResetBefore, IndRNNCell, LSTMAsPrinted
 from gradreach.models.encoder import HORIZON, Depth, Encoder, Share, Size, matrix_entries
 from gradreach.models.horizon import near_states
-from gradreach.models.initialization import chrono_start, forget_bias_start, recurrent_start
+from gradreach.models.initialization import chrono_start, chrono_update_start, forget_bias_start, recurrent_start
+from gradreach.models.leaky import LeakyCell
 from gradreach.models.reduced import CoupledLSTM, GRUWithoutReset
 from gradreach.models.scan import Eigenvalues, MinGRUCell, MinLSTMCell
 
@@ -19,6 +20,7 @@ from gradreach.models.scan import Eigenvalues, MinGRUCell, MinLSTMCell
 Gain = Annotated[float, Field(gt=0, le=1000, exclude_if=lambda gain: gain == 1)]
 Range = Annotated[Eigenvalues, Field(exclude_if=lambda eigenvalues: eigenvalues == "positive")]
 Bias = Annotated[float, Field(ge=-1000, le=1000)]
+Longest = Annotated[int, Field(ge=3, le=10**9)]
 
 
 class Recurrent(Encoder):
@@ -173,7 +175,7 @@ class LSTM(Recurrent):
         bidirectional: bool = False,
         dropout: Share = 0.0,
         forget_bias: Bias | None = None,
-        chrono: Annotated[int, Field(ge=3, le=10**9)] | None = None,
+        chrono: Longest | None = None,
     ) -> None:
         if forget_bias is not None and chrono is not None:
             raise ConfigError("model.forget_bias", forget_bias, f"chrono={chrono} sets that bias too", "choose one")
@@ -231,7 +233,9 @@ class GRU(Recurrent):
     Source: K. Cho et al., 2014. Parameters as in ``nn.GRU``, rows in the order r, z, n.
 
     - ``reset``: where the reset gate acts on the way to n: ``after`` the matrix product (``nn.GRU``, cuDNN; fused),
-      ``before`` it (Cho; a loop), or ``none``: there is no such gate (a loop).
+      ``before`` it (Cho; a loop), or ``none``: there is no such gate (a loop): the gated network of C. Tallec and
+      Y. Ollivier, 2018, eq. 10, with g = 1 − z.
+    - ``chrono``: the longest time to bridge, in steps, over which the initial biases spread memory; None: off.
     """
 
     compiled = True
@@ -245,15 +249,47 @@ class GRU(Recurrent):
         bidirectional: bool = False,
         dropout: Share = 0.0,
         reset: Literal["after", "before", "none"] = "after",
+        chrono: Annotated[Longest | None, Field(exclude_if=lambda longest: longest is None)] = None,
     ) -> None:
-        self.reset = reset
+        self.reset, self.chrono = reset, chrono
         super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
 
     def layer(self, d_in: int, width: int) -> nn.Module:
         """Make one layer of one direction."""
+        layer: nn.Module
         if self.reset == "after":
-            return nn.GRU(d_in, width, batch_first=True)
-        return GRUResetBefore(d_in, width) if self.reset == "before" else GRUWithoutReset(d_in, width)
+            layer = nn.GRU(d_in, width, batch_first=True)
+        else:
+            layer = GRUResetBefore(d_in, width) if self.reset == "before" else GRUWithoutReset(d_in, width)
+        if self.chrono is not None:
+            weights = {name.removesuffix("_l0"): weights for name, weights in layer.named_parameters()}
+            update = slice(width) if self.reset == "none" else slice(width, 2 * width)
+            chrono_update_start(weights["bias_ih"], weights["bias_hh"], update, self.chrono)
+        return layer
+
+
+class LeakyRNN(Recurrent):
+    """An RNN whose units keep a constant, learned share of what they were; see ``LeakyCell``.
+
+    - ``chrono``: the longest time to bridge, in steps, over which the initial shares spread memory; None: off.
+    """
+
+    def __init__(
+        self,
+        d_in: int,
+        *,
+        width: Size = 32,
+        layers: Depth = 1,
+        bidirectional: bool = False,
+        dropout: Share = 0.0,
+        chrono: Longest | None = None,
+    ) -> None:
+        self.chrono = chrono
+        super().__init__(d_in, width=width, layers=layers, bidirectional=bidirectional, dropout=dropout)
+
+    def layer(self, d_in: int, width: int) -> nn.Module:
+        """Make one layer of one direction."""
+        return LeakyCell(d_in, width, self.chrono)
 
 
 class IndRNN(Recurrent):

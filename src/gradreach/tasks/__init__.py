@@ -15,6 +15,7 @@ from gradreach.tasks.task import Shape, Splits, Task, ValueTask
 from gradreach.tasks.text_file import TextFile, TextValues
 from gradreach.tasks.trec import TREC
 from gradreach.tasks.ts_file import TimeSeriesFile, TimeSeriesValues
+from gradreach.tasks.warping import Warping
 
 __all__ = [
     "IGNORED",
@@ -47,4 +48,5 @@ __all__ = [
     "TimeSeriesFile",
     "TimeSeriesValues",
     "ValueTask",
+    "Warping",
 ]

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ BLOCK = 500_000
 
 @dataclass(kw_only=True)
 class Synthetic(Task):
-    """A task whose examples are drawn from the data seed; no two of its inputs are equal.
+    """A task whose examples are drawn from the data seed; no two of its inputs are equal, but where it ``repeats``.
 
     Of two sizes of a split the smaller is the beginning of the larger.
 
@@ -52,11 +52,13 @@ class Synthetic(Task):
 
     of_one_length = False
     """Whether it uses several lengths."""
+    repeats: ClassVar[bool] = False
+    """Whether inputs may be equal at any length, since there are few of some settings."""
 
     @property
     def may_repeat(self) -> bool:
         """Whether inputs may be equal."""
-        return self.of_one_length or self.train_lengths is not None
+        return self.repeats or self.of_one_length or self.train_lengths is not None
 
     @property
     def sizes(self) -> dict[Part, int]:
@@ -153,7 +155,7 @@ class Synthetic(Task):
             x, target = self.draw(generator, CHUNK, part)
             new: list[int] = []
             for i, key in enumerate(keys_of(x)):
-                if key not in seen and len(new) < missing:
+                if (self.repeats or key not in seen) and len(new) < missing:
                     seen.add(key)
                     new.append(i)
             if not new:

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from gradreach.config import OptimizerSettings
 from gradreach.diagnostics import GradientNorms
+from gradreach.errors import ConfigError
 from gradreach.models import answers
 from gradreach.tasks import Batch, Batches, Task
 from gradreach.training.class_scores import ClassScores
@@ -58,7 +59,7 @@ class TrainingModule(LightningModule):
     - ``right``: of the batches of the last test, which examples were answered right; where steps are labelled, at every
       one that is. Empty where answers are not classes.
     - ``test_length``: of the test that is under way, where it is one of several (``test/accuracy/160``).
-    - ``plateau``: what lowers the rate by the training loss; None: nothing does.
+    - ``plateau``: what lowers the rate by a loss; None: nothing does.
     - ``gradient_norms``: of every step, where a ``GradientMonitor`` takes them: clipping then takes no second norm.
     """
 
@@ -207,7 +208,9 @@ class TrainingModule(LightningModule):
             self.figures.update(rate)
             self.log_dict(rate, batch_size=1)
         if self.plateau is not None:
-            self.plateau.step(self.figures["train/loss"])
+            if (monitored := f"{self.optimizer.monitor}/loss") not in self.figures:
+                raise ConfigError("optimizer.monitor", "val", "this epoch had no validation", "choose train")
+            self.plateau.step(self.figures[monitored])
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation's loss and score; those of a sanity check are forgotten when the first epoch starts."""

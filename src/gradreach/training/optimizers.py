@@ -30,7 +30,7 @@ def make_optimizer(settings: OptimizerSettings, model: nn.Module, fused: bool = 
         case "adamw":
             return torch.optim.AdamW(parameters, **common, fused=fused)
         case "rmsprop":
-            return torch.optim.RMSprop(parameters, **common)
+            return torch.optim.RMSprop(parameters, **common, alpha=settings.alpha)
         case "sgd":
             return torch.optim.SGD(parameters, **common, fused=fused)
         case "adadelta":  # M. Zeiler, 2012, with the constants of Keras, whose rate was 1
@@ -100,7 +100,7 @@ def make_schedule(
 
 
 def make_plateau(settings: OptimizerSettings, optimizer: torch.optim.Optimizer) -> ReduceLROnPlateau:
-    """Make what is told each epoch's training loss, and lowers the rate when ``patience`` of them were no lower.
+    """Make what is told each epoch's loss, and lowers the rate when ``patience`` of them were no lower.
 
     As Keras's callback of the same name does it; torch's own counts one epoch more.
     """

@@ -1,6 +1,6 @@
-"""The LSTM of 1997, without forget gate, and its truncated gradient, carried forward: as compiled as its loops can be.
+"""The LSTM of 1997, without a forget gate, and its truncated gradient, carried forward in time.
 
-Source: S. Hochreiter and J. Schmidhuber, Long short-term memory, 1997, appendix A.1; numbers are those of its equations.
+Source: S. Hochreiter and J. Schmidhuber, Long short-term memory, 1997, appendix A.1, whose equations have the numbers.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,10 @@ SIGNATURE = "f8[::1](f8[:,::1], f8[:,::1], f8[:,::1], f8[::1], f8)"
 def present(hidden: Array, readout: Array, x: Array, target: Array, rate: float) -> Array:
     """Show one sequence, and change the weights, in place, by one step down the gradient of its error at the end.
 
-    The error is half the sum of squares, as in (19). An error that arrives at the net input of a gate or a cell changes
-    the weights there and goes no further back in time. A step reads the activations of the step before. All arrays are
-    float64. Slices and products of arrays are written out, since numba takes five times as long to compile them.
+    The error is half the sum of squares, as in (19). What arrives at the net input of a gate or a cell changes the
+    weights there and goes no further back in time; within cells nothing is lost. All units of a step read the
+    activations of the step before, at first 0. Arrays are float64. Slices and products of arrays are written out, since
+    numba takes five times as long to compile them.
 
     Args:
         hidden: weights ``(2 · blocks + cells, inputs + 2 · blocks + cells + 1)`` of input gates, output gates and
@@ -91,12 +92,7 @@ def present(hidden: Array, readout: Array, x: Array, target: Array, rate: float)
 
 @cache
 def compiled() -> Callable[..., Array]:
-    """Return ``present``, compiled, which takes a second; or itself, two hundred times as slow, without numba.
-
-    >>> readout = np.zeros((1, 3))
-    >>> compiled()(np.zeros((4, 7)), readout, np.ones((5, 2)), np.ones(1), 0.0)
-    array([0.5])
-    """
+    """Return ``present``, compiled, which takes a second; without numba itself, which is two hundred times as slow."""
     if not installed():
         advise("numba is not installed, so the LSTM of 1997 learns two hundred times as slowly (pip install numba)")
         return present

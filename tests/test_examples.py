@@ -25,6 +25,10 @@ FACES: dict[str, tuple[str, ...] | None] = {
     "gradreach.look.words": ("axis_label", "display_name", "model_of", "panel_title", "setting_name", "without_unit"),
     "gradreach.analysis.figures.labels": ("spread",),
     "gradreach.analysis.figures.panels": ("split",),
+    "gradreach.published.computations.first_lstm": (
+        *("Criterion", "adding", "first_lstm_adding", "first_lstm_order", "temporal_order"),
+    ),
+    "gradreach.published.computations.truncated_lstm": ("present",),
     "gradreach.run_table.load": ("load_runs",),
     "gradreach.tracking.replay": ("rows_of",),
     "gradreach.tracking.wandb_run": ("shortened",),

@@ -317,11 +317,11 @@ def test_a_sweep_that_is_refused_says_why_in_its_own_one_line(monkeypatch, tmp_p
 @pytest.mark.parametrize(
     ("paper", "cells", "message"),
     [
-        ("hochreiter1997", ["adding"], r"--cells=adding: cannot be run: needs code: an LSTM without"),
+        ("tallec2018", ["uniform_leaky"], r"--cells=uniform_leaky: cannot be run: needs code: a task of warped"),
         (
-            "hochreiter1997",
+            "tallec2018",
             None,
-            r"reproduce=hochreiter1997: none of its cells can be run: needs code: an LSTM without",
+            r"reproduce=tallec2018: none of its cells can be run: needs code: a task of warped",
         ),
         ("grazzi2025", ["mamba"], r"--cells=mamba: cannot be run: not comparable, the best of three runs"),
         ("mnist1d", [], r"--cells=: names no cell"),
@@ -337,7 +337,7 @@ def test_only_the_cells_that_are_asked_for_are_listed(tmp_path):
     listed, line = ledger.cells_and_costs("kim2014", tmp_path, CONF, ["mr", "sst1"])
     assert list(listed["cell"]) == ["mr", "sst1"]
     assert line == "gradreach reproduce kim2014 --cells sst1"
-    listed, _ = ledger.cells_and_costs("hochreiter1997", tmp_path, CONF)
+    listed, _ = ledger.cells_and_costs("tallec2018", tmp_path, CONF)
     assert set(listed["outcome"]) == {"cannot be run yet"}
     with pytest.raises(ConfigError, match=r"--cells=rm: kim2014 has no such cell; choose from mr, sst1"):
         ledger.cells_and_costs("kim2014", tmp_path, CONF, ["rm"])

@@ -6,6 +6,7 @@ Each takes a seed and its arguments, by name, and returns numbers by name.
 from collections.abc import Callable
 
 from gradreach.published.computations.cyclic_batches import mnist1d_gru
+from gradreach.published.computations.first_lstm import first_lstm_adding, first_lstm_order
 from gradreach.published.computations.maps import henon_exponents, saito_gradients
 from gradreach.published.computations.receptive_fields import random_kernels, tcn_receptive_field, uniform_kernels
 from gradreach.published.computations.spectra import chaotic_spectrum, spectrum_at_rest
@@ -14,6 +15,8 @@ FUNCTIONS: dict[str, Callable[..., dict[str, float]]] = {
     function.__name__: function
     for function in (
         chaotic_spectrum,
+        first_lstm_adding,
+        first_lstm_order,
         henon_exponents,
         mnist1d_gru,
         random_kernels,

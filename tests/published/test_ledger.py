@@ -1,5 +1,6 @@
 """The ledger: draws that are kept one by one, runs that are read part by part, pages that a check holds to both."""
 
+import shutil
 import subprocess
 from dataclasses import replace
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 import filelock
 import pandas as pd
 import pytest
+import yaml
 
 from gradreach.analysis.pages.build import build
 from gradreach.assemble import check
@@ -317,12 +319,7 @@ def test_a_sweep_that_is_refused_says_why_in_its_own_one_line(monkeypatch, tmp_p
 @pytest.mark.parametrize(
     ("paper", "cells", "message"),
     [
-        ("tallec2018", ["uniform_leaky"], r"--cells=uniform_leaky: cannot be run: needs code: a task of warped"),
-        (
-            "tallec2018",
-            None,
-            r"reproduce=tallec2018: none of its cells can be run: needs code: a task of warped",
-        ),
+        ("grazzi2025", ["parity_mlstm"], r"--cells=parity_mlstm: cannot be run: the network is not here"),
         ("grazzi2025", ["mamba"], r"--cells=mamba: cannot be run: not comparable, the best of three runs"),
         ("mnist1d", [], r"--cells=: names no cell"),
     ],
@@ -333,12 +330,36 @@ def test_what_cannot_be_run_is_refused_with_the_reason(paper, cells, message, tm
     assert "\n" not in str(refused.value)
 
 
+def test_a_paper_none_of_whose_cells_can_be_run_is_listed_and_refused(tmp_path):
+    conf = shutil.copytree(CONF, tmp_path / "conf")
+    cell = {
+        "dataset": "d",
+        "model": "m",
+        "metric": "test/loss",
+        "published": "0.5",
+        "minutes": 5,
+        "not_run": "needs code",
+    }
+    told = {
+        "title": "T",
+        "authors": "A",
+        "year": 2000,
+        "source": "doi:10.1000/1",
+        "where": "Table 1",
+        "cells": {"c": cell},
+    }
+    page = yaml.safe_dump({"experiment": "unbuilt", "published": told})
+    (conf / "published" / "unbuilt.yaml").write_text(f"# @package _global_\n{page}")
+    listed, _ = ledger.cells_and_costs("unbuilt", tmp_path, conf)
+    assert set(listed["outcome"]) == {"cannot be run yet"}
+    with pytest.raises(ConfigError, match=r"reproduce=unbuilt: none of its cells can be run: needs code"):
+        ledger.reproduce("unbuilt", None, [], tmp_path, conf, False, print)
+
+
 def test_only_the_cells_that_are_asked_for_are_listed(tmp_path):
     listed, line = ledger.cells_and_costs("kim2014", tmp_path, CONF, ["mr", "sst1"])
     assert list(listed["cell"]) == ["mr", "sst1"]
     assert line == "gradreach reproduce kim2014 --cells sst1"
-    listed, _ = ledger.cells_and_costs("tallec2018", tmp_path, CONF)
-    assert set(listed["outcome"]) == {"cannot be run yet"}
     with pytest.raises(ConfigError, match=r"--cells=rm: kim2014 has no such cell; choose from mr, sst1"):
         ledger.cells_and_costs("kim2014", tmp_path, CONF, ["rm"])
 

@@ -97,7 +97,8 @@ def _of_draws(redone: Redone, name: str, cell: Cell, part: str, draws: pd.DataFr
         )
     values = table[cell.metric].astype(float)
     given = [cell.ours(float(value)) for value in values.dropna()]
-    return Measured(given, len(seeds_of(computation)), int(values.isna().sum()), computation.draws == 1)
+    lost = int(values.isna().sum())
+    return Measured(given, len(seeds_of(computation)), lost, computation.draws == 1, "came to no value")
 
 
 def _of_runs(name: str, cell: Cell, runs: pd.DataFrame) -> Measured:

@@ -12,6 +12,8 @@ from gradreach.rounding import number
 
 LEVEL = 0.95
 """The coverage of each cell's interval: of twenty cells that agree, one lies outside by chance."""
+THOUSAND = 1000
+"""From here on numbers are whole ones with commas."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,16 @@ class Measured:
 
     - ``values``: one a seed, in the unit of the published number.
     - ``planned``: how many are planned.
-    - ``lost``: how many seeds have none, because a run diverged or failed.
+    - ``lost``: how many seeds have none.
     - ``fixed``: whether nothing is drawn, so that one value is all.
+    - ``why``: what became of those that are lost.
     """
 
     values: Sequence[float] = ()
     planned: int = 0
     lost: int = 0
     fixed: bool = False
+    why: str = "diverged or failed"
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def indistinguishable(values: Sequence[float], theirs: Sequence[float], level: f
 def judge(cell: Cell, measured: Measured) -> Outcome:
     """Return the outcome of a cell.
 
-    A seed whose run diverged or failed counts as chance; of a cell without a chance level "within" is not said then.
+    A seed that is lost counts as chance; of a cell without a chance level "within" is not said then.
     There is no outcome before all planned seeds have ended, so that nobody adds seeds until a cell agrees.
     """
     if cell.not_comparable is not None:
@@ -99,7 +103,7 @@ def judge(cell: Cell, measured: Measured) -> Outcome:
     if not measured.planned or len(values) + lost < measured.planned:
         begun = f"not run: {len(values) + lost} of {measured.planned} seeds{_cost(cell, ', ')}"
         return Outcome(begun if values or lost else f"not run{_cost(cell, ': ')}")
-    told = f"; {lost} of {measured.planned} seeds diverged or failed" if lost else ""
+    told = f"; {lost} of {measured.planned} seeds {measured.why}" if lost else ""
     if cell.chance is not None:
         values += [cell.chance] * lost
     if not values or (lost and cell.chance is None):
@@ -124,7 +128,8 @@ def _agreement(cell: Cell, ours: float, low: float, high: float) -> str:
     rounding = cell.half_digit * (1 + 1e-9)
     if not low - rounding <= cell.value <= high + rounding:
         unit = " points" if cell.unit == PER_CENT else f" {cell.unit}".rstrip()
-        return f"off by {number(ours - cell.value, '+.3g')}{unit}"
+        away = ours - cell.value
+        return f"off by {number(away, '+,.0f' if abs(away) >= THOUSAND else '+.3g')}{unit}"
     return "within" if (high - low) / 2 <= cell.allowed else "too wide to tell"
 
 

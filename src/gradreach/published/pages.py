@@ -12,7 +12,7 @@ from gradreach.config.published import Cell, Paper
 from gradreach.published.cells import Found
 from gradreach.published.costs import LEGEND, cost_text
 from gradreach.published.draws import draws_of
-from gradreach.published.outcomes import Outcome
+from gradreach.published.outcomes import THOUSAND, Outcome
 from gradreach.published.papers import FIRST_SEED
 from gradreach.rounding import number
 from gradreach.run_table.columns import csv
@@ -134,11 +134,15 @@ def published_text(cell: Cell) -> str:
     spread = f" ± {number(cell.spread)}" if cell.spread is not None else ""
     unit = f" {cell.unit}" if cell.unit else ""
     n = cell.n or len(cell.runs)
-    return f"{cell.published}{spread}{unit}{f' (n = {n})' if n else ''}".replace("-", "−")
+    printed = f"{int(cell.published):,}" if str(cell.published).isdigit() else cell.published
+    return f"{printed}{spread}{unit}{f' (n = {n})' if n else ''}".replace("-", "−")
 
 
 def ours_text(cell: Cell, outcome: Outcome) -> str:
-    """Return our mean and its interval, to one digit more than is published; of accuracies it ends where they do."""
+    """Return our mean and its interval, to one digit more than is published; of accuracies it ends where they do.
+
+    Thousands are whole numbers.
+    """
     if math.isnan(outcome.ours):
         return ""
     bounds = (outcome.low, outcome.high)
@@ -151,6 +155,8 @@ def ours_text(cell: Cell, outcome: Outcome) -> str:
 def _like(cell: Cell, value: float) -> str:
     if 0 < abs(value) < 1e-3:
         return number(value, f".{len(Decimal(cell.published).as_tuple().digits) + 1}g")
+    if abs(value) >= THOUSAND:
+        return number(value, ",.0f")
     digits = max(0, -round(math.log10(2 * cell.half_digit)))
     return number(value, f".{min(digits + 1, 10)}f")
 
@@ -201,7 +207,7 @@ def _computed(found: Found) -> pd.DataFrame:
                 {
                     "part": part,
                     "quantity": str(quantity),
-                    "mean": number(float(held.mean()), ".5g"),
+                    "mean": number(float(held.mean()), ",.0f" if abs(held.mean()) >= THOUSAND else ".5g"),
                     "sd": spread,
                     "n": str(held.notna().sum()),
                 }

@@ -111,7 +111,7 @@ def means(results: Results, by: str, head: str) -> pd.DataFrame:
 STUDY = Study(
     question="Does the hidden state tell what has been, and the cell what will be needed?",
     about="What can a linear map read from h, and what from c: the inputs some steps back, and the target at the end?",
-    answer=Answer("Not decided yet: pilot seeds only.", "4 open"),
+    answer=Answer("On adding: h yes, cell no; recall open.", "open, supported, open, refuted"),
     architecture={"model.forget_bias": "b={:g}"},
     solved={"val/accuracy": 90, "val/mse": 0.017},
     choose="optimizer.lr",

@@ -20,9 +20,9 @@ READING = (
     f"numbers than accuracies {100 * SHARE:g} % of the distance to chance (to zero where there is no chance). "
     "*too wide to tell*: it reaches farther. *off by*: ours less theirs. Nothing is said before all planned seeds have "
     "ended; seeds without a value (a run diverged or failed) count as chance. Of twenty cells that agree one is off by "
-    "chance. What is computed once (n = 1), because nothing is drawn, must agree in every digit that is given. *(formula)*, "
-    "*(code)*: the number is printed nowhere; a formula of the authors gives it, or their program when it is run. "
-    "Cells of one paper may share draws, as its page says, and are no independent evidence then. What "
+    "chance. What is computed once (n = 1), because nothing is drawn, must agree in every digit that is given. "
+    "*(formula)*, *(code)*: the number is printed nowhere; a formula of the authors gives it, or their program when it "
+    "is run. Cells of one paper may share draws, as its page says, and are no independent evidence then. What "
     "a cell that is not run would cost is an estimate."
 )
 

@@ -80,8 +80,8 @@ STUDY = Study(
         "the notes say of their gates: does an LSTM use its input and forget gate as one, and what is a reset gate worth?"
     ),
     answer=Answer(
-        "Smaller, not quicker here; rest open.",
-        "6 supported, 6 refuted, 9 open",
+        "Smaller, not quicker; overfitting varies.",
+        "6 supported, 6 refuted, supported, refuted, open, supported, open, 2 refuted, open, refuted",
     ),
     architecture={
         "model.reset": {"none": "without reset"},

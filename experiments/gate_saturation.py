@@ -111,7 +111,7 @@ STUDY = Study(
             name="shares",
             by="setting",
             gates={gate: FACTORS[gate] for gate in ("notes", "f")},
-            about="The claim holds where both ends together exceed the threshold.",
+            about="The claim holds where both ends together exceed the threshold. Of an LSTM the forget gate is judged: tanh'·f multiplies no path of it.",
             threshold=50,
         ),
     ],

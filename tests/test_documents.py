@@ -134,7 +134,12 @@ def test_a_line_that_is_not_listed_is_run() -> None:
 def test_what_a_page_imports_is_there(block: str) -> None:
     for node in ast.walk(ast.parse(block)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "gradreach":
-            exec(ast.unparse(node), {})
+            try:
+                exec(ast.unparse(node), {})
+            except ImportError as error:
+                if "pip install" not in str(error):
+                    raise
+                pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

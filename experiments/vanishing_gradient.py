@@ -98,7 +98,7 @@ STUDY = Study(
         "the logarithmic growth per step of the product of step Jacobians: below 0 the product tends to 0, "
         "above 0 it grows without bound. What is it before and after training, and what does that do to the accuracy?"
     ),
-    answer=Answer("At torch's start; not in RNNs that recall.", "supported, 4 refuted, 5 supported, refuted"),
+    answer=Answer("Not if orthogonal, nor where it recalls.", "supported, 4 refuted, 5 supported, refuted"),
     architecture={
         "model.start": "{}",
         "model.start_gain": "gain {:g}",

@@ -244,7 +244,9 @@ def compare_with_compiled(name: str, backend: str) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
-of_the_compiler_itself = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::UserWarning:torch")
+of_the_compiler_itself = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:torch", "ignore::UserWarning:torch", "ignore:Guards may run slower on Python 3.13.0"
+)
 
 
 @of_the_compiler_itself

@@ -177,7 +177,7 @@ STUDY = Study(
         figure(
             "decoding_by_lag",
             name="decoding",
-            about="Were the notes right, solid blue would lie above solid orange on the left, below it on the right.",
+            about="Were the notes right, solid circles (h) would lie above solid triangles (c) on the left, below them on the right.",
         ),
     ],
     caveats=[

@@ -83,11 +83,16 @@ PUBLISHED = {"kim", "ucr_uea"}
 """Folders of data that pages name."""
 
 
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Return the fenced blocks of a page: language and text."""
+    return re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
 def commands(page: Path) -> list[str]:
     """Return the command lines of a page: of its shell blocks, of its indented blocks, and whole ones in its text."""
     text = page.read_text(encoding="utf-8")
     found = []
-    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+    for language, block in blocks(page):
         if language in ("sh", "bash"):
             found += [line for line in block.splitlines() if line.strip()]
         elif language in ("", "console"):
@@ -101,9 +106,7 @@ def commands(page: Path) -> list[str]:
 PYTHON = [
     pytest.param(block, id=f"{page.name}-{number}")
     for page in PAGES
-    for number, block in enumerate(
-        re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    )
+    for number, block in enumerate(block for language, block in blocks(page) if language == "python")
 ]
 
 LINES = list(dict.fromkeys(line for page in PAGES for line in commands(page)))

@@ -11,6 +11,8 @@ SHOWN = 6
 """Digits behind the point, beyond which numbers are written as powers of ten."""
 LARGE = 1e7
 """From where on they are, too."""
+THOUSAND = 1000
+"""From where on ``in_short`` writes no digits behind the point."""
 TINY = 1e-3
 """Thresholds below are shown with two digits."""
 FORM = re.compile(r"[+,]*(?:\.(\d+))?([fg%]?)")
@@ -31,6 +33,15 @@ def number(value: float, form: str = "") -> str:
     """
     text = format(rounded(value, form) if isinstance(value, float) else value, form)
     return text.removeprefix("-") if not text.strip("-0.%") else text.replace("-", "−")
+
+
+def in_short(value: float, form: str) -> str:
+    """Return a number in a form; from 1,000 on as a whole number with commas, with a sign if the form has one.
+
+    >>> in_short(-0.9249, "+.3g"), in_short(1643259.8, "+.3g"), in_short(1646574.75, ".5g")
+    ('−0.925', '+1,643,260', '1,646,575')
+    """
+    return number(value, f"{'+' if form.startswith('+') else ''},.0f" if abs(value) >= THOUSAND else form)
 
 
 def with_interval(

@@ -65,9 +65,9 @@ def chrono_start(layer: nn.RNNBase, longest: int) -> None:
     Source: C. Tallec and Y. Ollivier, Can recurrent neural networks warp time?, 2018, eq. 16.
     """
     width, weights = layer.hidden_size, dict(layer.named_parameters())
-    spans = torch.empty_like(weights["bias_ih_l0"][:width]).uniform_(1, longest - 1)
-    weights["bias_ih_l0"][:width] = -spans.log()
-    weights["bias_ih_l0"][width : 2 * width] = spans.log()
+    spans = _log_spans(weights["bias_ih_l0"][:width], longest)
+    weights["bias_ih_l0"][:width] = -spans
+    weights["bias_ih_l0"][width : 2 * width] = spans
     weights["bias_hh_l0"][: 2 * width] = 0.0
 
 
@@ -77,14 +77,18 @@ def chrono_update_start(of_input: Tensor, of_state: Tensor, update: slice, longe
 
     Source: Tallec and Ollivier, 2018, §2 on eq. 10, of the gate g = 1 − z.
     """
-    of_input[update] = torch.empty_like(of_input[update]).uniform_(1, longest - 1).log()
+    of_input[update] = _log_spans(of_input[update], longest)
     of_state[update] = 0.0
 
 
 @torch.no_grad()
 def chrono_leak_start(leak: Tensor, longest: int) -> None:
     """The same for a leaky network: α = σ(a) with ``a = −ln U(1, longest − 1)``, so that 1/α is from 2 to longest."""
-    leak.copy_(-torch.empty_like(leak).uniform_(1, longest - 1).log())
+    leak.copy_(-_log_spans(leak, longest))
+
+
+def _log_spans(like: Tensor, longest: int) -> Tensor:
+    return torch.empty_like(like).uniform_(1, longest - 1).log()
 
 
 def indrnn_start(recurrent: Tensor) -> None:

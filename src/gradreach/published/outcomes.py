@@ -8,12 +8,10 @@ import numpy as np
 from scipy import stats
 
 from gradreach.config.published import PER_CENT, Cell
-from gradreach.rounding import number
+from gradreach.rounding import in_short, number
 
 LEVEL = 0.95
 """The coverage of each cell's interval: of twenty cells that agree, one lies outside by chance."""
-THOUSAND = 1000
-"""From here on numbers are whole ones with commas."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +126,7 @@ def _agreement(cell: Cell, ours: float, low: float, high: float) -> str:
     rounding = cell.half_digit * (1 + 1e-9)
     if not low - rounding <= cell.value <= high + rounding:
         unit = " points" if cell.unit == PER_CENT else f" {cell.unit}".rstrip()
-        away = ours - cell.value
-        return f"off by {number(away, '+,.0f' if abs(away) >= THOUSAND else '+.3g')}{unit}"
+        return f"off by {in_short(ours - cell.value, '+.3g')}{unit}"
     return "within" if (high - low) / 2 <= cell.allowed else "too wide to tell"
 
 

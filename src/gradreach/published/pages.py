@@ -12,9 +12,9 @@ from gradreach.config.published import Cell, Paper
 from gradreach.published.cells import Found
 from gradreach.published.costs import LEGEND, cost_text
 from gradreach.published.draws import draws_of
-from gradreach.published.outcomes import THOUSAND, Outcome
+from gradreach.published.outcomes import Outcome
 from gradreach.published.papers import FIRST_SEED
-from gradreach.rounding import number
+from gradreach.rounding import in_short, number
 from gradreach.run_table.columns import csv
 from gradreach.run_table.committed import RUNS, run_table, stored_cells
 from gradreach.run_table.seal import sealed
@@ -155,10 +155,8 @@ def ours_text(cell: Cell, outcome: Outcome) -> str:
 def _like(cell: Cell, value: float) -> str:
     if 0 < abs(value) < 1e-3:
         return number(value, f".{len(Decimal(cell.published).as_tuple().digits) + 1}g")
-    if abs(value) >= THOUSAND:
-        return number(value, ",.0f")
     digits = max(0, -round(math.log10(2 * cell.half_digit)))
-    return number(value, f".{min(digits + 1, 10)}f")
+    return in_short(value, f".{min(digits + 1, 10)}f")
 
 
 def cheapest_of(found: Found, asked: Collection[str] | None = None) -> str | None:
@@ -207,7 +205,7 @@ def _computed(found: Found) -> pd.DataFrame:
                 {
                     "part": part,
                     "quantity": str(quantity),
-                    "mean": number(float(held.mean()), ",.0f" if abs(held.mean()) >= THOUSAND else ".5g"),
+                    "mean": in_short(float(held.mean()), ".5g"),
                     "sd": spread,
                     "n": str(held.notna().sum()),
                 }

@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from math import nan
-from typing import Any
 
 import numpy as np
 
-from gradreach.published.computations.truncated_lstm import compiled
+from gradreach.published.computations.truncated_lstm import Array, compiled
 
-Array = Any
 Drawn = tuple[Array, Array, Array]
 BLOCKS, SIZE = 2, 2
 """Memory cell blocks, and cells of a block."""

@@ -1,6 +1,6 @@
 """``gradreach tables``, ``table`` and ``export``, as they are called: what they make of records, good and bad."""
 
-import gzip
+import bz2
 import json
 import os
 import shutil
@@ -277,10 +277,10 @@ def test_large_tables_are_compressed_and_rebuilt_from_a_clone(gradreach, project
     monkeypatch.setattr("gradreach.run_table.compressed.LARGE", 1)
     assert gradreach("tables", "digits")[0] == 0
     folder = project / "results" / "digits"
-    compressed = {f"{name}.csv.gz" for name in ("runs", "profiles", "history")}
-    assert {path.name for path in folder.iterdir() if path.suffix == ".gz"} == compressed
-    assert not {path.name.removesuffix(".gz") for path in folder.glob("*.gz")} & {p.name for p in folder.iterdir()}
-    assert "[runs.csv.gz](runs.csv.gz)" in (folder / "README.md").read_text(encoding="utf-8")
+    compressed = {f"{name}.csv.bz2" for name in ("runs", "profiles", "history")}
+    assert {path.name for path in folder.iterdir() if path.suffix == ".bz2"} == compressed
+    assert not {path.name.removesuffix(".bz2") for path in folder.glob("*.bz2")} & {p.name for p in folder.iterdir()}
+    assert "[runs.csv.bz2](runs.csv.bz2)" in (folder / "README.md").read_text(encoding="utf-8")
     before = files(project)
     shutil.rmtree(project / "results" / "runs")
     assert gradreach("tables", "digits", "--check")[0] == 0
@@ -288,11 +288,11 @@ def test_large_tables_are_compressed_and_rebuilt_from_a_clone(gradreach, project
     assert {name: kept for name, kept in files(project).items() if "/runs/" not in name} == {
         name: kept for name, kept in before.items() if "/runs/" not in name
     }
-    table = folder / "profiles.csv.gz"
-    head, _, rest = gzip.decompress(table.read_bytes()).split(b"\n", 2)
-    table.write_bytes(gzip.compress(head + b"\n" + rest))
+    table = folder / "profiles.csv.bz2"
+    head, _, rest = bz2.decompress(table.read_bytes()).split(b"\n", 2)
+    table.write_bytes(bz2.compress(head + b"\n" + rest))
     code, _, err = gradreach("tables", "digits", "--check")
-    assert (code, "profiles.csv.gz: changed after it was written" in one_line(err)) == (2, True)
+    assert (code, "profiles.csv.bz2: changed after it was written" in one_line(err)) == (2, True)
 
 
 def test_a_run_table_without_a_checksum_is_read_with_a_note_and_is_not_up_to_date(gradreach, project):

@@ -153,7 +153,7 @@ def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
         own, made = folder / found.redone.name, files(found, results_dir)
         for name, text in made.items():
             lines += _unlike(own / name, text)
-        there = {path.name.removesuffix(".gz") for path in own.iterdir()} if own.is_dir() else set()
+        there = {path.name.removesuffix(".bz2") for path in own.iterdir()} if own.is_dir() else set()
         others = there - made.keys() - KEPT
         lines += [f"{own / name}: no longer produced: delete it" for name in others if not name.startswith(".")]
     known = {found.redone.name for found in everything} | RESERVED

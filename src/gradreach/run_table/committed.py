@@ -1,4 +1,4 @@
-"""``results/<experiment>/runs.csv`` or ``.csv.gz``: the plan of a sweep and the state of its runs, with a checksum."""
+"""``results/<experiment>/runs.csv`` or ``.csv.bz2``: the plan of a sweep and the state of its runs, with a checksum."""
 
 import hashlib
 import io

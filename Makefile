@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA_DIR ?= $(wildcard ../shared/data)
-PIP = -m pip install --disable-pip-version-check --progress-bar off
+# Python compiles what it imports; to compile all of torch and its kin would take half a minute more.
+PIP = -m pip install --disable-pip-version-check --progress-bar off --no-compile
 INSTALL = $(BIN)/python $(PIP) --constraint requirements.lock
 LOG = .venv/pip.log
 OR_SAY_WHY = > $(LOG) 2>&1 || { tail -n 30 $(LOG) >&2; echo "pip failed; its full output: $(LOG)" >&2; exit 1; }
@@ -12,7 +13,7 @@ WORKERS = -n auto --maxprocesses 8 --dist worksteal
 PYTEST = GRADREACH_DATA_DIR="$(DATA_DIR)" $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev sweep tables test test-fast openwandb axe test-slow bench gpu-check lint format site lock clean
+.PHONY: help install install-dev sweep tables tables-check test test-fast openwandb axe test-slow bench gpu-check lint format site lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -28,6 +29,9 @@ sweep: .venv/installed ## run the default sweep on real data, then write and pri
 
 tables: .venv/installed ## rebuild all tables and figures from records, without training
 	@$(BIN)/gradreach tables
+
+tables-check: .venv/installed-dev ## check that all tables and figures are what their records give
+	@$(BIN)/gradreach tables --check
 
 test: .venv/installed-dev ## run the tests (those that take minutes: make test-slow)
 	@echo "== tests"

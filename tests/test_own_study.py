@@ -44,6 +44,7 @@ def tree(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if "__pycache__" not in path.parts}
 
 
+@pytest.mark.slow
 def test_a_sweep_has_a_page_and_with_its_study_question_verdict_and_answer(clone):
     folder, call = clone
     before = tree(folder)
@@ -82,6 +83,7 @@ def test_a_sweep_has_a_page_and_with_its_study_question_verdict_and_answer(clone
     assert new <= {"mine", "runs"}
 
 
+@pytest.mark.slow
 def test_a_study_that_was_there_when_its_sweep_was_planned_has_its_digest_stored(clone):
     folder, call = clone
     if not (folder / "results" / "mine").exists():

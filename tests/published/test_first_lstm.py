@@ -1,5 +1,6 @@
 """The LSTM of 1997: its gradient against autograd, its problems against their text, its criterion against a count."""
 
+import inspect
 import math
 from dataclasses import replace
 
@@ -14,13 +15,16 @@ from gradreach.published.computations.truncated_lstm import compiled, present
 PROBLEMS = pytest.mark.parametrize("problem", [ADDING, ORDER], ids=["adding", "order"])
 
 
+RANGES = pytest.mark.parametrize("ranges", [(2.0, 1.0), (1.0, 2.0)], ids=["", "swapped"])
+
+
 def large_weights(problem, seed=0):
     """Weights of order one, at which the gradient of every one of them counts."""
     random = np.random.default_rng(seed)
     return [random.normal(0, 0.7, weights.shape) for weights in problem.weights(random)]
 
 
-def by_autograd(hidden, readout, x, target, truncated):
+def by_autograd(hidden, readout, x, target, truncated, g_most, h_most):
     """Errors and gradients of half their square, by torch; truncated: nothing flows back through net inputs."""
     hidden, readout = (torch.tensor(each, requires_grad=True) for each in (hidden, readout))
     one, active, state = torch.ones(1), torch.zeros(len(hidden)), torch.zeros(BLOCKS * SIZE)
@@ -28,22 +32,23 @@ def by_autograd(hidden, readout, x, target, truncated):
         net = hidden @ torch.cat([step, active.detach() if truncated else active, one])
         in_gates, out_gates, cells = net.split([BLOCKS, BLOCKS, BLOCKS * SIZE])
         entry, way_out = (gate.sigmoid().repeat_interleave(SIZE) for gate in (in_gates, out_gates))
-        state = state + entry * 2 * (cells / 2).tanh()
-        active = torch.cat([in_gates.sigmoid(), out_gates.sigmoid(), way_out * (state / 2).tanh()])
+        state = state + entry * g_most * (cells / 2).tanh()
+        active = torch.cat([in_gates.sigmoid(), out_gates.sigmoid(), way_out * h_most * (state / 2).tanh()])
     error = torch.from_numpy(target) - (readout @ torch.cat([active[2 * BLOCKS :], one])).sigmoid()
     (error.square().sum() / 2).backward()
     return error.detach().numpy(), hidden.grad.numpy(), readout.grad.numpy()
 
 
+@RANGES
 @PROBLEMS
-def test_a_step_is_the_truncated_gradient(problem):
+def test_a_step_is_the_truncated_gradient(problem, ranges):
     random = np.random.default_rng(1)
     x, target = random.normal(size=(12, problem.inputs)), random.uniform(size=problem.outputs)
     hidden, readout = large_weights(problem)
-    expected = by_autograd(hidden, readout, x, target, truncated=True)
-    whole = by_autograd(hidden, readout, x, target, truncated=False)
+    expected = by_autograd(hidden, readout, x, target, True, *ranges)
+    whole = by_autograd(hidden, readout, x, target, False, *ranges)
     before = [hidden.copy(), readout.copy()]
-    errors = present(hidden, readout, x, target, 1.0)
+    errors = present(hidden, readout, x, target, 1.0, *ranges)
     found = [errors, before[0] - hidden, before[1] - readout]
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
@@ -51,12 +56,13 @@ def test_a_step_is_the_truncated_gradient(problem):
     assert np.abs(whole[1] - expected[1]).max() > 1e-4  # and the truncation counts
 
 
+@RANGES
 @PROBLEMS
-def test_compiled_loops_do_what_the_plain_ones_do(problem):
+def test_compiled_loops_do_what_the_plain_ones_do(problem, ranges):
     plain, fast = large_weights(problem), large_weights(problem)
     for x, target in [next(problem.sequences(np.random.default_rng(seed))) for seed in range(3)]:
-        errors = present(*plain, x, target, 0.5)
-        np.testing.assert_allclose(compiled()(*fast, x, target, 0.5), errors, atol=1e-12)
+        errors = present(*plain, x, target, 0.5, *ranges)
+        np.testing.assert_allclose(compiled()(*fast, x, target, 0.5, *ranges), errors, atol=1e-12)
     for one, other in zip(plain, fast, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
 
@@ -64,7 +70,7 @@ def test_compiled_loops_do_what_the_plain_ones_do(problem):
 @PROBLEMS
 def test_a_test_changes_no_weight(problem):
     weights = large_weights(problem)
-    present(*weights, *next(problem.sequences(np.random.default_rng(0))), 0.0)
+    present(*weights, *next(problem.sequences(np.random.default_rng(0))), 0.0, *problem.ranges)
     assert all(map(np.array_equal, weights, large_weights(problem)))
 
 
@@ -135,7 +141,7 @@ def trial_with_errors_of(error, monkeypatch, **criterion):
     """A trial of ten sequences at most whose errors are all alike; and the rates at which sequences were shown."""
     rates = []
     monkeypatch.setattr(
-        first_lstm, "compiled", lambda: lambda h, r, x, t, rate: rates.append(rate) or np.array([error])
+        first_lstm, "compiled", lambda: lambda h, r, x, t, rate, *ranges: rates.append(rate) or np.array([error])
     )
     found = first_lstm._trial(replace(ADDING, **criterion), seed=0, rate=0.5, most=10, window=4, tested=5)
     return {name: value for name, value in found.items() if not math.isnan(value)}, rates
@@ -143,18 +149,53 @@ def trial_with_errors_of(error, monkeypatch, **criterion):
 
 def test_a_trial_counts_the_sequences_that_it_learned_from(monkeypatch):
     found, rates = trial_with_errors_of(-0.25, monkeypatch, right=0.3, average=0.3)
-    assert found == {"sequences": 4, "all_right": 4, "squared": 4, "wrong": 0, "error": 0.25}
+    assert found == {"sequences": 4, "all_right": 4, "wrong": 0, "error": 0.25}
     assert rates == [0.5] * 4 + [0.0] * 5
 
 
 def test_a_trial_that_is_given_up_is_tested_and_has_no_number_of_sequences(monkeypatch):
     found, rates = trial_with_errors_of(-0.25, monkeypatch, right=0.3, average=0.2)
-    assert found == {"all_right": 4, "squared": 4, "wrong": 0, "error": 0.25}
+    assert found == {"all_right": 4, "wrong": 0, "error": 0.25}
     assert rates == [0.5] * 10 + [0.0] * 5
     found, _ = trial_with_errors_of(-0.25, monkeypatch, right=0.25, average=0.3)
-    assert found == {"squared": 4, "wrong": 5, "error": 0.25}
-    found, _ = trial_with_errors_of(-0.25, monkeypatch, right=0.05, average=0.3)
     assert found == {"wrong": 5, "error": 0.25}
+
+
+def test_by_squared_errors_a_trial_ends_earlier_and_its_test_is_the_same(monkeypatch):
+    found, _ = trial_with_errors_of(-0.25, monkeypatch, right=0.25, average=0.07, power=2)
+    assert found == {"sequences": 4, "all_right": 4, "wrong": 5, "error": 0.25}
+    found, _ = trial_with_errors_of(-0.25, monkeypatch, right=0.25, average=0.06, power=2)
+    assert found == {"all_right": 4, "wrong": 5, "error": 0.25}
+
+
+def test_what_a_variant_changes_reaches_the_trial(monkeypatch):
+    kinds = []
+    monkeypatch.setattr(first_lstm, "_trial", lambda problem, *_: kinds.append((problem.power, problem.ranges)) or {})
+    for told in ({}, {"squared": True}, {"swapped": True}):
+        FUNCTIONS["first_lstm_adding"](0, **told)
+    assert kinds == [(1, (2.0, 1.0)), (2, (2.0, 1.0)), (1, (1.0, 2.0))]
+
+
+def test_criterion_test_and_rate_are_those_of_the_paper():
+    assert (ADDING.right, ADDING.average, ORDER.right, ORDER.average) == (0.04, 0.01, 0.3, 0.1)
+    assert first_lstm.MOST == 2_000_000
+    for name in ("first_lstm_adding", "first_lstm_order"):
+        given = inspect.signature(FUNCTIONS[name]).parameters
+        assert [given[each].default for each in ("rate", "window", "tested")] == [0.5, 2000, 2560]
+
+
+def test_weights_training_and_test_are_three_draws_of_each_seed(monkeypatch):
+    seen = []
+
+    def look(hidden, readout, x, target, rate, *ranges):
+        seen.append((rate, hidden.tobytes(), x.tobytes()))
+        return np.ones(1)
+
+    monkeypatch.setattr(first_lstm, "compiled", lambda: look)
+    for seed in (1, 2):
+        first_lstm._trial(ADDING, seed, rate=0.5, most=5, window=4, tested=5)
+    assert len({weights for _, weights, _ in seen}) == 2
+    assert len({x for *_, x in seen}) == 20, "no sequence is trained on and tested, or shared by two seeds"
 
 
 def test_a_trial_depends_on_its_seed_alone():

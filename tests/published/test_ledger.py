@@ -80,6 +80,29 @@ def test_what_was_drawn_before_an_end_is_kept(drawn, tmp_path):
     assert (found.ours, found.n) == (pytest.approx(0.245), 10)
 
 
+def test_the_draws_of_a_part_are_all_by_the_same_code(drawn, tmp_path, monkeypatch):
+    redone, calls, number = drawn
+    number.fails_at = 4
+    with pytest.raises(KeyboardInterrupt):
+        draw(redone, ["p"], tmp_path, tell=lambda line: None)
+    monkeypatch.setattr("gradreach.published.draws.code_digest", lambda: "changed")
+    assert draw(redone, ["p"], tmp_path, tell=lambda line: None) == 10
+    assert set(read_draws(draws_file(tmp_path, "drawn"))["code"]) == {"changed"}
+    monkeypatch.setattr("gradreach.published.draws.code_digest", lambda: "changed again")
+    assert draw(redone, ["p"], tmp_path, tell=lambda line: None) == 0, "of a whole part nothing is missing"
+    assert len(calls) == 14
+
+
+def test_draws_beyond_those_that_are_planned_do_not_count(drawn, tmp_path):
+    redone, *_ = drawn
+    draw(redone, ["p"], tmp_path, tell=lambda line: None)
+    fewer = redone.paper.model_copy(
+        update={"compute": {"p": redone.paper.compute["p"].model_copy(update={"draws": 4})}}
+    )
+    found = find(Redone("drawn", fewer, [], CONF), tmp_path).outcomes["value"]
+    assert (found.ours, found.n) == (pytest.approx(0.215), 4)
+
+
 def test_a_computation_with_other_arguments_is_another(drawn, tmp_path):
     redone, calls, _ = drawn
     draw(redone, ["p"], tmp_path, tell=lambda line: None)
@@ -233,7 +256,7 @@ def test_every_cell_and_every_miss_is_printed(kept):
     assert everything.count("[mnist1d]") == 8
     assert "| cnn | 92.3 % (n = 1) | 92.30 [92.23, 92.37] | 10 | within | in 3 ways |" in everything
     cells = pd.read_csv(kept / "published" / "mnist1d" / "cells.csv")
-    columns = ["paper", "cell", "published", "spread", "ours", "low", "high", "n", "outcome"]
+    columns = ["paper", "cell", "published", "spread", "ours", "low", "high", "widest", "n", "outcome"]
     assert list(cells) == columns
     assert cells.set_index("cell").loc["cnn", "outcome"] == "within"
 
@@ -384,6 +407,15 @@ def test_a_trial_stands_beside_the_cell_that_it_explains_and_counts_as_none(draw
     assert list(cells_frame(found)["cell"]) == ["value"]
 
 
+def test_a_trial_has_the_part_of_its_own_name(drawn, tmp_path):
+    cells = {"value": {"metric": "value", "published": "0.501", "part": "p"}}
+    compute = {"p": {"function": "number"}, "moved": {"function": "number", "arguments": {"shift": 1.0}}}
+    trials = {"moved": {"cell": "value", "tried": "all moved by one"}}
+    redone = Redone(drawn[0].name, paper_of(cells, compute=compute, trials=trials), [], CONF)
+    draw(redone, redone.computed(), tmp_path, tell=lambda line: None)
+    assert find(redone, tmp_path).trials["moved"].ours == pytest.approx(1.245)
+
+
 def test_the_cost_of_what_is_done_is_measured_and_of_the_rest_estimated(drawn, tmp_path):
     redone, *_ = drawn
     assert cost_text(find(redone, tmp_path), "value") == "≈ 1"
@@ -397,6 +429,27 @@ def test_the_cost_of_training_is_that_of_all_runs_of_the_part(mnist1d, tmp_path)
     table_of(mnist1d, lambda part, seed: 0.9, tmp_path, cnn={"seconds": 12.0}, gru={"seconds": None})
     found = find(mnist1d, tmp_path)
     assert (cost_text(found, "cnn"), cost_text(found, "gru")) == ("2", "≈ 6")
+
+
+def test_while_a_run_is_interrupted_the_cost_of_its_part_is_an_estimate(mnist1d, tmp_path):
+    table_of(mnist1d, lambda part, seed: 0.9, tmp_path, cnn={"status": "interrupted", "seconds": 12.0})
+    assert cost_text(find(mnist1d, tmp_path), "cnn").startswith("≈ ")
+
+
+def test_what_cells_of_one_part_cost_is_told_once(drawn, tmp_path):
+    cell = {"metric": "value", "published": "0.245", "part": "p", "minutes": 3}
+    paper = paper_of({"one": cell, "other": cell}, compute={"p": {"function": "number"}})
+    assert ledger._left(find(Redone(drawn[0].name, paper, [], CONF), tmp_path)) == [3.0]
+
+
+def test_how_narrow_an_interval_must_be_stands_on_the_page_if_it_is_less_than_usual(drawn, tmp_path):
+    redone, *_ = drawn
+    text = page(find(redone, tmp_path))
+    assert "narrower than usual: `value` ± 0.049." in text  # never more than a fifth of the distance to zero
+    cells = cells_frame(find(redone, tmp_path)).set_index("cell")
+    assert cells.loc["value", "widest"] == 0.049
+    usual = paper_of({"value": {"metric": "value", "published": "0.245", "part": "p"}}, compute=redone.paper.compute)
+    assert "narrower" not in page(find(Redone("drawn", usual, [], CONF), tmp_path))
 
 
 @pytest.mark.usefixtures("drawn")

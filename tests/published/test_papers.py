@@ -1,5 +1,6 @@
 """The files of conf/published, and what is refused of such a file before anything runs."""
 
+import math
 import shutil
 
 import pytest
@@ -36,6 +37,26 @@ def test_a_paper_can_be_run_and_leaves_the_seeds_of_studies_alone(name):
         assert FIRST_SEED + computation.draws <= CONFIRMATORY
     for cell in redone.paper.cells.values():
         assert cell.minutes is not None or cell.not_comparable, "what it costs"
+
+
+def test_the_protocol_of_time_warping_is_that_of_its_section_3():
+    redone = load("tallec2018", CONF)
+    assert {part: len(runs) for part, runs in redone.runs.items()} == dict.fromkeys(redone.paper.cells, 5)
+    for run in (run for runs in redone.runs.values() for run in runs):
+        optimizer, trainer, task = run.optimizer, run.trainer, run.task
+        assert (optimizer.name, optimizer.lr, optimizer.alpha) == ("rmsprop", 1e-3, 0.9)
+        assert (optimizer.schedule, optimizer.factor, optimizer.patience) == ("plateau", 0.5, 1)
+        assert (trainer.batch_size, trainer.limit_train_batches, trainer.clip_norm) == (32, 100, None)
+        assert trainer.max_steps == 3 * math.ceil(50_000 / 32)
+        assert (task.seq_len, task.max_warp, task.train_size, task.test_size) == (500, 100, 50_000, 10_000)
+        assert (run.model.width, run.model.chrono) == (64, 100)
+
+
+@pytest.mark.parametrize(("cell", "blank"), [("uniform_leaky", 100 / 500), ("variable_gated", 50.5 / 500)])
+def test_the_chance_level_of_time_warping_is_the_entropy_of_its_answers(cell, blank):
+    character = (1 - blank) / 9
+    entropy = -blank * math.log(blank) - 9 * character * math.log(character)
+    assert load("tallec2018", CONF).paper.cells[cell].chance == pytest.approx(entropy, abs=1e-5)
 
 
 @pytest.mark.parametrize(

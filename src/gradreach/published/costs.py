@@ -1,7 +1,7 @@
 """What a cell costs: measured where it has been done, estimated before."""
 
 from gradreach.config.published import Cell
-from gradreach.published.cells import Found
+from gradreach.published.cells import LOST, Found
 from gradreach.published.draws import draws_of, identity
 from gradreach.rounding import number
 
@@ -38,8 +38,9 @@ def _drawn(found: Found, part: str) -> float | None:
 
 
 def _trained(found: Found, part: str) -> float | None:
-    """Return the seconds of all runs of a part; None: not all are known."""
+    """Return the seconds of all runs of a part; None: not all have ended, or not all are known."""
     if found.runs is None or "seconds" not in found.runs:
         return None
-    seconds = found.runs[found.runs["run_id"].isin([run.run_id for run in found.redone.runs[part]])]["seconds"]
-    return None if seconds.empty or seconds.isna().any() else float(seconds.sum())
+    own = found.runs[found.runs["run_id"].isin([run.run_id for run in found.redone.runs[part]])]
+    ended = len(own) and own["status"].isin(("finished", *LOST)).all() and own["seconds"].notna().all()
+    return float(own["seconds"].sum()) if ended else None

@@ -63,7 +63,7 @@ def draws_of(redone: Redone, frame: pd.DataFrame, part: str) -> pd.DataFrame:
 def draw(
     redone: Redone, parts: Sequence[str], results_dir: Path, *, force: bool = False, tell: Callable[[str], None]
 ) -> int:
-    """Compute missing draws; each is saved before the next begins.
+    """Compute missing draws; each is saved before the next begins. The draws of one part are all by the same code.
 
     Args:
         redone: the paper.
@@ -99,7 +99,7 @@ def _draw(redone: Redone, part: str, path: Path, force: bool, tell: Callable[[st
     from gradreach.published.computations import FUNCTIONS
 
     computation = redone.paper.compute[part]
-    there = set() if force else set(draws_of(redone, read_draws(path), part).index)
+    there = set() if force else _there(redone, read_draws(path), part)
     left = [seed for seed in seeds_of(computation) if seed not in there]
     for seed in left:
         begun = time.perf_counter()
@@ -108,6 +108,14 @@ def _draw(redone: Redone, part: str, path: Path, force: bool, tell: Callable[[st
         _keep(path, part, seed, values, seconds, identity(computation))
         tell(f"{redone.name} {part}, seed {seed}: {seconds:.1f} s")
     return len(left)
+
+
+def _there(redone: Redone, frame: pd.DataFrame, part: str) -> set[int]:
+    """Return the seeds that need no draw: all of a part that is complete; of another only those by the same code."""
+    seeds = set(draws_of(redone, frame, part).index)
+    if seeds == set(seeds_of(redone.paper.compute[part])):
+        return seeds
+    return set(draws_of(redone, frame[frame["code"] == code_digest()], part).index)
 
 
 def _keep(path: Path, part: str, seed: int, values: dict[str, float], seconds: float, computation: str) -> None:

@@ -34,7 +34,10 @@ def files(found: Found, results_dir: Path) -> dict[str, str]:
 
 
 def cells_frame(found: Found) -> pd.DataFrame:
-    """Return one row a cell, as ``cells.csv`` has it: numbers in the unit of what is published, six digits of ours."""
+    """Return one row a cell, as ``cells.csv`` has it: numbers in the unit of what is published, six digits of ours.
+
+    ``widest`` is the largest half-width of an interval of which "within" is said.
+    """
     rows = []
     for name, outcome in found.outcomes.items():
         cell = found.redone.paper.cells[name]
@@ -42,7 +45,7 @@ def cells_frame(found: Found) -> pd.DataFrame:
         rows.append(
             {"paper": found.redone.name, "cell": name, "published": str(cell.published), "spread": cell.spread}
             | ours
-            | {"n": outcome.n, "outcome": outcome.words}
+            | {"widest": _six(cell.allowed), "n": outcome.n, "outcome": outcome.words}
         )
     return pd.DataFrame(rows).astype({"spread": float})
 
@@ -61,7 +64,7 @@ def page(found: Found) -> str:
         f"{paper.authors}, {paper.year}; {'; '.join(links)}. The numbers: {paper.where}.",
         markdown(table(found)).rstrip(),
         "Ours: the mean over n seeds, [where the published number should lie if it is of the same kind]. What the "
-        f"outcomes mean: [all papers](../README.md). {LEGEND}",
+        f"outcomes mean: [all papers](../README.md). {_narrower(paper)}{LEGEND}",
         _redo(found),
     ]
     if paper.files:
@@ -75,6 +78,15 @@ def page(found: Found) -> str:
     if len(computed := _computed(found)):
         parts += ["## All that was computed", "Mean and standard deviation over draws.", markdown(computed).rstrip()]
     return "\n\n".join(without_tags(part) if part.lstrip()[:1] != "|" else part for part in parts) + "\n"
+
+
+def _narrower(paper: Paper) -> str:
+    """Return how narrow intervals must be where that is less than usual."""
+    own = {name: cell for name, cell in paper.cells.items() if cell.planned and cell.widest is not None}
+    if not own:
+        return ""
+    told = [f"`{name}` ± {in_short(cell.allowed, '.3g')}" for name, cell in own.items()]
+    return f"*Within* is said here only of intervals that are narrower than usual: {', '.join(told)}. "
 
 
 def address(source: str) -> str:

@@ -5,7 +5,7 @@ Source: S. Hochreiter and J. Schmidhuber, Long short-term memory, 1997, sections
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import nan
 
@@ -32,6 +32,8 @@ class Problem:
     - ``biases``: initial ones of the input gates.
     - ``right``: a sequence is right if the absolute error of every output is below this.
     - ``average``: the largest average of absolute errors.
+    - ``power``: of the errors that are compared with these two while it learns.
+    - ``ranges``: the largest values of g and h.
     """
 
     draw: Callable[[np.random.Generator, int], Drawn]
@@ -40,6 +42,8 @@ class Problem:
     biases: tuple[float, ...]
     right: float
     average: float
+    power: int = 1
+    ranges: tuple[float, float] = (2.0, 1.0)
 
     def weights(self, generator: np.random.Generator) -> tuple[Array, Array]:
         """Draw initial weights: ``hidden`` and ``readout`` of ``present``."""
@@ -123,27 +127,37 @@ ORDER = Problem(temporal_order, inputs=8, outputs=4, biases=(-2.0, -4.0), right=
 
 
 def first_lstm_adding(
-    seed: int, *, rate: float = 0.5, most: int = MOST, window: int = 2000, tested: int = 2560
+    seed: int,
+    *,
+    rate: float = 0.5,
+    squared: bool = False,
+    swapped: bool = False,
+    most: int = MOST,
+    window: int = 2000,
+    tested: int = 2560,
 ) -> dict[str, float]:
     """Run a trial on the adding problem at T = 100: learn until the criterion is met, then test.
 
     Args:
         seed: of initial weights, training sequences and test sequences.
         rate: of learning.
+        squared: whether the criterion takes squared errors in place of absolute ones; the test never does.
+        swapped: whether g and h have the range of the other.
         most: sequences after which it is given up, and tested nevertheless.
         window: the most recent sequences that have to be right.
         tested: sequences of the test.
 
     Returns:
         ``sequences``, learned from until the criterion was met; ``all_right``, until the first half of it was, that the
-        most recent ones were right; ``squared``, until it was by squared errors in place of absolute ones; NaN where
-        that never was. ``wrong``, of the tested; ``error``, their average absolute error.
+        most recent ones were right; NaN where that never was. ``wrong``, of the tested; ``error``, their average
+        absolute error.
 
     >>> found = first_lstm_adding(0, most=10, tested=100)
     >>> found["sequences"], found["wrong"] > 50
     (nan, True)
     """
-    return _trial(ADDING, seed, rate, most, window, tested)
+    ranges = ADDING.ranges[::-1] if swapped else ADDING.ranges
+    return _trial(replace(ADDING, power=2 if squared else 1, ranges=ranges), seed, rate, most, window, tested)
 
 
 def first_lstm_order(
@@ -161,18 +175,18 @@ def first_lstm_order(
 def _trial(problem: Problem, seed: int, rate: float, most: int, window: int, tested: int) -> dict[str, float]:
     start, training, test = (np.random.default_rng([seed, stream]) for stream in range(3))
     weights, present = problem.weights(start), compiled()
-    criterion, squared = (Criterion(problem.right, problem.average, window) for _ in range(2))
+    criterion = Criterion(problem.right, problem.average, window)
     met: dict[str, float] = {}
     for count, shown in enumerate(islice(problem.sequences(training), most), 1):
-        errors = present(*weights, *shown, rate)
-        if "squared" not in met and squared.met(errors**2):
-            met["squared"] = count
-        learned = criterion.met(errors)
+        errors = present(*weights, *shown, rate, *problem.ranges)
+        learned = criterion.met(np.abs(errors) ** problem.power)
         if criterion.all_right:
             met.setdefault("all_right", count)
         if learned:
             met["sequences"] = count
             break
-    errors = np.abs([present(*weights, *shown, 0.0) for shown in islice(problem.sequences(test), tested)])
-    found = {name: met.get(name, nan) for name in ("sequences", "all_right", "squared")}
+    errors = np.abs(
+        [present(*weights, *shown, 0.0, *problem.ranges) for shown in islice(problem.sequences(test), tested)]
+    )
+    found = {name: met.get(name, nan) for name in ("sequences", "all_right")}
     return found | {"wrong": float((errors.max(1) >= problem.right).sum()), "error": float(errors.mean())}

@@ -111,11 +111,10 @@ def _draw(redone: Redone, part: str, path: Path, force: bool, tell: Callable[[st
 
 
 def _there(redone: Redone, frame: pd.DataFrame, part: str) -> set[int]:
-    """Return the seeds that need no draw: all of a part that is complete; of another only those by the same code."""
-    seeds = set(draws_of(redone, frame, part).index)
-    if seeds == set(seeds_of(redone.paper.compute[part])):
-        return seeds
-    return set(draws_of(redone, frame[frame["code"] == code_digest()], part).index)
+    """Return the seeds that need no draw: all, if all were drawn by one code; or else those by the code of today."""
+    planned = set(seeds_of(redone.paper.compute[part]))
+    by_code = {code: set(draws_of(redone, some, part).index) for code, some in frame.groupby("code")}
+    return planned if planned in by_code.values() else by_code.get(code_digest(), set())
 
 
 def _keep(path: Path, part: str, seed: int, values: dict[str, float], seconds: float, computation: str) -> None:

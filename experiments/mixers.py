@@ -40,7 +40,7 @@ STUDY = Study(
         "gradient with respect to the input arrives there, at initialization and after training? Beside it, who recalls by content: "
         "four pairs of keys and values, two layers in blocks of a Transformer."
     ),
-    answer=Answer("Not decided yet: pilot seeds only.", "11 open"),
+    answer=Answer("Yes: once it recalls, Mamba reaches too.", "11 supported"),
     architecture={"model.chrono": "chrono"},
     derive={
         "short": column(short, f"runs that reach less than {HALF} steps before training", "%", 0),

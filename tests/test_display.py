@@ -1,6 +1,7 @@
 """What a person sees of a run while it goes."""
 
 import io
+import math
 import re
 
 import pytest
@@ -77,6 +78,14 @@ def test_a_quick_run_says_nothing_of_time(screen, configured):
         display.epoch(row(1, 0.2))
         display.epoch(row(4, 0.8))
     assert "left" not in said.getvalue()
+
+
+@pytest.mark.parametrize(("reach", "told"), [(12.0, "  12"), (math.nan, "   –")])
+def test_where_no_gradient_arrives_its_reach_is_a_dash(reach, told):
+    metrics = {"test/accuracy": 0.5, "gradient/end/x.reach": reach}
+    record = {"status": "finished", "metric": "accuracy", "metrics": metrics}
+    assert gradreach.display._outcome(record)[1] == f"gradient reaches {told} steps"
+    assert gradreach.display._gradient(metrics, "end") == f"reaches {told.strip()} steps back (input)"
 
 
 def test_durations_are_estimates():

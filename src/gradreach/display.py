@@ -1,5 +1,6 @@
 """What a person sees during runs, and at their end."""
 
+import math
 import shlex
 import shutil
 import sys
@@ -226,8 +227,13 @@ def _gradient(metrics: Mapping[str, Any], stage: str) -> str:
     for quantity, name in (("x", "input"), ("h", "state"), ("c", "cell")):
         reach = metrics.get(f"gradient/{stage}/{quantity}.reach")
         if reach is not None:
-            parts.append(f"reaches {number(float(reach), '.0f')} steps back ({name})")
+            parts.append(f"reaches {_steps(reach)} steps back ({name})")
     return ", ".join(parts)
+
+
+def _steps(reach: Any) -> str:
+    """Return a reach in whole steps; a dash where no gradient arrives anywhere."""
+    return "–" if math.isnan(float(reach)) else number(float(reach), ".0f")
 
 
 class SweepDisplay:
@@ -419,5 +425,5 @@ def _outcome(record: Mapping[str, Any]) -> tuple[str, str, str]:
         return f"{record['status']}: {record.get('error', '').splitlines()[0]}", "", seconds
     metrics, metric = record["metrics"], record.get("metric", "accuracy")
     reach = metrics.get("gradient/end/x.reach")
-    far = f"gradient reaches {number(float(reach), '.0f'):>4} steps" if reach is not None else ""
+    far = f"gradient reaches {_steps(reach):>4} steps" if reach is not None else ""
     return f"test {metric} {score_text(metric, metrics[f'test/{metric}']):>6}", far, seconds

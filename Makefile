@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA_DIR ?= $(wildcard ../shared/data)
-# Python compiles what it imports; to compile all of torch and its kin would take half a minute more.
+# Python compiles what it imports; to compile all of torch and its dependencies would take half a minute more.
 PIP = -m pip install --disable-pip-version-check --progress-bar off --no-compile
 INSTALL = $(BIN)/python $(PIP) --constraint requirements.lock
 LOG = .venv/pip.log
@@ -30,6 +30,7 @@ sweep: .venv/installed ## run the default sweep on real data, then write and pri
 tables: .venv/installed ## rebuild all tables and figures from records, without training
 	@$(BIN)/gradreach tables
 
+# Not before installed-dev: pip would replace gradreach beneath it.
 tables-check: .venv/installed-dev ## check that all tables and figures are what their records give
 	@$(BIN)/gradreach tables --check
 

@@ -82,7 +82,9 @@ STUDY = Study(
         "channels. If the added non-linearity is worth something, a squeezed stack beats a narrower plain one. And a single "
         "convolution with one more layer behind it: a 1×1 with and without a ReLU, or another of kernel 5."
     ),
-    answer=Answer("Smaller, but a narrower stack beats it.", "4 supported, refuted, 3 supported, 2 refuted, open, 2 supported"),
+    answer=Answer(
+        "Smaller; a narrower stack learns better.", "4 supported, refuted, 3 supported, 2 refuted, open, 2 supported"
+    ),
     architecture=names,
     derive={"learns": column(learns, "seeds that learn", "%", best="max")},
     choose="optimizer.lr",

@@ -81,7 +81,7 @@ def test_a_quick_run_says_nothing_of_time(screen, configured):
 
 
 @pytest.mark.parametrize(("reach", "told"), [(12.0, "  12"), (math.nan, "   –")])
-def test_where_no_gradient_arrives_its_reach_is_a_dash(reach, told):
+def test_a_reach_that_is_not_a_number_is_a_dash(reach, told):
     metrics = {"test/accuracy": 0.5, "gradient/end/x.reach": reach}
     record = {"status": "finished", "metric": "accuracy", "metrics": metrics}
     assert gradreach.display._outcome(record)[1] == f"gradient reaches {told} steps"

@@ -42,7 +42,7 @@ NOT_RUN = {
     r"gradreach (sync|dashboard)|.*wandb:": "needs a W&B server: tests/tracking",
     r".*glove": "downloads 862 MB: tests/tasks/test_vectors.py",
     r"gradreach tables --check": "is a step of .ci/run",
-    r".*[ =]mine": "follows its page step by step: tests/test_own_study.py",
+    r".*[ =]mine": "follows its page step by step: tests/test_own_study.py, by make test-slow",
     r".*smooth": "follows its page step by step: tests/models/test_models_page.py",
     r".*majority": "follows its page step by step: tests/tasks/test_tasks_page.py",
     r".*halving": "follows its page step by step: tests/training/test_training_page.py",

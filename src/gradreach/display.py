@@ -169,7 +169,7 @@ class RunDisplay:
             for stage in ("start", "end"):
                 self.console.print(f"  gradient {stage:<6} {_gradient(metrics, stage)}")
         if reaches := by_length(metrics, "gradient/end/x.reach"):
-            told = "   ".join(f"{steps}: {number(reach, '.0f')}" for steps, reach in reaches.items())
+            told = "   ".join(f"{steps}: {_steps(reach)}" for steps, reach in reaches.items())
             self.console.print(f"  reach by length {told} (input, end)", markup=False)
         self.console.print(
             f"  size            {record['parameters']:,} parameters, "
@@ -232,7 +232,7 @@ def _gradient(metrics: Mapping[str, Any], stage: str) -> str:
 
 
 def _steps(reach: Any) -> str:
-    """Return a reach in whole steps; a dash where no gradient arrives anywhere."""
+    """Return a reach in whole steps; a dash where no gradient arrives, or where its norm is not finite."""
     return "–" if math.isnan(float(reach)) else number(float(reach), ".0f")
 
 

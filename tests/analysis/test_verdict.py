@@ -229,6 +229,11 @@ def test_where_parts_have_parts_the_lead_is_the_one_that_came_nearest_to_its_thr
     assert mixed.lead.name == "wrong"
 
 
+def test_of_margins_that_differ_by_rounding_alone_the_first_leads():
+    first, second = (Verdict("supported", effect(1, 1), "", margin=0.1 + least) for least in (2e-16, 0.0))
+    assert combine_named({"both": combine_named({"first": first, "second": second})}).lead.name == "first"
+
+
 @pytest.mark.parametrize(
     ("kind", "at", "ends", "margin"),
     [

@@ -15,7 +15,7 @@ from gradreach.published.computations.truncated_lstm import compiled, present
 PROBLEMS = pytest.mark.parametrize("problem", [ADDING, ORDER], ids=["adding", "order"])
 
 
-RANGES = pytest.mark.parametrize("ranges", [(2.0, 1.0), (1.0, 2.0)], ids=["", "swapped"])
+RANGES = pytest.mark.parametrize("ranges", [(2.0, 1.0), (1.0, 2.0)], ids=["paper", "swapped"])
 
 
 def large_weights(problem, seed=0):

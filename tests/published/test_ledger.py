@@ -93,6 +93,7 @@ def test_the_draws_of_a_part_are_all_by_the_same_code(drawn, tmp_path, monkeypat
     number.fails_at = len(calls) + 4
     with pytest.raises(KeyboardInterrupt):
         draw(redone, ["p"], tmp_path, force=True, tell=lambda line: None)
+    assert find(redone, tmp_path).outcomes["value"].words.startswith("not run: 3 of 10 seeds")
     assert draw(redone, ["p"], tmp_path, tell=lambda line: None) == 7
     assert set(read_draws(draws_file(tmp_path, "drawn"))["code"]) == {"changed again"}
 
@@ -411,7 +412,7 @@ def test_a_trial_stands_beside_the_cell_that_it_explains_and_counts_as_none(draw
     assert list(cells_frame(found)["cell"]) == ["value"]
 
 
-def test_a_trial_has_the_part_of_its_own_name(drawn, tmp_path):
+def test_a_trial_has_by_default_the_part_of_its_own_name(drawn, tmp_path):
     cells = {"value": {"metric": "value", "published": "0.501", "part": "p"}}
     compute = {"p": {"function": "number"}, "moved": {"function": "number", "arguments": {"shift": 1.0}}}
     trials = {"moved": {"cell": "value", "tried": "all moved by one"}}
@@ -447,13 +448,12 @@ def test_what_cells_of_one_part_cost_is_told_once(drawn, tmp_path):
 
 
 def test_how_narrow_an_interval_must_be_stands_on_the_page_if_it_is_less_than_usual(drawn, tmp_path):
-    redone, *_ = drawn
-    text = page(find(redone, tmp_path))
-    assert "narrower than usual: `value` ± 0.049." in text  # never more than a fifth of the distance to zero
-    cells = cells_frame(find(redone, tmp_path)).set_index("cell")
-    assert cells.loc["value", "widest"] == 0.049
-    usual = paper_of({"value": {"metric": "value", "published": "0.245", "part": "p"}}, compute=redone.paper.compute)
-    assert "narrower" not in page(find(Redone("drawn", usual, [], CONF), tmp_path))
+    compute = drawn[0].paper.compute
+    for widest, allowed in ((0.01, 0.01), (1, 0.049), (None, 0.049)):  # never more than a fifth of the distance to zero
+        cell = {"metric": "value", "published": "0.245", "widest": widest, "part": "p"}
+        found = find(Redone("drawn", paper_of({"value": cell}, compute=compute), [], CONF), tmp_path)
+        assert ("to be called *within*: `value` ± 0.01." in page(found)) == (widest == 0.01)
+        assert cells_frame(found).set_index("cell").loc["value", "widest"] == allowed
 
 
 @pytest.mark.usefixtures("drawn")

@@ -128,11 +128,15 @@ class Cell(Settings):
         return "accuracy" in self.metric
 
     @property
+    def usual(self) -> float:
+        """The largest half-width of an interval for the outcome "within" where the paper's file says nothing else."""
+        points = POINTS / 100 * self.scale
+        return points if self.is_accuracy else SHARE * abs(self.value - (self.chance or 0.0))
+
+    @property
     def allowed(self) -> float:
         """The largest half-width of an interval for the outcome "within"."""
-        points = POINTS / 100 * self.scale
-        most = points if self.is_accuracy else SHARE * abs(self.value - (self.chance or 0.0))
-        return min(most, self.widest or most)
+        return min(self.usual, self.widest or self.usual)
 
     @property
     def scale(self) -> float:

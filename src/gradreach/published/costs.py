@@ -38,7 +38,7 @@ def _drawn(found: Found, part: str) -> float | None:
 
 
 def _trained(found: Found, part: str) -> float | None:
-    """Return the seconds of all runs of a part; None: not all have ended, or not all are known."""
+    """Return the seconds of all runs of a part; None: not all have ended, or not all seconds are known."""
     if found.runs is None or "seconds" not in found.runs:
         return None
     own = found.runs[found.runs["run_id"].isin([run.run_id for run in found.redone.runs[part]])]

@@ -46,7 +46,7 @@ def read_draws(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
     check_seal(path, path.read_bytes(), RESTORE)
-    frame = read_csv(path).drop(columns="checksum")
+    frame = read_csv(path, dtype={"computation": str, "code": str}).drop(columns="checksum")
     if tuple(frame) != COLUMNS:
         raise ConfigError(path, allowed="lacks columns of a table of draws", hint=RESTORE)
     return frame
@@ -101,6 +101,7 @@ def _draw(redone: Redone, part: str, path: Path, force: bool, tell: Callable[[st
     computation = redone.paper.compute[part]
     there = set() if force else _there(redone, read_draws(path), part)
     left = [seed for seed in seeds_of(computation) if seed not in there]
+    _drop(path, part, left)
     for seed in left:
         begun = time.perf_counter()
         values = FUNCTIONS[computation.function](seed, **computation.arguments)
@@ -111,10 +112,21 @@ def _draw(redone: Redone, part: str, path: Path, force: bool, tell: Callable[[st
 
 
 def _there(redone: Redone, frame: pd.DataFrame, part: str) -> set[int]:
-    """Return the seeds that need no draw: all, if all were drawn by one code; or else those by the code of today."""
-    planned = set(seeds_of(redone.paper.compute[part]))
-    by_code = {code: set(draws_of(redone, some, part).index) for code, some in frame.groupby("code")}
-    return planned if planned in by_code.values() else by_code.get(code_digest(), set())
+    """Return the seeds that need no draw: all, if all are there; or else those by the code of today."""
+    seeds = set(draws_of(redone, frame, part).index)
+    if seeds == set(seeds_of(redone.paper.compute[part])):
+        return seeds
+    return set(draws_of(redone, frame[frame["code"] == code_digest()], part).index)
+
+
+def _drop(path: Path, part: str, seeds: Sequence[int]) -> None:
+    """Remove draws that are about to be drawn anew, so that a part never mixes those of two codes."""
+    frame = read_draws(path)
+    stale = (frame["part"] == part) & frame["seed"].isin(seeds)
+    if stale.all():
+        path.unlink(missing_ok=True)
+    elif stale.any():
+        write_text(path, sealed(frame[~stale].reset_index(drop=True)))
 
 
 def _keep(path: Path, part: str, seed: int, values: dict[str, float], seconds: float, computation: str) -> None:

@@ -82,11 +82,13 @@ def page(found: Found) -> str:
 
 def _narrower(paper: Paper) -> str:
     """Return how narrow intervals must be where that is less than usual."""
-    own = {name: cell for name, cell in paper.cells.items() if cell.planned and cell.widest is not None}
-    if not own:
-        return ""
+    own = {name: cell for name, cell in paper.cells.items() if cell.planned and cell.allowed < cell.usual}
     told = [f"`{name}` ± {in_short(cell.allowed, '.3g')}" for name, cell in own.items()]
-    return f"*Within* is said here only of intervals that are narrower than usual: {', '.join(told)}. "
+    return (
+        f"Of these cells an interval must be narrower than usual to be called *within*: {', '.join(told)}. "
+        if told
+        else ""
+    )
 
 
 def address(source: str) -> str:

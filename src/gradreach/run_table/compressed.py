@@ -1,7 +1,7 @@
 """Committed tables are CSV; once they are large they are compressed, so that a clone of the project stays small.
 
 ``runs.csv`` becomes ``runs.csv.bz2``, which pandas and R read by its name as they read the other. Of the formats that
-both read, bzip2 packs these tables tighter than gzip, and several times as fast as xz.
+both read, bzip2 packs most of these tables tighter than gzip, and several times as fast as xz.
 """
 
 import bz2
@@ -47,11 +47,12 @@ def open_table(path: Path, hint: str = "restore it") -> Iterator[BinaryIO]:
     Raises:
         ConfigError: it cannot be decompressed; ``hint`` says what to do.
     """
+    packed = path.suffix == ".bz2"
     try:
-        with cast(BinaryIO, bz2.open(path)) if path.suffix == ".bz2" else path.open("rb") as file:
+        with cast(BinaryIO, bz2.open(path)) if packed else path.open("rb") as file:
             yield file
     except (OSError, EOFError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # of the file, not of what it holds
+        if not packed or getattr(error, "errno", None) is not None:  # of the file, not of what it holds
             raise
         raise ConfigError(path, allowed=f"cannot be decompressed ({error})", hint=hint) from None
 

@@ -60,7 +60,7 @@ class Problem:
 
 
 class Criterion:
-    """When a trial ends: the last ``window`` sequences were right, and their average absolute error is small.
+    """When a trial ends: the last ``window`` sequences were right, and the average of their errors is small.
 
     >>> criterion = Criterion(right=0.3, average=0.1, window=2)
     >>> [criterion.met(np.array([error])) for error in (0.0, 0.4, 0.1, 0.2, 0.0, -0.1)]

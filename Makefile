@@ -3,8 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA_DIR ?= $(wildcard ../shared/data)
-# Python compiles what it imports; to compile all of torch and its dependencies would take half a minute more.
-PIP = -m pip install --disable-pip-version-check --progress-bar off --no-compile
+PIP = -m pip install --disable-pip-version-check --progress-bar off
 INSTALL = $(BIN)/python $(PIP) --constraint requirements.lock
 LOG = .venv/pip.log
 OR_SAY_WHY = > $(LOG) 2>&1 || { tail -n 30 $(LOG) >&2; echo "pip failed; its full output: $(LOG)" >&2; exit 1; }

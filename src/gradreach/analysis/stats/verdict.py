@@ -10,7 +10,7 @@ import numpy as np
 
 from gradreach.analysis.stats.intervals import OUTCOMES, lopsided
 from gradreach.analysis.stats.statistics import LEVEL, Interval
-from gradreach.rounding import SURE, number, with_interval
+from gradreach.rounding import SURE, number, rounded, with_interval
 
 State = Literal["supported", "refuted", "no room", "open", "supported in part", "refuted in part"]
 """Outcomes; the first four are those of a part. A claim may also come out in part, and never has no room."""
@@ -214,7 +214,7 @@ def _rank(leaf: Verdict) -> int:
 
 
 def _nearness(leaf: Verdict) -> float:
-    return math.inf if leaf.margin is None else float(f"{leaf.margin:.{SURE}g}")  # of equal ones the first
+    return math.inf if leaf.margin is None else rounded(leaf.margin, f".{SURE}g")  # of equal ones the first
 
 
 def stored_verdict(values: Mapping[str, Any]) -> Verdict:

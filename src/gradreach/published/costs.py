@@ -1,9 +1,10 @@
 """What a cell costs: measured where it has been done, estimated before."""
 
 from gradreach.config.published import Cell
-from gradreach.published.cells import LOST, Found
+from gradreach.published.cells import Found
 from gradreach.published.draws import draws_of, identity
 from gradreach.rounding import number
+from gradreach.run_table.join import ENDED
 
 LEGEND = (
     "Core-minutes are of all seeds together: measured, by the clock, beside whatever else the machine did; after ≈ "
@@ -42,5 +43,5 @@ def _trained(found: Found, part: str) -> float | None:
     if found.runs is None or "seconds" not in found.runs:
         return None
     own = found.runs[found.runs["run_id"].isin([run.run_id for run in found.redone.runs[part]])]
-    ended = len(own) and own["status"].isin(("finished", *LOST)).all() and own["seconds"].notna().all()
+    ended = len(own) and own["status"].isin(ENDED).all() and own["seconds"].notna().all()
     return float(own["seconds"].sum()) if ended else None

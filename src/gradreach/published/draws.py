@@ -113,10 +113,10 @@ def _draw(redone: Redone, part: str, path: Path, force: bool, tell: Callable[[st
 
 def _there(redone: Redone, frame: pd.DataFrame, part: str) -> set[int]:
     """Return the seeds that need no draw: all, if all are there; or else those by the code of today."""
-    seeds = set(draws_of(redone, frame, part).index)
-    if seeds == set(seeds_of(redone.paper.compute[part])):
-        return seeds
-    return set(draws_of(redone, frame[frame["code"] == code_digest()], part).index)
+    there = draws_of(redone, frame, part)
+    if len(there) < redone.paper.compute[part].draws:
+        there = draws_of(redone, frame[frame["code"] == code_digest()], part)
+    return set(there.index)
 
 
 def _drop(path: Path, part: str, seeds: Sequence[int]) -> None:
@@ -130,9 +130,8 @@ def _drop(path: Path, part: str, seeds: Sequence[int]) -> None:
 
 
 def _keep(path: Path, part: str, seed: int, values: dict[str, float], seconds: float, computation: str) -> None:
-    before = read_draws(path)
-    kept = before[~((before["part"] == part) & (before["seed"] == seed))]
+    there = read_draws(path)
     told = {"seconds": seconds, "computation": computation, "code": code_digest()}
     new = pd.DataFrame([{"part": part, "seed": seed, "quantity": q, "value": v, **told} for q, v in values.items()])
-    rows = (pd.concat([kept, new]) if len(kept) else new)[[*COLUMNS]]
+    rows = (pd.concat([there, new]) if len(there) else new)[[*COLUMNS]]
     write_text(path, sealed(rows.sort_values(["part", "seed", "quantity"], ignore_index=True)))

@@ -83,12 +83,10 @@ def page(found: Found) -> str:
 def _narrower(paper: Paper) -> str:
     """Return how narrow intervals must be where that is less than usual."""
     own = {name: cell for name, cell in paper.cells.items() if cell.planned and cell.allowed < cell.usual}
-    told = [f"`{name}` ± {in_short(cell.allowed, '.3g')}" for name, cell in own.items()]
-    return (
-        f"Of these cells an interval must be narrower than usual to be called *within*: {', '.join(told)}. "
-        if told
-        else ""
-    )
+    if not own:
+        return ""
+    told = ", ".join(f"`{name}` ± {in_short(cell.allowed, '.3g')}" for name, cell in own.items())
+    return f"Of these cells an interval must be narrower than usual to be called *within*: {told}. "
 
 
 def address(source: str) -> str:

@@ -19,7 +19,7 @@ from gradreach.published.pages import NONE_YET, cheapest_of, files, table
 from gradreach.published.papers import Redone, load, papers
 from gradreach.rounding import number
 from gradreach.run_table.committed import RESTORE
-from gradreach.run_table.compressed import read_table, stored_at, write_table
+from gradreach.run_table.compressed import PACKED, read_table, stored_at, write_table
 from gradreach.system.files import write_text
 
 CONF = Path("conf")
@@ -153,7 +153,7 @@ def stale(results_dir: Path, conf_dir: Path = CONF) -> list[str]:
         own, made = folder / found.redone.name, files(found, results_dir)
         for name, text in made.items():
             lines += _unlike(own / name, text)
-        there = {path.name.removesuffix(".bz2") for path in own.iterdir()} if own.is_dir() else set()
+        there = {path.name.removesuffix(PACKED) for path in own.iterdir()} if own.is_dir() else set()
         others = there - made.keys() - KEPT
         lines += [f"{own / name}: no longer produced: delete it" for name in others if not name.startswith(".")]
     known = {found.redone.name for found in everything} | RESERVED

@@ -15,6 +15,8 @@ from typing import BinaryIO, cast
 from gradreach.errors import ConfigError
 from gradreach.system.files import digest, write_atomically
 
+PACKED = ".bz2"
+"""What the name of a compressed table ends in, behind that of the plain one."""
 LARGE = 2**17
 """Tables of more bytes are compressed."""
 BLOCK = 2**20
@@ -36,7 +38,7 @@ def stored_at(path: Path) -> Path:
 
 def tables_named(results_dir: Path, name: str) -> list[Path]:
     """Return the tables of this name in all folders of results, compressed or not, in the order of the folders."""
-    folders = {path.parent for path in (*results_dir.glob(f"*/{name}"), *results_dir.glob(f"*/{name}.bz2"))}
+    folders = {path.parent for path in (*results_dir.glob(f"*/{name}"), *results_dir.glob(f"*/{name}{PACKED}"))}
     return [stored_at(folder / name) for folder in sorted(folders)]
 
 
@@ -47,7 +49,7 @@ def open_table(path: Path, hint: str = "restore it") -> Iterator[BinaryIO]:
     Raises:
         ConfigError: it cannot be decompressed; ``hint`` says what to do.
     """
-    packed = path.suffix == ".bz2"
+    packed = path.suffix == PACKED
     try:
         with cast(BinaryIO, bz2.open(path)) if packed else path.open("rb") as file:
             yield file
@@ -91,8 +93,8 @@ def table_digest(path: Path) -> str:
 
 
 def _forms(path: Path) -> tuple[Path, Path]:
-    plain = path.with_suffix("") if path.suffix == ".bz2" else path
-    return plain, plain.with_name(f"{plain.name}.bz2")
+    plain = path.with_suffix("") if path.suffix == PACKED else path
+    return plain, plain.with_name(f"{plain.name}{PACKED}")
 
 
 def _compress(table: BinaryIO, file: BinaryIO) -> None:
